@@ -1,0 +1,43 @@
+"""The ``greenmine`` command; the only place that may reach up to the other packages, to start them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version
+
+import cyclopts
+import structlog
+
+app = cyclopts.App(
+    name="greenmine",
+    help="Dust, noise and water readings from mines: judged against the legal limits, shown and proven.",
+    version=version("greenmine"),
+)
+app.command("greenmine.command.demo:demo")
+app.command("greenmine.command.run:run")
+app.command("greenmine.command.simulate:simulate")
+app.command("greenmine.command.replay:replay")
+app.command("greenmine.command.analyse:analyse")
+app.command("greenmine.command.registry:app", name="registry")
+app.command("greenmine.command.status:status")
+
+
+def main() -> None:
+    """Entry point."""
+    configure_logging()
+    app()
+
+
+def configure_logging() -> None:
+    """Log JSON lines to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )

@@ -1,0 +1,124 @@
+"""What the files of a registry hold: enterprises, sites, stations, devices, profiles, calibrations."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from greenmine.tables import Id, Number
+
+Role = Literal["reference", "boundary", "receptor", "outfall", "weather", "equipment"]
+
+NoiseClass = Literal["0", "1", "2", "3", "4", "4a", "4b"]
+"""Class of the functional area for noise, GB 3096-2008 and GB 12348-2008."""
+
+
+class Enterprise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The owner of sites: the tenant."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+
+
+class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a station stands [degrees WGS 84, m above ground]."""
+
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    height: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 3.0
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A stricter value that the enterprise has set itself for a limit; it can never loosen the legal one."""
+
+    limit: str
+    high: Number | None = None
+    low: Number | None = None
+    kind: Literal["target", "warning"] = "target"
+    valid_from: date
+    valid_to: date | None = None
+    """Last day in force, inclusive; None: until further notice."""
+    source: str
+
+
+class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A place at a site where instruments stand."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    role: Role
+    position: Position
+    noise_class: NoiseClass | None = None
+    limits: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From ``valid_from`` on, true value = slope · raw + offset, in the canonical unit."""
+
+    station: str
+    parameter: str
+    valid_from: Annotated[datetime, msgspec.Meta(tz=True)]
+    slope: Number = 1.0
+    offset: Number = 0.0
+    certificate: str
+    note: str = ""
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a kind of device speaks; nothing of it is guessed."""
+
+    id: Id
+    format: Literal["greenmine", "senml", "thingsboard"]
+    zone: str
+    """Zone in which naive timestamps are read."""
+    interval: str
+    """Time between readings, e.g. ``"60s"``."""
+    sends_flags: bool
+    """Whether readings carry data flags; if not, a reading without one is normal."""
+    receive_time: bool = False
+    """Whether a payload without a time takes the time of receipt; if not, it is rejected."""
+    units: dict[str, str]
+    """Unit that the device sends, per parameter."""
+    fields: dict[str, str] = {}
+    """Name in the payload → parameter, where they differ."""
+
+
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What publishes; its credentials name it. Every parameter becomes one channel of the station."""
+
+    id: Id
+    profile: str
+    station: str
+    parameters: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    model: str = ""
+    serial: str = ""
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One mine."""
+
+    id: Id
+    enterprise: str
+    name_zh: str
+    name_en: str
+    zone: str
+    township_zh: str = ""
+    product_zh: str
+    product_en: str
+    scale: str
+    batch: int
+    batch_years: str
+    requirement_items: tuple[str, ...]
+    source: str
+    note_zh: str = ""
+    note_en: str = ""
+    position: Position
+    """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
+    stations: tuple[Station, ...] = ()
+    devices: tuple[Device, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()

@@ -1,0 +1,7 @@
+"""Errors that cross the borders of packages."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The record cannot take a batch now (disk full, locked, unreachable); it may later."""

@@ -1,0 +1,300 @@
+"""The catalogue of limits: numbers of the law as data, with clause, source, confidence and dates in force."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from greenmine.parameters import Parameter, load_parameters
+from greenmine.tables import DataFile, DataFileError, Entry, Id, Number, build, nearest
+
+CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
+"""The catalogue that ships with the package."""
+
+Window = Literal["hour", "day", "daytime", "nighttime"]
+"""Legal periods: clock hour, natural day, day and night periods, all in the site's zone."""
+
+Confidence = Literal[
+    "verified: official text",
+    "verified: secondary sources",
+    "recalled: very sure",
+    "recalled: fairly sure",
+    "recalled: unsure",
+    "set by the enterprise",
+]
+"""How far a number may be relied on; only ``verified: official text`` was read in the standard itself."""
+
+
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The number of a limit while it is in force; a value equal to it meets the limit."""
+
+    valid_from: date
+    valid_to: date | None = None
+    """Last day in force, inclusive; None: until further notice."""
+    low: Number | None = None
+    high: Number | None = None
+    source: str
+    clause: str
+    confidence: Confidence
+
+
+class Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much data a figure needs before it may be judged."""
+
+    minutes_per_hour: int = 45
+    """Valid minutes that make an hour valid; as a share of the expected readings where fewer than one a minute are due."""
+    hours: int | None = None
+    """Valid hours that a longer period needs."""
+    source: str
+    confidence: Confidence = "recalled: unsure"
+
+
+class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a figure is compared with the threshold (GB/T 8170-2008)."""
+
+    compare: Literal["full", "rounded"] = "full"
+    digits: int = 0
+    source: str
+    confidence: Confidence = "recalled: unsure"
+
+
+class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an exceedance begins and ends, on the statistic that slides by one minute."""
+
+    sliding_minutes: int
+    delay_minutes: int = 1
+    """The statistic must stay above for this long."""
+    clear_minutes: int = 5
+    """The statistic must stay under the clearing level for this long."""
+    lost_minutes: int = 60
+    """An episode ends, too, when the statistic could not be assessed for this long."""
+    hysteresis: Number = 0.0
+    """Distance of the clearing level from the threshold, in the limit's unit, towards compliance."""
+
+
+class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A threshold with the statistic it applies to and the rules by which it is judged."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    standard: str
+    parameter: str
+    statistic: Literal["mean", "maximum", "difference"]
+    """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means."""
+    window: Window
+    unit: str
+    kind: Literal["legal", "target", "warning"] = "legal"
+    indicative: bool = False
+    """True where the standard knows no automatic method: shown as an indication, never as a legal result."""
+    exclude_weather: bool = False
+    """Minutes with rain, or wind at or above the catalogue's bound, do not count."""
+    validity: Validity
+    rounding: Rounding
+    alarm: Alarm | None = None
+    thresholds: tuple[Threshold, ...]
+    note_zh: str = ""
+    note_en: str = ""
+
+
+class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Conditions of measurement that several limits share."""
+
+    day_start: int
+    """First hour of the day period, local time."""
+    night_start: int
+    """First hour of the night period, local time."""
+    wind_invalid: Number
+    """Wind speed at and above which a noise minute does not count [m/s]."""
+    difference_wind_minimum: Number
+    """Below this mean wind an upwind and a downwind side cannot be told apart [m/s]."""
+    difference_sector: Number
+    """Largest angle between the mean wind and the line from source to station for 'downwind' [deg]."""
+    minutes_per_hour: int
+    """Valid minutes that make an hourly figure valid where no limit says otherwise."""
+    day_hours: int
+    """Valid hours that make a figure over a natural day valid where no limit says otherwise."""
+    daytime_hours: int
+    """The same for a day period."""
+    nighttime_hours: int
+    """The same for a night period."""
+    source: str
+    confidence: Confidence
+
+
+def threshold_on(limit: Limit, day: date) -> Threshold | None:
+    """The threshold in force on a day; None if the limit is not in force then. First and last day are included."""
+    for threshold in limit.thresholds:
+        if threshold.valid_from <= day and (threshold.valid_to is None or day <= threshold.valid_to):
+            return threshold
+    return None
+
+
+def load_limits(
+    path: Path | None = None, parameters: Mapping[str, Parameter] | None = None
+) -> tuple[dict[str, Limit], Conditions]:
+    """The limits by id, in the order of the catalogue, and the conditions of measurement.
+
+    Parameters
+    ----------
+    path : Path, optional
+        A catalogue file; None: the one that ships with the package.
+    parameters : mapping of Parameter, optional
+        What limits may refer to; None: the catalogue that ships with the package.
+
+    Raises
+    ------
+    DataFileError
+        With every fault of the file.
+    """
+    path = path or CATALOGUE
+    faults: list[str] = []
+    file = DataFile.read(path, path.name, faults)
+    limits: dict[str, Limit] = {}
+    conditions = None
+    if file:
+        limits, conditions = read_limits(file, load_parameters() if parameters is None else parameters, faults)
+    if faults or conditions is None:
+        raise DataFileError(faults)
+    return limits, conditions
+
+
+def read_limits(
+    file: DataFile, parameters: Mapping[str, Parameter], faults: list[str]
+) -> tuple[dict[str, Limit], Conditions | None]:
+    """The sound limits of a file and its conditions; what is wrong with the others is added to ``faults``."""
+    file.expect(["conditions", "limits", *_SHARED], faults)
+    conditions = _conditions(file, faults)
+    reported = _insert_shared_rules(file, faults)
+    found: dict[str, Limit] = {}
+    for entry in file.entries("limits", Limit, faults):
+        if entry.value is not None:
+            found[entry.value.id] = entry.value
+            if entry.id not in reported:
+                _check(entry, entry.value, parameters, faults)
+    return found, conditions
+
+
+def limits_table(limits: Iterable[Limit]) -> str:
+    """The limits as a Markdown table with one row for each threshold; ``docs/limits.md`` holds it."""
+    head = "| id | limit | value | unit | in force | statistic | clause | confidence |\n" + "| --- " * 8 + "|\n"
+    rows = (
+        f"| `{limit.id}` | {limit.name_en} {limit.name_zh}{' (indicative)' if limit.indicative else ''} "
+        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''} "
+        f"| {limit.statistic}, {limit.window} | {threshold.source}, {threshold.clause} | {threshold.confidence} |\n"
+        for limit in limits
+        for threshold in limit.thresholds
+    )
+    return head + "".join(rows)
+
+
+_SHARED: Final = ("validity", "rounding", "alarm")
+"""Rules that many limits share: a table of named ones each, and a limit gives the name."""
+
+
+def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
+    table = file.table.get("conditions")
+    if not isinstance(table, dict):
+        faults.append(f"{file.name}: the table [conditions] is missing")
+        return None
+    place = f"{file.name}, [conditions]"
+    conditions = build(Conditions, table, place, faults)
+    if conditions is None:
+        return None
+    if not 0 <= conditions.day_start < conditions.night_start <= 23:
+        faults.append(f"{place}: day_start must come before night_start, both hours from 0 to 23")
+        return conditions
+    daytime = conditions.night_start - conditions.day_start
+    for name, most in (
+        ("minutes_per_hour", 60),
+        ("day_hours", 24),
+        ("daytime_hours", daytime),
+        ("nighttime_hours", 24 - daytime),
+    ):
+        if not 1 <= getattr(conditions, name) <= most:
+            faults.append(f"{place}: {name} must be from 1 to {most}")
+    return conditions
+
+
+def _insert_shared_rules(file: DataFile, faults: list[str]) -> set[object]:
+    """Put the named rules in the place of their names, so that a limit is a complete table.
+
+    Returns the ids of limits that name a rule which is not there. Any other rule stands in for it, so that one wrong
+    name is one fault.
+    """
+    rows = file.table.get("limits", [])
+    reported: set[object] = set()
+    for rule in _SHARED:
+        named = file.table.get(rule, {})
+        if not isinstance(named, dict):
+            faults.append(f"{file.name}: {rule} must hold named tables; write [{rule}.NAME]")
+            continue
+        for row in rows if isinstance(rows, list) else ():
+            name = row.get(rule) if isinstance(row, dict) else None
+            if not isinstance(name, str):
+                continue
+            if name not in named:
+                faults.append(f'{file.name}, limit "{row.get("id")}": no [{rule}.{name}]; {nearest(name, named)}')
+                reported.add(row.get("id"))
+            row[rule] = named.get(name) or next(iter(named.values()), {})
+    return reported
+
+
+def _check(entry: Entry[Limit], limit: Limit, parameters: Mapping[str, Parameter], faults: list[str]) -> None:
+    def fault(text: str) -> None:
+        faults.append(f"{entry.place}: {text}")
+
+    parameter = parameters.get(limit.parameter)
+    if parameter is None:
+        fault(f"there is no parameter {limit.parameter!r}; {nearest(limit.parameter, parameters)}")
+    elif limit.unit != parameter.unit:
+        fault(f"unit {limit.unit!r} must be that of {limit.parameter}: {parameter.unit!r}")
+    if limit.statistic == "difference" and limit.window != "hour":
+        fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
+    if limit.validity.hours is not None and limit.window == "hour":
+        fault("validity: hours is for periods longer than an hour; leave it out")
+    if limit.validity.hours is None and limit.window != "hour":
+        fault(f"validity: hours is missing; say how many valid hours a {limit.window} needs")
+    if not 1 <= limit.validity.minutes_per_hour <= 60:
+        fault("validity: minutes_per_hour must be from 1 to 60")
+    alarm = limit.alarm
+    if alarm is not None and (min(alarm.sliding_minutes, alarm.delay_minutes, alarm.clear_minutes) < 1):
+        fault("alarm: sliding_minutes, delay_minutes and clear_minutes must be at least 1")
+    if alarm is not None and alarm.hysteresis < 0:
+        fault("alarm: hysteresis must not be below 0")
+    if not limit.thresholds:
+        fault("thresholds is empty; give at least one")
+    _check_thresholds(limit.thresholds, fault)
+
+
+def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], None]) -> None:
+    for number, threshold in enumerate(thresholds, start=1):
+        place = f"thresholds number {number}"
+        if threshold.low is None and threshold.high is None:
+            fault(f"{place}: give low, high or both")
+        if threshold.low is not None and threshold.high is not None and threshold.low > threshold.high:
+            fault(f"{place}: low {threshold.low:g} lies above high {threshold.high:g}")
+        if threshold.valid_to is not None and threshold.valid_to < threshold.valid_from:
+            fault(f"{place}: valid_to {threshold.valid_to} comes before valid_from {threshold.valid_from}")
+    for number, (earlier, later) in enumerate(pairwise(thresholds), start=2):
+        if earlier.valid_to is None or earlier.valid_to >= later.valid_from:
+            fault(
+                f"thresholds number {number}: in force from {later.valid_from}, while the one before it ends "
+                f"{earlier.valid_to or 'never'}; they must be in order and not overlap"
+            )
+
+
+def _bounds(threshold: Threshold) -> str:
+    if threshold.low is None:
+        return f"≤ {threshold.high:g}"
+    return f"≥ {threshold.low:g}" if threshold.high is None else f"{threshold.low:g} – {threshold.high:g}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(limits_table(load_limits()[0].values()))

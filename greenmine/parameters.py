@@ -1,0 +1,86 @@
+"""The catalogue of parameters: what is measured, in which unit, and how it is averaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from greenmine.tables import DataFile, DataFileError, Id, Number
+
+CATALOGUE: Final = Path(__file__).parent / "catalogues" / "parameters.toml"
+"""The catalogue that ships with the package."""
+
+Averaging = Literal["arithmetic", "energy", "vector", "sum", "maximum", "state"]
+"""Way of averaging: arithmetic mean; energy mean 10·lg mean 10^(L/10); circular mean; total; largest; state on/off."""
+
+
+class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Quality checks of a parameter; None switches a check off."""
+
+    spike: Number | None = None
+    """A reading is a suspected spike when it departs from both neighbours by more than this, to the same side."""
+    rate: Number | None = None
+    """A change per minute beyond this is suspect."""
+    frozen_minutes: int | None = None
+    """A run of identical values at least this long is a frozen instrument."""
+
+
+class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One measured quantity."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    symbol: str
+    unit: str
+    averaging: Averaging
+    low: Number
+    """Plausible range, inclusive; outside it a reading is kept, flagged and never averaged."""
+    high: Number
+    decimals: int
+    hj212: str
+    theme: Literal["dust", "noise", "water", "weather", "equipment"]
+    checks: Checks = Checks()
+    source: str
+
+
+def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
+    """The parameters by id, in the order of the catalogue.
+
+    Parameters
+    ----------
+    path : Path, optional
+        A catalogue file; None: the one that ships with the package.
+
+    Raises
+    ------
+    DataFileError
+        With every fault of the file.
+    """
+    path = path or CATALOGUE
+    faults: list[str] = []
+    file = DataFile.read(path, path.name, faults)
+    parameters = read_parameters(file, faults) if file else {}
+    if faults:
+        raise DataFileError(faults)
+    return parameters
+
+
+def read_parameters(file: DataFile, faults: list[str]) -> dict[str, Parameter]:
+    """The sound parameters of a file; what is wrong with the others is added to ``faults``."""
+    file.expect(["parameters"], faults)
+    found: dict[str, Parameter] = {}
+    for entry in file.entries("parameters", Parameter, faults):
+        parameter = entry.value
+        if parameter is None:
+            continue
+        if not parameter.low < parameter.high:
+            faults.append(f"{entry.place}: low {parameter.low:g} must lie under high {parameter.high:g}")
+        checks = parameter.checks
+        for name, value in (("spike", checks.spike), ("rate", checks.rate), ("frozen_minutes", checks.frozen_minutes)):
+            if value is not None and value <= 0:
+                faults.append(f"{entry.place}: checks: {name} must be above 0, or left out to switch the check off")
+        found[parameter.id] = parameter
+    return found

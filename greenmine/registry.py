@@ -1,0 +1,158 @@
+"""The registry: enterprises, sites, stations, devices and channels, from data files checked at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from greenmine.entries import Calibration, Device, Enterprise, Position, Profile, Role, Site, Station, Target
+from greenmine.limits import Conditions, Limit
+from greenmine.parameters import Parameter
+from greenmine.tables import DataFileError
+
+__all__ = [
+    "DEFAULT",
+    "Calibration",
+    "Channel",
+    "Device",
+    "Enterprise",
+    "Position",
+    "Profile",
+    "Registry",
+    "RegistryError",
+    "Role",
+    "Rule",
+    "Site",
+    "Station",
+    "Target",
+    "load_registry",
+]
+
+DEFAULT: Final = Path(__file__).parent / "catalogues" / "registry"
+"""The registry that ships with the package: five mines of Wanzhou, with example stations."""
+
+
+class RegistryError(DataFileError):
+    """A registry that cannot be used, with every fault found in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One parameter at one station: the smallest stream of readings."""
+
+    index: int
+    key: str
+    """``site/station/parameter``."""
+    site: str
+    station: str
+    device: str
+    parameter: Parameter
+    interval: int
+    """Time between readings [ms]."""
+    scale: float
+    """``canonical value = scale * value sent + offset``."""
+    offset: float
+    sends_flags: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One limit at one station."""
+
+    index: int
+    key: str
+    """``site/station/limit``, with ``#target-1`` … behind it for the station's own targets."""
+    site: str
+    station: str
+    limit: Limit
+    """For a target: the legal limit with its thresholds replaced and its kind changed."""
+    channel: int
+    """Index of the judged channel."""
+    references: tuple[int, ...]
+    """For the statistic ``difference``: channels of the same parameter at the other stations of the site; else ()."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What is measured where, by what, and judged how. Sites are in the order of batch and id."""
+
+    enterprises: tuple[Enterprise, ...]
+    sites: tuple[Site, ...]
+    profiles: dict[str, Profile]
+    parameters: dict[str, Parameter]
+    limits: dict[str, Limit]
+    conditions: Conditions
+    channels: tuple[Channel, ...]
+    """In the order of sites, stations, devices and their parameters; the index counts through."""
+    rules: tuple[Rule, ...]
+    """In the order of sites, stations and their limits, each followed by its targets."""
+    digest: str
+    """SHA-256 over all files that it was read from."""
+
+    def site(self, site: str) -> Site:
+        """The site of this id; KeyError if there is none."""
+        return self._sites[site]
+
+    def station(self, site: str, station: str) -> Station:
+        """The station of these ids; KeyError if there is none."""
+        return self._stations[site, station]
+
+    def device(self, site: str, device: str) -> Device:
+        """The device of these ids; KeyError if there is none."""
+        return self._devices[site, device]
+
+    def device_channels(self, site: str, device: str) -> dict[str, Channel]:
+        """The channels of a device by parameter; KeyError if there is no such device."""
+        return self._device_channels[site, device]
+
+    def site_channels(self, site: str) -> tuple[Channel, ...]:
+        """The channels of a site; KeyError if there is no such site."""
+        return self._site_channels[site]
+
+    @cached_property
+    def _sites(self) -> dict[str, Site]:
+        return {site.id: site for site in self.sites}
+
+    @cached_property
+    def _stations(self) -> dict[tuple[str, str], Station]:
+        return {(site.id, station.id): station for site in self.sites for station in site.stations}
+
+    @cached_property
+    def _devices(self) -> dict[tuple[str, str], Device]:
+        return {(site.id, device.id): device for site in self.sites for device in site.devices}
+
+    @cached_property
+    def _device_channels(self) -> dict[tuple[str, str], dict[str, Channel]]:
+        found: dict[tuple[str, str], dict[str, Channel]] = {key: {} for key in self._devices}
+        for channel in self.channels:
+            found[channel.site, channel.device][channel.parameter.id] = channel
+        return found
+
+    @cached_property
+    def _site_channels(self) -> dict[str, tuple[Channel, ...]]:
+        return {site.id: tuple(c for c in self.channels if c.site == site.id) for site in self.sites}
+
+
+def load_registry(path: Path | None = None) -> Registry:
+    """Read and check a registry.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Directory with ``enterprises.toml``, ``profiles.toml`` and ``sites/*.toml``; files ``parameters.toml`` and
+        ``limits.toml`` in it take the place of the catalogues that ship with the package. None: the default registry.
+
+    Returns
+    -------
+    Registry
+
+    Raises
+    ------
+    RegistryError
+        With every fault: file, line, table, what is wrong and what would be right.
+    """
+    from greenmine.loading import load  # noqa: PLC0415 -- the loader builds the classes of this module
+
+    return load(DEFAULT if path is None else path)

@@ -1,0 +1,256 @@
+"""What follows from a site's stations and devices: its channels, and the rules that judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from greenmine.entries import Calibration, Device, Profile, Site, Station, Target
+from greenmine.limits import Limit, Threshold
+from greenmine.parameters import Parameter
+from greenmine.registry import Channel, Rule
+from greenmine.tables import Entry, nearest
+
+_WIND: Final = ("wind-speed", "wind-direction")
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A profile with its interval [ms] and its factors and offsets per parameter."""
+
+    profile: Profile
+    interval: int
+    conversions: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a site may refer to, and where its faults go."""
+
+    parameters: dict[str, Parameter]
+    limits: dict[str, Limit]
+    profiles: dict[str, Speech | None]
+    """None: the profile is faulty, which has been said."""
+    faults: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """A site's file as far as it could be read."""
+
+    id: str
+    site: Site | None
+    stations: list[Entry[Station]]
+    devices: list[Entry[Device]]
+    calibrations: list[Entry[Calibration]]
+
+
+class SiteResolution:
+    """The channels and rules of one site.
+
+    Parameters
+    ----------
+    file : SiteFile
+        The site.
+    known : Known
+        What it may refer to; its ``faults`` receive what is wrong.
+    first_channel, first_rule : int
+        Index of the site's first channel and rule.
+    """
+
+    def __init__(self, file: SiteFile, known: Known, *, first_channel: int, first_rule: int) -> None:
+        self._file = file
+        self._known = known
+        self._faults = known.faults
+        self._stations = [entry.id for entry in file.stations if entry.id is not None]
+        self._servers: dict[tuple[str, str], Device] = {}
+        """The device that serves a parameter of a station, sound or not: a faulty device is one fault, not several."""
+        for entry in file.devices:
+            if entry.value is not None:
+                self._check_device(entry.place, entry.value)
+        self.channels = self._channels(first_channel)
+        self.rules = self._rules(first_rule)
+        self._check_calibrations()
+
+    def _check_device(self, place: str, device: Device) -> None:
+        self._find(device.station, self._stations, "station", f"{place}: station")
+        named = self._find(device.profile, self._known.profiles, "profile", f"{place}: profile")
+        speech = self._known.profiles[device.profile] if named else None
+        for name in device.parameters:
+            if not self._find(name, self._known.parameters, "parameter", f"{place}: parameters"):
+                continue
+            if speech is not None and name not in speech.conversions:
+                unit = self._known.parameters[name].unit
+                self._faults.append(
+                    f'{place}: profile "{device.profile}" names no unit for {name}; '
+                    f'add {name} to its units, such as "{name}" = "{unit}"'
+                )
+            other = self._servers.setdefault((device.station, name), device)
+            if other is not device:
+                self._faults.append(f'{place}: {device.station}/{name} is already served by the device "{other.id}"')
+        repeated = sorted({name for name in device.parameters if device.parameters.count(name) > 1})
+        self._faults.extend(f"{place}: parameters: {name} is there twice" for name in repeated)
+
+    def _channels(self, first: int) -> dict[tuple[str, str], Channel]:
+        """Channels by station and parameter, in the order of stations, devices and their parameters."""
+        order = {station: number for number, station in enumerate(self._stations)}
+        found: dict[tuple[str, str], Channel] = {}
+        for (station, name), device in sorted(self._servers.items(), key=lambda item: order.get(item[0][0], -1)):
+            speech = self._known.profiles.get(device.profile)
+            if speech is None or name not in speech.conversions:
+                continue
+            scale, offset = speech.conversions[name]
+            found[station, name] = Channel(
+                index=first + len(found),
+                key=f"{self._file.id}/{station}/{name}",
+                site=self._file.id,
+                station=station,
+                device=device.id,
+                parameter=self._known.parameters[name],
+                interval=speech.interval,
+                scale=scale,
+                offset=offset,
+                sends_flags=speech.profile.sends_flags,
+            )
+        return found
+
+    def _rules(self, first: int) -> list[Rule]:
+        """Rules in the order of stations and their limits, each followed by its targets."""
+        found: list[Rule] = []
+        for entry in self._file.stations:
+            station = entry.value
+            if station is None:
+                continue
+            for limit in self._limits(entry.place, station):
+                targets = [target for target in station.targets if target.limit == limit.id]
+                for number, target in enumerate(targets, start=1):
+                    self._check_target(f"{entry.place}, targets for {limit.id} number {number}", limit, target)
+                channel = self.channels.get((station.id, limit.parameter))
+                if channel is None:
+                    continue
+                references = self._references(station, limit)
+                for suffix, judged in [("", limit), *_own(limit, targets)]:
+                    key = f"{self._file.id}/{station.id}/{limit.id}{suffix}"
+                    index = first + len(found)
+                    found.append(Rule(index, key, self._file.id, station.id, judged, channel.index, references))
+        return found
+
+    def _limits(self, place: str, station: Station) -> list[Limit]:
+        """The limits of a station that exist; what its lists of limits and targets have wrong is reported."""
+        found: list[Limit] = []
+        for name in dict.fromkeys(station.limits):
+            if station.limits.count(name) > 1:
+                self._faults.append(f"{place}: limits: {name} is there twice")
+            if self._find(name, self._known.limits, "limit", f"{place}: limits"):
+                found.append(self._known.limits[name])
+                self._check_limit(place, station, found[-1])
+        for target in station.targets:
+            self._find(target.limit, station.limits, "limit of this station", f"{place}: targets: limit")
+        return found
+
+    def _check_limit(self, place: str, station: Station, limit: Limit) -> None:
+        if any(entry.value is None for entry in self._file.devices):
+            return  # what the faulty device would have served is unknown
+        if (station.id, limit.parameter) not in self._servers:
+            served = ", ".join(name for at, name in self._servers if at == station.id) or "nothing"
+            self._faults.append(
+                f"{place}: limits: {limit.id} judges {limit.parameter}, which no device serves here (served: {served}); "
+                "add it to a device of this station or leave the limit out"
+            )
+        if limit.statistic != "difference":
+            return
+        if not any(name == limit.parameter and at != station.id for at, name in self._servers):
+            self._faults.append(
+                f"{place}: limits: {limit.id} is a difference and needs {limit.parameter} at another station of the site"
+            )
+        for wind in _WIND:
+            if all(name != wind for _, name in self._servers):
+                self._faults.append(f"{place}: limits: {limit.id} is a difference and needs {wind} at the site")
+
+    def _check_target(self, place: str, limit: Limit, target: Target) -> None:
+        if target.low is None and target.high is None:
+            self._faults.append(f"{place}: give low, high or both")
+        if target.low is not None and target.high is not None and target.low > target.high:
+            self._faults.append(f"{place}: low {target.low:g} lies above high {target.high:g}")
+        if target.valid_to is not None and target.valid_to < target.valid_from:
+            self._faults.append(f"{place}: valid_to {target.valid_to} comes before valid_from {target.valid_from}")
+        for legal in limit.thresholds:
+            if not _overlap(target, legal):
+                continue
+            since = f"in force from {max(target.valid_from, legal.valid_from)}"
+            if target.high is not None and (legal.high is None or target.high > legal.high):
+                allowed = "there is no upper one" if legal.high is None else f"{legal.high:g} {limit.unit}"
+                self._faults.append(
+                    f"{place}: high {target.high:g} is not stricter than the legal value {since}: {allowed}"
+                )
+            if target.low is not None and (legal.low is None or target.low < legal.low):
+                allowed = "there is no lower one" if legal.low is None else f"{legal.low:g} {limit.unit}"
+                self._faults.append(
+                    f"{place}: low {target.low:g} is not stricter than the legal value {since}: {allowed}"
+                )
+
+    def _references(self, station: Station, limit: Limit) -> tuple[int, ...]:
+        if limit.statistic != "difference":
+            return ()
+        return tuple(
+            channel.index
+            for (at, name), channel in self.channels.items()
+            if name == limit.parameter and at != station.id
+        )
+
+    def _check_calibrations(self) -> None:
+        seen: set[tuple[str, str, object]] = set()
+        for entry in self._file.calibrations:
+            calibration = entry.value
+            if calibration is None:
+                continue
+            station, parameter = calibration.station, calibration.parameter
+            if self._find(station, self._stations, "station", f"{entry.place}: station"):
+                served = [name for at, name in self._servers if at == station]
+                self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
+            if calibration.slope == 0:
+                self._faults.append(f"{entry.place}: slope must not be 0; 1.0 leaves values as they are")
+            if (station, parameter, calibration.valid_from) in seen:
+                self._faults.append(f"{entry.place}: {station}/{parameter} has another calibration from this instant")
+            seen.add((station, parameter, calibration.valid_from))
+
+    def _find(self, name: str, known: Iterable[str], what: str, place: str) -> bool:
+        known = list(known)
+        if name in known:
+            return True
+        self._faults.append(f"{place}: there is no {what} {name!r}; {nearest(name, known)}")
+        return False
+
+
+def _own(limit: Limit, targets: list[Target]) -> list[tuple[str, Limit]]:
+    """A legal limit with the values of a station's own targets, and what their rules' keys end with."""
+    return [
+        (
+            f"#target-{number}",
+            msgspec.structs.replace(
+                limit,
+                kind=target.kind,
+                thresholds=(
+                    Threshold(
+                        valid_from=target.valid_from,
+                        valid_to=target.valid_to,
+                        low=target.low,
+                        high=target.high,
+                        source=target.source,
+                        clause="",
+                        confidence="set by the enterprise",
+                    ),
+                ),
+            ),
+        )
+        for number, target in enumerate(targets, start=1)
+    ]
+
+
+def _overlap(target: Target, legal: Threshold) -> bool:
+    """Whether both are in force on some day; first and last days are included."""
+    return target.valid_from <= (legal.valid_to or date.max) and legal.valid_from <= (target.valid_to or date.max)

@@ -1,0 +1,1 @@
+"""How readings get in: payload decoders and the MQTT session."""

@@ -1,0 +1,50 @@
+"""Why a reading was rejected: a closed list, explained in ``docs/payloads.md``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Codes of rejection, as kept in the record."""
+
+    TOO_LARGE = "too-large"
+    NOT_UTF8 = "not-utf8"
+    NOT_JSON = "not-json"
+    TOO_DEEP = "too-deep"
+    WRONG_SHAPE = "wrong-shape"
+    LENGTHS_DIFFER = "lengths-differ"
+    EMPTY = "empty"
+    UNKNOWN_TOPIC = "unknown-topic"
+    UNKNOWN_DEVICE = "unknown-device"
+    UNKNOWN_PARAMETER = "unknown-parameter"
+    UNIT = "unit"
+    NO_TIME = "no-time"
+    BAD_TIME = "bad-time"
+    FUTURE = "future"
+    ANCIENT = "ancient"
+    NOT_A_NUMBER = "not-a-number"
+    NOT_FINITE = "not-finite"
+    MISSING_FLAG = "missing-flag"
+    BAD_FLAG = "bad-flag"
+    NULL_WITHOUT_FLAG = "null-without-flag"
+
+
+class RefusedError(Exception):
+    """A whole message cannot be taken.
+
+    Parameters
+    ----------
+    reason : Reason
+        Why.
+    detail : str
+        What was wrong and what would be right.
+    readings : int
+        How many readings the message held, at least 1.
+    """
+
+    def __init__(self, reason: Reason, detail: str, readings: int = 1) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.readings = max(readings, 1)

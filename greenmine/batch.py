@@ -1,0 +1,94 @@
+"""A batch: the readings and rejections of many messages, ready to be processed and committed together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.readings import Readings
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Readings of one message that could not be taken, for one reason.
+
+    Parameters
+    ----------
+    received : int
+        When the message was received [ms UTC].
+    site, device : str
+        Named by the topic, as sent (cut to 80 characters); empty where the topic names none.
+    topic : str
+        Topic of the message.
+    reason : str
+        One of ``collector.reasons.Reason``.
+    detail : str
+        What was wrong and what would be right.
+    readings : int
+        How many readings it stands for in the ledger; an undecodable message counts as one.
+    size : int
+        Length of the whole payload [bytes].
+    payload : bytes
+        The payload, cut to ``Settings.rejection_bytes``.
+    message : int
+        Index of the message in its batch.
+    """
+
+    received: int
+    site: str
+    device: str
+    topic: str
+    reason: str
+    detail: str
+    readings: int
+    size: int
+    payload: bytes
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What m messages contained: n accepted readings, and the rest as rejections.
+
+    The readings received in a message are its rows in ``readings`` plus the ``readings`` of its rejections.
+
+    Parameters
+    ----------
+    readings : Readings
+        The accepted readings, in canonical units, in order of receipt.
+    message : int32 array (n,)
+        Index of the message that each reading came in.
+    devices : list of (site, device)
+        Devices of the registry that sent at least one of the messages.
+    message_device : int32 array (m,)
+        Index into ``devices``; -1 where the topic names no device of the registry.
+    message_seq : int64 array (m,)
+        Sequence number of the message; -1 where it has none.
+    message_received : int64 array (m,)
+        When each message was received [ms UTC].
+    message_bytes : int64 array (m,)
+        Length of each payload [bytes].
+    rejections : list of Rejection
+        In order of messages; at most one per message and reason.
+    """
+
+    readings: Readings
+    message: NDArray[np.int32]
+    devices: list[tuple[str, str]]
+    message_device: NDArray[np.int32]
+    message_seq: NDArray[np.int64]
+    message_received: NDArray[np.int64]
+    message_bytes: NDArray[np.int64]
+    rejections: list[Rejection]
+
+    @property
+    def messages(self) -> int:
+        """Number of messages."""
+        return len(self.message_received)
+
+    @property
+    def received(self) -> int:
+        """Number of readings received: accepted and rejected."""
+        return len(self.readings) + sum(rejection.readings for rejection in self.rejections)

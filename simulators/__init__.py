@@ -1,0 +1,1 @@
+"""Mines without hardware: sources, weather, instruments, faults with ground truth; replay of files."""

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from payload_readers import own
+
+from greenmine.loggerfile import Table
+from simulators.messages import Message
+from simulators.replay import Replay
+from simulators.tape import read_tape, write_tape
+
+TIMES = np.arange(1_794_182_400_000, 1_794_182_400_000 + 10 * 60_000, 60_000)
+
+
+def made(**columns):
+    return Table(TIMES, {name: np.asarray(values, np.float64) for name, values in columns.items()}, {}, ())
+
+
+def test_rows_become_numbered_batches_of_columns(registry):
+    table = made(a=np.arange(10.0), b=np.arange(10.0) * 2, unused=np.zeros(10))
+    replay = Replay(registry, table, "kunyin", "receptor-air-noise", {"a": "pm10", "b": "laeq"}, batch=8)
+    messages = list(replay.messages())
+    assert [msgspec.json.decode(m.payload)["seq"] for m in messages] == [0, 1, 2]
+    assert [len(own(m.payload)) for m in messages] == [8, 8, 4]
+    read = {key: value for m in messages for key, value in own(m.payload).items()}
+    assert read == {(int(t), "pm10"): float(i) for i, t in enumerate(TIMES)} | {
+        (int(t), "laeq"): 2.0 * i for i, t in enumerate(TIMES)
+    }
+    assert replay.span == (TIMES[0], TIMES[-1])
+    assert (replay.readings, replay.skipped) == (20, 0)
+
+
+def test_cells_that_are_no_numbers_are_skipped_and_counted(registry):
+    a, b = np.arange(10.0), np.arange(10.0)
+    a[[0, 3]] = np.nan
+    b[[3, 4]] = np.nan, np.inf
+    replay = Replay(registry, made(a=a, b=b), "kunyin", "receptor-air-noise", {"a": "pm10", "b": "laeq"})
+    read = {key: value for m in replay.messages() for key, value in own(m.payload).items()}
+    assert replay.skipped == 4
+    assert len(read) == replay.readings == 16
+    assert read[int(TIMES[0]), "laeq"] == 0
+    assert (int(TIMES[0]), "pm10") not in read
+    assert all(value is not None for value in read.values())
+
+
+def test_messages_of_a_disordered_file_keep_its_order(registry):
+    order = np.array([5, 0, 1, 9, 2, 3, 4, 6, 7, 8])
+    table = Table(TIMES[order], {"a": order.astype(float)}, {}, ())
+    messages = list(Replay(registry, table, "kunyin", "receptor-air-noise", {"a": "pm10"}, batch=1).messages())
+    assert [time for m in messages for time, _ in own(m.payload)] == TIMES[order].tolist()
+    sent = [m.time_sent for m in messages]
+    assert sent == sorted(sent)
+
+
+def test_an_empty_file_has_no_messages(registry):
+    table = Table(TIMES[:0], {"a": np.empty(0)}, {}, ())
+    replay = Replay(registry, table, "kunyin", "receptor-air-noise", {"a": "pm10"})
+    assert list(replay.messages()) == []
+    assert replay.span == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"site": "nowhere"}, "no device 'receptor-air-noise' at site 'nowhere'; it has .*kunyin/weather"),
+        ({"device": "nothing"}, "no device 'nothing'"),
+        ({"device": "outfall-water"}, "speaks senml"),
+        ({"mapping": {}}, "map at least one column"),
+        ({"mapping": {"x": "pm10"}}, "no column 'x'; it has a, b"),
+        ({"mapping": {"a": "ph"}}, "does not measure 'ph'; it measures pm10"),
+        ({"mapping": {"a": "pm10", "b": "pm10"}}, "two columns are mapped to 'pm10'"),
+        ({"batch": 0}, "1 or more"),
+    ],
+)
+def test_what_cannot_be_replayed_is_named_with_what_would_be_right(registry, changes, message):
+    arguments = {"site": "kunyin", "device": "receptor-air-noise", "mapping": {"a": "pm10"}} | changes
+    with pytest.raises(ValueError, match=message):
+        Replay(registry, made(a=np.zeros(10), b=np.zeros(10)), **arguments)
+
+
+def test_a_tape_reads_back_to_the_same_messages(tmp_path: Path):
+    messages = [Message(i, "greenmine/v1/s/d/readings", f'{{"µ":{i}}}'.encode()) for i in range(100)]
+    file = tmp_path / "messages.jsonl"
+    assert list(write_tape(file, messages)) == messages
+    assert list(read_tape(file)) == messages
+
+
+@pytest.mark.parametrize("line", ["nonsense", '{"sent":1,"topic":"x"}', '{"sent":"1","topic":"x","payload":""}'])
+def test_a_damaged_tape_names_the_line(tmp_path: Path, line):
+    file = tmp_path / "messages.jsonl"
+    file.write_text(f'{{"sent":1,"topic":"x","payload":"y"}}\n{line}\n')
+    with pytest.raises(ValueError, match=r"line 2: .*would be right"):
+        list(read_tape(file))

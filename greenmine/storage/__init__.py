@@ -1,0 +1,1 @@
+"""Where readings and what was made of them are kept."""

@@ -1,0 +1,29 @@
+"""What the running worker says of itself, for other processes to read."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """State of a worker, written every few seconds to the record's table ``worker``.
+
+    Durations are in seconds, instants in ms UTC; counts are since its start. ``commit_p50`` and ``commit_p99`` are of the
+    newest thousand commits, None before the first.
+    """
+
+    started: int
+    connected: bool
+    broker: str
+    messages: int
+    bytes: int
+    batches: int
+    connections: int
+    failures: int
+    retries: int
+    unacknowledged: int
+    last_message: int
+    commit_p50: float | None
+    commit_p99: float | None
+    registry: str
+    """Digest of the registry it judges with."""

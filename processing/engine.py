@@ -1,0 +1,659 @@
+"""The core: readings in, statistics, verdicts, exceedances and health out. No clock, no I/O: time comes with the readings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.limits import Limit, Threshold, Window, threshold_on
+from greenmine.readings import NORMAL, Readings
+from greenmine.registry import Registry
+from processing.alarms import AlarmEngine, SlidingHour
+from processing.exceedances import Exceedance
+from processing.exclusion import Exclusion, Mark
+from processing.figures import Figures, figures
+from processing.flags import RANGE, jumps, out_of_range, spikes
+from processing.health import Change, Health
+from processing.identity import Sorted, Stored, tell_apart
+from processing.levels import percentile_levels
+from processing.panes import MINUTE, Block, Panes
+from processing.verdicts import Figure, Verdict, judge
+from processing.wind import OBSTACLES, DownwindDifference
+from processing.windows import minute_of, moment_of, offset_minutes, windows_touching
+
+DAY: Final = 1440
+_MARGIN: Final = 240
+"""What the ring holds beyond the longest window and the lateness [min]: full hours, and the durations of an alarm."""
+_SEASONS: Final = (minute_of(datetime(2026, 1, 1, tzinfo=UTC)), minute_of(datetime(2026, 7, 1, tzinfo=UTC)))
+"""When a zone's offset is looked at to tell the minute past the UTC hour at which its hours begin."""
+_GAP: Final = 62 * DAY
+"""Hours without any reading are issued over at most this long a gap [min]; beyond it a channel begins anew."""
+_CELLS: Final = 1 << 18
+"""Panes handled at once; keeps the working set within the cache."""
+_AT_WORK: Final = np.isin(np.arange(256), np.frombuffer(b"MC", np.uint8))
+"""Flags of readings taken while people work on the instrument."""
+_FIELDS: Final = ("count", "total", "other", "low", "high")
+_LN: Final = (10.0, 50.0, 90.0)
+
+_NOTHING: Final = (np.empty(0, np.intp), np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.bool_))
+
+Samples = Callable[[int, int, int], tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""Valid readings of a channel between two instants [ms], half-open: their times and calibrated values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A figure over a legal window. Times are minutes since 1970 UTC, half-open; None where there is no figure.
+
+    ``restated`` tells that the window may have been issued before.
+    """
+
+    channel: int
+    window: Window
+    start: int
+    end: int
+    mean: float | None
+    minimum: float | None
+    maximum: float | None
+    count: int
+    expected: float
+    share: float
+    valid: bool
+    hours: int | None
+    excluded: int
+    suspect: int
+    levels: tuple[float | None, float | None, float | None]
+    restated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict for one rule and window."""
+
+    rule: int
+    start: int
+    end: int
+    value: float | None
+    share: float
+    threshold: Threshold
+    verdict: Verdict
+    restated: bool
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch led to.
+
+    ``parts`` tells its readings apart; ``quality`` (uint8) goes with ``parts.fresh``, as does ``reordered`` (bool): older than
+    the channel's newest reading before the batch.
+    """
+
+    parts: Sorted
+    quality: NDArray[np.uint8]
+    reordered: NDArray[np.bool_]
+    statistics: list[Statistic] = field(default_factory=list)
+    verdicts: list[Judged] = field(default_factory=list)
+    sliding: list[SlidingHour] = field(default_factory=list)
+    exceedances: list[Exceedance] = field(default_factory=list)
+    health: list[Change] = field(default_factory=list)
+
+
+def nothing() -> Outcome:
+    """An outcome without readings."""
+    none = np.empty(0, np.intp)
+    return Outcome(Sorted(none, none, none, none), np.empty(0, np.uint8), np.empty(0, np.bool_))
+
+
+class Engine:
+    """Statistics core of one partition of sites.
+
+    Parameters
+    ----------
+    registry : Registry
+        Channels, rules, conditions.
+    stored : Stored
+        Finds readings committed before.
+    samples : Samples
+        Finds raw readings where a percentile level cannot come from the histograms.
+    lateness : int
+        A reading this much older than its channel's newest still counts [min].
+    grace : int
+        A window is issued when its channel has moved this far past its end [min].
+    silent_minutes : int
+        See `processing.health.Health`.
+    marks : iterable of Mark
+        Marks that are known at the start.
+
+    Raises
+    ------
+    ValueError
+        If the clocks of a site's zone change by a part of an hour (Australia/Lord_Howe is the only such zone).
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        stored: Stored,
+        samples: Samples,
+        *,
+        lateness: int = DAY,
+        grace: int = 2,
+        silent_minutes: int = 15,
+        marks: Iterable[Mark] = (),
+    ) -> None:
+        channels = registry.channels
+        self.registry = registry
+        self._stored = stored
+        self._samples = samples
+        self.grace = grace
+        shift = np.array([_shift(registry.site(c.site).zone) for c in channels], np.int64)
+        self._shift = shift
+        ring = DAY + -(-lateness // 60) * 60 + _MARGIN
+        self.panes = Panes([c.parameter.averaging for c in channels], ring, shift, lateness)
+        # Readings are taken in by stretches so short that no window leaves the ring before it is issued.
+        self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
+        self.exclusion = Exclusion(registry, self.panes, marks)
+        self.alarms = AlarmEngine(registry, self.panes, self.exclusion)
+        self.health = Health(registry, silent_minutes)
+        self.issued: NDArray[np.int64] = np.full(len(channels), -1, np.int64)
+        """End of the last hour issued for each channel [min]; -1 before the first reading."""
+        self._low = np.array([c.parameter.low for c in channels])
+        self._high = np.array([c.parameter.high for c in channels])
+        self._kind = np.array([c.parameter.averaging for c in channels], dtype=np.str_)
+        self._due = np.array([60 * MINUTE / c.interval for c in channels])
+        self._zone = [registry.site(c.site).zone for c in channels]
+        self._spike = np.array([c.parameter.checks.spike or np.nan for c in channels])
+        self._rate = np.array([c.parameter.checks.rate or np.nan for c in channels])
+        self._slips = np.array([c.parameter.theme in ("dust", "water") for c in channels])
+        self._sound = self._kind == "energy"
+        self._noise = np.array([c.parameter.theme == "noise" for c in channels])
+        self._wild = np.zeros((len(channels), 2), np.int64)
+        self._calibrations = _calibrations(registry)
+        self._current = _NOTHING
+        self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
+        self._differences: dict[int, DownwindDifference] = {}
+        dependants: dict[int, set[int]] = defaultdict(set)
+        for rule in registry.rules:
+            self._rules[rule.channel, rule.limit.window].append(rule.index)
+            if rule.limit.statistic == "difference":
+                self._differences[rule.index] = difference = DownwindDifference(registry, rule)
+                for source in difference.channels:
+                    dependants[source].add(rule.channel)
+        for source, noise in self.exclusion.weather_sources().items():
+            dependants[source].update(noise)
+        self._fan = np.array([len(dependants[c]) for c in range(len(channels))], np.intp)
+        self._fan_start = np.cumsum(self._fan) - self._fan
+        self._dependants = np.array([d for c in range(len(channels)) for d in sorted(dependants[c])], np.intp)
+        """Channels whose windows rest on another one; those of channel c are `_fan[c]` entries from `_fan_start[c]` on."""
+        self._ahead = np.array([self.exclusion.span(c) - 1 for c in range(len(channels))], np.int64)
+
+    def calibrated(
+        self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Values after the calibration in force at each instant, sorted by channel; the raw values stay as they are."""
+        if not self._calibrations:
+            return value
+        out = value
+        present = channel[np.flatnonzero(np.append(True, channel[1:] != channel[:-1]))] if len(channel) else channel
+        for c in np.intersect1d(present, list(self._calibrations)):
+            if out is value:
+                out = value.copy()
+            mine = slice(*np.searchsorted(channel, (c, c + 1)))
+            since, slope, offset = self._calibrations[int(c)]
+            step = np.searchsorted(since, time[mine], side="right")
+            out[mine] = value[mine] * slope[step] + offset[step]
+        return out
+
+    def restore(
+        self,
+        readings: Iterable[tuple[Readings, NDArray[np.uint8]]],
+        issued: NDArray[np.int64],
+        exceedances: Iterable[Exceedance],
+        next_id: int,
+    ) -> None:
+        """Build the panes again from stored readings, and take up the work where the record stands.
+
+        Parameters
+        ----------
+        readings : iterable of (Readings, uint8 array)
+            Sorted by channel and time, with their quality bits; the last days of every channel.
+        issued : int64 array (channels,)
+            End of the last hour issued [min], -1 if none.
+        exceedances : iterable of Exceedance
+            The stored episodes that are open or ended within the ring.
+        next_id : int
+            Identity for the next new episode.
+        """
+        for part, quality in readings:
+            c = part.channel.astype(np.intp)
+            valid = (part.flag == NORMAL) & (quality == 0)
+            self.panes.add(c, part.time, self.calibrated(c, part.time, part.value), valid)
+            self._hear(c, part.time, part, valid)
+        self.issued[:] = issued
+        begun = (issued < 0) & (self.panes.head >= 0)
+        self.issued[begun] = self.hour_of(np.flatnonzero(begun), self.panes.tail[begun])
+        self.alarms.restore(exceedances, next_id)
+
+    def ingest(self, readings: Readings) -> Outcome:
+        """Take in a batch in any order; finite times, channels of the registry."""
+        parts = tell_apart(readings, self.panes, self._stored)
+        fresh = readings.take(parts.fresh)
+        channel, time = fresh.channel.astype(np.intp), fresh.time
+        normal = fresh.flag == NORMAL
+        wild = normal & out_of_range(fresh.value, self._low[channel], self._high[channel])
+        outcome = Outcome(parts, np.where(wild, RANGE, 0).astype(np.uint8), time < self.panes.newest[channel])
+        if not len(time):
+            return outcome
+        value = self.calibrated(channel, time, fresh.value)
+        valid = normal & ~wild
+        if wild.any():
+            np.add.at(self._wild, (channel[wild], 0), 1)
+        np.add.at(self._wild[:, 1], channel, 1)
+        self._current = (channel, time, value, valid)
+        stretch = time // (self._step * MINUTE)
+        if stretch.min() == stretch.max():
+            self._take(channel, time, value, valid, outcome)
+        else:
+            for step in np.unique(stretch):
+                now = stretch == step
+                self._take(channel[now], time[now], value[now], valid[now], outcome)
+        self._current = _NOTHING  # stored from now on
+        outcome.health.extend(self._hear(channel, time, fresh, valid))
+        return outcome
+
+    def _hear(
+        self, channel: NDArray[np.intp], time: NDArray[np.int64], readings: Readings, valid: NDArray[np.bool_]
+    ) -> list[Change]:
+        """Tell the health of valid readings, and of those under maintenance or calibration: work there is no silence."""
+        if valid.all():
+            return self.health.readings(channel, time, readings.value)
+        heard = np.flatnonzero(valid | _AT_WORK[readings.flag])
+        value = np.where(valid, readings.value, np.nan)
+        return self.health.readings(channel[heard], time[heard], value[heard])
+
+    def wait(self, now: int, waiting: NDArray[np.bool_]) -> Outcome:
+        """Let time pass for channels from which nothing comes: their windows are issued, not assessable for lack of data.
+
+        Parameters
+        ----------
+        now : int
+            The clock [ms UTC].
+        waiting : bool array (channels,)
+            Channels that need not be waited for any longer, if nothing has come from them for a while.
+        """
+        outcome = nothing()
+        overdue = waiting & (self.panes.head >= 0) & (now - self.panes.head * MINUTE > self.health.patience)
+        rows = np.flatnonzero(overdue)
+        if len(rows):
+            self.go_on(rows, np.where(overdue, now // MINUTE, -1), outcome)
+        outcome.health.extend(self.health.clock(now, waiting))
+        return outcome
+
+    def go_on(self, rows: NDArray[np.intp], until: NDArray[np.int64], outcome: Outcome) -> None:
+        """Let channels from which nothing comes go on to a minute: what ends by then is issued."""
+        none = np.empty((0, 2), np.int64)
+        last_day = self.panes.head + DAY + 2 * 60 + self.grace
+        self._issue(rows, none, outcome, np.minimum(until, last_day))  # whole, however long the gap
+        self._issue(rows, none, outcome, until)
+        alarms = self.alarms.evaluate({int(c): int(until[c]) for c in rows}, until)
+        outcome.sliding.extend(alarms.hours)
+        outcome.exceedances.extend(alarms.exceedances)
+
+    def _take(
+        self,
+        channel: NDArray[np.intp],
+        time: NDArray[np.int64],
+        value: NDArray[np.float64],
+        valid: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        minute = time // MINUTE
+        first = np.append(0, np.flatnonzero(channel[1:] != channel[:-1]) + 1)
+        rows = channel[first]
+        head = self.panes.head[rows]
+        leap = (head >= 0) & (minute[first] > head + self._step)
+        if leap.any():  # a long gap: what came before it would leave the ring
+            until = np.full(len(self.panes), -1, np.int64)
+            until[rows[leap]] = minute[first][leap]
+            self.go_on(rows[leap], until, outcome)
+        tail = self.panes.tail[rows]
+        self.panes.add(channel, time, value, valid)
+        new = self.issued[rows] < 0
+        self.issued[rows[new]] = self.hour_of(rows[new], minute[first][new])
+        again = self._touched_again(channel, minute)
+        before = self._before_the_first(rows, tail)
+        if len(before):
+            again = np.unique(np.concatenate([again, before]), axis=0)
+        self._issue(rows, again, outcome, None)
+        alarms = self.alarms.evaluate(dict(zip(rows.tolist(), minute[first].tolist(), strict=True)))
+        outcome.sliding.extend(alarms.hours)
+        outcome.exceedances.extend(alarms.exceedances)
+
+    def hour_of(self, channel: NDArray[np.intp], minute: NDArray[np.int64]) -> NDArray[np.int64]:
+        """First minute of the local hour that holds a minute."""
+        shift = self._shift[channel]
+        return (minute + shift) // 60 * 60 - shift
+
+    def _touched_again(self, channel: NDArray[np.intp], minute: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Hours already issued that new readings touch, those of dependent channels included: rows (channel, start)."""
+        distinct = np.flatnonzero(np.append(True, (channel[1:] != channel[:-1]) | (minute[1:] != minute[:-1])))
+        channel, minute = channel[distinct], minute[distinct]
+        fan = self._fan[channel]
+        # As a rule nothing is issued yet of what comes.
+        recent = (fan == 0) & (minute > self.issued[channel])
+        if recent.any():
+            others = np.flatnonzero(~recent)
+            channel, minute, fan = channel[others], minute[others], fan[others]
+        # Neighbouring minutes tell spikes and jumps, so the first and the last minute of an hour touch two hours.
+        own = np.concatenate([self.hour_of(channel, minute + step) for step in (-1, 0, 1)])
+        pairs = [np.stack([np.tile(channel, 3), own], axis=1)]
+        if fan.any():
+            place = np.repeat(self._fan_start[channel] - np.cumsum(fan) + fan, fan) + np.arange(fan.sum())
+            dependant = self._dependants[place]
+            # A reading of the weather speaks for the minutes before it, too.
+            pairs.extend(
+                np.stack([dependant, self.hour_of(dependant, np.repeat(m, fan))], axis=1)
+                for m in (minute, minute - self._ahead[channel])
+            )
+        found = np.concatenate(pairs)
+        c, start = found.T
+        inside = (start < self.issued[c]) & (start > self.panes.head[c] - self.panes.minutes)
+        inside &= (self.panes.tail[c] >= 0) & (start + 60 > self.panes.tail[c])
+        return np.unique(found[inside], axis=0) if inside.any() else np.empty((0, 2), np.int64)
+
+    def _before_the_first(self, rows: NDArray[np.intp], tail: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Hours from a channel's new first reading on, where it came after what followed it: rows (channel, start)."""
+        now = self.hour_of(rows, self.panes.tail[rows])
+        steps = np.where(tail < 0, 0, (self.hour_of(rows, tail) - now) // 60)
+        back = np.repeat(steps - np.cumsum(steps), steps) + np.arange(steps.sum())
+        return np.stack([np.repeat(rows, steps), np.repeat(now, steps) + 60 * back], axis=1)
+
+    def _issue(
+        self, rows: NDArray[np.intp], again: NDArray[np.int64], outcome: Outcome, until: NDArray[np.int64] | None
+    ) -> None:
+        """Issue the hours that are complete now, the hours touched again, and the longer windows of both."""
+        reach = self.panes.head[rows] if until is None else np.maximum(self.panes.head[rows], until[rows])
+        before = self.issued[rows]
+        closing = np.maximum(before, self.hour_of(rows, reach - self.grace))
+        begin = np.maximum(before, closing - _GAP)
+        self.issued[rows] = closing
+        counts = (closing - begin) // 60
+        new_rows = np.repeat(rows, counts)
+        offsets = np.arange(len(new_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        new_starts = np.repeat(begin, counts) + 60 * offsets
+        if len(new_rows):
+            self._hours(new_rows, new_starts, outcome, restated=False)
+        if len(again):
+            self._hours(again[:, 0].astype(np.intp), again[:, 1], outcome, restated=True)
+        if len(new_rows) or len(again):
+            self._longer(rows, begin, closing, again, outcome)
+
+    def _hours(self, channel: NDArray[np.intp], start: NDArray[np.int64], outcome: Outcome, *, restated: bool) -> None:
+        for k in range(0, len(channel), _CELLS // 64):
+            c, s = channel[k : k + _CELLS // 64], start[k : k + _CELLS // 64]
+            wide = self.panes.block(c, s - 1, 62)
+            block = Block(*(getattr(wide, f)[:, 1:61] for f in _FIELDS))
+            excluded = self.exclusion.minutes(c, s, 60)
+            found = figures(
+                block, excluded, self._kind[c], self._due[c], self.registry.conditions.minutes_per_hour, None
+            )
+            suspect = self._suspect(c, wide)
+            if not restated:
+                outcome.health.extend(self._plausible(c, s, block))
+            self._emit("hour", c, s, 60, found, suspect, outcome, restated=restated)
+
+    def _suspect(self, channel: NDArray[np.intp], wide: Block) -> NDArray[np.int64]:
+        """Minutes of each hour whose mean looks like a spike or a jump."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = wide.total / wide.count
+            mean = np.where(self._sound[channel][:, None], 10 * np.log10(mean), mean)
+        minutes = np.arange(62) * MINUTE
+        odd = spikes(mean, self._spike[channel][:, None]) | jumps(minutes, mean, self._rate[channel][:, None])
+        found: NDArray[np.int64] = odd[:, 1:61].sum(axis=1)
+        return found
+
+    def _plausible(self, channel: NDArray[np.intp], start: NDArray[np.int64], block: Block) -> list[Change]:
+        """Compare the quarters of dust and water hours with the day before: a unit slip shows as a factor of a thousand."""
+        rows = np.flatnonzero(self._slips[channel])
+        changes: list[Change] = []
+        for k in range(0, len(rows), _CELLS // DAY):
+            some = rows[k : k + _CELLS // DAY]
+            c = channel[some]
+            before = self.panes.block(c, start[some] - DAY, DAY)
+            usual = _median(_means(before, 60))
+            quarters = _means(Block(*(getattr(block, f)[some] for f in _FIELDS)), 15)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                departure = np.nan_to_num(np.abs(np.log(np.abs(quarters / usual[:, None]))), nan=-1.0, posinf=-1.0)
+                wild = self._wild[c, 0] / self._wild[c, 1]
+            oddest = departure.argmax(axis=1)
+            for i in np.flatnonzero(~np.isnan(usual) | (wild > 0)):
+                quarter = int(oddest[i])
+                since = (int(start[some[i]]) + 15 * quarter) * MINUTE
+                mean = float(quarters[i, quarter])
+                changes.extend(self.health.hour(int(c[i]), since, mean, float(usual[i]), float(wild[i])))
+            self._wild[c] = 0
+        return changes
+
+    def _longer(
+        self,
+        rows: NDArray[np.intp],
+        begin: NDArray[np.int64],
+        closing: NDArray[np.int64],
+        again: NDArray[np.int64],
+        outcome: Outcome,
+    ) -> None:
+        wanted: dict[tuple[Window, int, bool], list[tuple[int, int]]] = defaultdict(list)
+        listed: dict[tuple[Window, str, int, int], list[tuple[int, int]]] = {}
+
+        def windows(window: Window, zone: str, first: int, last: int) -> list[tuple[int, int]]:
+            key = (window, zone, first, last)
+            if key not in listed:
+                listed[key] = windows_touching(window, first, last, zone, self.registry.conditions)
+            return listed[key]
+
+        for c, first, last in zip(rows.tolist(), begin.tolist(), closing.tolist(), strict=True):
+            if last > first:
+                for window in self._windows_of(c):
+                    for start, end in windows(window, self._zone[c], first, last):
+                        if first < end <= last:
+                            wanted[window, end - start, False].append((c, start))
+        for c, hour in again.tolist():
+            oldest = self.panes.head[c] - self.panes.minutes
+            for window in self._windows_of(c):
+                for start, end in windows(window, self._zone[c], hour, hour + 60):
+                    if end <= self.issued[c] and start > oldest:
+                        wanted[window, end - start, True].append((c, start))
+        for (window, width, restated), pairs in wanted.items():
+            chosen = np.array(sorted(set(pairs)), np.int64)
+            for k in range(0, len(chosen), max(1, _CELLS // width)):
+                c, s = chosen[k : k + max(1, _CELLS // width)].T
+                self._window(window, c.astype(np.intp), s, width, outcome, restated=restated)
+
+    def _windows_of(self, channel: int) -> tuple[Window, ...]:
+        return ("day", "daytime", "nighttime") if self._noise[channel] else ("day",)
+
+    def _window(
+        self,
+        window: Window,
+        channel: NDArray[np.intp],
+        start: NDArray[np.int64],
+        width: int,
+        outcome: Outcome,
+        *,
+        restated: bool,
+    ) -> None:
+        conditions = self.registry.conditions
+        need = {
+            "day": conditions.day_hours,
+            "daytime": conditions.daytime_hours,
+            "nighttime": conditions.nighttime_hours,
+        }
+        block = self.panes.block(channel, start, width)
+        excluded = self.exclusion.minutes(channel, start, width)
+        found = figures(
+            block, excluded, self._kind[channel], self._due[channel], conditions.minutes_per_hour, need[window]
+        )
+        suspect = np.zeros(len(channel), np.int64)
+        self._emit(window, channel, start, width, found, suspect, outcome, restated=restated)
+
+    def _emit(
+        self,
+        window: Window,
+        channel: NDArray[np.intp],
+        start: NDArray[np.int64],
+        width: int,
+        found: Figures,
+        suspect: NDArray[np.int64],
+        outcome: Outcome,
+        *,
+        restated: bool,
+    ) -> None:
+        levels = self._levels(channel, start, width, found)
+        hours = found.hours.tolist() if window != "hour" else [None] * len(channel)
+        rows = zip(
+            channel.tolist(),
+            start.tolist(),
+            found.mean.tolist(),
+            found.minimum.tolist(),
+            found.maximum.tolist(),
+            found.count.tolist(),
+            found.share.tolist(),
+            found.valid.tolist(),
+            hours,
+            found.excluded.tolist(),
+            suspect.tolist(),
+            levels.tolist(),
+            strict=True,
+        )
+        for c, s, mean, low, high, count, share, valid, whole, left_out, odd, ln in rows:
+            outcome.statistics.append(
+                Statistic(
+                    c,
+                    window,
+                    s,
+                    s + width,
+                    _figure(mean),
+                    _figure(low),
+                    _figure(high),
+                    count,
+                    float(self._due[c]) * width / 60,
+                    share,
+                    valid,
+                    whole,
+                    left_out,
+                    odd,
+                    (_figure(ln[0]), _figure(ln[1]), _figure(ln[2])),
+                    restated,
+                )
+            )
+            for index in self._rules.get((c, window), ()):
+                self._judge(index, outcome.statistics[-1], outcome)
+
+    def _levels(
+        self, channel: NDArray[np.intp], start: NDArray[np.int64], width: int, found: Figures
+    ) -> NDArray[np.float64]:
+        """L10, L50, L90 of sound rows; from the samples where minutes were excluded or levels lie beyond the histogram."""
+        out = np.full((len(channel), len(_LN)), np.nan)
+        sound = np.flatnonzero(self._sound[channel] & (found.count > 0))
+        if not len(sound):
+            return out
+        c, s = channel[sound], start[sound]
+        out[sound] = percentile_levels(self.panes.histogram(c, (s + self._shift[c]) // 60, width // 60), _LN)
+        for row in sound[(found.excluded[sound] > 0) | np.isnan(out[sound]).any(axis=1)]:
+            first, last = int(start[row]), int(start[row]) + width
+            time, value = self._all_samples(int(channel[row]), first * MINUTE, last * MINUTE)
+            excluded = self.exclusion.minutes(channel[row : row + 1], start[row : row + 1], width)
+            if excluded is not None:
+                value = value[~excluded[0, time // MINUTE - first]]
+            if len(value):
+                out[row] = np.percentile(value, [100.0 - p for p in _LN])
+        return out
+
+    def _all_samples(self, channel: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Stored samples, and those of the batch in work, which is not stored yet."""
+        stored_time, stored_value = self._samples(channel, start, end)
+        rows, time, value, valid = self._current
+        mine = slice(*np.searchsorted(rows, (channel, channel + 1)))
+        chosen = valid[mine] & (time[mine] >= start) & (time[mine] < end)
+        return np.append(stored_time, time[mine][chosen]), np.append(stored_value, value[mine][chosen])
+
+    def _judge(self, index: int, statistic: Statistic, outcome: Outcome) -> None:
+        rule = self.registry.rules[index]
+        limit = rule.limit
+        threshold = threshold_on(limit, moment_of(statistic.start, self._zone[rule.channel]).date())
+        if threshold is None:
+            return
+        figure = self._figure_for(index, limit, statistic)
+        verdict = judge(limit, threshold, figure)
+        outcome.verdicts.append(
+            Judged(
+                index,
+                statistic.start,
+                statistic.end,
+                figure.value,
+                figure.share,
+                threshold,
+                verdict,
+                statistic.restated,
+            )
+        )
+
+    def _figure_for(self, index: int, limit: Limit, statistic: Statistic) -> Figure:
+        if limit.statistic == "difference":
+            slid = self._differences[index].slide(self.panes, statistic.end - 1, 1, statistic.end - statistic.start)
+            obstacle = OBSTACLES[int(slid.obstacle[0])] or None
+            return Figure(_figure(float(slid.value[0])), float(np.nan_to_num(slid.share[0])), None, obstacle)
+        value = statistic.maximum if limit.statistic == "maximum" else statistic.mean
+        return Figure(value, statistic.share, statistic.hours)
+
+
+def _means(block: Block, width: int) -> NDArray[np.float64]:
+    """Means over consecutive stretches of ``width`` panes; NaN where there is nothing."""
+    shape = (len(block.count), -1, width)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means: NDArray[np.float64] = block.total.reshape(shape).sum(axis=2) / block.count.reshape(shape).sum(axis=2)
+    return means
+
+
+def _median(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lower median of each row without its NaN; NaN for a row of nothing else."""
+    ordered = np.sort(x, axis=1)
+    middle = np.maximum((~np.isnan(x)).sum(axis=1) - 1, 0) // 2
+    median: NDArray[np.float64] = np.take_along_axis(ordered, middle[:, None], axis=1)[:, 0]
+    return median
+
+
+def _shift(zone: str) -> int:
+    first, second = (offset_minutes(zone, minute) % 60 for minute in _SEASONS)
+    if first != second:
+        raise ValueError(f"zone {zone}: its clocks change by {abs(first - second)} minutes; only whole hours can be handled")
+    return first
+
+
+def _figure(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _calibrations(
+    registry: Registry,
+) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+    """For each calibrated channel: instants [ms], and slope and offset before and from each instant on."""
+    steps: dict[int, list[tuple[int, float, float]]] = defaultdict(list)
+    for site in registry.sites:
+        by_key = {(c.station, c.parameter.id): c.index for c in registry.site_channels(site.id)}
+        for entry in site.calibrations:
+            since = int(entry.valid_from.timestamp() * 1000)
+            steps[by_key[entry.station, entry.parameter]].append((since, entry.slope, entry.offset))
+    out = {}
+    for index, entries in steps.items():
+        entries.sort()
+        instants = np.array([step[0] for step in entries], np.int64)
+        slopes = np.array([1.0, *(step[1] for step in entries)])
+        out[index] = (instants, slopes, np.array([0.0, *(step[2] for step in entries)]))
+    return out

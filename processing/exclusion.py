@@ -1,0 +1,133 @@
+"""Minutes that do not count: bad weather for noise, and marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.registry import Registry
+from processing.panes import MINUTE, Panes
+from processing.sliding import sliding_maximum
+
+EXCLUDING: Final = frozenset({"maintenance", "calibration", "stop", "fault", "weather"})
+"""Kinds of mark that take readings out of the figures; the others only explain."""
+KINDS: Final = EXCLUDING | {"blasting"}
+"""All kinds of mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A statement about a period [minutes since 1970 UTC, half-open] of a station, or of one parameter there."""
+
+    site: str
+    station: str
+    parameter: str | None
+    start: int
+    end: int
+    kind: str
+
+
+class Exclusion:
+    """Knows for every channel which minutes do not count.
+
+    Parameters
+    ----------
+    registry : Registry
+        Noise channels are tied to the wind and rain channels of their site; without these nothing is excluded.
+    panes : Panes
+        Where the weather is read.
+    marks : iterable of Mark
+        All marks that may touch a window.
+    """
+
+    def __init__(self, registry: Registry, panes: Panes, marks: Iterable[Mark] = ()) -> None:
+        self._registry = registry
+        self._panes = panes
+        self._wind_bound = registry.conditions.wind_invalid
+        count = len(registry.channels)
+        self.wind: NDArray[np.intp] = np.full(count, -1, np.intp)
+        self.rain: NDArray[np.intp] = np.full(count, -1, np.intp)
+        self._span = np.array([max(1, c.interval // MINUTE) for c in registry.channels], np.int64)
+        for site in registry.sites:
+            channels = registry.site_channels(site.id)
+            noise = [c.index for c in channels if c.parameter.theme == "noise"]
+            for parameter, target in (("wind-speed", self.wind), ("rain", self.rain)):
+                source = next((c.index for c in channels if c.parameter.id == parameter), -1)
+                target[noise] = source
+        self.marks: dict[int, list[Mark]] = {}
+        for mark in marks:
+            self.add(mark)
+
+    def add(self, mark: Mark) -> list[int]:
+        """Take in a mark; returns the indices of the channels that it excludes."""
+        if mark.kind not in EXCLUDING:
+            return []
+        touched = [
+            c.index
+            for c in self._registry.site_channels(mark.site)
+            if c.station == mark.station and mark.parameter in (None, c.parameter.id)
+        ]
+        for index in touched:
+            self.marks.setdefault(index, []).append(mark)
+        return touched
+
+    def span(self, channel: int) -> int:
+        """Minutes for which a reading of a channel speaks; they end at its stamp."""
+        return int(self._span[channel])
+
+    def weather_sources(self) -> dict[int, list[int]]:
+        """For each wind or rain channel, the noise channels that depend on it."""
+        out: dict[int, list[int]] = {}
+        for column in (self.wind, self.rain):
+            for noise in np.flatnonzero(column >= 0):
+                out.setdefault(int(column[noise]), []).append(int(noise))
+        return out
+
+    def minutes(self, channel: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_] | None:
+        """Excluded minutes of k rows, shape (k, width), or None where there are none.
+
+        References
+        ----------
+        GB 12348-2008, 5.2 (no rain or snow, wind under 5 m/s); bounds from the catalogue's conditions.
+        """
+        out: NDArray[np.bool_] | None = None
+        for source, is_bad in ((self.wind[channel], self._windy), (self.rain[channel], self._rainy)):
+            rows = np.flatnonzero(source >= 0)
+            if len(rows):
+                bad = is_bad(source[rows], start[rows], width)
+                if bad.any():
+                    out = np.zeros((len(channel), width), np.bool_) if out is None else out
+                    out[rows] |= bad
+        if self.marks:
+            for row in np.flatnonzero(np.isin(channel, list(self.marks))):
+                for mark in self.marks[int(channel[row])]:
+                    first, last = mark.start - int(start[row]), mark.end - int(start[row])
+                    if last > 0 and first < width:
+                        out = np.zeros((len(channel), width), np.bool_) if out is None else out
+                        out[row, max(0, first) : last] = True
+        return out
+
+    def _windy(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
+        return self._bad(source, start, width, rain=False)
+
+    def _rainy(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
+        return self._bad(source, start, width, rain=True)
+
+    def _bad(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int, *, rain: bool) -> NDArray[np.bool_]:
+        """A reading speaks for its interval, which ends at its stamp."""
+        out = np.zeros((len(source), width), np.bool_)
+        for span in np.unique(self._span[source]).tolist():
+            rows = self._span[source] == span
+            block = self._panes.block(source[rows], start[rows], width + span - 1)
+            if rain:
+                bad = block.total > 0
+            else:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    # Nine digits: the order of summation must not decide.
+                    bad = np.round(block.total / block.count, 9) >= self._wind_bound
+            out[rows] = bad if span == 1 else sliding_maximum(bad.astype(np.float64), span) > 0
+        return out

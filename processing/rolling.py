@@ -1,0 +1,96 @@
+"""Rolling exceedance statistics: how often, how long and how far a limit was exceeded over the last days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPANS: Final = {"24h": 1440, "7d": 7 * 1440, "30d": 30 * 1440}
+"""Spans that are always given [min]; the reporting period comes beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlidingHours:
+    """What a sliding statistic did, an hour a row, sorted by hour.
+
+    Parameters
+    ----------
+    hour : int64 array (n,)
+        Hours since 1970 UTC.
+    assessable, above : uint64 array (n,)
+        Bit i is minute i of the hour: the statistic was assessable; it was beyond the threshold.
+    worst : float64 array (n,)
+        Value furthest from compliance among the assessable minutes; NaN if none.
+    """
+
+    hour: NDArray[np.int64]
+    assessable: NDArray[np.uint64]
+    above: NDArray[np.uint64]
+    worst: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ExceedanceStatistics:
+    """Figures over ``start .. end`` (minutes since 1970 UTC, half-open).
+
+    ``share`` is minutes above ÷ assessable minutes, None without any; ``capture`` assessable ÷ all minutes; ``longest`` the longest
+    episode within the span [min]; ``worst`` is taken over the clock hours that the span touches.
+    """
+
+    start: int
+    end: int
+    episodes: int
+    minutes_above: int
+    minutes_assessable: int
+    share: float | None
+    longest: int
+    worst: float | None
+    capture: float
+
+
+def exceedance_statistics(
+    hours: SlidingHours, episodes: NDArray[np.int64], start: int, end: int, *, lower: bool = False
+) -> ExceedanceStatistics:
+    """Exceedance statistics of one limit at one station over a span.
+
+    Parameters
+    ----------
+    hours : SlidingHours
+        Rows outside the span are ignored.
+    episodes : int64 array (k, 2)
+        First minute, and the minute after the last, of each exceedance; an open one ends at ``end``.
+    start, end : int
+        The span [minutes since 1970 UTC], half-open.
+    lower : bool
+        True where small values are the bad ones (dissolved oxygen).
+    """
+    inside = (hours.hour * 60 < end) & (hours.hour * 60 + 60 > start)
+    first = hours.hour[inside] * 60
+    mask = _bits(np.clip(start - first, 0, 60), np.clip(end - first, 0, 60))
+    assessable = int(np.bitwise_count(hours.assessable[inside] & mask).sum())
+    above = int(np.bitwise_count(hours.above[inside] & mask).sum())
+    worst = hours.worst[inside]
+    worst = worst[~np.isnan(worst)]
+    cut = np.clip(episodes, start, end)
+    lengths = cut[:, 1] - cut[:, 0]
+    lengths = lengths[lengths > 0]
+    return ExceedanceStatistics(
+        start=start,
+        end=end,
+        episodes=len(lengths),
+        minutes_above=above,
+        minutes_assessable=assessable,
+        share=above / assessable if assessable else None,
+        longest=int(lengths.max(initial=0)),
+        worst=float(worst.min() if lower else worst.max()) if len(worst) else None,
+        capture=assessable / (end - start),
+    )
+
+
+def _bits(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Words with bits ``low .. high - 1`` set; 0 <= low <= high <= 60."""
+    one = np.uint64(1)
+    return np.left_shift(one, high.astype(np.uint64)) - np.left_shift(one, low.astype(np.uint64))

@@ -1,0 +1,93 @@
+"""Verdicts: a statistic, its validity, the rounding and the threshold in force make one of three judgements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from greenmine.limits import Limit, Threshold
+from processing.rounding import round_half_even
+
+Judgement = Literal["meets", "exceeds", "not assessable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What is judged: one statistic with what it rests on.
+
+    Parameters
+    ----------
+    value : float or None
+        Mean by the parameter's way of averaging, maximum, or difference, in the limit's unit.
+    share : float
+        Valid readings as a share of the expected ones in the window, 0..1.
+    hours : int or None
+        Valid hours, for windows longer than one.
+    obstacle : str or None
+        Code of a condition that forbids an assessment whatever the data, such as ``calm``.
+    """
+
+    value: float | None
+    share: float
+    hours: int | None = None
+    obstacle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judgement with its reason.
+
+    ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``above-limit``, ``under-limit``,
+    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``calm``, ``not-downwind``, ``no-reference``. ``have`` and ``need`` are the
+    numbers behind it, ``judged`` the figure that was compared, as text.
+    """
+
+    judgement: Judgement
+    reason: str
+    judged: str | None
+    have: float | None
+    need: float | None
+
+
+def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
+    """Judge one figure; equal to the threshold meets, and too little data is never ``meets``.
+
+    A maximum above the limit stands however little data there is around it; that it was not exceeded can only be said
+    with enough data.
+
+    References
+    ----------
+    GB/T 8170-2008, clause 4 (full-value and rounded-value comparison); validity and rounding by the limit's own clauses.
+    """
+    lacking = _lacking(limit, figure)
+    if figure.value is None:
+        return lacking or Verdict("not assessable", "no-data", None, None, None)
+    digits = limit.rounding.digits
+    rounded = limit.rounding.compare == "rounded"
+    judged = round_half_even(figure.value, digits if rounded else 9)
+    text = str(judged) if rounded else format(judged.normalize(), "f")
+    beyond: tuple[str, float] | None = None
+    if threshold.high is not None and judged > round_half_even(threshold.high, 9):
+        beyond = ("above-limit", threshold.high)
+    elif threshold.low is not None and judged < round_half_even(threshold.low, 9):
+        beyond = ("under-limit", threshold.low)
+    if lacking and not (beyond and limit.statistic == "maximum"):
+        return Verdict("not assessable", lacking.reason, text, lacking.have, lacking.need)
+    if beyond:
+        return Verdict("exceeds", beyond[0], text, float(judged), beyond[1])
+    bound = threshold.high if threshold.high is not None else threshold.low
+    return Verdict("meets", "within-limit", text, float(judged), bound)
+
+
+def _lacking(limit: Limit, figure: Figure) -> Verdict | None:
+    if figure.obstacle:
+        return Verdict("not assessable", figure.obstacle, None, None, None)
+    if figure.share == 0:
+        return Verdict("not assessable", "no-data", None, 0, None)
+    if limit.window == "hour":
+        have, need = figure.share * 60, limit.validity.minutes_per_hour
+        if have < need - 1e-9:
+            return Verdict("not assessable", "too-few-minutes", None, round(have, 1), need)
+    elif limit.validity.hours is not None and (figure.hours or 0) < limit.validity.hours:
+        return Verdict("not assessable", "too-few-hours", None, figure.hours or 0, limit.validity.hours)
+    return None

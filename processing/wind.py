@@ -1,0 +1,116 @@
+"""Downwind minus upwind: which station is which, told from the wind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.registry import Position, Registry, Rule
+from processing.figures import EPSILON, direction
+from processing.panes import Block, Panes
+from processing.sliding import sliding_sum
+
+
+def bearing(origin: Position, target: Position) -> float:
+    """Direction from origin to target [deg clockwise from north], for distances of some kilometres."""
+    north = target.latitude - origin.latitude
+    east = (target.longitude - origin.longitude) * np.cos(np.deg2rad(origin.latitude))
+    return float(np.degrees(np.arctan2(east, north)) % 360.0)
+
+
+def angle_between(a: NDArray[np.float64] | float, b: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Smallest angle between two directions [deg], 0..180, at nine digits: the order of summation must not decide."""
+    apart: NDArray[np.float64] = np.abs((np.asarray(a, np.float64) - b + 180.0) % 360.0 - 180.0)
+    return np.round(apart, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Differences over windows that slide by a minute, shape (m,).
+
+    ``obstacle`` is 0 where a difference could be formed, else an index into `OBSTACLES`.
+    """
+
+    value: NDArray[np.float64]
+    share: NDArray[np.float64]
+    obstacle: NDArray[np.int8]
+
+
+OBSTACLES = ("", "no-wind-data", "calm", "not-downwind", "no-reference")
+"""Why a difference cannot be formed."""
+
+
+class DownwindDifference:
+    """The difference statistic of one rule: its station, when downwind, minus the most upwind reference.
+
+    Parameters
+    ----------
+    registry : Registry
+        Gives the positions, the wind channels and the bounds of wind speed and sector.
+    rule : Rule
+        A rule with statistic ``difference``.
+
+    References
+    ----------
+    GB 4915-2013, Table 3 (monitoring point minus reference point, 1-h mean); HJ/T 55-2000 (choice of points by wind).
+    """
+
+    def __init__(self, registry: Registry, rule: Rule) -> None:
+        site = registry.site(rule.site)
+        channels = {c.parameter.id: c.index for c in registry.site_channels(rule.site)}
+        self.speed = channels["wind-speed"]
+        self.direction = channels["wind-direction"]
+        self.target = rule.channel
+        self.references = rule.references
+        self._bearing = bearing(site.position, registry.station(rule.site, rule.station).position)
+        self._reference_bearings = [
+            bearing(site.position, registry.station(rule.site, registry.channels[i].station).position)
+            for i in rule.references
+        ]
+        self._calm = registry.conditions.difference_wind_minimum
+        self._sector = registry.conditions.difference_sector
+        self._due = np.array([60_000 / registry.channels[i].interval for i in (rule.channel, *rule.references)])
+        self._need = rule.limit.validity.minutes_per_hour / 60
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Every channel that the difference rests on."""
+        return (self.target, *self.references, self.speed, self.direction)
+
+    def slide(self, panes: Panes, first: int, count: int, width: int) -> Differences:
+        """Differences over the windows of ``width`` minutes that end with the minutes ``first .. first + count - 1``."""
+        rows = np.array(self.channels, np.intp)
+        block = panes.block(rows, np.full(len(rows), first - width + 1), count + width - 1)
+        counts = sliding_sum(block.count.astype(np.float64), width)
+        totals = sliding_sum(block.total, width)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = totals / counts
+        shares = np.minimum(1.0, counts[:-2] / (self._due[:, None] * width))
+        return self._choose(means, shares, self._from_direction(block, width))
+
+    def _from_direction(self, block: Block, width: int) -> NDArray[np.float64]:
+        cosines, sines, count = (
+            sliding_sum(x[-1:].astype(np.float64), width)[0] for x in (block.total, block.other, block.count)
+        )
+        return direction(cosines, sines, count)
+
+    def _choose(
+        self, means: NDArray[np.float64], shares: NDArray[np.float64], wind_from: NDArray[np.float64]
+    ) -> Differences:
+        speed = np.round(means[-2], 9)
+        count = means.shape[1]
+        away = np.stack([angle_between(wind_from, b) for b in self._reference_bearings])
+        usable = (away <= self._sector) & (shares[1:] >= self._need * (1 - EPSILON))
+        away = np.where(usable, away, np.inf)
+        chosen = np.argmin(away, axis=0)
+        everywhere = np.arange(count)
+        obstacle = np.zeros(count, np.int8)
+        obstacle[~usable.any(axis=0)] = 4
+        obstacle[angle_between(wind_from + 180.0, self._bearing) > self._sector] = 3
+        obstacle[speed < self._calm] = 2
+        obstacle[np.isnan(speed) | np.isnan(wind_from)] = 1
+        value = np.where(obstacle == 0, means[0] - means[1 + chosen, everywhere], np.nan)
+        share = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))
+        return Differences(value, share, obstacle)

@@ -1,0 +1,74 @@
+"""Legal windows: clock hours, natural days, day and night periods, in the site's zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from greenmine.limits import Conditions, Window
+
+_MINUTE = timedelta(minutes=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def minute_of(moment: datetime) -> int:
+    """Minutes since 1970 UTC of an aware datetime."""
+    return (moment - _EPOCH) // _MINUTE
+
+
+def moment_of(minute: int, zone: str) -> datetime:
+    """Local time at which a minute since 1970 UTC begins."""
+    return (_EPOCH + minute * _MINUTE).astimezone(ZoneInfo(zone))
+
+
+def offset_minutes(zone: str, minute: int) -> int:
+    """What local time is ahead of UTC at a minute [min]."""
+    offset = moment_of(minute, zone).utcoffset()
+    assert offset is not None
+    return offset // _MINUTE
+
+
+@lru_cache(maxsize=4096)
+def bounds(window: Window, day: date, zone: str, conditions: Conditions) -> tuple[int, int]:
+    """First minute, and the minute after the last, of the window that begins on a local day.
+
+    Parameters
+    ----------
+    window : {"day", "daytime", "nighttime"}
+        ``nighttime`` is the continuous night that begins on the evening of ``day``.
+    day : date
+        Local day of the window's beginning.
+    zone : str
+        IANA name of the zone.
+    conditions : Conditions
+        The hours at which day and night begin.
+
+    Returns
+    -------
+    tuple of int
+        Minutes since 1970 UTC, half-open. A day with a clock change has 23 or 25 hours.
+
+    References
+    ----------
+    GB 3095-2026, clause 3 (natural day); GB 12348-2008, clause 3 (day 06:00-22:00, night 22:00-06:00).
+    """
+    start, end = {
+        "day": (time(0), (1, time(0))),
+        "daytime": (time(conditions.day_start), (0, time(conditions.night_start))),
+        "nighttime": (time(conditions.night_start), (1, time(conditions.day_start))),
+    }[window]
+    first = datetime.combine(day, start, ZoneInfo(zone))
+    last = datetime.combine(day + timedelta(days=end[0]), end[1], ZoneInfo(zone))
+    return minute_of(first), minute_of(last)
+
+
+def windows_touching(window: Window, first: int, last: int, zone: str, conditions: Conditions) -> list[tuple[int, int]]:
+    """Windows that share at least a minute with ``first .. last - 1`` (minutes since 1970 UTC), in order."""
+    day = moment_of(first, zone).date() - timedelta(days=1)
+    found = []
+    while (edge := bounds(window, day, zone, conditions))[0] < last:
+        if edge[1] > first:
+            found.append(edge)
+        day += timedelta(days=1)
+    return found

@@ -1,0 +1,125 @@
+"""Downwind minus upwind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from greenmine.registry import Position, Registry
+from processing.panes import Panes
+from processing.wind import OBSTACLES, DownwindDifference, angle_between, bearing
+from tests.processing.mine import BOUNDARY_SOUTH, MINUTE, REFERENCE_NORTH, WEATHER, Station, channel, registry_of, rule
+
+M0 = 29_540_000
+
+
+def position(latitude: float, longitude: float) -> Position:
+    return Position(latitude=latitude, longitude=longitude)
+
+
+@pytest.mark.parametrize(
+    ("target", "degrees"),
+    [((31, 108), 0), ((30, 109), 90), ((29, 108), 180), ((30, 107), 270), ((30.01, 108.011547), 45)],
+)
+def test_bearings_go_clockwise_from_north(target: tuple[float, float], degrees: float) -> None:
+    assert bearing(position(30, 108), position(*target)) == pytest.approx(degrees, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "apart"), [(350, 10, 20), (10, 350, 20), (0, 180, 180), (90, 90, 0), (359, 180, 179)]
+)
+def test_angles_are_the_smaller_ones(a: float, b: float, apart: float) -> None:
+    assert angle_between(np.array([float(a)]), float(b))[0] == apart
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Registry:
+    """A station in the south, with references in the north and in the north-east."""
+    return registry_of(
+        tmp_path,
+        {
+            "mine": (
+                "Asia/Shanghai",
+                [
+                    Station("north", ("tsp",), place=REFERENCE_NORTH),
+                    Station("northeast", ("tsp",), place=(30.01, 108.011547)),
+                    Station("south", ("tsp",), limits=("gb4915-difference",), place=BOUNDARY_SOUTH),
+                    WEATHER,
+                ],
+            )
+        },
+    )
+
+
+def slide(
+    registry: Registry, values: dict[str, float], minutes: dict[str, int] | None = None
+) -> tuple[float, str, float]:
+    """Value, obstacle and share of the difference over the hour from M0 on, with the same value every minute."""
+    panes = Panes([c.parameter.averaging for c in registry.channels], 240)
+    for key, value in values.items():
+        n = (minutes or {}).get(key, 60)
+        time = (M0 + np.arange(n)) * MINUTE
+        index = channel(registry, f"mine/{key}")
+        panes.add(np.full(n, index, np.intp), time, np.full(n, float(value)), np.ones(n, np.bool_))
+    index = rule(registry, "mine/south/gb4915-difference")
+    found = DownwindDifference(registry, registry.rules[index]).slide(panes, M0 + 59, 1, 60)
+    return float(found.value[0]), OBSTACLES[int(found.obstacle[0])], float(found.share[0])
+
+
+DUST = {"south/tsp": 620.0, "north/tsp": 150.0, "northeast/tsp": 400.0}
+
+
+def wind(speed: float, from_direction: float) -> dict[str, float]:
+    return {"weather/wind-speed": speed, "weather/wind-direction": from_direction}
+
+
+@pytest.mark.parametrize(
+    ("from_direction", "difference"),
+    [(0, 470.0), (350, 470.0), (22, 470.0), (23, 220.0), (45, 220.0), (315, 470.0)],
+)
+def test_the_most_upwind_reference_is_taken_away(three: Registry, from_direction: float, difference: float) -> None:
+    value, obstacle, share = slide(three, DUST | wind(2.0, from_direction))
+    assert (value, obstacle, share) == (pytest.approx(difference), "", 1.0)
+
+
+@pytest.mark.parametrize("from_direction", [46, 180, 314])
+def test_a_station_beside_the_plume_is_not_downwind(three: Registry, from_direction: float) -> None:
+    value, obstacle, _ = slide(three, DUST | wind(2.0, from_direction))
+    assert np.isnan(value)
+    assert obstacle == "not-downwind"
+
+
+@pytest.mark.parametrize(("speed", "obstacle"), [(0.9, "calm"), (1.0, ""), (1.1, "")])
+def test_in_a_calm_no_side_is_downwind(three: Registry, speed: float, obstacle: str) -> None:
+    assert slide(three, DUST | wind(speed, 0))[1] == obstacle
+
+
+def test_without_wind_there_is_no_difference(three: Registry) -> None:
+    assert slide(three, DUST)[1] == "no-wind-data"
+    assert slide(three, DUST | {"weather/wind-speed": 2.0})[1] == "no-wind-data"
+    assert slide(three, DUST | {"weather/wind-direction": 2.0})[1] == "no-wind-data"
+
+
+def test_a_reference_with_too_little_data_is_passed_over(three: Registry) -> None:
+    value, obstacle, _ = slide(three, DUST | wind(2.0, 0), {"north/tsp": 44})
+    assert (value, obstacle) == (pytest.approx(220.0), "")
+    value, obstacle, share = slide(three, DUST | wind(2.0, 0), {"north/tsp": 44, "northeast/tsp": 44})
+    assert np.isnan(value)
+    assert (obstacle, share) == ("no-reference", 1.0)
+
+
+def test_the_share_is_that_of_the_weaker_station(three: Registry) -> None:
+    assert slide(three, DUST | wind(2.0, 0), {"north/tsp": 48})[2] == 0.8
+    assert slide(three, DUST | wind(2.0, 0), {"south/tsp": 30})[2] == 0.5
+    value, obstacle, share = slide(three, wind(2.0, 0) | {"north/tsp": 1.0})
+    assert np.isnan(value)
+    assert (obstacle, share) == ("", 0.0)
+
+
+def test_a_difference_rests_on_its_stations_and_the_wind(three: Registry) -> None:
+    index = rule(three, "mine/south/gb4915-difference")
+    found = DownwindDifference(three, three.rules[index]).channels
+    keys = ["south/tsp", "north/tsp", "northeast/tsp", "weather/wind-speed", "weather/wind-direction"]
+    assert [three.channels[c].key for c in found] == [f"mine/{key}" for key in keys]

@@ -1,0 +1,1 @@
+"""How enterprises see them: JSON, live stream and pages."""

@@ -1,0 +1,58 @@
+"""The web application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from threading import Event
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from api import pages, problems, routes
+from api.context import Context
+from api.record import Record
+from api.security import Guard, require_loopback
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+
+
+def create_app(settings: Settings, registry: Registry) -> FastAPI:
+    """Application that shows the record of an installation; it writes nothing to it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the record is; its ``host`` must be a loopback address.
+    registry : Registry
+        What is measured where.
+
+    Raises
+    ------
+    ValueError
+        ``settings.host`` is not a loopback address.
+    """
+    require_loopback(settings.host)
+    record = Record(settings.record, registry)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        record.close()
+
+    app = FastAPI(
+        title="greenmine",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.context = Context(settings, registry, record, Event())
+    problems.install(app, pages.error_page)
+    app.include_router(routes.router)
+    app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
+    app.add_middleware(Guard)
+    return app

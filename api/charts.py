@@ -1,0 +1,208 @@
+"""Charts: Altair specifications, drawn by the JavaScript bundle that vl-convert ships.
+
+Colours are not here: marks and series carry style names, to which the page gives its colours of the day or the night.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import altair as alt
+
+_BUILDING = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A line: its name and its points; None interrupts it."""
+
+    name: str
+    points: Sequence[tuple[datetime, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitStep:
+    """A limit line of one height [unit of the chart] over a period."""
+
+    name: str
+    start: datetime
+    end: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A height over a period."""
+
+    start: datetime
+    end: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is to be known of a period, such as how much of it was excluded."""
+
+    start: datetime
+    end: datetime
+    text: str
+
+
+def line_chart(
+    series: Sequence[Series],
+    limits: Sequence[LimitStep],
+    notes: Sequence[Note] = (),
+    *,
+    title: str,
+    unit: str,
+    columns: tuple[str, str],
+    decimals: int = 0,
+    from_zero: bool = True,
+) -> dict[str, Any]:
+    """Lines over local time with limit lines.
+
+    Parameters
+    ----------
+    notes : sequence of Note
+        Bands behind the lines that tell their text when pointed at.
+    title : str
+        Description for those who do not see the chart.
+    unit : str
+        Unit of the values, for the tooltip.
+    columns : (str, str)
+        Words for "time" and "series" in the tooltip.
+    from_zero : bool
+        Whether the vertical axis begins at zero.
+
+    Returns
+    -------
+    dict
+        A Vega-Lite specification whose width follows its container.
+    """
+    points: list[dict[str, Any]] = [
+        {"time": _wall(time), "value": value, "series": line.name} for line in series for time, value in line.points
+    ]
+    steps: list[dict[str, Any]] = [
+        {"time": _wall(step.start), "end": _wall(step.end), "value": step.value, "series": step.name} for step in limits
+    ]
+    datasets = {"points": points}
+    if limits:
+        datasets |= {"limits": steps, "labels": list({step["value"]: step for step in steps}.values())}
+    if notes:
+        datasets["notes"] = [{"time": _wall(note.start), "end": _wall(note.end), "note": note.text} for note in notes]
+    names = tuple(line.name for line in series)
+    marks = _line_marks(names, unit, columns, decimals, bool(limits), bool(notes), from_zero)
+    return {**marks, "description": title, "datasets": datasets}
+
+
+@lru_cache(maxsize=512)
+def _line_marks(
+    names: tuple[str, ...],
+    unit: str,
+    columns: tuple[str, str],
+    decimals: int,
+    limits: bool,  # noqa: FBT001 - a key of the cache
+    notes: bool,  # noqa: FBT001
+    from_zero: bool,  # noqa: FBT001
+) -> dict[str, Any]:
+    """Specification of a line chart without its data; kept, as Altair checks it at length."""
+    legend = alt.Legend(orient="top", title=None) if len(names) > 1 else None
+    tip = [
+        alt.Tooltip("time:T", title=columns[0], format="%m-%d %H:%M"),
+        alt.Tooltip("series:N", title=columns[1]),
+        alt.Tooltip("value:Q", title=unit, format=f".{decimals}f"),
+    ]
+    lines = (
+        alt.Chart(alt.NamedData("points"))
+        .mark_line(style="series", interpolate="monotone", invalid="break-paths-show-domains")
+        .encode(
+            x=_time_axis(),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=from_zero, nice=True)),
+            color=alt.Color("series:N", scale=alt.Scale(domain=list(names)), legend=legend),
+            strokeDash=alt.StrokeDash(
+                "series:N", scale=alt.Scale(domain=list(names), range=_dashes(len(names))), legend=legend
+            ),
+        )
+    )
+    hover = lines.mark_point(style="hover", opacity=0, size=60).encode(tooltip=tip)
+    layers: list[Any] = [lines, hover]
+    if notes:
+        band = alt.Chart(alt.NamedData("notes")).encode(x="time:T", x2="end:T")
+        layers.insert(0, band.mark_rect(style="note").encode(tooltip=[tip[0], alt.Tooltip("note:N", title=columns[1])]))
+    if limits:
+        base = alt.Chart(alt.NamedData("limits")).encode(x="time:T", x2="end:T", y="value:Q")
+        layers.append(base.mark_rule(style="limit").encode(tooltip=tip[1:]))
+        layers.extend(
+            alt.Chart(alt.NamedData("labels"))
+            .mark_text(style=style, align="right", baseline="bottom", dx=-2, dy=-3)
+            .encode(x="end:T", y="value:Q", text="series:N")
+            for style in ("limit-halo", "limit-label")  # the halo keeps the words readable above the lines
+        )
+    chart: dict[str, Any] = alt.layer(*layers).properties(width="container", height=210).to_dict()
+    return chart
+
+
+def bar_chart(bars: Sequence[Bar], *, title: str, unit: str, columns: tuple[str, str]) -> dict[str, Any]:
+    """Bars over local time, such as the rain of each hour."""
+    values = [{"time": _wall(bar.start), "end": _wall(bar.end), "value": bar.value} for bar in bars]
+    chart = (
+        alt.Chart(alt.NamedData("points"))
+        .mark_rect(style="rain")
+        .encode(
+            x=_time_axis(),
+            x2="end:T",
+            y=alt.Y(
+                "value:Q", title=None, scale=alt.Scale(domain=[0, max([1.0, *(bar.value for bar in bars)])], nice=True)
+            ),
+            y2=alt.Y2Datum(0),
+            tooltip=[
+                alt.Tooltip("time:T", title=columns[0], format="%m-%d %H:%M"),
+                alt.Tooltip("value:Q", title=unit, format=".1f"),
+            ],
+        )
+        .properties(width="container", height=210, description=title)
+    )
+    # The data are added last: Altair would check every point against its schema.
+    return {**chart.to_dict(), "datasets": {"points": values}}
+
+
+def bundle(data: Path) -> Path:
+    """File with Vega, Vega-Lite and Vega-Embed, made once per version of vl-convert and kept under ``data``."""
+    path = data / "cache" / f"vega-{version('vl-convert-python')}.js"
+    with _BUILDING:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # In a process of its own: the JavaScript engine that bundles takes memory that it never returns.
+            code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle())"
+            made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
+            part = path.with_suffix(".part")
+            part.write_bytes(made.stdout)
+            part.replace(path)
+    return path
+
+
+def _time_axis() -> alt.X:
+    """Hours of the day, and the date at midnight."""
+    days = dict.fromkeys(("year", "month", "week", "date", "day"), "%m-%d")
+    formats = {"minutes": "%H:%M", "hours": "%H:%M", **days}
+    return alt.X("time:T", title=None, axis=alt.Axis(format=formats, labelOverlap=True, tickCount=7))
+
+
+def _wall(time: datetime) -> str:
+    """Wall-clock time without offset: the chart shows the site's clock wherever it is looked at."""
+    return time.replace(tzinfo=None).isoformat()
+
+
+def _dashes(count: int) -> list[list[int]]:
+    """Dash patterns, so that lines differ by more than their colour."""
+    patterns = [[1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3]]
+    return [patterns[i % len(patterns)] for i in range(count)]

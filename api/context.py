@@ -1,0 +1,71 @@
+"""What every route needs: settings, registry, record, and the scope of the caller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Event
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.problems import Problem
+from api.queries import Queries, Scope
+from api.record import Record
+from greenmine.registry import Channel, Registry, Site
+from greenmine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """State of the application, made once at start."""
+
+    settings: Settings
+    registry: Registry
+    record: Record
+    closing: Event
+    """Set when the server shuts down: live streams end."""
+
+
+def now() -> int:
+    """The present instant [ms UTC]."""
+    return time.time_ns() // 1_000_000
+
+
+def get_context(request: Request) -> Context:
+    """Context of the application that serves a request."""
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context
+
+
+def get_scope(context: Annotated[Context, Depends(get_context)]) -> Scope:
+    """Sites that the caller may see: all, as long as there are no accounts and only loopback is served."""
+    return Scope(frozenset(site.id for site in context.registry.sites))
+
+
+def get_queries(context: Annotated[Context, Depends(get_context)]) -> Iterator[Queries]:
+    """Queries on one connection, for the length of a request."""
+    with context.record.queries() as queries:
+        yield queries
+
+
+def visible_site(registry: Registry, scope: Scope, site: str) -> Site:
+    """Site of an id; one that does not exist and one out of scope cannot be told apart."""
+    if site not in scope:
+        raise Problem(404, f"There is no site {site!r}; /api/v1/sites lists them.")
+    return registry.site(site)
+
+
+def visible_channel(registry: Registry, scope: Scope, key: str) -> Channel:
+    """Channel of a key, likewise."""
+    for channel in registry.channels:
+        if channel.key == key and channel.site in scope:
+            return channel
+    raise Problem(404, f"There is no channel {key!r}; /api/v1/stations lists them as site/station/parameter.")
+
+
+ContextOf = Annotated[Context, Depends(get_context)]
+ScopeOf = Annotated[Scope, Depends(get_scope)]
+QueriesOf = Annotated[Queries, Depends(get_queries)]

@@ -1,0 +1,84 @@
+"""Metrics in the Prometheus text format, computed from the record on every scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.queries import Queries, Scope
+
+_LEDGER = {
+    "messages": "Messages received",
+    "received": "Readings received",
+    "stored": "Readings stored",
+    "duplicate": "Readings that repeated a stored one",
+    "conflict": "Repeats with another value",
+    "rejected": "Readings rejected",
+    "late": "Readings later than accepted",
+}
+
+
+def metrics(queries: Queries, scope: Scope, now: int) -> bytes:
+    """Metrics of the sites in scope at an instant [ms UTC]."""
+    registry = CollectorRegistry()
+    registry.register(_Families(queries, scope, now))
+    return generate_latest(registry)
+
+
+class _Families(Collector):
+    def __init__(self, queries: Queries, scope: Scope, now: int) -> None:
+        self._queries = queries
+        self._scope = scope
+        self._now = now
+
+    def describe(self) -> Iterator[Metric]:
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        totals = self._queries.ledger_totals(self._scope)
+        for name, text in _LEDGER.items():
+            counter = CounterMetricFamily(f"greenmine_{name}", f"{text}, by the ledger.", labels=["site"])
+            for row in totals:
+                counter.add_metric([row.site], getattr(row, name))
+            yield counter
+        missing = GaugeMetricFamily(
+            "greenmine_sequence_missing", "Message sequence numbers not (yet) seen.", labels=["site"]
+        )
+        for row in totals:
+            missing.add_metric([row.site], row.sequence_missing)
+        yield missing
+        age = GaugeMetricFamily("greenmine_newest_reading_age_seconds", "Age of the newest reading.", labels=["site"])
+        for site, time in sorted(self._queries.newest_times(self._scope).items()):
+            age.add_metric([site], (self._now - time) / 1000)
+        yield age
+        unfinished = GaugeMetricFamily("greenmine_open_exceedances", "Exceedances under way.", labels=["site"])
+        counts = self._queries.open_exceedances(self._scope)
+        for site in sorted(self._scope):
+            unfinished.add_metric([site], counts.get(site, 0))
+        yield unfinished
+        yield from self._workers()
+
+    def _workers(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])
+        figure = GaugeMetricFamily(
+            "greenmine_worker", "Figures that a worker reports of itself.", labels=["worker", "figure"]
+        )
+        for worker in self._queries.workers():
+            age.add_metric([worker.name], (self._now - worker.updated) / 1000)
+            for name, value in sorted(_numbers(msgspec.json.decode(worker.status))):
+                figure.add_metric([worker.name, name], value)
+        yield age
+        yield figure
+
+
+def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _numbers(part, f"{name}.{key}" if name else key)
+    elif isinstance(value, bool | int | float):
+        yield name, float(value)

@@ -1,0 +1,105 @@
+"""One shape for every error: problem details for HTTP (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's word
+    """An answer other than success.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    detail : str
+        What was wrong, where, and what would be right.
+    errors : list of dict, optional
+        One entry per fault of the request: ``{"parameter": ..., "detail": ...}``.
+    """
+
+    def __init__(self, status: int, detail: str, errors: list[dict[str, str]] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+
+
+def problem_response(problem: Problem, path: str, headers: dict[str, str] | None = None) -> Response:
+    """Response of type ``application/problem+json``."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": path,
+    }
+    if problem.errors:
+        body["errors"] = problem.errors
+    return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
+
+
+def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
+    """Answer every error of an application with problem details; a browser that asks for a page gets one."""
+    app.state.error_page = page
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(SQLAlchemyError, _record)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _answer(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = {
+        404: f"There is nothing at {request.url.path}; the routes are listed in docs/api.md.",
+        405: f"{request.method} is not possible here; use GET.",
+    }
+    problem = Problem(error.status_code, known.get(error.status_code, str(error.detail)))
+    return _answer(request, problem, dict(error.headers or {}))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [{"parameter": str(fault["loc"][-1]), "detail": _sentence(fault)} for fault in error.errors()]
+    detail = "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in errors)
+    return _answer(request, Problem(400, detail, errors))
+
+
+async def _record(request: Request, _: Exception) -> Response:
+    return _answer(request, Problem(503, "The record cannot be read at the moment; try again."))
+
+
+async def _unexpected(request: Request, _: Exception) -> Response:
+    return _answer(request, Problem(500, "The server failed on this request; its log says why."))
+
+
+def _answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page and not request.url.path.startswith("/api/"):
+        page: Response = request.app.state.error_page(request, problem)
+        page.headers.update(headers or {})
+        return page
+    return problem_response(problem, request.url.path, headers)
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "unknown parameter"
+    if fault["type"] == "missing":
+        return "required"
+    return str(fault["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,54 @@
+"""The record as the web server sees it: read-only, and empty as long as there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Engine, StaticPool, create_engine
+
+from api.queries import Queries
+from greenmine.registry import Registry
+from greenmine.storage import schema
+from greenmine.storage.record import open_engine
+
+
+class Record:
+    """Opens connections to the record.
+
+    Parameters
+    ----------
+    path : Path
+        File of the record; it may appear later.
+    registry : Registry
+        Handed to the queries.
+    """
+
+    def __init__(self, path: Path, registry: Registry) -> None:
+        self._path = path
+        self._registry = registry
+
+    @contextmanager
+    def queries(self) -> Iterator[Queries]:
+        """Queries on one connection, in one transaction: all of them see the same state."""
+        engine = self._file if self._path.exists() else self._empty
+        with engine.connect() as connection:
+            yield Queries(connection, self._registry)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for name in ("_file", "_empty"):
+            if name in self.__dict__:
+                self.__dict__[name].dispose()
+
+    @cached_property
+    def _file(self) -> Engine:
+        return open_engine(self._path, read_only=True)
+
+    @cached_property
+    def _empty(self) -> Engine:
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        schema.metadata.create_all(engine)
+        return engine

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from greenmine.registry import Registry, load_registry
+from tests.api.filling import fill
+from tests.api.serving import serving
+
+
+class Served(NamedTuple):
+    client: httpx.Client
+    engine: Engine
+    registry: Registry
+    now: int
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return load_registry()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[Served]:
+    """A filled record behind a server, for tests that only read."""
+    yield from _served(tmp_path_factory.mktemp("filled"), registry)
+
+
+@pytest.fixture
+def live(tmp_path: Path, registry: Registry) -> Iterator[Served]:
+    """A filled record behind a server, for a test that goes on writing."""
+    yield from _served(tmp_path, registry)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[httpx.Client]:
+    """A server without any record."""
+    with serving(tmp_path_factory.mktemp("bare"), registry) as address, httpx.Client(base_url=address) as client:
+        yield client
+
+
+def _served(data: Path, registry: Registry) -> Iterator[Served]:
+    now = time.time_ns() // 1_000_000
+    engine = fill(data / "record.sqlite", registry, now)
+    with serving(data, registry) as address, httpx.Client(base_url=address, timeout=20) as client:
+        yield Served(client, engine, registry, now)
+    engine.dispose()

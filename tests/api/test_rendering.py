@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import re
+import string
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from jinja2 import Environment
+
+from api import messages
+from api.messages import LANGUAGES, Language, catalogue, message
+from greenmine.registry import Registry
+from tests.api.conftest import Served
+from tests.api.filling import LOUD, add_reading
+
+PAGES = ["/", f"/sites/{LOUD}", "/sites/jiuchi", "/sites/yanjing"]
+TEMPLATES = sorted((Path(messages.__file__).parents[1] / "templates").glob("*.html"))
+SPOKEN = {"title", "aria-label", "alt", "placeholder", "content"}
+
+
+class Texts(HTMLParser):
+    """Collects what a reader would see or hear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+    def handle_starttag(self, _: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.texts += [value.strip() for name, value in attrs if name in SPOKEN and value and "name" not in named]
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    zh, en = (catalogue(language) for language in LANGUAGES)
+    assert set(zh) == set(en)
+    assert [key for key in zh if placeholders(zh[key]) != placeholders(en[key])] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_no_text_of_their_own(template: Path) -> None:
+    source = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text("utf-8"), flags=re.DOTALL)
+    parser = Texts()
+    parser.feed(source)
+    assert [text for text in parser.texts if re.search(r"[^\W\d_]", text)] == []
+    assert "style=" not in source
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_templates_name_only_texts_that_exist(template: Path) -> None:
+    source = template.read_text("utf-8")
+    Environment(autoescape=True).parse(source)
+    keys = re.findall(r"\bt\('([a-z0-9.-]+)'(?! ~)", source)
+    assert [key for key in keys if not key.endswith(".") and key not in catalogue("en")] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_render_with_data(served: Served, path: str, language: Language) -> None:
+    answer = served.client.get(path, params={"lang": language})
+    assert answer.status_code == 200
+    assert answer.headers["content-language"] == language
+    assert message(language, "verdict.meets") in answer.text
+    assert message(language, "exceedance.heading") in answer.text
+    parser = Texts()
+    parser.feed(answer.text)
+    assert len(parser.ids) == len(set(parser.ids)) > 3
+    assert "None" not in parser.texts
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_render_without_a_record(bare: httpx.Client, path: str, language: Language) -> None:
+    answer = bare.get(path, params={"lang": language})
+    assert answer.status_code == 200
+    assert message(language, "exceedance.none") in answer.text
+    assert message(language, "collector.none") in answer.text
+    assert message(language, "card.no-data") in answer.text
+    assert message(language, "verdict.meets") not in answer.text
+
+
+def test_the_overview_names_every_mine_in_both_languages(served: Served, registry: Registry) -> None:
+    text = served.client.get("/", params={"lang": "zh"}).text
+    assert len(registry.sites) == 5
+    for site in registry.sites:
+        assert site.name_zh in text
+        assert site.name_en in text
+
+
+def test_verdicts_are_told_with_their_reasons(served: Served) -> None:
+    text = served.client.get("/", params={"lang": "en"}).text
+    assert "14 valid hours, 20 required" in text
+    assert "above the limit of 60" in text
+    assert "too little wind to tell upwind from downwind" in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "language"),
+    [
+        ({}, "zh"),
+        ({"Accept-Language": "en-GB,en;q=0.9"}, "en"),
+        ({"Accept-Language": "fr, zh-CN;q=0.5, en;q=0.8"}, "en"),
+        ({"Accept-Language": "fr"}, "zh"),
+        ({"Accept-Language": "en;q=broken"}, "zh"),
+        ({"Accept-Language": "en", "Cookie": "lang=zh"}, "zh"),
+        ({"Cookie": "lang=en"}, "en"),
+        ({"Cookie": "lang=xx"}, "zh"),
+    ],
+)
+def test_the_language_follows_cookie_and_browser(served: Served, headers: dict[str, str], language: str) -> None:
+    answer = httpx.get(served.client.base_url, headers=headers)
+    assert answer.headers["content-language"] == language
+
+
+def test_a_chosen_language_is_remembered(served: Served) -> None:
+    with httpx.Client(base_url=served.client.base_url) as client:
+        answer = client.get("/", params={"lang": "en"})
+        assert "HttpOnly" in answer.headers["set-cookie"]
+        assert client.get("/sites/jiuchi").headers["content-language"] == "en"
+
+
+def test_the_overview_is_quick(served: Served) -> None:
+    served.client.get("/")
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        served.client.get("/")
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("days", [1, 7])
+@pytest.mark.parametrize("parameter", ["tsp", "pm10", "laeq", "rain"])
+def test_charts_carry_points_and_limit_lines(served: Served, parameter: str, days: int) -> None:
+    spec = served.client.get(f"/sites/{LOUD}/charts/{parameter}", params={"days": days, "lang": "en"}).json()
+    assert len(spec["datasets"]["points"]) > 20
+    heights = {step["value"] for step in spec["datasets"].get("limits", [])}
+    assert heights == {"tsp": {1000}, "pm10": {120}, "laeq": {60, 50}, "rain": set()}[parameter]
+
+
+def test_limit_lines_of_sound_step_at_six_and_ten(served: Served) -> None:
+    spec = served.client.get(f"/sites/{LOUD}/charts/laeq", params={"days": 1}).json()
+    inner = sorted(step["time"] for step in spec["datasets"]["limits"])[1:]
+    assert {time[11:16] for time in inner} <= {"06:00", "22:00", *(step[11:16] for step in inner[:1])}
+    nights = [step for step in spec["datasets"]["limits"] if step["value"] == 50]
+    assert nights
+    assert all(step["time"][11:16] == "22:00" or step["end"][11:16] == "06:00" for step in nights)
+
+
+def test_an_unhealthy_reading_is_told_in_words(live: Served) -> None:
+    channel = next(channel for channel in live.registry.channels if channel.key == f"{LOUD}/boundary/tsp")
+    add_reading(live.engine, channel, live.now + 1_000, 1.0, flag="M")
+    assert "flagged M (maintenance)" in live.client.get(f"/sites/{LOUD}", params={"lang": "en"}).text
+
+
+def test_the_bundle_is_made_once_and_kept(served: Served) -> None:
+    first = served.client.get("/static/vega.js")
+    assert first.headers["content-type"].startswith("text/javascript")
+    assert "window.vegaEmbed" in first.text
+    assert served.client.get("/static/vega.js").headers["etag"] == first.headers["etag"]

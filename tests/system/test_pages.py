@@ -1,0 +1,86 @@
+"""The pages in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from greenmine.registry import load_registry
+from tests.api.filling import LOUD, add_exceedance, add_reading, fill
+from tests.api.serving import serving
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists() and "CI" not in os.environ, reason="needs Chromium at /usr/bin/chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1440, "height": 900}, locale="zh-CN")
+        browser.close()
+
+
+def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_path: Path) -> None:
+    registry = load_registry()
+    now = time.time_ns() // 1_000_000
+    engine = fill(tmp_path / "record.sqlite", registry, now)
+    channel = next(channel for channel in registry.channels if channel.key == f"{LOUD}/boundary/tsp")
+    rule = next(rule for rule in registry.rules if rule.site == LOUD)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+
+    with serving(tmp_path, registry) as address:
+        page.goto(address)
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        expect(page.locator("#live")).to_have_attribute("data-state", "on")
+        expect(page.locator("article.card")).to_have_count(5)
+        value = page.locator(f'.card [data-channel="{channel.key}"]')
+        expect(value).not_to_have_text("777.7")
+
+        add_reading(engine, channel, now + 1_000, 777.7)
+        expect(value).to_have_text("777.7", timeout=5_000)
+
+        shown = page.locator(".rail li.open")
+        expect(shown).to_have_count(1)
+        add_exceedance(engine, rule, now, now + 2_000)
+        expect(shown).to_have_count(2, timeout=5_000)
+        expect(page.locator("#announcer")).to_contain_text("2")
+
+        page.get_by_role("link", name="English").click()
+        expect(page.get_by_role("heading", name="Exceedances")).to_be_visible()
+        page.get_by_role("link", name=registry.site(LOUD).name_en).first.click()
+        expect(page).to_have_url(re.compile(f"/sites/{LOUD}$"))
+        expect(page.get_by_role("heading", level=1)).to_have_text(registry.site(LOUD).name_en)
+        page.locator(".charts").scroll_into_view_if_needed()
+        expect(page.locator(".plot canvas").first).to_be_visible(timeout=20_000)
+        page.get_by_role("button", name="Last 7 days").click()
+        expect(page.get_by_role("button", name="Last 7 days")).to_have_attribute("aria-pressed", "true")
+
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect(page.locator("#live")).to_have_attribute("data-state", "on")
+        assert faults == []
+
+    expect(page.locator("#lost")).to_be_visible(timeout=15_000)
+    engine.dispose()

@@ -26,6 +26,8 @@ _STEP: Final = 300_000
 """Messages are taken in by stretches of this much simulated time of receipt [ms]."""
 _LATE: Final = 600_000
 """A reading that came this long after its instant came late [ms]."""
+_OFTEN: Final = 300_000
+"""A device that reports at least this often shows a loss of power soon [ms]."""
 _KINDS: Final = {"silent": "gap", "frozen": "frozen", "skewed": "clock-skew", "implausible": "unit-slip"}
 """State of a channel → the fault that it stands for."""
 
@@ -62,6 +64,8 @@ def detect(
         builder = BatchBuilder(registry, settings)
         done = end = 0
         for step, stretch in groupby(messages, lambda m: m.time_sent // _STEP):
+            for quiet in range(end + _STEP, min(step * _STEP, until) + 1, _STEP) if end else ():
+                changes.extend(pipeline.wait(quiet).health)
             end = (step + 1) * _STEP
             for message in stretch:
                 builder.add(message.topic, message.payload, message.time_sent)
@@ -114,18 +118,16 @@ def _states(registry: Registry, changes: Iterable[Change], end: int) -> Iterator
 
 
 def _power_losses(registry: Registry, states: Iterable[Detection]) -> Iterator[Detection]:
-    """Times at which all devices of a site were silent together."""
+    """Times at which all devices of a site were silent together; those that report seldom cannot tell and are left out."""
     silent: dict[str, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     for detection in states:
         if detection.kind == "gap":
             site, device = detection.key.split("/")
             silent[site][device].append((detection.start, detection.end))
     for site, devices in silent.items():
-        if len(devices) == len(registry.site(site).devices):
-            common: list[tuple[int, int]] = [(0, 2**62)]
-            for spans in devices.values():
-                common = [
-                    (max(a, c), min(b, d)) for a, b in common for c, d in sorted(set(spans)) if max(a, c) < min(b, d)
-                ]
-            for start, end in sorted(set(common)):
-                yield Detection("power-loss", site, start, end)
+        common: list[tuple[int, int]] = [(0, 2**62)]
+        for device in {c.device for c in registry.site_channels(site) if c.interval <= _OFTEN}:
+            spans = sorted(set(devices.get(device, ())))
+            common = [(max(a, c), min(b, d)) for a, b in common for c, d in spans if max(a, c) < min(b, d)]
+        for start, end in sorted(set(common)):
+            yield Detection("power-loss", site, start, end)

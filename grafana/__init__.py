@@ -1,0 +1,1 @@
+"""How environmental staff see it in Grafana: dashboards and alert rules as code."""

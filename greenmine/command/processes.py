@@ -1,0 +1,122 @@
+"""Child processes that end when their parent does, however it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection
+from importlib import import_module
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Final, Self
+
+from greenmine.settings import Settings
+
+_PATIENCE: Final = 10.0
+"""Longest time for a process to end in order [s]."""
+
+Task = Callable[[Settings, threading.Event], None]
+"""What a process does until the event is set."""
+
+
+class Processes:
+    """Starts processes, watches over them, and ends them in the reverse order.
+
+    Each holds one end of a pipe whose other end only the parent has: when that closes, by order or because the parent was
+    killed, the process is to stop.
+    """
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._running: list[tuple[str, SpawnProcess, Connection]] = []
+
+    def start(self, name: str, task: str, settings: Settings) -> SpawnProcess:
+        """Start a process.
+
+        Parameters
+        ----------
+        name : str
+            What it is called when it fails.
+        task : str
+            Where its `Task` is, as ``module:function``: only the child need carry what the task imports.
+        settings : Settings
+            Handed to the task.
+        """
+        theirs, ours = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_live, args=(task, settings, theirs), name=name)
+        process.start()
+        theirs.close()
+        self._running.append((name, process, ours))
+        return process
+
+    def watch(self, stop: threading.Event) -> None:
+        """Wait until ``stop`` is set.
+
+        Raises
+        ------
+        SystemExit
+            A process ended by itself.
+        """
+        while not stop.wait(0.2):
+            self.check()
+
+    def check(self, finished: Collection[str] = ()) -> None:
+        """See that all processes live; those named in ``finished`` may have ended well.
+
+        Raises
+        ------
+        SystemExit
+            A process ended by itself.
+        """
+        for name, process, _ in self._running:
+            if process.exitcode is not None and (process.exitcode or name not in finished):
+                raise SystemExit(f"greenmine: the {name} ended with status {process.exitcode}; see the log above")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        while self._running:
+            _end(*self._running.pop()[1:])
+
+
+def _end(process: SpawnProcess, lifeline: Connection) -> None:
+    lifeline.close()
+    process.join(_PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+
+
+def _live(task: str, settings: Settings, lifeline: Connection) -> None:
+    """Do the task in the child; Ctrl-C is the parent's business."""
+    from greenmine.command import configure_logging  # noqa: PLC0415 - only the child needs it
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    configure_logging()
+    stop = threading.Event()
+
+    def wait_for_the_end() -> None:
+        try:
+            lifeline.recv()
+        except (EOFError, OSError):
+            stop.set()
+            # A task that does not heed the event is ended as by a service manager.
+            if not finished.wait(_PATIENCE / 4):
+                os.kill(os.getpid(), signal.SIGTERM)
+            if not finished.wait(_PATIENCE / 4):
+                os._exit(0)
+
+    finished = threading.Event()
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    module, _, function = task.partition(":")
+    run: Task = getattr(import_module(module), function)
+    try:
+        run(settings, stop)
+    finally:
+        finished.set()

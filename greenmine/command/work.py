@@ -1,0 +1,107 @@
+"""The worker as a process of its own: collector, processing, record."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Final
+
+import msgspec
+import structlog
+
+from collector.payload import BatchBuilder
+from collector.session import Message, Session
+from greenmine.errors import StoreError
+from greenmine.registry import load_registry
+from greenmine.settings import Settings
+from greenmine.storage import schema
+from greenmine.storage.record import Record, migrate, open_engine
+from greenmine.worker import WorkerStatus
+from processing.pipeline import Pipeline
+
+NAME: Final = "worker"
+"""Name of the worker in the record; there is one for a partition of sites."""
+
+_WAIT: Final = 60.0
+"""How often windows of silent channels are looked at [s]."""
+_STATUS: Final = 2.0
+"""How often the worker says how it is [s]."""
+
+_log = structlog.get_logger(__name__)
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """Collect and process until ``stop`` is set."""
+    registry = load_registry(settings.registry)
+    engine = open_engine(settings.record)
+    migrate(engine)
+    record = Record(engine, registry)
+    pipeline = Pipeline(
+        registry,
+        record,
+        lateness=settings.lateness_hours * 60,
+        grace=math.ceil(settings.grace_seconds / 60),
+        silent_minutes=settings.silent_minutes,
+        now=_now(),
+    )
+    builder = BatchBuilder(registry, settings)
+    started = _now()
+    due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
+
+    def handle(messages: list[Message]) -> None:
+        for message in messages:
+            builder.add(message.topic, message.payload, message.received)
+        pipeline.commit(builder.finish(), _now())
+
+    refused = False
+
+    def tick() -> None:
+        nonlocal refused
+        clock = time.monotonic()
+        try:
+            if clock >= due["wait"]:
+                due["wait"] = clock + _WAIT
+                pipeline.wait(_now())
+            if clock >= due["status"]:
+                due["status"] = clock + _STATUS
+                _say(record, _status(session, settings, started, registry.digest))
+                refused = False
+        except StoreError as error:
+            if not refused:  # said once, not every two seconds until somebody makes room
+                _log.error("the record takes nothing; trying again", error=str(error))
+            refused = True
+
+    session = Session(settings, handle, stop, tick)
+    session.run()
+
+
+def _status(session: Session, settings: Settings, started: int, digest: str) -> WorkerStatus:
+    counters = session.counters
+    quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
+    return WorkerStatus(
+        started=started,
+        connected=counters.connected,
+        broker=f"{settings.broker_host}:{settings.broker_port}",
+        messages=counters.messages,
+        bytes=counters.bytes,
+        batches=counters.batches,
+        connections=counters.connections,
+        failures=counters.failures,
+        retries=counters.retries,
+        unacknowledged=counters.unacknowledged,
+        last_message=counters.last_message,
+        commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
+        commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
+        registry=digest,
+    )
+
+
+def _say(record: Record, status: WorkerStatus) -> None:
+    with record.transaction() as connection:
+        row = (NAME, _now(), msgspec.json.encode(status).decode())
+        record.upsert(connection, schema.worker, [row], ("name", "updated", "status"))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

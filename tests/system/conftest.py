@@ -1,0 +1,61 @@
+"""What the system tests share: the need for Mosquitto, and one undisturbed run to compare with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from greenmine.registry import Registry, load_registry
+from tests.system.disturbed import Traffic, disturbed_traffic
+from tests.system.running import Environment, RestartableBroker, Worker
+from tests.system.stored import Stored
+
+_PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+
+
+@pytest.fixture(scope="session")
+def brokers() -> type[RestartableBroker]:
+    """Starts real Mosquitto on a folder: a laptop without it skips, continuous integration fails."""
+    if shutil.which("mosquitto", path=_PLACES) is None:
+        missing = "mosquitto is not installed; on Debian: apt-get install mosquitto"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return RestartableBroker
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Environment of the processes under test; they share compiled modules, so that restarts are quick."""
+    return Environment(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="session")
+def mines() -> Registry:
+    """The default registry."""
+    return load_registry()
+
+
+@pytest.fixture(scope="session")
+def traffic(mines: Registry) -> Traffic:
+    """A mine's messages of three days, with repeats, disorder and delays."""
+    return disturbed_traffic(mines, "yanjing", seed=20170113)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    brokers: type[RestartableBroker],
+    mines: Registry,
+    traffic: Traffic,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stored:
+    """What the record holds when nothing goes wrong."""
+    folder: Path = tmp_path_factory.mktemp("undisturbed")
+    with brokers(folder / "broker") as broker, Worker(folder, broker.port) as worker:
+        worker.await_connection()
+        broker.publish(traffic.messages)
+        worker.await_all(lambda: worker.count("received"), traffic.received)
+    return Stored(folder / "record.sqlite", mines)

@@ -1,0 +1,151 @@
+"""The commands that start everything, as a stranger starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.system.running import COMMAND, PATIENCE, Environment, until
+
+pytestmark = pytest.mark.usefixtures("brokers")
+
+MINES = ["jiuchi", "kunyin", "yanjing", "hengjie", "jianggao"]
+MEMORY = 600_000_000
+"""Of the whole demo [bytes]."""
+
+
+class Demo:
+    """A running `greenmine demo` and its processes."""
+
+    def __init__(self, environment: Environment, data: Path, *options: str) -> None:
+        self.data = data
+        self.port = _free_port()
+        self.log = data.with_suffix(".log")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [COMMAND, "demo", "--data", data, "--port", str(self.port), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=data.parent,
+                env=environment.variables({}),
+                start_new_session=True,
+            )
+
+    def get(self, path: str) -> httpx.Response | None:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False)
+        except httpx.TransportError:
+            return None
+
+    def family(self) -> list[psutil.Process]:
+        """All its processes, also those whose parent is gone: they name the data directory or belong to its session."""
+        return [p for p in psutil.process_iter() if self._mine(p)]
+
+    def memory(self) -> int:
+        """Proportional share of memory of all processes [bytes]."""
+        total = 0
+        for process in self.family():
+            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+                name, _, rest = line.partition(":")
+                total += 1024 * int(rest.split()[0]) if name == "Pss" else 0
+        return total
+
+    def _mine(self, process: psutil.Process) -> bool:
+        try:
+            of_session = os.getsid(process.pid) == self.process.pid
+            named = str(self.data) in " ".join(process.cmdline())
+            return (of_session or named) and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, ProcessLookupError):
+            return False
+
+
+@pytest.fixture
+def demo(environment: Environment, tmp_path: Path) -> Iterator[Demo]:
+    """The live demo, with its history in and its page served."""
+    running = Demo(environment, tmp_path / "var", "--days", "0.2")
+    try:
+        until(lambda: (answer := running.get("/healthz")) and answer.status_code == 200, "the page to be served")
+        until(lambda: "History complete" in running.log.read_text(), f"the history: {running.log.read_text()}")
+        yield running
+    finally:
+        for process in running.family():
+            process.kill()
+        running.process.wait(PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo: Demo) -> None:
+    sites = demo.get("/api/v1/sites")
+    assert sites is not None
+    assert sorted(site["site"] for site in sites.json()["items"]) == sorted(MINES)
+
+    def newest() -> int:
+        with closing(sqlite3.connect(f"file:{demo.data / 'record.sqlite'}?mode=ro", uri=True)) as record:
+            return int(record.execute("select max(id) from reading_block").fetchone()[0])
+
+    before = newest()
+    until(lambda: newest() > before, "a live reading", 90)
+    assert 50_000_000 < demo.memory() < MEMORY
+
+    os.killpg(demo.process.pid, signal.SIGINT)
+    assert demo.process.wait(15) == 0
+    until(lambda: not demo.family(), "its processes to end", 5)
+
+
+def test_killed_it_leaves_no_process_behind(demo: Demo) -> None:
+    assert len(demo.family()) >= 5  # itself, Mosquitto, the worker, the web server, the simulator
+    demo.process.kill()
+    assert demo.process.wait(PATIENCE) == -signal.SIGKILL
+    until(lambda: not demo.family(), "its processes to end", 20)
+
+
+def test_without_live_it_fills_the_history_and_ends(environment: Environment, tmp_path: Path) -> None:
+    filled = Demo(environment, tmp_path / "var", "--days", "0.2", "--no-live")
+    assert filled.process.wait(2 * PATIENCE) == 0, filled.log.read_text()
+    until(lambda: not filled.family(), "its processes to end", 5)
+    with closing(sqlite3.connect(f"file:{tmp_path / 'var' / 'record.sqlite'}?mode=ro", uri=True)) as record:
+        stored, received, duplicate, rejected, late = record.execute(
+            "select sum(stored), sum(received), sum(duplicate), sum(rejected), sum(late) from ledger"
+        ).fetchone()
+        sites = {row[0] for row in record.execute("select site from ledger")}
+        (statistics,) = record.execute("select count(*) from statistic where \"window\" = 'hour' and valid").fetchone()
+    assert sites == set(MINES)
+    assert stored > 10_000
+    assert received == stored + duplicate + rejected + late
+    assert statistics > 100
+
+
+@pytest.mark.parametrize("command", ["demo", "run"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
+def test_an_address_that_others_could_reach_is_refused(
+    environment: Environment, tmp_path: Path, command: str, host: str
+) -> None:
+    done = subprocess.run(
+        [COMMAND, command, "--data", tmp_path / "var"],
+        cwd=tmp_path,
+        env=environment.variables({"host": host}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert host in done.stderr
+    assert "this machine only" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,132 @@
+"""The worker, or Mosquitto with the configuration that ships, is killed again and again while readings come in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from greenmine.registry import Registry
+from tests.system.disturbed import DAY, Traffic
+from tests.system.running import RestartableBroker, Worker, until
+from tests.system.stored import Stored, assert_same
+
+KILLS = 20
+"""Of the worker."""
+KEEP = 3.0
+"""See docs/decisions/0002-broker-persistence.md [s]."""
+STALLS = (0.0, 0.5, 1.0, 1.5, 2.5)
+"""How long the collector stands still before each kill of the broker, so that acknowledged messages wait there [s]."""
+LASTING = 20.0
+"""How long the three days take to send meanwhile [s]."""
+
+
+@pytest.fixture(scope="module")
+def killed(
+    brokers: type[RestartableBroker],
+    mines: Registry,
+    traffic: Traffic,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stored:
+    """The record after a replay during which the worker was killed at random moments."""
+    folder: Path = tmp_path_factory.mktemp("killed")
+    pauses = np.random.default_rng(9).uniform(0.0, 0.25, KILLS)
+    parts = np.array_split(np.arange(len(traffic.messages)), KILLS + 1)
+    with (
+        brokers(folder / "broker") as broker,
+        Worker(folder, broker.port) as worker,
+    ):
+        worker.await_connection()
+        for part, pause in zip(parts[:-1], pauses, strict=True):
+            before = worker.count("messages")
+            sender = threading.Thread(target=broker.publish, args=([traffic.messages[i] for i in part],))
+            sender.start()
+            until(lambda before=before: worker.count("messages") > before, "the worker to commit something new")
+            time.sleep(pause)
+            worker.kill()
+            sender.join()
+            worker.start()
+        broker.publish([traffic.messages[i] for i in parts[-1]])
+        worker.await_all(worker.accounted, len(traffic.instants))
+        worker.stop()
+    return Stored(folder / "record.sqlite", mines)
+
+
+@pytest.fixture(scope="module")
+def broker_killed(
+    brokers: type[RestartableBroker],
+    mines: Registry,
+    traffic: Traffic,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stored:
+    """The record after a replay during which the broker was killed."""
+    folder: Path = tmp_path_factory.mktemp("broker-killed")
+    moments = np.random.default_rng(2).uniform(0.5, 1.5, len(STALLS))
+    with (
+        brokers(folder / "broker") as broker,
+        Worker(folder, broker.port) as worker,
+        ThreadPoolExecutor() as pool,
+    ):
+        worker.await_connection()
+        time.sleep(KEEP)  # by then the new session is saved
+        publication = pool.submit(broker.publish, traffic.messages, keep=KEEP, speed=3 * DAY / 1000 / LASTING)
+        for moment, stall in zip(moments, STALLS, strict=True):
+            time.sleep(moment)
+            worker.pause()
+            time.sleep(stall)
+            broker.kill()
+            broker.start()
+            worker.proceed()
+        assert not publication.done()
+        worker.await_all(worker.accounted, len(traffic.instants))
+        published = publication.result()
+        assert (published.messages, published.reconnects) == (len(traffic.messages), len(STALLS))
+        worker.stop()
+    return Stored(folder / "record.sqlite", mines)
+
+
+def test_the_traffic_is_as_bad_as_it_should_be(undisturbed: Stored, traffic: Traffic) -> None:
+    assert 60_000 <= len(traffic.instants) < traffic.received
+    assert undisturbed.ledger["duplicate"] > 2000
+    assert undisturbed.ledger["reordered"] > 2000
+    assert undisturbed.ledger["late"] > 100
+    assert undisturbed.exceedances
+    assert {row[0] for row in undisturbed.verdicts}
+
+
+@pytest.mark.parametrize("run", ["killed", "broker_killed"])
+def test_nothing_is_lost_and_nothing_is_twice(
+    run: str, request: pytest.FixtureRequest, traffic: Traffic, undisturbed: Stored
+) -> None:
+    stored: Stored = request.getfixturevalue(run)
+    counts = Counter(stored.instants())
+    assert set(counts.values()) == {1}
+    assert counts.keys() | stored.late == traffic.instants
+    assert not counts.keys() & stored.late
+    assert stored.late == undisturbed.late
+    # Else the kills had no message delivered or sent again, and this proved nothing.
+    assert stored.ledger["duplicate"] > undisturbed.ledger["duplicate"]
+
+
+@pytest.mark.parametrize("run", ["undisturbed", "killed", "broker_killed"])
+def test_the_ledger_adds_up(run: str, request: pytest.FixtureRequest, traffic: Traffic) -> None:
+    stored: Stored = request.getfixturevalue(run)
+    assert stored.ledger["stored"] == len(stored.instants()) == len(traffic.instants) - len(stored.late)
+    assert stored.ledger["received"] >= traffic.received
+    assert stored.ledger["rejected"] == stored.rejected
+    assert stored.ledger_rows
+    assert all(received == sum(parts) for received, *parts in stored.ledger_rows)
+
+
+@pytest.mark.parametrize("run", ["killed", "broker_killed"])
+@pytest.mark.parametrize("what", ["statistics", "verdicts", "sliding", "exceedances"])
+def test_figures_are_those_of_an_undisturbed_run(
+    run: str, what: str, request: pytest.FixtureRequest, undisturbed: Stored
+) -> None:
+    assert getattr(undisturbed, what)
+    assert_same(getattr(request.getfixturevalue(run), what), getattr(undisturbed, what))

@@ -632,7 +632,9 @@ def _median(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def _shift(zone: str) -> int:
     first, second = (offset_minutes(zone, minute) % 60 for minute in _SEASONS)
     if first != second:
-        raise ValueError(f"zone {zone}: its clocks change by {abs(first - second)} minutes; only whole hours can be handled")
+        raise ValueError(
+            f"zone {zone}: its clocks change by {abs(first - second)} minutes; only whole hours can be handled"
+        )
     return first
 
 

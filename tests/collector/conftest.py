@@ -2,68 +2,19 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from decoder_cases import HERE, PROFILES, RECEIVED, Decode, Refused, Rows
 
 from collector.broker import Broker, start_broker
 from collector.payload import BatchBuilder
-from greenmine.entries import Device, Position, Profile, Site, Station
+from greenmine.entries import Device, Site, Station
 from greenmine.limits import load_limits
 from greenmine.parameters import load_parameters
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
-
-HERE = Position(latitude=30.8, longitude=108.4)
-
-PROFILES = (
-    Profile(
-        id="plain",
-        format="greenmine",
-        zone="Asia/Shanghai",
-        interval="1s",
-        sends_flags=False,
-        units={"pm10": "ug/m3", "laeq": "dB(A)", "equipment-state": "1"},
-    ),
-    Profile(
-        id="flagged",
-        format="greenmine",
-        zone="Asia/Shanghai",
-        interval="60s",
-        sends_flags=True,
-        units={"ph": "1", "water-temperature": "degF"},
-        fields={"pH": "ph"},
-    ),
-    Profile(
-        id="senml",
-        format="senml",
-        zone="UTC",
-        interval="1s",
-        sends_flags=False,
-        receive_time=True,
-        units={"air-temperature": "degC", "pm10": "A", "equipment-state": "1", "water-temperature": "Cel"},
-        fields={"urn:dev:ow:10e2073a01080063": "air-temperature", "current": "pm10"},
-    ),
-    Profile(id="senml-timed", format="senml", zone="UTC", interval="1s", sends_flags=False, units={"pm10": "ug/m3"}),
-    Profile(id="senml-flagged", format="senml", zone="UTC", interval="1s", sends_flags=True, units={"pm10": "ug/m3"}),
-    Profile(
-        id="board",
-        format="thingsboard",
-        zone="UTC",
-        interval="1s",
-        sends_flags=False,
-        receive_time=True,
-        units={"air-temperature": "degC", "humidity": "%", "equipment-state": "1"},
-        fields={"temperature": "air-temperature"},
-    ),
-    Profile(
-        id="board-timed", format="thingsboard", zone="UTC", interval="1s", sends_flags=False, units={"pm10": "ug/m3"}
-    ),
-    Profile(
-        id="board-flagged", format="thingsboard", zone="UTC", interval="1s", sends_flags=True, units={"pm10": "ug/m3"}
-    ),
-)
 
 FAHRENHEIT = (5 / 9, -160 / 9)
 
@@ -127,14 +78,6 @@ def registry() -> Registry:
 @pytest.fixture
 def builder(registry: Registry) -> BatchBuilder:
     return BatchBuilder(registry, Settings())
-
-
-Rows = list[tuple[str, int, float | None, str]]
-Refused = list[tuple[str, int]]
-Decode = Callable[[str, Sequence[bytes]], tuple[Rows, Refused]]
-
-RECEIVED = 1_795_312_800_000
-"""2026-11-22T10:00:00+08:00."""
 
 
 @pytest.fixture

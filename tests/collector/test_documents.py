@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import HERE, RECEIVED
+from decoder_cases import HERE, RECEIVED
 
 from collector.payload import BatchBuilder
 from collector.reasons import Reason

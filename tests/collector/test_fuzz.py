@@ -7,7 +7,7 @@ import resource
 from collections import Counter
 from collections.abc import Callable
 
-from conftest import RECEIVED
+from decoder_cases import RECEIVED
 
 from collector.payload import BatchBuilder
 from collector.reasons import Reason

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import RECEIVED, Decode, Refused, Rows
+from decoder_cases import RECEIVED, Decode, Refused, Rows
 
 T = RECEIVED
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import PROFILES, RECEIVED, Decode
+from decoder_cases import PROFILES, RECEIVED, Decode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import RECEIVED, Decode, Refused, Rows
+from decoder_cases import RECEIVED, Decode, Refused, Rows
 
 T = RECEIVED
 S = T // 1000

@@ -367,7 +367,7 @@ def test_minutes_that_look_like_a_spike_or_a_jump_are_counted_and_stay(plain: Re
 def test_a_late_neighbour_decides_whether_the_last_minute_of_an_hour_is_suspect(plain: Registry, minute: int) -> None:
     start = at("2026-06-01T10:00:00")
     values = np.full(240, 50.0)
-    values[[59, 120]] = 900.0
+    values[[59, 120]] = 9000.0
     some = readings(0, every(start, start + 4 * HOUR), values)
     ordered, disordered = Memory(plain), Memory(plain)
     ordered.ingest(some)

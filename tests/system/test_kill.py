@@ -35,7 +35,8 @@ def killed(
 ) -> Stored:
     """The record after a replay during which the worker was killed at random moments."""
     folder: Path = tmp_path_factory.mktemp("killed")
-    pauses = np.random.default_rng(9).uniform(0.0, 0.25, KILLS)
+    pauses = np.random.default_rng(9).uniform(0.0, 0.15, KILLS)
+    interrupted = 0
     parts = np.array_split(np.arange(len(traffic.messages)), KILLS + 1)
     with (
         brokers(folder / "broker") as broker,
@@ -50,10 +51,12 @@ def killed(
             time.sleep(pause)
             worker.kill()
             sender.join()
+            interrupted += worker.count("received") < traffic.part(int(part[-1]) + 1).received
             worker.start()
         broker.publish([traffic.messages[i] for i in parts[-1]])
         worker.await_all(worker.accounted, len(traffic.instants))
         worker.stop()
+    assert interrupted >= KILLS // 2, "too few kills found the worker at work"
     return Stored(folder / "record.sqlite", mines)
 
 
@@ -87,6 +90,7 @@ def broker_killed(
         published = publication.result()
         assert (published.messages, published.reconnects) == (len(traffic.messages), len(STALLS))
         worker.stop()
+        assert worker.count("received") > traffic.received, "nothing was sent again"
     return Stored(folder / "record.sqlite", mines)
 
 
@@ -109,8 +113,6 @@ def test_nothing_is_lost_and_nothing_is_twice(
     assert counts.keys() | stored.late == traffic.instants
     assert not counts.keys() & stored.late
     assert stored.late == undisturbed.late
-    # Else the kills had no message delivered or sent again, and this proved nothing.
-    assert stored.ledger["duplicate"] > undisturbed.ledger["duplicate"]
 
 
 @pytest.mark.parametrize("run", ["undisturbed", "killed", "broker_killed"])

@@ -34,6 +34,9 @@ def test_nothing_leaves_the_scope(served: Served) -> None:
         assert set(queries.newest(OTHER)) == set(queries.channels(OTHER))
         assert set(queries.changed_channels(OTHER, 0)[1]) == set(queries.channels(OTHER))
         assert not queries.sliding_hours(OTHER, first, LOUD)
+        rules = {rule.key for rule in served.registry.rules if rule.site == LOUD}
+        assert queries.sliding_masks(whole, first, rules)
+        assert not queries.sliding_masks(OTHER, first, rules)
         assert set(queries.open_exceedances(whole)) == {LOUD}
         assert queries.open_exceedances(OTHER) == {}
         assert not queries.statistics(OTHER, key, "hour", first, far, revisions=False, limit=9)

@@ -14,8 +14,23 @@ from collector import broker as module
 from collector.broker import TEMPLATE, Broker, start_broker
 
 
+@pytest.fixture
+def others() -> set[int]:
+    """Children that were there before the broker: helpers of multiprocessing, from other tests."""
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def children(others: set[int]) -> list[psutil.Process]:
+    return [process for process in psutil.Process().children(recursive=True) if process.pid not in others]
+
+
 @pytest.fixture(params=["mosquitto", "iotcore"])
-def broker(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+def broker(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    others: set[int],  # noqa: ARG001 - to be taken before the broker starts
+) -> Iterator[Broker]:
     """Each broker; iotcore as on a machine without Mosquitto."""
     found = {"mosquitto": shutil.which("mosquitto", path="/usr/bin:/usr/sbin:/usr/local/sbin"), "iotcore": None}
     if request.param == "mosquitto" and found["mosquitto"] is None:
@@ -26,22 +41,22 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         yield started
 
 
-def test_it_takes_large_messages_and_listens_on_loopback_only(broker: Broker) -> None:
+def test_it_takes_large_messages_and_listens_on_loopback_only(broker: Broker, others: set[int]) -> None:
     publish.single("large", b"x" * 10_000_000, qos=1, hostname=broker.host, port=broker.port)
     listening = {
         connection.laddr
-        for process in psutil.Process().children(recursive=True)
+        for process in children(others)
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening == {("127.0.0.1", broker.port)}
 
 
-def test_when_it_has_stopped_nothing_is_left(broker: Broker) -> None:
-    assert psutil.Process().children(recursive=True)
+def test_when_it_has_stopped_nothing_is_left(broker: Broker, others: set[int]) -> None:
+    assert children(others)
     broker.stop()
     broker.stop()
-    assert psutil.Process().children(recursive=True) == []
+    assert children(others) == []
     with socket.socket() as client:
         assert client.connect_ex((broker.host, broker.port)) != 0
 

@@ -71,9 +71,10 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
         expect(page).to_have_url(re.compile(f"/sites/{LOUD}$"))
         expect(page.get_by_role("heading", level=1)).to_have_text(registry.site(LOUD).name_en)
         page.locator(".charts").scroll_into_view_if_needed()
-        expect(page.locator(".plot canvas").first).to_be_visible(timeout=20_000)
-        page.get_by_role("button", name="Last 7 days").click()
-        expect(page.get_by_role("button", name="Last 7 days")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".plot svg").first).to_be_visible(timeout=20_000)
+        week = page.locator("button[data-days='7']")
+        week.click()
+        expect(week).to_have_attribute("aria-pressed", "true")
 
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

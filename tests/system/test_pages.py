@@ -85,3 +85,52 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
 
     expect(page.locator("#lost")).to_be_visible(timeout=15_000)
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data = tmp_path_factory.mktemp("filled")
+    registry = load_registry()
+    engine = fill(data / "record.sqlite", registry, time.time_ns() // 1_000_000)
+    with serving(data, registry) as address:
+        yield f"{address}/sites/{LOUD}?lang=en"
+    engine.dispose()
+
+
+def test_every_chart_is_drawn_without_scrolling_and_prints_dark_on_white(page: Page, filled: str) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="dark")
+    page.goto(filled)
+    plots = page.locator(".plot").count()
+    assert plots > 5
+    expect(page.locator(".plot svg")).to_have_count(plots, timeout=30_000)
+    line = page.locator(".plot svg [stroke='var(--series-1)']").first
+    by_night = line.evaluate("element => getComputedStyle(element).stroke")
+    page.emulate_media(media="print")
+    assert line.evaluate("element => getComputedStyle(element).stroke") != by_night
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.emulate_media(media="screen", color_scheme="light")
+
+
+def test_the_span_of_the_statistics_is_chosen(page: Page, filled: str) -> None:
+    page.goto(filled)
+    shown = page.locator(".rolling tbody:visible")
+    expect(shown).to_have_count(1)
+    expect(shown).to_have_attribute("data-span", "7d")
+    page.get_by_role("button", name="Last 30 days").click()
+    expect(shown).to_have_attribute("data-span", "30d")
+
+
+def test_without_scripts_the_tables_hold_the_figures(page: Page, filled: str) -> None:
+    assert page.context.browser is not None
+    context = page.context.browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(filled)
+    expect(plain.locator("noscript .banner")).to_be_visible()
+    expect(plain.locator(".charts")).to_be_hidden()
+    expect(plain.locator(".rolling tbody:visible")).to_have_count(3)
+    plain.locator("#hourly-laeq summary").click()
+    rows = plain.locator("#hourly-laeq tbody tr")
+    expect(rows).to_have_count(24)
+    expect(rows.nth(2)).to_contain_text(re.compile(r"\d\d\.\d"))
+    context.close()

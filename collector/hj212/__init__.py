@@ -1,0 +1,10 @@
+"""HJ 212, the protocol of data loggers for pollutant monitoring in China: frames to messages and back.
+
+Nothing here reads a file, a socket or a clock. A byte stream goes through ``frame`` (extent, length, CRC), a data
+segment through ``segment`` (grammar) and ``message`` (meaning); ``encode`` goes the other way; ``document`` is the JSON
+form of both. What a device does differently stands in its ``dialect``; what is tolerated is named in ``deviation``.
+
+References
+----------
+HJ/T 212-2005, HJ 212-2017 and HJ 212-2025, data transmission of automatic pollutant monitoring.
+"""

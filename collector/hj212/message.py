@@ -1,0 +1,409 @@
+"""What a data segment says: header, time, fields and values of factors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Final, Literal
+
+from collector.hj212.codes import VERSIONS, Version, codes, find_factor
+from collector.hj212.deviation import Deviation
+from collector.hj212.dialect import STANDARD, Dialect
+from collector.hj212.secret import Secret, is_secret
+from collector.hj212.segment import Pair, split_segment
+
+Reason = Literal["empty", "not-a-number", "type-maximum", "sentinel", "absent"]
+"""Why a value is null: nothing behind ``=``; no number; largest number of the factor's printed type; a number that stands
+for "no value"; only the data flag was sent."""
+
+TEXT_KINDS: Final = frozenset({"SN", "EFlag", "SampleTime", "CompleteTime", "SampleType", "ResultType"})
+"""Kinds whose values are text even if they look like numbers."""
+_FREE_KINDS: Final = frozenset({"Info"})
+"""Kinds whose values are numbers or text."""
+_SUMS: Final = frozenset({"Cou", "RS", "RT"})
+"""Kinds that are not of the printed type of their factor."""
+
+_ORDER: Final = ("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO")
+_CANONICAL: Final = {name.lower(): name for name in _ORDER}
+_PLAIN: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_LOOSE: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_ST: Final = re.compile(r"[0-9A-Z][0-9]")
+_CN: Final = re.compile(r"[0-9]{4}")
+_CODE: Final = re.compile(r"[0-9A-Za-z]+")
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_QN: Final = 17
+_TIME: Final = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A name without a factor: inside CP, such as ``RtdInterval=30``, or an unknown one of the header."""
+
+    name: str
+    text: str | Secret | None
+    """As sent; None: there was no ``=``. Passwords and keys do not show themselves."""
+
+
+@dataclass(slots=True)
+class Value:
+    """One value of a factor."""
+
+    code: str
+    """Factor as sent, such as ``a34002`` or, of an old device, ``011``."""
+    kind: str | None
+    """What follows the hyphen: Rtd, Avg, Min, Max, Cou, Data, RS ...; None: only a data flag was sent."""
+    value: float | str | None
+    """A number in the unit that the device sends, or text; None: see ``reason``."""
+    text: str
+    """As sent."""
+    flag: str | None = None
+    """Data flag as sent; None: none was."""
+    reason: Reason | None = None
+    """Why the value is None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a data segment says. Absent parts are None or empty; so are unreadable ones, which a deviation names."""
+
+    version: Version | None = None
+    """Edition by the version bits of Flag; 2005 if the header ends without Flag, which the later editions demand."""
+    qn: str | None = None
+    """Request number as sent: a time stamp of 17 digits that joins request and replies."""
+    st: str | None = None
+    cn: str | None = None
+    password: Secret | None = None
+    mn: str | None = None
+    flag: int | None = None
+    """0 to 255."""
+    pnum: int | None = None
+    """Packets of the message."""
+    pno: int | None = None
+    """Number of this packet, from 1. Each packet has a DataTime of its own, so each can be taken by itself."""
+    time: int | None = None
+    """DataTime [ms UTC]: the instant of 2011 and 2021, the begin of the period of 2051, 2061, 2031 and 2041."""
+    datatime: str | None = None
+    """DataTime as sent, if it is a time; else it is among the fields."""
+    header: tuple[Field, ...] = ()
+    """Header parts that the standard does not have, or that could not be read."""
+    fields: tuple[Field, ...] = ()
+    """Names of CP without a factor."""
+    values: tuple[Value, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+
+    @property
+    def answer(self) -> bool:
+        """Whether an answer is wanted: bit 0 of Flag (HJ 212-2017, clause 6)."""
+        return bool((self.flag or 0) & 1)
+
+    @property
+    def split(self) -> bool:
+        """Whether packet numbers are present: bit 1 of Flag. The requests of 2005 set it and have none."""
+        return bool((self.flag or 0) & 2)
+
+
+def read_message(segment: bytes, dialect: Dialect = STANDARD) -> Message:
+    """Read a data segment.
+
+    Parameters
+    ----------
+    segment : bytes
+        Any bytes; nothing is raised. What is not understood is kept as it is.
+    dialect : Dialect
+        How the device speaks.
+
+    Returns
+    -------
+    Message
+        A message without ``cn`` says nothing that could be acted upon.
+
+    References
+    ----------
+    HJ 212-2017, clause 6 (segment, names of CP), Table 8 (data flags).
+    """
+    parts = split_segment(segment)
+    found = dict.fromkeys(parts.deviations)
+    header, rest = _header(parts.header, found)
+    flag = _flag(header, rest, found)
+    content = _Content(dialect, found)
+    for group in parts.groups:
+        content.add(group)
+    qn, st, cn, mn, word = (header.get(name) for name in ("QN", "ST", "CN", "MN", "PW"))
+    if qn is not None and (len(qn) != _QN or read_time(qn, dialect) is None):
+        found[Deviation.BAD_QN] = None
+    if st is not None and not _ST.fullmatch(st):
+        found[Deviation.BAD_ST] = None
+    if cn is not None and not _CN.fullmatch(cn):
+        found[Deviation.BAD_CN] = None
+    complete = Deviation.NO_CP not in found
+    version = _version(flag, absent=complete and "Flag" not in header, found=found)
+    if not mn and version != 2005:
+        found[Deviation.NO_MN] = None
+    pnum, pno = (_count(header, name, rest, found) for name in ("PNUM", "PNO"))
+    if flag is not None and flag & 2 and version != 2005 and (pnum is None or pno is None):
+        found[Deviation.SPLIT_WITHOUT_NUMBERS] = None
+    if not (flag or 0) & 2 and (pnum is not None or pno is not None):
+        found[Deviation.NUMBERS_WITHOUT_SPLIT] = None
+    return Message(
+        version=version,
+        qn=qn,
+        st=st,
+        cn=cn or None,
+        password=None if word is None else Secret(word),
+        mn=mn,
+        flag=flag,
+        pnum=pnum,
+        pno=pno,
+        time=content.time,
+        datatime=content.datatime,
+        header=tuple(rest),
+        fields=tuple(content.fields),
+        values=tuple(content.values),
+        deviations=tuple(found),
+    )
+
+
+def read_time(text: str, dialect: Dialect = STANDARD) -> int | None:
+    """Read a time of 14 digits, or of 17 with milliseconds.
+
+    Returns
+    -------
+    int or None
+        Instant [ms UTC]; None if the text is no such time, or one before 1971.
+
+    Examples
+    --------
+    >>> read_time("20160801084000")
+    1470012000000
+    """
+    if len(text) not in {_TIME, _QN} or not (text.isascii() and text.isdigit()) or not "1971" <= text[:4] < "9999":
+        return None
+    try:
+        moment = datetime(
+            int(text[:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[8:10]),
+            int(text[10:12]),
+            int(text[12:14]),
+            tzinfo=dialect.zone,
+        )
+        return round(moment.timestamp()) * 1000 + int(text[14:] or 0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_number(text: str) -> float | None:
+    """A finite number of ASCII digits; None if the text is none."""
+    if _LOOSE.fullmatch(text) is None:
+        return None
+    number = float(text)
+    return number if abs(number) != float("inf") else None
+
+
+def is_plain(text: str) -> bool:
+    """Whether a number is written as the standard's types say: no plus, no exponent, digits on both sides of the point."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+@cache
+def known_kinds() -> dict[str, str]:
+    """What may follow a factor's hyphen in any edition, by its spelling in small letters."""
+    return {kind.lower(): kind for version in VERSIONS for kind in ["Flag", *codes(version).kinds]}
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """CP names without a factor, of all editions."""
+    return frozenset(name for version in VERSIONS for name in codes(version).names)
+
+
+@cache
+def known_flags() -> frozenset[str]:
+    """Data flags of all editions."""
+    return frozenset(flag for version in VERSIONS for flag in codes(version).flags)
+
+
+def _header(pairs: Iterable[Pair], found: dict[Deviation, None]) -> tuple[dict[str, str], list[Field]]:
+    header: dict[str, str] = {}
+    rest: list[Field] = []
+    last = -1
+    for name, text in pairs:
+        known = name if name in _ORDER else _CANONICAL.get(name.lower())
+        if known is None or text is None:
+            found[Deviation.UNKNOWN_HEADER] = None
+            rest.append(field_of(name, text))
+        elif known in header:
+            found[Deviation.REPEATED_NAME] = None
+            rest.append(field_of(name, text))
+        else:
+            if known != name:
+                found[Deviation.NAME_CASE] = None
+            place = _ORDER.index(known)
+            if place < last:
+                found[Deviation.HEADER_ORDER] = None
+            last = place
+            header[known] = text
+    return header, rest
+
+
+def field_of(name: str, text: str | None) -> Field:
+    """A field, its text hidden if the name or the text itself is that of a password or key."""
+    if text is None:
+        return Field(name, None)
+    return Field(name, Secret(text) if is_secret(name) else text)
+
+
+def _flag(header: dict[str, str], rest: list[Field], found: dict[Deviation, None]) -> int | None:
+    text = header.get("Flag")
+    if text is None:
+        return None
+    if _DIGITS.fullmatch(text) is None or int(text) > 255:
+        found[Deviation.BAD_FLAG] = None
+        rest.append(Field("Flag", text))
+        return None
+    return int(text)
+
+
+def _version(flag: int | None, *, absent: bool, found: dict[Deviation, None]) -> Version | None:
+    if flag is None:
+        return 2005 if absent else None
+    bits = flag >> 2
+    if bits < len(VERSIONS):
+        return VERSIONS[bits]
+    found[Deviation.UNKNOWN_VERSION] = None
+    return None
+
+
+def _count(header: dict[str, str], name: str, rest: list[Field], found: dict[Deviation, None]) -> int | None:
+    text = header.get(name)
+    if text is None:
+        return None
+    if _DIGITS.fullmatch(text) is None or int(text) == 0:
+        found[Deviation.BAD_PACKET_NUMBER] = None
+        rest.append(Field(name, text))
+        return None
+    return int(text)
+
+
+class _Content:
+    """What stands in CP, taken group by group."""
+
+    def __init__(self, dialect: Dialect, found: dict[Deviation, None]) -> None:
+        self.time: int | None = None
+        self.datatime: str | None = None
+        self.fields: list[Field] = []
+        self.values: list[Value] = []
+        self._dialect = dialect
+        self._found = found
+        self._spelling = known_kinds()
+        self._unflagged: dict[str, list[Value]] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def add(self, group: tuple[Pair, ...]) -> None:
+        flags: dict[str, str] = {}
+        here: dict[str, list[Value]] = {}
+        fields = 0
+        for name, text in group:
+            code, hyphen, kind = name.rpartition("-")
+            if not hyphen or not code or text is None:
+                self._add_field(name, text)
+                fields += 1
+                continue
+            kind = self._kind(kind)
+            if (code, kind) in self._told:
+                self._found[Deviation.REPEATED_VALUE] = None
+            self._told.add((code, kind))
+            if kind == "Flag":
+                flags[code] = text
+            else:
+                value = self._value(code, kind, text)
+                self.values.append(value)
+                here.setdefault(code, []).append(value)
+        codes_here = here.keys() | flags.keys()
+        if len(codes_here) > 1 or (codes_here and fields):
+            self._found[Deviation.MIXED_GROUP] = None
+        for code, values in here.items():
+            if code not in flags:
+                self._unflagged.setdefault(code, []).extend(values)
+        for code, flag in flags.items():
+            self._put_flag(code, flag, here.get(code))
+
+    def _add_field(self, name: str, text: str | None) -> None:
+        if name.lower() == "datatime" and self.datatime is None and text is not None:
+            if name != "DataTime":
+                self._found[Deviation.NAME_CASE] = None
+            self.time = read_time(text, self._dialect)
+            if self.time is not None:
+                self.datatime = text
+                if len(text) != _TIME:
+                    self._found[Deviation.TIME_DIGITS] = None
+                return
+            self._found[Deviation.BAD_TIME] = None
+        if name not in known_names():
+            self._found[Deviation.UNKNOWN_NAME] = None
+        self.fields.append(field_of(name, text))
+
+    def _kind(self, kind: str) -> str:
+        """The kind in the standard's spelling."""
+        known = self._spelling.get(kind.lower())
+        if known is None:
+            self._found[Deviation.UNKNOWN_KIND] = None
+            return kind
+        if known != kind:
+            self._found[Deviation.NAME_CASE] = None
+        return known
+
+    def _value(self, code: str, kind: str, text: str) -> Value:
+        if _CODE.fullmatch(code) is None:
+            self._found[Deviation.ODD_CODE] = None
+        if not text:
+            return Value(code, kind, None, text, reason="empty")
+        if kind in TEXT_KINDS:
+            return Value(code, kind, text, text)
+        number = read_number(text)
+        if number is None:
+            if kind in _FREE_KINDS:
+                return Value(code, kind, text, text)
+            return Value(code, kind, None, text, reason="not-a-number")
+        if not is_plain(text):
+            self._found[Deviation.NUMBER_FORM] = None
+        reason = self._no_value(code, kind, number)
+        return Value(code, kind, None if reason else number, text, reason=reason)
+
+    def _no_value(self, code: str, kind: str, number: float) -> Reason | None:
+        """Why a number stands for "no value"; None if it is one."""
+        if kind in _FREE_KINDS or kind in _SUMS:
+            return None
+        factor = find_factor(code)
+        if factor is not None and number == factor.largest:
+            return "type-maximum"
+        return "sentinel" if number in _sentinels()[None] or number in self._dialect.sentinels else None
+
+    def _put_flag(self, code: str, flag: str, values: list[Value] | None) -> None:
+        if flag not in known_flags():
+            self._found[Deviation.UNKNOWN_DATA_FLAG] = None
+        if values is None:
+            values = self._unflagged.pop(code, None)
+            if values is None:
+                values = [Value(code, None, None, "", reason="absent")]
+                self.values.extend(values)
+            else:
+                self._found[Deviation.SPLIT_GROUP] = None
+        for value in values:
+            value.flag = flag
+            if isinstance(value.value, float) and value.value in _sentinels().get(flag, ()):
+                value.value, value.reason = None, "sentinel"
+
+
+@cache
+def _sentinels() -> dict[str | None, frozenset[float]]:
+    """Numbers that stand for "no value", by the data flag beside which they do; None: beside any or none."""
+    sentinels = codes(VERSIONS[-1]).sentinels
+    return {
+        flag: frozenset(sentinel.value for sentinel in sentinels if sentinel.flag == flag)
+        for flag in {None, *(sentinel.flag for sentinel in sentinels)}
+    }

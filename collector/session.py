@@ -153,6 +153,7 @@ class Session:
         self._bytes = 0
         self._begun = 0.0
         self._linger = settings.linger_ms / 1000
+        self._pace = settings.idle_ms / 1000
         self._attempted = False
         self._selector = selectors.DefaultSelector()
         self._backoff = _Backoff(0.2, 30.0)
@@ -335,7 +336,8 @@ class Session:
             ):
                 return True
             if len(pending) == before:
-                return False
+                # All that came is here. To gather for as long as a commit takes leaves time to read between commits.
+                return bool(pending) and time.monotonic() - self._begun >= self._pace
 
     def _write(self) -> None:
         """Write what paho has queued, in few packets."""
@@ -392,6 +394,7 @@ class Session:
                 counters.commits.append(took)
                 # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
                 self._linger = max(self._settings.linger_ms / 1000, min(took, _LONGEST_LINGER))
+                self._pace = max(self._settings.idle_ms / 1000, took)
                 if refused:
                     _log.info("the record takes readings again", messages=len(batch))
                 return True

@@ -247,21 +247,22 @@ class Engine:
         channel, time = fresh.channel.astype(np.intp), fresh.time
         normal = fresh.flag == NORMAL
         wild = normal & out_of_range(fresh.value, self._low[channel], self._high[channel])
-        outcome = Outcome(parts, np.where(wild, RANGE, 0).astype(np.uint8), time < self.panes.newest[channel])
+        outcome = Outcome(parts, wild.astype(np.uint8) * np.uint8(RANGE), time < self.panes.newest[channel])
         if not len(time):
             return outcome
         value = self.calibrated(channel, time, fresh.value)
         valid = normal & ~wild
         if wild.any():
             np.add.at(self._wild, (channel[wild], 0), 1)
-        np.add.at(self._wild[:, 1], channel, 1)
+        self._wild[:, 1] += np.bincount(channel, minlength=len(self._wild))
         self._current = (channel, time, value, valid)
-        stretch = time // (self._step * MINUTE)
-        if stretch.min() == stretch.max():
+        step = self._step * MINUTE
+        if time.min() // step == time.max() // step:
             self._take(channel, time, value, valid, outcome)
         else:
-            for step in np.unique(stretch):
-                now = stretch == step
+            stretch = time // step
+            for number in np.unique(stretch):
+                now = stretch == number
                 self._take(channel[now], time[now], value[now], valid[now], outcome)
         self._current = _NOTHING  # stored from now on
         outcome.health.extend(self._hear(channel, time, fresh, valid))
@@ -326,10 +327,11 @@ class Engine:
         self.panes.add(channel, time, value, valid)
         new = self.issued[rows] < 0
         self.issued[rows[new]] = self.hour_of(rows[new], minute[first][new])
-        again = self._touched_again(channel, minute)
-        before = self._before_the_first(rows, tail)
-        if len(before):
-            again = np.unique(np.concatenate([again, before]), axis=0)
+        again = np.empty((0, 2), np.int64)
+        if ((minute[first] <= self.issued[rows]) | (self._fan[rows] > 0)).any():
+            again = self._touched_again(channel, minute)
+        if (self.panes.tail[rows] < tail).any():
+            again = np.unique(np.concatenate([again, self._before_the_first(rows, tail)]), axis=0)
         self._issue(rows, again, outcome, None)
         alarms = self.alarms.evaluate(dict(zip(rows.tolist(), minute[first].tolist(), strict=True)))
         outcome.sliding.extend(alarms.hours)
@@ -345,11 +347,8 @@ class Engine:
         distinct = np.flatnonzero(np.append(True, (channel[1:] != channel[:-1]) | (minute[1:] != minute[:-1])))
         channel, minute = channel[distinct], minute[distinct]
         fan = self._fan[channel]
-        # As a rule nothing is issued yet of what comes.
-        recent = (fan == 0) & (minute > self.issued[channel])
-        if recent.any():
-            others = np.flatnonzero(~recent)
-            channel, minute, fan = channel[others], minute[others], fan[others]
+        others = np.flatnonzero((minute <= self.issued[channel]) | (fan > 0))
+        channel, minute, fan = channel[others], minute[others], fan[others]
         # Neighbouring minutes tell spikes and jumps, so the first and the last minute of an hour touch two hours.
         own = np.concatenate([self.hour_of(channel, minute + step) for step in (-1, 0, 1)])
         pairs = [np.stack([np.tile(channel, 3), own], axis=1)]

@@ -63,8 +63,8 @@ def tell_apart(readings: Readings, panes: Panes, stored: Stored) -> Sorted:
     conflicting = np.zeros(len(order), np.bool_)
     repeated = again.copy()
     if again.any():
-        anchor = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))
-        here, there = order[again], order[anchor[again]]
+        firsts, others = np.flatnonzero(~again), np.flatnonzero(again)
+        here, there = order[others], order[firsts[np.searchsorted(firsts, others) - 1]]
         conflicting[again] = _differs(readings, here, readings.value[there], readings.flag[there])
     behind = np.flatnonzero(time <= panes.newest[channel])
     if not len(behind) and not again.any():
@@ -87,14 +87,23 @@ def _by_channel_and_time(channel: NDArray[np.int32], time: NDArray[np.int64]) ->
     if len(channel) and int(channel.max()) < 65_536:
         order = np.argsort(channel.astype(np.uint16), kind="stable")
         c, t = channel[order], time[order]
-        if not ((c[1:] == c[:-1]) & (t[1:] < t[:-1])).any():
-            return order
-        first = int(t.min())
-        span = int(t.max()) - first + 1
-        if span < 2**46:
-            # What is nearly in order is sorted fast, by one key.
-            return order[np.argsort(c * np.int64(span) + (t - first), kind="stable")]
+        back = np.flatnonzero((c[1:] == c[:-1]) & (t[1:] < t[:-1]))
+        if len(back):
+            mixed = np.zeros(int(c[-1]) + 1, np.bool_)
+            mixed[c[back]] = True
+            rows = np.flatnonzero(mixed[c])
+            order[rows] = order[rows][_by_both(c[rows], t[rows])]
+        return order
     return np.lexsort((time, channel))
+
+
+def _by_both(channel: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Stable order by channel, then time; one key, where it fits, is faster for what is nearly in order."""
+    first = int(time.min())
+    span = int(time.max()) - first + 1
+    if span >= 2**46:
+        return np.lexsort((time, channel))
+    return np.argsort(channel * np.int64(span) + (time - first), kind="stable")
 
 
 def _differs(

@@ -18,7 +18,7 @@ def block(minutes: list[list[float]], weigh: str = "arithmetic") -> Block:
         "vector": lambda v: np.cos(np.deg2rad(v)),
     }[weigh]
     return Block(
-        np.array([[len(p) for p in parts]], np.uint32),
+        np.array([[len(p) for p in parts]], np.uint16),
         np.array([[weights(p).sum() for p in parts]]),
         np.array([[np.sin(np.deg2rad(p)).sum() if weigh == "vector" else 0.0 for p in parts]]),
         np.array([[p.min(initial=np.inf) for p in parts]]),

@@ -1,0 +1,64 @@
+"""`python -m bench [SUBJECT ...]`: measure, print a table, and say which targets are missed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import psutil
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from bench import collector, core, growth, latency, memory
+from bench.table import Row
+
+
+def main() -> int:
+    """Run the benchmarks; 1 if a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
+    subjects = ("collector", "latency", "core", "memory", "growth")
+    parser.add_argument("subject", nargs="*", help=f"of {', '.join(subjects)}; all if not given")
+    parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.subject) - set(subjects):
+        parser.error(f"there is no subject {', '.join(sorted(unknown))}; there are {', '.join(subjects)}")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    measures: dict[str, Callable[[], Iterable[Row]]] = {
+        "collector": collector.measure,
+        "latency": latency.measure,
+        "core": partial(core.measure, arguments.hours),
+        "memory": memory.measure,
+        "growth": growth.measure,
+    }
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    rows: list[Row] = []
+    for subject in subjects:
+        if not arguments.subject or subject in arguments.subject:
+            with console.status(f"measuring {subject}"):
+                rows += measures[subject]()
+    console.print(_table(rows))
+    console.print(f"{psutil.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}")
+    missed = [row for row in rows if row.verdict == "NO"]
+    if missed:
+        console.print(f"{len(missed)} targets missed")
+    return 1 if missed else 0
+
+
+def _table(rows: Iterable[Row]) -> Table:
+    table = Table()
+    for heading in ("subject", "what", "measured", "reference", "ratio", "target", "ok"):
+        table.add_column(heading, justify="right" if heading in {"ratio", "target"} else "left")
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        target = "" if row.target is None else f"{row.bound} {row.target:g}"
+        table.add_row(row.subject, row.what, row.measured, row.reference, ratio, target, row.verdict)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import msgspec
@@ -34,13 +34,25 @@ _SAME: Final = 1e-12
 
 _STATISTIC = (
     "channel", "window", "start", "revision", "latest", "end", "mean", "minimum", "maximum", "count", "expected", "capture",
-    "valid", "hours", "excluded", "suspect", "l10", "l50", "l90", "reason", "issued",
+    "valid", "hours", "excluded", "suspect", "l10", "l50", "l90", "reason", "issued", "serial",
 )  # fmt: skip
 _VERDICT = (
     "rule", "start", "revision", "latest", "end", "verdict", "value", "judged", "low", "high", "capture", "reason", "detail",
-    "change", "issued",
+    "change", "issued", "serial",
 )  # fmt: skip
 _LEDGER = tuple(f.name for f in fields(Entry))
+
+
+@dataclass(frozen=True, slots=True)
+class _Issue:
+    """What a transaction notes beside the figures it stores."""
+
+    now: int
+    """The clock [ms UTC]."""
+    reason: str
+    """Why a figure that was issued before is issued again."""
+    serial: int
+    """Number of the transaction."""
 
 
 class Pipeline:
@@ -187,8 +199,9 @@ class Pipeline:
             self._clocks(batch, outcome)
             news = self.sequences.take(batch)
             with self.record.transaction() as connection:
-                self._store_readings(connection, batch, outcome, news)
-                self._store_outcome(connection, outcome, now)
+                issue = _Issue(now, "late data", self.record.serial(connection))
+                self._store_readings(connection, batch, outcome, news, issue)
+                self._store_outcome(connection, outcome, issue)
         for site, _ in batch.devices:
             self._heard[site] = now
         return outcome
@@ -206,7 +219,7 @@ class Pipeline:
         with self._restoring():
             outcome = self.engine.wait(now, (quiet | current)[self._site])
             with self.record.transaction() as connection:
-                self._store_outcome(connection, outcome, now)
+                self._store_outcome(connection, outcome, _Issue(now, "late data", self.record.serial(connection)))
         return outcome
 
     def restate(self, site: str, start: int, end: int, now: int, reason: str) -> None:
@@ -305,10 +318,11 @@ class Pipeline:
         with self.record.transaction() as connection:
             if mark is not None:
                 connection.execute(sa.insert(schema.mark), mark)
-            self._store_statistics(connection, found.statistics, now, reason)
-            self._store_verdicts(connection, found.verdicts, now, reason)
-            self._store_sliding(connection, found.sliding)
-            self._store_exceedances(connection, found.exceedances, now)
+            issue = _Issue(now, reason, self.record.serial(connection))
+            self._store_statistics(connection, found.statistics, issue)
+            self._store_verdicts(connection, found.verdicts, issue)
+            self._store_sliding(connection, found.sliding, issue)
+            self._store_exceedances(connection, found.exceedances, issue)
         self._load()
 
     def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
@@ -348,7 +362,12 @@ class Pipeline:
             outcome.health.extend(changes)
 
     def _store_readings(
-        self, connection: sa.Connection, batch: Batch, outcome: Outcome, news: Mapping[tuple[str, str], SequenceNews]
+        self,
+        connection: sa.Connection,
+        batch: Batch,
+        outcome: Outcome,
+        news: Mapping[tuple[str, str], SequenceNews],
+        issue: _Issue,
     ) -> None:
         readings, parts = batch.readings, outcome.parts
         received = int(batch.message_received.max()) if batch.messages else 0
@@ -375,26 +394,31 @@ class Pipeline:
             ],
             ("received", "site", "device", "topic", "reason", "detail", "readings", "size", "payload"),
         )
-        self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news)
+        self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
 
     def _offset(self, now: int) -> Any:
         zones = self._zone
         return lambda site: offset_minutes(zones.get(site, "UTC"), now // MINUTE) * MINUTE
 
     def _store_ledger(
-        self, connection: sa.Connection, counted: Sequence[Entry], news: Mapping[tuple[str, str], SequenceNews]
+        self,
+        connection: sa.Connection,
+        counted: Sequence[Entry],
+        news: Mapping[tuple[str, str], SequenceNews],
+        issue: _Issue,
     ) -> None:
         newest = {(entry.site, entry.device): entry for entry in counted}  # the later of two days, around midnight
         for key, told in news.items():
             newest[key].sequence_last, newest[key].sequence_missing = told.last, told.missing
         add = tuple(c for c in _LEDGER if c not in {"site", "device", "day", "sequence_last"})
-        with_numbers = [tuple(getattr(e, name) for name in _LEDGER) for e in counted if e.sequence_last >= 0]
-        without = [tuple(getattr(e, name) for name in _LEDGER) for e in counted if e.sequence_last < 0]
-        self.record.upsert(connection, schema.ledger, with_numbers, _LEDGER, add=add)
         # A batch without sequence numbers leaves the highest as it is: -1 is never above it.
-        kept = tuple(c for c in _LEDGER if c != "sequence_last")
-        place = _LEDGER.index("sequence_last")
-        self.record.upsert(connection, schema.ledger, [r[:place] + r[place + 1 :] for r in without], kept, add=add)
+        without = tuple(c for c in _LEDGER if c != "sequence_last")
+        for columns, some in (
+            (_LEDGER, [e for e in counted if e.sequence_last >= 0]),
+            (without, [e for e in counted if e.sequence_last < 0]),
+        ):
+            rows = [(*(getattr(e, name) for name in columns), issue.serial) for e in some]
+            self.record.upsert(connection, schema.ledger, rows, (*columns, "serial"), add=add)
         table = schema.sequence_gap
         for (site, device), told in news.items():
             if told.gaps is not None:
@@ -402,21 +426,21 @@ class Pipeline:
                 rows = [(site, device, first, last) for first, last in told.gaps]
                 self.record.insert(connection, table, rows, ("site", "device", "first", "last"))
 
-    def _store_outcome(self, connection: sa.Connection, outcome: Outcome, now: int, reason: str = "late data") -> None:
-        self._store_statistics(connection, outcome.statistics, now, reason)
-        self._store_verdicts(connection, outcome.verdicts, now, reason)
-        self._store_sliding(connection, outcome.sliding)
-        self._store_exceedances(connection, outcome.exceedances, now)
-        self._store_health(connection, outcome.health)
+    def _store_outcome(self, connection: sa.Connection, outcome: Outcome, issue: _Issue) -> None:
+        self._store_statistics(connection, outcome.statistics, issue)
+        self._store_verdicts(connection, outcome.verdicts, issue)
+        self._store_sliding(connection, outcome.sliding, issue)
+        self._store_exceedances(connection, outcome.exceedances, issue)
+        self._store_health(connection, outcome.health, issue)
 
-    def _store_statistics(self, connection: sa.Connection, found: Sequence[Statistic], now: int, reason: str) -> None:
+    def _store_statistics(self, connection: sa.Connection, found: Sequence[Statistic], issue: _Issue) -> None:
         last = {(s.channel, s.window, s.start): s for s in found}
         first = {(s.channel, s.window, s.start) for s in found if not s.restated}
         rows: list[tuple[Any, ...]] = []
         again: dict[tuple[int, str], list[Statistic]] = defaultdict(list)
         for key, s in last.items():
             if key in first:
-                rows.append(self._statistic_row(s, 0, "first", now))
+                rows.append(self._statistic_row(s, 0, "first", issue))
             else:
                 again[s.channel, s.window].append(s)
         table = schema.statistic
@@ -431,7 +455,7 @@ class Pipeline:
             for s in some:
                 old = known.get(s.start * MINUTE)
                 row = self._statistic_row(
-                    s, 0 if old is None else old["revision"] + 1, "first" if old is None else reason, now
+                    s, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
                 )
                 if old is not None:
                     if _same(old, dict(zip(_STATISTIC, row, strict=True)), _STATISTIC[6:19]):
@@ -442,21 +466,22 @@ class Pipeline:
                 rows.append(row)
         self.record.insert(connection, table, rows, _STATISTIC)
 
-    def _statistic_row(self, s: Statistic, revision: int, reason: str, now: int) -> tuple[Any, ...]:
+    def _statistic_row(self, s: Statistic, revision: int, reason: str, issue: _Issue) -> tuple[Any, ...]:
         number = int(self.record.channel_ids[s.channel])
         return (
             number, s.window, s.start * MINUTE, revision, True, s.end * MINUTE, s.mean, s.minimum, s.maximum, s.count,
-            s.expected, s.share, s.valid, s.hours, s.excluded, s.suspect, *s.levels, reason, now,
+            s.expected, s.share, s.valid, s.hours, s.excluded, s.suspect, *s.levels, reason, issue.now,
+            issue.serial,
         )  # fmt: skip
 
-    def _store_verdicts(self, connection: sa.Connection, found: Sequence[Judged], now: int, reason: str) -> None:
+    def _store_verdicts(self, connection: sa.Connection, found: Sequence[Judged], issue: _Issue) -> None:
         last = {(v.rule, v.start): v for v in found}
         first = {(v.rule, v.start) for v in found if not v.restated}
         rows: list[tuple[Any, ...]] = []
         again: dict[int, list[Judged]] = defaultdict(list)
         for key, v in last.items():
             if key in first:
-                rows.append(self._verdict_row(v, 0, "first", now))
+                rows.append(self._verdict_row(v, 0, "first", issue))
             else:
                 again[v.rule].append(v)
         table = schema.verdict
@@ -470,7 +495,7 @@ class Pipeline:
             for v in some:
                 old = known.get(v.start * MINUTE)
                 row = self._verdict_row(
-                    v, 0 if old is None else old["revision"] + 1, "first" if old is None else reason, now
+                    v, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
                 )
                 if old is not None:
                     if _same(old, dict(zip(_VERDICT, row, strict=True)), _VERDICT[5:13]):
@@ -481,27 +506,32 @@ class Pipeline:
                 rows.append(row)
         self.record.insert(connection, table, rows, _VERDICT)
 
-    def _verdict_row(self, v: Judged, revision: int, reason: str, now: int) -> tuple[Any, ...]:
+    def _verdict_row(self, v: Judged, revision: int, reason: str, issue: _Issue) -> tuple[Any, ...]:
         detail = msgspec.json.encode(
             {"have": v.verdict.have, "need": v.verdict.need, "clause": v.threshold.clause}
         ).decode()
         return (
             self.registry.rules[v.rule].key, v.start * MINUTE, revision, True, v.end * MINUTE, v.verdict.judgement, v.value,
-            v.verdict.judged, v.threshold.low, v.threshold.high, v.share, v.verdict.reason, detail, reason, now,
+            v.verdict.judged, v.threshold.low, v.threshold.high, v.share, v.verdict.reason, detail, reason, issue.now,
+            issue.serial,
         )  # fmt: skip
 
-    def _store_sliding(self, connection: sa.Connection, found: Sequence[SlidingHour]) -> None:
+    def _store_sliding(self, connection: sa.Connection, found: Sequence[SlidingHour], issue: _Issue) -> None:
         last = {(h.rule, h.hour): h for h in found}
         rows = [
-            (self.registry.rules[h.rule].key, h.hour, h.assessable, h.above, None if h.worst != h.worst else h.worst)
+            (
+                self.registry.rules[h.rule].key, h.hour, h.assessable, h.above, None if h.worst != h.worst else h.worst,
+                issue.serial,
+            )
             for h in last.values()
-        ]
-        self.record.upsert(connection, schema.sliding_hour, rows, ("rule", "hour", "assessable", "above", "worst"))
+        ]  # fmt: skip
+        columns = ("rule", "hour", "assessable", "above", "worst", "serial")
+        self.record.upsert(connection, schema.sliding_hour, rows, columns)
 
-    def _store_exceedances(self, connection: sa.Connection, found: Sequence[Exceedance], now: int) -> None:
+    def _store_exceedances(self, connection: sa.Connection, found: Sequence[Exceedance], issue: _Issue) -> None:
         last = {e.id: e for e in found}
         if last:  # strictly growing from commit to commit: it is the cursor of those who follow
-            self._changed = max(now, self._changed + 1)
+            self._changed = max(issue.now, self._changed + 1)
         table, old = schema.exceedance, schema.exceedance_revision
         kept = [c.name for c in old.columns]
         for e in last.values():
@@ -514,22 +544,24 @@ class Pipeline:
                 )
         columns = (
             "id", "rule", "site", "start", "end", "state", "peak", "peak_time", "threshold", "minutes", "revision", "changed",
-            "cause", "handling",
+            "serial",
         )  # fmt: skip
         rows = [
             (
                 e.id, self.registry.rules[e.rule].key, self.registry.rules[e.rule].site, _instant(e.start),
                 None if e.end is None else _instant(e.end), "withdrawn" if e.withdrawn else "open" if e.end is None else "closed",
-                e.peak, _instant(e.peak_minute), e.threshold, e.minutes, e.revision, self._changed,
+                e.peak, _instant(e.peak_minute), e.threshold, e.minutes, e.revision, self._changed, issue.serial,
             )
             for e in last.values()
         ]  # fmt: skip
-        self.record.upsert(connection, table, rows, columns[:-2])
+        self.record.upsert(connection, table, rows, columns)
 
-    def _store_health(self, connection: sa.Connection, found: Sequence[Change]) -> None:
+    def _store_health(self, connection: sa.Connection, found: Sequence[Change], issue: _Issue) -> None:
         last = {(c.channel, c.since): c for c in found}
-        rows = [(int(self.record.channel_ids[c.channel]), c.state, c.since, c.detail) for c in last.values()]
-        self.record.upsert(connection, schema.health, rows, ("channel", "state", "since", "detail"))
+        rows = [
+            (int(self.record.channel_ids[c.channel]), c.state, c.since, c.detail, issue.serial) for c in last.values()
+        ]
+        self.record.upsert(connection, schema.health, rows, ("channel", "state", "since", "detail", "serial"))
 
 
 def _mark(site: str, station: str, parameter: str | None, start: int, end: int, kind: str) -> Mark:

@@ -98,6 +98,17 @@ class Record:
                 f"the record cannot be written or read: {getattr(error, 'orig', None) or error}"
             ) from error
 
+    def serial(self, connection: sa.Connection) -> int:
+        """Number of this transaction for the column ``serial`` of what it writes.
+
+        It is higher than that of every transaction committed before, and a later one begins only when this has ended: whoever
+        has read all rows up to a number misses none by going on above it.
+        """
+        insert = _insert_for(connection)(schema.counter).values(name="transaction", value=1)
+        one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
+        number: int = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
+        return number
+
     def insert(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
     ) -> None:
@@ -121,7 +132,7 @@ class Record:
         """
         if not rows:
             return
-        insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
+        insert = _insert_for(connection)(table)
         if keep:
             values = insert.values({c: sa.bindparam(c) for c in columns}).on_conflict_do_nothing()
             self._many(connection, values, rows, columns)
@@ -233,6 +244,11 @@ class Record:
         """Result of a query as mappings."""
         with self.transaction() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _insert_for(connection: sa.Connection) -> Any:
+    """The database's own ``INSERT``, which knows ``ON CONFLICT``."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
 
 
 def _bind(connection: sa.Connection, registry: Registry) -> NDArray[np.int64]:

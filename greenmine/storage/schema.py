@@ -22,6 +22,18 @@ metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_nam
 
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
+
+def _serial() -> Column[int]:
+    return Column(
+        "serial",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        index=True,
+        comment="number of the transaction that wrote the row; whoever follows the record goes by it",
+    )
+
+
 channel = Table(
     "channel",
     metadata,
@@ -109,6 +121,7 @@ ledger = Table(
     ),
     Column("sequence_missing", Integer, nullable=False, comment="numbers passed over, less those that came later"),
     Column("latency_sum", BigInteger, nullable=False, comment="sum over stored readings of receipt - time [ms]"),
+    _serial(),
     PrimaryKeyConstraint("site", "device", "day"),
     comment="received = stored + duplicate + rejected + late, for every device and day.",
 )
@@ -148,6 +161,7 @@ statistic = Table(
     Column("l90", Float),
     Column("reason", String(40), nullable=False, comment="why this revision was issued"),
     Column("issued", BigInteger, nullable=False),
+    _serial(),
     PrimaryKeyConstraint("channel", "window", "start", "revision"),
     comment="Figures over legal windows; restated, not overwritten.",
 )
@@ -170,6 +184,7 @@ verdict = Table(
     Column("detail", Text, nullable=False, comment="JSON: what the reason rests on"),
     Column("change", String(40), nullable=False, comment="why this revision was issued"),
     Column("issued", BigInteger, nullable=False),
+    _serial(),
     PrimaryKeyConstraint("rule", "start", "revision"),
     Index(None, "start"),
     comment="Judgements with reasons; restated, not overwritten.",
@@ -192,6 +207,7 @@ exceedance = Table(
     Column("changed", BigInteger, nullable=False),
     Column("cause", Text, nullable=False, server_default=""),
     Column("handling", Text, nullable=False, server_default=""),
+    _serial(),
     Index(None, "site", "start"),
     Index(None, "rule", "start"),
     comment="One episode above a limit.",
@@ -220,6 +236,7 @@ sliding_hour = Table(
     Column("assessable", BigInteger, nullable=False, comment="bit i: minute i of the hour could be assessed"),
     Column("above", BigInteger, nullable=False, comment="bit i: the sliding statistic was beyond the threshold"),
     Column("worst", Float, comment="value furthest from compliance among the assessable minutes"),
+    _serial(),
     PrimaryKeyConstraint("rule", "hour"),
     comment="What a limit's sliding statistic did, an hour a row: the brick of rolling exceedance statistics.",
 )
@@ -248,6 +265,7 @@ health = Table(
     Column("state", String(12), nullable=False, comment="good, silent, frozen, skewed, implausible"),
     Column("since", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
+    _serial(),
     PrimaryKeyConstraint("channel", "since"),
     comment="Changes of a channel's health; the newest row is its state.",
 )
@@ -259,6 +277,14 @@ worker = Table(
     Column("updated", BigInteger, nullable=False),
     Column("status", Text, nullable=False, comment="JSON: connection, counters, latencies"),
     comment="What the running collector says of itself.",
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    comment="Numbers handed out, such as those of transactions.",
 )
 
 meta = Table(

@@ -428,3 +428,26 @@ def test_states_of_health_are_stored_and_taken_over_by_a_restart(registry: Regis
     again = Pipeline(registry, record, now=EVENING)
     again.wait(EVENING + 5 * HOUR)
     assert [r["state"] for r in rows(record, schema.health, channel=number)][-2:] == ["frozen", "silent"]
+
+
+def test_whoever_follows_the_serials_holds_what_the_record_holds(registry: Registry, record: Record) -> None:
+    pipeline = Pipeline(registry, record)
+    tables = (schema.statistic, schema.verdict, schema.exceedance, schema.sliding_hour, schema.health, schema.ledger)
+    seen: dict[str, dict[Any, Any]] = {table.name: {} for table in tables}
+    cursor = 0
+    rng = np.random.default_rng(7)
+    mixed = disordered(stream(registry, rng, EVENING, EVENING + 31 * HOUR), rng, 1440 * MINUTE)
+    for part in [*pieces(mixed, rng, 5), far_later(registry, EVENING + 60 * HOUR)]:
+        feed(pipeline, [part])
+        newest = cursor
+        for table in tables:
+            for row in record.rows(sa.select(table).where(table.c.serial > cursor)):
+                seen[table.name][tuple(row[c.name] for c in table.primary_key)] = row
+                newest = max(newest, row["serial"])
+        cursor = newest
+    for table in tables:
+        keys = [c.name for c in table.primary_key]
+        # That a later revision exists is known from the revision itself.
+        stored = {tuple(row[k] for k in keys): row | {"latest": None} for row in record.rows(sa.select(table))}
+        assert {key: row | {"latest": None} for key, row in seen[table.name].items()} == stored
+        assert stored

@@ -21,7 +21,7 @@ _CONSEQUENCES: Final[dict[Kind, frozenset[Kind]]] = {
     "late": frozenset({"gap", "reordered", "clock-skew"}),
     "reordered": frozenset({"late"}),
     "gap": frozenset({"power-loss"}),
-    "unit-slip": frozenset({"frozen"}),
+    "unit-slip": frozenset({"frozen", "gap"}),  # values outside the plausible range are as good as none
 }
 """What a fault may rightly be taken for besides itself: neither caught nor false."""
 
@@ -59,6 +59,7 @@ def score(
 
     A fault is caught by a detection of its kind whose key is the fault's, or lies above or below it
     (``site`` above ``site/device``), and whose span meets the fault's, both bounds inclusive, widened by the tolerance.
+    A fault that began before the simulation explains what was noticed, but need not be caught.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def score(
     noticed = list(detections)
     scores = []
     for kind in (k for k in KINDS if k in kinds):
-        faults = [fault for fault in truth.faults if fault.kind == kind]
+        faults = [fault for fault in truth.faults if fault.kind == kind and fault.start >= truth.start]
         raised = [detection for detection in noticed if detection.kind == kind]
         caught = sum(any(_meet(f, d, tolerance) and _related(f.key, d.key) for d in raised) for f in faults)
         false = sum(not any(_explains(f, d, tolerance) for f in truth.faults) for d in raised)

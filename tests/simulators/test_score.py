@@ -19,10 +19,11 @@ def known(*faults):
 GAP = Fault(kind="gap", site="s", device="d", start=10 * HOUR, end=11 * HOUR)
 FROZEN = Fault(kind="frozen", site="s", device="d", channel="s/st/pm10", start=20 * HOUR, end=26 * HOUR)
 LOSS = Fault(kind="power-loss", site="s", start=30 * HOUR, end=31 * HOUR, parameters={"backlog": 0.0})
+SLIP = Fault(kind="unit-slip", site="s", device="x", channel="s/st/tsp", start=40 * HOUR, end=41 * HOUR)
 
 
 def of(kind, *detections):
-    return next(row for row in score(known(GAP, FROZEN, LOSS), detections) if row.kind == kind)
+    return next(row for row in score(known(GAP, FROZEN, LOSS, SLIP), detections) if row.kind == kind)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def of(kind, *detections):
         (Detection("gap", "s/other", 10 * HOUR, 11 * HOUR), Score("gap", 1, 0, 1, 1)),
         (Detection("gap", "s/d2", 10 * HOUR, 11 * HOUR), Score("gap", 1, 0, 1, 1)),
         (Detection("gap", "s/other", 30 * HOUR, 31 * HOUR), Score("gap", 1, 0, 1, 0)),
+        (Detection("gap", "s/x", 40 * HOUR, 41 * HOUR), Score("gap", 1, 0, 1, 0)),
         (Detection("frozen", "s/st/pm10", 25 * HOUR, 26 * HOUR), Score("frozen", 1, 1, 0, 0)),
         (Detection("frozen", "s/st/tsp", 25 * HOUR, 26 * HOUR), Score("frozen", 1, 0, 1, 1)),
         (Detection("power-loss", "s", 30 * HOUR, 31 * HOUR), Score("power-loss", 1, 1, 0, 0)),
@@ -48,6 +50,11 @@ def test_what_counts_as_caught_and_as_false(detection, expected):
 def test_a_fault_noticed_twice_is_caught_once():
     twice = [Detection("gap", "s/d", 10 * HOUR, 10 * HOUR), Detection("gap", "s/d", 11 * HOUR, 11 * HOUR)]
     assert of("gap", *twice) == Score("gap", 1, 1, 0, 0)
+
+
+def test_a_fault_from_before_the_simulation_explains_but_need_not_be_caught():
+    before = Fault(kind="gap", site="s", device="d", start=-HOUR, end=HOUR)
+    assert score(known(before), [Detection("gap", "s/d", 0, HOUR)], ["gap"]) == [Score("gap", 0, 0, 0, 0)]
 
 
 def test_perfect_detections_score_perfectly(registry, sites, monday):

@@ -71,7 +71,7 @@ class Counters:
     """What the session has done since it was made; written by its thread, read by any."""
 
     connected: bool = False
-    """Whether the broker has accepted the connection."""
+    """Whether the broker has accepted the connection and the subscription: what is published from then on will come."""
     messages: int = 0
     """Messages received."""
     bytes: int = 0
@@ -217,7 +217,6 @@ class Session:
         if reason.is_failure:
             _log.error("the broker refuses the connection", broker=self._address, reason=str(reason))
             return
-        self.counters.connected = True
         self.counters.connections += 1
         _log.info("connected", broker=self._address, session_present=flags.session_present)
         client.subscribe(TOPIC, qos=1)
@@ -236,6 +235,7 @@ class Session:
             _log.error("the broker refuses the subscription; the account needs read access", topic=TOPIC)
             client.disconnect()
         else:
+            self.counters.connected = True
             self._backoff.reset()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:

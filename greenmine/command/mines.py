@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
 import numpy as np
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from greenmine.registry import load_registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
 from greenmine.storage.record import ROW, open_engine
+from greenmine.worker import WorkerStatus
 from simulators.faults import KINDS
 from simulators.messages import Message, topic
 from simulators.mine import stream
@@ -58,6 +60,7 @@ def past(settings: Settings, stop: threading.Event) -> None:
 
 def _mines(settings: Settings, stop: threading.Event, end: int | None) -> int:
     registry = load_registry(settings.registry)
+    _wait_for_the_worker(settings, time.time_ns() // 1_000_000, stop)
     story = json.loads((settings.data / STORY).read_text())
     count, newest = stored(settings)
     messages = stream(registry, [site.id for site in registry.sites], story["seed"], story["start"], end, KINDS)
@@ -70,6 +73,20 @@ def _mines(settings: Settings, stop: threading.Event, end: int | None) -> int:
             since = time.time_ns() // 1_000_000
             return publish(paced, host, port, speed=1.0, since=since, stop=stop, **access).messages
         return publish(paced, host, port, speed="max", stop=stop, **access).messages
+
+
+def _wait_for_the_worker(settings: Settings, now: int, stop: threading.Event) -> None:
+    """Wait until the worker has said after ``now`` that it is subscribed: before, the broker keeps nothing for it."""
+    table = schema.worker.c
+    engine = open_engine(settings.record, read_only=True)
+    with engine.connect() as db:
+        while not stop.is_set():
+            said = db.scalars(sa.select(table.status).where(table.updated >= now)).first()
+            db.rollback()
+            if said is not None and msgspec.json.decode(said, type=WorkerStatus).connected:
+                break
+            stop.wait(0.05)
+    engine.dispose()
 
 
 def _paced(messages: Iterable[Message], settings: Settings, before: int, stop: threading.Event) -> Iterator[Message]:

@@ -64,7 +64,7 @@ def running(broker: Broker, handler: Handler, **settings: object) -> Iterator[Se
     thread = threading.Thread(target=session.run)
     thread.start()
     try:
-        until(lambda: session.counters.connected, "a connection")
+        until(lambda: session.counters.connections > 0, "a connection")
         yield session
     finally:
         stop.set()
@@ -89,13 +89,8 @@ def numbered(start: int, stop: int) -> list[bytes]:
 
 def subscribed(broker: Broker, **settings: object) -> None:
     """Leave an empty persistent session behind."""
-    record = Record()
-    with running(broker, record, **settings) as session:
-        while not record.payloads:
-            publish(broker, [b"is anybody there?"])
-        publish(broker, [b"good"])
-        until(lambda: record.payloads[-1] == b"good", "an answer")
-        until(lambda: session.counters.batches == len(record.batches), "the last acknowledgement")
+    with running(broker, Record(), **settings) as session:
+        until(lambda: session.counters.connected, "the subscription")
 
 
 def test_messages_come_with_topic_payload_and_time_of_receipt(mosquitto: Broker) -> None:

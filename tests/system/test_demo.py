@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
+import msgspec
 import psutil
 import pytest
+import sqlalchemy as sa
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
+from collector.broker import start_broker
+from greenmine.command.mines import STORY, past
+from greenmine.settings import Settings
+from greenmine.storage import schema
+from greenmine.storage.record import migrate, open_engine
+from greenmine.worker import WorkerStatus
 from tests.system.running import COMMAND, PATIENCE, Environment, until
 
 pytestmark = pytest.mark.usefixtures("brokers")
@@ -129,6 +142,49 @@ def test_without_live_it_fills_the_history_and_ends(environment: Environment, tm
     assert stored > 10_000
     assert received == stored + duplicate + rejected + late
     assert statistics > 100
+
+
+def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data=tmp_path / "var")  # type: ignore[call-arg]
+    record = open_engine(settings.record)
+    migrate(record)
+    now = time.time_ns() // 1_000_000
+    (settings.data / STORY).write_text(json.dumps({"start": now - now % 60_000 - 600_000, "seed": 1}))
+    heard: list[str] = []
+
+    def say(*, connected: bool) -> None:
+        fields = dict.fromkeys(WorkerStatus.__struct_fields__, 0) | {
+            "connected": connected,
+            "broker": "",
+            "registry": "",
+        }
+        status = msgspec.json.encode(WorkerStatus(**fields)).decode()
+        with record.begin() as connection:
+            connection.execute(sa.delete(schema.worker))
+            updated = time.time_ns() // 1_000_000 + 1000
+            connection.execute(sa.insert(schema.worker).values(name="worker", updated=updated, status=status))
+
+    with start_broker(settings.data / "broker") as broker:
+        listener = Client(CallbackAPIVersion.VERSION2)
+        listener.on_message = lambda *arguments: heard.append(arguments[2].topic)
+        listener.connect(broker.host, broker.port)
+        listener.subscribe("greenmine/v1/+/+/readings", 1)
+        listener.loop_start()
+        mines = threading.Thread(
+            target=past, args=(settings.model_copy(update={"broker_port": broker.port}), threading.Event())
+        )
+        mines.start()
+        for connected in (None, False):
+            if connected is not None:
+                say(connected=connected)
+            time.sleep(0.5)
+            assert heard == []
+        say(connected=True)
+        until(lambda: heard, "a message")
+        mines.join(PATIENCE)
+        listener.disconnect()
+        listener.loop_stop()
+    record.dispose()
 
 
 @pytest.mark.parametrize("command", ["demo", "run"])

@@ -40,6 +40,13 @@ class PublicKey:
         return cls(key.public_bytes_raw())
 
     @property
+    def pem(self) -> bytes:
+        """The key as a PEM file."""
+        return Ed25519PublicKey.from_public_bytes(self.raw).public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the raw key, in hexadecimal: short enough to be read aloud in parts."""
         return hashlib.sha256(self.raw).hexdigest()
@@ -84,11 +91,7 @@ class SigningKey:
         self.public = PublicKey(key.public_key().public_bytes_raw())
         told = directory / "archive.pub"
         if not told.exists():
-            told.write_bytes(
-                key.public_key().public_bytes(
-                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-                )
-            )
+            told.write_bytes(self.public.pem)
 
     def sign(self, data: bytes) -> bytes:
         """Signature of 64 bytes; the same data has always the same (RFC 8032)."""

@@ -51,7 +51,7 @@ def seal(*, data: Path | None = None) -> None:
     try:
         migrate(engine := open_engine(settings.record))
         archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
-        for entry in seal_days(engine, registry, archive, key, _now(), settings.lateness_hours * _HOUR):
+        for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
             sys.stdout.write(f"{entry.site}  {entry.day}  part {entry.part}  {sum(entry.rows.values()):>9} rows\n")
             sys.stdout.flush()
     except (ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
@@ -130,7 +130,7 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
-            for entry in seal_days(engine, registry, archive, key, _now(), settings.lateness_hours * _HOUR):
+            for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
                 _log.info("sealed", site=entry.site, day=entry.day, part=entry.part, rows=sum(entry.rows.values()))
                 if stop.is_set():
                     return

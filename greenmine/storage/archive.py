@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from pyarrow import fs
 from pyarrow import parquet as pq
 
-from greenmine.registry import Registry, Site
+from greenmine.registry import Site
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage import schema
 from greenmine.storage.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
@@ -45,7 +45,6 @@ FIELDS: Final = pa.schema(
 )
 """Columns of a sealed file; see docs/archive.md."""
 
-_FLAGS: Final = pa.array([chr(i) for i in range(128)])
 _TABLES: Final = {
     "block": schema.reading_block,
     "conflict": schema.conflict,
@@ -100,7 +99,7 @@ class Archive:
 
 
 def seal(
-    engine: sa.Engine, registry: Registry, archive: Archive, key: SigningKey, now: int, lateness: int
+    engine: sa.Engine, sites: Iterable[Site], archive: Archive, key: SigningKey, now: int, lateness: int
 ) -> Iterator[Entry]:
     """Seal the days that are due, and what came later for days that are sealed already.
 
@@ -112,8 +111,8 @@ def seal(
     ----------
     engine : Engine
         Of the record.
-    registry : Registry
-        Its sites are sealed, each by itself.
+    sites : iterable of Site
+        Each is sealed by itself.
     archive : Archive
         Where to.
     key : SigningKey
@@ -133,7 +132,7 @@ def seal(
     ChainError
         If the archive cannot be read or written, or holds rows that the record does not have.
     """
-    for site in registry.sites:
+    for site in sites:
         yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
 
 
@@ -196,8 +195,22 @@ def file_name(day: str, part: int) -> str:
     return f"{day}.{part}.parquet" if part else f"{day}.parquet"
 
 
+def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry]) -> tuple[bytes, dict[str, int]]:
+    """The file of a day as it would be sealed now, and its rows by kind; without what its entries hold already."""
+    reached = {entry.day: entry.through for entry in entries}
+    with engine.connect() as connection:
+        range_ = (reached.get(day.isoformat(), Through()), _top(connection))
+        channels = _channels(connection, site.id)
+        return _file(connection, site.id, channels, _bounds(day, ZoneInfo(site.zone)), range_)
+
+
 def verify(
-    archive: Archive, site: str, key: PublicKey, head: Head | None = None, progress: Callable[[int, int], None] = _quiet
+    archive: Archive,
+    site: str,
+    key: PublicKey,
+    head: Head | None = None,
+    progress: Callable[[int, int], None] = _quiet,
+    days: Collection[str] | None = None,
 ) -> list[Finding]:
     """Check a site's chain from its first entry to its last, and every file.
 
@@ -213,6 +226,8 @@ def verify(
         What the record remembers of the chain: shows whether its end was cut off.
     progress : callable, optional
         Told the number of entries done and their number in all.
+    days : collection of str, optional
+        Only the files of these days (``YYYY-MM-DD``) are here, as in a bundle; None: all files are.
 
     Returns
     -------
@@ -244,6 +259,8 @@ def verify(
         previous = hashlib.sha256(content).hexdigest()
         parts[entry.day] += 1
         named.add(entry.file)
+        if days is not None and entry.day not in days:
+            continue
         found.extend(Finding(f"{site}/{entry.file}", what) for what in _file_faults(chain, entry))
     found.extend(Finding(f"{site}/{name}", "is named by no entry") for name in chain.data_files() if name not in named)
     if head is not None and (head.entries > expected or (head.entries == expected and head.last != previous)):
@@ -488,7 +505,8 @@ def _table(kind: str, count: int, columns: dict[str, Any]) -> pa.Table:
         elif isinstance(given, str):
             array = _constant(given, count, field.type)
         elif field.name == "flag":
-            array = pa.DictionaryArray.from_arrays(pa.array(np.asarray(given, np.int8)), _FLAGS)
+            letters, codes = np.unique(np.asarray(given, np.uint8), return_inverse=True)
+            array = pa.DictionaryArray.from_arrays(codes.astype(np.int8), [chr(letter) for letter in letters.tolist()])
         elif pa.types.is_dictionary(field.type):
             array = pa.array(given, pa.string()).dictionary_encode()
         else:

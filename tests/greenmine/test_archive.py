@@ -65,7 +65,7 @@ def pipeline(registry: Registry, record: Record) -> Pipeline:
 
 
 def sealed(record: Record, registry: Registry, archive: Archive, key: SigningKey, now: int) -> list[Entry]:
-    return list(seal(record.engine, registry, archive, key, now, LATENESS))
+    return list(seal(record.engine, registry.sites, archive, key, now, LATENESS))
 
 
 def clean(record: Record, archive: Archive, key: SigningKey) -> bool:
@@ -148,7 +148,7 @@ def test_rejections_are_sealed_with_the_day_of_their_receipt(
 def test_sealing_that_was_cut_short_goes_on(
     registry: Registry, record: Record, archive: Archive, key: SigningKey, tmp_path: Path
 ) -> None:
-    whole = seal(record.engine, registry, archive, key, FIRST + 5 * DAY, LATENESS)
+    whole = seal(record.engine, registry.sites, archive, key, FIRST + 5 * DAY, LATENESS)
     next(whole)
     whole.close()
     orphan = tmp_path / "archive/mine/2026-03-03.parquet"

@@ -59,7 +59,20 @@ class Settings(BaseSettings):
     """Address of the web server; until accounts exist only loopback is accepted."""
     port: int = 8000
 
+    archive: str | None = None
+    """Where sealed days go: a directory, or the address of a store such as ``s3://bucket/folder``; None: under ``data``."""
+
     @property
     def record(self) -> Path:
         """File of the record."""
         return self.data / "record.sqlite"
+
+    @property
+    def archive_place(self) -> str:
+        """Directory or address of the archive."""
+        return str(self.data / "archive") if self.archive is None else self.archive
+
+    @property
+    def keys(self) -> Path:
+        """Directory of the installation's signing key."""
+        return self.data / "keys"

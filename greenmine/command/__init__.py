@@ -21,6 +21,8 @@ app.command("greenmine.command.replay:replay")
 app.command("greenmine.command.analyse:analyse")
 app.command("greenmine.command.registry:app", name="registry")
 app.command("greenmine.command.hj212:app", name="hj212")
+app.command("greenmine.command.archive:app", name="archive")
+app.command("greenmine.command.evidence:app", name="evidence")
 app.command("greenmine.command.status:status")
 
 

@@ -41,5 +41,6 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
         signal.signal(number, lambda *_: stop.set())
     with Processes() as processes:
         processes.start("worker", "greenmine.command.work:work", settings)
+        processes.start("archivist", "greenmine.command.archive:archivist", settings)
         processes.start("web server", "greenmine.command.web:web", settings)
         processes.watch(stop)

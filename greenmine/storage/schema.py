@@ -294,3 +294,11 @@ meta = Table(
     Column("value", Text, nullable=False),
     comment="Facts about this record, such as the digest of the registry it was judged with.",
 )
+
+archive_head = Table(
+    "archive_head",
+    metadata,
+    Column("site", String(80), primary_key=True),
+    Column("head", Text, nullable=False, comment="JSON: greenmine.storage.archive.Head"),
+    comment="What the record remembers of each site's archive.",
+)

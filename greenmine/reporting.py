@@ -1,0 +1,121 @@
+"""Reporting periods: which days a report is about."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from greenmine.limits import Confidence
+from greenmine.tables import DataFile, DataFileError, build
+
+CATALOGUE: Final = Path(__file__).parent / "catalogues" / "reporting.toml"
+"""The periods of Wanzhou District, which ship with the package."""
+
+_MONTH: Final = re.compile(r"(\d{4})-(\d\d)")
+_SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)")
+_NAMED: Final = re.compile(r"(\d{4})-([A-Z][A-Z0-9]{0,9})")
+_LONGEST: Final = timedelta(days=366)
+
+
+class ReportingPeriod(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A period of every year, named by the day on which it ends."""
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9]{0,9}\Z")]
+    name_zh: str
+    name_en: str
+    ends: Annotated[str, msgspec.Meta(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z")]
+    """Month and day, ``MM-DD``, inclusive."""
+
+
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a summary asks of the data."""
+
+    assessable_share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    source: str
+    confidence: Confidence
+
+
+class Reporting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The catalogue."""
+
+    periods: tuple[ReportingPeriod, ...]
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days of a report, both inclusive, in the site's zone."""
+
+    name: str
+    first: date
+    last: date
+
+    @property
+    def days(self) -> list[date]:
+        """All of them, in order."""
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+
+def load_reporting(path: Path | None = None) -> Reporting:
+    """The catalogue of reporting periods; None: the one that ships with the package.
+
+    Raises
+    ------
+    DataFileError
+        With every fault of the file.
+    """
+    path = path or CATALOGUE
+    faults: list[str] = []
+    file = DataFile.read(path, path.name, faults)
+    found = build(Reporting, file.table, path.name, faults) if file else None
+    if found is not None and list(found.periods) != sorted(found.periods, key=lambda p: p.ends):
+        faults.append(f"{path.name}: periods must be in the order of the days on which they end")
+    if faults or found is None:
+        raise DataFileError(faults)
+    return found
+
+
+def parse_period(text: str, reporting: Reporting) -> Period:
+    """The period that a text names.
+
+    Parameters
+    ----------
+    text : str
+        ``2026-H1`` (a reporting period of the catalogue), ``2026-06`` (a month) or ``2026-01-01..2026-03-31`` (days, both
+        inclusive, 366 at the most).
+    reporting : Reporting
+        The catalogue.
+
+    Raises
+    ------
+    ValueError
+        If it has another form or names no period.
+
+    Examples
+    --------
+    >>> parse_period("2026-H1", load_reporting())
+    Period(name='2026-H1', first=datetime.date(2025, 12, 6), last=datetime.date(2026, 6, 20))
+    """
+    try:
+        if match := _MONTH.fullmatch(text):
+            year, month = int(match[1]), int(match[2])
+            return Period(text, date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
+        if match := _SPAN.fullmatch(text):
+            first, last = date.fromisoformat(match[1]), date.fromisoformat(match[2])
+            if first <= last < first + _LONGEST:
+                return Period(text, first, last)
+        if (match := _NAMED.fullmatch(text)) and match[2] in (ids := [p.id for p in reporting.periods]):
+            place = ids.index(match[2])
+            ends = [date.fromisoformat(f"{match[1]}-{p.ends}") for p in reporting.periods]
+            before = ends[place - 1] if place else ends[-1].replace(year=ends[-1].year - 1)
+            return Period(text, before + timedelta(days=1), ends[place])
+    except ValueError as error:
+        raise ValueError(f"period {text!r}: {error}") from error
+    named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
+    raise ValueError(f"period {text!r}: must be like {named}, 2026-06 or 2026-01-01..2026-03-31 (1 to 366 days)")

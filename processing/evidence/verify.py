@@ -1,0 +1,215 @@
+"""Checking a bundle without trusting its maker: signature, digests, chain, and every figure computed anew."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import filecmp
+import hashlib
+import math
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from greenmine.registry import RegistryError
+from greenmine.reporting import Period
+from greenmine.signing import PublicKey
+from greenmine.storage.archive import Archive, Finding
+from greenmine.storage.archive import verify as verify_chain
+from greenmine.storage.chain import ChainError
+from greenmine.tables import DataFileError
+from processing.evidence.bundle import FIGURES, FORM, HOURS, KEY, MANIFEST, SIGNATURE, Manifest, compute, files_in, pack
+from processing.evidence.figures import FiguresDocument, hours_table
+from processing.evidence.recompute import days_needed
+from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
+
+_SAME: Final = 1e-9
+"""Figures that differ by less, relatively, are the same: other machines add up in another order."""
+_SHOWN: Final = 20
+"""Differences listed for one file."""
+_LONGEST: Final = 366
+"""Days of a period."""
+_LARGEST: Final = 8 << 30
+"""Bytes that a bundle may unpack to."""
+
+_INPUTS: Final = (MANIFEST, SIGNATURE, KEY, f"{REGISTRY}/", f"{ARCHIVE}/", f"{PROVISIONAL}/")
+
+Progress = Callable[[int, int], None]
+
+
+def verify(bundle: Path, key: PublicKey | None = None, progress: Progress = lambda *_: None) -> list[Finding]:
+    """Check a bundle.
+
+    Parameters
+    ----------
+    bundle : Path
+        The zip.
+    key : PublicKey, optional
+        That it must be signed with; None: the one that it brings along, which shows only that it is whole.
+    progress : callable, optional
+        Told days computed and their number.
+
+    Returns
+    -------
+    list of Finding
+        Empty if the bundle is what its maker signed, and every figure follows from its raw data.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="greenmine-verify-") as name:
+        folder = Path(name)
+        faults = list(_unpacked(bundle, folder))
+        if faults:
+            return faults
+        manifest, faults = _manifest(folder, key)
+        if manifest is None:
+            return faults
+        faults += _digests(folder, manifest)
+        if any(fault.place.startswith(_INPUTS) for fault in faults):
+            return faults  # what the figures rest on is not what was signed
+        try:
+            return faults + _content(folder, manifest, key or PublicKey.read(folder / KEY), progress)
+        except (RegistryError, DataFileError, ChainError, ValueError, OSError, KeyError, pa.ArrowException) as error:
+            return [*faults, Finding(bundle.name, f"its figures cannot be computed: {error}")]
+
+
+def _unpacked(bundle: Path, folder: Path) -> Iterator[Finding]:
+    """Unpack into a folder; what is wrong with the zip itself."""
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            infos = archive.infolist()
+            if sum(info.file_size for info in infos) > min(_LARGEST, bundle.stat().st_size):
+                yield Finding(bundle.name, "unpacks to more than it holds")
+                return
+            for info in infos:
+                path = PurePosixPath(info.filename)
+                if path.is_absolute() or ".." in path.parts or "\\" in info.filename or info.is_dir():
+                    yield Finding(f"{bundle.name}: {info.filename!r}", "is no name for a file of a bundle")
+                    return
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(info))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and not bundle.exists():
+            raise
+        yield Finding(bundle.name, f"is damaged: {error}")
+        return
+    again = folder.with_suffix(".again")
+    try:
+        with again.open("wb") as file:
+            pack(file, files_in(folder))
+        same = filecmp.cmp(again, bundle, shallow=False)
+    finally:
+        again.unlink(missing_ok=True)
+    if not same:
+        yield Finding(bundle.name, "is not packed as a bundle is: something in the zip was changed")
+
+
+def _manifest(folder: Path, key: PublicKey | None) -> tuple[Manifest | None, list[Finding]]:
+    try:
+        raw, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
+    except OSError:
+        return None, [Finding(MANIFEST, f"or {SIGNATURE} is missing")]
+    try:
+        given = PublicKey.read(folder / KEY)
+    except (OSError, ValueError):
+        return None, [Finding(KEY, "is missing or no Ed25519 public key")]
+    faults = []
+    if key is not None and key != given:
+        faults.append(Finding(KEY, f"is the key {given.fingerprint[:16]}…; it had to be {key.fingerprint[:16]}…"))
+    try:
+        decoded = base64.b64decode(signature.removesuffix(b"\n"), validate=True)
+    except binascii.Error:
+        decoded = b""
+    if signature != base64.b64encode(decoded) + b"\n" or not (key or given).verifies(decoded, raw):
+        faults.append(Finding(SIGNATURE, f"is not that of {MANIFEST} by the key {(key or given).fingerprint[:16]}…"))
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return None, [*faults, Finding(MANIFEST, f"cannot be read: {error}")]
+    if manifest.form != FORM:
+        return None, [*faults, Finding(MANIFEST, f"has the form {manifest.form!r}; this version knows {FORM!r}")]
+    return manifest, faults
+
+
+def _digests(folder: Path, manifest: Manifest) -> list[Finding]:
+    there = {name: content for name, content in files_in(folder) if name not in {MANIFEST, SIGNATURE}}
+    faults = []
+    for file in manifest.files:
+        content = there.pop(file.name, None)
+        if content is None:
+            faults.append(Finding(file.name, "is missing"))
+        elif (len(content), hashlib.sha256(content).hexdigest()) != (file.size, file.sha256):
+            faults.append(Finding(file.name, "is not the file that the manifest names"))
+    faults.extend(Finding(name, "is not in the manifest") for name in there)
+    return faults
+
+
+def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progress) -> list[Finding]:
+    period = Period(manifest.period, date.fromisoformat(manifest.first), date.fromisoformat(manifest.last))
+    if not 0 <= (period.last - period.first).days < _LONGEST:
+        return [Finding(MANIFEST, f"names a period from {period.first} to {period.last}")]
+    days = {day.isoformat() for day in days_needed(period)}
+    faults = verify_chain(Archive(folder / ARCHIVE), manifest.site, key, days=days)
+    if faults:
+        return faults
+    source = Source(folder)
+    if source.site.id != manifest.site:
+        return [Finding(MANIFEST, f"names the site {manifest.site}; the registry holds {source.site.id}")]
+    sealed = {entry.day for entry in source.entries}
+    faults.extend(
+        Finding(f"{PROVISIONAL}/{path.name}", "is not told of in the manifest, or the day is sealed")
+        for path in sorted((folder / PROVISIONAL).glob("*"))
+        if path.stem in sealed or (path.stem not in manifest.provisional and _within(path.stem, period))
+    )
+    told = msgspec.to_builtins(msgspec.json.decode((folder / FIGURES).read_bytes(), type=FiguresDocument))
+    found, figures = compute(source, period, progress)
+    faults += _differences(FIGURES, told, msgspec.to_builtins(figures))
+    hours = hours_table(source.registry, found)
+    faults += _differences(HOURS, _columns(pq.read_table(folder / HOURS)), _columns(hours))
+    return faults
+
+
+def _within(day: str, period: Period) -> bool:
+    return period.first.isoformat() <= day <= period.last.isoformat()
+
+
+def _columns(table: pa.Table) -> dict[str, list[Any]]:
+    return {name: table[name].to_pylist() for name in table.column_names}
+
+
+def _differences(name: str, told: Any, computed: Any) -> list[Finding]:
+    found = [
+        Finding(f"{name}: {place}", f"says {left!r}; computed: {right!r}")
+        for place, left, right in _compare(told, computed, "")
+    ]
+    if len(found) > _SHOWN:
+        return [*found[:_SHOWN], Finding(name, f"has {len(found) - _SHOWN} more differences")]
+    return found
+
+
+def _compare(told: Any, computed: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Places at which two documents differ, with both values."""
+    if isinstance(told, dict) and isinstance(computed, dict):
+        for key in sorted(told.keys() | computed.keys()):
+            yield from _compare(told.get(key), computed.get(key), f"{place}.{key}" if place else key)
+    elif isinstance(told, list | tuple) and isinstance(computed, list | tuple):
+        if len(told) != len(computed):
+            yield place, f"{len(told)} rows", f"{len(computed)} rows"
+        for number, (left, right) in enumerate(zip(told, computed, strict=False)):
+            yield from _compare(left, right, f"{place}[{number}]")
+    elif isinstance(told, float) and isinstance(computed, float):
+        if not math.isclose(told, computed, rel_tol=_SAME, abs_tol=1e-12):
+            yield place, told, computed
+    elif told != computed:
+        yield place, told, computed

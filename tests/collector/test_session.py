@@ -64,7 +64,7 @@ def running(broker: Broker, handler: Handler, **settings: object) -> Iterator[Se
     thread = threading.Thread(target=session.run)
     thread.start()
     try:
-        until(lambda: session.counters.connected, "a connection")
+        until(lambda: session.counters.connections > 0, "a connection")
         yield session
     finally:
         stop.set()

@@ -89,7 +89,8 @@ def _calls(node: dict[str, Any]) -> Iterator[tuple[str, int]]:
     if node["type"] == "function_expression":
         yield node["value"], len(node["children"])
     for child in node["children"]:
-        yield from _calls(child)
+        if isinstance(child, dict):  # the bounds of a slice are numbers, or nothing
+            yield from _calls(child)
 
 
 def _first_line(error: Exception) -> str:

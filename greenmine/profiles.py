@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,7 +26,8 @@ CATALOGUE: Final = Path(__file__).parent / "catalogues" / "profiles.toml"
 
 _BASE: Final = "based_on"
 _FORMS: Final = ("iso", "s", "ms")
-_PROBE: Final = datetime(2026, 11, 22, 13, 45)  # noqa: DTZ001 -- a wall clock: no two of its numbers are alike
+_PROBE: Final = datetime(2026, 11, 22, 13, 45, tzinfo=UTC)
+"""An instant no two numbers of which are alike."""
 _PERCENT_FORMS: Final = "iso, s, ms, or a form such as '%d.%m.%Y %H:%M:%S'"
 
 
@@ -109,7 +110,10 @@ class Shelf:
         rows = {"profiles": [row for row in self._complete.values() if row["id"] in wanted]}
         chosen = DataFile(self._file.name, self._file.content, rows)
         return chosen.entries(
-            "profiles", Profile, self._faults, lambda row, place: self.complete(row, place, parameters)
+            "profiles",
+            Profile,
+            self._faults,
+            lambda row, place: _known(self.complete(row, place, parameters), parameters),
         )
 
     def complete(self, row: dict[str, Any], place: str, parameters: Container[str]) -> dict[str, Any]:
@@ -293,7 +297,7 @@ class _MappingCheck:
         if form in _FORMS:
             return
         try:
-            kept = "%" in form and datetime.strptime(_PROBE.strftime(form), form).replace(tzinfo=None) == _PROBE  # noqa: DTZ007
+            kept = "%" in form and datetime.strptime(_PROBE.strftime(form), form).replace(tzinfo=UTC) == _PROBE
         except ValueError as error:
             self._faults.append(f"{place}: time_form: {form!r} cannot be read back: {error}")
             return

@@ -13,10 +13,11 @@ import pytest
 from decoder_cases import RECEIVED, Refused, Rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mapped_cases import profile, written_registry
 
 from collector.content import ELEMENTS
 from collector.payload import BatchBuilder
-from greenmine.registry import Registry, load_registry
+from greenmine.registry import Registry
 from greenmine.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
@@ -25,67 +26,13 @@ DOCUMENTED = "".join(
     block.split("[[devices]]")[0] for block in re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 )
 
-SITE = """
-id = "pit"
-enterprise = "owner"
-name_zh = "矿山"
-name_en = "Pit"
-zone = "Asia/Shanghai"
-product_zh = "石灰石"
-product_en = "limestone"
-scale = "1"
-batch = 1
-batch_years = "2026"
-requirement_items = []
-source = "a test"
-position = { latitude = 30.8, longitude = 108.4 }
-"""
-STATION = """
-[[stations]]
-id = "%s"
-name_zh = "点"
-name_en = "Point"
-role = "boundary"
-position = { latitude = 30.8, longitude = 108.4 }
-"""
-HEAD = """
-[[profiles]]
-id = "{id}"
-format = "mapped"
-interval = "1s"
-sends_flags = {flags}
-receive_time = {receive}
-zone = "{zone}"
-topics = {topics}
-[profiles.mapping]
-"""
-
-Make = Callable[..., BatchBuilder]
-
-
-def profile(
-    mapping: str, *, name: str = "p", topics: str = "[]", zone: str = "", flags: bool = False, receive: bool = True
-) -> str:
-    words = {"flags": str(flags).lower(), "receive": str(receive).lower()}
-    return HEAD.format(id=name, zone=zone, topics=topics, **words) + mapping + "\n"
-
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Callable[..., Registry]:
     """A registry of profiles, and of devices: each with its profile, parameters and further keys."""
 
     def make(profiles: str, **devices: tuple[str, list[str], str]) -> Registry:
-        (tmp_path / "sites").mkdir()
-        enterprise = '[[enterprises]]\nid = "owner"\nname_zh = "业主"\nname_en = "Owner"\n'
-        (tmp_path / "enterprises.toml").write_text(enterprise, encoding="utf-8")
-        (tmp_path / "profiles.toml").write_text(profiles, encoding="utf-8")
-        rows = [
-            STATION % name
-            + f'[[devices]]\nid = "{name}"\nprofile = "{spoken}"\nstation = "{name}"\nparameters = {parameters}\n{more}\n'
-            for name, (spoken, parameters, more) in devices.items()
-        ]
-        (tmp_path / "sites" / "pit.toml").write_text(SITE + "".join(rows), encoding="utf-8")
-        return load_registry(tmp_path)
+        return written_registry(tmp_path, profiles, devices)
 
     return make
 

@@ -132,6 +132,8 @@ class MappedDecoder:
             if not self._source.receive_time:
                 where = "it has none" if self._time is None else f"{self._time.text!r} finds none"
                 raise RefusedError(Reason.NO_TIME, f"no time ({where}), and the profile forbids the time of receipt")
+            if received == UNREADABLE:
+                raise RefusedError(Reason.NO_TIME, "no time, and nobody knows when this retained message was sent")
             return received
         return [*map(self._stamps.read, sent)] if isinstance(sent, list) else self._stamps.read(sent)
 

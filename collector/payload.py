@@ -88,7 +88,7 @@ class BatchBuilder:
         """Messages added since the last batch was finished."""
         return len(self._messages)
 
-    def add(self, topic: str, payload: bytes, received: int) -> None:
+    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False) -> None:
         """Decode a message.
 
         Parameters
@@ -99,6 +99,8 @@ class BatchBuilder:
             Its content, whatever it is.
         received : int
             When it was received [ms UTC].
+        retained : bool
+            Whether the broker had kept it: then nobody knows when it was sent, and ``received`` dates none of its readings.
         """
         intake = self._intake
         start = len(intake.time)
@@ -110,7 +112,7 @@ class BatchBuilder:
                 raise RefusedError(Reason.TOO_LARGE, detail)  # noqa: TRY301 - one way out for all refusals
             if device < 0:
                 device, decode = self._stranger(topic, payload)
-            decode(payload, received)
+            decode(payload, UNREADABLE if retained else received)
         except RefusedError as refused:
             intake.refuse(refused.reason, refused.detail, refused.readings)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -55,12 +55,15 @@ class Message(NamedTuple):
         Packet identifier on this connection; 0 where none is to be acknowledged (QoS 0).
     received : int
         When it was received [ms UTC].
+    retained : bool
+        Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
     """
 
     topic: str
     payload: bytes
     mid: int
     received: int
+    retained: bool = False
 
 
 Handler = Callable[[list[Message]], None]
@@ -272,7 +275,7 @@ class Session:
         payload = bytes(message.payload)
         if not self._pending:
             self._begun = time.monotonic()
-        self._pending.append(Message(topic, payload, message.mid, time.time_ns() // 1_000_000))
+        self._pending.append(Message(topic, payload, message.mid, time.time_ns() // 1_000_000, message.retain))
         self._bytes += len(payload)
         # An upper bound that costs no decoding: commas part values, and at least two part other members.
         self._readings += max(1, payload.count(b",") - 2)

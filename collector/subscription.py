@@ -57,7 +57,7 @@ class Subscriptions:
         except (OSError, msgspec.MsgspecError) as error:
             _log.warning("earlier subscriptions cannot be read; they stay", file=str(self._file), error=str(error))
             return []
-        return memory.filters if memory.session == self._session else []
+        return [*filter(None, memory.filters)] if memory.session == self._session else []
 
     def _remember(self, filters: list[str]) -> None:
         if self._file is None or filters == self._remembered():

@@ -9,7 +9,7 @@ from typing import Final
 from greenmine.entries import Device, Profile
 from greenmine.mapping import Mapping
 from greenmine.registry import Registry
-from greenmine.topics import OWN, TopicError, TopicPattern, overlap
+from greenmine.topics import OWN, TopicError, TopicPattern, covers, overlap
 
 MOST_FILTERS: Final = 500
 """Most topics that are subscribed to for other makers' devices."""
@@ -87,8 +87,9 @@ def routes(registry: Registry) -> list[Table]:
 
 
 def filters(tables: Iterable[Table]) -> list[str]:
-    """All that is to be subscribed to, without repeats."""
-    return list(dict.fromkeys(text for table in tables for text in table.filters()))
+    """All that is to be subscribed to; what another filter takes in anyway is left out, so that nothing comes twice."""
+    wanted = list(dict.fromkeys(text for table in tables for text in table.filters()))
+    return [text for text in wanted if not any(covers(other, text) for other in wanted if other != text)]
 
 
 def claimed(claims: Iterable[Claim], faults: list[str]) -> list[Table]:

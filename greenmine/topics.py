@@ -89,6 +89,23 @@ def overlap(one: str, other: str) -> bool:
     return len(left) == len(right) or longer[shorter] == "#"
 
 
+def covers(one: str, other: str) -> bool:
+    """Whether every topic of the second filter belongs to the first.
+
+    Examples
+    --------
+    >>> covers("plant/+/up", "plant/18/up"), covers("plant/18/up", "plant/+/up"), covers("plant/#", "plant")
+    (True, False, True)
+    """
+    wide, narrow = one.split("/"), other.split("/")
+    for a, b in zip(wide, narrow, strict=False):
+        if a == "#":
+            return True
+        if b == "#" or a not in {"+", b}:
+            return False
+    return len(wide) == len(narrow) or wide[len(narrow) :] == ["#"]
+
+
 def _places(text: str) -> tuple[str, ...]:
     found = tuple(_PLACE.findall(text))
     for place in found:

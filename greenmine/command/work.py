@@ -53,7 +53,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
-            builder.add(message.topic, message.payload, message.received)
+            builder.add(message.topic, message.payload, message.received, retained=message.retained)
         pipeline.commit(builder.finish(), _now())
 
     refused = False

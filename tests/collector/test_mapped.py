@@ -506,3 +506,35 @@ def test_values_are_told_apart_by_the_topic(registry: Callable[..., Registry]) -
     rows, refused = outcome(made, builder)
     assert rows == [("pm10", RECEIVED, 9.0, N), ("pm2.5", RECEIVED, 4.0, N)]
     assert refused == [("unknown-device", 1)]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "payload", "reasons"),
+    [
+        ("p", b'{"p": 1}', ["no-time"]),
+        ("p", b'{"p": 1, "t": "2026-11-22T10:00:00+08:00"}', []),
+        ("board", b'{"pm10": 1}', ["no-time"]),
+        ("board", b'{"ts": 1795312800000, "values": {"pm10": 1}}', []),
+        ("senml", b'[{"n": "pm10", "v": 1}]', ["no-time"]),
+        ("senml", b'[{"n": "pm10", "v": 1, "t": 1795312800}]', []),
+    ],
+)
+def test_a_retained_message_has_no_time_of_receipt(
+    registry: Callable[..., Registry], spoken: str, payload: bytes, reasons: list[str]
+) -> None:
+    others = """
+    [[profiles]]
+    id = "board"
+    format = "thingsboard"
+    zone = "UTC"
+    interval = "1s"
+    sends_flags = false
+    receive_time = true
+    units = { pm10 = "ug/m3" }
+    """
+    profiles = profile(TIMED) + others + others.replace('"board"', '"senml"').replace('"thingsboard"', '"senml"')
+    builder = BatchBuilder(registry(profiles, d=(spoken, ["pm10"], "")), Settings())
+    builder.add("greenmine/v1/pit/d/readings", payload, RECEIVED + 5, retained=True)
+    batch = builder.finish()
+    assert [rejection.reason for rejection in batch.rejections] == reasons
+    assert batch.readings.time.tolist() == [RECEIVED] * (1 - len(reasons))

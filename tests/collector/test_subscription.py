@@ -39,12 +39,12 @@ def subscribed(broker: Broker, record: Record, file: Path, *topics: str, **setti
         assert not thread.is_alive()
 
 
-def publish(broker: Broker, *messages: tuple[str, bytes]) -> bool:
+def publish(broker: Broker, *messages: tuple[str, bytes], retain: bool = False) -> bool:
     client = Client(CallbackAPIVersion.VERSION2)
     client.connect(broker.host, broker.port)
     client.loop_start()
     for topic, payload in messages:
-        client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE)
+        client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE)
     client.disconnect()
     client.loop_stop()
     return True
@@ -117,3 +117,13 @@ def test_without_other_topics_nothing_is_written(tmp_path: Path) -> None:
     subscriptions.begin()
     subscriptions.settle()
     assert not file.exists()
+
+
+def test_a_message_that_the_broker_had_kept_is_told_from_one_that_comes_live(mosquitto: Broker, tmp_path: Path) -> None:
+    publish(mosquitto, ("node/state", b"kept"), retain=True)
+    record = Record()
+    with subscribed(mosquitto, record, tmp_path / "subscriptions.json", "node/state"):
+        publish(mosquitto, ("node/state", b"live"), retain=True)
+        until(lambda: received(record) == [b"kept", b"live"], "both")
+    messages = [message for batch in record.batches for message in batch if message.topic == "node/state"]
+    assert [message.retained for message in messages] == [True, False]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenmine.topics import OWN, TopicError, TopicPattern, overlap
+from greenmine.topics import OWN, TopicError, TopicPattern, covers, overlap
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,20 @@ def test_a_filter_writes_out_what_is_known(pattern: str, known: dict[str, str], 
 def test_filters_overlap_where_a_topic_belongs_to_both(one: str, other: str, common: bool) -> None:
     assert overlap(one, other) is common
     assert overlap(other, one) is common
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "all_of_it"),
+    [
+        ("a/+", "a/b", True),
+        ("a/b", "a/+", False),
+        ("a/+", "a/#", False),
+        ("a/#", "a/+/#", True),
+        ("a/#", "a", True),
+        ("a/+", "a", False),
+        ("a", "a/+", False),
+        ("+/b", "a/+", False),
+    ],
+)
+def test_a_filter_covers_another_where_it_takes_all_its_topics(one: str, other: str, all_of_it: bool) -> None:
+    assert covers(one, other) is all_of_it

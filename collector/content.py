@@ -11,7 +11,7 @@ from collector.binary import RecordReader
 from collector.hj212.document import describe
 from collector.hj212.frame import read_line
 from collector.reasons import Reason, RefusedError
-from greenmine.expression import Expression, ExpressionError
+from greenmine.expression import Expression, ExpressionError, expression
 from greenmine.mapping import Mapping
 
 ELEMENTS: Final = 10_000
@@ -35,7 +35,7 @@ class Content:
         binary = mapping.binary
         self._kind = mapping.payload
         self._reader = RecordReader(binary) if binary else None
-        self._source = Expression(binary.source) if binary and binary.source else None
+        self._source = expression(binary.source) if binary and binary.source else None
         self._encoding = binary.encoding if binary else "base64"
 
     def open(self, payload: bytes) -> Any:
@@ -75,7 +75,7 @@ class Content:
             raise RefusedError(Reason.WRONG_SHAPE, detail) from None
 
 
-def evaluate(expression: Expression, document: Any) -> Any:
+def evaluate(compiled: Expression, document: Any) -> Any:
     """The value of an expression on a document.
 
     Raises
@@ -84,7 +84,7 @@ def evaluate(expression: Expression, document: Any) -> Any:
         It cannot be evaluated on this one.
     """
     try:
-        return expression.search(document)
+        return compiled.search(document)
     except ExpressionError as error:
         raise RefusedError(Reason.WRONG_SHAPE, str(error)) from None
 

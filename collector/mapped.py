@@ -13,7 +13,7 @@ from collector.reasons import Reason, RefusedError
 from collector.source import Source
 from collector.stamp import StampReader
 from greenmine.durations import parse_duration
-from greenmine.expression import Expression
+from greenmine.expression import Expression, expression
 from greenmine.mapping import MappedValue, Mapping
 from greenmine.parameters import Parameter
 from greenmine.readings import FLAGS, NORMAL
@@ -198,7 +198,7 @@ class _Value:
         return _Value(
             parameter=value.parameter,
             channel=source.channels[value.parameter],
-            find=Expression(value.value),
+            find=expression(value.value),
             is_state=value.parameter in source.states,
             find_unit=_compiled(value.unit_from),
             units={name: _scaled(conversion(unit, parameter.unit), value.scale) for name, unit in units.items()},
@@ -252,7 +252,7 @@ class _Value:
 
 
 def _compiled(text: str | None) -> Expression | None:
-    return None if text is None else Expression(text)
+    return None if text is None else expression(text)
 
 
 def _scaled(unit: tuple[float, float], scale: float) -> tuple[float, float]:

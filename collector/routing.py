@@ -10,7 +10,7 @@ from collector.content import Content, evaluate
 from collector.intake import Decoder
 from collector.numeral import text
 from collector.reasons import Reason, RefusedError
-from greenmine.expression import Expression
+from greenmine.expression import expression
 from greenmine.registry import Registry
 from greenmine.routes import Route, Table, routes
 
@@ -70,7 +70,7 @@ class _Devices:
     def __init__(self, table: Table, make: Callable[[Route], Decoder]) -> None:
         self.table = table
         address = table.mapping.address
-        self._address = None if address is None else Expression(address)
+        self._address = None if address is None else expression(address)
         self._content = Content(table.mapping)
         self._routes = {key: (route, make(route)) for key, route in table.routes.items()}
 

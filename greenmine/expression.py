@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import jmespath
@@ -82,6 +83,12 @@ class Expression:
             raise
         except Exception as error:  # noqa: BLE001 -- functions fail on odd numbers in more ways than the library declares
             raise ExpressionError(f"{self.text!r} cannot be evaluated: {_first_line(error)[:200]}") from None
+
+
+@lru_cache(maxsize=1000)
+def expression(text: str) -> Expression:
+    """The expression of a text, the same for all devices of a profile; see ``Expression``."""
+    return Expression(text)
 
 
 def _calls(node: dict[str, Any]) -> Iterator[tuple[str, int]]:

@@ -9,12 +9,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from greenmine import limits, parameters, profiles
+from greenmine import limits, parameters, shelf
 from greenmine.entries import Calibration, Device, Enterprise, Profile, Site, Station
-from greenmine.profiles import ProfileCheck, Shelf, check_zone
+from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import Channel, Registry, RegistryError, Rule
 from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
 from greenmine.routes import Claim, claimed
+from greenmine.shelf import Shelf
 from greenmine.tables import DataFile, Entry, build, nearest
 
 Complete = Callable[[dict[str, Any], str], dict[str, Any]]
@@ -47,23 +48,23 @@ class _Loader:
         file = self._catalogue(limits.CATALOGUE)
         known_limits, conditions = limits.read_limits(file, self.parameters, self.faults) if file else ({}, None)
         enterprises = self._entries("enterprises", Enterprise)
-        shelf = Shelf(self._read(profiles.CATALOGUE, f"catalogues/{profiles.CATALOGUE.name}"), self.faults)
-        check = ProfileCheck(self.parameters, shelf, self.faults)
-        spoken = self._profiles(shelf)
+        others = Shelf(self._read(shelf.CATALOGUE, f"catalogues/{shelf.CATALOGUE.name}"), self.faults)
+        check = ProfileCheck(self.parameters, others, self.faults)
+        spoken = self._profiles(others)
         speeches = {entry.id: check.speech(entry) for entry in spoken if entry.id is not None}
         sites = self._sites([entry.id for entry in enterprises if entry.id is not None])
         used = {device.value.profile for site in sites for device in site.devices if device.value is not None}
-        shipped = shelf.entries(used | set(self.also), self.parameters)
+        shipped = others.entries(used | set(self.also), self.parameters)
         speeches |= {entry.id: check.speech(entry) for entry in shipped if entry.id is not None}
 
-        known = Known(self.parameters, known_limits, dict.fromkeys(shelf.ids) | speeches, self.faults, shelf.refusal)
+        known = Known(self.parameters, known_limits, dict.fromkeys(others.ids) | speeches, self.faults, others.refusal)
         channels: list[Channel] = []
         rules: list[Rule] = []
         for site in sites:
             resolution = SiteResolution(site, known, first_channel=len(channels), first_rule=len(rules))
             channels += resolution.channels.values()
             rules += resolution.rules
-        claimed(_claims(sites, speeches), self.faults)
+        claimed(_claims(sites, speeches), self.faults, others.refused_topic)
         if self.faults or conditions is None:
             raise RegistryError(self.faults)
         return Registry(
@@ -95,11 +96,11 @@ class _Loader:
         file.expect([key], self.faults)
         return file.entries(key, kind, self.faults, complete)
 
-    def _profiles(self, shelf: Shelf) -> list[Entry[Profile]]:
+    def _profiles(self, others: Shelf) -> list[Entry[Profile]]:
         """The installation's own profiles."""
-        entries = self._entries("profiles", Profile, lambda row, place: shelf.complete(row, place, self.parameters))
+        entries = self._entries("profiles", Profile, lambda row, place: others.complete(row, place, self.parameters))
         for entry in entries:
-            if entry.id in {*shelf.ids, *shelf.templates}:
+            if entry.id in {*others.ids, *others.templates}:
                 self.faults.append(
                     f'{entry.place}: a profile "{entry.id}" ships with greenmine; choose another id, '
                     f'and based_on = "{entry.id}" to build upon it'

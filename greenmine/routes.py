@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -92,7 +92,9 @@ def filters(tables: Iterable[Table]) -> list[str]:
     return [text for text in wanted if not any(covers(other, text) for other in wanted if other != text)]
 
 
-def claimed(claims: Iterable[Claim], faults: list[str]) -> list[Table]:
+def claimed(
+    claims: Iterable[Claim], faults: list[str], refused: Callable[[TopicPattern], str | None] = lambda _pattern: None
+) -> list[Table]:
     """The tables of some devices.
 
     Parameters
@@ -101,6 +103,8 @@ def claimed(claims: Iterable[Claim], faults: list[str]) -> list[Table]:
         The devices.
     faults : list of str
         Receives what is wrong: a device without what its topics need, a message that two devices would claim.
+    refused : callable, optional
+        Says why a pattern of a device's own cannot be received; None: it can.
     """
     tables: dict[str, Table] = {}
     places: dict[Route, str] = {}
@@ -111,6 +115,9 @@ def claimed(claims: Iterable[Claim], faults: list[str]) -> list[Table]:
             except TopicError as error:
                 if claim.device.topics:  # those of a profile were checked with it
                     faults.append(f"{claim.place}: topics: {error}")
+                continue
+            if claim.device.topics and (why := refused(pattern)) is not None:
+                faults.append(f"{claim.place}: topics: {text!r}: {why}")
                 continue
             _claim(claim, pattern, tables, places, faults)
     _check_apart(list(tables.values()), places, faults)

@@ -19,9 +19,9 @@ from collector.payload import BatchBuilder
 from greenmine.batch import Batch
 from greenmine.command.registry import loaded_registry
 from greenmine.entries import Device, Position, Profile, Site, Station
-from greenmine.profiles import Shelf
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+from greenmine.shelf import Shelf
 from greenmine.tables import nearest
 from greenmine.topics import OWN, TopicPattern
 from greenmine.units import conversion

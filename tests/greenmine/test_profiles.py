@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from greenmine.mapping import Binary, MappedValue, Mapping, Part, Record
-from greenmine.profiles import Shelf
 from greenmine.registry import DEFAULT, Registry, RegistryError, load_registry
 from greenmine.routes import MOST_FILTERS, filters, routes
+from greenmine.shelf import Shelf
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
 
@@ -105,14 +105,22 @@ def test_a_profile_takes_from_its_base_what_it_does_not_say(directory: Path) -> 
     assert values["pm2.5"] == '[SDS0X1, PMS5003][]."PM2.5"'
 
 
-@pytest.mark.parametrize("way", ["profile", "topic", "base"])
-def test_sparkplug_b_is_named_as_not_supported(directory: Path, way: str) -> None:
-    if way == "profile":
-        append(directory, "sites/jiuchi.toml", DEVICE.replace('"own"', '"sparkplug-b"'))
-    elif way == "base":
-        append(directory, "profiles.toml", '[[profiles]]\nid = "own"\nbased_on = "sparkplug-b"\n')
-    else:
-        append(directory, "profiles.toml", OWN.replace("plant/{address}/up", "spBv1.0/+/DDATA/+/{address}") + MAPPING)
+UNKNOWN_BASE = '[[profiles]]\nid = "own"\nbased_on = "sparkplug-b"\n'
+
+
+@pytest.mark.parametrize(
+    ("profiles", "device"),
+    [
+        ("", DEVICE.replace('"own"', '"sparkplug-b"')),
+        (UNKNOWN_BASE, ""),
+        (OWN.replace("plant/{address}/up", "spBv1.0/+/DDATA/+/{address}") + MAPPING, ""),
+        (OWN + MAPPING.replace("pm10", "pm1"), DEVICE + 'topics = ["spBv1.0/+/DDATA/+/{address}"]\n'),
+    ],
+    ids=["profile", "base", "topics of a profile", "topics of a device"],
+)
+def test_sparkplug_b_is_named_as_not_supported(directory: Path, profiles: str, device: str) -> None:
+    append(directory, "profiles.toml", profiles)
+    append(directory, "sites/jiuchi.toml", device)
     assert "Sparkplug B is not supported: its values carry only an alias" in faults(directory)
 
 

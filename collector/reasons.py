@@ -20,6 +20,7 @@ class Reason(StrEnum):
     UNKNOWN_PARAMETER = "unknown-parameter"
     UNIT = "unit"
     NO_TIME = "no-time"
+    NO_ZONE = "no-zone"
     BAD_TIME = "bad-time"
     FUTURE = "future"
     ANCIENT = "ancient"

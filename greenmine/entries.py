@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from greenmine.mapping import Mapping
 from greenmine.tables import Id, Number
 
 Role = Literal["reference", "boundary", "receptor", "outfall", "weather", "equipment"]
@@ -73,19 +74,23 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """How a kind of device speaks; nothing of it is guessed."""
 
     id: Id
-    format: Literal["greenmine", "senml", "thingsboard"]
-    zone: str
-    """Zone in which naive timestamps are read."""
+    format: Literal["greenmine", "senml", "thingsboard", "mapped"]
+    zone: str = ""
+    """Zone in which naive timestamps are read; only a mapped profile may leave it out, and then rejects them."""
     interval: str
     """Time between readings, e.g. ``"60s"``."""
     sends_flags: bool
     """Whether readings carry data flags; if not, a reading without one is normal."""
     receive_time: bool = False
     """Whether a payload without a time takes the time of receipt; if not, it is rejected."""
-    units: dict[str, str]
-    """Unit that the device sends, per parameter."""
+    units: dict[str, str] = {}
+    """Unit that the device sends, per parameter; a mapped profile has it with each value."""
     fields: dict[str, str] = {}
     """Name in the payload → parameter, where they differ."""
+    topics: tuple[str, ...] = ()
+    """Topics besides the device's own, see `greenmine.topics`."""
+    mapping: Mapping | None = None
+    """How a mapped profile finds readings."""
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +102,10 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     parameters: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     model: str = ""
     serial: str = ""
+    address: str = ""
+    """What its topics or payloads call it, where its profile has an address."""
+    topics: tuple[str, ...] = ()
+    """Topics in place of its profile's."""
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -24,6 +24,7 @@ app.command("greenmine.command.hj212:app", name="hj212")
 app.command("greenmine.command.archive:app", name="archive")
 app.command("greenmine.command.evidence:app", name="evidence")
 app.command("greenmine.command.status:status")
+app.command("greenmine.command.device:app", name="device")
 
 
 def main() -> None:

@@ -12,8 +12,10 @@ import structlog
 
 from collector.payload import BatchBuilder
 from collector.session import Message, Session
+from collector.subscription import Subscriptions
 from greenmine.errors import StoreError
 from greenmine.registry import load_registry
+from greenmine.routes import filters, routes
 from greenmine.settings import Settings
 from greenmine.storage import schema
 from greenmine.storage.record import Record, migrate, open_engine
@@ -51,7 +53,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
-            builder.add(message.topic, message.payload, message.received)
+            builder.add(message.topic, message.payload, message.received, retained=message.retained)
         pipeline.commit(builder.finish(), _now())
 
     refused = False
@@ -72,7 +74,12 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 _log.error("the record takes nothing; trying again", error=str(error))
             refused = True
 
-    session = Session(settings, handle, stop, tick)
+    subscriptions = Subscriptions(
+        filters(routes(registry)),
+        f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}",
+        settings.data / "subscriptions.json",
+    )
+    session = Session(settings, handle, stop, tick, subscriptions)
     session.run()
 
 

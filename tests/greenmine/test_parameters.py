@@ -31,6 +31,8 @@ IDS = [
     "pressure",
     "rain",
     "equipment-state",
+    "pm1",
+    "laf",
 ]
 
 

@@ -70,6 +70,8 @@ class BatchBuilder:
         self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
         self._decoders: dict[str, tuple[int, Decoder]] = {}
         for index, (site, device) in enumerate(self._devices):
+            if registry.device(site, device).mn:
+                continue  # a data logger has a connection of its own
             profile = registry.profiles[registry.device(site, device).profile]
             decoder = _FORMATS[profile.format](Source.of(registry, site, device), self._intake).decode
             self._decoders[f"greenmine/v1/{site}/{device}/readings"] = (index, decoder)
@@ -107,6 +109,11 @@ class BatchBuilder:
             intake.refuse(refused.reason, refused.detail, refused.readings)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             intake.refuse(*_undecodable(payload, error))
+        self._close(topic, payload, received, device, start)
+
+    def _close(self, topic: str, payload: bytes, received: int, device: int, start: int) -> None:
+        """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
+        intake = self._intake
         self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start))
         if intake.refused:
             message = len(self._messages) - 1
@@ -181,8 +188,8 @@ class BatchBuilder:
                 return f"{key}: the flag is none of {', '.join(sorted(FLAGS))}"
 
     def _reject(self, message: int, reason: Reason, detail: str, readings: int) -> None:
-        topic, payload, received, *_ = self._messages[message]
-        site, device = _names(topic)
+        topic, payload, received, number, *_ = self._messages[message]
+        site, device = _names(topic) if number < 0 else self._devices[number]
         self._rejections.append(
             Rejection(
                 received=received,

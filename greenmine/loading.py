@@ -50,6 +50,7 @@ class _Loader:
         speeches = {entry.id: self._speech(entry) for entry in profiles if entry.id is not None}
         sites = self._sites([entry.id for entry in enterprises if entry.id is not None])
 
+        self._check_loggers(sites)
         known = Known(self.parameters, known_limits, speeches, self.faults)
         channels: list[Channel] = []
         rules: list[Rule] = []
@@ -116,7 +117,18 @@ class _Loader:
                 self.faults.append(
                     f"{entry.place}: fields: {given[name]!r} and {field!r} both stand for {name}; keep one"
                 )
+        if profile.hj212 is not None and profile.format != "hj212":
+            self.faults.append(f"{entry.place}: hj212: belongs to profiles of the format hj212, not {profile.format}")
         return Speech(profile, interval, conversions) if len(self.faults) == before else None
+
+    def _check_loggers(self, sites: list[SiteFile]) -> None:
+        """A logger says its MN and nothing else of who it is, so no two may have the same."""
+        owners: dict[str, str] = {}
+        for site in sites:
+            for entry in site.devices:
+                mn = entry.value.mn if entry.value else ""
+                if mn and owners.setdefault(mn, entry.place) != entry.place:
+                    self.faults.append(f"{entry.place}: mn: {mn} is already that of {owners[mn]}")
 
     def _sites(self, enterprises: list[str]) -> list[SiteFile]:
         """The site files in the order of batch and id."""

@@ -80,6 +80,8 @@ class SiteResolution:
         self._find(device.station, self._stations, "station", f"{place}: station")
         named = self._find(device.profile, self._known.profiles, "profile", f"{place}: profile")
         speech = self._known.profiles[device.profile] if named else None
+        if speech is not None and (speech.profile.format == "hj212") is not bool(device.mn):
+            self._faults.append(f"{place}: mn belongs to devices of the format hj212, which each need one")
         for name in device.parameters:
             if not self._find(name, self._known.parameters, "parameter", f"{place}: parameters"):
                 continue

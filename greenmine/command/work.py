@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
 import structlog
 
+from collector.hj212.server import Server
 from collector.payload import BatchBuilder
 from collector.session import Message, Session
 from greenmine.errors import StoreError
-from greenmine.registry import load_registry
+from greenmine.registry import Registry, load_registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
 from greenmine.storage.record import Record, migrate, open_engine
-from greenmine.worker import WorkerStatus
+from greenmine.worker import LoggerServerStatus, WorkerStatus
+from processing.loggers import LoggerDesk
 from processing.pipeline import Pipeline
 
 NAME: Final = "worker"
@@ -45,14 +48,18 @@ def work(settings: Settings, stop: threading.Event) -> None:
         silent_minutes=settings.silent_minutes,
         now=_now(),
     )
+    desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
+    # Whatever receives, one thread alone writes the record.
+    writer = ThreadPoolExecutor(1, "record")
+    loggers = LoggerThread(registry, settings, desk, writer, stop) if settings.hj212_port is not None else None
     started = _now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
             builder.add(message.topic, message.payload, message.received)
-        pipeline.commit(builder.finish(), _now())
+        writer.submit(pipeline.commit, builder.finish(), _now()).result()
 
     refused = False
 
@@ -62,10 +69,13 @@ def work(settings: Settings, stop: threading.Event) -> None:
         try:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
-                pipeline.wait(_now())
+                writer.submit(pipeline.wait, _now()).result()
+                if loggers is not None:
+                    writer.submit(desk.look_after, _now()).result()
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                _say(record, _status(session, settings, started, registry.digest))
+                status = _status(session, settings, started, registry.digest, loggers)
+                writer.submit(_say, record, status).result()
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room
@@ -73,10 +83,47 @@ def work(settings: Settings, stop: threading.Event) -> None:
             refused = True
 
     session = Session(settings, handle, stop, tick)
-    session.run()
+    try:
+        if loggers is not None:
+            loggers.start()
+        session.run()
+    finally:
+        stop.set()
+        if loggers is not None:
+            loggers.join()
+        writer.shutdown()
+    if loggers is not None and loggers.error is not None:
+        raise loggers.error
 
 
-def _status(session: Session, settings: Settings, started: int, digest: str) -> WorkerStatus:
+class LoggerThread(threading.Thread):
+    """The server for data loggers in a thread of its own; if it fails, the worker ends."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        desk: LoggerDesk,
+        writer: ThreadPoolExecutor,
+        stop: threading.Event,
+    ) -> None:
+        super().__init__(name="loggers")
+        self.server = Server(registry, settings, desk, writer, stop)
+        self.error: Exception | None = None
+        self._halt = stop
+
+    def run(self) -> None:
+        """Serve until the worker stops."""
+        try:
+            self.server.run()
+        except Exception as error:  # noqa: BLE001 - raised again where the worker ends
+            self.error = error
+            self._halt.set()
+
+
+def _status(
+    session: Session, settings: Settings, started: int, digest: str, loggers: LoggerThread | None
+) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
@@ -94,6 +141,9 @@ def _status(session: Session, settings: Settings, started: int, digest: str) -> 
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        loggers=None
+        if loggers is None
+        else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),
     )
 
 

@@ -73,13 +73,16 @@ class LoggerDesk:
                 connection.execute(sa.delete(schema.frame).where(old))
 
     def gaps(self, site: str, device: str, now: int) -> list[Gap]:
-        """Look for gaps of a logger, note them, and return those that are open, oldest first."""
-        end = now // MINUTE * MINUTE
-        start = end - self._look_back
+        """Look for gaps of a logger, note them, and return those that are open, oldest first.
+
+        What is missing behind its newest reading is no gap yet: it may be on its way.
+        """
+        start = now // MINUTE * MINUTE - self._look_back
+        end = self._newest(site, device, start, now) // MINUTE * MINUTE
         c = schema.gap.c
         mine = (c.site == site, c.device == device, c.end > start)
         known = self._record.rows(sa.select(schema.gap).where(*mine).order_by(c.start))
-        lost = self._lost(site, device, start, end)[1]
+        lost = self._lost(site, device, start, end)[1] if end > start else []
         new = without(lost, [(row["start"], row["end"]) for row in known])
         new = [span for span in new if span[1] - span[0] >= _TOLERANCE]
         with self._record.transaction() as connection:
@@ -134,6 +137,12 @@ class LoggerDesk:
                 np.append(time, self._reported(channel, start, end)), start, end, tolerance, before=before
             )
         return union(of_readings), union(of_all)
+
+    def _newest(self, site: str, device: str, start: int, end: int) -> int:
+        """Instant of the newest reading of any channel of a logger; ``start`` if there is none since then."""
+        channels = self._pipeline.registry.device_channels(site, device).values()
+        times = [self._record.readings(channel.index, start, end)["time"] for channel in channels]
+        return max((int(time[-1]) for time in times if len(time)), default=start)
 
     def _before(self, channel: Channel, start: int) -> bool:
         c = schema.reading_block.c

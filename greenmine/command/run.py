@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from api.security import require_loopback
-from collector.hj212.loggers import load_loggers
+from collector.hj212.centre.loggers import load_loggers
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from collector.hj212.server import Server
+from collector.hj212.centre.server import Server
 from collector.payload import BatchBuilder
 from collector.session import Message, Session
 from greenmine.errors import StoreError

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from collector.hj212.loggers import Logger
+from collector.hj212.centre.loggers import Logger
 from collector.hj212.message import Field, Message, Value
 from collector.hj212.secret import hide, hide_in_segment
 from collector.hj212.segment import read_text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
+import socket
 import ssl
 import threading
 import time
@@ -14,12 +15,12 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from collector.hj212.columns import FrameBuilder
-from collector.hj212.conversation import Conversation
-from collector.hj212.counters import ServerCounters
-from collector.hj212.keeper import Keeper
-from collector.hj212.link import Arrival, Link
-from collector.hj212.loggers import load_loggers
+from collector.hj212.centre.columns import FrameBuilder
+from collector.hj212.centre.conversation import Conversation
+from collector.hj212.centre.counters import ServerCounters
+from collector.hj212.centre.keeper import Keeper
+from collector.hj212.centre.link import Arrival, Link
+from collector.hj212.centre.loggers import load_loggers
 from greenmine.delivery import Delivery
 from greenmine.errors import StoreError
 from greenmine.registry import Registry
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 _BATCH: Final = 500
 """Messages in one commit; what comes meanwhile goes into the next one."""
+_UNSENT: Final = 32_768
+"""Bytes of answers that the system holds for a logger that does not read them."""
 _STOP: Final = 0.1
 """How often the wish to stop is looked at [s]."""
 _FAREWELL: Final = 5.0
@@ -106,6 +109,8 @@ class Server:
             ssl=self._tls,
             ssl_handshake_timeout=settings.hj212_hello_seconds if self._tls else None,
         )
+        for listening in server.sockets:  # accepted ones inherit it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
         self.port = server.sockets[0].getsockname()[1]
         _log.info("listening for data loggers", port=self.port, loggers=len(self._loggers), tls=self._tls is not None)
         committing = asyncio.create_task(self._commit_all())

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import structlog
 
-from collector.hj212.keeper import Keeper
-from collector.hj212.link import Link
-from collector.hj212.request import End
+from collector.hj212.centre.keeper import Keeper
+from collector.hj212.centre.link import Link
+from collector.hj212.centre.request import End
 from greenmine.delivery import Gap
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
@@ -68,6 +68,7 @@ class Conversation:
         if not await self._greet():
             _log.warning("the logger answers no requests; it is sent no more", mn=self._logger.mn)
             return
+        await self._settled()  # its first reading says up to when something is missing
         while True:
             if self._settings.hj212_catchup_hours:
                 try:

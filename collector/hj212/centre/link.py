@@ -10,13 +10,13 @@ from typing import Final
 
 import structlog
 
+from collector.hj212.centre.counters import ServerCounters
+from collector.hj212.centre.loggers import Logger
+from collector.hj212.centre.request import End, Request
 from collector.hj212.codes import VERSIONS
-from collector.hj212.counters import ServerCounters
 from collector.hj212.encode import EncodeError, encode_frame, encode_message
 from collector.hj212.frame import Frame, Framer
-from collector.hj212.loggers import Logger
 from collector.hj212.message import Field, Message, read_message
-from collector.hj212.request import End, Request
 from collector.hj212.secret import hide
 from greenmine.settings import Settings
 

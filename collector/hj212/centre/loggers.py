@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from collector.hj212.centre.pace import Pace
+from collector.hj212.centre.plausibility import UnitCheck
 from collector.hj212.codes import VERSIONS, codes
 from collector.hj212.dialect import Dialect
 from collector.hj212.message import Message
-from collector.hj212.pace import Pace
-from collector.hj212.plausibility import UnitCheck
 from collector.hj212.secret import Secret
 from greenmine.entries import LoggerProfile
 from greenmine.parameters import Parameter

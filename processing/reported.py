@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,10 +20,11 @@ _COLUMNS: Final = (
     "channel", "command", "start", "revision", "latest", "end", "mean", "minimum", "maximum", "total", "flag", "received",
     "serial",
 )  # fmt: skip
+_KEY: Final = ("channel", "command", "start", "revision")
 _VALUES: Final = ("end", "mean", "minimum", "maximum", "total", "flag")
 _GRACE: Final = 120_000
 """A window is compared when it ended this long ago, so that our readings of it are there [ms]."""
-_AT_ONCE: Final = 2_000
+_AT_ONCE: Final = 1_000
 """Windows compared in one transaction."""
 _FOLLOWED: Final = "reported-compared"
 """Key in the table ``meta``: up to which transaction our statistics have been followed."""
@@ -77,7 +79,8 @@ def compare(pipeline: Pipeline, now: int) -> int:
     """
     record, table = pipeline.record, schema.reported
     c, s = table.c, schema.statistic.c
-    new = sa.select(table).where(c.compared.is_(None), c.latest, c.end <= now - _GRACE).limit(_AT_ONCE)
+    new = sa.select(table).where(c.compared.is_(None), c.latest, c.end <= now - _GRACE)
+    new = new.order_by(c.channel, c.start).limit(_AT_ONCE)
     rows = record.rows(new)
     followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == _FOLLOWED))
     since = int(followed[0]["value"]) if followed else 0
@@ -94,34 +97,40 @@ def compare(pipeline: Pipeline, now: int) -> int:
     if not rows and newest == since:
         return 0
     index = {int(number): i for i, number in enumerate(record.channel_ids)}
-    updates = [_compared(pipeline, index[row["channel"]], row, now) for row in rows if row["channel"] in index]
+    of_channel: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["channel"] in index:
+            of_channel[index[row["channel"]]].append(row)
+    strangers = [row for row in rows if row["channel"] not in index]
+    updates = [{**{name: row[name] for name in _KEY}, "compared": now} for row in strangers]
+    updates += [update for channel, some in of_channel.items() for update in _compared(pipeline, channel, some, now)]
     with record.transaction() as connection:
         serial = record.serial(connection)
         for update in updates:
-            where = [c[name] == update.pop(name) for name in ("channel", "command", "start", "revision")]
+            where = [c[name] == update.pop(name) for name in _KEY]
             connection.execute(sa.update(table).where(*where).values(**update, serial=serial))
         record.upsert(connection, schema.meta, [(_FOLLOWED, str(newest))], ("key", "value"))
     return len(updates)
 
 
-def _compared(pipeline: Pipeline, channel: int, row: Mapping[str, Any], now: int) -> dict[str, Any]:
-    time, value = pipeline.samples(channel, row["start"], row["end"])
-    windows = np.array([row["start"]], np.int64), np.array([row["end"]], np.int64)
+def _compared(
+    pipeline: Pipeline, channel: int, rows: Sequence[Mapping[str, Any]], now: int
+) -> Iterator[dict[str, Any]]:
+    starts, ends = (np.array([row[name] for row in rows], np.int64) for name in ("start", "end"))
+    time, value = pipeline.samples(channel, int(starts.min()), int(ends.max()))
     averaging = pipeline.registry.channels[channel].parameter.averaging
-    mean = float(summarise(time, value, averaging=averaging, windows=windows).mean[0]) if len(time) else math.nan
-    difference = math.nan if row["mean"] is None else row["mean"] - mean
-    if averaging == "vector":
-        difference = (difference + 180) % 360 - 180
-    return {
-        "channel": row["channel"],
-        "command": row["command"],
-        "start": row["start"],
-        "revision": row["revision"],
-        "own_mean": _null(mean),
-        "own_count": len(time),
-        "difference": _null(difference),
-        "compared": now,
-    }
+    ours = summarise(time, value, averaging=averaging, windows=(starts, ends))
+    for row, mean, count in zip(rows, ours.mean.tolist(), ours.count.tolist(), strict=True):
+        difference = math.nan if row["mean"] is None else row["mean"] - mean
+        if averaging == "vector":
+            difference = (difference + 180) % 360 - 180
+        yield {
+            **{name: row[name] for name in _KEY},
+            "own_mean": _null(mean),
+            "own_count": count,
+            "difference": _null(difference),
+            "compared": now,
+        }
 
 
 def _null(value: float) -> float | None:

@@ -12,10 +12,11 @@ import msgspec
 import structlog
 
 from collector.hj212.centre.server import Server
+from collector.hj212.centre.thread import ServerThread
 from collector.payload import BatchBuilder
 from collector.session import Message, Session
 from greenmine.errors import StoreError
-from greenmine.registry import Registry, load_registry
+from greenmine.registry import load_registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
 from greenmine.storage.record import Record, migrate, open_engine
@@ -52,7 +53,11 @@ def work(settings: Settings, stop: threading.Event) -> None:
     builder = BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record.
     writer = ThreadPoolExecutor(1, "record")
-    loggers = LoggerThread(registry, settings, desk, writer, stop) if settings.hj212_port is not None else None
+    loggers = None
+    if settings.hj212_port is not None:
+        loggers = ServerThread(Server(registry, settings, desk, writer, stop), stop)
+    elif any(device.mn for site in registry.sites for device in site.devices):
+        _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     started = _now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
 
@@ -70,12 +75,12 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
                 writer.submit(pipeline.wait, _now()).result()
-                if loggers is not None:
-                    writer.submit(desk.look_after, _now()).result()
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
                 status = _status(session, settings, started, registry.digest, loggers)
                 writer.submit(_say, record, status).result()
+                if loggers is not None:
+                    writer.submit(desk.look_after, _now()).result()
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room
@@ -88,41 +93,13 @@ def work(settings: Settings, stop: threading.Event) -> None:
             loggers.start()
         session.run()
     finally:
-        stop.set()
         if loggers is not None:
-            loggers.join()
+            loggers.end()
         writer.shutdown()
-    if loggers is not None and loggers.error is not None:
-        raise loggers.error
-
-
-class LoggerThread(threading.Thread):
-    """The server for data loggers in a thread of its own; if it fails, the worker ends."""
-
-    def __init__(
-        self,
-        registry: Registry,
-        settings: Settings,
-        desk: LoggerDesk,
-        writer: ThreadPoolExecutor,
-        stop: threading.Event,
-    ) -> None:
-        super().__init__(name="loggers")
-        self.server = Server(registry, settings, desk, writer, stop)
-        self.error: Exception | None = None
-        self._halt = stop
-
-    def run(self) -> None:
-        """Serve until the worker stops."""
-        try:
-            self.server.run()
-        except Exception as error:  # noqa: BLE001 - raised again where the worker ends
-            self.error = error
-            self._halt.set()
 
 
 def _status(
-    session: Session, settings: Settings, started: int, digest: str, loggers: LoggerThread | None
+    session: Session, settings: Settings, started: int, digest: str, loggers: ServerThread | None
 ) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]

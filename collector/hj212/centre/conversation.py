@@ -37,8 +37,8 @@ class Conversation:
         ``hj212_overtime_seconds``, ``hj212_resends`` and ``hj212_catchup_...``.
     keeper : Keeper
         Knows the gaps.
-    call : callable
-        Runs a method of the keeper in its thread.
+    search : callable
+        Runs a method of the keeper in its thread, when those of other loggers are done.
     settled : callable
         Waits until what has come is committed.
 
@@ -53,14 +53,14 @@ class Conversation:
         link: Link,
         settings: Settings,
         keeper: Keeper,
-        call: Callable[..., Awaitable[Any]],
+        search: Callable[..., Awaitable[Any]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
         assert link.logger is not None
         self._link, self._logger = link, link.logger
         self._settings = settings
         self._keeper = keeper
-        self._call, self._settled = call, settled
+        self._search, self._settled = search, settled
         self._last = 0
 
     async def run(self) -> None:
@@ -109,11 +109,11 @@ class Conversation:
         return await self._ask("1012", ("SystemTime", self._stamp(_now())))
 
     async def _catch_up(self) -> None:
-        for gap in await self._call(self._keeper.gaps, self._logger.site, self._logger.device, _now()):
+        for gap in await self._search(self._keeper.gaps, self._logger.site, self._logger.device, _now()):
             end = await self._fill(gap)
             await self._settled()
             final = end in {"done", "empty", "refused", "failed"} or gap.asked + 1 >= _ASKED
-            await self._call(partial(self._keeper.settle, gap, _now(), final=final))
+            await self._search(partial(self._keeper.settle, gap, _now(), final=final))
             if end in {"silent", "broken-off"}:
                 return
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,8 @@ _DAMAGE: Final = 20
 """Frames in a row that are damaged or of nobody; then the connection is closed."""
 _OPENING: Final = 65_536
 """Bytes in which the first frame of a known logger must be."""
+_DROP_PAUSE: Final = 1.0
+"""Between two lines of the log on dropped frames [s]."""
 _UNSENT: Final = 65_536
 """Bytes of answers that may wait for a logger to read them."""
 _REPLIES: Final = frozenset({"9011", "9012", "9013", "9014"})
@@ -52,6 +55,24 @@ class Refusal(Exception):  # noqa: N818 - it ends a connection, nothing has fail
     """The connection is to be closed; the text is the reason under which it is counted."""
 
 
+class DropLog:
+    """Tells of dropped frames, at most once a second, so that nobody can fill the log."""
+
+    def __init__(self) -> None:
+        self._last = -_DROP_PAUSE
+        self._untold = 0
+
+    def tell(self, what: str, peer: str, message: Message) -> None:
+        """Log that a frame was dropped, without its password."""
+        now = time.monotonic()
+        if now - self._last < _DROP_PAUSE:
+            self._untold += 1
+            return
+        mn, cn = hide(message.mn or "")[:40], hide(message.cn or "")[:8]
+        _log.warning("a frame was dropped", reason=what, peer=peer, mn=mn, cn=cn, untold=self._untold)
+        self._last, self._untold = now, 0
+
+
 class Link:
     """A connection.
 
@@ -69,6 +90,8 @@ class Link:
         Called with each message that is to be committed; waits while too many are.
     met : callable
         Called when a logger has named itself.
+    drops : DropLog
+        That of the server.
     """
 
     def __init__(
@@ -80,6 +103,7 @@ class Link:
         writer: asyncio.StreamWriter,
         take: Callable[[Arrival], Awaitable[None]],
         met: Callable[[Link], None],
+        drops: DropLog,
     ) -> None:
         self.logger: Logger | None = None
         """The first one that named itself here."""
@@ -89,7 +113,7 @@ class Link:
         self._settings = settings
         self._counters = counters
         self._reader, self._writer = reader, writer
-        self._take, self._met = take, met
+        self._take, self._met, self._drops = take, met, drops
         self._framer = Framer()
         self._opening: bytearray | None = bytearray()
         self._version_bits = 1
@@ -169,11 +193,12 @@ class Link:
                 raise Refusal("slow")
 
     async def _take_frames(self, frames: list[Frame]) -> None:
-        while frames:
+        waiting = deque(frames)
+        while waiting:
             self._since["frame"] = 0.0
-            frame, *frames = frames
+            frame = waiting.popleft()
             if self._opening is not None and (again := self._adapt(frame)) is not None:
-                frames = again
+                waiting = deque(again)
                 continue
             await self._take_frame(frame)
 
@@ -226,13 +251,7 @@ class Link:
         await self._take(Arrival(self, logger, message, frame.raw, received))
 
     def _refuse(self, what: str, message: Message, reason: str) -> None:
-        _log.warning(
-            "a frame was dropped",
-            reason=what,
-            peer=self.peer,
-            mn=hide(message.mn or "")[:40],
-            cn=hide(message.cn or "")[:8],
-        )
+        self._drops.tell(what, self.peer, message)
         if self.logger is None:
             raise Refusal(reason)
         self._count_bad(reason)

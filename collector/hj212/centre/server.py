@@ -19,7 +19,7 @@ from collector.hj212.centre.columns import FrameBuilder
 from collector.hj212.centre.conversation import Conversation
 from collector.hj212.centre.counters import ServerCounters
 from collector.hj212.centre.keeper import Keeper
-from collector.hj212.centre.link import Arrival, Link
+from collector.hj212.centre.link import Arrival, DropLog, Link
 from collector.hj212.centre.loggers import load_loggers
 from greenmine.delivery import Delivery
 from greenmine.errors import StoreError
@@ -81,8 +81,10 @@ class Server:
         self._builder = FrameBuilder(registry, settings)
         self._tls = _tls(settings)
         self._links: set[Link] = set()
+        self._drops = DropLog()
         self._talks: dict[Link, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._searching: asyncio.Semaphore
         self._queue: asyncio.Queue[Arrival | asyncio.Future[None]]
 
     def run(self) -> None:
@@ -99,6 +101,7 @@ class Server:
 
     async def _serve(self) -> None:
         settings = self._settings
+        self._searching = asyncio.Semaphore(1)
         self._queue = asyncio.Queue(settings.hj212_backlog)
         _allow_files(settings.hj212_connections)
         server = await asyncio.start_server(
@@ -146,7 +149,7 @@ class Server:
             return
         counters.connections += 1
         counters.accepted += 1
-        link = Link(self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet)
+        link = Link(self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops)
         self._links.add(link)
         try:
             reason = await self._track(link.run())
@@ -166,7 +169,7 @@ class Server:
     def _meet(self, link: Link) -> None:
         self.counters.loggers += 1
         if link.logger is not None and link.logger.speech.obeys:
-            conversation = Conversation(link, self._settings, self._keeper, self.call, self.settled)
+            conversation = Conversation(link, self._settings, self._keeper, self.search, self.settled)
             self._talks[link] = self._track(conversation.run())
 
     def _track(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -184,6 +187,11 @@ class Server:
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
         """Have something done in the thread that writes the record."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
+
+    async def search(self, work: Callable[..., T], *arguments: Any) -> T:
+        """The same for what takes long: one at a time, so that no commit waits for more than one."""
+        async with self._searching:
+            return await self.call(work, *arguments)
 
     async def settled(self) -> None:
         """Wait until everything that has come so far is committed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.hj212.centre import pace
 from collector.hj212.centre.loggers import load_loggers
 from collector.payload import BatchBuilder
 from greenmine.registry import RegistryError, load_registry
@@ -76,3 +78,8 @@ def test_a_logger_is_no_device_of_the_broker(tmp_path: Path) -> None:
     builder = BatchBuilder(load_registry(write_mine(tmp_path / "registry")), settings())
     builder.add("greenmine/v1/pit/logger-0/readings", b'{"time":0,"values":{"pm10":1}}', 0)
     assert [rejection.reason for rejection in builder.finish().rejections] == ["unknown-device"]
+
+
+def test_the_example_of_the_pace_holds() -> None:
+    outcome = doctest.testmod(pace)
+    assert (outcome.failed, outcome.attempted > 0) == (0, True)

@@ -135,6 +135,27 @@ def test_parts_of_a_split_message_are_stored_and_answered_each(serve: Serve) -> 
     assert station.readings("laeq")[0][:2] == (at, 50.0)
 
 
+def test_one_connection_may_carry_several_loggers(serve: Serve) -> None:
+    station, at = serve({"loggers": 2, "more": "obeys = false"}), recently()
+
+    async def talk() -> list[str | None]:
+        async with TcpLogger(station.port) as line:
+            other = TcpLogger(station.port, 1)
+            return [(await line.upload(one.message("2011", {"a34002-Rtd": 7}, time=at))).mn for one in (line, other)]
+
+    assert station.talk(talk()) == ["888880000000", "888880000001"]
+    assert station.readings("pm10", 0) == station.readings("pm10", 1) == [(at, 7.0, "N")]
+
+
+def test_real_time_data_beside_minute_data_that_is_read_is_answered_and_left(serve: Serve) -> None:
+    station, at = serve({"more": 'obeys = false\nreadings_from = "2051"'}), recently()
+    messages = [("2011", {"a34002-Rtd": 7}, {"time": at}), ("2051", {"a34002-Avg": 8, "a34002-Max": 9}, {"time": at})]
+    answers = station.talk(uploaded(station.port, *messages))
+    assert [answer.cn for answer in answers] == ["9014", "9014"]
+    assert station.readings("pm10") == [(at, 8.0, "N")]
+    assert station.rows(schema.reported) == station.rows(schema.rejection) == []
+
+
 def test_an_unknown_mn_is_dropped_and_the_connection_closed(serve: Serve) -> None:
     station = serve()
 

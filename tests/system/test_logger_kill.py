@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sqlite3
+import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
@@ -14,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from greenmine.command.work import work
 from greenmine.registry import load_registry
+from greenmine.settings import Settings
 from tests.loggers import PASSWORD, TcpLogger, write_mine
 from tests.system.running import PATIENCE, Worker, until
 from tests.system.stored import Stored
@@ -128,6 +131,17 @@ def test_the_ledger_of_the_loggers_adds_up(killed: Killed) -> None:
     assert killed.sent.frames <= ledger["messages"] <= killed.sent.frames + killed.sent.resent
     assert all(received == sum(parts) for received, *parts in killed.stored.ledger_rows)
     assert len(killed.stored.ledger_rows) == LOGGERS
+
+
+def test_a_port_in_use_ends_the_worker(tmp_path: Path) -> None:
+    registry = write_mine(tmp_path / "registry")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        given = {"data": tmp_path, "registry": registry, "broker_port": free_port(), "hj212_port": port}
+        with pytest.raises(OSError, match="address already in use"):
+            work(Settings.model_validate({**given, "hj212_password": PASSWORD}), threading.Event())
 
 
 def test_the_worker_tells_of_its_loggers(tmp_path: Path) -> None:

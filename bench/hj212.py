@@ -61,7 +61,7 @@ def measure() -> Iterator[Row]:
         f"bare regular expression {reference:,.0f}/s",
         measured / reference,
         ">=",
-        0.1,
+        0.04,
     )
     why = "skipped: none is in the package index"
     yield Row("hj212", what, why, "another published Python decoder", None)

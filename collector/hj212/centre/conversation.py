@@ -88,6 +88,7 @@ class Conversation:
         speech, settings = self._logger.speech, self._settings
         ends: list[End] = []
         if speech.sets_clock:
+            self._link.clock_wanted.clear()
             ends.append(await self._set_clock())
         if "silent" in ends:
             return False

@@ -15,6 +15,7 @@ from collector.hj212.centre.counters import ServerCounters
 from collector.hj212.centre.loggers import Logger
 from collector.hj212.centre.request import End, Request
 from collector.hj212.codes import VERSIONS
+from collector.hj212.dialect import STANDARD
 from collector.hj212.encode import EncodeError, encode_frame, encode_message
 from collector.hj212.frame import Frame, Framer
 from collector.hj212.message import Field, Message, read_message
@@ -114,7 +115,8 @@ class Link:
         self._counters = counters
         self._reader, self._writer = reader, writer
         self._take, self._met, self._drops = take, met, drops
-        self._framer = Framer()
+        self._dialect = STANDARD
+        self._framer = Framer(STANDARD)
         self._opening: bytearray | None = bytearray()
         self._version_bits = 1
         self._bad = 0
@@ -208,6 +210,7 @@ class Link:
         if named is None:
             return None
         opening, self._opening = bytes(self._opening or b""), None
+        self._dialect = named.dialect
         self._framer = Framer(named.dialect)
         return self._framer.feed(opening)
 
@@ -217,13 +220,14 @@ class Link:
             counters.damaged[frame.fault.value] += 1
             self._count_bad("damaged")
             return
-        message = read_message(frame.segment)
+        message = read_message(frame.segment, self._dialect)
         logger = self._loggers.get(message.mn or "")
         if logger is None:
             counters.strangers += 1
             self._refuse("no device of the registry has this MN", message, "stranger")
             return
-        message = read_message(frame.segment, logger.dialect)
+        if logger.dialect is not self._dialect:
+            message = read_message(frame.segment, logger.dialect)
         if not logger.admits(message):
             counters.passwords += 1
             self._refuse("wrong password", message, "password")

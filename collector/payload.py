@@ -73,6 +73,8 @@ class BatchBuilder:
         self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
         self._decoders: dict[str, tuple[int, Decoder]] = {}
         for index, (site, device) in enumerate(self._devices):
+            if registry.device(site, device).mn:
+                continue  # a data logger has a connection of its own
             self._decoders[OWN.format(site=site, device=device)] = (
                 index,
                 _decoder(registry, site, device, self._intake),
@@ -117,6 +119,11 @@ class BatchBuilder:
             intake.refuse(refused.reason, refused.detail, refused.readings)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             intake.refuse(*_undecodable(payload, error))
+        self._close(topic, payload, received, device, start)
+
+    def _close(self, topic: str, payload: bytes, received: int, device: int, start: int) -> None:
+        """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
+        intake = self._intake
         self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start))
         if intake.refused:
             message = len(self._messages) - 1

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     MISSING_FLAG = "missing-flag"
     BAD_FLAG = "bad-flag"
     NULL_WITHOUT_FLAG = "null-without-flag"
+    WRONG_VERSION = "wrong-version"
+    WRONG_SYSTEM = "wrong-system"
 
 
 class RefusedError(Exception):

@@ -57,6 +57,7 @@ class _Loader:
         shipped = others.entries(used | set(self.also), self.parameters)
         speeches |= {entry.id: check.speech(entry) for entry in shipped if entry.id is not None}
 
+        self._check_loggers(sites)
         known = Known(self.parameters, known_limits, dict.fromkeys(others.ids) | speeches, self.faults, others.refusal)
         channels: list[Channel] = []
         rules: list[Rule] = []
@@ -106,6 +107,15 @@ class _Loader:
                     f'and based_on = "{entry.id}" to build upon it'
                 )
         return entries
+
+    def _check_loggers(self, sites: list[SiteFile]) -> None:
+        """A logger says its MN and nothing else of who it is, so no two may have the same."""
+        owners: dict[str, str] = {}
+        for site in sites:
+            for entry in site.devices:
+                mn = entry.value.mn if entry.value else ""
+                if mn and owners.setdefault(mn, entry.place) != entry.place:
+                    self.faults.append(f"{entry.place}: mn: {mn} is already that of {owners[mn]}")
 
     def _sites(self, enterprises: list[str]) -> list[SiteFile]:
         """The site files in the order of batch and id."""

@@ -61,6 +61,8 @@ class ProfileCheck:
         self._check_fields(place, profile)
         if profile.mapping is not None:
             conversions |= _MappingCheck(self._parameters, self._faults, place, profile, profile.mapping).conversions()
+        if profile.hj212 is not None and profile.format != "hj212":
+            self._faults.append(f"{entry.place}: hj212: belongs to profiles of the format hj212, not {profile.format}")
         return Speech(profile, interval, conversions) if len(self._faults) == before else None
 
     def _check_topics(self, place: str, profile: Profile) -> None:

@@ -81,6 +81,8 @@ class SiteResolution:
     def _check_device(self, place: str, device: Device) -> None:
         self._find(device.station, self._stations, "station", f"{place}: station")
         speech = self._speech(place, device.profile)
+        if speech is not None and (speech.profile.format == "hj212") is not bool(device.mn):
+            self._faults.append(f"{place}: mn belongs to devices of the format hj212, which each need one")
         for name in device.parameters:
             if not self._find(name, self._known.parameters, "parameter", f"{place}: parameters"):
                 continue

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from api.security import require_loopback
+from collector.hj212.centre.loggers import load_loggers
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
@@ -32,7 +33,9 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
         require_loopback(settings.host)
-        load_registry(settings.registry)
+        registry = load_registry(settings.registry)
+        if settings.hj212_port is not None:
+            load_loggers(registry, settings)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error

@@ -63,7 +63,7 @@ def measure() -> Iterator[Row]:
         ">=",
         0.04,
     )
-    why = "skipped: none is in the package index"
+    why = "skipped: none was found in the package index"
     yield Row("hj212", what, why, "another published Python decoder", None)
     yield from _fuzz(frames, measured)
 

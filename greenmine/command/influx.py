@@ -21,8 +21,9 @@ from greenmine.errors import StoreError
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.cursors import Cursors, Positions, heads
-from greenmine.storage.influx import DISTRICT, InfluxError, bucket_of, load_tokens, tokens_file
+from greenmine.storage.influx import InfluxError, load_tokens, tokens_file
 from greenmine.storage.influx_provision import buckets, provision
+from greenmine.storage.influx_schema import DISTRICT, bucket_of
 from greenmine.storage.projection import Projection, cursors_file
 from greenmine.storage.record import open_engine
 from processing.rolling import hourly_statistics
@@ -132,7 +133,7 @@ def provision_here(*, data: Path | None = None, show: Annotated[bool, Parameter(
     try:
         steps = provision(settings, registry)
         tokens = load_tokens(settings)
-    except (InfluxError, OSError) as error:
+    except (InfluxError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine influx provision: {error}") from error
     sys.stdout.write("".join(f"{step.bucket}: {step.what}\n" for step in steps) or "Nothing was missing.\n")
     if tokens:

@@ -43,5 +43,5 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
         processes.start("worker", "greenmine.command.work:work", settings)
         processes.start("web server", "greenmine.command.web:web", settings)
         if settings.influx_url is not None:
-            processes.start("projection", "greenmine.command.influx:project", settings)
+            processes.start_aside("projection", "greenmine.command.influx:project", settings)
         processes.watch(stop)

@@ -140,12 +140,12 @@ class Feed:
         self._open: dict[int, tuple[int, int]] = {}
         self._silent: dict[str, int] = {}
         table = schema.sliding_hour.c
-        followed = sa.select(table.rule, sa.func.max(table.hour)).group_by(table.rule)
+        followed = sa.select(table.rule, sa.func.max(table.hour).label("last")).group_by(table.rule)
         with engine.connect() as connection:
-            self._stored = dict(connection.execute(followed).tuples().all())
+            self._stored = {row.rule: row.last for row in connection.execute(followed)}
             """Last hour of each rule that may have been written before this feed was made, or was by it."""
             before = followed.where(table.serial <= self._positions["sliding_hour"])
-            self._passed = dict(connection.execute(before).tuples().all())
+            self._passed = {row.rule: row.last for row in connection.execute(before)}
             """Last hour of each rule up to which this feed has come: all later ones are still to come."""
         self._shapes: dict[str, Callable[[sa.Connection, Sequence[Any], Portion], None]] = {
             "exceedance": self._exceedances,
@@ -238,7 +238,7 @@ class Feed:
 
     def _channel(self, connection: sa.Connection, number: int) -> _Channel | None:
         if number not in self._channels:  # the worker numbers new channels when it starts
-            keys = dict(connection.execute(sa.select(schema.channel.c.id, schema.channel.c.key)).tuples().all())
+            keys = {row.id: row.key for row in connection.execute(sa.select(schema.channel))}
             channels = {c.key: c for c in self._registry.channels if c.site in self._sites}
             rules: dict[int, list[Rule]] = defaultdict(list)
             for rule in self._rules.values():

@@ -21,27 +21,10 @@ from influxdb_client.rest import ApiException
 from greenmine.settings import Settings
 from greenmine.storage.influx_schema import Precision
 
-DISTRICT: Final = "greenmine_district"
-"""The bucket that holds all enterprises."""
-
 _POISONED: Final = {400, 413, 422}
 """Answers that lie in what was sent: sending it again is of no use."""
 _DELETING: Final = 600.0
 """Longest time for a deletion, which may have to go through all of a bucket [s]."""
-
-
-def bucket_of(enterprise: str) -> str:
-    """Name of an enterprise's bucket.
-
-    Raises
-    ------
-    InfluxError
-        The enterprise is called like the bucket that holds all.
-    """
-    name = f"greenmine_{enterprise}"
-    if name == DISTRICT:
-        raise InfluxError(f"no enterprise may have the id {enterprise!r}: its bucket would be that of the district")
-    return name
 
 
 class InfluxError(Exception):

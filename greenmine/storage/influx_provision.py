@@ -30,16 +30,15 @@ from influxdb_client.rest import ApiException
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.storage.influx import (
-    DISTRICT,
     Influx,
     InfluxError,
     Tokens,
     UnavailableError,
     admin_token,
-    bucket_of,
     load_tokens,
     save_tokens,
 )
+from greenmine.storage.influx_schema import DISTRICT, bucket_of
 
 _DAY: Final = 86_400
 """[s]"""
@@ -58,7 +57,7 @@ def buckets(registry: Registry) -> list[str]:
 
     Raises
     ------
-    InfluxError
+    ValueError
         See `bucket_of`.
     """
     return [DISTRICT, *(bucket_of(enterprise.id) for enterprise in registry.enterprises)]
@@ -78,6 +77,8 @@ def provision(settings: Settings, registry: Registry) -> list[Step]:
     ------
     InfluxError
         InfluxDB cannot be reached, or does not let us.
+    ValueError
+        An enterprise has an id that it cannot have, see `bucket_of`.
     OSError
         The file of tokens, or that of the operator's token, cannot be read or written.
     """

@@ -22,18 +22,16 @@ from greenmine.storage import schema
 from greenmine.storage.cursors import FILE, Cursor, Cursors, Positions, behind, heads
 from greenmine.storage.feed import Feed, Portion, Rolling
 from greenmine.storage.influx import (
-    DISTRICT,
     Influx,
     InfluxError,
     RefusedError,
     Tokens,
     UnavailableError,
     admin_token,
-    bucket_of,
     load_tokens,
 )
 from greenmine.storage.influx_provision import provision
-from greenmine.storage.influx_schema import BY_NAME, MEASUREMENTS, Precision
+from greenmine.storage.influx_schema import BY_NAME, DISTRICT, MEASUREMENTS, Precision, bucket_of
 from greenmine.storage.lines import Encoder
 from greenmine.storage.record import open_engine
 

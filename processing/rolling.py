@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,6 +89,45 @@ def exceedance_statistics(
         worst=float(worst.min() if lower else worst.max()) if len(worst) else None,
         capture=assessable / (end - start),
     )
+
+
+def hourly_statistics(
+    rows: Sequence[tuple[int, int, int, float]],
+    episodes: Sequence[tuple[int, int]],
+    at: Iterable[int],
+    *,
+    lower: bool,
+) -> Iterator[tuple[str, int, tuple[int, int, int, float | None, float, float | None]]]:
+    """Exceedance statistics of one limit over every span that ends at the beginning of some clock hours.
+
+    Parameters
+    ----------
+    rows : sequence of (hour, assessable, above, worst)
+        As in `SlidingHours`, sorted by hour.
+    episodes, lower
+        As in `exceedance_statistics`; an open episode has its end far in the future.
+    at : iterable of int
+        Hours since 1970 UTC.
+
+    Yields
+    ------
+    span, hour, figures
+        Name of the span; the hour at whose beginning it ends; episodes, minutes above, longest [min], share, capture, worst.
+    """
+    hour = np.array([row[0] for row in rows], np.int64)
+    assessable, above = (np.array([row[i] for row in rows], np.uint64) for i in (1, 2))
+    worst = np.array([row[3] for row in rows], np.float64)
+    pairs = np.array(episodes, np.int64).reshape(-1, 2)
+    for end in at:
+        for span, minutes in SPANS.items():
+            inside = slice(*np.searchsorted(hour, (end - minutes // 60, end)).tolist())
+            some = SlidingHours(hour[inside], assessable[inside], above[inside], worst[inside])
+            found = exceedance_statistics(some, pairs, end * 60 - minutes, end * 60, lower=lower)
+            yield (
+                span,
+                end,
+                (found.episodes, found.minutes_above, found.longest, found.share, found.capture, found.worst),
+            )
 
 
 def _bits(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -95,7 +95,10 @@ _LAST: Final = (
     f'SELECT last("code") AS "code" FROM "verdict" WHERE {until(10)} AND {LEGAL} AND {SITES}'
     ' GROUP BY "site", "station", "limit", "theme"'
 )
-_SITES: Final = f'SELECT count("last") AS "sites" FROM (SELECT last("count") FROM "statistic" WHERE {until(30)} AND {SITES} GROUP BY "site")'
+_SITES: Final = (
+    'SELECT count("last") AS "sites" FROM (SELECT last("count") FROM "statistic"'
+    f' WHERE {until(30)} AND {SITES} GROUP BY "site")'
+)
 # A verdict's code is 0, 1 or 2, so that code·(code − 1)/2 is 1 for "exceeds" and 0 for the others.
 _EXCEEDING: Final = (
     'SELECT sum("exceeds") AS "exceeding" FROM (SELECT max("code") * (max("code") - 1) / 2 AS "exceeds"'

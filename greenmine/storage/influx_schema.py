@@ -10,6 +10,23 @@ from typing import Final, Literal
 Kind = Literal["float", "integer", "string"]
 Precision = Literal["ms", "ns"]
 
+DISTRICT: Final = "greenmine_district"
+"""The bucket that holds all enterprises."""
+
+
+def bucket_of(enterprise: str) -> str:
+    """Name of an enterprise's bucket.
+
+    Raises
+    ------
+    ValueError
+        The enterprise is called like the bucket that holds all.
+    """
+    name = f"greenmine_{enterprise}"
+    if name == DISTRICT:
+        raise ValueError(f"no enterprise may have the id {enterprise!r}: its bucket would be that of the district")
+    return name
+
 
 @dataclass(frozen=True, slots=True)
 class Tag:

@@ -1,7 +1,8 @@
 """Fills variables and macros into queries as Grafana 9 does, and asks a real InfluxDB as its data source does.
 
 ``${name:regex}``: each value escaped, several joined as ``(a|b)``, "All" replaced by the variable's ``allValue`` as it is.
-``$timeFilter``: ``time >= …ms and time <= …ms``. ``$__interval``: the range over the points, rounded up, not below the panel's least.
+``$timeFilter``: ``time >= …ms and time <= …ms``. ``$__interval``: the range over the
+points, rounded up, not below the panel's least.
 """
 
 from __future__ import annotations

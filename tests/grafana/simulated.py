@@ -24,13 +24,11 @@ def simulate(path: Path, registry: Registry, sites: Collection[str], start: int,
     record = Record(engine, registry)
     pipeline = Pipeline(registry, record, now=start)
     builder = BatchBuilder(registry, Settings())
-    count = 0
     sent = start
     for message in stream(registry, sites, seed, start, end, KINDS):
         sent = message.time_sent
         builder.add(message.topic, message.payload, sent + 200)
-        count += 1
-        if count % _BATCH == 0:
+        if len(builder) == _BATCH:
             pipeline.commit(builder.finish(), sent + 200)
             pipeline.wait(sent + 200)
     pipeline.commit(builder.finish(), sent + 200)

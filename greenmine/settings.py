@@ -81,6 +81,16 @@ class Settings(BaseSettings):
     influx_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long an answer is waited for."""
 
+    grafana_url: str | None = None
+    """Address of Grafana for ``greenmine grafana provision``."""
+    grafana_user: str = "admin"
+    """Account of Grafana that is server administrator."""
+    grafana_password: SecretStr | None = None
+    grafana_access: Path | None = None
+    """File of Grafana's users and of the contacts of its alerts."""
+    grafana_influx_url: str | None = None
+    """Address of InfluxDB as Grafana reaches it; None: that of ``influx_url``."""
+
     @property
     def record(self) -> Path:
         """File of the record."""

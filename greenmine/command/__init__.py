@@ -23,6 +23,7 @@ app.command("greenmine.command.registry:app", name="registry")
 app.command("greenmine.command.hj212:app", name="hj212")
 app.command("greenmine.command.status:status")
 app.command("greenmine.command.influx:app", name="influx")
+app.command("greenmine.command.grafana:app", name="grafana")
 
 
 def main() -> None:

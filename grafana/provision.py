@@ -268,17 +268,16 @@ class _Work:
 
     def _add(self, user: User) -> None:
         if self._server.account(user.login) is not None:
-            body = {"loginOrEmail": user.login, "role": user.role}
-            self._do("create", "user", user.login, self._api.client.POST, "/org/users", json=body, detail=user.role)
+            joining = {"loginOrEmail": user.login, "role": user.role}
+            self._do("create", "user", user.login, self._api.client.POST, "/org/users", json=joining, detail=user.role)
             return
         given = self._access.passwords.get(user.id, "")
         password = given or secrets.token_urlsafe(18)
-        body: Json = {"login": user.login, "email": user.email, "name": user.name, "password": password}
-        body["OrgId"] = self._number
-        shown = user.role if given else f"{user.role}, first password, shown only now: {password}"
-        number = self._do(
-            "create", "user", user.login, self._server.add_account, body, detail=user.role if self._dry else shown
-        )
+        account: Json = {"login": user.login, "email": user.email, "name": user.name, "password": password}
+        account["OrgId"] = self._number
+        shown = "" if given or self._dry else f", first password, shown only now: {password}"
+        detail = f"{user.role}{shown}"
+        number = self._do("create", "user", user.login, self._server.add_account, account, detail=detail)
         if number is not None:
             with understood(f"{self._wanted.key}: user {user.login}"):
                 self._set_role(number, user.role)

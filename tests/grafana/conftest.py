@@ -1,0 +1,115 @@
+"""Seven simulated days in a real InfluxDB, projected as they are in service."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from grafana.edition import Edition
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+from greenmine.storage import schema
+from greenmine.storage.cursors import Cursors, heads
+from greenmine.storage.influx_provision import provision
+from greenmine.storage.projection import Projection, cursors_file
+from greenmine.storage.record import Record, open_engine
+from processing.rolling import hourly_statistics
+from tests.grafana.simulated import END, HOUR, SITES, START, registry_of, simulate
+from tests.influxing import RealInflux, real_influx, until
+from tests.projecting import projection_settings
+
+DISTRICT = "greenmine_district"
+
+
+@dataclass
+class Projected:
+    """A record and the InfluxDB that holds its projection."""
+
+    registry: Registry
+    record: Record
+    server: RealInflux
+
+    def ask(self, query: str, database: str = DISTRICT) -> dict[str, Any]:
+        """Answer to one statement, asked as Grafana's data source does: POST, times in ms."""
+        body = urllib.parse.urlencode({"db": database, "epoch": "ms", "q": query}).encode()
+        with urllib.request.urlopen(f"{self.server.url}/query", body, timeout=60) as answer:
+            results = json.load(answer)["results"]
+        assert len(results) == 1, "a query is one statement, or Grafana takes the answers for those of other queries"
+        result: dict[str, Any] = results[0]
+        return result
+
+
+@pytest.fixture(scope="session")
+def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
+    """Three mines: with outfall, with a pond and legal differences, with early warnings."""
+    folder = tmp_path_factory.mktemp("projected")
+    registry = registry_of(folder / "registry")
+    with real_influx(folder / "influx") as server:
+        settings = projection_settings(folder, server, influx_timeout_seconds=30.0)
+        record = simulate(settings, registry, SITES, START, END, seed=1)
+        mark = {"site": "kunyin", "station": "boundary", "start": END - 3 * HOUR, "end": END - 2 * HOUR}
+        with record.transaction() as connection:
+            connection.execute(
+                sa.insert(schema.mark).values(**mark, kind="blasting", reason="爆破", author="test", made=END)
+            )
+        provision(settings, registry)
+        _project(settings, registry)
+        # What the running processes say of themselves is sampled, at the time of the sample: here as in the simulated hours.
+        samples = [
+            line
+            for minute in range(60)
+            for line in (
+                f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
+                f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {END - HOUR + minute * 60_000}",
+                f"projection,bucket={DISTRICT} lag={2.0 if minute < 50 else 900.0},backlog=3i,written=5i,refused=0i,failures=0i"
+                f" {END - HOUR + minute * 60_000}",
+            )
+        ]
+        write = f"{server.url}/api/v2/write?bucket={DISTRICT}&precision=ms&org=greenmine"
+        with urllib.request.urlopen(write, "\n".join(samples).encode(), timeout=60) as answer:
+            assert answer.status == 204
+        yield Projected(registry, record, server)
+
+
+def _project(settings: Settings, registry: Registry) -> None:
+    projection = Projection(settings, registry, hourly_statistics)
+    stop = threading.Event()
+    worker = threading.Thread(target=projection.run, args=(stop,))
+    worker.start()
+    engine = open_engine(settings.record, read_only=True)
+
+    def caught_up() -> bool:
+        assert worker.is_alive()
+        with engine.connect() as connection:
+            ends = heads(connection)
+        found = Cursors(cursors_file(settings), read_only=True).all()
+        return {c.bucket for c in found} == set(projection.buckets) and all(
+            not c.clear and all(c.position(table) >= end for table, end in ends.items()) for c in found
+        )
+
+    until(caught_up, "the projection")
+    stop.set()
+    worker.join()
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def edition(projected: Projected) -> Edition:
+    """The dashboards' edition in Chinese, on the last simulated day."""
+    return Edition(projected.registry, "zh", datetime.fromtimestamp(END / 1000, UTC).date())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of its own."""
+    return tmp_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 from grafana_client import GrafanaApi
@@ -83,6 +83,17 @@ class Server:
     def at(self, number: int | None) -> GrafanaApi:
         """A client whose requests concern one organisation; None: whichever the account looks at."""
         return self._client(number)
+
+    def close(self) -> None:
+        """End all connections."""
+        for client in self._clients.values():
+            client.client.s.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _client(self, number: int | None) -> GrafanaApi:
         if number not in self._clients:

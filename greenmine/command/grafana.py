@@ -70,9 +70,10 @@ def provision(*, data: Path | None = None, dry_run: bool = False) -> None:
             f"{change.organisation}: {change.action} {change.kind} {change.name}{detail}", markup=False, soft_wrap=True
         )
 
-    server = Server(settings.grafana_url, settings.grafana_user, settings.grafana_password.get_secret_value())
+    password = settings.grafana_password.get_secret_value()
     try:
-        provision_all(server, wanted, access, tell, dry=dry_run)
+        with Server(settings.grafana_url, settings.grafana_user, password) as server:
+            provision_all(server, wanted, access, tell, dry=dry_run)
     except GrafanaError as error:
         raise SystemExit(f"greenmine grafana provision: {error}") from error
     console.print(f"{count} changes{' would be made' if dry_run else ''}, {len(wanted)} organisations.")

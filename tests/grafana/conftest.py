@@ -55,7 +55,7 @@ def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
     folder = tmp_path_factory.mktemp("projected")
     registry = registry_of(folder / "registry")
     with real_influx(folder / "influx") as server:
-        settings = projection_settings(folder, server, influx_timeout_seconds=30.0)
+        settings = projection_settings(folder, server, influx_timeout_seconds=30.0, influx_batch=20_000)
         record = simulate(settings, registry, SITES, START, END, seed=1)
         mark = {"site": "kunyin", "station": "boundary", "start": END - 3 * HOUR, "end": END - 2 * HOUR}
         with record.transaction() as connection:
@@ -65,20 +65,21 @@ def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
         provision(settings, registry)
         _project(settings, registry)
         # What the running processes say of themselves is sampled, at the time of the sample: here as in the simulated hours.
-        samples = [
-            line
-            for minute in range(60)
-            for line in (
-                f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
-                f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {END - HOUR + minute * 60_000}",
-                f"projection,bucket={DISTRICT} lag={2.0 if minute < 50 else 900.0},backlog=3i,written=5i,refused=0i,failures=0i"
-                f" {END - HOUR + minute * 60_000}",
-            )
-        ]
+        samples = [_sample(minute) for minute in range(60)]
         write = f"{server.url}/api/v2/write?bucket={DISTRICT}&precision=ms&org=greenmine"
         with urllib.request.urlopen(write, "\n".join(samples).encode(), timeout=60) as answer:
             assert answer.status == 204
         yield Projected(registry, record, server)
+
+
+def _sample(minute: int) -> str:
+    time = END - HOUR + minute * 60_000
+    worker = (
+        f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
+        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {time}"
+    )
+    lag = 2.0 if minute < 50 else 900.0
+    return f"{worker}\nprojection,bucket={DISTRICT} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {time}"
 
 
 def _project(settings: Settings, registry: Registry) -> None:
@@ -97,7 +98,7 @@ def _project(settings: Settings, registry: Registry) -> None:
             not c.clear and all(c.position(table) >= end for table, end in ends.items()) for c in found
         )
 
-    until(caught_up, "the projection")
+    until(caught_up, "the projection", 300)
     stop.set()
     worker.join()
     engine.dispose()
@@ -107,9 +108,3 @@ def _project(settings: Settings, registry: Registry) -> None:
 def edition(projected: Projected) -> Edition:
     """The dashboards' edition in Chinese, on the last simulated day."""
     return Edition(projected.registry, "zh", datetime.fromtimestamp(END / 1000, UTC).date())
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of its own."""
-    return tmp_path

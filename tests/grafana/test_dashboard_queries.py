@@ -53,7 +53,9 @@ def test_every_panel_query_has_its_columns_and_a_row(
         where = f"{name}, {panel['title']}, {target['refId']}"
         rows = frames(projected.ask(view.fill(target["query"], panel)))
         assert rows, where
-        figures = [value for row in rows for key, value in row.items() if key != "Time" and isinstance(value, int | float)]
+        figures = [
+            value for row in rows for key, value in row.items() if key != "Time" and isinstance(value, int | float)
+        ]
         assert figures, where
         assert all(math.isfinite(value) for value in figures), where
 
@@ -66,7 +68,10 @@ def test_tables_name_every_column_of_their_queries(
     for panel in boards[name]["panels"]:
         if panel["type"] in {"table", "barchart"}:
             columns = {
-                key for t in panel["targets"] for row in frames(projected.ask(view.fill(t["query"], panel))) for key in row
+                key
+                for t in panel["targets"]
+                for row in frames(projected.ask(view.fill(t["query"], panel)))
+                for key in row
             }
             joined = any(t["id"] in {"joinByField", "groupBy"} for t in panel["transformations"])
             assert columns - ({"Time"} if joined else set()) == shown(panel), panel["title"]
@@ -105,7 +110,9 @@ def test_an_enterprise_sees_its_dashboards_full(projected: Projected, edition: E
             assert {row["site"] for row in rows if "site" in row} <= {"kunyin"}, panel["title"]
 
 
-def answer(projected: Projected, board: Mapping[str, Any], title: str, ref: str = "A", **chosen: Any) -> list[dict[str, Any]]:
+def answer(
+    projected: Projected, board: Mapping[str, Any], title: str, ref: str = "A", **chosen: Any
+) -> list[dict[str, Any]]:
     """Rows of a panel."""
     view = everything(board, START, END, **chosen)
     panel, target = next((p, t) for p, t in queries(board) if p["title"] == title and t["refId"] == ref)

@@ -31,7 +31,7 @@ def registry_of(folder: Path) -> Registry:
     path = folder / "sites" / "jiuchi.toml"
     text = path.read_text("utf-8")
     assert text.count("high = 600") == 1
-    path.write_text(text.replace("high = 600", "high = 60"), "utf-8")
+    path.write_text(text.replace("high = 600", "high = 100"), "utf-8")
     return load_registry(folder)
 
 

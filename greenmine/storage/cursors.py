@@ -103,21 +103,17 @@ class Cursors:
     Parameters
     ----------
     path : Path
-        The file; made if it does not exist, unless read-only.
-    read_only : bool
-        For other processes that only look.
+        The file; made if it does not exist.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._engine = open_engine(path, read_only=read_only)
-        if not read_only:
-            _metadata.create_all(self._engine)
+    def __init__(self, path: Path) -> None:
+        self._engine = open_engine(path)
+        _metadata.create_all(self._engine)
 
     def all(self) -> list[Cursor]:
         """The cursors of all buckets, by name."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_bucket).order_by(_bucket.c.name)).all()
-        return [_cursor(row) for row in rows]
+            return _all(connection)
 
     def get(self, bucket: str) -> Cursor | None:
         """The cursor of a bucket, None if it has none yet."""
@@ -169,6 +165,22 @@ class Cursors:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
+
+
+def stored_cursors(path: Path) -> list[Cursor]:
+    """What a file of cursors holds, for processes that only look; nothing where there is no projection yet."""
+    if not path.exists():
+        return []
+    engine = open_engine(path, read_only=True)
+    try:
+        with engine.connect() as connection:
+            return _all(connection) if sa.inspect(connection).has_table(_bucket.name) else []
+    finally:
+        engine.dispose()
+
+
+def _all(connection: sa.Connection) -> list[Cursor]:
+    return [_cursor(row) for row in connection.execute(sa.select(_bucket).order_by(_bucket.c.name))]
 
 
 def heads(connection: sa.Connection) -> dict[str, int]:

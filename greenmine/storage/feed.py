@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from datetime import time as time_of_day
 from functools import cache
+from itertools import chain, compress, repeat
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -88,6 +89,9 @@ class Portion:
 @dataclass(frozen=True, slots=True)
 class _Channel:
     series: str
+    """Beginning of its lines."""
+    value: str
+    """The same, up to the value of a reading that counts."""
     tags: tuple[str, str, str, str]
     rules: tuple[Rule, ...]
 
@@ -173,9 +177,7 @@ class Feed:
         with self._engine.connect() as connection:
             if name in {t.name for t in BY_ID}:
                 some = _selection(name).where(table.c.id > position, table.c.id <= head).order_by(table.c.id)
-                rows = connection.execute(some.limit(self._size)).all()
-                if name == "reading_block":
-                    rows = rows[: 1 + int(np.searchsorted(np.cumsum([row.count for row in rows]), self._size))]
+                rows: Sequence[Any] = self._portion_of(connection.execute(some.limit(self._size)))
                 # What is beyond the last row found, up to the head, was never there.
                 end = rows[-1].id if rows else head
             else:
@@ -190,6 +192,18 @@ class Feed:
             portion = Portion(name, end)
             self._shapes[name](connection, rows, portion)
         return portion
+
+    def _portion_of(self, found: sa.Result[Any]) -> list[Any]:
+        """Rows up to the size of a portion; a block counts for its readings."""
+        rows: list[Any] = []
+        points = 0
+        in_blocks = "data" in set(found.keys())
+        for row in found:
+            rows.append(row)
+            points += len(row.data) // ROW.itemsize if in_blocks else 1
+            if points >= self._size:
+                break
+        return rows
 
     def _wanted(self, table: str, number: int, time: int, oldest: int) -> bool:
         """Whether a row's point is to be written: recent enough, and not one that a partial rebuild left in place."""
@@ -207,21 +221,22 @@ class Feed:
         if not known:
             return
         oldest = self._oldest()
-        data = np.frombuffer(b"".join(row.data for row, _ in known), ROW)
+        data = np.frombuffer(b"".join([row.data for row, _ in known]), ROW)
         time, value, flag = data["time"], data["value"], data["flag"]
-        counts = [row.count for row, _ in known]
+        counts = [len(row.data) // ROW.itemsize for row, _ in known]
         wanted = time >= oldest
         if self._cursor.since is not None:
             again = np.array([row.id <= self._cursor.anew("reading_block") for row, _ in known])
             wanted &= ~np.repeat(again, counts) | (time >= self._cursor.since)
         counted = (flag == NORMAL) & (data["quality"] == 0) & np.isfinite(value)
-        beginnings = [c.series for (_, c), n in zip(known, counts, strict=True) for _ in range(n)]
-        some = zip(beginnings, value.tolist(), time.tolist(), (wanted & counted).tolist(), strict=True)
+        beginnings = list(chain.from_iterable(repeat(c.value, n) for (_, c), n in zip(known, counts, strict=True)))
+        some = zip(beginnings, value.tolist(), time.tolist(), strict=True)
         lines = portion.lines["ms"]
-        lines.extend([f"{beginning}value={v} {t}" for beginning, v, t, good in some if good])
+        lines.extend([f"{beginning}{v} {t}" for beginning, v, t in compress(some, (wanted & counted).tolist())])
+        place = np.repeat(np.arange(len(known)), counts)
         for i in np.flatnonzero(wanted & ~counted).tolist():
             fields = self._encoders["reading"].fields((None, float(value[i]), chr(flag[i])))
-            lines.append(f"{beginnings[i]}{fields} {time[i]}")
+            lines.append(f"{known[place[i]][1].series}{fields} {time[i]}")
         for row, channel in known:
             if self._limited.get(row.channel) != row.hour:
                 self._limited[row.channel] = row.hour
@@ -250,7 +265,7 @@ class Feed:
                 else:
                     tags = (self._sites[channel.site].enterprise, channel.site, channel.station, channel.parameter.id)
                     beginning = self._encoders["reading"].series(*tags)
-                    self._channels[n] = _Channel(beginning, tags, tuple(rules[channel.index]))
+                    self._channels[n] = _Channel(beginning, f"{beginning}value=", tags, tuple(rules[channel.index]))
         return self._channels.get(number)
 
     # Figures and judgements: what stands, and every revision.

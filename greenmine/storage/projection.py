@@ -37,8 +37,6 @@ from greenmine.storage.record import open_engine
 
 _POLL: Final = 0.5
 """How often the record is looked at when nothing is left to do [s]."""
-_SAMPLE: Final = 10.0
-"""How often lag and workers are sampled, and buckets looked at whether they were emptied [s]."""
 _TURN: Final = 20
 """Portions of a bucket before the others have their turn."""
 _LONGEST_PAUSE: Final = 30.0
@@ -67,14 +65,16 @@ class Projection:
         Whose enterprises get buckets.
     rolling : Rolling
         Computes rolling exceedance statistics.
+    sample : float
+        How often lag and workers are sampled, and buckets looked at whether they were emptied [s].
     """
 
-    def __init__(self, settings: Settings, registry: Registry, rolling: Rolling) -> None:
+    def __init__(self, settings: Settings, registry: Registry, rolling: Rolling, *, sample: float = 10.0) -> None:
         self.cursors = Cursors(cursors_file(settings))
         self._engine = open_engine(settings.record, read_only=True)
         owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
         self._lanes = [
-            _Lane(bucket, enterprise, settings, registry, rolling, self._engine, self.cursors)
+            _Lane(bucket, enterprise, settings, registry, rolling, self._engine, self.cursors, sample)
             for bucket, enterprise in owners.items()
         ]
         self.buckets = list(owners)
@@ -130,8 +130,10 @@ class _Lane:
         rolling: Rolling,
         engine: sa.Engine,
         cursors: Cursors,
+        sample: float,
     ) -> None:
         self.bucket = bucket
+        self._every = sample
         self._enterprise = enterprise
         self._settings = settings
         self._registry = registry
@@ -177,7 +179,7 @@ class _Lane:
 
     def _prepared(self, cursor: Cursor, ends: Positions) -> Cursor:
         """See that the bucket holds what the cursor says, and that our feed stands where the cursor does."""
-        if cursor.samples and time.monotonic() - self._sampled >= _SAMPLE and self._emptied(cursor):
+        if cursor.samples and time.monotonic() - self._sampled >= self._every and self._emptied(cursor):
             _log.warning("the bucket was emptied; it is made anew from the record", bucket=self.bucket)
             cursor = self._cursors.reset(self.bucket, ends)
         if cursor.clear:
@@ -259,7 +261,7 @@ class _Lane:
 
     def _sample(self, cursor: Cursor) -> None:
         """Write how far the bucket is behind, to the district's bucket how far all are, and note when."""
-        if time.monotonic() - self._sampled < _SAMPLE:
+        if time.monotonic() - self._sampled < self._every:
             return
         now = _now()
         with self._engine.connect() as connection:

@@ -56,7 +56,7 @@ def fresh_points(mines: Mines, server: RealInflux) -> Points:
 
 def test_killed_paused_and_emptied_under_load_it_catches_up(registry: Registry, tmp_path: Path) -> None:
     with real_influx(tmp_path / "influx") as server:
-        mines = Mines(tmp_path / "data", registry, [SITE], 1.5)
+        mines = Mines(tmp_path / "data", registry, [SITE], 1.0)
         settings = projection_settings(tmp_path / "data", server)
         provision(settings, registry)
         with Projecting(settings, registry) as projecting:
@@ -90,7 +90,7 @@ def test_killed_paused_and_emptied_under_load_it_catches_up(registry: Registry, 
             projecting.await_all()
         found = record_points(server)
         assert found == fresh_points(mines, server)
-        assert len(found["reading"]) > 50_000
+        assert len(found["reading"]) > 20_000
 
 
 def test_a_bucket_emptied_between_two_writes_is_filled_again(registry: Registry, tmp_path: Path) -> None:
@@ -99,14 +99,15 @@ def test_a_bucket_emptied_between_two_writes_is_filled_again(registry: Registry,
         mines.go_on()
         settings = projection_settings(tmp_path / "data", server)
         provision(settings, registry)
-        with Projecting(settings, registry) as projecting:
-            projecting.await_all()
-            until(lambda: projecting.cursors()[DISTRICT].samples, "a sample")
-            before = record_points(server)
-            server.query(f'DROP DATABASE "{DISTRICT}"; CREATE DATABASE "{DISTRICT}"')
-            until(lambda: projecting.cursors()[DISTRICT].generation, "the discovery that the bucket is empty")
-            projecting.await_all()
+        projection = Projection(settings, registry, hourly_statistics, sample=0.0)
+        while projection.turn():
+            pass
+        before = record_points(server)
+        server.query(f'DROP DATABASE "{DISTRICT}"; CREATE DATABASE "{DISTRICT}"')
+        while projection.turn():
+            pass
         assert record_points(server) == before
+        assert [c.bucket for c in projection.cursors.all() if c.generation] == [DISTRICT]
 
 
 def test_a_point_that_influxdb_refuses_holds_up_no_other(registry: Registry, tmp_path: Path) -> None:

@@ -120,3 +120,10 @@ class Projecting:
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
+
+
+def idle(settings: Settings, stop: threading.Event) -> None:
+    """A process that does nothing; it notes its number."""
+    with (settings.data / "pids").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    stop.wait()

@@ -99,7 +99,7 @@ def _bodies(settings: Settings, registry: Registry) -> tuple[list[bytes], int]:
     engine = open_engine(settings.record, read_only=True)
     with engine.connect() as connection:
         ends = heads(connection)
-    feed = Feed(registry, engine, Cursor("raw"), None, hourly_statistics, settings.influx_batch, lambda: 0)
+    feed = Feed(registry, engine, Cursor("raw"), None, hourly_statistics, settings.influx_batch, lambda: 0, {})
     lines = [line for portion in feed.portions(ends) for line in portion.lines["ms"]]
     engine.dispose()
     size = settings.influx_batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -100,6 +101,8 @@ def hourly_statistics(
 ) -> Iterator[tuple[str, int, tuple[int, int, int, float | None, float, float | None]]]:
     """Exceedance statistics of one limit over every span that ends at the beginning of some clock hours.
 
+    The same figures as `exceedance_statistics`, for many limits and hours, where a span consists of whole hours.
+
     Parameters
     ----------
     rows : sequence of (hour, assessable, above, worst)
@@ -114,19 +117,33 @@ def hourly_statistics(
     span, hour, figures
         Name of the span; the hour at whose beginning it ends; episodes, minutes above, longest [min], share, capture, worst.
     """
-    hour = np.array([row[0] for row in rows], np.int64)
-    assessable, above = (np.array([row[i] for row in rows], np.uint64) for i in (1, 2))
-    worst = np.array([row[3] for row in rows], np.float64)
-    pairs = np.array(episodes, np.int64).reshape(-1, 2)
+    hours, assessable, above, values = zip(*rows, strict=True) if rows else ((), (), (), ())
+    hour = np.array(hours, np.int64)
+    sums = [
+        np.concatenate([[0], np.cumsum(np.bitwise_count(np.array(bits, np.uint64)), dtype=np.int64)]).tolist()
+        for bits in (assessable, above)
+    ]
+    worst = np.array(values, np.float64)
+    extreme = np.fmin if lower else np.fmax
     for end in at:
+        last = int(np.searchsorted(hour, end))
         for span, minutes in SPANS.items():
-            inside = slice(*np.searchsorted(hour, (end - minutes // 60, end)).tolist())
-            some = SlidingHours(hour[inside], assessable[inside], above[inside], worst[inside])
-            found = exceedance_statistics(some, pairs, end * 60 - minutes, end * 60, lower=lower)
+            first = int(np.searchsorted(hour, end - minutes // 60))
+            could, did = (some[last] - some[first] for some in sums)
+            most = float(extreme.reduce(worst[first:last])) if last > first else math.nan
+            cut = [min(b, end * 60) - max(a, end * 60 - minutes) for a, b in episodes]
+            lengths = [length for length in cut if length > 0]
             yield (
                 span,
                 end,
-                (found.episodes, found.minutes_above, found.longest, found.share, found.capture, found.worst),
+                (
+                    len(lengths),
+                    did,
+                    max(lengths, default=0),
+                    did / could if could else None,
+                    could / minutes,
+                    None if math.isnan(most) else most,
+                ),
             )
 
 

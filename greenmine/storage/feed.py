@@ -74,6 +74,8 @@ class Portion:
     position: int
     lines: dict[Precision, list[str]] = field(default_factory=lambda: {"ms": [], "ns": []})
     deletions: list[Deletion] = field(default_factory=list)
+    hour: int = -1
+    """Newest hour of a sliding statistic so far; to be stored before it is written."""
 
     @property
     def points(self) -> int:
@@ -86,7 +88,7 @@ class Portion:
             self.lines[precision].append(line)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Channel:
     series: str
     """Beginning of its lines."""
@@ -94,6 +96,8 @@ class _Channel:
     """The same, up to the value of a reading that counts."""
     tags: tuple[str, str, str, str]
     rules: tuple[Rule, ...]
+    limited: int = -1
+    """Hour for which the limits in force were given last."""
 
 
 class Feed:
@@ -115,6 +119,8 @@ class Feed:
         Points of a portion; more where one transaction wrote more.
     oldest : callable
         Points before this instant [ms UTC] are left out.
+    silent : dict of str to int
+        For rules the newest hour of which the bucket is known to hold no worst value; kept up by the feeds of a bucket.
     """
 
     def __init__(
@@ -126,6 +132,7 @@ class Feed:
         rolling: Rolling,
         size: int,
         oldest: Callable[[], int],
+        silent: dict[str, int],
     ) -> None:
         self._registry = registry
         self._engine = engine
@@ -140,15 +147,13 @@ class Feed:
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
         self._channels: dict[int, _Channel | None] = {}
         self._beginnings: dict[tuple[str, ...], str] = {}
-        self._limited: dict[int, int] = {}
         self._open: dict[int, tuple[int, int]] = {}
-        self._silent: dict[str, int] = {}
+        self._silent = silent
+        self._hour = cursor.hour
         table = schema.sliding_hour.c
-        followed = sa.select(table.rule, sa.func.max(table.hour).label("last")).group_by(table.rule)
+        before = sa.select(table.rule, sa.func.max(table.hour).label("last")).group_by(table.rule)
+        before = before.where(table.serial <= self._positions["sliding_hour"])
         with engine.connect() as connection:
-            self._stored = {row.rule: row.last for row in connection.execute(followed)}
-            """Last hour of each rule that may have been written before this feed was made, or was by it."""
-            before = followed.where(table.serial <= self._positions["sliding_hour"])
             self._passed = {row.rule: row.last for row in connection.execute(before)}
             """Last hour of each rule up to which this feed has come: all later ones are still to come."""
         self._shapes: dict[str, Callable[[sa.Connection, Sequence[Any], Portion], None]] = {
@@ -176,10 +181,16 @@ class Feed:
         position = self._positions[name]
         with self._engine.connect() as connection:
             if name in {t.name for t in BY_ID}:
-                some = _selection(name).where(table.c.id > position, table.c.id <= head).order_by(table.c.id)
-                rows: Sequence[Any] = self._portion_of(connection.execute(some.limit(self._size)))
-                # What is beyond the last row found, up to the head, was never there.
-                end = rows[-1].id if rows else head
+                within = (table.c.id > position, table.c.id <= head)
+                weight = table.c["count"] if name == "reading_block" else sa.literal(1)
+                sizes = connection.execute(
+                    sa.select(table.c.id, weight).where(*within).order_by(table.c.id).limit(self._size)
+                ).all()
+                full = int(np.searchsorted(np.cumsum([size for _, size in sizes]), self._size))
+                end = sizes[full][0] if full < len(sizes) else head
+                rows = connection.execute(
+                    _selection(name).where(table.c.id > position, table.c.id <= end).order_by(table.c.id)
+                ).all()
             else:
                 serial = table.c.serial
                 within = (serial > position, serial <= head)
@@ -193,18 +204,6 @@ class Feed:
             self._shapes[name](connection, rows, portion)
         return portion
 
-    def _portion_of(self, found: sa.Result[Any]) -> list[Any]:
-        """Rows up to the size of a portion; a block counts for its readings."""
-        rows: list[Any] = []
-        points = 0
-        in_blocks = "data" in set(found.keys())
-        for row in found:
-            rows.append(row)
-            points += len(row.data) // ROW.itemsize if in_blocks else 1
-            if points >= self._size:
-                break
-        return rows
-
     def _wanted(self, table: str, number: int, time: int, oldest: int) -> bool:
         """Whether a row's point is to be written: recent enough, and not one that a partial rebuild left in place."""
         since = self._cursor.since
@@ -217,31 +216,35 @@ class Feed:
     # Readings, and the limits in force beside them.
 
     def _readings(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
-        known = [(row, channel) for row in rows if (channel := self._channel(connection, row.channel)) is not None]
-        if not known:
+        if not rows:
             return
+        channels = [self._channel(connection, row[1]) for row in rows]
+        if None in channels:
+            rows = [row for row, channel in zip(rows, channels, strict=True) if channel is not None]
+        known = [channel for channel in channels if channel is not None]
+        numbers, _, hours, blocks = zip(*rows, strict=True) if rows else ((), (), (), ())
         oldest = self._oldest()
-        data = np.frombuffer(b"".join([row.data for row, _ in known]), ROW)
+        data = np.frombuffer(b"".join(blocks), ROW)
         time, value, flag = data["time"], data["value"], data["flag"]
-        counts = [len(row.data) // ROW.itemsize for row, _ in known]
+        counts = [len(block) // ROW.itemsize for block in blocks]
         wanted = time >= oldest
         if self._cursor.since is not None:
-            again = np.array([row.id <= self._cursor.anew("reading_block") for row, _ in known])
+            again = np.array(numbers, np.int64) <= self._cursor.anew("reading_block")
             wanted &= ~np.repeat(again, counts) | (time >= self._cursor.since)
         counted = (flag == NORMAL) & (data["quality"] == 0) & np.isfinite(value)
-        beginnings = list(chain.from_iterable(repeat(c.value, n) for (_, c), n in zip(known, counts, strict=True)))
+        beginnings = chain.from_iterable(repeat(c.value, n) for c, n in zip(known, counts, strict=True))
         some = zip(beginnings, value.tolist(), time.tolist(), strict=True)
         lines = portion.lines["ms"]
         lines.extend([f"{beginning}{v} {t}" for beginning, v, t in compress(some, (wanted & counted).tolist())])
         place = np.repeat(np.arange(len(known)), counts)
         for i in np.flatnonzero(wanted & ~counted).tolist():
             fields = self._encoders["reading"].fields((None, float(value[i]), chr(flag[i])))
-            lines.append(f"{known[place[i]][1].series}{fields} {time[i]}")
-        for row, channel in known:
-            if self._limited.get(row.channel) != row.hour:
-                self._limited[row.channel] = row.hour
-                if self._wanted("reading_block", row.id, row.hour * HOUR, oldest):
-                    self._limits(channel.rules, row.hour, portion)
+            lines.append(f"{known[place[i]].series}{fields} {time[i]}")
+        for number, channel, hour in zip(numbers, known, hours, strict=True):
+            if channel.limited != hour:
+                channel.limited = hour
+                if self._wanted("reading_block", number, hour * HOUR, oldest):
+                    self._limits(channel.rules, hour, portion)
 
     def _limits(self, rules: Iterable[Rule], hour: int, portion: Portion) -> None:
         encoder = self._encoders["limit"]
@@ -375,18 +378,21 @@ class Feed:
                 changed[row.rule].update(range(row.hour, min(passed, row.hour + LONGEST_SPAN) + 1))
             if self._wanted("sliding_hour", row.serial, row.hour * HOUR, oldest):
                 tags = self._rule_tags(rule)
-                if row.worst is None and self._worst_may_be_left(row):
+                if self._worst_may_be_left(row):
                     portion.deletions.append(_deletion("sliding", tags, row.hour * HOUR))
                 values = (row.assessable.bit_count(), row.above.bit_count(), row.worst)
                 portion.add(self._line("sliding", tags, values, row.hour * HOUR))
         self._roll(connection, changed, portion)
         for row in rows:
             self._passed[row.rule] = max(row.hour, self._passed.get(row.rule, -1))
-            self._stored[row.rule] = max(row.hour, self._stored.get(row.rule, -1))
+        portion.hour = self._hour = max([self._hour, *(row.hour for row in rows)])
 
     def _worst_may_be_left(self, row: Any) -> bool:
-        """Whether a point of an hour that has no worst value now may have had one; noted for the newest hour of a rule."""
-        if row.hour > self._stored.get(row.rule, -1):
+        """Whether the point of an hour that has no worst value may have had one; noted for the newest hour of a rule."""
+        if row.worst is not None:
+            self._silent.pop(row.rule, None)
+            return False
+        if row.hour > self._hour:
             self._silent[row.rule] = row.hour
             return False
         return self._silent.get(row.rule) != row.hour and self._may_hold("sliding_hour", row.serial)
@@ -417,8 +423,7 @@ class Feed:
             if time < oldest or (since is not None and time < since and self._making_anew()):
                 continue
             tags = (*self._rule_tags(rule), span)
-            first_time = hour > self._stored.get(rule.key, -1)
-            if None in values and not first_time and not self._making_anew():
+            if None in values and hour <= self._hour and not self._making_anew():
                 portion.deletions.append(_deletion("rolling", tags, time))
             portion.add(self._line("rolling", tags, values, time))
 
@@ -529,8 +534,12 @@ class Feed:
 
 
 def _selection(name: str) -> sa.Select[Any]:
-    """All columns of a table; with restated figures whether an earlier revision had a value where this one has none."""
+    """The columns of a table that are needed; of restated figures also whether one was lost that an earlier revision had."""
     table = schema.metadata.tables[name]
+    if name == "reading_block":
+        return sa.select(table.c.id, table.c.channel, table.c.hour, table.c.data)
+    if name == "rejection":
+        return sa.select(*(column for column in table.c if column.name != "payload"))
     if name not in _OPTIONAL:
         return sa.select(table)
     keys, optional = _OPTIONAL[name]

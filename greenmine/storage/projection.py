@@ -155,6 +155,7 @@ class _Lane:
         self._feed: Feed | None = None
         self._portions: Generator[Portion] | None = None
         self._generation = -1
+        self._silent: dict[str, int] = {}
         self._pause = 0.0
         self._again = 0.0
         self._sampled = -math.inf
@@ -219,6 +220,7 @@ class _Lane:
                 self._rolling,
                 self._settings.influx_batch,
                 self._oldest,
+                self._silent,
             )
         return cursor
 
@@ -231,6 +233,9 @@ class _Lane:
             if portion is None:
                 self._portions = None
                 return cursor, False
+            if portion.hour > cursor.hour:
+                cursor = replace(cursor, hour=portion.hour)
+                self._cursors.keep(cursor)
             tally = self._write(portion)
             cursor = replace(
                 cursor,

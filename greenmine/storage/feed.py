@@ -9,6 +9,7 @@ from datetime import date, datetime
 from datetime import time as time_of_day
 from functools import cache
 from itertools import chain, compress, repeat
+from operator import itemgetter
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,8 @@ LONGEST_SPAN: Final = 720
 _OPEN: Final = 1 << 40
 """End of an episode that lasts [min]."""
 _SUBMILLISECOND: Final = 1_000_000
+_FETCHED: Final = 250
+"""Rows that are fetched together: blocks of an hour at one reading a second have 65 kB."""
 _TOGETHER: Final = 500
 """Rules whose hours are loaded together."""
 _VERDICTS: Final = {"meets": 0, "not assessable": 1, "exceeds": 2}
@@ -147,6 +150,7 @@ class Feed:
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
         self._channels: dict[int, _Channel | None] = {}
         self._beginnings: dict[tuple[str, ...], str] = {}
+        self._tags: dict[str, tuple[str, ...]] = {}
         self._open: dict[int, tuple[int, int]] = {}
         self._silent = silent
         self._hour = cursor.hour
@@ -181,16 +185,11 @@ class Feed:
         position = self._positions[name]
         with self._engine.connect() as connection:
             if name in {t.name for t in BY_ID}:
-                within = (table.c.id > position, table.c.id <= head)
-                weight = table.c["count"] if name == "reading_block" else sa.literal(1)
-                sizes = connection.execute(
-                    sa.select(table.c.id, weight).where(*within).order_by(table.c.id).limit(self._size)
-                ).all()
-                full = int(np.searchsorted(np.cumsum([size for _, size in sizes]), self._size))
-                end = sizes[full][0] if full < len(sizes) else head
-                rows = connection.execute(
-                    _selection(name).where(table.c.id > position, table.c.id <= end).order_by(table.c.id)
-                ).all()
+                some = _selection(name).where(table.c.id > position, table.c.id <= head).order_by(table.c.id)
+                rows: Sequence[Any] = self._some(
+                    connection.execute(some.limit(self._size)), in_blocks=name == "reading_block"
+                )
+                end = rows[-1].id if len(rows) else head
             else:
                 serial = table.c.serial
                 within = (serial > position, serial <= head)
@@ -203,6 +202,17 @@ class Feed:
             portion = Portion(name, end)
             self._shapes[name](connection, rows, portion)
         return portion
+
+    def _some(self, found: sa.Result[Any], *, in_blocks: bool) -> list[Any]:
+        """Rows of about as many points as a portion has; a block has as many as it holds readings."""
+        rows: list[Any] = []
+        points = 0
+        for part in found.partitions(_FETCHED):
+            rows.extend(part)
+            points += sum(len(row[-1]) for row in part) // ROW.itemsize if in_blocks else len(part)
+            if points >= self._size:
+                break
+        return rows
 
     def _wanted(self, table: str, number: int, time: int, oldest: int) -> bool:
         """Whether a row's point is to be written: recent enough, and not one that a partial rebuild left in place."""
@@ -247,12 +257,11 @@ class Feed:
                     self._limits(channel.rules, hour, portion)
 
     def _limits(self, rules: Iterable[Rule], hour: int, portion: Portion) -> None:
-        encoder = self._encoders["limit"]
         for rule in rules:
             threshold = self._threshold(rule, hour * HOUR)
             if threshold is not None:
                 values = (threshold.low, threshold.high, threshold.clause)
-                portion.add(encoder.line(self._of_rule("limit", rule), values, hour * HOUR))
+                portion.add(self._line("limit", self._rule_tags(rule), values, hour * HOUR))
 
     def _channel(self, connection: sa.Connection, number: int) -> _Channel | None:
         if number not in self._channels:  # the worker numbers new channels when it starts
@@ -274,13 +283,12 @@ class Feed:
     # Figures and judgements: what stands, and every revision.
 
     def _statistics(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
-        names = [f.name for f in BY_NAME["statistic"].fields if f.name != "revision"]
         oldest = self._oldest()
         for row in rows:
             channel = self._channel(connection, row.channel)
             if channel is None or not self._wanted("statistic", row.serial, row.start, oldest):
                 continue
-            figures = [row._mapping[name] for name in names]  # noqa: SLF001 - the public way to a row's names
+            figures = _FIGURES(row)
             tags = (*channel.tags, row.window)
             portion.add(
                 self._line(
@@ -517,17 +525,15 @@ class Feed:
                 self._beginnings[key] = beginning
         return self._encoders[measurement].line(beginning, values, time)
 
-    def _of_rule(self, measurement: str, rule: Rule) -> str:
-        key = (measurement, rule.key)
-        if key not in self._beginnings:
-            self._beginnings[key] = self._encoders[measurement].series(*self._rule_tags(rule))
-        return self._beginnings[key]
-
     def _rule_tags(self, rule: Rule) -> tuple[str, ...]:
-        parameter = self._registry.channels[rule.channel].parameter
-        limit = rule.key.rsplit("/", 1)[1]
-        enterprise = self._sites[rule.site].enterprise
-        return enterprise, rule.site, rule.station, parameter.id, limit, rule.limit.kind, parameter.theme
+        tags = self._tags.get(rule.key)
+        if tags is None:
+            parameter = self._registry.channels[rule.channel].parameter
+            limit = rule.key.rsplit("/", 1)[1]
+            enterprise = self._sites[rule.site].enterprise
+            tags = (enterprise, rule.site, rule.station, parameter.id, limit, rule.limit.kind, parameter.theme)
+            self._tags[rule.key] = tags
+        return tags
 
     def _threshold(self, rule: Rule, time: int) -> Threshold | None:
         return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
@@ -552,6 +558,10 @@ def _selection(name: str) -> sa.Select[Any]:
     return sa.select(table, sa.and_(table.c.revision > 0, vanished).label("vanished"))
 
 
+_FIGURES: Final = itemgetter(
+    *(schema.statistic.columns.keys().index(f.name) for f in BY_NAME["statistic"].fields if f.name != "revision")
+)
+"""The fields of a statistic, but for its revision, from its row."""
 _OPTIONAL: Final = {
     "statistic": (("channel", "window", "start"), ("mean", "minimum", "maximum", "l10", "l50", "l90", "hours")),
     "verdict": (("rule", "start"), ("value", "judged", "low", "high")),

@@ -168,3 +168,62 @@ def test_without_valid_tokens_it_waits_and_a_read_token_opens_one_bucket(registr
         with pytest.raises(AssertionError, match="authorized"):
             server.query("DROP SERIES FROM reading", bucket_of(SITE), user=reader)
         assert {path.stat().st_mode & 0o777 for path in (tmp_path / "data").glob("influx-tokens.json")} == {0o600}
+
+
+def test_what_is_restated_leaves_nothing_of_what_was_written_before(registry: Registry, tmp_path: Path) -> None:
+    with real_influx(tmp_path / "influx") as server:
+        mines = Mines(tmp_path / "data", registry, ["kunyin"], 1.0)
+        mines.go_on()
+        episode = schema.exceedance
+        with mines.engine.begin() as connection:
+            connection.execute(sa.update(episode).values(end=episode.c.start + 10_800_000, state="closed"))
+        settings = projection_settings(tmp_path / "data", server)
+        provision(settings, registry)
+        projection = Projection(settings, registry, hourly_statistics)
+        while projection.turn():
+            pass
+        before = record_points(server)
+        assert before["exceedance"]
+        restate_by_hand(mines.engine)
+        while projection.turn():
+            pass
+        after = record_points(server)
+        assert {name for name in after if after[name] != before[name]} >= {
+            "exceedance",
+            "sliding",
+            "rolling",
+            "statistic",
+        }
+        assert {fields["state"] for fields in after["exceedance"].values()} >= {"superseded"}
+        assert after == fresh_points(mines, server)
+
+
+def restate_by_hand(engine: sa.Engine) -> None:
+    """Give the first episode another start and let it go on, and take their values from a few hours and figures."""
+    episode, earlier, hour = schema.exceedance, schema.exceedance_revision, schema.sliding_hour
+    figure = schema.statistic
+    with engine.begin() as connection:
+        serial = 1 + max(connection.scalar(sa.select(sa.func.max(t.c.serial))) for t in (episode, hour, figure))
+        old = connection.execute(sa.select(episode).limit(1)).mappings().one()
+        connection.execute(sa.insert(earlier), {c.name: old[c.name] for c in earlier.columns})
+        new = {
+            "start": old["start"] - 7_200_000,
+            "end": None,
+            "state": "open",
+            "revision": old["revision"] + 1,
+            "serial": serial,
+        }
+        connection.execute(sa.update(episode).where(episode.c.id == old["id"]).values(new))
+        first = connection.scalar(sa.select(sa.func.min(hour.c.hour)))
+        silent = {"assessable": 0, "above": 0, "worst": None, "serial": serial}
+        connection.execute(sa.update(hour).where(hour.c.hour <= first + 2).values(silent))
+        rows = (
+            connection.execute(sa.select(figure).where(figure.c.latest, figure.c.window == "hour").limit(5))
+            .mappings()
+            .all()
+        )
+        for row in rows:
+            where = [figure.c[n] == row[n] for n in ("channel", "window", "start", "revision")]
+            connection.execute(sa.update(figure).where(*where).values(latest=False))
+            lost = {"mean": None, "minimum": None, "maximum": None, "valid": False, "count": 0}
+            connection.execute(sa.insert(figure), {**row, **lost, "revision": row["revision"] + 1, "serial": serial})

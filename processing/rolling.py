@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -117,20 +119,18 @@ def hourly_statistics(
     span, hour, figures
         Name of the span; the hour at whose beginning it ends; episodes, minutes above, longest [min], share, capture, worst.
     """
-    hours, assessable, above, values = zip(*rows, strict=True) if rows else ((), (), (), ())
-    hour = np.array(hours, np.int64)
-    sums = [
-        np.concatenate([[0], np.cumsum(np.bitwise_count(np.array(bits, np.uint64)), dtype=np.int64)]).tolist()
-        for bits in (assessable, above)
-    ]
-    worst = np.array(values, np.float64)
-    extreme = np.fmin if lower else np.fmax
+    # Most often it is one hour of one limit: plain lists are quicker then than arrays.
+    hour = [row[0] for row in rows]
+    assessable = [0, *accumulate(row[1].bit_count() for row in rows)]
+    above = [0, *accumulate(row[2].bit_count() for row in rows)]
+    best, further = (math.inf, min) if lower else (-math.inf, max)
+    worst = [best if math.isnan(row[3]) else row[3] for row in rows]
     for end in at:
-        last = int(np.searchsorted(hour, end))
+        last = bisect_left(hour, end)
         for span, minutes in SPANS.items():
-            first = int(np.searchsorted(hour, end - minutes // 60))
-            could, did = (some[last] - some[first] for some in sums)
-            most = float(extreme.reduce(worst[first:last])) if last > first else math.nan
+            first = bisect_left(hour, end - minutes // 60)
+            could, did = assessable[last] - assessable[first], above[last] - above[first]
+            most = further(worst[first:last], default=best)
             cut = [min(b, end * 60) - max(a, end * 60 - minutes) for a, b in episodes]
             lengths = [length for length in cut if length > 0]
             yield (
@@ -142,7 +142,7 @@ def hourly_statistics(
                     max(lengths, default=0),
                     did / could if could else None,
                     could / minutes,
-                    None if math.isnan(most) else most,
+                    None if math.isinf(most) else most,
                 ),
             )
 

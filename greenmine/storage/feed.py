@@ -308,7 +308,7 @@ class Feed:
                 continue
             clause = msgspec.json.decode(row.detail).get("clause", "")
             figures = (
-                row.verdict, _VERDICTS[row.verdict], row.value, row.judged, row.low, row.high, row.capture, row.reason, clause,
+                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason, clause,
                 row.end,
             )  # fmt: skip
             tags = self._rule_tags(rule)
@@ -469,7 +469,7 @@ class Feed:
         for row in rows:
             channel = self._channel(connection, row.channel)
             if channel is not None and self._wanted("health", row.serial, row.since, oldest):
-                values = (row.state, _STATES[row.state], row.detail)
+                values = (row.state, _STATES.get(row.state), row.detail)
                 portion.add(self._line("health", channel.tags, values, row.since))
 
     def _ledger(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.queries import Queries, Scope
-from greenmine.storage.cursors import Cursor, Cursors, behind
+from greenmine.storage.cursors import Cursor, behind, stored_cursors
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
 
 _LEDGER = {
@@ -82,7 +82,7 @@ class _Families(Collector):
 
     def _projection(self) -> Iterator[Metric]:
         """How far InfluxDB is behind, told from the record and the cursors: right even if the projection does not run."""
-        found = self._visible_cursors() if self._cursors.exists() else []
+        found = self._visible_cursors()
         if not found:
             return
         lag = GaugeMetricFamily(
@@ -108,7 +108,7 @@ class _Families(Collector):
         visible = {bucket_of(site.enterprise) for site in sites if site.id in self._scope}
         if all(site.id in self._scope for site in sites):
             visible.add(DISTRICT)
-        return [cursor for cursor in Cursors(self._cursors, read_only=True).all() if cursor.bucket in visible]
+        return [cursor for cursor in stored_cursors(self._cursors) if cursor.bucket in visible]
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -100,6 +103,8 @@ def hourly_statistics(
 ) -> Iterator[tuple[str, int, tuple[int, int, int, float | None, float, float | None]]]:
     """Exceedance statistics of one limit over every span that ends at the beginning of some clock hours.
 
+    The same figures as `exceedance_statistics`, for many limits and hours, where a span consists of whole hours.
+
     Parameters
     ----------
     rows : sequence of (hour, assessable, above, worst)
@@ -114,19 +119,31 @@ def hourly_statistics(
     span, hour, figures
         Name of the span; the hour at whose beginning it ends; episodes, minutes above, longest [min], share, capture, worst.
     """
-    hour = np.array([row[0] for row in rows], np.int64)
-    assessable, above = (np.array([row[i] for row in rows], np.uint64) for i in (1, 2))
-    worst = np.array([row[3] for row in rows], np.float64)
-    pairs = np.array(episodes, np.int64).reshape(-1, 2)
+    # Most often it is one hour of one limit: plain lists are quicker then than arrays.
+    hour = [row[0] for row in rows]
+    assessable = [0, *accumulate(row[1].bit_count() for row in rows)]
+    above = [0, *accumulate(row[2].bit_count() for row in rows)]
+    best, further = (math.inf, min) if lower else (-math.inf, max)
+    worst = [best if math.isnan(row[3]) else row[3] for row in rows]
     for end in at:
+        last = bisect_left(hour, end)
         for span, minutes in SPANS.items():
-            inside = slice(*np.searchsorted(hour, (end - minutes // 60, end)).tolist())
-            some = SlidingHours(hour[inside], assessable[inside], above[inside], worst[inside])
-            found = exceedance_statistics(some, pairs, end * 60 - minutes, end * 60, lower=lower)
+            first = bisect_left(hour, end - minutes // 60)
+            could, did = assessable[last] - assessable[first], above[last] - above[first]
+            most = further(worst[first:last], default=best)
+            cut = [min(b, end * 60) - max(a, end * 60 - minutes) for a, b in episodes]
+            lengths = [length for length in cut if length > 0]
             yield (
                 span,
                 end,
-                (found.episodes, found.minutes_above, found.longest, found.share, found.capture, found.worst),
+                (
+                    len(lengths),
+                    did,
+                    max(lengths, default=0),
+                    did / could if could else None,
+                    could / minutes,
+                    None if math.isinf(most) else most,
+                ),
             )
 
 

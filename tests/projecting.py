@@ -16,7 +16,7 @@ from greenmine.command import configure_logging
 from greenmine.command.influx import project
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage.cursors import Cursor, Cursors, heads
+from greenmine.storage.cursors import Cursor, heads, stored_cursors
 from greenmine.storage.influx_provision import buckets
 from greenmine.storage.projection import cursors_file
 from greenmine.storage.record import Record, migrate, open_engine
@@ -95,8 +95,7 @@ class Projecting:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
     def cursors(self) -> dict[str, Cursor]:
-        path = cursors_file(self._settings)
-        return {c.bucket: c for c in Cursors(path, read_only=True).all()} if path.exists() else {}
+        return {c.bucket: c for c in stored_cursors(cursors_file(self._settings))}
 
     def caught_up(self) -> bool:
         """Whether every bucket holds what the record does now."""
@@ -121,3 +120,10 @@ class Projecting:
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
+
+
+def idle(settings: Settings, stop: threading.Event) -> None:
+    """A process that does nothing; it notes its number."""
+    with (settings.data / "pids").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    stop.wait()

@@ -62,6 +62,8 @@ def project_here(*, data: Path | None = None) -> None:
     """
     settings = _settings(data)
     registry = _registry(settings)
+    if not settings.record.exists():
+        raise SystemExit(f"greenmine influx project: no record at {settings.record}; start with `greenmine run`")
     stop = _stop()
     with _alone(settings) as alone:
         if not alone:

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from greenmine.storage import schema
-from greenmine.storage.record import open_engine
+from greenmine.storage.record import HOUR, open_engine
 
 FILE: Final = "projection.sqlite"
 """Name in the data directory."""
@@ -42,6 +42,7 @@ _bucket = sa.Table(
     sa.Column("reached", sa.Text, nullable=False),
     sa.Column("since", sa.BigInteger),
     sa.Column("clear", sa.Boolean, nullable=False),
+    sa.Column("hour", sa.Integer, nullable=False),
     sa.Column("samples", sa.Text, nullable=False),
     sa.Column("written", sa.BigInteger, nullable=False),
     sa.Column("refused", sa.BigInteger, nullable=False),
@@ -68,6 +69,8 @@ class Cursor:
         If it is made anew from this instant on [ms UTC]: rows up to ``reached`` and before it are in the bucket already.
     clear : bool
         Whether what it holds is to be removed first.
+    hour : int
+        Newest hour of a sliding statistic that the bucket may hold [hours since 1970 UTC]; -1 if none.
     samples : tuple of int
         Times of the last two samples written to it [ms UTC]; if the older is gone, the bucket was emptied.
     written, refused, failures : int
@@ -82,6 +85,7 @@ class Cursor:
     reached: Positions = field(default_factory=dict)
     since: int | None = None
     clear: bool = True
+    hour: int = -1
     samples: tuple[int, ...] = ()
     written: int = 0
     refused: int = 0
@@ -103,21 +107,17 @@ class Cursors:
     Parameters
     ----------
     path : Path
-        The file; made if it does not exist, unless read-only.
-    read_only : bool
-        For other processes that only look.
+        The file; made if it does not exist.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._engine = open_engine(path, read_only=read_only)
-        if not read_only:
-            _metadata.create_all(self._engine)
+    def __init__(self, path: Path) -> None:
+        self._engine = open_engine(path)
+        _metadata.create_all(self._engine)
 
     def all(self) -> list[Cursor]:
         """The cursors of all buckets, by name."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_bucket).order_by(_bucket.c.name)).all()
-        return [_cursor(row) for row in rows]
+            return _all(connection)
 
     def get(self, bucket: str) -> Cursor | None:
         """The cursor of a bucket, None if it has none yet."""
@@ -159,6 +159,7 @@ class Cursors:
                 generation=old.generation + 1,
                 reached=dict(heads if since is None else positions),
                 since=since,
+                hour=-1 if since is None else since // HOUR,
             )
             connection.execute(sa.update(_bucket).where(_bucket.c.name == bucket).values(_row(fresh)))
             return fresh
@@ -169,6 +170,22 @@ class Cursors:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
+
+
+def stored_cursors(path: Path) -> list[Cursor]:
+    """What a file of cursors holds, for processes that only look; nothing where there is no projection yet."""
+    if not path.exists():
+        return []
+    engine = open_engine(path, read_only=True)
+    try:
+        with engine.connect() as connection:
+            return _all(connection) if sa.inspect(connection).has_table(_bucket.name) else []
+    finally:
+        engine.dispose()
+
+
+def _all(connection: sa.Connection) -> list[Cursor]:
+    return [_cursor(row) for row in connection.execute(sa.select(_bucket).order_by(_bucket.c.name))]
 
 
 def heads(connection: sa.Connection) -> dict[str, int]:
@@ -197,7 +214,7 @@ def behind(connection: sa.Connection, positions: Positions) -> tuple[int | None,
 
 def _row(cursor: Cursor) -> dict[str, object]:
     return {
-        "name": cursor.bucket, "generation": cursor.generation, "since": cursor.since, "clear": cursor.clear,
+        "name": cursor.bucket, "generation": cursor.generation, "since": cursor.since, "clear": cursor.clear, "hour": cursor.hour,
         "positions": msgspec.json.encode(cursor.positions).decode(), "reached": msgspec.json.encode(cursor.reached).decode(),
         "samples": msgspec.json.encode(cursor.samples).decode(), "written": cursor.written, "refused": cursor.refused,
         "failures": cursor.failures, "trouble": cursor.trouble,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from datetime import time as time_of_day
 from functools import cache
+from itertools import chain, compress, repeat
+from operator import itemgetter
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -32,6 +34,8 @@ LONGEST_SPAN: Final = 720
 _OPEN: Final = 1 << 40
 """End of an episode that lasts [min]."""
 _SUBMILLISECOND: Final = 1_000_000
+_FETCHED: Final = 250
+"""Rows that are fetched together: blocks of an hour at one reading a second have 65 kB."""
 _TOGETHER: Final = 500
 """Rules whose hours are loaded together."""
 _VERDICTS: Final = {"meets": 0, "not assessable": 1, "exceeds": 2}
@@ -73,6 +77,8 @@ class Portion:
     position: int
     lines: dict[Precision, list[str]] = field(default_factory=lambda: {"ms": [], "ns": []})
     deletions: list[Deletion] = field(default_factory=list)
+    hour: int = -1
+    """Newest hour of a sliding statistic so far; to be stored before it is written."""
 
     @property
     def points(self) -> int:
@@ -85,11 +91,16 @@ class Portion:
             self.lines[precision].append(line)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Channel:
     series: str
+    """Beginning of its lines."""
+    value: str
+    """The same, up to the value of a reading that counts."""
     tags: tuple[str, str, str, str]
     rules: tuple[Rule, ...]
+    limited: int = -1
+    """Hour for which the limits in force were given last."""
 
 
 class Feed:
@@ -111,6 +122,8 @@ class Feed:
         Points of a portion; more where one transaction wrote more.
     oldest : callable
         Points before this instant [ms UTC] are left out.
+    silent : dict of str to int
+        For rules the newest hour of which the bucket is known to hold no worst value; kept up by the feeds of a bucket.
     """
 
     def __init__(
@@ -122,6 +135,7 @@ class Feed:
         rolling: Rolling,
         size: int,
         oldest: Callable[[], int],
+        silent: dict[str, int],
     ) -> None:
         self._registry = registry
         self._engine = engine
@@ -136,15 +150,14 @@ class Feed:
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
         self._channels: dict[int, _Channel | None] = {}
         self._beginnings: dict[tuple[str, ...], str] = {}
-        self._limited: dict[int, int] = {}
+        self._tags: dict[str, tuple[str, ...]] = {}
         self._open: dict[int, tuple[int, int]] = {}
-        self._silent: dict[str, int] = {}
+        self._silent = silent
+        self._hour = cursor.hour
         table = schema.sliding_hour.c
-        followed = sa.select(table.rule, sa.func.max(table.hour).label("last")).group_by(table.rule)
+        before = sa.select(table.rule, sa.func.max(table.hour).label("last")).group_by(table.rule)
+        before = before.where(table.serial <= self._positions["sliding_hour"])
         with engine.connect() as connection:
-            self._stored = {row.rule: row.last for row in connection.execute(followed)}
-            """Last hour of each rule that may have been written before this feed was made, or was by it."""
-            before = followed.where(table.serial <= self._positions["sliding_hour"])
             self._passed = {row.rule: row.last for row in connection.execute(before)}
             """Last hour of each rule up to which this feed has come: all later ones are still to come."""
         self._shapes: dict[str, Callable[[sa.Connection, Sequence[Any], Portion], None]] = {
@@ -173,11 +186,10 @@ class Feed:
         with self._engine.connect() as connection:
             if name in {t.name for t in BY_ID}:
                 some = _selection(name).where(table.c.id > position, table.c.id <= head).order_by(table.c.id)
-                rows = connection.execute(some.limit(self._size)).all()
-                if name == "reading_block":
-                    rows = rows[: 1 + int(np.searchsorted(np.cumsum([row.count for row in rows]), self._size))]
-                # What is beyond the last row found, up to the head, was never there.
-                end = rows[-1].id if rows else head
+                rows: Sequence[Any] = self._some(
+                    connection.execute(some.limit(self._size)), in_blocks=name == "reading_block"
+                )
+                end = rows[-1].id if len(rows) else head
             else:
                 serial = table.c.serial
                 within = (serial > position, serial <= head)
@@ -191,6 +203,17 @@ class Feed:
             self._shapes[name](connection, rows, portion)
         return portion
 
+    def _some(self, found: sa.Result[Any], *, in_blocks: bool) -> list[Any]:
+        """Rows of about as many points as a portion has; a block has as many as it holds readings."""
+        rows: list[Any] = []
+        points = 0
+        for part in found.partitions(_FETCHED):
+            rows.extend(part)
+            points += sum(len(row[-1]) for row in part) // ROW.itemsize if in_blocks else len(part)
+            if points >= self._size:
+                break
+        return rows
+
     def _wanted(self, table: str, number: int, time: int, oldest: int) -> bool:
         """Whether a row's point is to be written: recent enough, and not one that a partial rebuild left in place."""
         since = self._cursor.since
@@ -203,38 +226,42 @@ class Feed:
     # Readings, and the limits in force beside them.
 
     def _readings(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
-        known = [(row, channel) for row in rows if (channel := self._channel(connection, row.channel)) is not None]
-        if not known:
+        if not rows:
             return
+        channels = [self._channel(connection, row[1]) for row in rows]
+        if None in channels:
+            rows = [row for row, channel in zip(rows, channels, strict=True) if channel is not None]
+        known = [channel for channel in channels if channel is not None]
+        numbers, _, hours, blocks = zip(*rows, strict=True) if rows else ((), (), (), ())
         oldest = self._oldest()
-        data = np.frombuffer(b"".join(row.data for row, _ in known), ROW)
+        data = np.frombuffer(b"".join(blocks), ROW)
         time, value, flag = data["time"], data["value"], data["flag"]
-        counts = [row.count for row, _ in known]
+        counts = [len(block) // ROW.itemsize for block in blocks]
         wanted = time >= oldest
         if self._cursor.since is not None:
-            again = np.array([row.id <= self._cursor.anew("reading_block") for row, _ in known])
+            again = np.array(numbers, np.int64) <= self._cursor.anew("reading_block")
             wanted &= ~np.repeat(again, counts) | (time >= self._cursor.since)
         counted = (flag == NORMAL) & (data["quality"] == 0) & np.isfinite(value)
-        beginnings = [c.series for (_, c), n in zip(known, counts, strict=True) for _ in range(n)]
-        some = zip(beginnings, value.tolist(), time.tolist(), (wanted & counted).tolist(), strict=True)
+        beginnings = chain.from_iterable(repeat(c.value, n) for c, n in zip(known, counts, strict=True))
+        some = zip(beginnings, value.tolist(), time.tolist(), strict=True)
         lines = portion.lines["ms"]
-        lines.extend([f"{beginning}value={v} {t}" for beginning, v, t, good in some if good])
+        lines.extend([f"{beginning}{v} {t}" for beginning, v, t in compress(some, (wanted & counted).tolist())])
+        place = np.repeat(np.arange(len(known)), counts)
         for i in np.flatnonzero(wanted & ~counted).tolist():
             fields = self._encoders["reading"].fields((None, float(value[i]), chr(flag[i])))
-            lines.append(f"{beginnings[i]}{fields} {time[i]}")
-        for row, channel in known:
-            if self._limited.get(row.channel) != row.hour:
-                self._limited[row.channel] = row.hour
-                if self._wanted("reading_block", row.id, row.hour * HOUR, oldest):
-                    self._limits(channel.rules, row.hour, portion)
+            lines.append(f"{known[place[i]].series}{fields} {time[i]}")
+        for number, channel, hour in zip(numbers, known, hours, strict=True):
+            if channel.limited != hour:
+                channel.limited = hour
+                if self._wanted("reading_block", number, hour * HOUR, oldest):
+                    self._limits(channel.rules, hour, portion)
 
     def _limits(self, rules: Iterable[Rule], hour: int, portion: Portion) -> None:
-        encoder = self._encoders["limit"]
         for rule in rules:
             threshold = self._threshold(rule, hour * HOUR)
             if threshold is not None:
                 values = (threshold.low, threshold.high, threshold.clause)
-                portion.add(encoder.line(self._of_rule("limit", rule), values, hour * HOUR))
+                portion.add(self._line("limit", self._rule_tags(rule), values, hour * HOUR))
 
     def _channel(self, connection: sa.Connection, number: int) -> _Channel | None:
         if number not in self._channels:  # the worker numbers new channels when it starts
@@ -250,19 +277,18 @@ class Feed:
                 else:
                     tags = (self._sites[channel.site].enterprise, channel.site, channel.station, channel.parameter.id)
                     beginning = self._encoders["reading"].series(*tags)
-                    self._channels[n] = _Channel(beginning, tags, tuple(rules[channel.index]))
+                    self._channels[n] = _Channel(beginning, f"{beginning}value=", tags, tuple(rules[channel.index]))
         return self._channels.get(number)
 
     # Figures and judgements: what stands, and every revision.
 
     def _statistics(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
-        names = [f.name for f in BY_NAME["statistic"].fields if f.name != "revision"]
         oldest = self._oldest()
         for row in rows:
             channel = self._channel(connection, row.channel)
             if channel is None or not self._wanted("statistic", row.serial, row.start, oldest):
                 continue
-            figures = [row._mapping[name] for name in names]  # noqa: SLF001 - the public way to a row's names
+            figures = _FIGURES(row)
             tags = (*channel.tags, row.window)
             portion.add(
                 self._line(
@@ -282,7 +308,7 @@ class Feed:
                 continue
             clause = msgspec.json.decode(row.detail).get("clause", "")
             figures = (
-                row.verdict, _VERDICTS[row.verdict], row.value, row.judged, row.low, row.high, row.capture, row.reason, clause,
+                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason, clause,
                 row.end,
             )  # fmt: skip
             tags = self._rule_tags(rule)
@@ -360,18 +386,21 @@ class Feed:
                 changed[row.rule].update(range(row.hour, min(passed, row.hour + LONGEST_SPAN) + 1))
             if self._wanted("sliding_hour", row.serial, row.hour * HOUR, oldest):
                 tags = self._rule_tags(rule)
-                if row.worst is None and self._worst_may_be_left(row):
+                if self._worst_may_be_left(row):
                     portion.deletions.append(_deletion("sliding", tags, row.hour * HOUR))
                 values = (row.assessable.bit_count(), row.above.bit_count(), row.worst)
                 portion.add(self._line("sliding", tags, values, row.hour * HOUR))
         self._roll(connection, changed, portion)
         for row in rows:
             self._passed[row.rule] = max(row.hour, self._passed.get(row.rule, -1))
-            self._stored[row.rule] = max(row.hour, self._stored.get(row.rule, -1))
+        portion.hour = self._hour = max([self._hour, *(row.hour for row in rows)])
 
     def _worst_may_be_left(self, row: Any) -> bool:
-        """Whether a point of an hour that has no worst value now may have had one; noted for the newest hour of a rule."""
-        if row.hour > self._stored.get(row.rule, -1):
+        """Whether the point of an hour that has no worst value may have had one; noted for the newest hour of a rule."""
+        if row.worst is not None:
+            self._silent.pop(row.rule, None)
+            return False
+        if row.hour > self._hour:
             self._silent[row.rule] = row.hour
             return False
         return self._silent.get(row.rule) != row.hour and self._may_hold("sliding_hour", row.serial)
@@ -402,8 +431,7 @@ class Feed:
             if time < oldest or (since is not None and time < since and self._making_anew()):
                 continue
             tags = (*self._rule_tags(rule), span)
-            first_time = hour > self._stored.get(rule.key, -1)
-            if None in values and not first_time and not self._making_anew():
+            if None in values and hour <= self._hour and not self._making_anew():
                 portion.deletions.append(_deletion("rolling", tags, time))
             portion.add(self._line("rolling", tags, values, time))
 
@@ -441,7 +469,7 @@ class Feed:
         for row in rows:
             channel = self._channel(connection, row.channel)
             if channel is not None and self._wanted("health", row.serial, row.since, oldest):
-                values = (row.state, _STATES[row.state], row.detail)
+                values = (row.state, _STATES.get(row.state), row.detail)
                 portion.add(self._line("health", channel.tags, values, row.since))
 
     def _ledger(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
@@ -497,25 +525,27 @@ class Feed:
                 self._beginnings[key] = beginning
         return self._encoders[measurement].line(beginning, values, time)
 
-    def _of_rule(self, measurement: str, rule: Rule) -> str:
-        key = (measurement, rule.key)
-        if key not in self._beginnings:
-            self._beginnings[key] = self._encoders[measurement].series(*self._rule_tags(rule))
-        return self._beginnings[key]
-
     def _rule_tags(self, rule: Rule) -> tuple[str, ...]:
-        parameter = self._registry.channels[rule.channel].parameter
-        limit = rule.key.rsplit("/", 1)[1]
-        enterprise = self._sites[rule.site].enterprise
-        return enterprise, rule.site, rule.station, parameter.id, limit, rule.limit.kind, parameter.theme
+        tags = self._tags.get(rule.key)
+        if tags is None:
+            parameter = self._registry.channels[rule.channel].parameter
+            limit = rule.key.rsplit("/", 1)[1]
+            enterprise = self._sites[rule.site].enterprise
+            tags = (enterprise, rule.site, rule.station, parameter.id, limit, rule.limit.kind, parameter.theme)
+            self._tags[rule.key] = tags
+        return tags
 
     def _threshold(self, rule: Rule, time: int) -> Threshold | None:
         return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
 
 
 def _selection(name: str) -> sa.Select[Any]:
-    """All columns of a table; with restated figures whether an earlier revision had a value where this one has none."""
+    """The columns of a table that are needed; of restated figures also whether one was lost that an earlier revision had."""
     table = schema.metadata.tables[name]
+    if name == "reading_block":
+        return sa.select(table.c.id, table.c.channel, table.c.hour, table.c.data)
+    if name == "rejection":
+        return sa.select(*(column for column in table.c if column.name != "payload"))
     if name not in _OPTIONAL:
         return sa.select(table)
     keys, optional = _OPTIONAL[name]
@@ -528,6 +558,10 @@ def _selection(name: str) -> sa.Select[Any]:
     return sa.select(table, sa.and_(table.c.revision > 0, vanished).label("vanished"))
 
 
+_FIGURES: Final = itemgetter(
+    *(schema.statistic.columns.keys().index(f.name) for f in BY_NAME["statistic"].fields if f.name != "revision")
+)
+"""The fields of a statistic, but for its revision, from its row."""
 _OPTIONAL: Final = {
     "statistic": (("channel", "window", "start"), ("mean", "minimum", "maximum", "l10", "l50", "l90", "hours")),
     "verdict": (("rule", "start"), ("value", "judged", "low", "high")),

@@ -99,12 +99,21 @@ def save_tokens(settings: Settings, tokens: Mapping[str, Tokens]) -> None:
 
 
 def admin_token(settings: Settings) -> str:
-    """The operator's token, from its setting or its file; empty if neither is set."""
+    """The operator's token, from its setting or its file; empty if neither is set.
+
+    Raises
+    ------
+    InfluxError
+        The file cannot be read.
+    """
     if settings.influx_admin_token is not None:
         return settings.influx_admin_token.get_secret_value()
-    if settings.influx_admin_token_file is not None:
+    if settings.influx_admin_token_file is None:
+        return ""
+    try:
         return settings.influx_admin_token_file.read_text().strip()
-    return ""
+    except OSError as error:
+        raise InfluxError(f"GREENMINE_INFLUX_ADMIN_TOKEN_FILE: {error}") from error
 
 
 class Influx:
@@ -151,7 +160,7 @@ class Influx:
         try:
             self._write.write(bucket, record=body, write_precision=precision)  # type: ignore[arg-type]
         except ApiException as error:
-            raise _understood(error.status, error.body) from error
+            raise understood(error.status, error.body) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnavailableError(f"{self.url}: {error}") from error
 
@@ -202,7 +211,7 @@ class Influx:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnavailableError(f"{self.url}: {error}") from error
         if answer.status >= 300:
-            raise _understood(answer.status, body)
+            raise understood(answer.status, body)
         found: dict[str, Any] = json.loads(body) if body.strip() else {}
         return found
 
@@ -256,7 +265,8 @@ def _authorization(version: str, token: str) -> dict[str, str]:
     return {"Authorization": f"Token {token}"}
 
 
-def _understood(status: int, body: bytes | str | None) -> InfluxError:
+def understood(status: int, body: bytes | str | None) -> InfluxError:
+    """The error that an answer of InfluxDB stands for, in its words."""
     said = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
     try:
         answer = json.loads(said)

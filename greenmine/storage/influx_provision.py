@@ -37,6 +37,7 @@ from greenmine.storage.influx import (
     admin_token,
     load_tokens,
     save_tokens,
+    understood,
 )
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
 
@@ -96,9 +97,7 @@ def _understandable(url: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise UnavailableError(
-            f"InfluxDB answered {error.status}: {error.body or error.reason}", error.status
-        ) from error
+        raise understood(error.status, error.body or error.reason) from error
     except urllib3.exceptions.HTTPError as error:
         raise UnavailableError(f"{url}: {error}") from error
 
@@ -138,7 +137,7 @@ def _bucket(
     rules = [BucketRetentionRules(type="expire", every_seconds=seconds)]
     if bucket is None:
         steps.append(Step(name, "bucket made"))
-        return api.create_bucket(bucket_name=name, org_id=org, retention_rules=rules)
+        return api.create_bucket(bucket_name=name, org=org, retention_rules=rules)
     if sum(rule.every_seconds for rule in bucket.retention_rules) != seconds:
         steps.append(Step(name, "retention set"))
         bucket.retention_rules = rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from greenmine.storage.influx_schema import Measurement
@@ -21,7 +22,12 @@ def series(measurement: str, tags: Iterable[tuple[str, str | None]]) -> str:
     Tags without a value are left out. Backslashes and line breaks, which no identifier has and the protocol cannot carry in a
     tag, become underscores.
     """
-    return ",".join([measurement, *(f"{name}={value.translate(_TAG)}" for name, value in tags if value)]) + " "
+    return ",".join([measurement, *(_tag(name, value) for name, value in tags if value)]) + " "
+
+
+@lru_cache(maxsize=65_536)
+def _tag(name: str, value: str) -> str:
+    return f"{name}={value.translate(_TAG)}"
 
 
 def text(value: str) -> str:
@@ -40,12 +46,12 @@ class Encoder:
 
     def __init__(self, measurement: Measurement) -> None:
         self.measurement = measurement
-        self._fields = [(field.name, field.kind) for field in measurement.fields]
+        self._tags = [tag.name for tag in measurement.tags]
+        self._fields = [(f"{field.name}=", field.kind) for field in measurement.fields]
 
     def series(self, *values: str | None) -> str:
         """Beginning of the lines of a series, from the values of its tags in the measurement's order."""
-        names = [tag.name for tag in self.measurement.tags]
-        return series(self.measurement.name, zip(names, values, strict=True))
+        return series(self.measurement.name, zip(self._tags, values, strict=True))
 
     def fields(self, values: Sequence[Any]) -> str:
         """The fields; None, NaN and infinities are left out. Empty if nothing is left."""
@@ -55,11 +61,11 @@ class Encoder:
                 continue
             if kind == "float":
                 if math.isfinite(value):
-                    parts.append(f"{name}={float(value)}")
+                    parts.append(f"{name}{float(value)}")
             elif kind == "integer":
-                parts.append(f"{name}={int(value)}i")
+                parts.append(f"{name}{int(value)}i")
             else:
-                parts.append(f"{name}={text(value)}")
+                parts.append(name + text(value))
         return ",".join(parts)
 
     def line(self, beginning: str, values: Sequence[Any], time: int) -> str:

@@ -37,12 +37,12 @@ from greenmine.storage.record import open_engine
 
 _POLL: Final = 0.5
 """How often the record is looked at when nothing is left to do [s]."""
-_SAMPLE: Final = 10.0
-"""How often lag and workers are sampled, and buckets looked at whether they were emptied [s]."""
 _TURN: Final = 20
 """Portions of a bucket before the others have their turn."""
 _LONGEST_PAUSE: Final = 30.0
 """Between two attempts while InfluxDB cannot [s]."""
+_SILENT: Final = {0, 502, 503, 504}
+"""No answer, or that of a proxy which gets none."""
 _DAY: Final = 86_400_000
 _MARGIN: Final = 3_600_000
 """Points are left out so long before InfluxDB would refuse them as too old [ms]."""
@@ -67,17 +67,20 @@ class Projection:
         Whose enterprises get buckets.
     rolling : Rolling
         Computes rolling exceedance statistics.
+    sample : float
+        How often lag and workers are sampled, and buckets looked at whether they were emptied [s].
     """
 
-    def __init__(self, settings: Settings, registry: Registry, rolling: Rolling) -> None:
+    def __init__(self, settings: Settings, registry: Registry, rolling: Rolling, *, sample: float = 10.0) -> None:
         self.cursors = Cursors(cursors_file(settings))
         self._engine = open_engine(settings.record, read_only=True)
         owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
         self._lanes = [
-            _Lane(bucket, enterprise, settings, registry, rolling, self._engine, self.cursors)
+            _Lane(bucket, enterprise, settings, registry, rolling, self._engine, self.cursors, sample)
             for bucket, enterprise in owners.items()
         ]
         self.buckets = list(owners)
+        self._again = 0.0
 
     def run(self, stop: threading.Event, finished: Callable[[], bool] = lambda: False) -> None:
         """Go on until ``stop`` is set or all is done that the caller waits for.
@@ -105,8 +108,16 @@ class Projection:
         except sa.exc.DBAPIError as error:  # the record's file may be busy; ours it is only to read
             _log.warning("the record cannot be read; trying again", error=str(error.orig))
             return False
-        busy = [lane.turn(ends) for lane in self._lanes]
-        return any(busy)
+        if time.monotonic() < self._again:
+            return False
+        busy = False
+        for lane in self._lanes:
+            try:
+                busy |= lane.turn(ends)
+            except UnavailableError as error:  # it does not answer: so the others need not wait for it in vain
+                self._again = time.monotonic() + lane.failed(error)
+                return False
+        return busy
 
 
 @dataclass(slots=True)
@@ -130,8 +141,10 @@ class _Lane:
         rolling: Rolling,
         engine: sa.Engine,
         cursors: Cursors,
+        sample: float,
     ) -> None:
         self.bucket = bucket
+        self._every = sample
         self._enterprise = enterprise
         self._settings = settings
         self._registry = registry
@@ -142,24 +155,33 @@ class _Lane:
         self._feed: Feed | None = None
         self._portions: Generator[Portion] | None = None
         self._generation = -1
+        self._silent: dict[str, int] = {}
         self._pause = 0.0
         self._again = 0.0
         self._sampled = -math.inf
 
     def turn(self, ends: Positions) -> bool:
-        """Write some portions; whether there are more to write at once."""
+        """Write some portions; whether there are more to write at once.
+
+        Raises
+        ------
+        UnavailableError
+            InfluxDB does not answer at all; what else goes wrong concerns this bucket only and is tried again later.
+        """
         if time.monotonic() < self._again:
             return False
-        cursor = self._cursors.begin(self.bucket, ends)
         try:
+            cursor = self._cursors.begin(self.bucket, ends)
             cursor = self._prepared(cursor, ends)
             cursor, more = self._written(cursor, ends)
             self._sample(cursor)
         except InfluxError as error:
-            self._failed(error)
+            if isinstance(error, UnavailableError) and error.status in _SILENT:
+                raise
+            self._again = time.monotonic() + self.failed(error)
             return False
         except sa.exc.DBAPIError as error:
-            _log.warning("the record cannot be read; trying again", bucket=self.bucket, error=str(error.orig))
+            _log.warning("record or cursors cannot be used; trying again", bucket=self.bucket, error=str(error.orig))
             self._forget()
             return False
         if self._pause:
@@ -177,7 +199,7 @@ class _Lane:
 
     def _prepared(self, cursor: Cursor, ends: Positions) -> Cursor:
         """See that the bucket holds what the cursor says, and that our feed stands where the cursor does."""
-        if cursor.samples and time.monotonic() - self._sampled >= _SAMPLE and self._emptied(cursor):
+        if cursor.samples and time.monotonic() - self._sampled >= self._every and self._emptied(cursor):
             _log.warning("the bucket was emptied; it is made anew from the record", bucket=self.bucket)
             cursor = self._cursors.reset(self.bucket, ends)
         if cursor.clear:
@@ -198,6 +220,7 @@ class _Lane:
                 self._rolling,
                 self._settings.influx_batch,
                 self._oldest,
+                self._silent,
             )
         return cursor
 
@@ -210,6 +233,9 @@ class _Lane:
             if portion is None:
                 self._portions = None
                 return cursor, False
+            if portion.hour > cursor.hour:
+                cursor = replace(cursor, hour=portion.hour)
+                self._cursors.keep(cursor)
             tally = self._write(portion)
             cursor = replace(
                 cursor,
@@ -259,7 +285,7 @@ class _Lane:
 
     def _sample(self, cursor: Cursor) -> None:
         """Write how far the bucket is behind, to the district's bucket how far all are, and note when."""
-        if time.monotonic() - self._sampled < _SAMPLE:
+        if time.monotonic() - self._sampled < self._every:
             return
         now = _now()
         with self._engine.connect() as connection:
@@ -272,12 +298,11 @@ class _Lane:
         self._cursors.keep(replace(cursor, samples=(*cursor.samples[-1:], now)))
         self._sampled = time.monotonic()
 
-    def _failed(self, error: InfluxError) -> None:
-        """Wait before the next attempt, longer each time, and begin it from the cursor with what the files say then."""
+    def failed(self, error: InfluxError) -> float:
+        """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""
         if not self._pause:
             _log.warning("InfluxDB takes no points; trying again", bucket=self.bucket, error=str(error))
         self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
-        self._again = time.monotonic() + self._pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts
         self._sampled = -math.inf  # it may come back empty
         self._forget()
         if isinstance(error, UnavailableError) and error.status == 404:
@@ -285,6 +310,7 @@ class _Lane:
         cursor = self._cursors.get(self.bucket)
         if cursor is not None:
             self._cursors.keep(replace(cursor, failures=cursor.failures + 1, trouble=str(error)))
+        return self._pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts
 
     def _restore(self) -> None:
         """Make the bucket where there is none, if we may."""

@@ -107,7 +107,9 @@ def test_figures_and_their_revisions_equal_the_records(projected: Projected) -> 
     names = ("mean", "minimum", "maximum", "l10", "l50", "l90", "count", "expected", "capture", "valid", "hours", "excluded",
              "suspect", "end")  # fmt: skip
     columns = ", ".join(f's."{name}"' for name in names)
-    statement = f'select c.key, s."window", s.start, s.revision, s.latest, {columns} from statistic s join channel c on c.id = s.channel'
+    statement = f"""
+        select c.key, s."window", s.start, s.revision, s.latest, {columns}
+        from statistic s join channel c on c.id = s.channel"""
     stands, revisions = {}, {}
     for key, window, start, revision, latest, *values in rows_of(projected.settings, statement):
         figures = {n: v for n, v in zip(names, values, strict=True) if v is not None}

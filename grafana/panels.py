@@ -289,18 +289,6 @@ def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[
     return made
 
 
-def text(edition: Edition, key: str, **about: object) -> Json:
-    """Words."""
-    return {
-        "type": "text",
-        "title": edition.t(f"{key}.title"),
-        "description": "",
-        "options": {"mode": "markdown", "content": edition.t(f"{key}.about", **about)},
-        "links": [],
-        "transformations": [],
-    }
-
-
 def override(name: str, **properties: Any) -> Json:
     """Properties of the field of this name; ``_`` in a property's name stands for a dot."""
     return {

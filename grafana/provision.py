@@ -154,7 +154,7 @@ class _Work:
         elif different:
             kept = {key: present[key] for key in ("isDefault", "withCredentials", "user") if key in present}
             detail = ", ".join(different)
-            self._do("update", "data source", UID, api.update_datasource, present["id"], kept | body, detail=detail)
+            self._do("update", "data source", UID, api.update_datasource_by_uid, UID, kept | body, detail=detail)
 
     def _folders(self) -> None:
         api = self._api.folder
@@ -251,8 +251,8 @@ class _Work:
         others = [route for route in routes if route not in ours]
         new = {k: v for k, v in tree.items() if k != "provenance"} | {"routes": [*self._wanted.routes, *others]}
         name = f"{len(self._wanted.routes)} routes"
-        put = self._alerting.set_notification_policy_tree
-        self._do("update", "notification policies", name, put, new, disable_provenance=True)
+        put, editable = self._alerting.set_notification_policy_tree, tree.get("provenance") != "api"
+        self._do("update", "notification policies", name, put, new, disable_provenance=editable)
 
     def _users(self) -> None:
         if not self._wanted.users:

@@ -181,8 +181,8 @@ class FakeGrafana:
                     raise HTTPException(409, "data source with the same name already exists")
                 org.sources[body["uid"]] = {"id": next(self._number), "isDefault": False, "readOnly": False, **body}
                 return JSONResponse({"message": "Datasource added"})
-            case "PUT", ["datasources", number]:
-                present = next(s for s in org.sources.values() if s["id"] == int(number))
+            case "PUT", ["datasources", "uid", uid]:
+                present = org.sources[uid]
                 if present["readOnly"]:
                     raise HTTPException(403, "Cannot update read-only data source")
                 org.sources[present["uid"]] = {"id": present["id"], "isDefault": False, "readOnly": False, **body}
@@ -309,6 +309,7 @@ class FakeGrafana:
         names = {c["name"] for c in org.contacts.values()}
         if missing := set(_receivers(body)) - names:
             raise HTTPException(400, f"receiver {missing} does not exist")
+        self._check_provenance(org.policies, request)
         org.policies = {**body, "provenance": _provenance(request)}
         return JSONResponse({"message": "policies updated"}, 202)
 

@@ -197,6 +197,13 @@ def test_what_is_not_ours_is_left_alone(grafana: FakeGrafana, url: str, access: 
     assert set(first.contacts) == {"default", "theirs"}
 
 
+def test_policies_that_another_tool_provisioned_keep_its_mark(grafana: FakeGrafana, url: str, access: Access) -> None:
+    grafana.orgs[1].policies["provenance"] = "api"
+    run(url, wanted_of(access), access)
+    assert grafana.orgs[1].policies["provenance"] == "api"
+    assert len(grafana.orgs[1].policies["routes"]) == 2
+
+
 def test_what_somebody_changed_is_set_right(grafana: FakeGrafana, url: str, access: Access) -> None:
     run(url, wanted_of(access), access)
     before = state(grafana)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -18,13 +19,13 @@ from grafana.edition import Edition
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
-from greenmine.storage.cursors import Cursors, heads
+from greenmine.storage.cursors import heads, stored_cursors
 from greenmine.storage.influx_provision import provision
 from greenmine.storage.projection import Projection, cursors_file
 from greenmine.storage.record import Record, open_engine
 from processing.rolling import hourly_statistics
 from tests.grafana.simulated import END, HOUR, SITES, START, registry_of, simulate
-from tests.influxing import RealInflux, real_influx, until
+from tests.influxing import RealInflux, real_influx
 from tests.projecting import projection_settings
 
 DISTRICT = "greenmine_district"
@@ -72,34 +73,31 @@ def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
 
 
 def _sample(minute: int) -> str:
-    time = END - HOUR + minute * 60_000
+    now = END - HOUR + minute * 60_000
     worker = (
         f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
-        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {time}"
+        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {now}"
     )
     lag = 2.0 if minute < 50 else 900.0
-    return f"{worker}\nprojection,bucket={DISTRICT} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {time}"
+    return f"{worker}\nprojection,bucket={DISTRICT} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {now}"
 
 
 def _project(settings: Settings, registry: Registry) -> None:
     projection = Projection(settings, registry, hourly_statistics)
-    stop = threading.Event()
-    worker = threading.Thread(target=projection.run, args=(stop,))
-    worker.start()
     engine = open_engine(settings.record, read_only=True)
+    deadline = time.monotonic() + 300
 
     def caught_up() -> bool:
-        assert worker.is_alive()
+        assert time.monotonic() < deadline, "waited in vain for the projection"
         with engine.connect() as connection:
             ends = heads(connection)
-        found = Cursors(cursors_file(settings), read_only=True).all()
-        return {c.bucket for c in found} == set(projection.buckets) and all(
-            not c.clear and all(c.position(table) >= end for table, end in ends.items()) for c in found
+        found = {c.bucket: c for c in stored_cursors(cursors_file(settings))}
+        return all(
+            name in found and not found[name].clear and all(found[name].position(t) >= end for t, end in ends.items())
+            for name in projection.buckets
         )
 
-    until(caught_up, "the projection", 300)
-    stop.set()
-    worker.join()
+    projection.run(threading.Event(), caught_up)
     engine.dispose()
 
 

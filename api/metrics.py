@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.queries import Queries, Scope
+from greenmine.storage.cursors import Cursor, behind, stored_cursors
+from greenmine.storage.influx_schema import DISTRICT, bucket_of
 
 _LEDGER = {
     "messages": "Messages received",
@@ -23,18 +26,19 @@ _LEDGER = {
 }
 
 
-def metrics(queries: Queries, scope: Scope, now: int) -> bytes:
-    """Metrics of the sites in scope at an instant [ms UTC]."""
+def metrics(queries: Queries, scope: Scope, now: int, cursors: Path) -> bytes:
+    """Metrics of the sites in scope at an instant [ms UTC]; of the projection, whose file of cursors is named, if there is one."""
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now))
+    registry.register(_Families(queries, scope, now, cursors))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, queries: Queries, scope: Scope, now: int) -> None:
+    def __init__(self, queries: Queries, scope: Scope, now: int, cursors: Path) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
+        self._cursors = cursors
 
     def describe(self) -> Iterator[Metric]:
         yield from ()
@@ -62,6 +66,7 @@ class _Families(Collector):
             unfinished.add_metric([site], counts.get(site, 0))
         yield unfinished
         yield from self._workers()
+        yield from self._projection()
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])
@@ -74,6 +79,36 @@ class _Families(Collector):
                 figure.add_metric([worker.name, name], value)
         yield age
         yield figure
+
+    def _projection(self) -> Iterator[Metric]:
+        """How far InfluxDB is behind, told from the record and the cursors: right even if the projection does not run."""
+        found = self._visible_cursors()
+        if not found:
+            return
+        lag = GaugeMetricFamily(
+            "greenmine_projection_lag_seconds", "Age of the oldest row that InfluxDB lacks.", labels=["bucket"]
+        )
+        backlog = GaugeMetricFamily("greenmine_projection_backlog", "Rows that InfluxDB lacks.", labels=["bucket"])
+        refused = GaugeMetricFamily(
+            "greenmine_projection_refused", "Points that InfluxDB refused for good.", labels=["bucket"]
+        )
+        failures = GaugeMetricFamily(
+            "greenmine_projection_failures", "Writes that were tried again.", labels=["bucket"]
+        )
+        for cursor in found:
+            oldest, rows = behind(self._queries.connection, cursor.positions)
+            lag.add_metric([cursor.bucket], 0.0 if oldest is None else max(0, self._now - oldest) / 1000)
+            backlog.add_metric([cursor.bucket], rows)
+            refused.add_metric([cursor.bucket], cursor.refused)
+            failures.add_metric([cursor.bucket], cursor.failures)
+        yield from (lag, backlog, refused, failures)
+
+    def _visible_cursors(self) -> list[Cursor]:
+        sites = self._queries.registry.sites
+        visible = {bucket_of(site.enterprise) for site in sites if site.id in self._scope}
+        if all(site.id in self._scope for site in sites):
+            visible.add(DISTRICT)
+        return [cursor for cursor in stored_cursors(self._cursors) if cursor.bucket in visible]
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

@@ -20,6 +20,7 @@ from api.times import DAY, local
 from api.views import exceedance_view, latest, verdict_view
 from greenmine.durations import parse_duration
 from greenmine.registry import Channel, Registry
+from greenmine.storage.cursors import FILE
 from processing.series import summarise, window_bounds
 
 router = APIRouter()
@@ -42,9 +43,12 @@ def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf) ->
 
 
 @router.get("/metrics")
-def metrics_text(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, scope: ScopeOf) -> Response:
+def metrics_text(
+    _: Annotated[arguments.NoArguments, Query()], context: ContextOf, queries: QueriesOf, scope: ScopeOf
+) -> Response:
     """Metrics in the Prometheus text format."""
-    return Response(metrics(queries, scope, now()), media_type="text/plain; version=1.0.0; charset=utf-8")
+    text = metrics(queries, scope, now(), context.settings.data / FILE)
+    return Response(text, media_type="text/plain; version=1.0.0; charset=utf-8")
 
 
 @router.get("/api/v1/sites")

@@ -59,7 +59,7 @@ def measure(days: int = 182) -> Iterator[Row]:
 
 def _fill(folder: Path, channels: int, interval: int, days: int) -> int:
     """An installation whose record holds the days; returns how many readings."""
-    registry = load_registry(write_registry(folder / "registry", channels, interval=interval))
+    registry = load_registry(write_registry(folder / "registry", channels, interval=f"{interval}ms"))
     engine = open_engine(folder / "record.sqlite")
     migrate(engine)
     pipeline = Pipeline(registry, Record(engine, registry))

@@ -51,7 +51,7 @@ def device_of(number: int) -> tuple[str, str]:
 
 
 def write_registry(
-    directory: Path, channels: int, *, parameter: str = "laeq", judged: bool = True, interval: int = 1000
+    directory: Path, channels: int, *, parameter: str = "laeq", judged: bool = True, interval: str = "1s"
 ) -> Path:
     """Write a registry of devices with one channel each.
 
@@ -65,14 +65,14 @@ def write_registry(
         What is measured.
     judged : bool
         Whether the usual limits apply at every station.
-    interval : int
-        Time between readings [ms].
+    interval : str
+        Time between readings.
     """
     (directory / "sites").mkdir(parents=True)
     (directory / "enterprises.toml").write_text('[[enterprises]]\nid = "bench"\nname_zh = "测试"\nname_en = "Bench"\n')
     (directory / "profiles.toml").write_text(
-        f'[[profiles]]\nid = "bench"\nformat = "greenmine"\nzone = "Asia/Shanghai"\ninterval = "{interval}ms"\n'
-        "sends_flags = false\n"
+        '[[profiles]]\nid = "bench"\nformat = "greenmine"\nzone = "Asia/Shanghai"\n'
+        f'interval = "{interval}"\nsends_flags = false\n'
         f'[profiles.units]\n"{parameter}" = "{_UNITS[parameter]}"\n'
     )
     limits = ", ".join(f'"{limit}"' for limit in _LIMITS[parameter]) if judged else ""

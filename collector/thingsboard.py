@@ -60,13 +60,13 @@ class ThingsboardDecoder:
             detail = "ThingsBoard telemetry has no data flags, but the device's profile says that it sends them"
             raise RefusedError(Reason.MISSING_FLAG, detail, total)
         for time, values in parts:
-            if time is None:
+            if time is not None:
+                self._take(time, values)
+            elif values:
                 allowed = self._source.receive_time
                 why = "nobody knows when this was sent" if allowed else "the profile forbids the time of receipt"
                 detail = f"the entry has no 'ts', and {why}"
                 self._intake.refuse(Reason.NO_TIME, detail, len(values))
-            else:
-                self._take(time, values)
 
     def _take(self, time: int, values: dict[str, Any]) -> None:
         source, refuse = self._source, self._intake.refuse

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -98,6 +99,36 @@ class Settings(BaseSettings):
 
     archive: str | None = None
     """Where sealed days go: a directory, or the address of a store such as ``s3://bucket/folder``; None: under ``data``."""
+    influx_url: str | None = None
+    """Address of InfluxDB; None: there is no projection."""
+    influx_version: Literal["1", "2", "3"] = "2"
+    """1: 1.8 (a bucket is a database, tokens are ``user:password``), 2: 2.x, 3: 3 Core."""
+    influx_org: str = "greenmine"
+    """Organisation of InfluxDB 2."""
+    influx_ca: Path | None = None
+    """Certificate authorities for https; None: those of the system."""
+    influx_admin_token: SecretStr | None = None
+    """What ``greenmine influx provision`` works with; for version 1 ``user:password``."""
+    influx_admin_token_file: Path | None = None
+    """File that holds it instead."""
+    influx_tokens: Path | None = None
+    """File of the buckets' tokens, written by ``greenmine influx provision``; None: in the data directory."""
+    influx_retention_days: Annotated[int, Field(ge=0)] = 0
+    """For how long buckets keep points; 0: for ever."""
+    influx_batch: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    """Points in a write."""
+    influx_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long an answer is waited for."""
+
+    grafana_url: str | None = None
+    """Address of Grafana for ``greenmine grafana provision``."""
+    grafana_user: str = "admin"
+    """Account of Grafana that is server administrator."""
+    grafana_password: SecretStr | None = None
+    grafana_access: Path | None = None
+    """File of Grafana's users and of the contacts of its alerts."""
+    grafana_influx_url: str | None = None
+    """Address of InfluxDB as Grafana reaches it; None: that of ``influx_url``."""
 
     @property
     def record(self) -> Path:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -88,6 +92,59 @@ def exceedance_statistics(
         worst=float(worst.min() if lower else worst.max()) if len(worst) else None,
         capture=assessable / (end - start),
     )
+
+
+def hourly_statistics(
+    rows: Sequence[tuple[int, int, int, float]],
+    episodes: Sequence[tuple[int, int]],
+    at: Iterable[int],
+    *,
+    lower: bool,
+) -> Iterator[tuple[str, int, tuple[int, int, int, float | None, float, float | None]]]:
+    """Exceedance statistics of one limit over every span that ends at the beginning of some clock hours.
+
+    The same figures as `exceedance_statistics`, for many limits and hours, where a span consists of whole hours.
+
+    Parameters
+    ----------
+    rows : sequence of (hour, assessable, above, worst)
+        As in `SlidingHours`, sorted by hour.
+    episodes, lower
+        As in `exceedance_statistics`; an open episode has its end far in the future.
+    at : iterable of int
+        Hours since 1970 UTC.
+
+    Yields
+    ------
+    span, hour, figures
+        Name of the span; the hour at whose beginning it ends; episodes, minutes above, longest [min], share, capture, worst.
+    """
+    # Most often it is one hour of one limit: plain lists are quicker then than arrays.
+    hour = [row[0] for row in rows]
+    assessable = [0, *accumulate(row[1].bit_count() for row in rows)]
+    above = [0, *accumulate(row[2].bit_count() for row in rows)]
+    best, further = (math.inf, min) if lower else (-math.inf, max)
+    worst = [best if math.isnan(row[3]) else row[3] for row in rows]
+    for end in at:
+        last = bisect_left(hour, end)
+        for span, minutes in SPANS.items():
+            first = bisect_left(hour, end - minutes // 60)
+            could, did = assessable[last] - assessable[first], above[last] - above[first]
+            most = further(worst[first:last], default=best)
+            cut = [min(b, end * 60) - max(a, end * 60 - minutes) for a, b in episodes]
+            lengths = [length for length in cut if length > 0]
+            yield (
+                span,
+                end,
+                (
+                    len(lengths),
+                    did,
+                    max(lengths, default=0),
+                    did / could if could else None,
+                    could / minutes,
+                    None if math.isinf(most) else most,
+                ),
+            )
 
 
 def _bits(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.uint64]:

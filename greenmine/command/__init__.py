@@ -25,6 +25,8 @@ app.command("greenmine.command.archive:app", name="archive")
 app.command("greenmine.command.evidence:app", name="evidence")
 app.command("greenmine.command.status:status")
 app.command("greenmine.command.device:app", name="device")
+app.command("greenmine.command.influx:app", name="influx")
+app.command("greenmine.command.grafana:app", name="grafana")
 
 
 def main() -> None:

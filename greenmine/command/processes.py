@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Collection
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -13,10 +14,15 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Final, Self
 
+import structlog
+
 from greenmine.settings import Settings
 
 _PATIENCE: Final = 10.0
 """Longest time for a process to end in order [s]."""
+_REST: Final = 5.0
+"""Least time between two starts of a process that is started again [s]."""
+_log = structlog.get_logger(__name__)
 
 Task = Callable[[Settings, threading.Event], None]
 """What a process does until the event is set."""
@@ -32,6 +38,12 @@ class Processes:
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._running: list[tuple[str, SpawnProcess, Connection]] = []
+        self._aside: dict[str, tuple[str, Settings, float]] = {}
+
+    def start_aside(self, name: str, task: str, settings: Settings) -> None:
+        """Start a process that the others can do without: should it end, it is started again after a while."""
+        self._aside[name] = (task, settings, time.monotonic() + _REST)
+        self.start(name, task, settings)
 
     def start(self, name: str, task: str, settings: Settings) -> SpawnProcess:
         """Start a process.
@@ -71,8 +83,17 @@ class Processes:
         SystemExit
             A process ended by itself.
         """
-        for name, process, _ in self._running:
-            if process.exitcode is not None and (process.exitcode or name not in finished):
+        for place, (name, process, lifeline) in enumerate(self._running):
+            if process.exitcode is None:
+                continue
+            if name in self._aside:
+                task, settings, due = self._aside[name]
+                if time.monotonic() >= due:
+                    _log.warning("started again", process=name, status=process.exitcode)
+                    lifeline.close()
+                    self.start_aside(name, task, settings)
+                    self._running[place] = self._running.pop()
+            elif process.exitcode or name not in finished:
                 raise SystemExit(f"greenmine: the {name} ended with status {process.exitcode}; see the log above")
 
     def __enter__(self) -> Self:

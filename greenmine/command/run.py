@@ -46,4 +46,6 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
         processes.start("worker", "greenmine.command.work:work", settings)
         processes.start("archivist", "greenmine.command.archive:archivist", settings)
         processes.start("web server", "greenmine.command.web:web", settings)
+        if settings.influx_url is not None:
+            processes.start_aside("projection", "greenmine.command.influx:project", settings)
         processes.watch(stop)

@@ -56,6 +56,11 @@ def test_rejects(decode: Decode, payload: str, refused: Refused) -> None:
     assert decode("board", [payload.encode()]) == ([], refused)
 
 
+def test_an_empty_entry_without_a_time_stands_for_no_reading(decode: Decode) -> None:
+    payload = '[{},{"ts":%d,"values":{"pm10":5}}]' % T
+    assert decode("board-timed", [payload.encode()]) == ([("pm10", T, 5, "N")], [])
+
+
 def test_time_of_receipt_needs_leave(decode: Decode) -> None:
     payload = '[{"pm10":1},{"ts":%d,"values":{"pm10":2}}]' % T
     assert decode("board-timed", [payload.encode()]) == ([("pm10", T, 2, "N")], [("no-time", 1)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.rolling import SPANS, SlidingHours, exceedance_statistics
+from processing.rolling import SPANS, SlidingHours, exceedance_statistics, hourly_statistics
 
 HOUR0 = 492_000
 
@@ -78,3 +78,23 @@ def test_the_worst_value_is_the_lowest_where_small_values_are_bad(lower: bool, w
 
 def test_spans_are_a_day_a_week_and_thirty_days() -> None:
     assert {name: minutes / 1440 for name, minutes in SPANS.items()} == {"24h": 1, "7d": 7, "30d": 30}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.booleans())
+def test_hourly_statistics_are_those_of_each_span_by_itself(seed: int, lower: bool) -> None:
+    random = np.random.default_rng(seed)
+    hour = np.sort(random.choice(np.arange(1000, 1900), int(random.integers(0, 400)), replace=False))
+    assessable = random.integers(0, 2**60, len(hour), dtype=np.uint64) * (random.random(len(hour)) < 0.8)
+    above = assessable & random.integers(0, 2**60, len(hour), dtype=np.uint64)
+    worst = np.where(assessable > 0, random.normal(50, 9, len(hour)), np.nan)
+    start = random.integers(900 * 60, 1950 * 60, int(random.integers(0, 5)))
+    episodes = np.stack([start, start + random.integers(1, 9000, len(start))], axis=1)
+    at = [1000, 1024, 1500, 1899, 1950]
+    rows = list(zip(hour.tolist(), assessable.tolist(), above.tolist(), worst.tolist(), strict=True))
+    sliding = SlidingHours(hour, assessable, above, worst)
+    found = {(span, end): figures for span, end, figures in hourly_statistics(rows, episodes.tolist(), at, lower=lower)}
+    for span, minutes in SPANS.items():
+        for end in at:
+            e = exceedance_statistics(sliding, episodes, end * 60 - minutes, end * 60, lower=lower)
+            assert found[span, end] == (e.episodes, e.minutes_above, e.longest, e.share, e.capture, e.worst)

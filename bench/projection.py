@@ -1,0 +1,145 @@
+"""From the record to InfluxDB: throughput, and catching up after an outage."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import urllib3
+
+from bench.batches import batch_of
+from bench.core import START
+from bench.sites import write_registry
+from bench.table import Row
+from greenmine.readings import NORMAL, Readings
+from greenmine.registry import Registry, load_registry
+from greenmine.settings import Settings
+from greenmine.storage.cursors import Cursor, heads
+from greenmine.storage.feed import Feed
+from greenmine.storage.influx_provision import provision
+from greenmine.storage.projection import Projection
+from greenmine.storage.record import Record, migrate, open_engine
+from processing.pipeline import Pipeline
+from processing.rolling import hourly_statistics
+from tests.influxing import RealInflux
+
+CHANNELS: Final = 5_000
+"""A province: 1,000 devices of five channels."""
+_MINUTE: Final = 60_000
+_OUTAGE: Final = 60
+"""Minutes, a reading each of every channel."""
+_TOGETHER: Final = 20
+"""Minutes that devices which send in columns gather."""
+_GRACE: Final = 3
+"""Minutes behind the hour until it is issued."""
+_ROUNDS: Final = 2
+_PATIENCE: Final = 0.02
+"""Part of the outage in which it should have caught up."""
+
+
+def measure() -> Iterator[Row]:
+    """The rows of this subject."""
+    if shutil.which("influxd") is None or shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
+        yield Row("projection", "points of an hour", "skipped: influxd and nginx are not installed", "", None)
+        return
+    with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
+        directory = Path(name)
+        registry = load_registry(write_registry(directory / "registry", CHANNELS, interval="60s"))
+        with RealInflux(directory / "influx") as server:
+            for together, target in ((_TOGETHER, 0.8), (1, None)):
+                given = {"data": directory / f"by-{together}", "registry": directory / "registry"}
+                settings = Settings(**given, influx_url=server.url, influx_version="1")
+                _fill(settings, registry, together)
+                raw, projected, points = _rates(server, settings, registry)
+                yield Row(
+                    "projection",
+                    f"an hour of {CHANNELS:,} channels, committed by {together} min",
+                    f"{projected:,.0f} points/s",
+                    f"the same lines, raw, one connection: {raw:,.0f} points/s",
+                    projected / raw,
+                    ">=" if target else "",
+                    target,
+                )
+        took = points / projected
+        yield Row(
+            "projection",
+            f"catching up after {_OUTAGE} min, {points:,} points in two buckets",
+            f"{took:.1f} s",
+            f"the outage: {_OUTAGE * 60:,} s",
+            took / (_OUTAGE * 60),
+            "<=",
+            _PATIENCE,
+        )
+
+
+def _rates(server: RealInflux, settings: Settings, registry: Registry) -> tuple[float, float, int]:
+    """Points a second raw and projected, the best of some rounds that take turns, and how many points were projected."""
+    bodies, points = _bodies(settings, registry)
+    raw, projected = [], []
+    for number in range(_ROUNDS):
+        raw.append(points / _raw(server, f"raw_{number}", bodies))
+        projected.append(2 * points / _projected(server, settings, registry))
+    return max(raw), max(projected), 2 * points
+
+
+def _fill(settings: Settings, registry: Registry, together: int) -> None:
+    """An hour in commits of so many minutes, and the minutes that it takes to issue the hour."""
+    engine = open_engine(settings.record)
+    migrate(engine)
+    pipeline = Pipeline(registry, Record(engine, registry))
+    random = np.random.default_rng(5)
+    channel = np.repeat(np.arange(CHANNELS, dtype=np.int32), together)
+    flag = np.full(len(channel), NORMAL, np.uint8)
+    for minute in range(0, _OUTAGE + _GRACE, together):
+        instants = START + (minute + np.arange(together)) * _MINUTE
+        value = random.normal(45.0, 4.0, len(channel)).round(1)
+        readings = Readings(channel, np.tile(instants, CHANNELS), value, flag)
+        pipeline.commit(batch_of(registry, readings), int(instants[-1]))
+    engine.dispose()
+
+
+def _bodies(settings: Settings, registry: Registry) -> tuple[list[bytes], int]:
+    """What the projection sends for one bucket, ready to be sent."""
+    engine = open_engine(settings.record, read_only=True)
+    with engine.connect() as connection:
+        ends = heads(connection)
+    feed = Feed(registry, engine, Cursor("raw"), None, hourly_statistics, settings.influx_batch, lambda: 0, {})
+    lines = [line for portion in feed.portions(ends) for line in portion.lines["ms"]]
+    engine.dispose()
+    size = settings.influx_batch
+    return ["\n".join(lines[i : i + size]).encode() for i in range(0, len(lines), size)], len(lines)
+
+
+def _raw(server: RealInflux, database: str, bodies: list[bytes]) -> float:
+    """Seconds for a client that does nothing else."""
+    server.query(f"CREATE DATABASE {database}")
+    http = urllib3.PoolManager()
+    begun = time.perf_counter()
+    for body in bodies:
+        answer = http.request("POST", f"{server.url}/api/v2/write?bucket={database}&precision=ms", body=body)
+        assert answer.status == 204, answer.data
+    took = time.perf_counter() - begun
+    server.query(f"DROP DATABASE {database}")
+    return took
+
+
+def _projected(server: RealInflux, settings: Settings, registry: Registry) -> float:
+    """Seconds until a projection that was shut out for the hour has caught up."""
+    fresh = settings.model_copy(update={"data": settings.data / "again"})
+    shutil.rmtree(fresh.data, ignore_errors=True)
+    fresh.data.mkdir()
+    (fresh.data / settings.record.name).symlink_to(settings.record)
+    provision(fresh, registry)
+    projection = Projection(fresh, registry, hourly_statistics)
+    begun = time.perf_counter()
+    while projection.turn():
+        pass
+    took = time.perf_counter() - begun
+    for bucket in projection.buckets:
+        server.query(f'DROP DATABASE "{bucket}"')
+    return took

@@ -1,0 +1,280 @@
+"""Alert rules of Grafana's unified alerting, one set for each organisation, and the words of their messages.
+
+Annotations and templates use ``.Labels`` and ``.Values`` rather than ``$labels`` and ``$values``: Grafana replaces what looks like
+an environment variable in some provisioning files, and there is nothing to replace without a ``$``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from grafana.board import uid
+from grafana.edition import Edition, bounds, sign, tag_of
+from grafana.variables import UID
+from greenmine.limits import threshold_on
+
+Json = dict[str, Any]
+
+GROUP: Final = "greenmine"
+TEMPLATE: Final = "greenmine"
+"""Name of the message template; it defines ``greenmine.title`` and ``greenmine.message``."""
+INTERVAL: Final = 60
+"""How often rules are evaluated [s]; what Grafana gives a new group by itself."""
+SYSTEM: Final = {"system": "greenmine"}
+"""Label of our rules, which our notification policies ask for."""
+
+CAPTURE: Final = 0.9
+"""Capture under which the alarm goes off."""
+LAG: Final = 300
+"""Lag of the projection above which the alarm goes off [s]."""
+
+_DAY: Final = 86_400
+_NAMED_AT_MOST: Final = 60
+_EXPRESSIONS: Final = "__expr__"
+_EPISODE: Final = '"enterprise", "site", "station", "parameter", "limit", "kind", "theme", "episode"'
+_CHANNEL: Final = '"enterprise", "site", "station", "parameter"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One alert rule.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the uid and in the catalogue of messages.
+    queries : mapping
+        InfluxQL by letter; the last value of each is taken, and is ``.Values.RX.Value`` for the letter X.
+    span : int
+        Time that the queries look back [s].
+    condition : str
+        Expression that fires where it is not 0, on ``$RX``.
+    severity : str
+        Label of that name.
+    lasting : str
+        How long the condition must hold.
+    nothing : str
+        State where the queries find nothing.
+    board : str
+        Dashboard that the message links to.
+    """
+
+    name: str
+    queries: Mapping[str, str]
+    span: int
+    condition: str
+    severity: str
+    lasting: str
+    nothing: str
+    board: str
+
+
+def _episodes(kinds: str) -> dict[str, str]:
+    def last(field: str) -> str:
+        return (
+            f'SELECT last("{field}") AS "{field}" FROM "exceedance" WHERE $timeFilter AND "kind" =~ /^({kinds})$/'
+            f' AND "open" = 1 GROUP BY {_EPISODE}'
+        )
+
+    return {"A": last("open"), "P": last("peak"), "L": last("threshold"), "M": last("minutes")}
+
+
+RULES: Final = (
+    Rule(
+        name="exceedance",
+        queries=_episodes("legal"),
+        span=90 * _DAY,
+        condition="$RA > 0",
+        severity="critical",
+        lasting="0s",
+        nothing="OK",
+        board="exceedances",
+    ),
+    Rule(
+        name="warning",
+        queries=_episodes("warning|target"),
+        span=90 * _DAY,
+        condition="$RA > 0",
+        severity="warning",
+        lasting="0s",
+        nothing="OK",
+        board="exceedances",
+    ),
+    Rule(
+        name="silent",
+        queries={"A": f'SELECT last("code") AS "code" FROM "health" WHERE $timeFilter GROUP BY {_CHANNEL}'},
+        span=400 * _DAY,
+        condition="$RA == 1",
+        severity="warning",
+        lasting="0s",
+        nothing="OK",
+        board="operation",
+    ),
+    Rule(
+        name="capture",
+        queries={
+            "A": (
+                f'SELECT last("capture") AS "capture" FROM "statistic" WHERE $timeFilter AND "window" = \'day\''
+                f" GROUP BY {_CHANNEL}"
+            )
+        },
+        span=3 * _DAY,
+        condition=f"$RA < {CAPTURE}",
+        severity="warning",
+        lasting="0s",
+        nothing="OK",
+        board="operation",
+    ),
+    Rule(
+        name="lag",
+        queries={"A": 'SELECT last("lag") AS "lag" FROM "projection" WHERE $timeFilter GROUP BY "bucket"'},
+        span=900,
+        condition=f"$RA > {LAG}",
+        severity="critical",
+        lasting="5m",
+        nothing="Alerting",
+        board="operation",
+    ),
+)
+
+
+def rules(edition: Edition, folder: str, panels: Mapping[str, int]) -> dict[str, Json]:
+    """Rules by uid, in the form of ``/api/v1/provisioning/alert-rules``.
+
+    Parameters
+    ----------
+    edition : Edition
+        Words, names of sites and clauses of limits.
+    folder : str
+        Uid of the folder they belong to.
+    panels : mapping
+        Panel of each dashboard that messages link to.
+    """
+    return {f"greenmine-{rule.name}": _rule(rule, edition, folder, panels) for rule in RULES}
+
+
+def _rule(rule: Rule, edition: Edition, folder: str, panels: Mapping[str, int]) -> Json:
+    data = []
+    for ref, query in rule.queries.items():
+        model = {
+            "refId": ref,
+            "datasource": {"type": "influxdb", "uid": UID},
+            "query": query,
+            "rawQuery": True,
+            "resultFormat": "time_series",
+            "intervalMs": 60_000,
+            "maxDataPoints": 43_200,
+        }
+        data.append(_part(ref, UID, rule.span, model))
+    data += [_expression(f"R{ref}", {"type": "reduce", "expression": ref, "reducer": "last"}) for ref in rule.queries]
+    data.append(_expression("C", {"type": "math", "expression": rule.condition}))
+    return {
+        "uid": f"greenmine-{rule.name}",
+        "title": edition.t(f"alert.{rule.name}.title"),
+        "folderUID": folder,
+        "ruleGroup": GROUP,
+        "condition": "C",
+        "data": data,
+        "noDataState": rule.nothing,
+        "execErrState": "Error",
+        "for": rule.lasting,
+        "labels": {**SYSTEM, "severity": rule.severity, "rule": rule.name},
+        "annotations": {
+            "summary": _filled(edition, f"alert.{rule.name}.summary"),
+            "description": edition.t(f"alert.{rule.name}.about"),
+            "__dashboardUid__": uid(rule.board, edition.language),
+            "__panelId__": str(panels[rule.board]),
+        },
+    }
+
+
+def _part(ref: str, source: str, span: int, model: Json) -> Json:
+    return {
+        "refId": ref,
+        "queryType": "",
+        "relativeTimeRange": {"from": span, "to": 0},
+        "datasourceUid": source,
+        "model": model,
+    }
+
+
+def _expression(ref: str, model: Json) -> Json:
+    base = {
+        "refId": ref,
+        "datasource": {"type": _EXPRESSIONS, "uid": _EXPRESSIONS},
+        "hide": False,
+        "intervalMs": 1000,
+        "maxDataPoints": 43_200,
+    }
+    return _part(ref, _EXPRESSIONS, 0, base | model)
+
+
+def _filled(edition: Edition, key: str) -> str:
+    """Text of the catalogue with Go templates in its placeholders."""
+    registry = edition.registry
+    names, clauses, units = {}, {}, {}
+    for rule in edition.limits(lambda _: True):
+        tag, threshold = tag_of(rule), threshold_on(rule.limit, edition.day)
+        names[tag] = edition.limit_name(rule)
+        units[tag] = sign(rule.limit.unit)
+        if threshold is not None:
+            clauses[tag] = (
+                f"{threshold.source} {threshold.clause} ({bounds(threshold)} {sign(rule.limit.unit)})".strip()
+            )
+    parameters = {c.parameter.id: edition.name(c.parameter) for c in registry.channels}
+    return edition.t(
+        key,
+        site=_chosen("site", edition.site_names),
+        station=_chosen("station", edition.station_names),
+        parameter=_chosen("parameter", parameters),
+        limit=_chosen("limit", names),
+        clause=_chosen("limit", clauses),
+        unit=_chosen("limit", units, otherwise=""),
+        value='{{ printf "%.4g" .Values.RP.Value }}',
+        threshold='{{ printf "%.4g" .Values.RL.Value }}',
+        minutes='{{ printf "%.0f" .Values.RM.Value }}',
+        capture="{{ humanizePercentage .Values.RA.Value }}",
+        seconds='{{ printf "%.0f" .Values.RA.Value }}',
+        bucket="{{ .Labels.bucket }}",
+    )
+
+
+def _chosen(label: str, words: Mapping[str, str], otherwise: str | None = None) -> str:
+    """A Go template for the word of a label's value; the value itself where there is no word, or too many of them."""
+    default = f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise
+    if not words or len(words) > _NAMED_AT_MOST:
+        return default
+    branches = "{{ else if ".join(f"eq .Labels.{label} {json.dumps(value)} }}}}{word}" for value, word in words.items())
+    return f"{{{{ if {branches}{{{{ else }}}}{default}{{{{ end }}}}"
+
+
+def template(edition: Edition) -> str:
+    """Go templates of the messages: a title, and a line for each alert with its time and a link."""
+    seconds = round(edition.offset.total_seconds())
+    when = f'{{{{ (.StartsAt.UTC.Add {seconds}000000000).Format "2006-01-02 15:04" }}}}'
+    ended = f'{{{{ (.EndsAt.UTC.Add {seconds}000000000).Format "2006-01-02 15:04" }}}}'
+    link = "{{ if .PanelURL }}{{ .PanelURL }}{{ else }}{{ .GeneratorURL }}{{ end }}"
+    firing = edition.t("alert.message.firing", summary="{{ .Annotations.summary }}", since=when, link=link)
+    resolved = edition.t("alert.message.resolved", summary="{{ .Annotations.summary }}", since=when, until=ended)
+    title = edition.t(
+        "alert.message.title",
+        state=f'{{{{ if eq .Status "firing" }}}}{edition.t("alert.message.alarm")}'
+        f"{{{{ else }}}}{edition.t('alert.message.over')}{{{{ end }}}}",
+        rule="{{ .CommonLabels.alertname }}",
+        enterprise=_enterprises(edition),
+        count="{{ len .Alerts }}",
+    )
+    return (
+        f'{{{{ define "{TEMPLATE}.title" }}}}{title}{{{{ end }}}}\n'
+        f'{{{{ define "{TEMPLATE}.message" }}}}'
+        f"{{{{ range .Alerts.Firing }}}}{firing}\n{{{{ end }}}}{{{{ range .Alerts.Resolved }}}}{resolved}\n{{{{ end }}}}"
+        "{{ end }}\n"
+    )
+
+
+def _enterprises(edition: Edition) -> str:
+    names = {e.id: edition.name(e) for e in edition.registry.enterprises}
+    return _chosen("enterprise", names).replace(".Labels.", ".CommonLabels.")

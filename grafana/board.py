@@ -1,0 +1,153 @@
+"""A dashboard: panels laid out in rows of 24 columns, variables, annotations, links."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from grafana.edition import Edition
+from grafana.messages import LANGUAGES
+from grafana.queries import RANGE, SITES, SOURCE
+
+Json = dict[str, Any]
+
+SCHEMA: Final = 37
+"""Version of the classic schema in Grafana 9.3; later ones migrate it when they load it."""
+TAG: Final = "greenmine"
+_WIDTH: Final = 24
+
+
+def uid(name: str, language: str) -> str:
+    """Uid of a dashboard; the prefix marks it as ours."""
+    return f"greenmine-{name}-{language}"
+
+
+def path_to(edition: Edition, name: str, **variables: str) -> str:
+    """Link to another dashboard of the same language with time range, data source and variables."""
+    given = "".join(f"&var-{key}={value}" for key, value in variables.items())
+    return f"/d/{uid(name, edition.language)}?${{__url_time_range}}&${{datasource:queryparam}}{given}"
+
+
+class Board:
+    """A dashboard in the making.
+
+    Parameters
+    ----------
+    edition : Edition
+        For whom it is made.
+    name : str
+        Its name in the catalogue of messages and in its uid.
+    variables : list
+        From `grafana.variables`.
+    span : str
+        Time range, such as ``now-7d``.
+    refresh : str
+        How often it looks for news.
+    """
+
+    def __init__(self, edition: Edition, name: str, variables: list[Json], *, span: str, refresh: str) -> None:
+        self.edition = edition
+        self.name = name
+        self._variables = variables
+        self._span = span
+        self._refresh = refresh
+        self._panels: list[Json] = []
+        self._annotations: list[Json] = []
+        self._x = self._y = self._height = 0
+
+    def add(self, panel: Json, width: int, height: int) -> None:
+        """Put a panel behind the one before it, or into the next row where it does not fit."""
+        if self._x + width > _WIDTH:
+            self._next_row()
+        place = {"x": self._x, "y": self._y, "w": width, "h": height}
+        self._panels.append({"id": len(self._panels) + 1, "gridPos": place, **panel})
+        self._x += width
+        self._height = max(self._height, height)
+
+    def annotate(self, key: str, query: str, color: str, *, text: str, tags: str, end: str) -> None:
+        """Mark what a query tells over all panels with a time axis; ``text``, ``tags`` and ``end`` name its columns."""
+        columns = {"textColumn": text, "tagsColumn": tags, "timeEndColumn": end, "titleColumn": ""}
+        name = self.edition.t(f"annotation.{key}")
+        target = {
+            "query": query,
+            "refId": "Anno",
+            "queryType": "tags",
+            "fromAnnotations": True,
+            "name": name,
+            **columns,
+        }
+        self._annotations.append(
+            {
+                "name": name,
+                "datasource": SOURCE,
+                "enable": True,
+                "hide": False,
+                "iconColor": color,
+                "query": query,
+                **columns,
+                "target": target,
+            }
+        )
+
+    def blasting(self) -> None:
+        """Mark blasts."""
+        query = f'SELECT "reason", "end", "site" FROM "mark" WHERE {RANGE} AND "kind" = \'blasting\' AND {SITES}'
+        self.annotate("blasting", query, "purple", text="reason", tags="site", end="end")
+
+    def made(self) -> Json:
+        """The dashboard."""
+        edition = self.edition
+        others = [language for language in LANGUAGES if language != edition.language]
+        keep = {"type": "link", "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "", "tags": []}
+        links = [
+            {
+                **keep,
+                "type": "dashboards",
+                "title": edition.t("links.boards"),
+                "asDropdown": True,
+                "tags": [f"{TAG}-{edition.language}"],
+                "icon": "external link",
+                "url": "",
+            },
+            *(
+                {**keep, "title": edition.t(f"links.{other}"), "icon": "doc", "url": f"/d/{uid(self.name, other)}"}
+                for other in others
+            ),
+        ]
+        return {
+            "uid": uid(self.name, edition.language),
+            "title": edition.t(f"{self.name}.title"),
+            "description": edition.t(f"{self.name}.about"),
+            "tags": [TAG, f"{TAG}-{edition.language}"],
+            "schemaVersion": SCHEMA,
+            "version": 1,
+            "editable": False,
+            "graphTooltip": 1,
+            "timezone": edition.zone,
+            "time": {"from": self._span, "to": "now"},
+            "timepicker": {"refresh_intervals": ["10s", "30s", "1m", "5m", "15m", "1h"]},
+            "refresh": self._refresh,
+            "weekStart": "monday",
+            "fiscalYearStartMonth": 0,
+            "liveNow": False,
+            "style": "dark",
+            "annotations": {"list": [_ALERTS, *self._annotations]},
+            "templating": {"list": self._variables},
+            "links": links,
+            "panels": self._panels,
+        }
+
+    def _next_row(self) -> None:
+        self._y += self._height
+        self._x = self._height = 0
+
+
+_ALERTS: Final = {
+    "builtIn": 1,
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+    "name": "Annotations & Alerts",
+    "target": {"limit": 100, "matchAny": False, "tags": [], "type": "dashboard"},
+    "type": "dashboard",
+}

@@ -1,0 +1,208 @@
+"""Dust: hours and days against limits, downwind minus upwind, wind directions, sprayers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana import tables, variables
+from grafana.board import Board, Json
+from grafana.edition import UNITS, Edition, tag_of
+from grafana.panels import Column, curves, grid, mapping
+from grafana.queries import (
+    RANGE,
+    SITES,
+    STATIONS,
+    daily,
+    hourly,
+    limit_lines,
+    one_of,
+    readings,
+    series,
+    table,
+)
+from greenmine.registry import Rule
+
+_PARAMETERS: Final = ("tsp", "pm10", "pm2.5")
+_POINTS: Final = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
+
+
+def build(edition: Edition) -> Json:
+    """Build the dashboard."""
+    chosen = [
+        variables.source(edition),
+        variables.enterprise(edition),
+        variables.site(edition),
+        variables.station(edition, "dust"),
+    ]
+    board = Board(edition, "dust", chosen, span="now-7d", refresh="1m")
+    board.blasting()
+    key = "dust.{}".format
+    for parameter in _PARAMETERS:
+        where = f"\"parameter\" = '{parameter}'"
+        rules = edition.limits(
+            lambda limit, p=parameter: limit.parameter == p and limit.window == "hour" and limit.statistic == "mean"  # type: ignore[misc]
+        )
+        lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
+        board.add(
+            curves(
+                edition,
+                key(f"hourly-{parameter.replace('.', '')}"),
+                [
+                    series(hourly("mean", f"{where} AND {STATIONS}"), "$tag_site $tag_station"),
+                    *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
+                ],
+                unit=UNITS["ug/m3"],
+                stepped=True,
+                transformations=edition.renames(rules),
+                about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+            ),
+            8,
+            9,
+        )
+    for parameter in _PARAMETERS:
+        where = f"\"parameter\" = '{parameter}'"
+        rules = edition.limits(lambda limit, p=parameter: limit.parameter == p and limit.window == "day")  # type: ignore[misc]
+        lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
+        board.add(
+            curves(
+                edition,
+                key(f"daily-{parameter.replace('.', '')}"),
+                [
+                    series(daily("mean", f"{where} AND {STATIONS}", edition.days), "$tag_site $tag_station"),
+                    *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
+                ],
+                unit=UNITS["ug/m3"],
+                bars=True,
+                transformations=edition.renames(rules),
+                about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+            ),
+            8,
+            9,
+        )
+    differences = edition.limits(lambda limit: limit.statistic == "difference")
+    if differences:
+        board.add(_difference(edition, key("difference"), differences), 12, 9)
+    board.add(
+        curves(
+            edition,
+            key("sides"),
+            [series(_sides(edition), "$tag_site")],
+            unit=UNITS["ug/m3"],
+            stepped=True,
+            transformations=edition.renames(),
+        ),
+        12,
+        9,
+    )
+    board.add(_rose(edition, key("rose")), 8, 9)
+    board.add(_sprayer(edition, key("sprayer")), 8, 9)
+    board.add(_minutes(edition, key("minutes")), 8, 9)
+    days = edition.limits(lambda limit: limit.parameter in _PARAMETERS and limit.window == "day")
+    if days:
+        where = one_of("limit", [tag_of(r) for r in days])
+        board.add(tables.verdicts(edition, key("verdicts"), where), 24, 10)
+    return board.made()
+
+
+def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
+    chosen = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
+    query = (
+        f'SELECT mean("value") AS "difference" FROM "verdict" WHERE {RANGE} AND {chosen}'
+        ' GROUP BY time(1h), "site", "station" fill(null)'
+    )
+    return curves(
+        edition,
+        key,
+        [series(query, "$tag_site $tag_station"), series(limit_lines("high", chosen), "≤ $tag_limit", "L")],
+        unit=UNITS["ug/m3"],
+        stepped=True,
+        transformations=edition.renames(rules),
+        about={"limits": edition.clauses(rules)},
+    )
+
+
+def _of_hours(parameter: str, name: str, stations: list[str]) -> str:
+    return (
+        f'SELECT "mean" AS "{name}" FROM "statistic" WHERE {RANGE} AND "window" = \'hour\' AND "valid" = 1'
+        f" AND \"parameter\" = '{parameter}' AND {one_of('station', stations)} AND {SITES}"
+    )
+
+
+def _sides(edition: Edition) -> str:
+    boundary = _of_hours("tsp", "boundary", edition.stations("boundary"))
+    reference = _of_hours("tsp", "reference", edition.stations("reference"))
+    return (
+        f'SELECT mean("boundary") - mean("reference") AS "difference" FROM ({boundary}), ({reference}) WHERE {RANGE}'
+        ' GROUP BY time(1h), "site" fill(none)'
+    )
+
+
+def _rose(edition: Edition, key: str) -> Json:
+    dust = _of_hours("pm10", "pm", edition.stations("boundary"))
+    wind = _of_hours("wind-direction", "from", edition.stations("weather"))
+    hours = (
+        f'SELECT mean("pm") AS "dust", mean("from") AS "wind" FROM ({dust}), ({wind}) WHERE {RANGE}'
+        ' GROUP BY time(1h), "site" fill(none)'
+    )
+    # Eight sectors of 45°, the first around north, so that what lies above 337.5° belongs to it.
+    turn = 'floor(("wind" + 22.5) / 45)'
+    query = (
+        f'SELECT "dust", {turn} - 8 * floor({turn} / 8) AS "sector" FROM ({hours})'
+        f' WHERE {RANGE} AND "dust" > -1000 AND "wind" >= 0'
+    )
+    compass = mapping({str(i): edition.t(f"compass.{point}") for i, point in enumerate(_POINTS)})
+    return _compared(edition, key, query, [Column(source="sector", title=edition.t("column.wind"), words=compass)])
+
+
+def _sprayer(edition: Edition, key: str) -> Json:
+    def chosen(parameter: str, name: str, stations: list[str]) -> str:
+        return (
+            f'SELECT "value" AS "{name}" FROM "reading" WHERE {RANGE} AND "parameter" = \'{parameter}\''
+            f" AND {one_of('station', stations)} AND {SITES}"
+        )
+
+    sprayers = [s for s in edition.stations("equipment") if "spray" in s] or edition.stations("equipment")
+    dust = chosen("pm10", "pm", edition.stations("boundary"))
+    state = chosen("equipment-state", "state", sprayers)
+    spans = (
+        f'SELECT mean("pm") AS "dust", mean("state") AS "share" FROM ({dust}), ({state}) WHERE {RANGE}'
+        ' GROUP BY time($__interval), "site" fill(none)'
+    )
+    query = (
+        f'SELECT "dust", floor("share" + 0.5) AS "on" FROM ({spans})'
+        f' WHERE {RANGE} AND "dust" > -1000 AND "share" >= 0 GROUP BY "site"'
+    )
+    states = mapping({"0": edition.t("state.off"), "1": edition.t("state.on")})
+    columns = [tables.site(edition), Column(source="on", title=edition.t("column.sprayer"), words=states)]
+    return _compared(edition, key, query, columns, interval="10m")
+
+
+def _compared(edition: Edition, key: str, query: str, groups: list[Column], **extra: str) -> Json:
+    """A mean for each group. Grafana makes the groups: InfluxDB 1.6 loses rows that it made of two subqueries itself."""
+    made = grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            *groups,
+            Column(source="dust (mean)", title="PM₁₀", unit=UNITS["ug/m3"], decimals=1, gauge=True),
+            Column(source="dust (count)", title=edition.t("column.spans"), width=90),
+        ],
+        sort=(groups[0].title or "", False),
+        **extra,
+    )
+    fields = {column.source: {"operation": "groupby", "aggregations": []} for column in groups}
+    fields["dust"] = {"operation": "aggregate", "aggregations": ["mean", "count"]}
+    made["transformations"].insert(0, {"id": "groupBy", "options": {"fields": fields}})
+    return made
+
+
+def _minutes(edition: Edition, key: str) -> Json:
+    return curves(
+        edition,
+        key,
+        [series(readings(f"\"parameter\" = 'pm10' AND {STATIONS}"), "$tag_site $tag_station")],
+        unit=UNITS["ug/m3"],
+        interval="1m",
+        transformations=edition.renames(),
+    )

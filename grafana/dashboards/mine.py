@@ -1,0 +1,223 @@
+"""One mine: all stations, live values, limits, weather, sprayers, blasts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana import tables, variables
+from grafana.board import Board, Json, path_to
+from grafana.edition import UNITS, Edition
+from grafana.panels import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    Column,
+    curves,
+    figure,
+    gauges,
+    grid,
+    mapping,
+    override,
+    steps,
+    timeline,
+)
+from grafana.queries import RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
+
+_WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
+
+
+def build(edition: Edition) -> Json:
+    """Build the dashboard."""
+    chosen = [
+        variables.source(edition),
+        variables.enterprise(edition),
+        variables.site(edition, one=True),
+        variables.station(edition),
+    ]
+    board = Board(edition, "mine", chosen, span="now-24h", refresh="30s")
+    board.blasting()
+    key = "mine.{}".format
+    everything = edition.limits(lambda _: True)
+    about = {"limits": edition.clauses(everything)}
+    board.add(_live(edition, key("live")), 9, 12)
+    board.add(_limits(edition, key("limits"), about), 15, 12)
+    board.add(
+        gauges(
+            edition,
+            key("share"),
+            [series(_share("dust|water"), "$tag_station $tag_limit")],
+            unit="percentunit",
+            thresholds=steps((None, GREEN), (0.8, AMBER), (1.000001, RED)),
+            defaults={"min": 0, "max": 1.5},
+            transformations=edition.renames(everything),
+            about=about,
+        ),
+        12,
+        8,
+    )
+    board.add(
+        gauges(
+            edition,
+            key("distance"),
+            [series(_distance(), "$tag_station $tag_limit")],
+            unit="suffix:dB",
+            thresholds=steps((None, GREEN), (-3, AMBER), (0.5, RED)),
+            defaults={"min": -30, "max": 15, "decimals": 1},
+            transformations=edition.renames(everything),
+            about=about,
+        ),
+        12,
+        8,
+    )
+    board.add(
+        curves(
+            edition,
+            key("dust"),
+            [series(_by_parameter("pm10|tsp|pm2\\.5"), "$tag_station $tag_parameter")],
+            unit=UNITS["ug/m3"],
+            interval="1m",
+            transformations=[*edition.renames(), *_symbols(edition)],
+        ),
+        12,
+        8,
+    )
+    board.add(
+        curves(
+            edition,
+            key("noise"),
+            [series(sound(f"\"parameter\" = 'laeq' AND {STATIONS}"), "$tag_station")],
+            unit=UNITS["dB(A)"],
+            interval="1m",
+            transformations=edition.renames(),
+        ),
+        12,
+        8,
+    )
+    board.add(_weather(edition, key("weather")), 12, 5)
+    board.add(
+        timeline(
+            edition,
+            key("equipment"),
+            [series(_equipment(), "$tag_station")],
+            mapping({"0": (edition.t("state.off"), GREY), "1": (edition.t("state.on"), BLUE)}),
+            transformations=edition.renames(),
+            interval="1m",
+        ),
+        12,
+        5,
+    )
+    board.add(
+        curves(
+            edition,
+            key("wind"),
+            [series(readings(f"\"parameter\" = 'wind-speed' AND {SITES}"), edition.parameter_names["wind-speed"])],
+            unit=UNITS["m/s"],
+            interval="1m",
+        ),
+        12,
+        7,
+    )
+    board.add(tables.health(edition, key("health")), 12, 7)
+    return board.made()
+
+
+def _live(edition: Edition, key: str) -> Json:
+    query = f'SELECT last("value") AS "value" FROM "reading" WHERE {until(2)} AND {STATIONS} GROUP BY "station", "parameter"'
+    return grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            tables.station(edition),
+            tables.parameter(edition),
+            Column(source="value", title=edition.t("column.value"), decimals=2, width=90),
+            Column(source="Time", title=edition.t("column.age"), unit="dateTimeFromNow", width=120),
+        ],
+    )
+
+
+def _limits(edition: Edition, key: str, about: Json) -> Json:
+    query = (
+        'SELECT last("code") AS "code", "judged", "value", "low", "high", "capture", "clause", "end" FROM "verdict"'
+        f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
+    )
+    return grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            tables.station(edition),
+            tables.limit(edition, width=260),
+            tables.code(edition),
+            Column(source="judged", title=edition.t("column.judged"), width=80),
+            Column(source="value", title=edition.t("column.value"), decimals=2, width=80),
+            Column(source="low", title=edition.t("column.low"), width=60),
+            Column(source="high", title=edition.t("column.high"), width=60),
+            tables.capture(edition),
+            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
+            Column(source="end", title=edition.t("column.end"), unit="dateTimeAsIso", width=165),
+            Column(source="clause", title=edition.t("column.clause")),
+        ],
+        about=about,
+        links=[
+            {"title": edition.t(f"{board}.title"), "url": path_to(edition, board, site="${site}"), "targetBlank": False}
+            for board in ("dust", "noise", "water", "exceedances")
+            if board == "exceedances" or edition.has(board)
+        ],
+    )
+
+
+def _share(themes: str) -> str:
+    return (
+        f'SELECT last("value") / last("high") AS "share" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" >= 0'
+        f' AND "kind" = \'legal\' AND "theme" =~ /^({themes})$/ AND {STATIONS} GROUP BY "station", "limit"'
+    )
+
+
+def _distance() -> str:
+    return (
+        f'SELECT last("value") - last("high") AS "distance" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" > 0'
+        f' AND "kind" = \'legal\' AND "theme" = \'noise\' AND {STATIONS} GROUP BY "station", "limit"'
+    )
+
+
+def _by_parameter(parameters: str) -> str:
+    return (
+        f'SELECT mean("value") AS "value" FROM "reading" WHERE {RANGE} AND "parameter" =~ /^({parameters})$/ AND {STATIONS}'
+        ' GROUP BY time($__interval), "station", "parameter" fill(null)'
+    )
+
+
+def _weather(edition: Edition, key: str) -> Json:
+    query = (
+        f'SELECT last("value") AS "value" FROM "reading" WHERE {until(1)} AND {one_of("parameter", _WEATHER)} AND {SITES}'
+        ' GROUP BY "parameter"'
+    )
+    parameters = edition.registry.parameters
+    overrides = [
+        override(name, unit=UNITS[parameters[name].unit], displayName=edition.name(parameters[name]), decimals=1)
+        for name in _WEATHER
+    ]
+    return figure(
+        edition, key, [series(query, "$tag_parameter")], overrides=overrides, text="value_and_name", color="none"
+    )
+
+
+def _equipment() -> str:
+    return (
+        f'SELECT last("value") AS "on" FROM "reading" WHERE {RANGE} AND "parameter" = \'equipment-state\' AND {SITES}'
+        ' GROUP BY time($__interval), "station" fill(null)'
+    )
+
+
+def _symbols(edition: Edition) -> list[Json]:
+    return [
+        {
+            "id": "renameByRegex",
+            "options": {"regex": f"/ {p.id.replace('.', chr(92) + '.')}$/", "renamePattern": f" {p.symbol}"},
+        }
+        for p in edition.registry.parameters.values()
+        if p.theme in {"dust", "noise", "water"}
+    ]

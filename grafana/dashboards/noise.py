@@ -1,0 +1,110 @@
+"""Noise: minutes, day and night levels against the class, percentile levels, night maxima, excluded minutes."""
+
+from __future__ import annotations
+
+from grafana import tables, variables
+from grafana.board import Board, Json
+from grafana.edition import UNITS, Edition, tag_of
+from grafana.panels import curves
+from grafana.queries import RANGE, STATIONS, daily, limit_lines, one_of, series, sound
+from greenmine.registry import Rule
+
+_LAEQ = "\"parameter\" = 'laeq'"
+
+
+def build(edition: Edition) -> Json:
+    """Build the dashboard."""
+    chosen = [
+        variables.source(edition),
+        variables.enterprise(edition),
+        variables.site(edition),
+        variables.station(edition, "noise"),
+    ]
+    board = Board(edition, "noise", chosen, span="now-7d", refresh="1m")
+    board.blasting()
+    key = "noise.{}".format
+    board.add(
+        curves(
+            edition,
+            key("minutes"),
+            [series(sound(f"{_LAEQ} AND {STATIONS}"), "$tag_site $tag_station")],
+            unit=UNITS["dB(A)"],
+            interval="1m",
+            transformations=edition.renames(),
+        ),
+        24,
+        9,
+    )
+    for window, parameter, figure in (
+        ("daytime", "laeq", "mean"),
+        ("nighttime", "laeq", "mean"),
+        ("nighttime", "lafmax", "maximum"),
+    ):
+        rules = edition.limits(
+            lambda limit, w=window, p=parameter: limit.window == w and limit.parameter == p  # type: ignore[misc]
+        )
+        name = {"daytime": "ld", "nighttime": "ln"}[window] if parameter == "laeq" else "night-maximum"
+        where = f"\"parameter\" = '{parameter}' AND {STATIONS}"
+        board.add(
+            curves(
+                edition,
+                key(name),
+                [
+                    series(daily(figure, where, edition.days, window=window), "$tag_site $tag_station"),
+                    *([series(_lines(rules), "≤ $tag_limit", "L")] if rules else []),
+                ],
+                unit=UNITS["dB(A)"],
+                points=True,
+                transformations=edition.renames(rules),
+                about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+            ),
+            8,
+            10,
+        )
+    board.add(
+        curves(
+            edition,
+            key("levels"),
+            [
+                series(_levels(level), f"$tag_site $tag_station {level.upper()}", level.upper())
+                for level in ("l10", "l50", "l90")
+            ],
+            unit=UNITS["dB(A)"],
+            stepped=True,
+            transformations=edition.renames(),
+        ),
+        12,
+        9,
+    )
+    board.add(
+        curves(
+            edition,
+            key("excluded"),
+            [series(_excluded(), "$tag_site $tag_station")],
+            unit="m",
+            bars=True,
+            transformations=edition.renames(),
+        ),
+        12,
+        9,
+    )
+    board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'noise'"), 24, 10)
+    return board.made()
+
+
+def _lines(rules: list[Rule]) -> str:
+    return limit_lines("high", f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}")
+
+
+def _levels(level: str) -> str:
+    return (
+        f'SELECT mean("{level}") AS "{level}" FROM "statistic" WHERE {RANGE} AND "window" = \'hour\' AND "valid" = 1'
+        f' AND {_LAEQ} AND {STATIONS} GROUP BY time(1h), "site", "station" fill(null)'
+    )
+
+
+def _excluded() -> str:
+    return (
+        f'SELECT sum("excluded") AS "excluded" FROM "statistic" WHERE {RANGE} AND "window" = \'hour\' AND {_LAEQ}'
+        f' AND {STATIONS} GROUP BY time(1h), "site", "station" fill(null)'
+    )

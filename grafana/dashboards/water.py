@@ -1,0 +1,86 @@
+"""Water: outfalls and ponds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from grafana import tables, variables
+from grafana.board import Board, Json
+from grafana.edition import UNITS, Edition, tag_of
+from grafana.panels import curves, figure, override
+from grafana.queries import STATIONS, limit_lines, one_of, readings, series, until
+
+_SHOWN: Final = (
+    "ph",
+    "ss",
+    "cod",
+    "nh3-n",
+    "turbidity",
+    "do",
+    "conductivity",
+    "water-temperature",
+    "flow",
+)
+
+
+def build(edition: Edition) -> Json:
+    """Build the dashboard."""
+    chosen = [
+        variables.source(edition),
+        variables.enterprise(edition),
+        variables.site(edition),
+        variables.station(edition, "water"),
+    ]
+    board = Board(edition, "water", chosen, span="now-7d", refresh="5m")
+    key = "water.{}".format
+    measured = {c.parameter.id for c in edition.registry.channels}
+    shown = [p for p in _SHOWN if p in measured]
+    board.add(_latest(edition, key("latest"), shown), 24, 5)
+    for parameter in shown:
+        rules = edition.limits(lambda limit, p=parameter: limit.parameter == p)  # type: ignore[misc]
+        lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
+        low = any(t.low is not None for r in rules for t in r.limit.thresholds)
+        high = any(t.high is not None for r in rules for t in r.limit.thresholds)
+        about = edition.registry.parameters[parameter]
+        board.add(
+            curves(
+                edition,
+                key("curve"),
+                [
+                    series(readings(f"\"parameter\" = '{parameter}' AND {STATIONS}"), "$tag_site $tag_station"),
+                    *([series(limit_lines("high", lines), "≤ $tag_limit", "H")] if high else []),
+                    *([series(limit_lines("low", lines), "≥ $tag_limit", "L")] if low else []),
+                ],
+                unit=UNITS[about.unit],
+                interval="15m",
+                transformations=edition.renames(rules),
+                about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+            )
+            | {
+                "title": f"{about.symbol} {edition.name(about)}"
+                if about.symbol != about.name_en
+                else edition.name(about)
+            },
+            8,
+            8,
+        )
+    board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'water'"), 24, 10)
+    return board.made()
+
+
+def _latest(edition: Edition, key: str, shown: Sequence[str]) -> Json:
+    query = (
+        f'SELECT last("value") AS "value" FROM "reading" WHERE {until(2)} AND {one_of("parameter", shown)} AND {STATIONS}'
+        ' GROUP BY "parameter"'
+    )
+    parameters = edition.registry.parameters
+    overrides = [
+        override(
+            p, unit=UNITS[parameters[p].unit], displayName=edition.name(parameters[p]), decimals=parameters[p].decimals
+        )
+        for p in shown
+    ]
+    return figure(
+        edition, key, [series(query, "$tag_parameter")], overrides=overrides, text="value_and_name", color="none"
+    )

@@ -1,0 +1,197 @@
+"""What dashboards and alert rules are made for: a registry, in one language, with the limits of one day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from grafana.messages import Language, message
+from greenmine.limits import Limit, Threshold, threshold_on
+from greenmine.registry import Registry, Rule
+
+UNITS: Final = {
+    "ug/m3": "conμgm3",
+    "dB(A)": "suffix:dB(A)",
+    "mg/L": "suffix:mg/L",
+    "NTU": "suffix:NTU",
+    "uS/cm": "suffix:μS/cm",
+    "L/s": "suffix:L/s",
+    "m/s": "velocityms",
+    "deg": "degree",
+    "degC": "celsius",
+    "%": "percent",
+    "kPa": "pressurekpa",
+    "mm": "lengthmm",
+    "1": "none",
+}
+"""Canonical unit → unit of Grafana, which spells micro with U+03BC."""
+
+_SIGNS: Final = {"ug/m3": "μg/m³", "uS/cm": "μS/cm", "degC": "°C", "deg": "°", "1": ""}
+_RENAMED_AT_MOST: Final = 60
+"""Series are renamed by one transformation a name; with more names than this they keep their ids."""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Registry, language and day, with the words, names and limits that follow from them.
+
+    Parameters
+    ----------
+    registry : Registry
+        Whose sites, stations and limits are shown.
+    language : {"zh", "en"}
+        Language of every text.
+    day : date
+        Descriptions name the thresholds in force on this day; lines in panels follow each day's own.
+    """
+
+    registry: Registry
+    language: Language
+    day: date
+
+    def t(self, key: str, **values: object) -> str:
+        """Text of a key of the message catalogue."""
+        return message(self.language, key, **values)
+
+    def of(self, enterprise: str) -> Edition:
+        """The same for one enterprise: nothing of the others remains, not even a name."""
+        sites = tuple(site for site in self.registry.sites if site.enterprise == enterprise)
+        known = {site.id for site in sites}
+        return replace(
+            self,
+            registry=replace(
+                self.registry,
+                enterprises=tuple(e for e in self.registry.enterprises if e.id == enterprise),
+                sites=sites,
+                channels=tuple(c for c in self.registry.channels if c.site in known),
+                rules=tuple(r for r in self.registry.rules if r.site in known),
+            ),
+        )
+
+    @cached_property
+    def zone(self) -> str:
+        """Zone of the sites if they share one, else that of whoever looks."""
+        zones = {site.zone for site in self.registry.sites}
+        return zones.pop() if len(zones) == 1 else "browser"
+
+    @cached_property
+    def offset(self) -> timedelta:
+        """How far the clock of the first site is ahead of UTC on the day."""
+        zone = ZoneInfo(self.registry.sites[0].zone) if self.registry.sites else UTC
+        ahead = datetime(self.day.year, self.day.month, self.day.day, 12, tzinfo=zone).utcoffset()
+        assert ahead is not None
+        return ahead
+
+    @property
+    def days(self) -> str:
+        """InfluxQL's grouping into local days.
+
+        The offset is spelled out: ``tz()`` needs a zone database beside the server, which containers may lack.
+        """
+        minutes = int(-self.offset.total_seconds() // 60) % 1440
+        return f"time(1d, {minutes}m)" if minutes else "time(1d)"
+
+    def name(self, thing: Any) -> str:
+        """Name of whatever has a Chinese and an English one."""
+        return str(thing.name_zh if self.language == "zh" else thing.name_en)
+
+    def limits(self, wanted: Callable[[Limit], bool]) -> list[Rule]:
+        """One rule for each limit, target or warning that holds somewhere, in the order of the registry."""
+        found: dict[str, Rule] = {}
+        for rule in self.registry.rules:
+            if wanted(rule.limit):
+                found.setdefault(tag_of(rule), rule)
+        return list(found.values())
+
+    def limit_name(self, rule: Rule) -> str:
+        """Name of a limit; that of a target or a warning says so and tells its number, as mines set their own."""
+        name = self.name(rule.limit)
+        if rule.limit.kind == "legal":
+            return name
+        return self.t(f"kind.of-{rule.limit.kind}", name=name, number=tag_of(rule).rpartition("-")[2])
+
+    def clauses(self, rules: Iterable[Rule]) -> str:
+        """A line for each legal limit with its threshold and clause, for descriptions."""
+        lines = []
+        for rule in rules:
+            threshold = threshold_on(rule.limit, self.day)
+            if threshold is not None and rule.limit.kind == "legal":
+                lines.append(
+                    f"- {self.name(rule.limit)}: {bounds(threshold)} {sign(rule.limit.unit)}"
+                    f" ({threshold.source}, {threshold.clause})"
+                )
+        return "\n".join(lines)
+
+    def stations(self, *roles: str) -> list[str]:
+        """Ids of the stations with one of these roles."""
+        return sorted({s.id for site in self.registry.sites for s in site.stations if s.role in roles})
+
+    def renames(self, limits: Iterable[Rule] = ()) -> list[dict[str, Any]]:
+        """Transformations that put names in the place of the ids of sites, stations and limits in names of series."""
+        names = {**self.site_names, **self.station_names, **{tag_of(r): self.limit_name(r) for r in limits}}
+        if len(names) > _RENAMED_AT_MOST:
+            return []
+        return [
+            {
+                "id": "renameByRegex",
+                "options": {
+                    "regex": f"/(^| ){re.escape(old).replace('/', chr(92) + '/')}(?= |$)/",
+                    "renamePattern": f"$1{new}",
+                },
+            }
+            for old, new in names.items()
+            if old != new
+        ]
+
+    @cached_property
+    def site_names(self) -> dict[str, str]:
+        """Name of each site by its id."""
+        return {site.id: self.name(site) for site in self.registry.sites}
+
+    @cached_property
+    def station_names(self) -> dict[str, str]:
+        """Name of each station by its id, where it has the same at every site."""
+        names: dict[str, set[str]] = {}
+        for site in self.registry.sites:
+            for station in site.stations:
+                names.setdefault(station.id, set()).add(self.name(station))
+        return {id_: found.pop() for id_, found in names.items() if len(found) == 1}
+
+    @cached_property
+    def parameter_names(self) -> dict[str, str]:
+        """Symbol or name of each parameter with its unit, by its id."""
+        return {
+            p.id: " ".join(filter(None, (self.name(p), f"({sign(p.unit)})" if sign(p.unit) else "")))
+            for p in self.registry.parameters.values()
+        }
+
+    @cached_property
+    def limit_names(self) -> dict[str, str]:
+        """Name of each limit by the value of its tag."""
+        return {tag_of(rule): self.limit_name(rule) for rule in self.limits(lambda _: True)}
+
+    def has(self, theme: str) -> bool:
+        """Whether anything of a theme is measured."""
+        return any(channel.parameter.theme == theme for channel in self.registry.channels)
+
+
+def tag_of(rule: Rule) -> str:
+    """Value of the tag ``limit``: id of the limit, with ``#target-N`` behind it for a station's own."""
+    return rule.key.split("/", 2)[2]
+
+
+def bounds(threshold: Threshold) -> str:
+    """What a threshold allows."""
+    if threshold.low is None:
+        return f"≤ {threshold.high:g}"
+    return f"≥ {threshold.low:g}" if threshold.high is None else f"{threshold.low:g}–{threshold.high:g}"
+
+
+def sign(unit: str) -> str:
+    """How a canonical unit is written."""
+    return _SIGNS.get(unit, unit)

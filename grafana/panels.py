@@ -1,0 +1,325 @@
+"""Panels of the classic dashboard schema, as far as Grafana 9.3 to 13 read it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from grafana.edition import Edition
+from grafana.queries import SOURCE
+
+Json = dict[str, Any]
+
+GREEN: Final = "green"
+AMBER: Final = "orange"
+RED: Final = "red"
+GREY: Final = "#808080"
+BLUE: Final = "blue"
+
+LINES: Final = "/^[≤≥] /"
+"""Names of series that are limits begin so."""
+
+
+def steps(*bounds: tuple[float | None, str]) -> Json:
+    """Colours from a value upwards; the first has none."""
+    return {"mode": "absolute", "steps": [{"color": color, "value": value} for value, color in bounds]}
+
+
+PLAIN: Final = steps((None, GREEN))
+
+
+def mapping(texts: Mapping[str, str | tuple[str, str]]) -> list[Json]:
+    """Words in the place of values, with a colour where one is given."""
+    options = {}
+    for index, (value, shown) in enumerate(texts.items()):
+        text, color = shown if isinstance(shown, tuple) else (shown, None)
+        options[value] = {"text": text, "index": index} | ({"color": color} if color else {})
+    return [{"type": "value", "options": options}] if options else []
+
+
+def verdict_words(edition: Edition) -> list[Json]:
+    """Codes of verdicts in words."""
+    return mapping(
+        {
+            "0": (edition.t("verdict.meets"), GREEN),
+            "1": (edition.t("verdict.not-assessable"), GREY),
+            "2": (edition.t("verdict.exceeds"), RED),
+        }
+    )
+
+
+def health_words(edition: Edition) -> list[Json]:
+    """Codes of a channel's health in words."""
+    colors = {"good": GREEN, "silent": RED, "frozen": AMBER, "skewed": AMBER, "implausible": AMBER}
+    return mapping({str(i): (edition.t(f"health.{state}"), color) for i, (state, color) in enumerate(colors.items())})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table; without a title it is hidden."""
+
+    source: str
+    title: str | None = None
+    unit: str | None = None
+    words: list[Json] = field(default_factory=list)
+    thresholds: Json | None = None
+    colored: bool = False
+    gauge: bool = False
+    decimals: int | None = None
+    width: int | None = None
+    link: str | None = None
+    """Target of a link in each cell; ``${__value.raw}`` is the cell's value."""
+    link_title: str = ""
+
+
+def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extra: Any) -> Json:
+    """What every panel has: texts from the catalogue under ``key``, data source, targets, a text for no data.
+
+    ``about`` fills the placeholders of the description; ``defaults``, ``overrides``, ``options``, ``transformations``,
+    ``links`` and ``interval`` are those of the schema.
+    """
+    about: Mapping[str, object] = extra.get("about", {})
+    made: Json = {
+        "type": kind,
+        "title": edition.t(f"{key}.title"),
+        "description": edition.t(f"{key}.about", **about),
+        "datasource": SOURCE,
+        "targets": list(targets),
+        "fieldConfig": {
+            "defaults": {"noValue": edition.t("no-data"), **extra.get("defaults", {})},
+            "overrides": list(extra.get("overrides", ())),
+        },
+        "options": extra.get("options", {}),
+        "transformations": list(extra.get("transformations", ())),
+        "links": list(extra.get("links", ())),
+    }
+    if "interval" in extra:
+        made["interval"] = extra["interval"]
+    return made
+
+
+def curves(
+    edition: Edition,
+    key: str,
+    targets: Sequence[Json],
+    *,
+    unit: str,
+    bars: bool = False,
+    stepped: bool = False,
+    points: bool = False,
+    overrides: Iterable[Json] = (),
+    **extra: Any,
+) -> Json:
+    """Series over time. Gaps stay open; series whose names begin with ≤ or ≥ are limits, drawn as dashed steps."""
+    custom: Json = {
+        "drawStyle": "bars" if bars else ("points" if points else "line"),
+        "lineInterpolation": "stepAfter" if stepped else "linear",
+        "lineWidth": 1,
+        "fillOpacity": 60 if bars else 0,
+        "pointSize": 7 if points else 4,
+        "showPoints": "always" if points else "auto",
+        "spanNulls": False,
+        "axisPlacement": "auto",
+        "scaleDistribution": {"type": "linear"},
+        "thresholdsStyle": {"mode": "off"},
+        "stacking": {"mode": "none", "group": "A"},
+    }
+    dashed = [
+        _property("custom.drawStyle", "line"),
+        _property("custom.lineInterpolation", "stepAfter"),
+        _property("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+        _property("custom.lineWidth", 2),
+        _property("custom.fillOpacity", 0),
+        _property("custom.showPoints", "never"),
+        _property("color", {"mode": "fixed", "fixedColor": RED}),
+    ]
+    return panel(
+        edition,
+        "timeseries",
+        key,
+        targets,
+        defaults={
+            "unit": unit,
+            "color": {"mode": "palette-classic"},
+            "custom": custom,
+            "thresholds": PLAIN,
+            **extra.pop("defaults", {}),
+        },
+        overrides=[*overrides, {"matcher": {"id": "byRegexp", "options": LINES}, "properties": dashed}],
+        options={
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
+        **extra,
+    )
+
+
+def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "none", **extra: Any) -> Json:
+    """Large figures: the last value of each series."""
+    defaults = {
+        "unit": unit,
+        "color": {"mode": "thresholds"},
+        "thresholds": extra.pop("thresholds", PLAIN),
+        "mappings": extra.pop("words", []),
+        "noValue": extra.pop("nothing", edition.t("no-data")),
+        **extra.pop("defaults", {}),
+    }
+    options = {
+        "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
+        "orientation": "auto",
+        "textMode": extra.pop("text", "auto"),
+        "colorMode": extra.pop("color", "value"),
+        "graphMode": "none",
+        "justifyMode": "auto",
+    }
+    return panel(edition, "stat", key, targets, defaults=defaults, options=options, **extra)
+
+
+def gauges(edition: Edition, key: str, targets: Sequence[Json], *, unit: str, **extra: Any) -> Json:
+    """A bar for the last value of each series."""
+    defaults = {
+        "unit": unit,
+        "color": {"mode": "thresholds"},
+        "thresholds": extra.pop("thresholds", PLAIN),
+        **extra.pop("defaults", {}),
+    }
+    options = {
+        "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
+        "orientation": "horizontal",
+        "displayMode": "basic",
+        "showUnfilled": True,
+        "minVizHeight": 10,
+        "minVizWidth": 0,
+    }
+    return panel(edition, "bargauge", key, targets, defaults=defaults, options=options, **extra)
+
+
+def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Json], **extra: Any) -> Json:
+    """States over time, a row for each series."""
+    defaults = {
+        "color": {"mode": "thresholds"},
+        "thresholds": PLAIN,
+        "mappings": words,
+        "custom": {"fillOpacity": 75, "lineWidth": 0, "spanNulls": False},
+    }
+    options = {
+        "mergeValues": False,
+        "showValue": "never",
+        "alignValue": "left",
+        "rowHeight": 0.85,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return panel(edition, "state-timeline", key, targets, defaults=defaults, options=options, **extra)
+
+
+def grid(
+    edition: Edition,
+    key: str,
+    targets: Sequence[Json],
+    columns: Sequence[Column],
+    *,
+    join: str | None = None,
+    sort: tuple[str, bool] | None = None,
+    **extra: Any,
+) -> Json:
+    """A table with the columns in their order.
+
+    Parameters
+    ----------
+    join : str, optional
+        Several targets become one table by this column; their times are dropped.
+    sort : (str, bool), optional
+        Title of the column to sort by, and whether from the highest down.
+    """
+    transformations: list[Json] = []
+    if join is not None:
+        transformations += [
+            {"id": "filterFieldsByName", "options": {"include": {"pattern": "/^(?!Time$)/"}}},
+            {"id": "joinByField", "options": {"byField": join, "mode": "outer"}},
+        ]
+    transformations.append(
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {c.source: True for c in columns if c.title is None},
+                "indexByName": {c.source: i for i, c in enumerate(columns)},
+                "renameByName": {c.source: c.title for c in columns if c.title is not None},
+            },
+        }
+    )
+    return panel(
+        edition,
+        "table",
+        key,
+        targets,
+        defaults={"custom": {"align": "auto", "displayMode": "auto", "filterable": True}, "thresholds": PLAIN},
+        overrides=[_column(c) for c in columns if c.title is not None],
+        options={
+            "showHeader": True,
+            "footer": {"show": False, "reducer": ["sum"], "fields": ""},
+            "sortBy": [] if sort is None else [{"displayName": sort[0], "desc": sort[1]}],
+        },
+        transformations=transformations,
+        **extra,
+    )
+
+
+def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[Column], **extra: Any) -> Json:
+    """A bar for each row of a table: the first shown column names it, the others are its lengths."""
+    made = grid(edition, key, targets, columns, **extra)
+    shown = [c for c in columns if c.title is not None]
+    made["type"] = "barchart"
+    made["fieldConfig"]["defaults"] |= {
+        "color": {"mode": "palette-classic"},
+        "custom": {"lineWidth": 0, "fillOpacity": 80, "axisPlacement": "auto", "gradientMode": "none"},
+    }
+    made["options"] = {
+        "xField": shown[0].title,
+        "orientation": "horizontal",
+        "showValue": "auto",
+        "stacking": "none",
+        "groupWidth": 0.7,
+        "barWidth": 0.9,
+        "xTickLabelRotation": 0,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": len(shown) > 2},
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return made
+
+
+def override(name: str, **properties: Any) -> Json:
+    """Properties of the field of this name; ``_`` in a property's name stands for a dot."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [_property(key.replace("_", "."), value) for key, value in properties.items()],
+    }
+
+
+def _column(column: Column) -> Json:
+    properties = []
+    if column.unit is not None:
+        properties.append(_property("unit", column.unit))
+    if column.decimals is not None:
+        properties.append(_property("decimals", column.decimals))
+    if column.words:
+        properties.append(_property("mappings", column.words))
+    if column.thresholds is not None:
+        properties.append(_property("thresholds", column.thresholds))
+    if column.thresholds is not None or column.colored:
+        properties.append(_property("color", {"mode": "thresholds"}))
+    if column.colored:
+        properties.append(_property("custom.displayMode", "color-text"))
+    if column.gauge:
+        properties.append(_property("custom.displayMode", "basic"))
+        properties.append(_property("min", 0))
+    if column.width is not None:
+        properties.append(_property("custom.width", column.width))
+    if column.link is not None:
+        properties.append(_property("links", [{"title": column.link_title, "url": column.link, "targetBlank": False}]))
+    return {"matcher": {"id": "byName", "options": column.title}, "properties": properties}
+
+
+def _property(name: str, value: Any) -> Json:
+    return {"id": name, "value": value}

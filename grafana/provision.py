@@ -1,0 +1,306 @@
+"""Provisioning through Grafana's API: what is missing is made, what differs is set right, what is not ours is left alone.
+
+Ours is what has a uid or name with the prefix ``greenmine-``, and the routes of the notification policies that lead to our
+contact points. Whatever was provisioned from files is left to them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from grafana.access import Access, User
+from grafana.alerts import TEMPLATE
+from grafana.organisation import PREFIX, Organisation
+from grafana.server import Server, absent, understood
+from grafana.variables import UID
+
+Json = dict[str, Any]
+Action = Literal["create", "update", "delete", "leave"]
+
+_FIRST: Final = 1
+"""Id of the organisation that Grafana has from the beginning; it is the district's."""
+_HIDDEN: Final = "[REDACTED]"
+_RETOLD: Final = {"id", "version", "schemaVersion"}
+"""Keys of a dashboard that Grafana sets itself."""
+_MANY: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was, or would be, done; never a secret, but for a made-up password that is shown once."""
+
+    organisation: str
+    action: Action
+    kind: str
+    name: str
+    detail: str = ""
+
+
+def provision(
+    server: Server,
+    wanted: Iterable[Organisation],
+    access: Access,
+    tell: Callable[[Change], None],
+    *,
+    dry: bool = False,
+) -> None:
+    """Bring Grafana to what is wanted.
+
+    Parameters
+    ----------
+    server : Server
+        With the account of a server administrator.
+    wanted : iterable of Organisation
+        From `organisations`.
+    access : Access
+        First passwords of new users.
+    tell : callable
+        Is told every change after it was made, so that none is lost if a later one fails.
+    dry : bool
+        Change nothing and tell what would be.
+
+    Raises
+    ------
+    GrafanaError
+        Grafana cannot be reached or refuses; what was done before stays done, and running it again goes on from there.
+    """
+    known = server.organisations()
+    for organisation in wanted:
+        _Work(server, organisation, access, tell, dry=dry).run(known)
+
+
+class _Work:
+    """One organisation."""
+
+    def __init__(
+        self, server: Server, wanted: Organisation, access: Access, tell: Callable[[Change], None], *, dry: bool
+    ) -> None:
+        self._server = server
+        self._wanted = wanted
+        self._access = access
+        self._tell = tell
+        self._dry = dry
+        self._number: int | None = None
+        """Id of the organisation; None in a dry run while it does not exist, when there is nothing to read either."""
+
+    def run(self, known: Mapping[int, str]) -> None:
+        self._number = self._organisation(known)
+        if self._number is not None and not self._dry:
+            self._server.join(self._number)
+        self._api = self._server.at(self._number)
+        self._alerting = self._api.alertingprovisioning
+        self._source()
+        self._folders()
+        self._dashboards()
+        self._template()
+        surplus = self._contacts()
+        self._policies()
+        for uid, name in surplus.items():
+            self._do("delete", "contact point", name, self._alerting.delete_contactpoint, uid)
+        self._rules()
+        self._users()
+
+    def _do(
+        self,
+        action: Action,
+        kind: str,
+        name: str,
+        method: Callable[..., Any],
+        *given: Any,
+        detail: str = "",
+        **named: Any,
+    ) -> Any:
+        """Make a change, unless this is a dry run, and tell of it."""
+        made = None
+        if not self._dry:
+            with understood(f"{self._wanted.key}: {kind} {name}"):
+                made = method(*given, **named)
+        self._tell(Change(self._wanted.key, action, kind, name, detail))
+        return made
+
+    def _read(self, what: str, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        if self._number is None:
+            return None
+        with understood(f"{self._wanted.key}: {what}"):
+            return absent(method, *given, **named)
+
+    def _leave(self, kind: str, name: str) -> None:
+        self._tell(Change(self._wanted.key, "leave", kind, name, "comes from files"))
+
+    def _organisation(self, known: Mapping[int, str]) -> int | None:
+        title = self._wanted.title
+        if not title:
+            return _FIRST
+        number = next((n for n, name in known.items() if name.endswith(f" ({self._wanted.key})")), None)
+        if number is None:
+            made: int | None = self._do("create", "organisation", title, self._server.create, title)
+            return made
+        if known[number] != title:
+            self._do("update", "organisation", title, self._server.rename, number, title, detail=known[number])
+        return number
+
+    def _source(self) -> None:
+        api, body = self._api.datasource, self._wanted.source.body()
+        present = self._read("data source", api.get_datasource_by_uid, UID)
+        if present is None:
+            self._do("create", "data source", UID, api.create_datasource, body)
+            return
+        different = differences({key: value for key, value in body.items() if key != "secureJsonData"}, present)
+        if different and present.get("readOnly"):
+            self._leave("data source", UID)
+        elif different:
+            kept = {key: present[key] for key in ("isDefault", "withCredentials", "user") if key in present}
+            detail = ", ".join(different)
+            self._do("update", "data source", UID, api.update_datasource_by_uid, UID, kept | body, detail=detail)
+
+    def _folders(self) -> None:
+        api = self._api.folder
+        for uid, title in self._wanted.folders.items():
+            present = self._read("folder", api.get_folder, uid)
+            if present is None:
+                self._do("create", "folder", title, api.create_folder, title, uid)
+            elif present["title"] != title:
+                was, version = present["title"], present["version"]
+                self._do("update", "folder", title, api.update_folder, uid, title, version, detail=was)
+
+    def _dashboards(self) -> None:
+        api = self._api.dashboard
+        for uid, (folder, body) in self._wanted.dashboards.items():
+            present = self._read("dashboard", api.get_dashboard, uid)
+            asked = {"folderUid": folder, "overwrite": False, "message": "greenmine grafana provision"}
+            if present is None:
+                self._do("create", "dashboard", uid, api.update_dashboard, {**asked, "dashboard": {**body, "id": None}})
+                continue
+            found = present["dashboard"]
+            different = differences({k: v for k, v in body.items() if k not in _RETOLD}, found)
+            if present["meta"].get("folderUid", folder) != folder:
+                different.append("folder")
+            if different and present["meta"].get("provisioned"):
+                self._leave("dashboard", uid)
+            elif different:
+                new = {**asked, "dashboard": {**body, "id": found["id"], "version": found["version"]}}
+                self._do("update", "dashboard", uid, api.update_dashboard, new, detail=", ".join(different))
+        listed = self._read("dashboards", self._api.client.GET, "/search", params={"type": "dash-db", "limit": _MANY})
+        for uid in (row["uid"] for row in listed or ()):
+            if uid.startswith(PREFIX) and uid not in self._wanted.dashboards:
+                self._do("delete", "dashboard", uid, api.delete_dashboard, uid)
+
+    def _template(self) -> None:
+        text = self._wanted.template
+        present = self._read("message template", self._alerting.get_template, TEMPLATE)
+        if present and present["template"].strip() == text.strip():
+            return
+        if present and present.get("provenance") == "file":
+            self._leave("message template", TEMPLATE)
+            return
+        body = {"name": TEMPLATE, "template": text}
+        if present and "version" in present:
+            body["version"] = present["version"]
+        action: Action = "update" if present else "create"
+        self._do(action, "message template", TEMPLATE, self._alerting.create_or_update_template, TEMPLATE, body)
+
+    def _contacts(self) -> dict[str, str]:
+        """Contact points, and names by uid of those that are no longer wanted."""
+        api = self._alerting
+        listed = self._read("contact points", api.get_contactpoints)
+        return self._each(
+            "contact point", self._wanted.contacts, listed, api.create_contactpoint, api.update_contactpoint
+        )
+
+    def _rules(self) -> None:
+        api = self._alerting
+        listed = self._read("alert rules", api.get_alertrules_all)
+        surplus = self._each("alert rule", self._wanted.rules, listed, api.create_alertrule, api.update_alertrule)
+        for uid in surplus:
+            self._do("delete", "alert rule", uid, api.delete_alertrule, uid)
+
+    def _each(
+        self,
+        kind: str,
+        wanted: Mapping[str, Json],
+        listed: Iterable[Json] | None,
+        create: Callable[..., Any],
+        update: Callable[..., Any],
+    ) -> dict[str, str]:
+        """Make or set right each of a kind; names by uid of ours that are not wanted and do not come from files."""
+        ours = {row["uid"]: row for row in listed or () if row["uid"].startswith(PREFIX)}
+        for uid, body in wanted.items():
+            present, name = ours.pop(uid, None), body.get("name", uid)
+            if present is None:
+                self._do("create", kind, name, create, body)
+            elif different := differences(body, present):
+                if present.get("provenance") == "file":
+                    self._leave(kind, name)
+                else:
+                    self._do("update", kind, name, update, uid, body, detail=", ".join(different))
+        return {uid: row.get("name", uid) for uid, row in ours.items() if row.get("provenance") != "file"}
+
+    def _policies(self) -> None:
+        """Our routes before those of others, which stay as they are and stay editable."""
+        tree = self._read("notification policies", self._alerting.get_notification_policy_tree) or {}
+        routes = tree.get("routes") or []
+        ours = [route for route in routes if str(route.get("receiver", "")).startswith(PREFIX)]
+        if not differences(self._wanted.routes, ours):
+            return
+        if tree.get("provenance") == "file":
+            self._leave("notification policies", PREFIX)
+            return
+        others = [route for route in routes if route not in ours]
+        new = {k: v for k, v in tree.items() if k != "provenance"} | {"routes": [*self._wanted.routes, *others]}
+        name = f"{len(self._wanted.routes)} routes"
+        put, editable = self._alerting.set_notification_policy_tree, tree.get("provenance") != "api"
+        self._do("update", "notification policies", name, put, new, disable_provenance=editable)
+
+    def _users(self) -> None:
+        if not self._wanted.users:
+            return
+        members = {row["login"]: row for row in self._read("users", self._api.client.GET, "/org/users") or ()}
+        for user in self._wanted.users:
+            member = members.get(user.login)
+            if member is None:
+                self._add(user)
+            elif member["role"] != user.role:
+                detail = f"{member['role']} becomes {user.role}"
+                self._do("update", "user", user.login, self._set_role, member["userId"], user.role, detail=detail)
+
+    def _add(self, user: User) -> None:
+        if self._server.account(user.login) is not None:
+            joining = {"loginOrEmail": user.login, "role": user.role}
+            self._do("create", "user", user.login, self._api.client.POST, "/org/users", json=joining, detail=user.role)
+            return
+        given = self._access.passwords.get(user.id, "")
+        password = given or secrets.token_urlsafe(18)
+        account: Json = {"login": user.login, "email": user.email, "name": user.name, "password": password}
+        account["OrgId"] = self._number
+        shown = "" if given or self._dry else f", first password, shown only now: {password}"
+        detail = f"{user.role}{shown}"
+        number = self._do("create", "user", user.login, self._server.add_account, account, detail=detail)
+        if number is not None:
+            with understood(f"{self._wanted.key}: user {user.login}"):
+                self._set_role(number, user.role)
+
+    def _set_role(self, number: int, role: str) -> None:
+        self._api.client.PATCH(f"/org/users/{number}", json={"role": role})
+
+
+def differences(wanted: Any, present: Any, place: str = "") -> list[str]:
+    """Where something present does not hold what is wanted; what it holds beyond, and what is hidden, does not count."""
+    if present == _HIDDEN:
+        return []
+    if isinstance(wanted, dict) and isinstance(present, dict):
+        return [
+            text
+            for key, value in wanted.items()
+            for text in differences(value, present.get(key), f"{place}.{key}" if place else str(key))
+        ]
+    if isinstance(wanted, list) and isinstance(present, list) and len(wanted) == len(present):
+        return [
+            text
+            for number, (a, b) in enumerate(zip(wanted, present, strict=True))
+            for text in differences(a, b, f"{place}[{number}]")
+        ]
+    empty: tuple[Any, ...] = ({}, [], "", None, False)
+    return [] if wanted == present or (wanted in empty and present in empty) else [place or "."]

@@ -1,0 +1,90 @@
+"""InfluxQL for panels: what all queries share, and how Grafana is to show their answers.
+
+Filters are written with the explicit format ``${name:regex}``, so that Grafana escapes each chosen value and joins several.
+Whatever asks for the state *at the end* of the time range is bounded by ``${__to}`` and not by ``now()``: it then holds for
+past ranges too, and finds points before the range.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+SOURCE: Final = {"type": "influxdb", "uid": "${datasource}"}
+"""Data source of every panel: the one that the variable ``datasource`` names."""
+
+SITES: Final = '"enterprise" =~ /^${enterprise:regex}$/ AND "site" =~ /^${site:regex}$/'
+STATIONS: Final = f'{SITES} AND "station" =~ /^${{station:regex}}$/'
+RANGE: Final = "$timeFilter"
+LEGAL: Final = "\"kind\" = 'legal'"
+
+
+def until(days: int) -> str:
+    """Points up to the end of the time range that are not older than so many days."""
+    return f"time > ${{__to}}ms - {days}d AND time <= ${{__to}}ms"
+
+
+def one_of(tag: str, values: Iterable[str]) -> str:
+    """A tag has one of these values."""
+    return f'"{tag}" =~ /^({"|".join(escaped(v) for v in values)})$/'
+
+
+def escaped(value: str) -> str:
+    """A value as a part of a regular expression between slashes."""
+    return re.escape(value).replace("/", "\\/")
+
+
+def series(query: str, alias: str = "", ref: str = "A") -> dict[str, Any]:
+    """A query whose answer is one series for each combination of tags, named by ``alias``."""
+    return _target(query, ref, "time_series") | {"alias": alias}
+
+
+def table(query: str, ref: str = "A") -> dict[str, Any]:
+    """A query whose answer is one table: Time, the tags of ``GROUP BY``, the columns."""
+    return _target(query, ref, "table")
+
+
+def _target(query: str, ref: str, form: str) -> dict[str, Any]:
+    return {"refId": ref, "datasource": SOURCE, "query": query, "rawQuery": True, "resultFormat": form, "hide": False}
+
+
+def hourly(field: str, where: str, *, window: str = "hour") -> str:
+    """A figure of the hours, one series for each station; a gap where there was none or too little for one."""
+    return (
+        f'SELECT mean("{field}") AS "{field}" FROM "statistic" WHERE {RANGE} AND "window" = \'{window}\' AND "valid" = 1'
+        f' AND {where} GROUP BY time(1h), "site", "station" fill(null)'
+    )
+
+
+def daily(field: str, where: str, days: str, *, window: str = "day") -> str:
+    """The same of days, or of day or night periods, on the days on which they begin."""
+    return (
+        f'SELECT mean("{field}") AS "{field}" FROM "statistic" WHERE {RANGE} AND "window" = \'{window}\' AND "valid" = 1'
+        f' AND {where} GROUP BY {days}, "site", "station" fill(null)'
+    )
+
+
+def readings(where: str) -> str:
+    """Arithmetic means of readings over what a pixel spans; not for sound, not for directions."""
+    return (
+        f'SELECT mean("value") AS "value" FROM "reading" WHERE {RANGE} AND {where}'
+        ' GROUP BY time($__interval), "site", "station" fill(null)'
+    )
+
+
+def sound(where: str) -> str:
+    """Energy means of sound levels over what a pixel spans: 10 lg of the mean of 10^(L/10); ln 10 / 10 = 0.2302585."""
+    return (
+        'SELECT 10 * log10(mean("energy")) AS "level" FROM (SELECT exp("value" * 0.23025850929940458) AS "energy"'
+        f' FROM "reading" WHERE {RANGE} AND {where}) WHERE {RANGE}'
+        ' GROUP BY time($__interval), "site", "station" fill(null)'
+    )
+
+
+def limit_lines(bound: str, where: str) -> str:
+    """The limit in force in each hour, one series for each limit; it begins an hour early so that it meets the range."""
+    return (
+        f'SELECT last("{bound}") AS "{bound}" FROM "limit" WHERE time >= ${{__from}}ms - 1h AND time <= ${{__to}}ms'
+        f' AND {where} GROUP BY time(1h), "limit" fill(previous)'
+    )

@@ -1,0 +1,97 @@
+"""Tables that several dashboards show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana.edition import Edition
+from grafana.panels import AMBER, GREEN, RED, Column, Json, grid, health_words, mapping, steps, verdict_words
+from grafana.queries import RANGE, STATIONS, table, until
+
+CAPTURE = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
+"""Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""
+
+
+def site(edition: Edition, **more: Any) -> Column:
+    """Names of mines."""
+    return Column(source="site", title=edition.t("column.site"), words=mapping(edition.site_names), **more)
+
+
+def station(edition: Edition) -> Column:
+    """Names of stations."""
+    return Column(source="station", title=edition.t("column.station"), words=mapping(edition.station_names))
+
+
+def parameter(edition: Edition) -> Column:
+    """Names of parameters with their units."""
+    return Column(source="parameter", title=edition.t("column.parameter"), words=mapping(edition.parameter_names))
+
+
+def limit(edition: Edition, **more: Any) -> Column:
+    """Names of limits."""
+    return Column(source="limit", title=edition.t("column.limit"), words=mapping(edition.limit_names), **more)
+
+
+def code(edition: Edition) -> Column:
+    """Verdicts."""
+    return Column(source="code", title=edition.t("column.code"), words=verdict_words(edition), colored=True, width=100)
+
+
+def capture(edition: Edition) -> Column:
+    """Shares of the readings due."""
+    title = edition.t("column.capture")
+    return Column(
+        source="capture", title=title, unit="percentunit", decimals=1, thresholds=CAPTURE, colored=True, width=110
+    )
+
+
+def verdicts(edition: Edition, key: str, where: str) -> Json:
+    """Every verdict of the time range, the newest first."""
+    query = (
+        'SELECT "code", "judged", "value", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
+    )
+    return grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
+            site(edition),
+            station(edition),
+            limit(edition),
+            code(edition),
+            Column(source="judged", title=edition.t("column.judged"), width=90),
+            Column(source="value", title=edition.t("column.value"), decimals=2, width=90),
+            Column(source="low", title=edition.t("column.low"), width=70),
+            Column(source="high", title=edition.t("column.high"), width=70),
+            capture(edition),
+            Column(source="reason", title=edition.t("column.reason")),
+            Column(source="clause", title=edition.t("column.clause")),
+        ],
+        sort=(edition.t("column.start"), True),
+    )
+
+
+def health(edition: Edition, key: str) -> Json:
+    """State of every channel at the end of the time range, what is not good first."""
+    query = (
+        f'SELECT last("code") AS "code", "detail" FROM "health" WHERE {until(400)} AND {STATIONS}'
+        ' GROUP BY "site", "station", "parameter"'
+    )
+    return grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            Column(
+                source="code", title=edition.t("column.health"), words=health_words(edition), colored=True, width=90
+            ),
+            site(edition),
+            station(edition),
+            parameter(edition),
+            Column(source="Time", title=edition.t("column.since"), unit="dateTimeAsIso", width=165),
+            Column(source="detail", title=edition.t("column.detail")),
+        ],
+        sort=(edition.t("column.health"), True),
+    )

@@ -1,0 +1,179 @@
+"""Alert rules: queries on a real InfluxDB, expressions evaluated, where they must fire and where they must not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from grafana.access import Access
+from grafana.alerts import CAPTURE, RULES, rules, template
+from grafana.edition import Edition
+from grafana.files import write
+from grafana.organisation import organisations
+from greenmine.registry import load_registry
+from greenmine.storage import schema
+from tests.grafana.conftest import Projected
+from tests.grafana.simulated import END, HOUR, START
+
+NAMES = [rule.name for rule in RULES]
+PANELS = {"exceedances": 5, "operation": 7}
+Labels = tuple[tuple[str, str], ...]
+
+
+def evaluate(
+    projected: Projected, rule: Mapping[str, Any], now: int, database: str = "greenmine_district"
+) -> dict[Labels, dict[str, float]]:
+    """Instances of a rule with the values of its expressions: each query's series, ``reduce`` to the last, the condition in ``C``.
+
+    As Grafana does: a query's answer may have one column, as two would have the same labels; math joins by equal labels.
+    """
+    values: dict[str, dict[Labels, float]] = {}
+    for part in rule["data"]:
+        model, ref = part["model"], part["refId"]
+        if part["datasourceUid"] != "__expr__":
+            span = part["relativeTimeRange"]
+            start, end = now - span["from"] * 1000, now - span["to"] * 1000
+            query = model["query"].replace("$timeFilter", f"time >= {start}ms and time <= {end}ms")
+            assert "$" not in query.replace("$/", "")
+            values[ref] = {}
+            for series in projected.ask(query, database).get("series", ()):
+                assert len(series["columns"]) == 2
+                values[ref][tuple(sorted(series["tags"].items()))] = series["values"][-1][1]
+        elif model["type"] == "reduce":
+            assert model["reducer"] == "last"
+            values[ref] = dict(values[model["expression"]])
+        else:
+            left, operator, right = re.fullmatch(r"\$(\w+) (>|<|==) ([\d.]+)", model["expression"]).groups()  # type: ignore[union-attr]
+            compare = {">": float.__gt__, "<": float.__lt__, "==": float.__eq__}[operator]
+            values[ref] = {k: float(compare(float(v), float(right))) for k, v in values[left].items()}
+    assert rule["condition"] == "C"
+    return {labels: {ref: values[ref][labels] for ref in values if labels in values[ref]} for labels in values["C"]}
+
+
+def firing(
+    projected: Projected, rule: Mapping[str, Any], now: int, database: str = "greenmine_district"
+) -> dict[Labels, dict[str, float]]:
+    return {k: v for k, v in evaluate(projected, rule, now, database).items() if v["C"]}
+
+
+@pytest.fixture(scope="module")
+def made(edition: Edition) -> dict[str, dict[str, Any]]:
+    return {uid.removeprefix("greenmine-"): rule for uid, rule in rules(edition, "greenmine-zh", PANELS).items()}
+
+
+@pytest.mark.parametrize(("name", "kinds"), [("exceedance", {"legal"}), ("warning", {"warning", "target"})])
+def test_open_episodes_fire_and_closed_ones_do_not(
+    projected: Projected, made: dict[str, dict[str, Any]], name: str, kinds: set[str]
+) -> None:
+    kind_of = {rule.key: rule.limit.kind for rule in projected.registry.rules}
+    episodes = [r for r in projected.record.rows(sa.select(schema.exceedance)) if kind_of[r["rule"]] in kinds]
+    expected = {str(r["id"]): (r["peak"], r["threshold"], r["minutes"]) for r in episodes if r["state"] == "open"}
+    assert expected
+    assert len(episodes) > len(expected)
+    found = firing(projected, made[name], END)
+    assert {dict(k)["episode"]: (v["RP"], v["RL"], v["RM"]) for k, v in found.items()} == expected
+
+
+def test_an_enterprise_without_open_episodes_is_quiet(projected: Projected, made: dict[str, dict[str, Any]]) -> None:
+    assert firing(projected, made["exceedance"], END, "greenmine_jiuchi") == {}
+    assert firing(projected, made["warning"], END, "greenmine_kunyin") == {}
+    assert firing(projected, made["warning"], END, "greenmine_jiuchi")
+
+
+def test_silent_channels_fire_while_they_are_silent(projected: Projected, made: dict[str, dict[str, Any]]) -> None:
+    keys = {int(n): c.key for n, c in zip(projected.record.channel_ids, projected.registry.channels, strict=True)}
+    changes = projected.record.rows(sa.select(schema.health).order_by(schema.health.c.since))
+    silent = next(row for row in changes if row["state"] == "silent")
+    back = next(r["since"] for r in changes if r["channel"] == silent["channel"] and r["since"] > silent["since"])
+
+    def told(now: int) -> set[str]:
+        return {
+            "/".join((dict(k)["site"], dict(k)["station"], dict(k)["parameter"]))
+            for k in firing(projected, made["silent"], now)
+        }
+
+    key = keys[silent["channel"]]
+    assert key not in told(silent["since"] - 1)
+    assert key in told(silent["since"])
+    assert key in told(back - 1)
+    assert key not in told(back)
+
+
+@pytest.mark.parametrize(("now", "fires"), [(START + 8 * HOUR, True), (START + 84 * HOUR, False)])
+def test_captures_under_the_bound_fire(
+    projected: Projected, made: dict[str, dict[str, Any]], now: int, *, fires: bool
+) -> None:
+    """The first day began in the afternoon, so that it lacks most of its readings."""
+    keys = {int(n): c.key for n, c in zip(projected.record.channel_ids, projected.registry.channels, strict=True)}
+    table = schema.statistic.c
+    days = sa.select(schema.statistic).where(table.latest, table.window == "day").order_by(table.start)
+    latest = {
+        keys[r["channel"]]: r["capture"] for r in projected.record.rows(days) if now - 72 * HOUR <= r["start"] <= now
+    }
+    assert latest
+    low = {key for key, capture in latest.items() if capture < CAPTURE}
+    assert bool(low) == fires
+    found = firing(projected, made["capture"], now)
+    assert {"/".join((dict(k)["site"], dict(k)["station"], dict(k)["parameter"])) for k in found} == low
+
+
+def test_a_projection_that_lags_or_stands_still_fires(projected: Projected, made: dict[str, dict[str, Any]]) -> None:
+    assert firing(projected, made["lag"], END - 30 * 60_000) == {}
+    assert list(firing(projected, made["lag"], END)) == [(("bucket", "greenmine_district"),)]
+    assert evaluate(projected, made["lag"], END + HOUR) == {}
+    assert made["lag"]["noDataState"] == "Alerting"
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "lag"])
+def test_nothing_found_is_well_where_nothing_is_wrong(made: dict[str, dict[str, Any]], name: str) -> None:
+    assert made[name]["noDataState"] == "OK"
+
+
+def test_messages_tell_value_limit_clause_time_and_link(edition: Edition, made: dict[str, dict[str, Any]]) -> None:
+    summary = made["exceedance"]["annotations"]["summary"]
+    assert '{{ printf "%.4g" .Values.RP.Value }}' in summary
+    assert '{{ printf "%.4g" .Values.RL.Value }}' in summary
+    assert '{{ else if eq .Labels.limit "gb8978-ss-level1" }}GB 8978-1996 Table 4' in summary
+    text = template(edition)
+    assert '(.StartsAt.UTC.Add 28800000000000).Format "2006-01-02 15:04"' in text
+    assert "{{ .PanelURL }}" in text
+    assert "报警时间" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_templates_are_balanced_and_hold_no_dollar(
+    edition: Edition, made: dict[str, dict[str, Any]], name: str
+) -> None:
+    for text in (*made[name]["annotations"].values(), template(edition)):
+        assert "$" not in text
+        actions = re.findall(r"\{\{\s*(if|range|define|end|else)\b", text)
+        opened = sum(word in {"if", "range", "define"} for word in actions)
+        assert opened == actions.count("end")
+        assert text.count("{{") == text.count("}}")
+
+
+def test_files_hold_the_same_as_the_api_gets_and_no_token(tmp_path: Path) -> None:
+    registry = load_registry()
+    tokens = {"greenmine_district": "a token"}
+    district = organisations(registry, date(2026, 11, 25), "http://i", tokens, Access())[0]
+    write(district, tmp_path, token="$__file{/run/secrets/token}")
+    texts = {
+        path.relative_to(tmp_path).as_posix(): path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert not [name for name, text in texts.items() if "a token" in text]
+    (source,) = json.loads(texts["datasources/greenmine.yaml"])["datasources"]
+    assert source["secureJsonData"] == {"httpHeaderValue1": "Token $__file{/run/secrets/token}"}
+    (group,) = json.loads(texts["alerting/greenmine.yaml"])["groups"]
+    assert group["folder"] == district.folders["greenmine-zh"]
+    assert {r["uid"]: r["data"] for r in group["rules"]} == {u: r["data"] for u, r in district.rules.items()}
+    boards = [json.loads(text) for name, text in texts.items() if name.endswith(".json")]
+    assert {b["uid"]: b for b in boards} == {uid: board for uid, (_, board) in district.dashboards.items()}
+    paths = [p["options"]["path"] for p in json.loads(texts["dashboards/greenmine.yaml"])["providers"]]
+    assert paths == [f"/etc/grafana/provisioning/dashboards/greenmine-{language}" for language in ("zh", "en")]

@@ -1,0 +1,199 @@
+"""Every query of every dashboard on a real InfluxDB that holds seven simulated days."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from grafana.dashboards import dashboards
+from grafana.edition import Edition
+from greenmine.storage import schema
+from greenmine.storage.record import ROW
+from tests.grafana.conftest import Projected
+from tests.grafana.interpolating import View, everything, frames
+from tests.grafana.simulated import END, SITES, START
+
+BOARDS = ("overview", "mine", "dust", "noise", "water", "exceedances", "operation")
+
+
+@pytest.fixture(scope="module")
+def boards(edition: Edition) -> dict[str, dict[str, Any]]:
+    return dashboards(edition)
+
+
+def view_of(name: str, board: Mapping[str, Any]) -> View:
+    """All of everything; the dashboard of one mine shows one that has everything."""
+    return everything(board, START, END, **({"site": "kunyin"} if name == "mine" else {}))
+
+
+def queries(board: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    for panel in board["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel, target
+
+
+def shown(panel: Mapping[str, Any]) -> set[str]:
+    """Columns that a table's overrides and transformations count on, as far as the query makes them."""
+    organize = next(t["options"] for t in panel["transformations"] if t["id"] == "organize")
+    named = {*organize["renameByName"], *organize["excludeByName"]}
+    return {name.partition(" (")[0] for name in named}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_panel_query_has_its_columns_and_a_row(
+    projected: Projected, boards: dict[str, dict[str, Any]], name: str
+) -> None:
+    view = view_of(name, boards[name])
+    for panel, target in queries(boards[name]):
+        where = f"{name}, {panel['title']}, {target['refId']}"
+        rows = frames(projected.ask(view.fill(target["query"], panel)))
+        assert rows, where
+        figures = [
+            value for row in rows for key, value in row.items() if key != "Time" and isinstance(value, int | float)
+        ]
+        assert figures, where
+        assert all(math.isfinite(value) for value in figures), where
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_tables_name_every_column_of_their_queries(
+    projected: Projected, boards: dict[str, dict[str, Any]], name: str
+) -> None:
+    view = view_of(name, boards[name])
+    for panel in boards[name]["panels"]:
+        if panel["type"] in {"table", "barchart"}:
+            columns = {
+                key
+                for t in panel["targets"]
+                for row in frames(projected.ask(view.fill(t["query"], panel)))
+                for key in row
+            }
+            joined = any(t["id"] in {"joinByField", "groupBy"} for t in panel["transformations"])
+            assert columns - ({"Time"} if joined else set()) == shown(panel), panel["title"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_variable_finds_values(projected: Projected, boards: dict[str, dict[str, Any]], name: str) -> None:
+    view = view_of(name, boards[name])
+    for variable in boards[name]["templating"]["list"]:
+        if variable["type"] == "query":
+            result = projected.ask(view.fill(variable["query"]))
+            values = [row[1] for series in result["series"] for row in series["values"]]
+            assert values, variable["name"]
+            assert variable["name"] != "site" or set(values) == set(SITES)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_choice_of_sites_leaves_out_the_others(
+    projected: Projected, boards: dict[str, dict[str, Any]], name: str
+) -> None:
+    view = everything(boards[name], START, END, site="kunyin" if name == "mine" else ["kunyin", "hengjie"])
+    for panel, target in queries(boards[name]):
+        rows = frames(projected.ask(view.fill(target["query"], panel)))
+        assert {row["site"] for row in rows if "site" in row} <= {"kunyin"}, panel["title"]
+
+
+def test_an_enterprise_sees_its_dashboards_full(projected: Projected, edition: Edition) -> None:
+    for name, board in dashboards(edition.of("kunyin"), district=False).items():
+        assert "jiuchi" not in str(board)
+        view = view_of(name, board)
+        for panel, target in queries(board):
+            rows = frames(projected.ask(view.fill(target["query"], panel), "greenmine_kunyin"))
+            # One mine may have no warnings and no rejections; the samples of this test are in the district's bucket only.
+            optional = panel["fieldConfig"]["defaults"]["noValue"] == "0" or re.search(
+                '"(projection|rejection)"', target["query"]
+            )
+            assert rows or optional, (name, panel["title"])
+            assert {row["site"] for row in rows if "site" in row} <= {"kunyin"}, panel["title"]
+
+
+def answer(
+    projected: Projected, board: Mapping[str, Any], title: str, ref: str = "A", **chosen: Any
+) -> list[dict[str, Any]]:
+    """Rows of a panel."""
+    view = everything(board, START, END, **chosen)
+    panel, target = next((p, t) for p, t in queries(board) if p["title"] == title and t["refId"] == ref)
+    return frames(projected.ask(view.fill(target["query"], panel)))
+
+
+def test_hourly_means_are_those_of_the_record(
+    projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
+) -> None:
+    rows = answer(projected, boards["dust"], edition.t("dust.hourly-pm10.title"))
+    found = {(f"{r['site']}/{r['station']}/pm10", r["Time"]): r["mean"] for r in rows if r["mean"] is not None}
+    keys = {int(n): c.key for n, c in zip(projected.record.channel_ids, projected.registry.channels, strict=True)}
+    table = schema.statistic.c
+    standing = sa.select(schema.statistic).where(table.latest, table.window == "hour", table.valid)
+    expected = {
+        (keys[row["channel"]], row["start"]): row["mean"]
+        for row in projected.record.rows(standing)
+        if keys[row["channel"]].endswith("/pm10") and row["start"] >= START
+    }
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_sound_is_averaged_by_energy(projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition) -> None:
+    rows = answer(projected, boards["noise"], edition.t("noise.minutes.title"), site=["kunyin"], station=["boundary"])
+    index = next(c.index for c in projected.registry.channels if c.key == "kunyin/boundary/laeq")
+    number = int(projected.record.channel_ids[index])
+    table = schema.reading_block
+    blocks = projected.record.rows(sa.select(table.c.data).where(table.c.channel == number))
+    stored = np.concatenate([np.frombuffer(row["data"], ROW) for row in blocks])
+    good = stored[(stored["flag"] == ord("N")) & (stored["value"] >= 0) & (stored["value"] <= 160)]
+    width = rows[1]["Time"] - rows[0]["Time"]
+    checked = 0
+    for row in rows[100:400:7]:
+        inside = good["value"][(good["time"] >= row["Time"]) & (good["time"] < row["Time"] + width)]
+        if len(inside):
+            assert row["level"] == pytest.approx(10 * np.log10(np.mean(10 ** (inside / 10))), abs=1e-6)
+            checked += 1
+    assert checked > 20
+
+
+def test_exceedances_are_those_of_the_record(
+    projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
+) -> None:
+    rows = answer(projected, boards["exceedances"], edition.t("exceedances.list.title"))
+    found = {
+        (f"{r['site']}/{r['station']}/{r['limit']}", r["Time"]): (r["state"], r["peak"], r["minutes"], r["threshold"])
+        for r in rows
+    }
+    expected = {
+        (r["rule"], r["start"]): (r["state"], r["peak"], r["minutes"], r["threshold"])
+        for r in projected.record.rows(sa.select(schema.exceedance))
+    }
+    assert found == expected
+    assert {state for state, *_ in found.values()} == {"open", "closed"}
+
+
+def test_limit_lines_hold_the_threshold_of_each_day(
+    projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
+) -> None:
+    rows = answer(projected, boards["dust"], edition.t("dust.daily-pm10.title"), "L")
+    levels = {row["limit"]: row["high"] for row in rows if row["high"] is not None}
+    assert levels == {"gb3095-pm10-day-class2": 120, "gb3095-pm10-day-class2#target-1": 100}
+
+
+def test_the_overview_tells_the_worst_of_the_latest_verdicts(
+    projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
+) -> None:
+    codes = {"meets": 0, "not assessable": 1, "exceeds": 2}
+    rules = {rule.key: rule for rule in projected.registry.rules}
+    latest: dict[str, tuple[int, int]] = {}
+    for row in projected.record.rows(sa.select(schema.verdict).where(schema.verdict.c.latest)):
+        if rules[row["rule"]].limit.kind == "legal":
+            latest[row["rule"]] = max(latest.get(row["rule"], (0, 0)), (row["start"], codes[row["verdict"]]))
+    for theme in ("dust", "noise", "water"):
+        worst: dict[str, int] = {}
+        for key, (_, code) in latest.items():
+            rule = rules[key]
+            if projected.registry.parameters[rule.limit.parameter].theme == theme:
+                worst[rule.site] = max(worst.get(rule.site, 0), code)
+        rows = answer(projected, boards["overview"], edition.t("overview.mines.title"), theme)
+        assert {row["site"]: row[theme] for row in rows} == worst

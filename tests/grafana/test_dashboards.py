@@ -1,0 +1,141 @@
+"""Dashboards are sound by the classic schema, complete in both languages, and committed as they are built."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from grafana.dashboards import FOLDER, as_text, dashboards
+from grafana.edition import Edition
+from grafana.messages import LANGUAGES, catalogue
+from greenmine.registry import load_registry
+from greenmine.storage.influx_schema import BY_NAME
+
+TYPES = {"timeseries", "stat", "table", "state-timeline", "barchart", "bargauge", "text"}
+TRANSFORMATIONS = {"organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
+TODAY = datetime.now(UTC).date()
+BUILT = {language: dashboards(Edition(load_registry(), language, TODAY)) for language in LANGUAGES}
+ALL = [(language, name) for language in LANGUAGES for name in BUILT[language]]
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = board["panels"]
+    return found
+
+
+def test_there_are_seven_in_each_language() -> None:
+    names = {"overview", "mine", "dust", "noise", "water", "exceedances", "operation"}
+    assert {language: set(boards) for language, boards in BUILT.items()} == {"zh": names, "en": names}
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_the_committed_json_is_current(language: str, name: str) -> None:
+    text = (FOLDER / language / f"{name}.json").read_text("utf-8")
+    assert text == as_text(BUILT[language][name]), "run `greenmine grafana build`"
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_panels_have_ids_places_and_texts(language: str, name: str) -> None:
+    board = BUILT[language][name]
+    ids = [panel["id"] for panel in panels(board)]
+    assert len(ids) == len(set(ids))
+    for panel in panels(board):
+        assert panel["type"] in TYPES
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["noValue"]
+        place = panel["gridPos"]
+        assert place["x"] >= 0
+        assert place["x"] + place["w"] <= 24
+        assert place["h"] > 0
+    for one, other in itertools.combinations((panel["gridPos"] for panel in panels(board)), 2):
+        apart = (
+            one["x"] + one["w"] <= other["x"]
+            or other["x"] + other["w"] <= one["x"]
+            or one["y"] + one["h"] <= other["y"]
+            or other["y"] + other["h"] <= one["y"]
+        )
+        assert apart, (one, other)
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_targets_are_complete(language: str, name: str) -> None:
+    board = BUILT[language][name]
+    known = {variable["name"] for variable in board["templating"]["list"]}
+    for panel in panels(board):
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(refs) == len(set(refs))
+        assert refs
+        for target in panel["targets"]:
+            assert target["datasource"] == {"type": "influxdb", "uid": "${datasource}"}
+            assert target["rawQuery"] is True
+            assert target["resultFormat"] in {"time_series", "table"}
+            assert ";" not in target["query"]
+            assert set(re.findall(r"\$\{(\w+):regex\}", target["query"])) <= known
+            measured = set(re.findall(r'FROM "(\w+)"', target["query"]))
+            assert measured
+            assert measured <= set(BY_NAME)
+        for transformation in panel["transformations"]:
+            assert transformation["id"] in TRANSFORMATIONS
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_links_lead_to_dashboards_that_exist(language: str, name: str) -> None:
+    uids = {board["uid"] for boards in BUILT.values() for board in boards.values()}
+    linked = set(re.findall(r"/d/([\w-]+)", as_text(BUILT[language][name])))
+    assert linked
+    assert linked <= uids
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_units_spell_micro_as_grafana_does(language: str, name: str) -> None:
+    text = as_text(BUILT[language][name])
+    assert "\u00b5" not in text
+    assert json.loads(text) == BUILT[language][name]
+
+
+def test_uids_are_short_enough_and_ours() -> None:
+    for boards in BUILT.values():
+        for board in boards.values():
+            assert board["uid"].startswith("greenmine-")
+            assert len(board["uid"]) <= 40
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    assert set(catalogue("zh")) == set(catalogue("en"))
+
+
+@pytest.mark.parametrize("key", sorted(catalogue("en")))
+def test_both_languages_have_the_same_placeholders(key: str) -> None:
+    found = [sorted(re.findall(r"\{(\w+)\}", catalogue(language)[key])) for language in LANGUAGES]
+    assert found[0] == found[1]
+
+
+def test_descriptions_cite_the_clause_of_the_limit() -> None:
+    described = {panel["title"]: panel["description"] for panel in panels(BUILT["en"]["dust"])}
+    assert "GB 3095-2026, Table 1" in described["PM₁₀, daily means"]
+    assert "DB50/418-2016" in described["TSP, hourly means"]
+
+
+def test_the_law_of_another_day_gives_other_descriptions_and_the_same_queries() -> None:
+    later = dashboards(Edition(load_registry(), "en", datetime(2031, 1, 1, tzinfo=UTC).date()))["dust"]
+    now = dashboards(Edition(load_registry(), "en", datetime(2026, 11, 25, tzinfo=UTC).date()))["dust"]
+    assert "≤ 100 μg/m³" in str(later)
+    assert "≤ 120 μg/m³" in str(now)
+    for one, other in zip(panels(later), panels(now), strict=True):
+        assert one["targets"] == other["targets"]
+
+
+def test_an_enterprise_without_water_has_no_dashboard_of_it_and_no_names_of_others() -> None:
+    whole = Edition(load_registry(), "zh", TODAY)
+    boards = dashboards(whole.of("hengjie"), district=False)
+    assert "water" not in boards
+    others = [site for site in load_registry().sites if site.enterprise != "hengjie"]
+    text = "".join(as_text(board) for board in boards.values())
+    assert not [site.name_zh for site in others if site.name_zh in text]
+    assert not [site.id for site in others if f'"{site.id}"' in text]

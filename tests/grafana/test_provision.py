@@ -1,0 +1,379 @@
+"""Provisioning through the API of a server that keeps Grafana's documented semantics."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from grafana.access import Access, load_access
+from grafana.organisation import Organisation, organisations
+from grafana.provision import Change, differences, provision
+from grafana.server import GrafanaError, Server
+from greenmine.command.grafana import provision as command
+from greenmine.registry import load_registry
+from greenmine.tables import DataFileError
+from tests.grafana.grafana_server import PASSWORD, USER, FakeGrafana, serving
+
+REGISTRY = load_registry()
+DAY = date(2026, 11, 25)
+ACCESS = """
+[[users]]
+id = "duty"
+login = "duty"
+organisation = "district"
+role = "Editor"
+password_file = "duty-password"
+
+[[users]]
+id = "kunyin-manager"
+login = "manager"
+organisation = "kunyin"
+
+[[contacts]]
+id = "duty"
+organisation = "district"
+kind = "email"
+addresses = ["duty@example.org", "second@example.org"]
+
+[[contacts]]
+id = "group"
+organisation = "district"
+kind = "wecom"
+url_file = "group-url"
+enterprises = ["kunyin", "jiuchi"]
+rules = ["exceedance"]
+
+[[contacts]]
+id = "robot"
+organisation = "kunyin"
+kind = "dingtalk"
+url = "https://example.org/robot?access_token=1"
+
+[[contacts]]
+id = "hook"
+organisation = "kunyin"
+kind = "webhook"
+url = "https://example.org/hook"
+"""
+
+
+@pytest.fixture
+def grafana() -> FakeGrafana:
+    return FakeGrafana()
+
+
+@pytest.fixture
+def url(grafana: FakeGrafana) -> Iterator[str]:
+    with serving(grafana) as address:
+        yield address
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Access:
+    return load_access(access_file(tmp_path), REGISTRY)
+
+
+def access_file(folder: Path, text: str = ACCESS, group: str = "https://example.org/send?key=1") -> Path:
+    (folder / "access.toml").write_text(text, "utf-8")
+    (folder / "duty-password").write_text("first password\n")
+    (folder / "group-url").write_text(f"{group}\n")
+    return folder / "access.toml"
+
+
+def wanted_of(access: Access, tokens: dict[str, str] | None = None) -> list[Organisation]:
+    """The district and two enterprises, which is enough and quicker."""
+    given = (
+        {"greenmine_district": "t0", "greenmine_kunyin": "t1", "greenmine_hengjie": "t2"} if tokens is None else tokens
+    )
+    made = organisations(REGISTRY, DAY, "http://influxdb:8086", given, access)
+    return [o for o in made if o.key in {"district", "kunyin", "hengjie"}]
+
+
+def run(url: str, wanted: list[Organisation], access: Access, *, dry: bool = False) -> list[Change]:
+    changes: list[Change] = []
+    with Server(url, USER, PASSWORD) as server:
+        provision(server, wanted, access, changes.append, dry=dry)
+    return changes
+
+
+def state(grafana: FakeGrafana) -> str:
+    return json.dumps(
+        [vars(o) for o in grafana.orgs.values()] + list(grafana.accounts.values()), default=str, sort_keys=True
+    )
+
+
+def org(grafana: FakeGrafana, key: str):
+    return next(o for n, o in grafana.orgs.items() if (n == 1 if key == "district" else o.name.endswith(f" ({key})")))
+
+
+def test_each_organisation_gets_its_own_token_and_dashboards(grafana: FakeGrafana, url: str, access: Access) -> None:
+    run(url, wanted_of(access), access)
+    district, kunyin, hengjie = (org(grafana, key) for key in ("district", "kunyin", "hengjie"))
+    for one, token, database in (
+        (district, "t0", "greenmine_district"),
+        (kunyin, "t1", "greenmine_kunyin"),
+        (hengjie, "t2", "greenmine_hengjie"),
+    ):
+        (source,) = one.sources.values()
+        assert source["database"] == source["jsonData"]["dbName"] == database
+        assert source["secureJsonData"] == {"httpHeaderValue1": f"Token {token}"}
+        assert source["jsonData"]["httpHeaderName1"] == "Authorization"
+        assert token not in json.dumps(source["jsonData"])
+        assert set(one.rules) == {f"greenmine-{n}" for n in ("exceedance", "warning", "silent", "capture", "lag")}
+    assert len(district.dashboards) == len(kunyin.dashboards) == 14
+    assert len(hengjie.dashboards) == 12
+    assert "kunyin" not in json.dumps([hengjie.dashboards, hengjie.rules, hengjie.templates])
+    assert hengjie.members == {1: "Admin"}
+
+
+def test_users_and_contacts_come_from_the_file(grafana: FakeGrafana, url: str, access: Access) -> None:
+    changes = run(url, wanted_of(access), access)
+    roles = {a["login"]: (a["password"], n) for n, a in grafana.accounts.items()}
+    district, kunyin = org(grafana, "district"), org(grafana, "kunyin")
+    assert district.members[roles["duty"][1]] == "Editor"
+    assert kunyin.members[roles["manager"][1]] == "Viewer"
+    assert roles["duty"][0] == "first password"
+    shown = [c.detail for c in changes if c.kind == "user" and "shown only now" in c.detail]
+    assert len(shown) == 1
+    assert shown[0].endswith(roles["manager"][0])
+    assert "first password" not in str([c for c in changes if c.name == "duty"])
+    kinds = {c["type"] for c in (*district.contacts.values(), *kunyin.contacts.values()) if c["uid"] != "default"}
+    assert kinds == {"email", "wecom", "dingding", "webhook"}
+    routes = district.policies["routes"]
+    assert [r["receiver"] for r in routes] == ["greenmine-duty", "greenmine-group"]
+    assert all(r["group_by"] == ["enterprise", "alertname"] and r["continue"] for r in routes)
+    assert routes[1]["object_matchers"] == [
+        ["system", "=", "greenmine"],
+        ["enterprise", "=~", "kunyin|jiuchi"],
+        ["rule", "=~", "exceedance"],
+    ]
+    assert district.policies["receiver"] == "grafana-default-email"
+
+
+def test_twice_changes_nothing(grafana: FakeGrafana, url: str, access: Access) -> None:
+    assert run(url, wanted_of(access), access)
+    before = state(grafana)
+    grafana.writes.clear()
+    assert run(url, wanted_of(access), access) == []
+    assert grafana.writes == []
+    assert state(grafana) == before
+
+
+def test_a_dry_run_tells_the_changes_and_makes_none(grafana: FakeGrafana, url: str, access: Access) -> None:
+    before = state(grafana)
+    told = run(url, wanted_of(access), access, dry=True)
+    assert state(grafana) == before
+    assert grafana.writes == []
+    made = run(url, wanted_of(access), access)
+    assert [(c.organisation, c.action, c.kind, c.name) for c in told] == [
+        (c.organisation, c.action, c.kind, c.name) for c in made
+    ]
+
+
+def test_what_is_not_ours_is_left_alone(grafana: FakeGrafana, url: str, access: Access) -> None:
+    first = grafana.orgs[1]
+    first.sources["theirs"] = {"id": 900, "uid": "theirs", "name": "Prometheus", "isDefault": True}
+    first.folders["theirs"] = {"uid": "theirs", "title": "Theirs", "version": 3}
+    first.dashboards["theirs"] = {
+        "dashboard": {"uid": "theirs", "title": "T", "id": 901},
+        "meta": {"folderUid": "theirs"},
+    }
+    first.rules["theirs"] = {"uid": "theirs", "title": "Theirs", "provenance": ""}
+    first.contacts["theirs"] = {"uid": "theirs", "name": "Theirs", "type": "email", "settings": {}, "provenance": ""}
+    first.policies["routes"] = [{"receiver": "Theirs", "object_matchers": [["team", "=", "a"]]}]
+    theirs = copy.deepcopy(
+        [getattr(first, n)["theirs"] for n in ("sources", "folders", "dashboards", "rules", "contacts")]
+    )
+    run(url, wanted_of(access), access)
+    run(url, wanted_of(Access()), Access())
+    assert [getattr(first, n)["theirs"] for n in ("sources", "folders", "dashboards", "rules", "contacts")] == theirs
+    assert first.policies["routes"] == [{"receiver": "Theirs", "object_matchers": [["team", "=", "a"]]}]
+    assert first.policies["provenance"] == ""
+    assert set(first.contacts) == {"default", "theirs"}
+
+
+def test_policies_that_another_tool_provisioned_keep_its_mark(grafana: FakeGrafana, url: str, access: Access) -> None:
+    grafana.orgs[1].policies["provenance"] = "api"
+    run(url, wanted_of(access), access)
+    assert grafana.orgs[1].policies["provenance"] == "api"
+    assert len(grafana.orgs[1].policies["routes"]) == 2
+
+
+def test_what_somebody_changed_is_set_right(grafana: FakeGrafana, url: str, access: Access) -> None:
+    run(url, wanted_of(access), access)
+    before = state(grafana)
+    first = grafana.orgs[1]
+    first.dashboards["greenmine-dust-zh"]["dashboard"]["title"] = "Mine"
+    first.sources["greenmine-influx"]["url"] = "http://elsewhere:8086"
+    first.folders["greenmine-zh"]["title"] = "Elsewhere"
+    first.rules["greenmine-silent"]["for"] = "1h"
+    first.templates["greenmine"]["template"] = '{{ define "greenmine.title" }}{{ end }}'
+    first.dashboards["greenmine-old-zh"] = copy.deepcopy(first.dashboards["greenmine-dust-en"])
+    first.rules["greenmine-old"] = {"uid": "greenmine-old", "title": "Old", "provenance": "api"}
+    changes = {(c.action, c.kind, c.name) for c in run(url, wanted_of(access), access)}
+    assert changes == {
+        ("update", "dashboard", "greenmine-dust-zh"),
+        ("update", "data source", "greenmine-influx"),
+        ("update", "folder", "绿色矿山监测"),
+        ("update", "alert rule", "greenmine-silent"),
+        ("update", "message template", "greenmine"),
+        ("delete", "dashboard", "greenmine-old-zh"),
+        ("delete", "alert rule", "greenmine-old"),
+    }
+    first.dashboards["greenmine-dust-zh"]["dashboard"]["version"] = 1
+    first.folders["greenmine-zh"]["version"] = 1
+    assert state(grafana) == before
+
+
+def test_a_changed_token_or_secret_address_is_noticed(
+    grafana: FakeGrafana, url: str, access: Access, tmp_path: Path
+) -> None:
+    run(url, wanted_of(access), access)
+    changed = load_access(access_file(tmp_path, group="https://example.org/send?key=2"), REGISTRY)
+    tokens = {"greenmine_district": "new", "greenmine_kunyin": "t1", "greenmine_hengjie": "t2"}
+    changes = run(url, wanted_of(changed, tokens), changed)
+    assert [(c.organisation, c.action, c.kind, c.name) for c in changes] == [
+        ("district", "update", "data source", "greenmine-influx"),
+        ("district", "create", "contact point", "greenmine-group"),
+        ("district", "delete", "contact point", "greenmine-group"),
+    ]
+    first = grafana.orgs[1]
+    assert first.sources["greenmine-influx"]["secureJsonData"] == {"httpHeaderValue1": "Token new"}
+    assert [c["settings"]["url"] for c in first.contacts.values() if c["type"] == "wecom"] == [
+        "https://example.org/send?key=2"
+    ]
+
+
+def test_what_comes_from_files_is_left_to_them(grafana: FakeGrafana, url: str, access: Access) -> None:
+    run(url, wanted_of(access), access)
+    first = grafana.orgs[1]
+    first.sources["greenmine-influx"] |= {"readOnly": True, "url": "http://elsewhere:8086"}
+    first.dashboards["greenmine-dust-zh"]["dashboard"]["title"] = "Mine"
+    first.dashboards["greenmine-dust-zh"]["meta"]["provisioned"] = True
+    first.rules["greenmine-silent"] |= {"for": "1h", "provenance": "file"}
+    changes = run(url, wanted_of(access), access)
+    assert {(c.action, c.name) for c in changes} == {
+        ("leave", "greenmine-influx"),
+        ("leave", "greenmine-dust-zh"),
+        ("leave", "greenmine-silent"),
+    }
+
+
+def test_a_dashboard_that_changes_meanwhile_is_an_error_and_the_next_run_goes_on(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
+    run(url, wanted_of(access), access)
+    grafana.orgs[1].dashboards["greenmine-dust-zh"]["dashboard"]["title"] = "Mine"
+
+    def meanwhile(one, uid: str) -> None:
+        one.dashboards[uid]["dashboard"]["version"] += 1
+
+    grafana.before_save = meanwhile
+    with pytest.raises(GrafanaError, match=r"dashboard greenmine-dust-zh.*changed.*run it again"):
+        run(url, wanted_of(access), access)
+    grafana.before_save = lambda _org, _uid: None
+    assert [c.name for c in run(url, wanted_of(access), access)] == ["greenmine-dust-zh"]
+
+
+def test_after_a_failure_in_the_middle_the_next_run_completes(grafana: FakeGrafana, url: str, access: Access) -> None:
+    grafana.fail = lambda method, path: 500 if method == "POST" and path.endswith("/alert-rules") else 0
+    with pytest.raises(GrafanaError, match="alert rule"):
+        run(url, wanted_of(access), access)
+    grafana.fail = lambda _method, _path: 0
+    run(url, wanted_of(access), access)
+    assert run(url, wanted_of(access), access) == []
+    assert len(grafana.orgs) == 3
+
+
+def test_a_foreign_thing_of_our_name_is_an_error_in_words(grafana: FakeGrafana, url: str, access: Access) -> None:
+    grafana.orgs[1].folders["theirs"] = {"uid": "theirs", "title": "绿色矿山监测", "version": 1}
+    with pytest.raises(GrafanaError, match=r"folder 绿色矿山监测.*rename it"):
+        run(url, wanted_of(access), access)
+
+
+def test_a_wrong_password_is_an_error_in_words_without_the_password(url: str, access: Access) -> None:
+    with Server(url, USER, "wrong one") as server, pytest.raises(GrafanaError, match="GREENMINE_GRAFANA_USER") as error:
+        provision(server, wanted_of(access), access, lambda _: None)
+    assert "wrong one" not in str(error.value)
+
+
+def test_an_organisation_is_found_again_by_its_id_and_renamed(grafana: FakeGrafana, url: str, access: Access) -> None:
+    run(url, wanted_of(access), access)
+    kunyin = org(grafana, "kunyin")
+    kunyin.name = "Old name (kunyin)"
+    assert [(c.action, c.kind) for c in run(url, wanted_of(access), access)] == [("update", "organisation")]
+    assert kunyin.name == "重庆市万州区坤银矿业有限公司 (kunyin)"
+    assert len(grafana.orgs) == 3
+
+
+def test_the_account_joins_an_organisation_that_somebody_else_made(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
+    run(url, wanted_of(access), access)
+    org(grafana, "kunyin").members = {1: "Admin"}
+    del org(grafana, "hengjie").members[1]
+    run(url, wanted_of(access), access)
+    assert org(grafana, "hengjie").members[1] == "Admin"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "expected"),
+    [
+        ({"a": 1}, {"a": 1, "b": 2}, []),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ["a.b[1]"]),
+        ({"a": [1]}, {"a": [1, 2]}, ["a"]),
+        ({"a": "secret"}, {"a": "[REDACTED]"}, []),
+        ({"a": ""}, {}, []),
+        ({"a": 2}, {}, ["a"]),
+    ],
+)
+def test_what_grafana_adds_or_hides_is_no_difference(wanted: object, present: object, expected: list[str]) -> None:
+    assert differences(wanted, present) == expected
+
+
+def test_the_command_shows_what_it_does(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "GRAFANA_URL": f"{url}/",
+        "GRAFANA_PASSWORD": PASSWORD,
+        "GRAFANA_ACCESS": str(access_file(tmp_path)),
+        "INFLUX_URL": "http://influxdb:8086",
+    }.items():
+        monkeypatch.setenv(f"GREENMINE_{name}", value)
+    command(data=tmp_path, dry_run=True)
+    assert "kunyin: create organisation" in capsys.readouterr().out
+    command(data=tmp_path)
+    capsys.readouterr()
+    command(data=tmp_path)
+    shown = capsys.readouterr().out
+    assert shown.strip() == "0 changes, 6 organisations."
+    assert PASSWORD not in shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            'organisation = "kunyin"\nkind = "dingtalk"',
+            'organisation = "kunyn"\nkind = "dingtalk"',
+            "nearest: 'kunyin'",
+        ),
+        ('enterprises = ["kunyin", "jiuchi"]', 'enterprises = ["nobody"]', "enterprise 'nobody' is unknown"),
+        ('url = "https://example.org/hook"', 'url = "example.org"', "must begin with https://"),
+        ('url = "https://example.org/hook"', "", "url or url_file"),
+        ('password_file = "duty-password"', 'password_file = "none"', "none cannot be read"),
+        ('addresses = ["duty@example.org", "second@example.org"]', "", "has addresses and no url"),
+        ('role = "Editor"', 'role = "Owner"', "not one of"),
+    ],
+)
+def test_a_fault_of_the_file_is_told_with_its_place(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert ACCESS.count(old) == 1
+    with pytest.raises(DataFileError, match=r"access\.toml, line") as error:
+        load_access(access_file(tmp_path, ACCESS.replace(old, new)), REGISTRY)
+    assert fault in str(error.value)

@@ -536,7 +536,11 @@ class Feed:
         return tags
 
     def _threshold(self, rule: Rule, time: int) -> Threshold | None:
-        return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
+        """The threshold in force at an instant [ms UTC]; None, too, where no calendar reaches."""
+        try:
+            return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
+        except (ValueError, OverflowError, OSError):
+            return None
 
 
 def _selection(name: str) -> sa.Select[Any]:

@@ -115,7 +115,7 @@ def test_a_point_that_influxdb_refuses_holds_up_no_other(registry: Registry, tmp
         mines = Mines(tmp_path / "data", registry, [SITE], 0.1)
         mines.go_on()
         row = np.array([(2**60, 1.0, ord("N"), 0)], ROW)  # a time that InfluxDB cannot hold
-        block = {"channel": 1, "hour": 0, "count": 1, "received": 0, "data": row.tobytes()}
+        block = {"channel": 1, "hour": 2**60 // 3_600_000, "count": 1, "received": 0, "data": row.tobytes()}
         with mines.engine.begin() as connection:
             connection.execute(sa.insert(schema.reading_block), block)
             stored = connection.scalar(sa.select(sa.func.sum(schema.reading_block.c.count)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -61,6 +61,26 @@ class Settings(BaseSettings):
 
     archive: str | None = None
     """Where sealed days go: a directory, or the address of a store such as ``s3://bucket/folder``; None: under ``data``."""
+    secrets: Path | None = None
+    """Directory of files named by their setting, such as ``greenmine_broker_password``: for what must not be in the environment."""
+    broker_files: Path = Path("broker")
+    """Directory of the broker's passwords and rights, for ``greenmine device``."""
+    broker_pid: Path | None = None
+    """File with the broker's process number, by which it is told of a change; None: a person tells it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by one whose directory is a setting itself
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given nowhere else from the files in ``secrets``."""
+        directory = (dotenv_settings() | env_settings() | init_settings()).get("secrets")
+        files = SecretsSettingsSource(settings_cls, secrets_dir=directory)
+        return init_settings, env_settings, dotenv_settings, files
 
     @property
     def record(self) -> Path:

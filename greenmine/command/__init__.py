@@ -24,6 +24,9 @@ app.command("greenmine.command.hj212:app", name="hj212")
 app.command("greenmine.command.archive:app", name="archive")
 app.command("greenmine.command.evidence:app", name="evidence")
 app.command("greenmine.command.status:status")
+app.command("greenmine.command.device:app", name="device")
+app.command("greenmine.command.init:init")
+app.command("greenmine.command.backup:backup")
 
 
 def main() -> None:

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from greenmine.command.backup import backup
+from greenmine.storage.record import migrate, open_engine
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    engine = open_engine(folder / "record.sqlite")
+    migrate(engine)
+    engine.dispose()
+    with closing(sqlite3.connect(folder / "record.sqlite")) as record:
+        record.execute("create table pair (a integer, b integer)")
+        record.execute("insert into pair values (0, 0)")
+        record.commit()
+    return folder
+
+
+def test_a_copy_taken_while_somebody_writes_is_one_instant_and_complete_in_itself(data: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+    wrote = threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(data / "record.sqlite", timeout=30)) as record:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                with record:
+                    record.execute("update pair set a = ?", [number])
+                    record.execute("update pair set b = ?", [number])
+                wrote.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert wrote.wait(30)
+        seen = []
+        for _ in range(5):
+            wrote.clear()
+            backup(tmp_path / "copies", data=data)
+            assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == ["record.sqlite"]
+            with closing(sqlite3.connect(f"file:{tmp_path}/copies/record.sqlite?mode=ro", uri=True)) as copy:
+                a, b = copy.execute("select a, b from pair").fetchone()
+                tables = {name for (name,) in copy.execute("select name from sqlite_master where type = 'table'")}
+            assert a == b
+            assert {"reading_block", "ledger", "verdict"} <= tables
+            seen.append(a)
+            assert wrote.wait(30), "the writer was kept waiting"
+        assert seen == sorted(set(seen))
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_every_database_is_copied_for_the_owner_only(data: Path, tmp_path: Path) -> None:
+    sqlite3.connect(data / "accounts.sqlite").close()
+    backup(tmp_path / "copies", data=data)
+    copies = sorted((tmp_path / "copies").iterdir())
+    assert [path.name for path in copies] == ["accounts.sqlite", "record.sqlite"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in copies} == {0o600}
+
+
+def test_a_damaged_database_does_not_take_the_place_of_a_sound_copy(data: Path, tmp_path: Path) -> None:
+    backup(tmp_path / "copies", data=data)
+    sound = (tmp_path / "copies" / "record.sqlite").read_bytes()
+    with closing(sqlite3.connect(data / "record.sqlite")) as record:
+        record.execute("pragma wal_checkpoint(truncate)")
+    content = bytearray((data / "record.sqlite").read_bytes())
+    content[4096:-4096] = b"\xff" * (len(content) - 8192)
+    (data / "record.sqlite").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"damaged|malformed"):
+        backup(tmp_path / "copies", data=data)
+    assert (tmp_path / "copies" / "record.sqlite").read_bytes() == sound
+
+
+def test_it_says_when_there_is_nothing_to_copy_or_no_place_for_it(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="there is no database in"):
+        backup(tmp_path / "copies", data=tmp_path)
+    with pytest.raises(SystemExit, match="the data directory itself"):
+        backup(data, data=data)
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="greenmine backup:"):
+        backup(tmp_path / "file", data=data)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-APT := mosquitto chromium fonts-noto-cjk
+APT := mosquitto chromium fonts-noto-cjk docker-compose mosquitto-clients nginx-light
 
 .PHONY: demo test check bench install lock clean
 
@@ -31,6 +31,7 @@ install: .venv/installed
 		$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 		if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi; \
 		case "$$missing" in *mosquitto*) service mosquitto stop >/dev/null 2>&1 || true;; esac; \
+		case "$$missing" in *nginx*) service nginx stop >/dev/null 2>&1 || true;; esac; \
 	fi
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock

@@ -21,7 +21,7 @@ from collector.broker import broker_configuration
 from collector.credentials import COLLECTOR, HEALTH, MONITOR, SIMULATOR, CredentialError, Credentials
 from greenmine.authority import Authority, expiry, named_hosts
 from greenmine.files import replace
-from greenmine.registry import Registry, RegistryError, load_registry
+from greenmine.registry import DEFAULT, Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 
 QUEUE: Final = 256_000_000
@@ -91,7 +91,7 @@ def init(
     """
     try:
         installation = _Installation(directory.resolve(), host, group, docker=not without_docker)
-        installation.make(load_registry(Settings().registry), simulator=simulator, renew=renew_certificates)
+        installation.make(Settings().registry or DEFAULT, simulator=simulator, renew=renew_certificates)
     except (RegistryError, CredentialError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine init: {error}") from error
 
@@ -111,14 +111,15 @@ class _Installation:
         else:
             raise ValueError("--host is needed: the name or address by which devices and people reach this machine")
 
-    def make(self, registry: Registry, *, simulator: bool, renew: bool) -> None:
+    def make(self, registry: Path, *, simulator: bool, renew: bool) -> None:
         for name in (".", "authority", "broker", "proxy", "secrets"):
             self._folder(name)
         self._certificates(renew=renew)
+        self._registry(registry)
         for name in _SECRETS:
             if self._missing(f"secrets/{name}"):
                 self._write(f"secrets/{name}", secrets.token_urlsafe(32))
-        self._accounts(registry, simulator=simulator)
+        self._accounts(load_registry(self.directory / "registry"), simulator=simulator)
         self._configuration(simulator=simulator or (self.directory / "secrets" / "simulator_password").exists())
         if not self.docker:
             self._units()
@@ -167,6 +168,17 @@ class _Installation:
             if foreign := set(hosts) - set(named_hosts(certificate)):
                 _say("note", f"{server}/server.crt", f"is not for {', '.join(sorted(foreign))}: --renew-certificates")
 
+    def _registry(self, source: Path) -> None:
+        """Copy a registry to begin with, for editing."""
+        if not self._missing("registry"):
+            return
+        for path in sorted(source.rglob("*.toml")):
+            name = Path("registry") / path.relative_to(source)
+            for folder in (name.parents[-2], name.parent):
+                self._folder(str(folder))
+            replace(self.directory / name, path.read_bytes(), _READABLE, self.group)
+        _say("made", "registry", "to be edited: your mines, stations and devices")
+
     def _accounts(self, registry: Registry, *, simulator: bool) -> None:
         credentials = Credentials(self.directory / "broker", registry)
         wanted = _ACCOUNTS | ({SIMULATOR: "simulator_password"} if simulator else {})
@@ -201,6 +213,7 @@ class _Installation:
                 "grafana": "http://grafana:3000",
                 "web_port": "8443",
                 "grafana_port": "3443",
+                "health_port": "8081",
             }
             if self.docker
             else {
@@ -211,6 +224,7 @@ class _Installation:
                 "grafana": "http://127.0.0.1:3000",
                 "web_port": "443",
                 "grafana_port": "3443",
+                "health_port": "8081",
             }
         )
         self._render("proxy/nginx.conf", _filled("nginx.conf", places))
@@ -251,6 +265,7 @@ class _Installation:
         else:
             lines |= {
                 "GREENMINE_DATA": "/var/lib/greenmine",
+                "GREENMINE_REGISTRY": str(self.directory / "registry"),
                 "GREENMINE_SECRETS": str(self.directory / "secrets"),
                 "GREENMINE_BROKER_HOST": "localhost",
                 "GREENMINE_BROKER_PORT": str(BROKER_PORT),

@@ -22,7 +22,7 @@ from greenmine.registry import load_registry
 from tests.system.running import PATIENCE, until
 
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
-QUIET = 0.5
+QUIET = 0.15
 """How long something that must not come is waited for, after what must come has come [s]."""
 
 

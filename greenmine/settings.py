@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsS
 class Settings(BaseSettings):
     """All settings, flat; each has a safe default and is described in ``docs/settings.md``."""
 
-    model_config = SettingsConfigDict(env_prefix="GREENMINE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="GREENMINE_", env_file=".env", extra="ignore", env_ignore_empty=True)
 
     data: Path = Path("var")
     """Directory under which all state of the installation lies."""

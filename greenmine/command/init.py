@@ -24,7 +24,7 @@ from greenmine.files import replace
 from greenmine.registry import DEFAULT, Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 
-QUEUE: Final = 256_000_000
+QUEUE: Final = 128_000_000
 """Payloads that the broker keeps for a collector that is away [bytes]; see docs/deploy.md for what that is in hours."""
 BROKER_PORT: Final = 8883
 SIMULATOR_PORT: Final = 8884

@@ -202,6 +202,11 @@ def test_the_environment_comes_before_files_of_secrets(tmp_path: Path, monkeypat
     assert found.get_secret_value() == "from the environment"
 
 
+def test_an_empty_variable_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENMINE_REGISTRY", "")
+    assert Settings().registry is None
+
+
 @pytest.fixture
 def units(tmp_path: Path) -> list[Path]:
     made(tmp_path, without_docker=True)

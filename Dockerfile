@@ -21,11 +21,11 @@ RUN /opt/greenmine/bin/pip install --no-deps --no-build-isolation . \
 
 FROM python:3.11.14-slim-bookworm
 
-# User and group; `greenmine init` gives the files that services must read to this group when root runs it.
+# Volumes take their owner from these folders. `greenmine init` gives the files that services must read to this group when root runs it.
 ARG ID=10001
 RUN groupadd --gid "$ID" greenmine \
     && useradd --uid "$ID" --gid "$ID" --no-create-home --home-dir /data --shell /usr/sbin/nologin greenmine \
-    && install -d -o greenmine -g greenmine -m 0750 /data
+    && install -d -o greenmine -g greenmine -m 0750 /data /backup
 COPY --from=build /opt/greenmine /opt/greenmine
 ENV PATH=/opt/greenmine/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GREENMINE_DATA=/data
 USER $ID:$ID

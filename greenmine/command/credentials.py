@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from collector.credentials import SERVICES, CredentialError, Credentials, device_rights, reload
+from collector.credentials import SERVICES, SIMULATOR, CredentialError, Credentials, device_rights, reload
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.tables import nearest
@@ -105,10 +105,10 @@ def revoke(account: str, /) -> None:
     Parameters
     ----------
     account
-        SITE/DEVICE; it need not be in the registry any more.
+        SITE/DEVICE, which need not be in the registry any more; or simulator.
     """
     settings = Settings()
-    if account in SERVICES:
+    if account in SERVICES and account != SIMULATOR:
         raise SystemExit(f"greenmine device: '{account}' is no device; `greenmine init` makes the services' accounts")
     _done(lambda: Credentials(settings.broker_files, _registry(settings)).revoke(account))
     sys.stdout.write(f"{account} has no account any more.\n")

@@ -29,6 +29,8 @@ QUEUE: Final = 128_000_000
 BROKER_PORT: Final = 8883
 SIMULATOR_PORT: Final = 8884
 
+BROKER_PID: Final = "/run/greenmine-broker/mosquitto.pid"
+"""Where the broker writes its process's number without Docker."""
 IMAGE_GROUP: Final = 10001
 """Group of the user in the Dockerfile."""
 
@@ -120,7 +122,7 @@ class _Installation:
             if self._missing(f"secrets/{name}"):
                 self._write(f"secrets/{name}", secrets.token_urlsafe(32))
         self._accounts(load_registry(self.directory / "registry"), simulator=simulator)
-        self._configuration(simulator=simulator or (self.directory / "secrets" / "simulator_password").exists())
+        self._configuration(simulator=simulator)
         if not self.docker:
             self._units()
         self._environment()
@@ -191,43 +193,51 @@ class _Installation:
         credentials.refresh()
 
     def _configuration(self, *, simulator: bool) -> None:
+        plain, playing = self._broker(simulator=False), self._broker(simulator=True)
+        path = self.directory / "broker" / "mosquitto.conf"
+        there = path.read_text() if path.exists() else None
+        if simulator and there == plain:
+            path.unlink()
+        self._render("broker/mosquitto.conf", playing if simulator or there == playing else plain)
+        self._render("proxy/nginx.conf", _filled("nginx.conf", self._proxy()))
+
+    def _broker(self, *, simulator: bool) -> str:
+        """Mosquitto's configuration, with or without the simulator's door."""
         if self.docker:
-            files, state, pid, user = "/mosquitto/config", "/mosquitto/data", "/tmp/mosquitto.pid", "mosquitto"  # noqa: S108 - in a container of its own
+            files, state, pid = "/mosquitto/config", "/mosquitto/data", "/tmp/mosquitto.pid"  # noqa: S108 - in a container
         else:
-            files, state = str(self.directory / "broker"), "/var/lib/greenmine-broker"
-            pid, user = "/run/greenmine-broker/mosquitto.pid", "mosquitto"
-        parts = [("mosquitto-tls.conf", BROKER_PORT)]
+            files, state, pid = str(self.directory / "broker"), "/var/lib/greenmine-broker", BROKER_PID
+        doors = [("mosquitto-tls.conf", str(BROKER_PORT))]
         if simulator:
-            parts.append(("mosquitto-simulator.conf", SIMULATOR_PORT))
+            doors.append(("mosquitto-simulator.conf", f"{SIMULATOR_PORT}{'' if self.docker else ' 127.0.0.1'}"))
         access = "\n".join(
-            string.Template(BROKER.with_name(name).read_text()).substitute(files=files, port=port, pid=pid, user=user)
-            for name, port in parts
+            string.Template(BROKER.with_name(name).read_text()).substitute(
+                files=files, port=port, pid=pid, user="mosquitto"
+            )
+            for name, port in doors
         )
-        self._render("broker/mosquitto.conf", broker_configuration(access, Path(state), QUEUE))
-        places = (
-            {
-                "run": "/tmp",  # noqa: S108 - in a container of its own
+        return broker_configuration(access, Path(state), QUEUE)
+
+    def _proxy(self) -> dict[str, str]:
+        """What is filled in in nginx's configuration."""
+        common = {"grafana_port": "3443", "health_port": "8081"}
+        if self.docker:
+            return common | {
+                "run": "/tmp",  # noqa: S108 - in a container
                 "files": "/etc/greenmine",
                 "resolver": "resolver 127.0.0.11 valid=10s;",
                 "web": "http://api:8000",
                 "grafana": "http://grafana:3000",
                 "web_port": "8443",
-                "grafana_port": "3443",
-                "health_port": "8081",
             }
-            if self.docker
-            else {
-                "run": "/run/greenmine-proxy",
-                "files": str(self.directory / "proxy"),
-                "resolver": "",
-                "web": "http://127.0.0.1:8000",
-                "grafana": "http://127.0.0.1:3000",
-                "web_port": "443",
-                "grafana_port": "3443",
-                "health_port": "8081",
-            }
-        )
-        self._render("proxy/nginx.conf", _filled("nginx.conf", places))
+        return common | {
+            "run": "/run/greenmine-proxy",
+            "files": str(self.directory / "proxy"),
+            "resolver": "",
+            "web": "http://127.0.0.1:8000",
+            "grafana": "http://127.0.0.1:3000",
+            "web_port": "443",
+        }
 
     def _render(self, name: str, content: str) -> None:
         """Write a file that may have been edited since: then it is kept, and a difference is told."""
@@ -273,7 +283,7 @@ class _Installation:
                 "GREENMINE_BROKER_CA": str(self.directory / "authority" / "ca.crt"),
                 "GREENMINE_BROKER_USER": COLLECTOR,
                 "GREENMINE_BROKER_FILES": str(self.directory / "broker"),
-                "GREENMINE_BROKER_PID": "/run/greenmine-broker/mosquitto.pid",
+                "GREENMINE_BROKER_PID": BROKER_PID,
                 "GREENMINE_TRUSTED_PROXIES": "127.0.0.1",
             }
         path = self.directory / ".env"

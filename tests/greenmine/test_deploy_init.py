@@ -175,6 +175,18 @@ def test_without_a_simulator_nobody_may_publish_as_all_devices(tmp_path: Path) -
     assert b"write" not in files["broker/acl"].split(b"\n", 1)[1]
 
 
+def test_a_simulator_can_be_added_later_and_stays(tmp_path: Path) -> None:
+    plain = made(tmp_path)
+    playing = made(tmp_path, simulator=True)
+    assert {name for name in plain if plain[name] != playing[name]} == {
+        "broker/mosquitto.conf",
+        "broker/passwords",
+        "broker/acl",
+    }
+    assert playing["broker/mosquitto.conf"].count(b"\nlistener ") == 2
+    assert made(tmp_path) == playing
+
+
 def test_without_docker_settings_lead_to_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(tmp_path, without_docker=True)
     monkeypatch.chdir(tmp_path)
@@ -187,6 +199,25 @@ def test_without_docker_settings_lead_to_the_files(tmp_path: Path, monkeypatch: 
     assert settings.broker_password.get_secret_value() == (tmp_path / "secrets/greenmine_broker_password").read_text()
     assert (settings.broker_files / "acl").exists()
     assert b"/mosquitto/" not in contents(tmp_path)["broker/mosquitto.conf"]
+    playing = made(tmp_path, without_docker=True, simulator=True)["broker/mosquitto.conf"]
+    assert b"\nlistener 8884 127.0.0.1\n" in playing
+
+
+def test_without_docker_nginx_takes_the_configuration(tmp_path: Path) -> None:
+    nginx = shutil.which("nginx", path=os.pathsep.join((os.environ["PATH"], "/usr/sbin")))
+    if nginx is None:
+        if "CI" in os.environ:
+            pytest.fail("nginx is not installed; on Debian: apt-get install nginx-light")
+        pytest.skip("nginx is not installed; on Debian: apt-get install nginx-light")
+    text = made(tmp_path, without_docker=True)["proxy/nginx.conf"].decode()
+    text = text.replace("/run/greenmine-proxy", str(tmp_path))
+    for number, port in enumerate(("listen 443", "listen 3443", "listen 127.0.0.1:8081")):
+        assert text.count(port) == 1
+        text = text.replace(port, f"listen unix:{number}")
+    (tmp_path / "checked.conf").write_text(text)
+    run = [nginx, "-t", "-e", "stderr", "-c", tmp_path / "checked.conf"]
+    said = subprocess.run([*run, "-p", tmp_path], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "syntax is ok" in said.stderr
 
 
 def test_the_environment_comes_before_files_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

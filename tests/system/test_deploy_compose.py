@@ -182,6 +182,15 @@ def test_the_build_gets_all_packages_and_no_secret() -> None:
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
 
 
+def test_our_image_has_a_folder_of_its_user_for_every_volume(compose: dict[str, Any]) -> None:
+    made = re.search(r"install -d -o greenmine .* -m 0750 (.*)", (ROOT / "Dockerfile").read_text())
+    assert made is not None
+    for name in OURS:
+        for mount in compose["services"][name].get("volumes", []):
+            source, target = mount.split(":")[:2]
+            assert source.startswith(".") or target in made[1].split(), (name, target)
+
+
 @pytest.fixture(scope="module")
 def running(
     installation: Path,

@@ -23,7 +23,7 @@ from tests.system.stored import Stored
 DEVICE = "yanjing/boundary-dust"
 KEEP = 3.0
 """See docs/decisions/0002-broker-persistence.md [s]."""
-LASTING = 4.0
+LASTING = 5.0
 """How long the day takes to send [s]."""
 
 

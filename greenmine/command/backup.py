@@ -1,21 +1,27 @@
-"""``greenmine backup``: consistent copies of the databases, while the system runs."""
+"""``greenmine backup``: consistent copies of the databases, the keys and the archive, while the system runs."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from greenmine.settings import Settings
 
+_ARCHIVE: Final = "archive"
+"""Where the archive lies unless a setting says otherwise; one that lies elsewhere is looked after there."""
+
 
 def backup(directory: Path, /, *, data: Path | None = None) -> None:
-    """Copy every database of an installation, each as it stood at one instant, while the system goes on.
+    """Copy every database of an installation, each as it stood at one instant, its signing key and its archive.
 
-    A copy takes the place of the one from before only when it is complete and has been checked. To restore, stop the
-    services and put the files in the place of those in the data directory, without the -wal and -shm files there.
+    The system goes on meanwhile. A copy takes the place of the one from before only when it is complete, and of a database
+    when it has been checked. Sealed files of the archive are copied once. To restore, stop the services and put the files
+    in the place of those in the data directory, without the -wal and -shm files there.
 
     Parameters
     ----------
@@ -35,6 +41,9 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
         for source in sources:
             size = _copy(source, directory / source.name)
             sys.stdout.write(f"{directory / source.name}  {size} bytes\n")
+        # After the record: an archive may be ahead of what the record knows of it, not behind.
+        copied = sum(_copy_files(settings.data / name, directory / name) for name in (settings.keys.name, _ARCHIVE))
+        sys.stdout.write(f"{copied} new files of keys and archive\n")
     except (OSError, sqlite3.Error) as error:
         raise SystemExit(f"greenmine backup: {error}") from error
 
@@ -57,3 +66,18 @@ def _copy(source: Path, target: Path) -> int:
         os.fsync(file.fileno())
     partial.replace(target)
     return target.stat().st_size
+
+
+def _copy_files(source: Path, target: Path) -> int:
+    """Copy files that never change once they are there, where the copy is missing or cut off; how many those were."""
+    copied = 0
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if not path.is_file() or (copy.exists() and copy.stat().st_size == path.stat().st_size):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = copy.with_name(f"{copy.name}.partial")
+        shutil.copy2(path, partial)
+        partial.replace(copy)
+        copied += 1
+    return copied

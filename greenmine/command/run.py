@@ -35,7 +35,7 @@ def run(
     port
         Its port. Default: GREENMINE_PORT, or 8000.
     only
-        Run only the worker, or only the web server, so that a service manager can run each by itself.
+        Run only the worker with the archivist, or only the web server, so that a service manager can run each by itself.
     """
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -70,6 +70,31 @@ def test_every_database_is_copied_for_the_owner_only(data: Path, tmp_path: Path)
     assert {stat.S_IMODE(path.stat().st_mode) for path in copies} == {0o600}
 
 
+def test_keys_and_archive_are_copied_and_sealed_files_only_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = {
+        "keys/archive.key": b"key",
+        "archive/pit/2026-03-02.parquet": b"day",
+        "archive/pit/chain/00000000.json": b"{}",
+    }
+    for name, content in contents.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(content)
+    (data / "keys" / "archive.key").chmod(0o600)
+    backup(tmp_path / "copies", data=data)
+    assert "3 new files" in capsys.readouterr().out
+    assert {name: (tmp_path / "copies" / name).read_bytes() for name in contents} == contents
+    assert stat.S_IMODE((tmp_path / "copies" / "keys" / "archive.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "copies" / "keys").stat().st_mode) == 0o700
+
+    (tmp_path / "copies" / "archive/pit/2026-03-02.parquet").write_bytes(b"d")  # cut off, as by a full disk
+    (data / "archive" / "pit" / "2026-03-03.parquet").write_bytes(b"next")
+    backup(tmp_path / "copies", data=data)
+    assert "2 new files" in capsys.readouterr().out
+    assert (tmp_path / "copies" / "archive/pit/2026-03-02.parquet").read_bytes() == b"day"
+
+
 def test_a_damaged_database_does_not_take_the_place_of_a_sound_copy(data: Path, tmp_path: Path) -> None:
     backup(tmp_path / "copies", data=data)
     sound = (tmp_path / "copies" / "record.sqlite").read_bytes()

@@ -10,7 +10,7 @@ from threading import Event
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api import pages, problems, routes
+from api import loggers, pages, problems, routes
 from api.context import Context
 from api.record import Record
 from api.security import Guard, require_loopback
@@ -52,6 +52,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     app.state.context = Context(settings, registry, record, Event())
     problems.install(app, pages.error_page)
     app.include_router(routes.router)
+    app.include_router(loggers.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Guard)

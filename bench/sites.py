@@ -50,8 +50,10 @@ def device_of(number: int) -> tuple[str, str]:
     return f"mine-{number // PER_SITE:04d}", f"device-{number % PER_SITE:02d}"
 
 
-def write_registry(directory: Path, channels: int, *, parameter: str = "laeq", judged: bool = True) -> Path:
-    """Write a registry of devices with one channel each, a reading a second.
+def write_registry(
+    directory: Path, channels: int, *, parameter: str = "laeq", judged: bool = True, interval: int = 1000
+) -> Path:
+    """Write a registry of devices with one channel each.
 
     Parameters
     ----------
@@ -63,11 +65,14 @@ def write_registry(directory: Path, channels: int, *, parameter: str = "laeq", j
         What is measured.
     judged : bool
         Whether the usual limits apply at every station.
+    interval : int
+        Time between readings [ms].
     """
     (directory / "sites").mkdir(parents=True)
     (directory / "enterprises.toml").write_text('[[enterprises]]\nid = "bench"\nname_zh = "测试"\nname_en = "Bench"\n')
     (directory / "profiles.toml").write_text(
-        '[[profiles]]\nid = "bench"\nformat = "greenmine"\nzone = "Asia/Shanghai"\ninterval = "1s"\nsends_flags = false\n'
+        f'[[profiles]]\nid = "bench"\nformat = "greenmine"\nzone = "Asia/Shanghai"\ninterval = "{interval}ms"\n'
+        "sends_flags = false\n"
         f'[profiles.units]\n"{parameter}" = "{_UNITS[parameter]}"\n'
     )
     limits = ", ".join(f'"{limit}"' for limit in _LIMITS[parameter]) if judged else ""

@@ -17,6 +17,8 @@ from collector.session import TOPIC
 from greenmine.entries import Device, Profile
 from greenmine.files import replace
 from greenmine.registry import Registry
+from greenmine.routes import routes
+from greenmine.topics import TopicPattern
 
 COLLECTOR: Final = "collector"
 MONITOR: Final = "monitor"
@@ -57,10 +59,13 @@ def device_rights(site: str, device: Device, profile: Profile) -> tuple[str, ...
     device : Device
         As in the registry.
     profile : Profile
-        How it speaks; a profile by which readings come on topics of another make adds them here.
+        How it speaks; the topics of a mapped profile are added, with what is known of
+        the device put in. Where a topic does not name the device, all devices that share it may publish there.
     """
-    del profile  # so far all profiles speak on the project's own topics
-    return tuple(f"write greenmine/v1/{site}/{device.id}/{kind}" for kind in ("readings", "status"))
+    known = {"site": site, "device": device.id} | ({"address": device.address} if device.address else {})
+    foreign = [TopicPattern(text).filter(known) for text in device.topics or profile.topics]
+    own = [f"greenmine/v1/{site}/{device.id}/{kind}" for kind in ("readings", "status")]
+    return tuple(f"write {topic}" for topic in (*own, *foreign))
 
 
 def rights(registry: Registry) -> dict[str, tuple[str, ...]]:
@@ -70,7 +75,8 @@ def rights(registry: Registry) -> dict[str, tuple[str, ...]]:
         for site in registry.sites
         for device in site.devices
     }
-    return SERVICES | devices
+    filters = (topic for table in routes(registry) for topic in table.filters())
+    return SERVICES | {COLLECTOR: (*SERVICES[COLLECTOR], *(f"read {topic}" for topic in filters))} | devices
 
 
 def hashed(password: str, salt: bytes | None = None) -> str:

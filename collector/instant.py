@@ -13,15 +13,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def parse_instant(text: str, zone: ZoneInfo) -> int:
+def parse_instant(text: str, zone: ZoneInfo | None) -> int:
     """Read an ISO 8601 date and time.
 
     Parameters
     ----------
     text : str
         ``YYYY-MM-DDThh:mm[:ss[.fff]][offset]``; a blank may stand for the T.
-    zone : ZoneInfo
-        Zone in which a time without an offset is read; of an hour that the zone has twice, the first.
+    zone : ZoneInfo or None
+        Zone in which a time without an offset is read; of an hour that the zone has twice, the first. None: such a time is
+        unreadable.
 
     Returns
     -------
@@ -42,6 +43,8 @@ def parse_instant(text: str, zone: ZoneInfo) -> int:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
+            if zone is None:
+                return UNREADABLE
             moment = moment.replace(tzinfo=zone)
         return (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):

@@ -9,6 +9,8 @@ from collector.reasons import Reason
 Decoder = Callable[[bytes, int], None]
 """Puts the readings of a payload, received at an instant [ms UTC], into the intake it was made for.
 
+The instant is ``collector.instant.UNREADABLE`` where the time of receipt says nothing of the time of sending.
+
 Raises ``RefusedError`` when nothing of the message can be taken; errors of msgspec, ``UnicodeDecodeError`` and
 ``RecursionError`` may pass through it."""
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from collector.instant import UNREADABLE
 from collector.intake import Decoder, Intake
+from collector.mapped import MappedDecoder
 from collector.own import OwnDecoder
 from collector.reasons import Reason, RefusedError
+from collector.routing import Router
 from collector.senml import SenmlDecoder
 from collector.source import Source
 from collector.thingsboard import ThingsboardDecoder
@@ -19,6 +21,7 @@ from greenmine.batch import Batch, Rejection
 from greenmine.readings import FLAGS, NORMAL, Readings
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from greenmine.topics import OWN
 
 MAGNITUDE: Final = 1e9
 """No quantity in its canonical unit comes near it; a larger number is a fault of transmission or of the device."""
@@ -70,9 +73,16 @@ class BatchBuilder:
         self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
         self._decoders: dict[str, tuple[int, Decoder]] = {}
         for index, (site, device) in enumerate(self._devices):
-            profile = registry.profiles[registry.device(site, device).profile]
-            decoder = _FORMATS[profile.format](Source.of(registry, site, device), self._intake).decode
-            self._decoders[f"greenmine/v1/{site}/{device}/readings"] = (index, decoder)
+            if registry.device(site, device).mn:
+                continue  # a data logger has a connection of its own
+            self._decoders[OWN.format(site=site, device=device)] = (
+                index,
+                _decoder(registry, site, device, self._intake),
+            )
+        self._router = Router(
+            registry, lambda route: _decoder(registry, route.site, route.device, self._intake, route.name)
+        )
+        self._index = {names: index for index, names in enumerate(self._devices)}
         self._messages: list[_Message] = []
         self._rejections: list[Rejection] = []
 
@@ -80,7 +90,7 @@ class BatchBuilder:
         """Messages added since the last batch was finished."""
         return len(self._messages)
 
-    def add(self, topic: str, payload: bytes, received: int) -> None:
+    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False) -> None:
         """Decode a message.
 
         Parameters
@@ -91,6 +101,8 @@ class BatchBuilder:
             Its content, whatever it is.
         received : int
             When it was received [ms UTC].
+        retained : bool
+            Whether the broker had kept it: then nobody knows when it was sent, and ``received`` dates none of its readings.
         """
         intake = self._intake
         start = len(intake.time)
@@ -101,18 +113,31 @@ class BatchBuilder:
                 detail = f"{len(payload)} bytes; at most {self._limit} are decoded"
                 raise RefusedError(Reason.TOO_LARGE, detail)  # noqa: TRY301 - one way out for all refusals
             if device < 0:
-                raise _unknown_topic(topic)
-            decode(payload, received)
+                device, decode = self._stranger(topic, payload)
+            decode(payload, UNREADABLE if retained else received)
         except RefusedError as refused:
             intake.refuse(refused.reason, refused.detail, refused.readings)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             intake.refuse(*_undecodable(payload, error))
+        self._close(topic, payload, received, device, start)
+
+    def _close(self, topic: str, payload: bytes, received: int, device: int, start: int) -> None:
+        """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
+        intake = self._intake
         self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start))
         if intake.refused:
             message = len(self._messages) - 1
             for reason, (detail, count) in intake.refused.items():
                 self._reject(message, reason, detail, count)
             intake.refused.clear()
+
+    def _stranger(self, topic: str, payload: bytes) -> tuple[int, Decoder]:
+        """Device and decoder of a message that is on no device's own topic."""
+        found = self._router.find(topic, payload)
+        if found is None:
+            raise _unknown_topic(topic)
+        route, decode = found
+        return self._index[route.site, route.device], decode
 
     def finish(self) -> Batch:
         """Close the batch, check every reading, and start the next batch.
@@ -181,8 +206,8 @@ class BatchBuilder:
                 return f"{key}: the flag is none of {', '.join(sorted(FLAGS))}"
 
     def _reject(self, message: int, reason: Reason, detail: str, readings: int) -> None:
-        topic, payload, received, *_ = self._messages[message]
-        site, device = _names(topic)
+        topic, payload, received, index, *_ = self._messages[message]
+        site, device = self._devices[index] if index >= 0 else _names(topic)
         self._rejections.append(
             Rejection(
                 received=received,
@@ -197,6 +222,16 @@ class BatchBuilder:
                 message=message,
             )
         )
+
+
+def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> Decoder:
+    """What decodes the messages of a device that carry values of a name, or all of them."""
+    profile = registry.profiles[registry.device(site, device).profile]
+    source = Source.of(registry, site, device)
+    if profile.mapping is None:
+        return _FORMATS[profile.format](source, intake).decode
+    parameters = {name: channel.parameter for name, channel in registry.device_channels(site, device).items()}
+    return MappedDecoder(source, intake, profile.mapping, parameters, name).decode
 
 
 def _nobody(_payload: bytes, _received: int) -> None:

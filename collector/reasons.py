@@ -20,6 +20,7 @@ class Reason(StrEnum):
     UNKNOWN_PARAMETER = "unknown-parameter"
     UNIT = "unit"
     NO_TIME = "no-time"
+    NO_ZONE = "no-zone"
     BAD_TIME = "bad-time"
     FUTURE = "future"
     ANCIENT = "ancient"
@@ -28,6 +29,8 @@ class Reason(StrEnum):
     MISSING_FLAG = "missing-flag"
     BAD_FLAG = "bad-flag"
     NULL_WITHOUT_FLAG = "null-without-flag"
+    WRONG_VERSION = "wrong-version"
+    WRONG_SYSTEM = "wrong-system"
 
 
 class RefusedError(Exception):

@@ -125,8 +125,11 @@ class SenmlDecoder:
             refuse(Reason.NOT_A_NUMBER, f"'{name}' has no 'v'; only states may have 'vb'")
             return
         seconds = base.time + record.t
-        if seconds < _RELATIVE and not source.receive_time:
-            refuse(Reason.NO_TIME, f"'{name}' has no absolute time, and the profile forbids the time of receipt")
+        if seconds < _RELATIVE and (not source.receive_time or received == UNREADABLE):
+            why = (
+                "nobody knows when this was sent" if source.receive_time else "the profile forbids the time of receipt"
+            )
+            refuse(Reason.NO_TIME, f"'{name}' has no absolute time, and {why}")
             return
         self._intake.put(channel, _instant(seconds, received), value, NORMAL)
 

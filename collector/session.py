@@ -20,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from collector.subscription import Subscriptions
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
@@ -54,12 +55,15 @@ class Message(NamedTuple):
         Packet identifier on this connection; 0 where none is to be acknowledged (QoS 0).
     received : int
         When it was received [ms UTC].
+    retained : bool
+        Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
     """
 
     topic: str
     payload: bytes
     mid: int
     received: int
+    retained: bool = False
 
 
 Handler = Callable[[list[Message]], None]
@@ -131,6 +135,8 @@ class Session:
         Ends ``run`` when set.
     tick : callable, optional
         Called after each turn of the loop, a few times a second when nothing comes; for work that the clock asks for.
+    subscriptions : Subscriptions, optional
+        Topics to receive besides the devices' own.
 
     Raises
     ------
@@ -139,7 +145,12 @@ class Session:
     """
 
     def __init__(
-        self, settings: Settings, handler: Handler, stop: threading.Event, tick: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        handler: Handler,
+        stop: threading.Event,
+        tick: Callable[[], None] = lambda: None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         if settings.mqtt_version not in _VERSIONS:
             raise ValueError(f"mqtt_version is '{settings.mqtt_version}'; it must be '3.1.1' or '5'")
@@ -148,6 +159,7 @@ class Session:
         self._handler = handler
         self._stop = stop
         self._tick = tick
+        self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
         self._pending: list[Message] = []
         self._readings = 0
         self._bytes = 0
@@ -201,6 +213,7 @@ class Session:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
@@ -219,7 +232,12 @@ class Session:
             return
         self.counters.connections += 1
         _log.info("connected", broker=self._address, session_present=flags.session_present)
-        client.subscribe(TOPIC, qos=1)
+        self._subscriptions.begin()
+        client.subscribe([(topic, 1) for topic in (TOPIC, *self._subscriptions.wanted)])
+        stale = self._subscriptions.stale()
+        if stale:
+            _log.info("giving up subscriptions that no device needs", topics=stale)
+            client.unsubscribe(stale)
 
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -231,12 +249,23 @@ class Session:
     def _on_subscribe(
         self, client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            _log.error("the broker refuses the subscription; the account needs read access", topic=TOPIC)
+        refused = [
+            topic
+            for topic, reason in zip((TOPIC, *self._subscriptions.wanted), reasons, strict=False)
+            if reason.is_failure
+        ]
+        if refused:
+            _log.error("the broker refuses the subscription; the account needs read access", topic=refused)
+        if TOPIC in refused:
             client.disconnect()
         else:
             self.counters.connected = True
             self._backoff.reset()
+
+    def _on_unsubscribe(
+        self, _client: Client, _data: Any, _mid: int, _reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._subscriptions.settle()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:
@@ -246,7 +275,7 @@ class Session:
         payload = bytes(message.payload)
         if not self._pending:
             self._begun = time.monotonic()
-        self._pending.append(Message(topic, payload, message.mid, time.time_ns() // 1_000_000))
+        self._pending.append(Message(topic, payload, message.mid, time.time_ns() // 1_000_000, message.retain))
         self._bytes += len(payload)
         # An upper bound that costs no decoding: commas part values, and at least two part other members.
         self._readings += max(1, payload.count(b",") - 2)

@@ -14,8 +14,8 @@ class Source:
 
     Parameters
     ----------
-    zone : ZoneInfo
-        Zone of times without an offset.
+    zone : ZoneInfo or None
+        Zone of times without an offset; None: the profile does not say.
     sends_flags : bool
         Whether the device states data flags.
     receive_time : bool
@@ -28,7 +28,7 @@ class Source:
         Names in the payload that stand for a state, where true and false are 1 and 0.
     """
 
-    zone: ZoneInfo
+    zone: ZoneInfo | None
     sends_flags: bool
     receive_time: bool
     channels: dict[str, int]
@@ -52,7 +52,7 @@ class Source:
         names = {parameter: parameter for parameter in channels if parameter not in renamed}
         names |= {field: parameter for field, parameter in profile.fields.items() if parameter in channels}
         return Source(
-            zone=ZoneInfo(profile.zone),
+            zone=ZoneInfo(profile.zone) if profile.zone else None,
             sends_flags=profile.sends_flags,
             receive_time=profile.receive_time,
             channels={name: channels[parameter].index for name, parameter in names.items()},

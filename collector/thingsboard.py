@@ -51,7 +51,8 @@ class ThingsboardDecoder:
 
     def decode(self, payload: bytes, received: int) -> None:
         """Put the readings of a payload into the intake; see ``collector.intake.Decoder``."""
-        parts = _parts(_decode(payload), received if self._source.receive_time else None)
+        by_receipt = self._source.receive_time and received != UNREADABLE
+        parts = _parts(_decode(payload), received if by_receipt else None)
         total = sum(len(values) for _, values in parts)
         if not total:
             raise RefusedError(Reason.EMPTY, "the telemetry holds no reading")
@@ -60,7 +61,9 @@ class ThingsboardDecoder:
             raise RefusedError(Reason.MISSING_FLAG, detail, total)
         for time, values in parts:
             if time is None:
-                detail = "the entry has no 'ts', and the profile forbids the time of receipt"
+                allowed = self._source.receive_time
+                why = "nobody knows when this was sent" if allowed else "the profile forbids the time of receipt"
+                detail = f"the entry has no 'ts', and {why}"
                 self._intake.refuse(Reason.NO_TIME, detail, len(values))
             else:
                 self._take(time, values)

@@ -19,7 +19,8 @@ class Rejection:
     received : int
         When the message was received [ms UTC].
     site, device : str
-        Named by the topic, as sent (cut to 80 characters); empty where the topic names none.
+        The device of the registry that sent it, or else what the topic names, as sent (cut to 80 characters); empty where
+        it names none.
     topic : str
         Topic of the message.
     reason : str

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from greenmine.mapping import Mapping
 from greenmine.tables import Id, Number
 
 Role = Literal["reference", "boundary", "receptor", "outfall", "weather", "equipment"]
@@ -69,23 +70,55 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     note: str = ""
 
 
+class LoggerProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a data logger speaks HJ 212; nothing of it is found out by trying."""
+
+    st: str = ""
+    """System code that its frames carry; empty: any."""
+    version: Literal[2005, 2017, 2025] | None = None
+    """Edition that its frames are of; None: any."""
+    crc: Literal["hj212", "modbus-high", "modbus-low"] = "hj212"
+    sentinels: tuple[Number, ...] = ()
+    """Numbers that mean "no value", beyond those of the standard."""
+    readings_from: Literal["2011", "2051"] = "2011"
+    """Command whose values are readings; those of the other data commands are reported aggregates."""
+    minutes: Literal[1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30] = 1
+    """Interval of its minute data."""
+    sets_minutes: bool = False
+    """Whether it is told that interval at the first link."""
+    ignored: tuple[str, ...] = ()
+    """Factor codes that it sends and nobody wants."""
+    obeys: bool = True
+    """Whether it carries out requests; if not, it is sent none."""
+    sets_clock: bool = True
+    """Whether its clock is set at the first link; when it asks for that it is set anyway."""
+    real_time_seconds: Annotated[int, msgspec.Meta(ge=30, le=3600)] | None = None
+    """Interval of real-time data that it is told at the first link; None: its own."""
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a kind of device speaks; nothing of it is guessed."""
 
     id: Id
-    format: Literal["greenmine", "senml", "thingsboard"]
-    zone: str
-    """Zone in which naive timestamps are read."""
+    format: Literal["greenmine", "senml", "thingsboard", "mapped", "hj212"]
+    zone: str = ""
+    """Zone in which naive timestamps are read; only a mapped profile may leave it out, and then rejects them."""
     interval: str
     """Time between readings, e.g. ``"60s"``."""
     sends_flags: bool
     """Whether readings carry data flags; if not, a reading without one is normal."""
     receive_time: bool = False
     """Whether a payload without a time takes the time of receipt; if not, it is rejected."""
-    units: dict[str, str]
-    """Unit that the device sends, per parameter."""
+    units: dict[str, str] = {}
+    """Unit that the device sends, per parameter; a mapped profile has it with each value."""
     fields: dict[str, str] = {}
     """Name in the payload → parameter, where they differ."""
+    topics: tuple[str, ...] = ()
+    """Topics besides the device's own, see `greenmine.topics`."""
+    mapping: Mapping | None = None
+    """How a mapped profile finds readings."""
+    hj212: LoggerProfile | None = None
+    """More about a logger of the format ``hj212``; None: all as in the standard."""
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +130,12 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     parameters: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     model: str = ""
     serial: str = ""
+    address: str = ""
+    """What its topics or payloads call it, where its profile has an address."""
+    topics: tuple[str, ...] = ()
+    """Topics in place of its profile's."""
+    mn: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]*\Z", max_length=40)] = ""
+    """MN by which a logger of the format ``hj212`` names itself."""
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

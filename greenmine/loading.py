@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from greenmine import limits, parameters
-from greenmine.durations import parse_duration
+from greenmine import limits, parameters, shelf
 from greenmine.entries import Calibration, Device, Enterprise, Profile, Site, Station
+from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import Channel, Registry, RegistryError, Rule
 from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
+from greenmine.routes import Claim, claimed
+from greenmine.shelf import Shelf
 from greenmine.tables import DataFile, Entry, build, nearest
-from greenmine.units import UnitError, conversion
 
+Complete = Callable[[dict[str, Any], str], dict[str, Any]]
 S = TypeVar("S", bound=msgspec.Struct)
 
 _FORM: Final = "a registry is a directory with enterprises.toml, profiles.toml and sites/*.toml"
 _ARRAYS: Final = ("stations", "devices", "calibrations")
 
 
-def load(path: Path) -> Registry:
+def load(path: Path, also: Iterable[str] = ()) -> Registry:
     """The registry in a directory; see `greenmine.registry.load_registry`."""
     if not path.is_dir():
         raise RegistryError([f"{path} is not a directory; {_FORM}"])
-    return _Loader(path).registry()
+    return _Loader(path, also).registry()
 
 
 class _Loader:
     """One reading of a registry; ``faults`` and ``files`` grow on the way."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, also: Iterable[str]) -> None:
         self.path = path
+        self.also = also
         self.faults: list[str] = []
         self.files: list[DataFile] = []
 
@@ -46,23 +48,30 @@ class _Loader:
         file = self._catalogue(limits.CATALOGUE)
         known_limits, conditions = limits.read_limits(file, self.parameters, self.faults) if file else ({}, None)
         enterprises = self._entries("enterprises", Enterprise)
-        profiles = self._entries("profiles", Profile)
-        speeches = {entry.id: self._speech(entry) for entry in profiles if entry.id is not None}
+        others = Shelf(self._read(shelf.CATALOGUE, f"catalogues/{shelf.CATALOGUE.name}"), self.faults)
+        check = ProfileCheck(self.parameters, others, self.faults)
+        spoken = self._profiles(others)
+        speeches = {entry.id: check.speech(entry) for entry in spoken if entry.id is not None}
         sites = self._sites([entry.id for entry in enterprises if entry.id is not None])
+        used = {device.value.profile for site in sites for device in site.devices if device.value is not None}
+        shipped = others.entries(used | set(self.also), self.parameters)
+        speeches |= {entry.id: check.speech(entry) for entry in shipped if entry.id is not None}
 
-        known = Known(self.parameters, known_limits, speeches, self.faults)
+        self._check_loggers(sites)
+        known = Known(self.parameters, known_limits, dict.fromkeys(others.ids) | speeches, self.faults, others.refusal)
         channels: list[Channel] = []
         rules: list[Rule] = []
         for site in sites:
             resolution = SiteResolution(site, known, first_channel=len(channels), first_rule=len(rules))
             channels += resolution.channels.values()
             rules += resolution.rules
+        claimed(_claims(sites, speeches), self.faults, others.refused_topic)
         if self.faults or conditions is None:
             raise RegistryError(self.faults)
         return Registry(
             enterprises=_values(enterprises),
             sites=tuple(site.site for site in sites if site.site is not None),
-            profiles={profile.id: profile for profile in _values(profiles)},
+            profiles={profile.id: profile for profile in _values([*spoken, *shipped])},
             parameters=self.parameters,
             limits=known_limits,
             conditions=conditions,
@@ -81,42 +90,32 @@ class _Loader:
         own = self.path / shipped.name
         return self._read(own, own.name) if own.exists() else self._read(shipped, f"catalogues/{shipped.name}")
 
-    def _entries(self, key: str, kind: type[S]) -> list[Entry[S]]:
+    def _entries(self, key: str, kind: type[S], complete: Complete = lambda row, _place: row) -> list[Entry[S]]:
         file = self._read(self.path / f"{key}.toml", f"{key}.toml")
         if file is None:
             return []
         file.expect([key], self.faults)
-        return file.entries(key, kind, self.faults)
+        return file.entries(key, kind, self.faults, complete)
 
-    def _speech(self, entry: Entry[Profile]) -> Speech | None:
-        """What follows from a profile; None if it is faulty."""
-        profile = entry.value
-        if profile is None:
-            return None
-        before = len(self.faults)
-        self._check_zone(profile.zone, f"{entry.place}: zone")
-        interval = 0
-        try:
-            interval = parse_duration(profile.interval)
-        except ValueError as error:
-            self.faults.append(f"{entry.place}: interval: {error}")
-        conversions: dict[str, tuple[float, float]] = {}
-        for name, unit in profile.units.items():
-            try:
-                conversions[name] = conversion(unit, self.parameters[name].unit)
-            except KeyError:
-                self.faults.append(f"{entry.place}: units: {_no_parameter(name, self.parameters)}")
-            except UnitError as error:
-                self.faults.append(f"{entry.place}: units: {name}: {error}")
-        given: dict[str, str] = {}
-        for field, name in profile.fields.items():
-            if name not in self.parameters:
-                self.faults.append(f"{entry.place}: fields: {_no_parameter(name, self.parameters)}")
-            elif given.setdefault(name, field) != field:
+    def _profiles(self, others: Shelf) -> list[Entry[Profile]]:
+        """The installation's own profiles."""
+        entries = self._entries("profiles", Profile, lambda row, place: others.complete(row, place, self.parameters))
+        for entry in entries:
+            if entry.id in {*others.ids, *others.templates}:
                 self.faults.append(
-                    f"{entry.place}: fields: {given[name]!r} and {field!r} both stand for {name}; keep one"
+                    f'{entry.place}: a profile "{entry.id}" ships with greenmine; choose another id, '
+                    f'and based_on = "{entry.id}" to build upon it'
                 )
-        return Speech(profile, interval, conversions) if len(self.faults) == before else None
+        return entries
+
+    def _check_loggers(self, sites: list[SiteFile]) -> None:
+        """A logger says its MN and nothing else of who it is, so no two may have the same."""
+        owners: dict[str, str] = {}
+        for site in sites:
+            for entry in site.devices:
+                mn = entry.value.mn if entry.value else ""
+                if mn and owners.setdefault(mn, entry.place) != entry.place:
+                    self.faults.append(f"{entry.place}: mn: {mn} is already that of {owners[mn]}")
 
     def _sites(self, enterprises: list[str]) -> list[SiteFile]:
         """The site files in the order of batch and id."""
@@ -136,7 +135,7 @@ class _Loader:
         calibrations = file.entries("calibrations", Calibration, self.faults)
         site = build(Site, {key: value for key, value in file.table.items() if key not in _ARRAYS}, name, self.faults)
         if site is not None:
-            self._check_zone(site.zone, f"{name}: zone")
+            check_zone(site.zone, f"{name}: zone", self.faults)
             if site.id != path.stem:
                 self.faults.append(f"{name}: id {site.id!r} and the file's name {path.stem!r} must be the same")
             if site.enterprise not in enterprises:
@@ -147,20 +146,18 @@ class _Loader:
             )
         return SiteFile(path.stem, site, stations, devices, calibrations)
 
-    def _check_zone(self, zone: str, place: str) -> None:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError):  # OSError: the name of a folder, such as "Asia"
-            near = nearest(zone, sorted(available_timezones()))
-            self.faults.append(f"{place}: there is no time zone {zone!r}; {near}")
-
 
 def _values(entries: Iterable[Entry[S]]) -> tuple[S, ...]:
     return tuple(entry.value for entry in entries if entry.value is not None)
 
 
-def _no_parameter(name: str, known: Iterable[str]) -> str:
-    return f"there is no parameter {name!r}; {nearest(name, known)}"
+def _claims(sites: Iterable[SiteFile], speeches: dict[str, Speech | None]) -> Iterator[Claim]:
+    """The sound devices of sound profiles."""
+    for site in sites:
+        for entry in site.devices:
+            speech = speeches.get(entry.value.profile) if entry.value is not None else None
+            if entry.value is not None and speech is not None:
+                yield Claim(entry.place, site.id, entry.value, speech.profile)
 
 
 def _digest(files: list[DataFile]) -> str:

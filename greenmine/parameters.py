@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from greenmine.tables import DataFile, DataFileError, Id, Number
+from greenmine.units import UnitError, conversion
 
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "parameters.toml"
 """The catalogue that ships with the package."""
@@ -27,6 +28,15 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A run of identical values at least this long is a frozen instrument."""
 
 
+class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where most readings lie, and the units with which the right one is confused: tells a device set up wrongly."""
+
+    low: Number
+    high: Number
+    mistaken: tuple[str, ...]
+    """Units that devices send for this parameter beside its own."""
+
+
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One measured quantity."""
 
@@ -44,6 +54,8 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     theme: Literal["dust", "noise", "water", "weather", "equipment"]
     checks: Checks = Checks()
     source: str
+    usual: Usual | None = None
+    """None: a wrong unit cannot be told from the values."""
 
 
 def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
@@ -78,9 +90,21 @@ def read_parameters(file: DataFile, faults: list[str]) -> dict[str, Parameter]:
             continue
         if not parameter.low < parameter.high:
             faults.append(f"{entry.place}: low {parameter.low:g} must lie under high {parameter.high:g}")
+        if parameter.usual is not None:
+            _check_usual(parameter, parameter.usual, entry.place, faults)
         checks = parameter.checks
         for name, value in (("spike", checks.spike), ("rate", checks.rate), ("frozen_minutes", checks.frozen_minutes)):
             if value is not None and value <= 0:
                 faults.append(f"{entry.place}: checks: {name} must be above 0, or left out to switch the check off")
         found[parameter.id] = parameter
     return found
+
+
+def _check_usual(parameter: Parameter, usual: Usual, place: str, faults: list[str]) -> None:
+    if not parameter.low <= usual.low < usual.high <= parameter.high:
+        faults.append(f"{place}: usual: low must lie under high, and both in the plausible range")
+    for unit in usual.mistaken:
+        try:
+            conversion(unit, parameter.unit)
+        except UnitError as error:
+            faults.append(f"{place}: usual: mistaken: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -135,7 +136,7 @@ class Registry:
         return {site.id: tuple(c for c in self.channels if c.site == site.id) for site in self.sites}
 
 
-def load_registry(path: Path | None = None) -> Registry:
+def load_registry(path: Path | None = None, also: Iterable[str] = ()) -> Registry:
     """Read and check a registry.
 
     Parameters
@@ -143,6 +144,8 @@ def load_registry(path: Path | None = None) -> Registry:
     path : Path, optional
         Directory with ``enterprises.toml``, ``profiles.toml`` and ``sites/*.toml``; files ``parameters.toml`` and
         ``limits.toml`` in it take the place of the catalogues that ship with the package. None: the default registry.
+    also : iterable of str
+        Shipped profiles to be among ``profiles`` besides those that devices use.
 
     Returns
     -------
@@ -155,4 +158,4 @@ def load_registry(path: Path | None = None) -> Registry:
     """
     from greenmine.loading import load  # noqa: PLC0415 -- the loader builds the classes of this module
 
-    return load(DEFAULT if path is None else path)
+    return load(DEFAULT if path is None else path, also)

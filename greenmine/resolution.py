@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -34,8 +34,10 @@ class Known:
     parameters: dict[str, Parameter]
     limits: dict[str, Limit]
     profiles: dict[str, Speech | None]
-    """None: the profile is faulty, which has been said."""
+    """None: the profile is faulty, which has been said, or ships and no device uses it."""
     faults: list[str]
+    refusal: Callable[[str], str | None]
+    """Why a profile that is not among them cannot be used; None: nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +80,30 @@ class SiteResolution:
 
     def _check_device(self, place: str, device: Device) -> None:
         self._find(device.station, self._stations, "station", f"{place}: station")
-        named = self._find(device.profile, self._known.profiles, "profile", f"{place}: profile")
-        speech = self._known.profiles[device.profile] if named else None
+        speech = self._speech(place, device.profile)
+        if speech is not None and (speech.profile.format == "hj212") is not bool(device.mn):
+            self._faults.append(f"{place}: mn belongs to devices of the format hj212, which each need one")
         for name in device.parameters:
             if not self._find(name, self._known.parameters, "parameter", f"{place}: parameters"):
                 continue
             if speech is not None and name not in speech.conversions:
-                unit = self._known.parameters[name].unit
                 self._faults.append(
-                    f'{place}: profile "{device.profile}" names no unit for {name}; '
-                    f'add {name} to its units, such as "{name}" = "{unit}"'
+                    f'{place}: profile "{device.profile}" {_lacks(speech.profile, self._known.parameters[name])}'
                 )
             other = self._servers.setdefault((device.station, name), device)
             if other is not device:
                 self._faults.append(f'{place}: {device.station}/{name} is already served by the device "{other.id}"')
         repeated = sorted({name for name in device.parameters if device.parameters.count(name) > 1})
         self._faults.extend(f"{place}: parameters: {name} is there twice" for name in repeated)
+
+    def _speech(self, place: str, profile: str) -> Speech | None:
+        """The profile of a device, or None and a fault."""
+        refusal = self._known.refusal(profile)
+        if profile not in self._known.profiles and refusal is not None:
+            self._faults.append(f"{place}: profile: {refusal}")
+            return None
+        named = self._find(profile, self._known.profiles, "profile", f"{place}: profile")
+        return self._known.profiles[profile] if named else None
 
     def _channels(self, first: int) -> dict[tuple[str, str], Channel]:
         """Channels by station and parameter, in the order of stations, devices and their parameters."""
@@ -224,6 +234,14 @@ class SiteResolution:
             return True
         self._faults.append(f"{place}: there is no {what} {name!r}; {nearest(name, known)}")
         return False
+
+
+def _lacks(profile: Profile, parameter: Parameter) -> str:
+    """What a profile must say for a parameter to be had from it."""
+    if profile.mapping is not None:
+        found = ", ".join(dict.fromkeys(value.parameter for value in profile.mapping.values))
+        return f"finds no {parameter.id} (it finds: {found}); add it to the values of its mapping"
+    return f'names no unit for {parameter.id}; add {parameter.id} to its units, such as "{parameter.id}" = "{parameter.unit}"'
 
 
 def _own(limit: Limit, targets: list[Target]) -> list[tuple[str, Limit]]:

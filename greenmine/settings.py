@@ -55,6 +55,43 @@ class Settings(BaseSettings):
     silent_minutes: int = 15
     """A channel without a valid reading for this long (or three intervals, if longer) is silent."""
 
+    hj212_port: int | None = None
+    """Port for data loggers; None: there is no server for them, 0: any free one."""
+    hj212_host: str = "127.0.0.1"
+    hj212_password: SecretStr | None = None
+    """PW of all loggers that ``hj212_passwords`` does not name."""
+    hj212_passwords: Path | None = None
+    """File with a line ``MN = PW`` for each logger."""
+    hj212_certificate: Path | None = None
+    """Certificate of the server for TLS, with ``hj212_key``; None: plain TCP."""
+    hj212_key: Path | None = None
+    hj212_connections: int = 2_000
+    """Connections at the same time."""
+    hj212_segment_bytes: int = 4_096
+    """Longest data segment that is taken; the standard allows 1024."""
+    hj212_rate: float = 20.0
+    """Frames a second that are taken from one connection."""
+    hj212_hello_seconds: float = 30.0
+    """A connection without a message of a known logger is closed after this time."""
+    hj212_idle_seconds: float = 900.0
+    """A connection on which nothing comes, or whose other end takes no answers, is closed after this time."""
+    hj212_frame_seconds: float = 20.0
+    """Longest time that a frame may take to come in, and an answer to go out."""
+    hj212_backlog: int = 5_000
+    """Frames held before a commit; beyond it nothing is read."""
+    hj212_overtime_seconds: float = 10.0
+    """How long a reply to a request is waited for (HJ 212-2017: OverTime)."""
+    hj212_resends: int = 3
+    """How often a request without a reply is sent again (HJ 212-2017: ReCount)."""
+    hj212_catchup_hours: int = 24
+    """How far back gaps are looked for and asked back; 0: never."""
+    hj212_catchup_seconds: float = 600.0
+    """How often gaps are looked for while a logger is connected, besides when it connects."""
+    hj212_catchup_minutes: int = 60
+    """Longest span of minute data that one request asks for."""
+    hj212_frame_days: int = 0
+    """How long frames are kept as they came; 0: not at all."""
+
     host: str = "127.0.0.1"
     """Address of the web server; until accounts exist only loopback is accepted."""
     port: int = 8000

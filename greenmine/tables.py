@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -87,8 +87,17 @@ class DataFile:
         known = tuple(keys)
         faults.extend(f"{self.name}: {_not_a_key(key, known)}" for key in self.table if key not in known)
 
-    def entries(self, key: str, kind: type[S], faults: list[str]) -> list[Entry[S]]:
-        """The tables of the array ``key`` as structs; ids that occur twice are faults."""
+    def entries(
+        self,
+        key: str,
+        kind: type[S],
+        faults: list[str],
+        complete: Callable[[dict[str, Any], str], dict[str, Any]] = lambda row, _place: row,
+    ) -> list[Entry[S]]:
+        """The tables of the array ``key`` as structs; ids that occur twice are faults.
+
+        ``complete`` is given each table and its place, and returns what is to be read in its stead.
+        """
         rows = self.table.get(key, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             faults.append(f"{self.name}: {key} must be an array of tables; write [[{key}]] above each")
@@ -101,7 +110,7 @@ class DataFile:
             place = f"{self.name}{line}, [[{key}]] number {number}" + (f' "{name}"' if name is not None else "")
             if name is not None and seen.setdefault(name, number) != number:
                 faults.append(f"{place}: the id {name!r} is already that of number {seen[name]}; ids must differ")
-            found.append(Entry(place, name, build(kind, row, place, faults)))
+            found.append(Entry(place, name, build(kind, complete(row, place), place, faults)))
         return found
 
     def _lines(self, key: str, count: int) -> list[str]:

@@ -5,6 +5,29 @@ from __future__ import annotations
 import msgspec
 
 
+class LoggerServerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the server for data loggers; counts are since its start, see ``docs/hj212.md``."""
+
+    port: int
+    connections: int
+    accepted: int
+    refused: int
+    loggers: int
+    frames: int
+    answered: int
+    unanswered: int
+    damaged: dict[str, int]
+    deviations: dict[str, int]
+    strangers: int
+    passwords: int
+    closed: dict[str, int]
+    paused: int
+    requests: int
+    outcomes: dict[str, int]
+    retries: int
+    newest: int
+
+
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a worker, written every few seconds to the record's table ``worker``.
 
@@ -27,3 +50,5 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     commit_p99: float | None
     registry: str
     """Digest of the registry it judges with."""
+    loggers: LoggerServerStatus | None = None
+    """None: there is no server for data loggers."""

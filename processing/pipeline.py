@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -40,6 +40,9 @@ _VERDICT = (
     "rule", "start", "revision", "latest", "end", "verdict", "value", "judged", "low", "high", "capture", "reason", "detail",
     "change", "issued", "serial",
 )  # fmt: skip
+Beside = Callable[[sa.Connection, int], None]
+"""Stores more in the transaction of a batch, whose number it gets."""
+
 _LEDGER = tuple(f.name for f in fields(Entry))
 
 
@@ -179,7 +182,7 @@ class Pipeline:
         columns = np.full(len(rows), channel, np.intp)
         return rows["time"], self.engine.calibrated(columns, rows["time"], rows["value"])
 
-    def commit(self, batch: Batch, now: int) -> Outcome:
+    def commit(self, batch: Batch, now: int, beside: Beside | None = None) -> Outcome:
         """Process a batch and store all of it, durably, or nothing.
 
         Parameters
@@ -188,6 +191,8 @@ class Pipeline:
             What came.
         now : int
             The clock [ms UTC], noted as the time of issue.
+        beside : callable, optional
+            Given the connection and the number of the transaction, stores what belongs into the same one.
 
         Raises
         ------
@@ -202,6 +207,8 @@ class Pipeline:
                 issue = _Issue(now, "late data", self.record.serial(connection))
                 self._store_readings(connection, batch, outcome, news, issue)
                 self._store_outcome(connection, outcome, issue)
+                if beside is not None:
+                    beside(connection, issue.serial)
         for site, _ in batch.devices:
             self._heard[site] = now
         return outcome

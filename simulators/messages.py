@@ -97,6 +97,8 @@ def payloads(
             yield from _senml(spoken, units, times, cells, rows)
         case "thingsboard":
             yield from _thingsboard(spoken, times, cells, rows)
+        case "mapped":
+            raise ValueError(f"profile '{profile.id}' is mapped; what greenmine reads of such payloads it cannot write")
 
 
 def _cells(values: Floats) -> list[list[float | None]]:

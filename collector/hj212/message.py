@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Final, Literal
 
-from collector.hj212.codes import VERSIONS, Version, codes, find_factor
+from collector.hj212.codes import VERSIONS, Version, codes
 from collector.hj212.deviation import Deviation
 from collector.hj212.dialect import STANDARD, Dialect
 from collector.hj212.secret import Secret, is_secret
@@ -34,6 +34,8 @@ _ST: Final = re.compile(r"[0-9A-Z][0-9]")
 _CN: Final = re.compile(r"[0-9]{4}")
 _CODE: Final = re.compile(r"[0-9A-Za-z]+")
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_SHORT: Final = 300
+"""Digits that are a finite number whatever they are."""
 _QN: Final = 17
 _TIME: Final = 14
 
@@ -358,19 +360,22 @@ class _Content:
         return known
 
     def _value(self, code: str, kind: str, text: str) -> Value:
-        if _CODE.fullmatch(code) is None:
+        if code not in _largest() and _CODE.fullmatch(code) is None:
             self._found[Deviation.ODD_CODE] = None
         if not text:
             return Value(code, kind, None, text, reason="empty")
         if kind in TEXT_KINDS:
             return Value(code, kind, text, text)
-        number = read_number(text)
+        if len(text) < _SHORT and is_plain(text):
+            number: float | None = float(text)
+        else:
+            number = read_number(text)
+            if number is not None and not is_plain(text):
+                self._found[Deviation.NUMBER_FORM] = None
         if number is None:
             if kind in _FREE_KINDS:
                 return Value(code, kind, text, text)
             return Value(code, kind, None, text, reason="not-a-number")
-        if not is_plain(text):
-            self._found[Deviation.NUMBER_FORM] = None
         reason = self._no_value(code, kind, number)
         return Value(code, kind, None if reason else number, text, reason=reason)
 
@@ -378,8 +383,7 @@ class _Content:
         """Why a number stands for "no value"; None if it is one."""
         if kind in _FREE_KINDS or kind in _SUMS:
             return None
-        factor = find_factor(code)
-        if factor is not None and number == factor.largest:
+        if number == _largest().get(code):
             return "type-maximum"
         return "sentinel" if number in _sentinels()[None] or number in self._dialect.sentinels else None
 
@@ -397,6 +401,12 @@ class _Content:
             value.flag = flag
             if isinstance(value.value, float) and value.value in _sentinels().get(flag, ()):
                 value.value, value.reason = None, "sentinel"
+
+
+@cache
+def _largest() -> dict[str, float | None]:
+    """Largest number of each factor's printed type, by its code in any edition."""
+    return {factor.code: factor.largest for factor in codes(VERSIONS[-1]).factors}
 
 
 @cache

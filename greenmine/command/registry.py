@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ def check(path: Path | None = None, /) -> None:
         Directory with enterprises.toml, profiles.toml and sites/*.toml. Without it, the registry of the settings
         (GREENMINE_REGISTRY) is checked, or the one that ships with greenmine.
     """
-    registry = _load(path)
+    registry = loaded_registry(path)
     devices = sum(len(site.devices) for site in registry.sites)
     stations = sum(len(site.stations) for site in registry.sites)
     sys.stdout.write(
@@ -51,7 +52,7 @@ def list_(*, registry: Path | None = None, format: Literal["text", "json"] = "te
     format : {"text", "json"}
         A table to read, or a JSON list with one object for each site.
     """
-    loaded = _load(registry)
+    loaded = loaded_registry(registry)
     if format == "json":
         rows = [
             {
@@ -73,10 +74,10 @@ def list_(*, registry: Path | None = None, format: Literal["text", "json"] = "te
     Console().print(table)
 
 
-def _load(path: Path | None) -> Registry:
-    """The registry, or its faults on standard error and the end of the program."""
+def loaded_registry(path: Path | None, also: Iterable[str] = ()) -> Registry:
+    """The registry, or its faults on standard error and the end of the program; see ``load_registry``."""
     try:
-        return load_registry(path or Settings().registry)
+        return load_registry(path or Settings().registry, also)
     except RegistryError as error:
         count = len(error.faults)
         sys.stderr.write("".join(f"{fault}\n" for fault in error.faults))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from api.security import require_loopback
+from collector.hj212.centre.loggers import load_loggers
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
@@ -41,7 +42,9 @@ def run(
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
         require_loopback(settings.host)
-        load_registry(settings.registry)
+        registry = load_registry(settings.registry)
+        if settings.hj212_port is not None:
+            load_loggers(registry, settings)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error

@@ -84,6 +84,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
                 if said is None
                 else {"broker": said.broker, "messages": said.messages, "commit_p99": said.commit_p99}
             ),
+            "loggers": None if said is None or said.loggers is None else msgspec.to_builtins(said.loggers),
         },
         "sites": [
             {
@@ -105,6 +106,12 @@ def _print(found: dict[str, Any]) -> None:
     console.print(
         f"Record {found['record']}. The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
     )
+    if (loggers := worker["loggers"]) is not None:
+        console.print(
+            f"Data loggers: port {loggers['port']}, {loggers['connections']} connections, {loggers['frames']} frames, "
+            f"{loggers['answered']} answered, {sum(loggers['damaged'].values())} damaged, "
+            f"{loggers['strangers'] + loggers['passwords']} dropped."
+        )
     table = Table("site", "name", "received", "stored", "duplicate", "rejected", "late", "open exceedances")
     for site in found["sites"]:
         ledger = site["ledger"]

@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
 import structlog
 
+from collector.hj212.centre.server import Server
+from collector.hj212.centre.thread import ServerThread
 from collector.payload import BatchBuilder
 from collector.session import Message, Session
+from collector.subscription import Subscriptions
 from greenmine.errors import StoreError
 from greenmine.registry import load_registry
+from greenmine.routes import filters, routes
 from greenmine.settings import Settings
 from greenmine.storage import schema
 from greenmine.storage.record import Record, migrate, open_engine
-from greenmine.worker import WorkerStatus
+from greenmine.worker import LoggerServerStatus, WorkerStatus
+from processing.loggers import LoggerDesk
 from processing.pipeline import Pipeline
 
 NAME: Final = "worker"
@@ -45,14 +51,22 @@ def work(settings: Settings, stop: threading.Event) -> None:
         silent_minutes=settings.silent_minutes,
         now=_now(),
     )
+    desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
+    # Whatever receives, one thread alone writes the record.
+    writer = ThreadPoolExecutor(1, "record")
+    loggers = None
+    if settings.hj212_port is not None:
+        loggers = ServerThread(Server(registry, settings, desk, writer, stop), stop)
+    elif any(device.mn for site in registry.sites for device in site.devices):
+        _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     started = _now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
-            builder.add(message.topic, message.payload, message.received)
-        pipeline.commit(builder.finish(), _now())
+            builder.add(message.topic, message.payload, message.received, retained=message.retained)
+        writer.submit(pipeline.commit, builder.finish(), _now()).result()
 
     refused = False
 
@@ -62,21 +76,38 @@ def work(settings: Settings, stop: threading.Event) -> None:
         try:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
-                pipeline.wait(_now())
+                writer.submit(pipeline.wait, _now()).result()
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                _say(record, _status(session, settings, started, registry.digest))
+                status = _status(session, settings, started, registry.digest, loggers)
+                writer.submit(_say, record, status).result()
+                if loggers is not None:
+                    writer.submit(desk.look_after, _now()).result()
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room
                 _log.error("the record takes nothing; trying again", error=str(error))
             refused = True
 
-    session = Session(settings, handle, stop, tick)
-    session.run()
+    subscriptions = Subscriptions(
+        filters(routes(registry)),
+        f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}",
+        settings.data / "subscriptions.json",
+    )
+    session = Session(settings, handle, stop, tick, subscriptions)
+    try:
+        if loggers is not None:
+            loggers.start()
+        session.run()
+    finally:
+        if loggers is not None:
+            loggers.end()
+        writer.shutdown()
 
 
-def _status(session: Session, settings: Settings, started: int, digest: str) -> WorkerStatus:
+def _status(
+    session: Session, settings: Settings, started: int, digest: str, loggers: ServerThread | None
+) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
@@ -94,6 +125,9 @@ def _status(session: Session, settings: Settings, started: int, digest: str) -> 
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        loggers=None
+        if loggers is None
+        else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),
     )
 
 

@@ -302,3 +302,73 @@ archive_head = Table(
     Column("head", Text, nullable=False, comment="JSON: greenmine.storage.archive.Head"),
     comment="What the record remembers of each site's archive.",
 )
+
+reported = Table(
+    "reported",
+    metadata,
+    Column("channel", Integer, nullable=False),
+    Column("command", String(4), nullable=False, comment="2051 minutes, 2061 hour, 2031 day"),
+    Column("start", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("latest", Boolean, nullable=False, comment="false once the logger has reported something else"),
+    Column("end", BigInteger, nullable=False),
+    Column("mean", Float),
+    Column("minimum", Float),
+    Column("maximum", Float),
+    Column("total", Float, comment="amount, in the unit of the logger"),
+    Column("flag", String(1), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("own_mean", Float, comment="ours of the same window, by the parameter's way of averaging"),
+    Column("own_count", Integer, comment="valid readings in ours"),
+    Column("difference", Float, comment="reported mean - own mean"),
+    Column("compared", BigInteger, comment="when; null: not yet"),
+    _serial(),
+    PrimaryKeyConstraint("channel", "command", "start", "revision"),
+    Index(None, "start"),
+    Index(None, "compared"),
+    comment="Aggregates that loggers computed themselves: compared with ours, never mixed in.",
+)
+
+gap = Table(
+    "gap",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("found", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="open, filled, partly, unfilled"),
+    Column("filled", Integer, nullable=False, comment="minutes that have come since"),
+    Column("source", String(10), nullable=False, comment="what they came as: readings, reported; empty: none came"),
+    Column("asked", Integer, nullable=False, comment="how often it was asked for"),
+    Column("changed", BigInteger, nullable=False),
+    _serial(),
+    PrimaryKeyConstraint("site", "device", "start"),
+    comment="Spans in which a logger's readings are missing, and what became of asking for them.",
+)
+
+information = Table(
+    "information",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("received", BigInteger, nullable=False),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("command", String(4), nullable=False),
+    Column("time", BigInteger, comment="DataTime"),
+    Column("content", Text, nullable=False, comment="JSON: names and texts as sent, without passwords"),
+    Index(None, "site", "device", "id"),
+    comment="What loggers say beside values: logs, states, serial numbers, intervals.",
+)
+
+frame = Table(
+    "frame",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("received", BigInteger, nullable=False, index=True),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="as it came, its password and keys as ***"),
+    Column("sha256", LargeBinary, nullable=False, comment="of data"),
+    comment="Frames of loggers as they came, for as long as the setting says.",
+)

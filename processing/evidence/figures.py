@@ -15,6 +15,7 @@ import pyarrow as pa
 from greenmine.limits import Limit, Threshold, threshold_on
 from greenmine.registry import Channel, Registry, Rule, Site
 from greenmine.reporting import Period, Reporting
+from processing.alarms import SlidingHour
 from processing.engine import Judged, Statistic
 from processing.evidence.recompute import Recomputed
 from processing.rolling import SlidingHours, exceedance_statistics
@@ -206,7 +207,18 @@ def document(
         What the core found.
     """
     zone = ZoneInfo(site.zone)
-    rules = [_rule(rule, registry, period, zone, found) for rule in registry.rules]
+    hours: dict[int, list[Statistic]] = defaultdict(list)
+    for (channel, window, _), s in sorted(found.statistics.items()):
+        if window == "hour":
+            hours[channel].append(s)
+    verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
+    for (rule, start), v in sorted(found.verdicts.items()):
+        verdicts[rule][start] = v
+    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
+    for (rule, _), h in sorted(found.sliding.items()):
+        sliding[rule].append(h)
+    minutes = _month_minutes(found, zone)
+    rules = [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
     return FiguresDocument(
         form=FORM,
         site=site.id,
@@ -216,7 +228,7 @@ def document(
         zone=site.zone,
         registry=registry.digest,
         summary=[_summary(theme, rules, reporting) for theme in THEMES],
-        channels=[_channel(channel, zone, found) for channel in registry.channels],
+        channels=[_channel(c, zone, found, hours[c.index], minutes) for c in registry.channels],
         rules=rules,
         windows=[
             _window(registry.channels[s.channel], s, zone)
@@ -264,12 +276,13 @@ def hours_table(registry: Registry, found: Recomputed) -> pa.Table:
     return pa.table(columns)
 
 
-def _channel(channel: Channel, zone: ZoneInfo, found: Recomputed) -> ChannelFigures:
-    hours = [s for (c, window, _), s in found.statistics.items() if c == channel.index and window == "hour"]
+def _channel(
+    channel: Channel, zone: ZoneInfo, found: Recomputed, hours: Sequence[Statistic], minutes: dict[str, int]
+) -> ChannelFigures:
     count: Counter[str] = Counter()
     for s in hours:
         count[_month(s.start, zone)] += s.count
-    due = {month: minutes * 60_000 / channel.interval for month, minutes in _month_minutes(found, zone).items()}
+    due = {month: length * 60_000 / channel.interval for month, length in minutes.items()}
     months = [Month(m, d, count[m], min(1.0, count[m] / d)) for m, d in due.items()]
     lows = [s.minimum for s in hours if s.minimum is not None]
     highs = [s.maximum for s in hours if s.maximum is not None]
@@ -304,9 +317,15 @@ def _month_minutes(found: Recomputed, zone: ZoneInfo) -> dict[str, int]:
     return dict(minutes)
 
 
-def _rule(rule: Rule, registry: Registry, period: Period, zone: ZoneInfo, found: Recomputed) -> RuleFigures:
-    limit = rule.limit
-    verdicts = {start: v for (r, start), v in found.verdicts.items() if r == rule.index}
+def _rule(
+    rule: Rule,
+    registry: Registry,
+    period: Period,
+    found: Recomputed,
+    verdicts: dict[int, Judged],
+    slid: Sequence[SlidingHour],
+) -> RuleFigures:
+    limit, zone = rule.limit, ZoneInfo(registry.site(rule.site).zone)
     due = _windows_due(limit, registry, found, zone)
     reasons = Counter(v.verdict.reason for v in verdicts.values())
     reasons["no-data"] += len(set(due) - verdicts.keys())
@@ -314,7 +333,6 @@ def _rule(rule: Rule, registry: Registry, period: Period, zone: ZoneInfo, found:
     assessable = [v for v in verdicts.values() if v.verdict.judgement != "not assessable" and v.value is not None]
     worst = max(assessable, key=lambda v: (_badness(v), -v.start), default=None)
     lower = all(threshold.high is None for threshold in limit.thresholds)
-    slid = [h for (r, _), h in sorted(found.sliding.items()) if r == rule.index]
     pairs = [
         (e.start + 1, found.end if e.end is None else e.end + 1) for e in found.exceedances if e.rule == rule.index
     ]

@@ -32,6 +32,7 @@ TRAIL: Final = 1
 """Days after it: the night of the last day ends there."""
 _KEPT: Final = 3
 """Days whose readings are at hand for percentile levels of hours with excluded minutes."""
+_FLAGS: Final = 256
 _OVER_RANGE: Final = np.uint8(ord("T"))
 
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
@@ -180,10 +181,10 @@ def _collect(found: Recomputed, episodes: dict[int, Exceedance], outcome: Outcom
 
 
 def _count_flags(flags: dict[tuple[int, str], int], readings: Readings) -> None:
-    pairs, counts = np.unique(np.stack([readings.channel, readings.flag.astype(np.int32)]), axis=1, return_counts=True)
-    for channel, flag, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
-        key = channel, chr(flag)
-        flags[key] = flags.get(key, 0) + count
+    codes = np.bincount(readings.channel.astype(np.int64) * _FLAGS + readings.flag)
+    for code in np.flatnonzero(codes).tolist():
+        key = code // _FLAGS, chr(code % _FLAGS)
+        flags[key] = flags.get(key, 0) + int(codes[code])
 
 
 def _keep(
@@ -202,10 +203,9 @@ def _keep(
 
 
 def marks_of(tables: Iterable[pa.Table]) -> dict[int, dict[str, object]]:
-    """The marks in sealed tables by their number; a mark stands in every day that it touches."""
+    """The marks in tables with rows of that kind only, by their number; a mark stands in every day that it touches."""
     found: dict[int, dict[str, object]] = {}
-    for table in tables:
-        rows = table.filter(pc.equal(table["kind"].cast(pa.string()), "mark"))
+    for rows in tables:
         starts = rows["time"].cast(pa.int64()).to_pylist()
         for start, text in zip(starts, rows["detail"].to_pylist(), strict=True):
             mark = json.loads(text)

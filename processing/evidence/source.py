@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -49,18 +49,19 @@ class Source:
         self.archive = Archive(folder / ARCHIVE)
         self.entries: list[Entry] = self.archive.chain(self.site.id).entries()
 
-    def tables(self, day: date) -> Sequence[pa.Table]:
-        """Sealed tables of a day: as first sealed, its addenda, and what was not sealed yet."""
+    def tables(self, day: date, kind: str | None = None) -> Sequence[pa.Table]:
+        """Sealed tables of a day: as first sealed, its addenda, and what was not sealed yet; rows of one kind, or all."""
         chain = self.archive.chain(self.site.id)
-        sealed = [chain.data(entry.file) for entry in self.entries if entry.day == day.isoformat()]
+        contents = [chain.data(entry.file) for entry in self.entries if entry.day == day.isoformat()]
         provisional = self._folder / PROVISIONAL / f"{day}.parquet"
         if provisional.exists():
-            sealed.append(provisional.read_bytes())
-        return [pq.read_table(pa.BufferReader(content)) for content in sealed]
+            contents.append(provisional.read_bytes())
+        chosen = None if kind is None else [("kind", "==", kind)]
+        return [pq.read_table(pa.BufferReader(content), filters=chosen) for content in contents]
 
     def marks(self, days: Sequence[date]) -> list[Mark]:
         """Marks that touch the days; a mark holds for the whole of the minutes that it touches."""
-        found = marks_of(self._all_tables(days))
+        found = marks_of(table for day in days for table in self.tables(day, "mark"))
         return [
             Mark(
                 self.site.id,
@@ -72,7 +73,3 @@ class Source:
             )
             for _, mark in sorted(found.items())
         ]
-
-    def _all_tables(self, days: Sequence[date]) -> Iterator[pa.Table]:
-        for day in days:
-            yield from self.tables(day)

@@ -9,6 +9,7 @@ import subprocess
 from base64 import b64decode
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.credentials import PASSWORDS, RIGHTS, CredentialError, Credentials, device_rights, hashed, reload, rights
@@ -146,3 +147,12 @@ def test_only_a_mosquitto_is_told_to_reload(tmp_path: Path, content: str) -> Non
         reload(pid)
     with pytest.raises(CredentialError, match="no running broker"):
         reload(tmp_path / "none")
+
+
+def test_a_device_of_another_make_may_publish_on_its_own_topics_only_and_the_collector_reads_them(
+    mines: Registry,
+) -> None:
+    device = msgspec.structs.replace(mines.device("yanjing", "weather"), address="node-7")
+    profile = msgspec.structs.replace(mines.profiles[device.profile], topics=("{address}/sensor/{name}/state",))
+    assert device_rights("yanjing", device, profile)[2:] == ("write node-7/sensor/+/state",)
+    assert rights(mines)["collector"][0] == "read greenmine/v1/+/+/readings"

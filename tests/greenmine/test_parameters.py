@@ -31,6 +31,8 @@ IDS = [
     "pressure",
     "rain",
     "equipment-state",
+    "pm1",
+    "laf",
 ]
 
 
@@ -121,6 +123,12 @@ def test_each_parameter_is_documented(parameter: str):
         ('unit = "NTU"\n', "", ['"turbidity"', "unit is missing; a text"]),
         ("frozen_minutes = 60 }", "frozen = 60 }", ["checks", "'frozen' is not a key", "nearest: 'frozen_minutes'"]),
         ("spike = 40", "spike = 0", ['"laeq"', "spike must be above 0"]),
+        (
+            "low = 0.3, high = 5000",
+            "low = 0.3, high = 50000",
+            ['"pm10"', "usual: low must lie under high, and both in"],
+        ),
+        ('mistaken = ["mg/m3", "ng/m3"]', 'mistaken = ["mg"]', ['"pm10"', "usual: mistaken: 'mg' cannot be converted"]),
         ("averaging", "averaging = = ", ["is not valid TOML", "line"]),
     ],
 )

@@ -116,3 +116,9 @@ def test_a_device_of_one_second_sends_batches_of_a_minute(tmp_path, monday):
     assert times == set(range(monday, monday + 10 * MINUTE_MS, 1000))
     numbers = [msgspec.json.decode(message.payload)["seq"] for message in messages]
     assert numbers == list(range(numbers[0], numbers[0] + 10))
+
+
+def test_a_mapped_profile_cannot_be_spoken():
+    profile = load_registry(also=["airgradient"]).profiles["airgradient"]
+    with pytest.raises(ValueError, match="'airgradient' is mapped"):
+        list(payloads(profile, NAMES, TIMES, VALUES, NORMAL, NUMBERS))

@@ -11,14 +11,17 @@ import msgspec
 import pytest
 from hj212_frames import frame
 
+from collector.hj212.centre.counters import ServerCounters
 from collector.hj212.codes import codes
 from collector.hj212.crc import Variant
 from collector.hj212.deviation import Deviation, Fault
 from collector.hj212.document import Document, describe
 from collector.hj212.frame import read_line
 from collector.hj212.message import Reason
+from greenmine.entries import LoggerProfile
 
-PAGE = (Path(__file__).parents[3] / "docs/hj212.md").read_text()
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/hj212.md").read_text()
 NAMES = [*Deviation, *Fault, *get_args(Reason), *get_args(Variant), *Document.__struct_fields__]
 EXAMPLE = (
     b"QN=20160801085857223;ST=39;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5;CP=&&"
@@ -41,3 +44,13 @@ def test_the_table_of_codes_is_that_of_the_code() -> None:
     old = {factor.successor: factor.code for factor in codes(2005).factors}
     new = [factor for factor in codes(2017).factors if factor.parameter and factor.successor is None]
     assert rows == {(factor.code, old.get(factor.code, ""), factor.parameter) for factor in new}
+
+
+@pytest.mark.parametrize("name", sorted(ServerCounters().figures()))
+def test_a_counter_of_the_server_is_documented(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+@pytest.mark.parametrize("name", LoggerProfile.__struct_fields__)
+def test_a_key_of_a_logger_profile_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in (ROOT / "docs/registry.md").read_text()

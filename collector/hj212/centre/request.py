@@ -1,0 +1,67 @@
+"""A request of the centre to a logger, and what comes back: 9011, data, 9012."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from collector.hj212.message import Message
+
+End = Literal["done", "empty", "refused", "failed", "silent", "broken-off"]
+"""How a request ended: executed; executed, no data; refused by QnRtn; failed by ExeRtn; nothing came in spite of resends;
+something came and then nothing more."""
+
+_ACCEPTED: Final = "1"
+_DONE: Final = "1"
+_NO_DATA: Final = "100"
+_IN_TIME: Final = frozenset({"2011", "2021", "2031", "2041", "2051", "2061"})
+"""Data that a request may be answered with under QNs of their own."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request under way.
+
+    Parameters
+    ----------
+    qn : str
+        Its QN, by which 9011 and 9012 refer to it.
+    command : str
+        Its CN, which data that answer it carry too.
+
+    References
+    ----------
+    HJ 212-2017, 6.4 (exchanges), 6.5 (timeouts), Tables 5 and 6 (QnRtn, ExeRtn).
+    """
+
+    qn: str
+    command: str
+    end: End | None = None
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, message: Message) -> None:
+        """Look at a message of the logger, which may belong to it."""
+        if message.cn == "9011" and message.qn == self.qn:
+            if _field(message, "QnRtn") not in {_ACCEPTED, None}:
+                self.end = "refused"
+        elif message.cn == "9012" and message.qn == self.qn:
+            result = _field(message, "ExeRtn")
+            self.end = "done" if result in {_DONE, None} else "empty" if result == _NO_DATA else "failed"
+        elif message.cn != self.command or (message.qn != self.qn and message.cn not in _IN_TIME):
+            return
+        self._heard.set()
+
+    async def heard(self, seconds: float) -> bool:
+        """Wait for the next message that belongs to it; False: none came in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        self._heard.clear()
+        return True
+
+
+def _field(message: Message, name: str) -> str | None:
+    return next((str(one.text) for one in message.fields if one.name == name), None)

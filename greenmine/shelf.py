@@ -1,0 +1,138 @@
+"""The device profiles that ship with the package, and own ones that build upon them."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from greenmine.entries import Profile
+from greenmine.tables import DataFile, DataFileError, Entry, Id, nearest
+from greenmine.topics import TopicPattern, overlap
+
+CATALOGUE: Final = Path(__file__).parent / "catalogues" / "profiles.toml"
+"""The profiles that ship with the package."""
+
+_BASE: Final = "based_on"
+
+
+class Unsupported(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A convention that greenmine does not speak."""
+
+    id: Id
+    name: str
+    topics: str
+    """Filter of its topics."""
+    reason: str
+    """Why not, and what to do instead."""
+
+
+class Shelf:
+    """The profiles that ship with the package, as far as they are asked for.
+
+    A *template* leaves something open that only the installation knows, such as the interval or the values of a decoder;
+    it can be built upon and not be used by itself.
+
+    Parameters
+    ----------
+    file : DataFile or None
+        The catalogue; None if it could not be read.
+    faults : list of str
+        Receives what is wrong.
+    """
+
+    def __init__(self, file: DataFile | None, faults: list[str]) -> None:
+        self._file = file
+        self._faults = faults
+        table = file.table if file else {}
+        if file:
+            file.expect(["profiles", "templates", "unsupported"], faults)
+        self._complete: dict[str, dict[str, Any]] = {row["id"]: row for row in table.get("profiles", [])}
+        self._templates: dict[str, dict[str, Any]] = {row["id"]: row for row in table.get("templates", [])}
+        rows = file.entries("unsupported", Unsupported, faults) if file else []
+        self._unsupported = [entry.value for entry in rows if entry.value is not None]
+
+    @staticmethod
+    def shipped() -> Shelf:
+        """All of the package's own; they are sound, or this raises DataFileError."""
+        faults: list[str] = []
+        shelf = Shelf(DataFile.read(CATALOGUE, CATALOGUE.name, faults), faults)
+        if faults:
+            raise DataFileError(faults)
+        return shelf
+
+    @property
+    def ids(self) -> list[str]:
+        """Profiles that devices may use as they are."""
+        return list(self._complete)
+
+    @property
+    def templates(self) -> list[str]:
+        """Profiles that must be built upon."""
+        return list(self._templates)
+
+    def refusal(self, name: str) -> str | None:
+        """Why a profile of this name cannot be used as it is; None: it can, or there is none."""
+        if name in self._templates:
+            missing = self._templates[name].get("note", "")
+            return f'"{name}" is a template. {missing} Write a profile with based_on = "{name}" that says it'
+        for other in self._unsupported:
+            if name == other.id:
+                return f"{other.name} is not supported: {other.reason}"
+        return None
+
+    def refused_topic(self, pattern: TopicPattern) -> str | None:
+        """Why a topic cannot be received; None: it can."""
+        for other in self._unsupported:
+            if pattern.text.split("/")[0] == other.topics.split("/")[0] and overlap(pattern.filter({}), other.topics):
+                return f"{other.name} is not supported: {other.reason}"
+        return None
+
+    def entries(self, wanted: Container[str], parameters: Container[str]) -> list[Entry[Profile]]:
+        """The shipped profiles of these names; values of parameters that the registry does not know are left out."""
+        if self._file is None:
+            return []
+        rows = {"profiles": [row for row in self._complete.values() if row["id"] in wanted]}
+        chosen = DataFile(self._file.name, self._file.content, rows)
+        return chosen.entries(
+            "profiles",
+            Profile,
+            self._faults,
+            lambda row, place: _known(self.complete(row, place, parameters), parameters),
+        )
+
+    def complete(self, row: dict[str, Any], place: str, parameters: Container[str]) -> dict[str, Any]:
+        """A profile's table with all that it does not say itself taken from the profile that it is based on."""
+        name = row.get(_BASE)
+        own = {key: value for key, value in row.items() if key != _BASE}
+        if name is None:
+            return own
+        base = self._complete.get(name) or self._templates.get(name) if isinstance(name, str) else None
+        if base is None:
+            why = self.refusal(name) if isinstance(name, str) else None
+            near = nearest(str(name), [*self._complete, *self._templates])
+            self._faults.append(f"{place}: {_BASE}: {why or f'no profile {name!r} ships with greenmine; {near}'}")
+            return own
+        return _laid_over(_known(self.complete(base, place, parameters), parameters), own)
+
+
+def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Keys of the base, then own ones in their place; in ``mapping`` likewise, and its values parameter by parameter."""
+    merged = {key: value for key, value in base.items() if key not in {"id", "note"}} | own
+    beneath, above = base.get("mapping"), own.get("mapping")
+    if isinstance(beneath, dict) and isinstance(above, dict):
+        merged["mapping"] = beneath | above
+        values = above.get("values", [])
+        if isinstance(values, list) and all(isinstance(value, dict) for value in values):
+            given = {str(value.get("parameter")) for value in values}
+            rest = [value for value in beneath.get("values", []) if value["parameter"] not in given]
+            merged["mapping"]["values"] = values + rest
+    return merged
+
+
+def _known(row: dict[str, Any], parameters: Container[str]) -> dict[str, Any]:
+    mapping = row.get("mapping", {})
+    values = [value for value in mapping.get("values", []) if value["parameter"] in parameters]
+    return row | {"mapping": mapping | {"values": values}}

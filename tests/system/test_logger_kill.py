@@ -1,0 +1,161 @@
+"""The worker is killed again and again under fifty data loggers that send again what was not answered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sqlite3
+import threading
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from greenmine.command.work import work
+from greenmine.registry import load_registry
+from greenmine.settings import Settings
+from tests.loggers import PASSWORD, TcpLogger, write_mine
+from tests.system.running import PATIENCE, Worker, until
+from tests.system.stored import Stored
+
+LOGGERS = 50
+FRAMES = 120
+"""Of each logger."""
+KILLS = 6
+VALUES = {"a34002-Rtd": 50.5, "LA-Rtd": 55.0, "a01006-Rtd": 1001}
+OVERTIME = 2.0
+"""How long a logger waits for an answer before it sends again [s]."""
+STEP = 10_000
+"""Between the instants of its frames [ms]."""
+
+
+class Sent(NamedTuple):
+    """What the loggers did."""
+
+    frames: int
+    resent: int
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def logger_life(port: int, number: int, start: int) -> Sent:
+    """Send all frames in order, each until it is answered: to a new connection if need be, never one that was answered."""
+    sent, n = 0, 0
+    while n < FRAMES:
+        with suppress(OSError, TimeoutError, AssertionError):
+            async with TcpLogger(port, number) as logger:
+                while n < FRAMES:
+                    qn = f"{20260801000000000 + n}"
+                    message = logger.message("2011", VALUES, time=start + n * STEP, qn=qn)
+                    logger.write(message)
+                    sent += 1
+                    while (answer := await logger.answer(OVERTIME)) is None or answer.qn != qn:
+                        assert answer is not None
+                    n += 1
+        await asyncio.sleep(0.05)
+    return Sent(n, sent - n)
+
+
+class Killed(NamedTuple):
+    """What is left when all loggers have been answered."""
+
+    stored: Stored
+    sent: Sent
+    start: int
+    interrupted: int
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    folder: Path = tmp_path_factory.mktemp("loggers-killed")
+    registry = write_mine(
+        folder / "registry", loggers=LOGGERS, parameters=("pm10", "laeq", "pressure"), more="obeys = false"
+    )
+    port = free_port()
+    start = time.time_ns() // 1_000_000 // 60_000 * 60_000 - FRAMES * STEP
+    pauses = np.random.default_rng(212).uniform(0.05, 0.4, KILLS)
+    given = {"registry": registry, "hj212_port": port, "hj212_password": PASSWORD, "hj212_rate": 1000.0}
+    interrupted = 0
+
+    async def live(worker: Worker) -> Sent:
+        nonlocal interrupted
+        lives = asyncio.gather(*(logger_life(port, number, start) for number in range(LOGGERS)))
+        for pause in pauses:
+            before = worker.count("stored")
+            await asyncio.to_thread(
+                until, lambda before=before: worker.count("stored") > before, "readings to be stored"
+            )
+            await asyncio.sleep(pause)
+            interrupted += not lives.done()
+            await asyncio.to_thread(worker.kill)
+            worker.start()
+        parts = await asyncio.wait_for(lives, 2 * PATIENCE)
+        return Sent(sum(part.frames for part in parts), sum(part.resent for part in parts))
+
+    with Worker(folder, free_port(), **given) as worker:
+        sent = asyncio.run(live(worker))
+        worker.stop()
+    return Killed(Stored(folder / "record.sqlite", load_registry(registry)), sent, start, interrupted)
+
+
+def test_the_kills_found_the_loggers_at_work(killed: Killed) -> None:
+    assert killed.interrupted == KILLS
+    assert killed.sent.frames == LOGGERS * FRAMES
+    assert killed.sent.resent > 0
+
+
+def test_every_answered_frame_is_stored_once(killed: Killed) -> None:
+    counts = Counter(killed.stored.instants())
+    assert set(counts.values()) == {1}
+    assert counts.keys() == {
+        (f"pit/gate-{number}/{parameter}", killed.start + n * STEP)
+        for number in range(LOGGERS)
+        for parameter in ("pm10", "laeq", "pressure")
+        for n in range(FRAMES)
+    }
+
+
+def test_the_ledger_of_the_loggers_adds_up(killed: Killed) -> None:
+    ledger = killed.stored.ledger
+    assert ledger["stored"] == LOGGERS * FRAMES * len(VALUES)
+    assert ledger["received"] == ledger["stored"] + ledger["duplicate"]
+    assert ledger["received"] == ledger["messages"] * len(VALUES)
+    assert killed.sent.frames <= ledger["messages"] <= killed.sent.frames + killed.sent.resent
+    assert all(received == sum(parts) for received, *parts in killed.stored.ledger_rows)
+    assert len(killed.stored.ledger_rows) == LOGGERS
+
+
+def test_a_port_in_use_ends_the_worker(tmp_path: Path) -> None:
+    registry = write_mine(tmp_path / "registry")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        given = {"data": tmp_path, "registry": registry, "broker_port": free_port(), "hj212_port": port}
+        with pytest.raises(OSError, match="address already in use"):
+            work(Settings.model_validate({**given, "hj212_password": PASSWORD}), threading.Event())
+
+
+def test_the_worker_tells_of_its_loggers(tmp_path: Path) -> None:
+    registry = write_mine(tmp_path / "registry", more="obeys = false")
+    given = {"registry": registry, "hj212_port": free_port(), "hj212_password": PASSWORD}
+
+    def told() -> str:
+        with closing(sqlite3.connect(f"file:{worker.record}?mode=ro", uri=True)) as connection:
+            return str(connection.execute("select status from worker").fetchone())
+
+    with Worker(tmp_path, free_port(), **given) as worker:
+        until(lambda: any("listening for data loggers" in line for line in worker.lines()), "the server")
+        asyncio.run(logger_life(given["hj212_port"], 0, time.time_ns() // 1_000_000 - FRAMES * STEP))  # type: ignore[arg-type]
+        until(lambda: f'"answered":{FRAMES}' in told(), "the status")
+        assert PASSWORD not in told()
+        worker.stop()
+    assert PASSWORD not in "".join(worker.lines())

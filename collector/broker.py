@@ -23,7 +23,9 @@ MESSAGE_LIMIT: Final = 20_000_000
 QUEUE_LIMIT: Final = 64_000_000
 """Payloads that the broker keeps for a collector that is away [bytes]."""
 TEMPLATE: Final = Path(__file__).with_name("mosquitto.conf")
-"""The configuration that ships, with ``$port``, ``$user``, ``$directory``, ``$queue`` and ``$message`` to fill in."""
+"""The configuration that ships, with ``$access``, ``$directory``, ``$queue`` and ``$message`` to fill in."""
+DEMO: Final = TEMPLATE.with_name("mosquitto-demo.conf")
+"""Access without accounts from this machine only, with ``$port`` and ``$user`` to fill in."""
 
 _PATIENCE: Final = 10.0
 """Longest time for a broker to start or to end [s]."""
@@ -96,6 +98,22 @@ def start_broker(directory: Path, port: int | None = None) -> Broker:
     return Broker("iotcore", HOST, port, None, server.stop)
 
 
+def broker_configuration(access: str, directory: Path, queue: int) -> str:
+    """Mosquitto's configuration, the same in the demo and in production but for who may come in.
+
+    Parameters
+    ----------
+    access : str
+        Listeners and accounts, as lines of the configuration.
+    directory : Path
+        Where sessions and queues are kept, as the broker sees it.
+    queue : int
+        Payloads kept for a collector that is away [bytes].
+    """
+    template = string.Template(TEMPLATE.read_text())
+    return template.substitute(access=access.rstrip(), directory=directory, queue=queue, message=MESSAGE_LIMIT)
+
+
 def _claim(port: int) -> int:
     """Check that a port is free, or find one for 0; another broker there must not be taken for ours."""
     with socket.socket() as probe:
@@ -115,16 +133,10 @@ def _start_mosquitto(program: str, directory: Path, port: int) -> Broker:
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "mosquitto.conf"
-    configuration.write_text(
-        string.Template(TEMPLATE.read_text()).substitute(
-            port=port,
-            # Started by root it would become the user mosquitto, who may not write here.
-            user="root" if os.geteuid() == 0 else "mosquitto",
-            directory=directory,
-            queue=QUEUE_LIMIT,
-            message=MESSAGE_LIMIT,
-        )
-    )
+    # Started by root it would become the user mosquitto, who may not write here.
+    user = "root" if os.geteuid() == 0 else "mosquitto"
+    access = string.Template(DEMO.read_text()).substitute(port=port, user=user)
+    configuration.write_text(broker_configuration(access, directory, QUEUE_LIMIT))
     log = directory / "mosquitto.log"
     with log.open("ab") as errors:
         # Its own process group: Ctrl-C is for the one that started it, which then stops it when all else has ended.

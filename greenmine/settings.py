@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """All settings, flat; each has a safe default and is described in ``docs/settings.md``."""
 
-    model_config = SettingsConfigDict(env_prefix="GREENMINE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="GREENMINE_", env_file=".env", extra="ignore", env_ignore_empty=True)
 
     data: Path = Path("var")
     """Directory under which all state of the installation lies."""
@@ -129,6 +129,26 @@ class Settings(BaseSettings):
     """File of Grafana's users and of the contacts of its alerts."""
     grafana_influx_url: str | None = None
     """Address of InfluxDB as Grafana reaches it; None: that of ``influx_url``."""
+    secrets: Path | None = None
+    """Directory of files named by their setting, such as ``greenmine_broker_password``: for what must not be in the environment."""
+    broker_files: Path = Path("broker")
+    """Directory of the broker's passwords and rights, for ``greenmine device``."""
+    broker_pid: Path | None = None
+    """File with the broker's process number, by which it is told of a change; None: a person tells it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by one whose directory is a setting itself
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given nowhere else from the files in ``secrets``."""
+        directory = (dotenv_settings() | env_settings() | init_settings()).get("secrets")
+        files = SecretsSettingsSource(settings_cls, secrets_dir=directory)
+        return init_settings, env_settings, dotenv_settings, files
 
     @property
     def record(self) -> Path:

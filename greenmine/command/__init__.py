@@ -27,6 +27,8 @@ app.command("greenmine.command.status:status")
 app.command("greenmine.command.device:app", name="device")
 app.command("greenmine.command.influx:app", name="influx")
 app.command("greenmine.command.grafana:app", name="grafana")
+app.command("greenmine.command.init:init")
+app.command("greenmine.command.backup:backup")
 
 
 def main() -> None:

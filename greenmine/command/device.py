@@ -17,6 +17,7 @@ from rich.table import Table
 
 from collector.payload import BatchBuilder
 from greenmine.batch import Batch
+from greenmine.command import credentials
 from greenmine.command.registry import loaded_registry
 from greenmine.entries import Device, Position, Profile, Site, Station
 from greenmine.registry import Channel, Registry
@@ -27,7 +28,8 @@ from greenmine.topics import OWN, TopicPattern
 from greenmine.units import conversion
 from greenmine.zones import Zone
 
-app = cyclopts.App(name="device", help="Devices: what their messages become.")
+app = cyclopts.App(name="device", help="Devices: what their messages become, and their accounts at the broker.")
+credentials.register(app)
 
 _INPUT: Final = Path("-")
 _SITE: Final = "try"

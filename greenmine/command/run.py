@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
+from typing import Literal
 
 from api.security import require_loopback
 from collector.hj212.centre.loggers import load_loggers
@@ -14,7 +15,13 @@ from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
 
 
-def run(*, data: Path | None = None, host: str | None = None, port: int | None = None) -> None:
+def run(
+    *,
+    data: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    only: Literal["worker", "web"] | None = None,
+) -> None:
     """Collect, judge and store what the broker delivers, and serve the pages, until Ctrl-C.
 
     The broker, its credentials and all else are settings: environment variables GREENMINE_... or a file .env; see
@@ -28,6 +35,8 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
         Address of the web server; only loopback until there are accounts. Default: GREENMINE_HOST, or 127.0.0.1.
     port
         Its port. Default: GREENMINE_PORT, or 8000.
+    only
+        Run only the worker with the archivist, or only the web server, so that a service manager can run each by itself.
     """
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -43,9 +52,11 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Processes() as processes:
-        processes.start("worker", "greenmine.command.work:work", settings)
-        processes.start("archivist", "greenmine.command.archive:archivist", settings)
-        processes.start("web server", "greenmine.command.web:web", settings)
-        if settings.influx_url is not None:
+        if only != "web":
+            processes.start("worker", "greenmine.command.work:work", settings)
+            processes.start("archivist", "greenmine.command.archive:archivist", settings)
+        if only != "worker":
+            processes.start("web server", "greenmine.command.web:web", settings)
+        if only is None and settings.influx_url is not None:
             processes.start_aside("projection", "greenmine.command.influx:project", settings)
         processes.watch(stop)

@@ -80,4 +80,4 @@ def test_it_says_why_mosquitto_did_not_start(
 
 
 def test_the_configuration_has_no_other_blanks_to_fill_in() -> None:
-    assert set(re.findall(r"\$(\w+)", TEMPLATE.read_text())) == {"port", "user", "directory", "queue", "message"}
+    assert set(re.findall(r"\$(\w+)", TEMPLATE.read_text())) == {"access", "directory", "queue", "message"}

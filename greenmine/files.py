@@ -1,0 +1,47 @@
+"""Files that are replaced as a whole, so that a reader sees the old content or the new one and nothing between."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace(path: Path, content: str | bytes, mode: int, group: int | None = None) -> None:
+    """Write a file beside the old one and put it in its place, durably.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    content : str or bytes
+        All of it; text is written as UTF-8.
+    mode : int
+        Its permissions from the first moment on that it has content, such as ``0o600``.
+    group : int or None
+        Its group; None: the group of its folder, so that who may read the folder's files can read this one.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, or the caller may not give it that group; the old file is untouched.
+    """
+    group = path.parent.stat().st_gid if group is None else group
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if os.fstat(file.fileno()).st_gid != group:
+                os.fchown(file.fileno(), -1, group)
+            os.fchmod(file.fileno(), mode)
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

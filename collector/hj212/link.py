@@ -90,6 +90,8 @@ class Link:
         How frames go out; None: as they should.
     dialect : Dialect
         How the platform speaks.
+    counts : Counter or None
+        Where to count; None: anew.
 
     Attributes
     ----------
@@ -106,6 +108,7 @@ class Link:
         heard: Callable[[Message], None],
         line: Line | None = None,
         dialect: Dialect = STANDARD,
+        counts: Counter[str] | None = None,
     ) -> None:
         self._reader, self._writer = reader, writer
         self._terms = terms
@@ -113,7 +116,7 @@ class Link:
         self._line = line or Line()
         self._dialect = dialect
         self._waiting: dict[str, _Waiting] = {}
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if counts is None else counts
 
     async def listen(self) -> None:
         """Take in what comes until the connection ends.

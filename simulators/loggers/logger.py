@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from collector.hj212.caller import Caller
 from collector.hj212.compose import Numbers, Sender, compose, say, write_time
 from collector.hj212.link import Line, Link, Terms
 from collector.hj212.message import Message, read_time
+from collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
 from collector.hj212.rules import choices, rule
 from collector.hj212.secret import Secret
 from simulators.clock import DAY_MS, MINUTE_MS
@@ -22,16 +23,10 @@ from simulators.loggers.report import Reporter
 from simulators.loggers.source import Source
 from simulators.loggers.watch import Watch
 
-_READY, _PW_WRONG, _MN_WRONG, _CN_WRONG = "1", "3", "4", "8"
-"""QnRtn."""
-_DONE, _CONDITION, _NO_DATA = "1", "3", "100"
-"""ExeRtn."""
-_PENDING: Final = 32
-"""Requests that wait; what comes beyond is not answered, as by a logger that is too busy."""
-_BACKOFF: Final = (0.2, 30.0)
-"""First and longest pause before the next connection [s]."""
 _SLACK: Final = 2000
 """A clock this near to the platform's is not set: the way takes time and SystemTime has whole seconds [ms]."""
+_ORDERS: Final = ("1000", "1011", "1012", "1061", "1062", "1063", "1064", "1072", "2012", "2022")
+"""What it obeys besides requests for data."""
 _PASSWORD: Final = 6
 """Signs of a password."""
 
@@ -100,10 +95,6 @@ class Logger:
     tls : ssl.SSLContext or None
         Encryption.
 
-    Attributes
-    ----------
-    counts : Counter
-        Those of ``Link``, summed over all connections, and ``connections``, ``failures``, ``requests``.
     """
 
     def __init__(
@@ -125,13 +116,12 @@ class Logger:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.sender = sender
-        self.counts: Counter[str] = Counter()
         self._source, self._reporter = source, reporter
-        self._host, self._port, self._tls = host, port, tls
         self._watch = watch or Watch()
         self._habits = habits or Habits()
-        self._at, self._line = at, line
+        self._at = at
         self._terms = terms or Terms()
+        self._caller = Caller(host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls)
         self._noise = all(factor.parameter.theme == "noise" for factor in source.factors)
         self._state = all(factor.parameter.averaging == "state" for factor in source.factors)
         rtd = max(rule("rtd-least"), min(rule("rtd-most"), source.interval / 1000))
@@ -149,7 +139,11 @@ class Logger:
         """Whether instants are reported: 2012 and 2022 stop it, 2011 and 2021 start it again."""
         self._under_way: list[Message] = []
         self._changed = asyncio.Event()
-        self._requests: asyncio.Queue[Message] = asyncio.Queue(_PENDING)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What happened so far; see ``Caller``."""
+        return self._caller.counts
 
     @property
     def commands(self) -> tuple[Command, ...]:
@@ -175,52 +169,13 @@ class Logger:
             await asyncio.gather(work, halt, return_exceptions=True)
 
     async def _work(self) -> None:
-        backoff = _BACKOFF[0]
-        while True:
-            await self._until_power()
-            answered = self.counts["answered"]
-            with contextlib.suppress(OSError):
-                if await self._connected():
-                    return
-            self.counts["failures"] += 1
-            if self.counts["answered"] > answered:
-                backoff = _BACKOFF[0]
-            await asyncio.sleep(backoff)
-            backoff = min(_BACKOFF[1], backoff * 2)
+        await self._caller.run(before=self._power)
 
-    async def _until_power(self) -> None:
+    async def _power(self) -> None:
+        """Wait until there is power, and see what there is to report."""
         fault = self._at(self._watch.now())
         if fault is not None and fault.kind == "catch-up":
             await self._watch.until(fault.end)
-
-    async def _connected(self) -> bool:
-        """One connection; True if all that there ever will be was reported over it."""
-        async with asyncio.timeout(self._terms.overtime):
-            reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
-        self.counts["connections"] += 1
-        self._requests = asyncio.Queue(_PENDING)
-        link = Link(reader, writer, self._terms, self._hear, self._line)
-        self._agenda.reconnected(self._watch.now(), self._habits.backlog)
-        complete = False
-        try:
-            async with asyncio.TaskGroup() as group:
-                others = [
-                    group.create_task(link.listen()),
-                    group.create_task(self._obey(link)),
-                    group.create_task(self._live(link)),
-                ]
-                await self._report(link)
-                complete = True
-                for task in others:
-                    task.cancel()
-        except* OSError:
-            pass
-        finally:
-            self.counts.update(link.counts)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-        return complete
 
     async def _live(self, link: Link) -> None:
         """Heartbeats, and the end of the connection when the power is lost."""
@@ -237,6 +192,7 @@ class Logger:
                 await link.send(say(self.sender, "9015", self._numbers.next(), st=self.sender.st))
 
     async def _report(self, link: Link) -> None:
+        self._agenda.reconnected(self._watch.now(), self._habits.backlog)
         if self._habits.calibrate:
             await link.deliver(say(self.sender, "1013", self._numbers.next(), st=self.sender.st, answer=True))
         while True:
@@ -307,83 +263,55 @@ class Logger:
         error = 0 if abs(error) <= _SLACK else round(error / 1000) * 1000
         self._corrected[None if skew is None else skew.start] = error
 
-    def _hear(self, message: Message) -> None:
-        if message.cn in {"9011", "9012", "9015"} or message.cn is None or message.qn is None:
-            return
-        with contextlib.suppress(asyncio.QueueFull):
-            self._requests.put_nowait(message)
-
-    async def _obey(self, link: Link) -> None:
-        while True:
-            request = await self._requests.get()
-            self.counts["requests"] += 1
-            await self._answer(link, request)
-
     async def _answer(self, link: Link, request: Message) -> None:
-        assert request.qn is not None
         sender = self.sender
-        refusal = self._refusal(request)
-        if request.cn in {"2012", "2022"} and refusal is None:
+        refused = refusal(sender, request, (*_ORDERS, *self.commands))
+        if request.cn in {"2012", "2022"} and refused is None:
             self._instant = False
-            await link.send(say(sender, "9013", request.qn))
+            await link.send(say(sender, "9013", request.qn or ""))
             return
-        await link.send(say(sender, "9011", request.qn, {"QnRtn": refusal or _READY}))
-        if refusal is not None:
-            return
-        done = _NO_DATA
-        async for outcome in self._carry_out(link, request):
-            done = outcome
-        await link.send(say(sender, "9012", request.qn, {"ExeRtn": done}))
-
-    def _refusal(self, request: Message) -> str | None:
-        """Why a request is not carried out, as QnRtn; None: it is."""
-        if request.mn != self.sender.mn:
-            return _MN_WRONG
-        if request.password is None or request.password != self.sender.password:
-            return _PW_WRONG
-        known = {"1000", "1011", "1012", "1061", "1062", "1063", "1064", "1072", "2012", "2022", *self.commands}
-        return None if request.cn in known else _CN_WRONG
+        await comply(link, sender, request, refused, lambda: self._carry_out(link, request))
 
     async def _carry_out(self, link: Link, request: Message) -> AsyncIterator[str]:
         """Do what a request asks; the last ExeRtn yielded counts."""
-        fields = {f.name: f.text.reveal() if isinstance(f.text, Secret) else f.text or "" for f in request.fields}
+        fields = fields_of(request)
         match request.cn:
             case "1000":
                 terms = _number(fields, "OverTime", "overtime"), _number(fields, "ReCount", "recount")
                 if terms[0] is None or terms[1] is None:
-                    yield _CONDITION
+                    yield CONDITION
                 else:
                     self._terms.overtime, self._terms.recount = float(terms[0]), terms[1]
-                    yield _DONE
+                    yield DONE
             case "1011":
                 await self._tell(link, request, {"SystemTime": write_time(self._device_now())})
-                yield _DONE
+                yield DONE
             case "1012":
                 told = read_time(fields.get("SystemTime", ""))
                 if told is not None:
                     self._set_clock(told)
-                yield _CONDITION if told is None else _DONE
+                yield CONDITION if told is None else DONE
             case "1061":
                 await self._tell(link, request, {"RtdInterval": str(self._periods.rtd // 1000)})
-                yield _DONE
+                yield DONE
             case "1062":
                 rtd = _number(fields, "RtdInterval", "rtd")
                 if rtd is not None:
                     self._periods.rtd = rtd * 1000
                     self._realign("2011", "2021")
-                yield _CONDITION if rtd is None else _DONE
+                yield CONDITION if rtd is None else DONE
             case "1063":
                 await self._tell(link, request, {"MinInterval": str(self._periods.minutes // MINUTE_MS)})
-                yield _DONE
+                yield DONE
             case "1064":
                 minutes = {str(minutes): minutes for minutes in self._minutes}.get(fields.get("MinInterval", ""))
                 if minutes is not None:
                     self._periods.minutes = minutes * MINUTE_MS
                     self._realign("2051")
-                yield _CONDITION if minutes is None else _DONE
+                yield CONDITION if minutes is None else DONE
             case "1072":
                 word = fields.get("NewPW", "")
-                yield _DONE if len(word) == _PASSWORD else _CONDITION
+                yield DONE if len(word) == _PASSWORD else CONDITION
                 if len(word) == _PASSWORD:
                     self.sender = replace(self.sender, password=Secret(word))
             case "2011" | "2021" | "2051" | "2061" | "2031" as command:
@@ -399,16 +327,16 @@ class Logger:
         begin, end = (read_time(fields.get(name, "")) for name in ("BeginTime", "EndTime"))
         if begin is None or end is None:
             if length or "BeginTime" in fields or "EndTime" in fields:
-                yield _CONDITION
+                yield CONDITION
                 return
             self._instant = True
             begin = end = now // self._periods.rtd * self._periods.rtd
-        yield _NO_DATA
+        yield NO_DATA
         datatime = self._periods.first(command, max(begin, now - self._habits.keep * DAY_MS))
         while datatime <= end and datatime + length <= now:
             for message in self._compose(command, datatime, answer=request.answer):
                 await self._send(link, message)
-                yield _DONE
+                yield DONE
             datatime = self._periods.after(command, datatime)
 
     async def _tell(self, link: Link, request: Message, fields: Mapping[str, str]) -> None:

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     """Address of the web server; until accounts exist only loopback is accepted."""
     port: int = 8000
 
+    uplink: Path | None = None
+    """Plan of what goes to the authority's platforms; None: nothing does."""
+
     @property
     def record(self) -> Path:
         """File of the record."""

@@ -43,7 +43,7 @@ class Platform:
         self.notices: list[Message] = []
         self.connections = 0
         self.news = asyncio.Condition()
-        self._seen: Counter[str] = Counter()
+        self._seen: Counter[tuple] = Counter()
         self._links: dict[str, asyncio.StreamWriter] = {}
         self._senders: dict[str, Sender] = {}
         self._exchanges: dict[str, Exchange] = {}
@@ -113,8 +113,9 @@ class Platform:
             if message.answer:
                 await self._send(writer, self._reply(message, "9013"))
             return await self._tell()
-        manner = self.manner(message, self._seen[message.qn])
-        self._seen[message.qn] += 1
+        report = message.mn, message.cn, message.datatime, message.pno
+        manner = self.manner(message, self._seen[report])
+        self._seen[report] += 1
         if manner == "hang-up-unseen":
             return False
         self.arrivals.append(message)

@@ -134,4 +134,7 @@ class Caller:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # a group that has failed forgets that it was cancelled as well
+            raise asyncio.CancelledError
         return done

@@ -11,6 +11,7 @@ from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
+from uplink.plan import load_plan
 
 
 def run(*, data: Path | None = None, host: str | None = None, port: int | None = None) -> None:
@@ -32,7 +33,9 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
         require_loopback(settings.host)
-        load_registry(settings.registry)
+        registry = load_registry(settings.registry)
+        if settings.uplink is not None:
+            load_plan(settings.uplink, registry)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
@@ -42,4 +45,6 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
     with Processes() as processes:
         processes.start("worker", "greenmine.command.work:work", settings)
         processes.start("web server", "greenmine.command.web:web", settings)
+        if settings.uplink is not None:
+            processes.start("uplink", "uplink.service:forward", settings)
         processes.watch(stop)

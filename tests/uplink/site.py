@@ -1,0 +1,151 @@
+"""A small mine whose record the uplink sends, and what the platform must have of it in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sa
+
+from greenmine.readings import Readings
+from greenmine.registry import Registry
+from greenmine.storage import schema
+from greenmine.storage.record import Record
+from processing.pipeline import Pipeline
+from tests.processing.mine import DAY, HOUR, MINUTE, Station, batch_of, channel, every, readings, record_at
+
+MINE = (
+    Station("south", ("tsp", "pm10"), place=(29.99, 108.0)),
+    Station("fence", ("laeq", "lafmax")),
+    Station("pond", ("flow", "ph"), "900s"),
+)
+START = 1_794_182_400_000
+"""A Monday 08:00 in Asia/Shanghai [ms UTC]."""
+WORD = "abcdef"
+CODES = {"mine/south/tsp": "a34001", "mine/south/pm10": "a34002", "mine/fence/laeq": "Leq", "mine/fence/lafmax": "LMx"}
+
+FEED = """
+[[feeds]]
+id = "{id}"
+site = "mine"
+host = "127.0.0.1"
+port = {port}
+mn = "{mn}"
+password_env = "UPLINK_WORD"
+st = "39"
+version = {version}
+commands = {commands}
+min_interval = {minutes}
+wait = "1ms"
+overtime = {overtime}
+recount = 3
+longest_pause = 0.3
+{since}
+"""
+
+DUST = """
+[[feeds.factors]]
+station = "south"
+parameter = "tsp"
+unit = "mg/m3"
+
+[[feeds.factors]]
+station = "south"
+parameter = "pm10"
+"""
+
+NOISE = """
+[[feeds.factors]]
+station = "fence"
+parameter = "laeq"
+instant = "LA"
+
+[[feeds.factors]]
+station = "fence"
+parameter = "lafmax"
+"""
+
+WATER = """
+[[feeds.factors]]
+station = "pond"
+parameter = "flow"
+
+[[feeds.factors]]
+station = "pond"
+parameter = "ph"
+"""
+
+
+def plan_of(folder: Path, port: int, factors: str = DUST, **options) -> Path:
+    """A plan with one feed."""
+    given = {
+        "id": "dust",
+        "mn": "AABBCCDDEEFF001122334455",
+        "version": 2017,
+        "commands": '["2011", "2051", "2061", "2031"]',
+        "minutes": 10,
+        "overtime": 0.2,
+        "since": "since = 2026-01-01T00:00:00+08:00",
+        **options,
+    }
+    path = folder / "uplink.toml"
+    path.write_text(FEED.format(port=port, **given) + factors, encoding="utf-8")
+    return path
+
+
+@dataclass
+class Mine:
+    """A record that grows."""
+
+    registry: Registry
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.record: Record = record_at(self.path, self.registry)
+        self.pipeline = Pipeline(self.registry, self.record)
+
+    def commit(self, key: str, times, values, flags: str = "N") -> None:
+        """Commit readings of a channel as one batch."""
+        self.put([readings(channel(self.registry, key), times, values, flags)])
+
+    def put(self, parts: list[Readings]) -> None:
+        some = Readings.concat(parts)
+        self.pipeline.commit(batch_of(self.registry, some), int(some.time.max()) + 1000)
+
+    def live(self, start: int, end: int, step: int = 10 * MINUTE) -> None:
+        """Commit what the instruments measure, in batches of some minutes."""
+        for begin in range(start, end, step):
+            times = every(begin, min(begin + step, end))
+            self.put(
+                [readings(channel(self.registry, key), times, wave(key, times)) for key in CODES]
+                + [
+                    readings(channel(self.registry, key), slow, wave(key, slow))
+                    for key in ("mine/pond/flow", "mine/pond/ph")
+                    if len(slow := times[times % (15 * MINUTE) == 0])
+                ]
+            )
+
+    def latest(self, key: str, window: str) -> list[dict]:
+        """The newest revisions of a channel's figures."""
+        table = schema.statistic.c
+        number = int(self.record.channel_ids[channel(self.registry, key)])
+        found = sa.select(schema.statistic).where(table.latest, table.channel == number, table.window == window)
+        return [dict(row) for row in self.record.rows(found.order_by(table.start))]
+
+
+def wave(key: str, times) -> np.ndarray:
+    """Values that never repeat within a day and tell which channel they are of."""
+    base, swing = {
+        "mine/south/tsp": (200.0, 90.0),
+        "mine/south/pm10": (80.0, 30.0),
+        "mine/fence/laeq": (52.0, 5.0),
+        "mine/fence/lafmax": (60.0, 5.0),
+        "mine/pond/flow": (3.0, 1.0),
+        "mine/pond/ph": (7.2, 0.3),
+    }[key]
+    minutes = (np.asarray(times) - START) / MINUTE
+    return np.round(base + swing * np.sin(minutes / 97.0) + minutes % 60 / 60, 2)
+
+
+__all__ = ["DAY", "DUST", "HOUR", "MINUTE", "NOISE", "START", "WATER", "WORD", "Mine", "every", "plan_of", "wave"]

@@ -63,14 +63,14 @@ class Client:
 
     async def follow(self) -> None:
         """Let wait what changes in the record, for ever."""
-        if self._outbox.cursor(self.feed) is None:
-            self._outbox.begin(self.feed, self._figures.start(self._route.since, self._now()))
         refused = False
         while True:
             more = False
             try:
                 cursor = self._outbox.cursor(self.feed)
-                assert cursor is not None
+                if cursor is None:
+                    cursor = self._figures.start(self._route.since, self._now())
+                    self._outbox.begin(self.feed, cursor)
                 news = self._figures.news(self._route, cursor)
                 if (news.block, news.serial) != (cursor.block, cursor.serial):
                     self._outbox.enlist(self.feed, news.reports, news.block, news.serial)

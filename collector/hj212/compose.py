@@ -124,7 +124,7 @@ def compose(
     room = 0
     for _, group in groupby(values, key=lambda value: value.code):
         factor = list(group)
-        length = len(encode_message(Message(values=tuple(factor)))) - len("CP=&&&&;") + 1
+        length = len(encode_message(Message(values=tuple(factor)))) - len("CP=&&&&") + len(";")
         full = most is not None and packets and len({value.code for value in packets[-1]}) >= most
         if not packets or full or length > room:
             packets.append([])

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
 
+from collector.hj212.compose import write_time
 from greenmine.readings import Readings
 from greenmine.registry import Registry
 from greenmine.storage import schema
 from greenmine.storage.record import Record
 from processing.pipeline import Pipeline
-from tests.processing.mine import DAY, HOUR, MINUTE, Station, batch_of, channel, every, readings, record_at
+from tests.processing.mine import HOUR, MINUTE, Station, batch_of, channel, every, readings, record_at
 
 MINE = (
     Station("south", ("tsp", "pm10"), place=(29.99, 108.0)),
     Station("fence", ("laeq", "lafmax")),
     Station("pond", ("flow", "ph"), "900s"),
 )
-START = 1_794_182_400_000
+START = 1_740_960_000_000
 """A Monday 08:00 in Asia/Shanghai [ms UTC]."""
 WORD = "abcdef"
+__all__ = ["HOUR", "MINUTE"]
+
 CODES = {"mine/south/tsp": "a34001", "mine/south/pm10": "a34002", "mine/fence/laeq": "Leq", "mine/fence/lafmax": "LMx"}
 
 FEED = """
@@ -86,7 +90,7 @@ def plan_of(folder: Path, port: int, factors: str = DUST, **options) -> Path:
         "commands": '["2011", "2051", "2061", "2031"]',
         "minutes": 10,
         "overtime": 0.2,
-        "since": "since = 2026-01-01T00:00:00+08:00",
+        "since": "since = 2025-01-01T00:00:00+08:00",
         **options,
     }
     path = folder / "uplink.toml"
@@ -148,4 +152,38 @@ def wave(key: str, times) -> np.ndarray:
     return np.round(base + swing * np.sin(minutes / 97.0) + minutes % 60 / 60, 2)
 
 
-__all__ = ["DAY", "DUST", "HOUR", "MINUTE", "NOISE", "START", "WATER", "WORD", "Mine", "every", "plan_of", "wave"]
+def datatimes(platform, cn):
+    return [message.time for message in platform.arrivals if message.cn == cn]
+
+
+def values(platform, cn, code, kind):
+    return {key[2]: value for key, value in platform.taken.items() if (key[1], key[3], key[4]) == (cn, code, kind)}
+
+
+def missing(mine, platform, start, end) -> dict:
+    """Where what the platform has differs from what the record has."""
+    found = {}
+    for key, code, scale, decimals in (("mine/south/tsp", "a34001", 1000, 4), ("mine/south/pm10", "a34002", 1, 1)):
+        index = next(c.index for c in mine.registry.channels if c.key == key)
+        rows = mine.record.readings(index, start, end)
+        expected = {write_time(t): (f"{v / scale:.{decimals}f}", chr(f)) for t, v, f, _ in rows.tolist()}
+        found["2011", code] = expected.items() ^ values(platform, "2011", code, "Rtd").items()
+        for cn, window in (("2061", "hour"), ("2031", "day")):
+            figures = {
+                write_time(row["start"]): (f"{row['mean'] / scale:.{decimals}f}", "N" if row["valid"] else "D")
+                for row in mine.latest(key, window)
+                if row["mean"] is not None
+            }
+            found[cn, code] = figures.items() ^ values(platform, cn, code, "Avg").items()
+    return {key: different for key, different in found.items() if different}
+
+
+def assert_complete(mine, platform, start, end) -> None:
+    """What the platform has in the end is what the record has."""
+    assert missing(mine, platform, start, end) == {}
+
+
+async def until(holds):
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is waited for knows no event
+            await asyncio.sleep(0.02)

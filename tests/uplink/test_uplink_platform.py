@@ -44,13 +44,16 @@ def mine(registry, tmp_path):
 class Running:
     """The uplink with one feed, in this process."""
 
-    def __init__(self, mine, platform, factors=DUST, **options):
+    def __init__(self, mine, platform, factors=DUST, plan=None, **options):
         folder = mine.path.parent
-        plan = load_plan(plan_of(folder, platform.port, factors, **options), mine.registry, {"UPLINK_WORD": WORD})
+        path = plan_of(folder, platform.port, factors, **options)
+        if plan is not None:
+            path.write_text(plan)
+        (route,) = load_plan(path, mine.registry, {"UPLINK_WORD": WORD})
         self.outbox = Outbox(folder / "uplink.sqlite")
         self.engine = open_engine(mine.path, read_only=True)
-        self.client = Client(plan[0], self.outbox, Figures(self.engine), lambda: LATER)
-        self.mn = plan[0].sender.mn
+        self.client = Client(route, self.outbox, Figures(self.engine), lambda: LATER)
+        self.mn = route.sender.mn
 
     def start(self):
         self.tasks = [asyncio.create_task(self.client.follow()), asyncio.create_task(self.client.caller.run())]

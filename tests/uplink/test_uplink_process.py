@@ -16,6 +16,7 @@ from collector.hj212.document import describe
 from collector.hj212.frame import Framer
 from greenmine.command import app
 from greenmine.settings import Settings
+from greenmine.storage.record import migrate, open_engine
 from tests.hj212_platform import Platform
 from tests.uplink.site import DUST, HOUR, MINUTE, START, WORD, Mine, assert_complete, datatimes, missing, plan_of, until
 from uplink.outbox import Outbox
@@ -26,6 +27,9 @@ MAIN = "from greenmine.command import main; main()"
 
 @pytest.fixture
 def mine(registry, tmp_path):
+    engine = open_engine(tmp_path / "record.sqlite")
+    migrate(engine)
+    engine.dispose()
     return Mine(registry, tmp_path / "record.sqlite")
 
 

@@ -1,10 +1,11 @@
-"""``greenmine run``: the worker (collector, processing, record) and the web server."""
+"""``greenmine run``: the worker (collector, processing, record), the web server, and the uplink where there is a plan."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from pathlib import Path
+from typing import Final
 
 from api.security import require_loopback
 from greenmine.command.processes import Processes
@@ -12,6 +13,9 @@ from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
 from uplink.plan import load_plan
+
+UPLINK: Final = "uplink.service:forward"
+"""Task of the process that sends to the authority's platform."""
 
 
 def run(*, data: Path | None = None, host: str | None = None, port: int | None = None) -> None:
@@ -46,5 +50,5 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
         processes.start("worker", "greenmine.command.work:work", settings)
         processes.start("web server", "greenmine.command.web:web", settings)
         if settings.uplink is not None:
-            processes.start("uplink", "uplink.service:forward", settings)
+            processes.start("uplink", UPLINK, settings)
         processes.watch(stop)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -15,6 +14,8 @@ import pytest
 from collector.hj212.document import describe
 from collector.hj212.frame import Framer
 from greenmine.command import app
+from greenmine.command.processes import Processes
+from greenmine.command.run import UPLINK as TASK
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
 from tests.hj212_platform import Platform
@@ -88,7 +89,7 @@ def test_a_kill_while_sending_loses_nothing(mine, environment, tmp_path):
     assert all(document.ok and not document.deviations for document in documents)
 
 
-def test_status_shows_what_waits(mine, environment, tmp_path):
+def test_status_shows_what_waits(mine, environment, tmp_path, monkeypatch, capsys):
     async def go():
         mine.live(START, START + 5 * MINUTE)
         async with Platform(lambda message, _: "answer" if message.time == START else "silent") as platform:
@@ -105,18 +106,20 @@ def test_status_shows_what_waits(mine, environment, tmp_path):
             await until(told)
             status = await start(environment, "status", "--format", "json")
             shown, _ = await status.communicate()
-            text = await start(environment, "status")
-            page, _ = await text.communicate()
             process.terminate()
             _, log = await process.communicate()
             outbox.close()
-            return json.loads(shown)["uplink"], page.decode(), log.decode()
+            return json.loads(shown)["uplink"], log.decode()
 
-    (feed,), page, log = asyncio.run(go())
+    (feed,), log = asyncio.run(go())
     assert (feed["feed"], feed["running"], feed["connected"]) == ("dust", True, True)
     assert (feed["acknowledged"], feed["waiting"], feed["oldest"]) == (1, 4, "2025-03-03T00:01:00+00:00")
-    assert "4 reports wait" in " ".join(page.split())
-    assert WORD not in log + page
+    assert WORD not in log
+    monkeypatch.setenv("GREENMINE_REGISTRY", environment["GREENMINE_REGISTRY"])
+    with pytest.raises(SystemExit):  # no worker runs
+        app(["status", "--data", str(tmp_path)], exit_on_error=False)
+    page = " ".join(capsys.readouterr().out.split())
+    assert "1 acknowledged; 4 reports wait, the oldest since 2025-03-03T00:01:00+00:00." in page
 
 
 def test_a_check_shows_what_would_be_sent_and_sends_nothing(environment, tmp_path, monkeypatch, capsys):
@@ -149,21 +152,18 @@ def test_run_refuses_to_start_with_a_faulty_plan(environment, tmp_path, monkeypa
         app(["run"], exit_on_error=False)
 
 
-def test_run_sends_as_well(mine, environment, tmp_path):
-    """Without a broker, which the worker goes on looking for: the uplink hangs on the record alone."""
+def test_a_process_of_run_sends_until_its_parent_ends(mine, registry_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("UPLINK_WORD", WORD)
+    settings = Settings(data=tmp_path, registry=registry_folder, uplink=tmp_path / "uplink.toml", _env_file=None)
 
     async def go():
         mine.live(START, START + 5 * MINUTE)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            unused = probe.getsockname()[1]
         async with Platform() as platform:
             plan_of(tmp_path, platform.port, commands='["2011"]')
-            process = await start(environment | {"GREENMINE_BROKER_PORT": str(unused)}, "run", "--port", "0")
-            await platform.until(lambda: len(platform.arrivals) == 5)
-            process.terminate()
-            await process.communicate()
-            return datatimes(platform, "2011"), process.returncode
+            with Processes() as processes:
+                process = processes.start("uplink", TASK, settings)
+                await platform.until(lambda: len(platform.arrivals) == 5)
+            return datatimes(platform, "2011"), process.exitcode
 
     times, code = asyncio.run(go())
     assert times == list(range(START, START + 5 * MINUTE, MINUTE))

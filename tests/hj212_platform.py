@@ -15,7 +15,7 @@ from collector.hj212.message import Message, read_message
 from collector.hj212.secret import Secret
 
 PASSWORD = "123456"
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 REPORTS = {"2011", "2021", "2051", "2061", "2031"}
 
 

@@ -94,7 +94,6 @@ class Logger:
         How long it waits for answers.
     tls : ssl.SSLContext or None
         Encryption.
-
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def finish(registry, start, end, manner=None, **options):
             if manner is not None:
                 platform.manner = manner
             members = members_for(registry, platform, start, end, **options)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 counts = await run(members)
             return platform, counts, members
 
@@ -176,7 +176,7 @@ def test_what_fell_due_without_a_connection_is_sent_as_the_logger_is_set_up(regi
     async def go():
         watch = Hand(monday + 60 * MINUTE_MS)
         habits = Habits(calibrate=False, commands=("2011",), backlog=backlog)
-        async with Platform() as platform, asyncio.timeout(30):
+        async with Platform() as platform, asyncio.timeout(60):
             working = asyncio.create_task(run(members_for(registry, platform, monday, end, habits=habits, watch=watch)))
             await platform.until(lambda: monday + 60 * MINUTE_MS in instants(platform))
             watch.instant = end
@@ -419,7 +419,7 @@ def test_the_faults_of_a_fleet_lose_nothing_but_what_they_falsify(registry, mond
                 habits=habits,
                 terms=Terms(0.1, 3),
             )
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await run(members)
             return platform, members
 

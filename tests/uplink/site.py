@@ -184,6 +184,6 @@ def assert_complete(mine, platform, start, end) -> None:
 
 
 async def until(holds):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - what is waited for knows no event
             await asyncio.sleep(0.02)

@@ -67,7 +67,7 @@ class Running:
 
     async def settled(self):
         """Until the record is seen and nothing waits."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 if (cursor := self.outbox.cursor("dust")) and self.outbox.next("dust", LATER) is None:
                     news = self.client._figures.news(self.client._route, cursor)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-APT := mosquitto chromium fonts-noto-cjk
+APT := mosquitto chromium fonts-noto-cjk openssl
 
 .PHONY: demo test check bench install lock clean
 

@@ -6,7 +6,7 @@ import pytest
 
 from greenmine.registry import Registry
 from tests.processing.mine import registry_of
-from tests.uplink.site import MINE
+from tests.uplink.uplink_site import MINE
 
 
 @pytest.fixture(scope="session")

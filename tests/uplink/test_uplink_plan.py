@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.uplink.site import DUST, NOISE, WORD, plan_of
+from tests.uplink.uplink_site import DUST, NOISE, WORD, plan_of
 from uplink.plan import PlanError, load_plan
 
 ENVIRONMENT = {"UPLINK_WORD": WORD}

@@ -13,7 +13,7 @@ from collector.hj212.document import describe
 from collector.hj212.frame import Framer
 from greenmine.storage.record import open_engine
 from tests.hj212_platform import Platform
-from tests.uplink.site import (
+from tests.uplink.uplink_site import (
     DUST,
     HOUR,
     MINUTE,
@@ -104,14 +104,14 @@ def sent_all(mine, manner=None, factors=DUST, **options):
 
 
 def test_everything_arrives_and_decodes_without_a_deviation(mine):
-    mine.live(START, START + 17 * HOUR, 60 * MINUTE)
+    mine.live(START + 10 * HOUR, START + 17 * HOUR, 60 * MINUTE)
     platform, counts = sent_all(mine)
     framer = Framer()
     documents = [describe(frame) for raw in platform.frames for frame in framer.feed(raw)]
-    assert len(documents) == 17 * 60 + 17 * 6 + 16 + 1
+    assert len(documents) == 7 * 60 + 7 * 6 + 6 + 1
     assert all(document.ok and document.version == 2017 and document.flag.answer for document in documents)
     assert Counter(d for document in documents for d in document.deviations) == {}
-    assert_complete(mine, platform, START, START + 17 * HOUR)
+    assert_complete(mine, platform, START + 10 * HOUR, START + 17 * HOUR)
     assert counts["resent"] == 0
     assert all(message.password.matches(WORD) for message in platform.arrivals)
     for cn in ("2011", "2051", "2061", "2031"):

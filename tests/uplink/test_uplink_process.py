@@ -20,7 +20,19 @@ from greenmine.errors import StoreError
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
 from tests.hj212_platform import Platform
-from tests.uplink.site import DUST, HOUR, MINUTE, START, WORD, Mine, assert_complete, datatimes, missing, plan_of, until
+from tests.uplink.uplink_site import (
+    DUST,
+    HOUR,
+    MINUTE,
+    START,
+    WORD,
+    Mine,
+    assert_complete,
+    datatimes,
+    missing,
+    plan_of,
+    until,
+)
 from uplink.outbox import Outbox
 from uplink.service import FILE
 

@@ -11,8 +11,8 @@ import subprocess
 import pytest
 
 from tests.hj212_platform import Platform
-from tests.uplink.site import MINUTE, START, WORD, Mine, datatimes, plan_of, until
 from tests.uplink.test_uplink_platform import Running
+from tests.uplink.uplink_site import MINUTE, START, WORD, Mine, datatimes, plan_of, until
 
 
 def certificate(folder, name):

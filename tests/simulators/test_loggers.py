@@ -30,7 +30,16 @@ QUIET = Habits(calibrate=False)
 
 
 def members_for(
-    registry, platform, start, end, devices=("kunyin/boundary-dust",), faults=(), version=2017, habits=QUIET, watch=None
+    registry,
+    platform,
+    start,
+    end,
+    devices=("kunyin/boundary-dust",),
+    faults=(),
+    version=2017,
+    habits=QUIET,
+    watch=None,
+    overtime=10.0,
 ):
     members = []
     for key in devices:
@@ -51,7 +60,7 @@ def members_for(
             habits=habits,
             at=at,
             line=FaultyLine(at),
-            terms=Terms(0.15, 3),
+            terms=Terms(overtime, 3),
         )
         members.append(Member(key, mn, WirePlans(1, mn, key, source), logger))
     return members
@@ -137,7 +146,11 @@ def test_noise_of_2025_has_minutes_of_one_and_no_hours(registry, monday):
 def test_a_report_is_sent_until_it_is_acknowledged_and_order_is_kept(registry, monday, manner):
     end = monday + 6 * MINUTE_MS
     platform, counts, _ = finish(
-        registry, monday, end, lambda message, seen: manner if message.time % 180_000 == 0 and seen < 2 else "answer"
+        registry,
+        monday,
+        end,
+        lambda message, seen: manner if message.time % 180_000 == 0 and seen < 2 else "answer",
+        overtime=0.3,
     )
     first = list(dict.fromkeys(instants(platform)))
     assert first == list(range(monday, end, MINUTE_MS))
@@ -147,7 +160,11 @@ def test_a_report_is_sent_until_it_is_acknowledged_and_order_is_kept(registry, m
 def test_after_the_last_repetition_the_connection_is_given_up_and_the_report_is_not(registry, monday):
     silent = iter(range(4))  # the message and its three repetitions
     platform, counts, _ = finish(
-        registry, monday, monday + 2 * MINUTE_MS, lambda *_: "answer" if next(silent, None) is None else "silent"
+        registry,
+        monday,
+        monday + 2 * MINUTE_MS,
+        lambda *_: "answer" if next(silent, None) is None else "silent",
+        overtime=0.5,
     )
     assert instants(platform) == [monday] * 5 + [monday + MINUTE_MS]
     assert (counts["resent"], counts["connections"]) == (3, 2)
@@ -252,7 +269,7 @@ def test_orders_are_obeyed_or_refused(registry, monday, cn, fields, done):
     exchange, member, _ = ask(registry, monday, cn, **fields)
     assert (exchange.ready, exchange.done) == ("1", done)
     logger = member.logger
-    assert (logger._terms.overtime, logger._terms.recount) == ((5.0, 2) if (cn, done) == ("1000", "1") else (0.15, 3))
+    assert (logger._terms.overtime, logger._terms.recount) == ((5.0, 2) if (cn, done) == ("1000", "1") else (10.0, 3))
     assert logger._periods.rtd == (30_000 if (cn, done) == ("1062", "1") else 60_000)
     assert logger._periods.minutes == (5 if (cn, done) == ("1064", "1") else 10) * MINUTE_MS
     assert logger.sender.password == Secret("abcdef" if (cn, done) == ("1072", "1") else PASSWORD)
@@ -287,7 +304,9 @@ def with_fault(registry, start, kind, device="kunyin/boundary-dust", **parameter
     fault = {"kind": kind, "start": start + SPAN, "end": start + 2 * SPAN, "parameters": parameters}
     habits = Habits(calibrate=False, commands=("2011",))
     clean, *_ = finish(registry, start, start + 3 * SPAN, devices=(device,), habits=habits)
-    platform, counts, _ = finish(registry, start, start + 3 * SPAN, devices=(device,), habits=habits, faults=[fault])
+    platform, counts, _ = finish(
+        registry, start, start + 3 * SPAN, devices=(device,), habits=habits, faults=[fault], overtime=0.5
+    )
     return clean, platform, counts
 
 

@@ -15,7 +15,7 @@ def test_a_plan_becomes_routes_in_the_units_and_codes_of_the_platform(registry, 
     tsp, pm10 = route.columns
     assert (tsp.code, tsp.scale, tsp.decimals) == ("a34001", 1000.0, 4)
     assert (pm10.code, pm10.scale, pm10.decimals) == ("a34002", 1.0, 1)
-    assert (route.sender.version, route.rtd, route.minutes, route.terms.overtime) == (2017, 60_000, 600_000, 0.2)
+    assert (route.sender.version, route.rtd, route.minutes, route.terms.overtime) == (2017, 60_000, 600_000, 10.0)
     assert route.sender.password.reveal() == WORD
     assert WORD not in repr(route)
 
@@ -23,7 +23,7 @@ def test_a_plan_becomes_routes_in_the_units_and_codes_of_the_platform(registry, 
 def test_the_standard_says_how_long_to_wait_where_the_plan_does_not(registry, tmp_path):
     path = plan_of(tmp_path, 9212)
     text = path.read_text()
-    path.write_text(text.replace("overtime = 0.2\n", "").replace("recount = 3\n", ""))
+    path.write_text(text.replace("overtime = 10\n", "").replace("recount = 3\n", ""))
     (route,) = load_plan(path, registry, ENVIRONMENT)
     assert (route.terms.overtime, route.terms.recount) == (10.0, 3)
 

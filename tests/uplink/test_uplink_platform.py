@@ -127,6 +127,7 @@ def test_a_platform_that_errs_gets_everything_in_order(mine, manner):
         mine,
         lambda message, seen: manner if message.time % (7 * MINUTE) == 0 and seen < 2 else "answer",
         commands=INSTANTS,
+        overtime=0.5,
     )
     firsts = list(dict.fromkeys(datatimes(platform, "2011")))
     assert firsts == list(range(START, START + 20 * MINUTE, MINUTE))
@@ -143,7 +144,7 @@ def test_a_message_is_sent_again_as_it_was_and_then_the_connection_is_given_up(m
     mine.live(START, START + 2 * MINUTE)
     mute = iter(range(4))
     platform, counts = sent_all(
-        mine, lambda *_: "silent" if next(mute, None) is not None else "answer", commands=INSTANTS
+        mine, lambda *_: "silent" if next(mute, None) is not None else "answer", commands=INSTANTS, overtime=0.5
     )
     assert len(set(platform.frames[:4])) == 1
     assert datatimes(platform, "2011") == [START] * 5 + [START + MINUTE]
@@ -156,7 +157,7 @@ def test_a_late_answer_after_a_repetition_settles_the_message_once(mine):
     async def go():
         async with (
             Platform(lambda _, seen: "late" if seen == 0 else "silent", delay=0.3) as platform,
-            running(mine, platform, commands=INSTANTS) as uplink,
+            running(mine, platform, commands=INSTANTS, overtime=0.2) as uplink,
         ):
             await uplink.settled()
             return platform, uplink.client.caller.counts

@@ -89,7 +89,7 @@ def plan_of(folder: Path, port: int, factors: str = DUST, **options) -> Path:
         "version": 2017,
         "commands": '["2011", "2051", "2061", "2031"]',
         "minutes": 10,
-        "overtime": 0.2,
+        "overtime": 10,
         "since": "since = 2025-01-01T00:00:00+08:00",
         **options,
     }

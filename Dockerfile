@@ -16,6 +16,7 @@ COPY processing processing
 COPY simulators simulators
 COPY api api
 COPY grafana grafana
+COPY uplink uplink
 RUN /opt/greenmine/bin/pip install --no-deps --no-build-isolation . \
     && /opt/greenmine/bin/pip uninstall --yes setuptools pip
 

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clients nginx-light
+APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clients nginx-light openssl
 
 .PHONY: demo test check bench install lock clean
 

@@ -150,6 +150,9 @@ class Settings(BaseSettings):
         files = SecretsSettingsSource(settings_cls, secrets_dir=directory)
         return init_settings, env_settings, dotenv_settings, files
 
+    uplink: Path | None = None
+    """Plan of what goes to the authority's platforms; None: nothing does."""
+
     @property
     def record(self) -> Path:
         """File of the record."""

@@ -267,7 +267,7 @@ class Mine:
             minutes = np.concatenate([minutes, self._day(day + 1).values[channel.index]])
         truth = minutes[index]
         if width > 1:
-            truth = _aggregate(minutes[index[:, None] + np.arange(width)], channel.parameter.averaging)
+            truth = aggregate(minutes[index[:, None] + np.arange(width)], channel.parameter.averaging)
         return measure(self._chance, channel.key, channel.parameter, truth, day)
 
     def _simulate(self, day: int) -> _Day:
@@ -472,7 +472,7 @@ def _joined(events: list[Event]) -> list[Event]:
     return joined
 
 
-def _aggregate(windows: Floats, averaging: str) -> Floats:
+def aggregate(windows: Floats, averaging: str) -> Floats:
     """One value for each row of minutes (n, w), by the parameter's way of averaging."""
     match averaging:
         case "energy":

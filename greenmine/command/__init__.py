@@ -29,6 +29,7 @@ app.command("greenmine.command.influx:app", name="influx")
 app.command("greenmine.command.grafana:app", name="grafana")
 app.command("greenmine.command.init:init")
 app.command("greenmine.command.backup:backup")
+app.command("greenmine.command.uplink:uplink")
 
 
 def main() -> None:

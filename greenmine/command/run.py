@@ -1,11 +1,11 @@
-"""``greenmine run``: the worker (collector, processing, record) and the web server."""
+"""``greenmine run``: the worker (collector, processing, record), the web server, and the uplink where there is a plan."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from api.security import require_loopback
 from collector.hj212.centre.loggers import load_loggers
@@ -13,6 +13,10 @@ from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
+from uplink.plan import load_plan
+
+UPLINK: Final = "uplink.service:forward"
+"""Task of the process that sends to the authority's platform."""
 
 
 def run(
@@ -45,6 +49,8 @@ def run(
         registry = load_registry(settings.registry)
         if settings.hj212_port is not None:
             load_loggers(registry, settings)
+        if settings.uplink is not None:
+            load_plan(settings.uplink, registry)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
@@ -59,4 +65,6 @@ def run(
             processes.start("web server", "greenmine.command.web:web", settings)
         if only is None and settings.influx_url is not None:
             processes.start_aside("projection", "greenmine.command.influx:project", settings)
+        if only is None and settings.uplink is not None:
+            processes.start("uplink", UPLINK, settings)
         processes.watch(stop)

@@ -14,11 +14,14 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from collector.hj212.codes import Version
+from greenmine.command.loggers import run_loggers
 from greenmine.command.scoring import detect
 from greenmine.registry import Registry, load_registry
 from greenmine.settings import Settings
 from simulators.clock import DAY_MS, MINUTE_MS
 from simulators.faults import KINDS
+from simulators.loggers.faults import WIRE_KINDS
 from simulators.messages import Message, topic
 from simulators.mine import stream, truth
 from simulators.presence import presence
@@ -47,6 +50,9 @@ def simulate(
     out: Path | None = None,
     broker: str | None = None,
     score: Annotated[bool, Parameter(negative="")] = False,
+    hj212: str | None = None,
+    edition: Version = 2017,
+    copies: int = 1,
 ) -> None:
     """Simulate the mines of the registry: weather, work, dust, noise and water, with faults whose truth is known.
 
@@ -69,7 +75,8 @@ def simulate(
         Simulated seconds per second, or max. Default: max; with --live, 1.
     faults
         Only these kinds of fault, separated by commas: late, duplicate, reordered, gap, frozen, drift, clock-skew,
-        unit-slip, power-loss. Default: all.
+        unit-slip, power-loss; with --hj212: wrong-crc, cut-stream, packets, catch-up, clock-off, lost-ack, hectopascal,
+        milligram. Default: all.
     no_faults
         No faults at all.
     out
@@ -79,14 +86,26 @@ def simulate(
     score
         Send nothing: take the messages through decoder, core and a record for the time being, and print for each kind of
         fault what was caught, missed and raised falsely.
+    hj212
+        HOST:PORT of a platform: every device is a data logger that speaks HJ 212 to it, with the password of
+        GREENMINE_HJ212_PASSWORD. With --out, only truth.json is written.
+    edition
+        Edition of HJ 212 that the loggers speak: 2005, 2017 or 2025.
+    copies
+        Loggers for each device: the same readings under different numbers.
     """
     settings = Settings()
     try:
         registry = load_registry(settings.registry)
         sites = _sites(registry, site)
-        kinds = _kinds(faults, no_faults=no_faults)
+        kinds = _kinds(faults, KINDS if hj212 is None else WIRE_KINDS, no_faults=no_faults)
         begin, end = _span(start, days, live=live)
         chosen = speed if speed is not None else 1.0 if live else "max"
+        if hj212 is not None:
+            if score or broker is not None:
+                raise ValueError("--hj212 goes with neither --score nor --broker; give it alone")  # noqa: TRY301
+            run_loggers(registry, sites, seed, begin, end, kinds, chosen, out, hj212, edition, copies)
+            return
         if score:
             _score(registry, sites, seed, begin, end, kinds, settings, alone=out is None and broker is None)
             return
@@ -220,17 +239,17 @@ def _sites(registry: Registry, chosen: list[str] | None) -> list[str]:
     return [site for site in known if not chosen or site in chosen]
 
 
-def _kinds(faults: str | None, *, no_faults: bool) -> tuple[str, ...]:
+def _kinds(faults: str | None, known: tuple[str, ...], *, no_faults: bool) -> tuple[str, ...]:
     if no_faults:
         if faults is not None:
             raise ValueError("--faults and --no-faults exclude each other; give one")
         return ()
     if faults is None:
-        return KINDS
+        return known
     kinds = tuple(kind.strip() for kind in faults.split(","))
     for kind in kinds:
-        if kind not in KINDS:
-            raise ValueError(f"'{kind}' is no kind of fault; {', '.join(KINDS)} are")
+        if kind not in known:
+            raise ValueError(f"'{kind}' is no kind of fault; {', '.join(known)} are")
     return kinds
 
 

@@ -20,6 +20,8 @@ from greenmine.settings import Settings
 from greenmine.storage import schema
 from greenmine.storage.record import open_engine
 from greenmine.worker import WorkerStatus
+from uplink.outbox import Outbox
+from uplink.service import FILE
 
 _ALIVE = 10_000
 """A worker that has said nothing for this long is taken as stopped [ms]."""
@@ -95,7 +97,29 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
             }
             for site in registry.sites
         ],
+        "uplink": _uplink(settings),
     }
+
+
+def _uplink(settings: Settings) -> list[dict[str, Any]]:
+    """How far the authority's platforms are behind."""
+    path = settings.data / FILE
+    if not path.exists():
+        return []
+    now = time.time_ns() // 1_000_000
+    return [
+        {
+            "feed": state.feed,
+            "running": now - state.told < _ALIVE,
+            "connected": state.connected,
+            "waiting": state.waiting,
+            "oldest": None if state.oldest is None else _iso(state.oldest),
+            "acknowledged": state.acknowledged,
+            "last_acknowledged": None if not state.last else _iso(state.last),
+            "trouble": state.trouble,
+        }
+        for state in Outbox(path, read_only=True).states(now)
+    ]
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -118,6 +142,14 @@ def _print(found: dict[str, Any]) -> None:
         cells = (ledger[c] for c in ("received", "stored", "duplicate", "rejected", "late"))
         table.add_row(site["site"], site["name"], *(str(c) for c in cells), str(site["open_exceedances"]))
     console.print(table)
+    for feed in found["uplink"]:
+        connected = (
+            "connected" if feed["running"] and feed["connected"] else f"not connected ({feed['trouble'] or 'stopped'})"
+        )
+        waiting = f"{feed['waiting']} reports wait" + (
+            f", the oldest since {feed['oldest']}" if feed["waiting"] else ""
+        )
+        console.print(f"Uplink {feed['feed']}: {connected}; {feed['acknowledged']} acknowledged; {waiting}.")
 
 
 def _iso(instant: int) -> str:

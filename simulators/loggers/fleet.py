@@ -1,0 +1,150 @@
+"""Many simulated loggers in one process, one for each device of the mines, or several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from collector.hj212.codes import Version
+from collector.hj212.compose import Sender
+from collector.hj212.link import Terms
+from collector.hj212.secret import Secret
+from greenmine.registry import Registry
+from simulators.clock import DAY_MS
+from simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WireKind, WirePlans, WireTruth
+from simulators.loggers.logger import Habits, Logger
+from simulators.loggers.report import Reporter
+from simulators.loggers.source import MineSource
+from simulators.loggers.watch import Watch
+from simulators.mine import Mine, truth
+
+SYSTEMS: Final = {"dust": "39", "noise": "36", "water": "32", "weather": "22", "equipment": "39"}
+"""ST by the theme of a device's first parameter; the operator of a real platform decides otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One logger of a fleet."""
+
+    key: str
+    """``site/device`` whose readings it has."""
+    mn: str
+    plans: WirePlans
+    logger: Logger
+
+
+def number(site: str, device: str, copy: int = 0) -> str:
+    """MN of a simulated logger: 24 hexadecimal digits that follow from what it measures.
+
+    Examples
+    --------
+    >>> len(number("kunyin", "weather")), number("kunyin", "weather") != number("kunyin", "weather", 1)
+    (24, True)
+    """
+    name = f"{site}/{device}" + (f"#{copy}" if copy else "")
+    return blake2b(name.encode(), digest_size=12).hexdigest().upper()
+
+
+def fleet(
+    registry: Registry,
+    sites: Collection[str],
+    seed: int,
+    start: int,
+    end: int | None,
+    host: str,
+    port: int,
+    password: str,
+    *,
+    version: Version = 2017,
+    faults: Sequence[WireKind] = WIRE_KINDS,
+    copies: int = 1,
+    codes: Mapping[str, str] | None = None,
+    habits: Habits | None = None,
+    watch: Watch | None = None,
+    terms: Terms | None = None,
+) -> list[Member]:
+    """A logger for each device of some sites.
+
+    Parameters
+    ----------
+    registry : Registry
+        The mines.
+    sites : collection of str
+        Those to simulate.
+    seed : int
+        Seed of the simulation.
+    start, end : int, int or None
+        First DataTime, and the last, exclusive [ms UTC]; None: without end.
+    host, port, password : str, int, str
+        The platform, and PW of all loggers.
+    version : {2005, 2017, 2025}
+        Edition that they speak.
+    faults : sequence of WireKind
+        Kinds of fault to inject.
+    copies : int
+        Loggers for each device: the same readings under different numbers.
+    codes : mapping or None
+        Factor codes by parameter, where they are not those of the catalogue.
+    habits, watch, terms : Habits, Watch, Terms or None
+        How each is set up; its time; how long it waits for answers (each has its own).
+    """
+    members = []
+    conditions = registry.conditions
+    for site in sites:
+        mine = Mine(registry, site, seed)
+        for device in mine.site.devices:
+            if not device.parameters:
+                continue
+            source = MineSource(registry, mine, device, codes)
+            zone = mine.site.zone
+            reporter = Reporter(source, zone, conditions.day_start, conditions.night_start)
+            for copy in range(copies):
+                mn = number(site, device.id, copy)
+                plans = WirePlans(seed, mn, f"{site}/{device.id}", source, faults)
+                logger = Logger(
+                    Sender(mn, SYSTEMS[source.factors[0].parameter.theme], Secret(password), version),
+                    source,
+                    reporter,
+                    host,
+                    port,
+                    start,
+                    end,
+                    watch=watch,
+                    habits=habits,
+                    zone=zone,
+                    at=plans.at,
+                    line=FaultyLine(plans.at),
+                    terms=Terms() if terms is None else Terms(terms.overtime, terms.recount),
+                )
+                members.append(Member(f"{site}/{device.id}", mn, plans, logger))
+    return members
+
+
+async def run(members: Iterable[Member], stop: asyncio.Event | None = None) -> Counter[str]:
+    """Let loggers report until ``stop`` is set, or all up to their end is acknowledged.
+
+    Returns
+    -------
+    Counter
+        Their counts, summed; see ``Logger``.
+    """
+    loggers = [member.logger for member in members]
+    async with asyncio.TaskGroup() as group:
+        for logger in loggers:
+            group.create_task(logger.run(stop))
+    return sum((logger.counts for logger in loggers), Counter())
+
+
+def wire_truth(
+    members: Iterable[Member], registry: Registry, sites: Collection[str], seed: int, start: int, end: int
+) -> WireTruth:
+    """Ground truth of a fleet from ``start`` to before ``end`` [ms UTC]: its faults, and what happened at the mines."""
+    days = range(start // DAY_MS, -(-end // DAY_MS))
+    found: list[WireFault] = [fault for member in members for day in days for fault in member.plans.day(day)]
+    faults = sorted((f for f in found if f.start < end and f.end > start), key=lambda fault: (fault.start, fault.mn))
+    events = truth(registry, sites, seed, start, end, ()).events
+    return WireTruth(seed=seed, registry=registry.digest, start=start, end=end, faults=tuple(faults), events=events)

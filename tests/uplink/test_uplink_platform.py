@@ -1,0 +1,342 @@
+"""Platforms that answer as they should and as they should not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import pytest
+
+from collector.hj212.compose import write_time
+from collector.hj212.document import describe
+from collector.hj212.frame import Framer
+from greenmine.storage.record import open_engine
+from tests.hj212_platform import Platform
+from tests.uplink.uplink_site import (
+    DUST,
+    HOUR,
+    MINUTE,
+    NOISE,
+    START,
+    WORD,
+    Mine,
+    assert_complete,
+    datatimes,
+    plan_of,
+    until,
+    values,
+)
+from uplink.client import Client
+from uplink.figures import Figures
+from uplink.outbox import Outbox
+from uplink.plan import load_plan
+
+LATER = START + 400 * 24 * HOUR
+INSTANTS = '["2011"]'
+
+
+@pytest.fixture
+def mine(registry, tmp_path):
+    return Mine(registry, tmp_path / "record.sqlite")
+
+
+class Running:
+    """The uplink with one feed, in this process."""
+
+    def __init__(self, mine, platform, factors=DUST, plan=None, **options):
+        folder = mine.path.parent
+        path = plan_of(folder, platform.port, factors, **options)
+        if plan is not None:
+            path.write_text(plan)
+        (route,) = load_plan(path, mine.registry, {"UPLINK_WORD": WORD})
+        self.outbox = Outbox(folder / "uplink.sqlite")
+        self.engine = open_engine(mine.path, read_only=True)
+        self.client = Client(route, self.outbox, Figures(self.engine), lambda: LATER)
+        self.mn = route.sender.mn
+
+    def start(self):
+        self.tasks = [asyncio.create_task(self.client.follow()), asyncio.create_task(self.client.caller.run())]
+
+    async def stop(self):
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.outbox.close()
+        self.engine.dispose()
+
+    async def settled(self):
+        """Until the record is seen and nothing waits."""
+        async with asyncio.timeout(60):
+            while True:
+                if (cursor := self.outbox.cursor("dust")) and self.outbox.next("dust", LATER) is None:
+                    news = self.client._figures.news(self.client._route, cursor)
+                    if (news.block, news.serial) == (cursor.block, cursor.serial):
+                        return
+                for task in self.tasks:
+                    if task.done():
+                        task.result()
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(mine, platform, factors=DUST, **options):
+    uplink = Running(mine, platform, factors, **options)
+    uplink.start()
+    try:
+        yield uplink
+    finally:
+        await uplink.stop()
+
+
+def sent_all(mine, manner=None, factors=DUST, **options):
+    """The platform after everything in the record is acknowledged."""
+
+    async def go():
+        async with Platform() as platform:
+            if manner is not None:
+                platform.manner = manner
+            async with running(mine, platform, factors, **options) as uplink:
+                await uplink.settled()
+                return platform, uplink.client.caller.counts
+
+    return asyncio.run(go())
+
+
+def test_everything_arrives_and_decodes_without_a_deviation(mine):
+    mine.live(START + 10 * HOUR, START + 17 * HOUR, 60 * MINUTE)
+    platform, counts = sent_all(mine)
+    framer = Framer()
+    documents = [describe(frame) for raw in platform.frames for frame in framer.feed(raw)]
+    assert len(documents) == 7 * 60 + 7 * 6 + 6 + 1
+    assert all(document.ok and document.version == 2017 and document.flag.answer for document in documents)
+    assert Counter(d for document in documents for d in document.deviations) == {}
+    assert_complete(mine, platform, START + 10 * HOUR, START + 17 * HOUR)
+    assert counts["resent"] == 0
+    assert all(message.password.matches(WORD) for message in platform.arrivals)
+    for cn in ("2011", "2051", "2061", "2031"):
+        assert datatimes(platform, cn) == sorted(datatimes(platform, cn))
+
+
+@pytest.mark.parametrize(
+    "manner", ["late", "twice", "wrong-qn", "wrong-crc", "garbage", "silent", "hang-up", "hang-up-unseen"]
+)
+def test_a_platform_that_errs_gets_everything_in_order(mine, manner):
+    mine.live(START, START + 20 * MINUTE)
+    platform, counts = sent_all(
+        mine,
+        lambda message, seen: manner if message.time % (7 * MINUTE) == 0 and seen < 2 else "answer",
+        commands=INSTANTS,
+        overtime=0.5,
+    )
+    firsts = list(dict.fromkeys(datatimes(platform, "2011")))
+    assert firsts == list(range(START, START + 20 * MINUTE, MINUTE))
+    if manner == "garbage":  # which may hide the next answer until the platform pauses
+        assert counts["resent"] >= 6
+    if manner in {"wrong-qn", "wrong-crc", "silent"}:
+        assert counts["resent"] == 6
+        assert counts["connections"] == 1
+    if manner == "twice":
+        assert (counts["resent"], counts["stray"]) == (0, 3)
+
+
+def test_a_message_is_sent_again_as_it_was_and_then_the_connection_is_given_up(mine):
+    mine.live(START, START + 2 * MINUTE)
+    mute = iter(range(4))
+    platform, counts = sent_all(
+        mine, lambda *_: "silent" if next(mute, None) is not None else "answer", commands=INSTANTS, overtime=0.5
+    )
+    assert len(set(platform.frames[:4])) == 1
+    assert datatimes(platform, "2011") == [START] * 5 + [START + MINUTE]
+    assert (counts["resent"], counts["connections"]) == (3, 2)
+
+
+def test_a_late_answer_after_a_repetition_settles_the_message_once(mine):
+    mine.live(START, START + 3 * MINUTE)
+
+    async def go():
+        async with (
+            Platform(lambda _, seen: "late" if seen == 0 else "silent", delay=0.3) as platform,
+            running(mine, platform, commands=INSTANTS, overtime=0.2) as uplink,
+        ):
+            await uplink.settled()
+            return platform, uplink.client.caller.counts
+
+    platform, counts = asyncio.run(go())
+    assert list(dict.fromkeys(datatimes(platform, "2011"))) == [START, START + MINUTE, START + 2 * MINUTE]
+    assert counts["answered"] == 3
+
+
+def test_a_platform_that_was_away_gets_the_backlog_and_a_restart_forgets_nothing(mine):
+    async def go():
+        platform = Platform(lambda message, _: "answer" if message.time < START + 5 * MINUTE else "silent")
+        await platform.start()
+        mine.live(START, START + 10 * MINUTE)
+        async with running(mine, platform, commands=INSTANTS):
+            await platform.until(lambda: START + 5 * MINUTE in datatimes(platform, "2011"))
+        mine.live(START + 10 * MINUTE, START + 20 * MINUTE)
+        platform.manner = lambda *_: "answer"
+        before = len(platform.arrivals)
+        async with running(mine, platform, commands=INSTANTS) as uplink:
+            await uplink.settled()
+        await platform.stop()
+        return datatimes(platform, "2011")[before:]
+
+    assert asyncio.run(go()) == list(range(START + 5 * MINUTE, START + 20 * MINUTE, MINUTE))
+
+
+def test_a_platform_that_is_not_there_is_called_again(mine):
+    mine.live(START, START + 2 * MINUTE)
+
+    async def go():
+        platform = Platform()
+        await platform.start()
+        await platform.stop()
+        async with running(mine, platform, commands=INSTANTS) as uplink:
+            await until(lambda: uplink.client.caller.counts["failures"] >= 2)
+            assert uplink.client.caller.trouble
+            await platform.start(platform.port)
+            await uplink.settled()
+            await platform.stop()
+        return datatimes(platform, "2011")
+
+    assert asyncio.run(go()) == [START, START + MINUTE]
+
+
+def test_a_restated_figure_is_sent_again_with_its_newest_value(mine):
+    """A gap in an hour is filled after the hour was sent."""
+    times = [t for t in range(START, START + 3 * HOUR, MINUTE) if not 10 <= (t - START) // MINUTE < 20]
+    mine.commit("mine/south/pm10", times, 50.0)
+
+    async def go():
+        async with Platform() as platform, running(mine, platform) as uplink:
+            await uplink.settled()
+            before = values(platform, "2061", "a34002", "Avg")[write_time(START)]
+            count = len(platform.arrivals)
+            mine.commit("mine/south/pm10", range(START + 10 * MINUTE, START + 20 * MINUTE, MINUTE), 110.0)
+            await uplink.settled()
+            return before, platform, [message.cn for message in platform.arrivals[count:]]
+
+    before, platform, commands = asyncio.run(go())
+    assert before[0] == "50.0"
+    assert values(platform, "2061", "a34002", "Avg")[write_time(START)] == ("60.0", "N")
+    assert values(platform, "2051", "a34002", "Avg")[write_time(START + 10 * MINUTE)] == ("110.0", "N")
+    assert Counter(commands) == {"2011": 10, "2051": 1, "2061": 1}
+
+
+def test_what_changes_while_it_is_sent_is_sent_again(mine):
+    """The second channel of an instant arrives between the report and its acknowledgement."""
+    mine.commit("mine/south/pm10", [START], 50.0)
+
+    async def go():
+        release = asyncio.Event()
+        async with (
+            Platform(lambda *_: "answer" if release.is_set() else "silent") as platform,
+            running(mine, platform, commands=INSTANTS, overtime=0.5) as uplink,
+        ):
+            await platform.until(lambda: bool(platform.arrivals))
+            mine.commit("mine/south/tsp", [START], 90.0)
+            await until(lambda: uplink.outbox.next("dust", LATER).changes > 0)
+            release.set()
+            await uplink.settled()
+            return values(platform, "2011", "a34001", "Rtd"), values(platform, "2011", "a34002", "Rtd")
+
+    tsp, pm10 = asyncio.run(go())
+    assert tsp == {write_time(START): ("0.0900", "N")}
+    assert pm10 == {write_time(START): ("50.0", "N")}
+
+
+@pytest.mark.parametrize(
+    ("cn", "begin", "end", "count"),
+    [
+        ("2011", START + 5 * MINUTE, START + 9 * MINUTE, 5),
+        ("2051", START, START + 30 * MINUTE, 4),
+        ("2061", START, START + HOUR, 2),
+        ("2061", START - 1000 * HOUR, START - 900 * HOUR, 0),
+        ("2011", START - 30 * 365 * 24 * HOUR, START, 1),
+    ],
+)
+@pytest.mark.parametrize("answer", [True, False])
+def test_history_is_given_when_the_platform_asks(mine, cn, begin, end, count, answer):
+    mine.live(START, START + 130 * MINUTE, 65 * MINUTE)
+
+    async def go():
+        late = "since = 2025-03-03T10:08:00+08:00"  # so that little is sent unasked
+        async with Platform() as platform, running(mine, platform, since=late) as uplink:
+            await uplink.settled()
+            times = {"BeginTime": write_time(begin), "EndTime": write_time(end)}
+            return await platform.request(uplink.mn, cn, answer=answer, **times)
+
+    exchange = asyncio.run(go())
+    assert (exchange.ready, exchange.done) == ("1", "1" if count else "100")
+    assert len(exchange.data) == count
+    assert all(begin <= message.time <= end and message.answer is answer for message in exchange.data)
+
+
+@pytest.mark.parametrize(
+    ("cn", "fields", "ready", "done"),
+    [
+        ("1000", {"OverTime": "9", "ReCount": "2"}, "1", "1"),
+        ("1000", {"OverTime": "0", "ReCount": "2"}, "1", "3"),
+        ("1011", {}, "1", "1"),
+        ("1061", {}, "1", "1"),
+        ("1063", {}, "1", "1"),
+        ("1012", {"SystemTime": "20261111080000"}, "2", None),
+        ("1072", {"NewPW": "ghijkl"}, "2", None),
+        ("2061", {}, "1", "3"),
+        ("2031", {"BeginTime": "soon", "EndTime": "later"}, "1", "3"),
+        ("3019", {}, "8", None),
+    ],
+)
+def test_orders_are_obeyed_or_refused(mine, cn, fields, ready, done):
+    mine.live(START, START + MINUTE)
+
+    async def go():
+        async with Platform() as platform, running(mine, platform) as uplink:
+            await uplink.settled()
+            return await platform.request(uplink.mn, cn, **fields), uplink.client._terms.recount
+
+    exchange, recount = asyncio.run(go())
+    assert (exchange.ready, exchange.done) == (ready, done)
+    assert recount == (2 if (cn, done) == ("1000", "1") else 3)
+
+
+def test_instants_that_the_platform_stops_wait_until_it_wants_them_again(mine):
+    async def go():
+        async with Platform() as platform, running(mine, platform, commands='["2011", "2051"]') as uplink:
+            mine.live(START, START + MINUTE)
+            await uplink.settled()
+            await platform.request(uplink.mn, "2012")
+            mine.live(START + MINUTE, START + 10 * MINUTE)
+            await platform.until(lambda: len(datatimes(platform, "2051")) == 2)
+            stopped = datatimes(platform, "2011")
+            await platform.request(uplink.mn, "2011")
+            await uplink.settled()
+            return stopped, datatimes(platform, "2011")
+
+    stopped, all_of_them = asyncio.run(go())
+    assert stopped == [START]
+    assert all_of_them == list(range(START, START + 10 * MINUTE, MINUTE))
+
+
+def test_noise_of_2025_has_levels_of_a_minute_and_no_hours(mine):
+    mine.live(START, START + 3 * HOUR, HOUR)
+    platform, _ = sent_all(mine, factors=NOISE, version=2025, minutes=1)
+    assert Counter(message.cn for message in platform.arrivals) == {"2011": 180, "2051": 180}
+    assert {message.flag for message in platform.arrivals} == {9}
+    assert {key[3:] for key in platform.taken if key[1] == "2011"} == {("LA", "Rtd"), ("LMx", "Rtd")}
+    assert {key[3:] for key in platform.taken if key[1] == "2051"} == {
+        (code, "Data") for code in ("Leq", "LMx", "L10", "L50", "L90")
+    }
+
+
+def test_a_long_report_goes_in_packets_that_are_each_acknowledged(mine):
+    mine.live(START, START + HOUR, HOUR)
+    factors = "".join(
+        f'[[feeds.factors]]\nstation = "{s}"\nparameter = "{p}"\ncode = "{p[0]}{"9" * 90}{p.replace("-", "")}"\n'
+        for s, p in (("south", "tsp"), ("south", "pm10"), ("pond", "flow"), ("pond", "ph"))
+    )
+    platform, _ = sent_all(mine, factors=factors, commands='["2051"]')
+    assert {message.pnum for message in platform.arrivals if message.time == START} == {2}
+    assert all(len(frame) < 1024 for frame in platform.frames)
+    assert len(values(platform, "2051", "t" + "9" * 90 + "tsp", "Avg")) == 6

@@ -1,0 +1,323 @@
+"""Reports out of the record: which have changed, and what they say now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from collector.hj212.message import Value
+from collector.hj212.rules import rule
+from greenmine.errors import StoreError
+from greenmine.readings import NORMAL
+from greenmine.storage import schema
+from greenmine.storage.record import HOUR, ROW
+from processing.series import summarise
+from uplink.outbox import Cursor
+from uplink.plan import Column, Command, Route
+
+DAY: Final = 24 * HOUR
+_BLOCKS: Final = 500
+"""Blocks of readings that are looked at together."""
+_TRANSACTIONS: Final = 200
+"""Transactions with figures that are looked at together."""
+_ABNORMAL: Final = "D"
+"""Flag of a figure that rests on too little, and of a reading that the instrument calls normal and that cannot be."""
+_EXCEEDED: Final = (10, 50, 90)
+"""Levels of sound by the share of the time in which they are exceeded [%]: those that the record has."""
+_WINDOWS: Final[Mapping[str, Command]] = {"hour": "2061", "day": "2031", "daytime": "2031", "nighttime": "2031"}
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has changed since a cursor."""
+
+    reports: list[tuple[str, int, int]]
+    """Command, DataTime [ms UTC], and from when on it can be made [ms UTC]."""
+    block: int
+    serial: int
+    more: bool
+    """Whether there is more behind the new cursor."""
+
+
+class Figures:
+    """Reader of the record for the uplink.
+
+    Parameters
+    ----------
+    engine : Engine
+        The record, read-only.
+
+    Raises
+    ------
+    StoreError
+        By every method, when the record cannot be read.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._numbers: dict[str, int] = {}
+
+    def start(self, since: int | None, now: int) -> Cursor:
+        """Where a new feed begins: at ``since`` [ms UTC], or with what comes from now on."""
+        if since is not None:
+            return Cursor(since, 0, 0)
+        return Cursor(now, *self._newest())
+
+    def news(self, route: Route, cursor: Cursor) -> News:
+        """Reports of a route that have changed since its cursor, at most as many as some hundreds of blocks touch."""
+        reports: dict[tuple[str, int], int] = {}
+        numbers = self._columns(route)
+        newest_block, newest_serial = self._newest()
+        block, more_blocks = self._readings_since(route, cursor, numbers, newest_block, reports)
+        serial, more_figures = self._statistics_since(route, cursor, numbers, newest_serial, reports)
+        return News([(*key, due) for key, due in reports.items()], block, serial, more_blocks or more_figures)
+
+    def _readings_since(
+        self, route: Route, cursor: Cursor, numbers: list[int], newest: int, reports: dict[tuple[str, int], int]
+    ) -> tuple[int, bool]:
+        """Note the reports of instants and minutes; up to which block they are, and whether there is more."""
+        table = schema.reading_block.c
+        blocks = self._rows(
+            sa.select(table.id, table.data)
+            # The sum keeps the database from going by the index on channels, which knows nothing of what is new.
+            .where(table.id > cursor.block, table.id <= newest, (table.channel + 0).in_(numbers))
+            .order_by(table.id)
+            .limit(_BLOCKS)
+        )
+        for _, data in blocks:
+            times = np.frombuffer(data, ROW)["time"]
+            if "2011" in route.commands:
+                _touch(reports, "2011", times, route.rtd, cursor.since, route.wait)
+            if "2051" in route.commands:
+                _touch(reports, "2051", times, route.minutes, cursor.since, route.wait + route.minutes)
+        more = len(blocks) == _BLOCKS
+        return (blocks[-1][0] if more else newest), more
+
+    def _statistics_since(
+        self, route: Route, cursor: Cursor, numbers: list[int], newest: int, reports: dict[tuple[str, int], int]
+    ) -> tuple[int, bool]:
+        """Note the reports of hours and days; up to which transaction they are, and whether there is more."""
+        table = schema.statistic.c
+        new = (table.serial > cursor.serial, table.serial <= newest, (table.channel + 0).in_(numbers))
+        serials = self._rows(sa.select(table.serial).where(*new).distinct().order_by(table.serial).limit(_TRANSACTIONS))
+        more = len(serials) == _TRANSACTIONS
+        last = serials[-1][0] if more else newest
+        figures = sa.select(table.window, table.start, table.end).where(*new, table.serial <= last)
+        for window, start, end in self._rows(figures.where(table.window.in_(_WINDOWS))):
+            command = _WINDOWS[window]
+            begin = start if command == "2061" else _midnight(start, route.zone)
+            if command in route.commands and begin >= cursor.since:
+                due = end if window in {"hour", "day"} else _midnight(begin + DAY + HOUR, route.zone)
+                reports[command, begin] = due + route.wait
+        return last, more
+
+    def report(self, route: Route, command: str, start: int) -> list[Value]:
+        """What a report says now; empty if there is nothing to say."""
+        if command == "2011":
+            return self._instant(route, start)
+        if command == "2051":
+            return self._minutes(route, start)
+        return self._statistics(route, command, start)
+
+    def starts(self, route: Route, command: str, begin: int, end: int) -> Iterator[int]:
+        """DataTimes from ``begin`` to ``end`` [ms UTC], both included, at which there is something to report."""
+        numbers = self._columns(route)
+        if command in {"2011", "2051"}:
+            step = route.rtd if command == "2011" else route.minutes
+            table = schema.reading_block.c
+            first = self._rows(sa.select(sa.func.min(table.hour)).where(table.channel.in_(numbers)))[0][0]
+            if first is None:
+                return
+            for hour in range(max(begin // HOUR, first - 1), end // HOUR + 1):
+                blocks = sa.select(table.data).where(table.channel.in_(numbers), table.hour == hour)
+                times = [np.frombuffer(data, ROW)["time"] for (data,) in self._rows(blocks)]
+                grid = np.unique(np.concatenate(times) // step * step) if times else np.empty(0, np.int64)
+                yield from grid[(grid >= begin) & (grid <= end)].tolist()
+            return
+        figures = schema.statistic.c
+        window = "hour" if command == "2061" else "day"
+        found = (
+            sa.select(figures.start)
+            .where(figures.channel.in_(numbers), figures.window == window, figures.start >= begin, figures.start <= end)
+            .distinct()
+        )
+        for (start,) in self._rows(found.order_by(figures.start)):
+            yield start
+
+    def _instant(self, route: Route, start: int) -> list[Value]:
+        """The first reading of each factor from ``start`` on."""
+        found: list[Value] = []
+        for column, rows in self._readings(route, start, start + route.rtd):
+            if not len(rows):
+                continue
+            row = rows[0]
+            value = float(_calibrated(column, rows[:1])[0])
+            flag = chr(int(row["flag"]))
+            if flag == "N" and row["quality"]:
+                flag = _ABNORMAL
+            told = None if column.noise and flag == "N" else flag
+            found += _told(column, column.instant, {"Rtd": value}, told)
+        return found
+
+    def _minutes(self, route: Route, start: int) -> list[Value]:
+        end = start + route.minutes
+        window = np.array([start], np.int64), np.array([end], np.int64)
+        found: list[Value] = []
+        for column, rows in self._readings(route, start, end):
+            if not len(rows):
+                continue
+            normal = (rows["flag"] == NORMAL) & (rows["quality"] == 0)
+            used = rows[normal]
+            due = max(len(rows), route.minutes // column.channel.interval)
+            water = column.channel.parameter.theme == "water"
+            valid = bool(normal.all()) if water else len(used) >= rule("normal-share") * due
+            summary = summarise(
+                used["time"],
+                _calibrated(column, used),
+                averaging=column.channel.parameter.averaging,
+                windows=window,
+                percentiles=tuple(100.0 - share for share in _EXCEEDED),
+            )
+            levels = [float(level[0]) for level in summary.percentiles]
+            found += _figures(
+                column,
+                float(summary.mean[0]),
+                float(summary.minimum[0]),
+                float(summary.maximum[0]),
+                levels,
+                valid=valid and len(used) > 0,
+            )
+        return found
+
+    def _statistics(self, route: Route, command: str, start: int) -> list[Value]:
+        numbers = self._columns(route)
+        figures = schema.statistic.c
+        windows = ["hour"] if command == "2061" else ["day", "daytime", "nighttime"]
+        end = start + (1 if command == "2061" else DAY)
+        rows = self._mappings(
+            sa.select(schema.statistic).where(
+                figures.latest,
+                figures.channel.in_(numbers),
+                figures.window.in_(windows),
+                figures.start >= start,
+                figures.start < end,
+            )
+        )
+        by_key = {(row["channel"], row["window"]): row for row in rows}
+        found: list[Value] = []
+        for column in route.columns:
+            number = self._numbers.get(column.channel.key)
+            row = by_key.get((number, windows[0]))
+            if column.noise and command == "2061" and route.sender.version == 2025:
+                continue  # HJ 212-2025 has no hourly noise
+            if row is not None:
+                levels = [np.nan if row[name] is None else float(row[name]) for name in ("l10", "l50", "l90")]
+                mean, low, high = (np.nan if row[n] is None else float(row[n]) for n in ("mean", "minimum", "maximum"))
+                found += _figures(column, mean, low, high, levels, valid=row["valid"])
+            if not column.noise or column.channel.parameter.averaging != "energy":
+                continue
+            for window, code, kind in (("daytime", "Ld", "DayData"), ("nighttime", "Ln", "NightData")):
+                part = by_key.get((number, window))
+                if part is not None and part["mean"] is not None and part["valid"]:
+                    found.append(_number(code, kind, (part["mean"] - column.offset) / column.scale, column.decimals))
+        return found
+
+    def _readings(self, route: Route, start: int, end: int) -> Iterator[tuple[Column, NDArray[np.void]]]:
+        """Stored readings of each column between two instants, half-open, sorted by time."""
+        numbers = self._columns(route)
+        table = schema.reading_block.c
+        hours = range(start // HOUR, (end - 1) // HOUR + 1)
+        blocks = self._rows(
+            sa.select(table.channel, table.data).where(table.channel.in_(numbers), table.hour.in_(hours))
+        )
+        for column in route.columns:
+            number = self._numbers.get(column.channel.key)
+            rows = np.frombuffer(b"".join(data for channel, data in blocks if channel == number), ROW)
+            rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
+            yield column, rows[np.argsort(rows["time"], kind="stable")]
+
+    def _columns(self, route: Route) -> list[int]:
+        """Numbers of the channels in the record; one that never had data has none yet."""
+        if any(column.channel.key not in self._numbers for column in route.columns):
+            self._numbers = {
+                key: number for number, key in self._rows(sa.select(schema.channel.c.id, schema.channel.c.key))
+            }
+        found = (self._numbers.get(column.channel.key) for column in route.columns)
+        return [number for number in found if number is not None]
+
+    def _newest(self) -> tuple[int, int]:
+        """Number of the newest block of readings, and of the newest transaction."""
+        blocks = self._rows(sa.select(sa.func.coalesce(sa.func.max(schema.reading_block.c.id), 0)))
+        counter = schema.counter.c
+        serials = self._rows(sa.select(counter.value).where(counter.name == "transaction"))
+        return int(blocks[0][0]), int(serials[0][0]) if serials else 0
+
+    def _rows(self, statement: sa.Select[Any]) -> list[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(statement).all())
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"the record cannot be read: {error.orig}") from error
+
+    def _mappings(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
+        return [row._mapping for row in self._rows(statement)]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _touch(
+    reports: dict[tuple[str, int], int], command: str, times: NDArray[np.int64], step: int, since: int, after: int
+) -> None:
+    for start in np.unique(times // step * step).tolist():
+        if start >= since:
+            reports[command, start] = start + after
+
+
+def _midnight(instant: int, zone: str) -> int:
+    """Begin of the local day of an instant [ms UTC]."""
+    moment = datetime.fromtimestamp(instant / 1000, ZoneInfo(zone))
+    return round(moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp() * 1000)
+
+
+def _calibrated(column: Column, rows: NDArray[np.void]) -> NDArray[np.float64]:
+    """Values after the calibration in force, as the statistics have them."""
+    known = column.calibration
+    step = np.searchsorted(known.since, rows["time"], side="right")
+    return np.asarray(rows["value"] * known.slope[step] + known.offset[step])
+
+
+def _figures(
+    column: Column, mean: float, low: float, high: float, levels: list[float], *, valid: bool
+) -> Iterator[Value]:
+    """Figures of a period in the form of the factor's kind. Of noise, which has no data flags, only valid ones."""
+    averaging = column.channel.parameter.averaging
+    if not column.noise:
+        figures = {"Cou": mean} if averaging == "sum" else {"Min": low, "Avg": mean, "Max": high}
+        yield from _told(column, column.code, figures, "N" if valid else _ABNORMAL)
+        return
+    if not valid or not np.isfinite(mean):
+        return
+    yield _number(column.code, "Data", (mean - column.offset) / column.scale, column.decimals)
+    if averaging == "energy":
+        for share, value in zip(_EXCEEDED, levels, strict=True):
+            if np.isfinite(value):
+                yield _number(f"L{share}", "Data", (value - column.offset) / column.scale, column.decimals)
+
+
+def _told(column: Column, code: str, figures: Mapping[str, float], flag: str | None) -> Iterator[Value]:
+    """Values of a factor in the unit that is sent; where there is none, its data flag alone says why."""
+    finite = {kind: (value - column.offset) / column.scale for kind, value in figures.items() if np.isfinite(value)}
+    for kind, value in finite.items():
+        yield _number(code, kind, value, column.decimals, flag)
+    if not finite and flag is not None:
+        yield Value(code, None, None, "", flag, "absent")
+
+
+def _number(code: str, kind: str, value: float, decimals: int, flag: str | None = None) -> Value:
+    rounded = round(value, decimals) + 0.0  # no minus zero
+    return Value(code, kind, rounded, f"{rounded:.{decimals}f}", flag)

@@ -1,0 +1,110 @@
+"""The uplink as a whole: all feeds of a plan, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from greenmine.errors import StoreError
+from greenmine.registry import load_registry
+from greenmine.settings import Settings
+from greenmine.storage.record import open_engine
+from uplink.client import Client
+from uplink.figures import Figures
+from uplink.outbox import Outbox
+from uplink.plan import load_plan
+
+FILE: Final = "uplink.sqlite"
+"""Name of the uplink's file in the data directory."""
+_TELL: Final = 2.0
+"""How often a feed says how it is [s]."""
+_GLANCE: Final = 0.2
+"""How often it is looked whether to stop [s]."""
+
+_log = structlog.get_logger(__name__)
+
+
+class UplinkError(RuntimeError):
+    """The uplink cannot begin; the text says why."""
+
+
+def forward(settings: Settings, stop: threading.Event) -> None:
+    """Send until ``stop`` is set.
+
+    Raises
+    ------
+    UplinkError
+        If there is no plan or no record, or another process does this already.
+    PlanError
+        If the plan has faults.
+    """
+    if settings.uplink is None:
+        raise UplinkError("GREENMINE_UPLINK names no plan; docs/uplink.md says how to write one")
+    if not settings.record.exists():
+        raise UplinkError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
+    routes = load_plan(settings.uplink, load_registry(settings.registry))
+    with _alone(settings.data / f"{FILE}.lock"):
+        outbox = Outbox(settings.data / FILE)
+        engine = open_engine(settings.record, read_only=True)
+        figures = Figures(engine)
+        try:
+            asyncio.run(_serve([Client(route, outbox, figures, _now) for route in routes], outbox, stop))
+        finally:
+            engine.dispose()
+            outbox.close()
+
+
+async def _serve(clients: list[Client], outbox: Outbox, stop: threading.Event) -> None:
+    tasks = [
+        asyncio.create_task(work)
+        for client in clients
+        for work in (client.follow(), client.caller.run(), _tell(client, outbox))
+    ]
+    try:
+        while not stop.is_set():
+            done, _ = await asyncio.wait(tasks, timeout=_GLANCE, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # none of them ends by itself: this raises
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _tell(client: Client, outbox: Outbox) -> None:
+    """Say how a feed is, and log when that changes."""
+    feed, caller = client.feed, client.caller
+    said: tuple[bool, str] | None = None
+    while True:
+        state = caller.connected, caller.trouble
+        if state != said:
+            _log.info("uplink", feed=feed, connected=caller.connected, trouble=caller.trouble)
+            said = state
+        try:
+            outbox.tell(feed, _now(), connected=caller.connected, trouble=caller.trouble)
+        except StoreError as error:
+            _log.error("the uplink cannot say how it is", feed=feed, error=str(error))
+        await asyncio.sleep(_TELL)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, however it ends."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UplinkError(f"another process holds {path}: the uplink runs already") from None
+        yield
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

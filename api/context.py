@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.caller import CallerOf
 from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
@@ -40,9 +41,9 @@ def get_context(request: Request) -> Context:
     return context
 
 
-def get_scope(context: Annotated[Context, Depends(get_context)]) -> Scope:
-    """Sites that the caller may see: all, as long as there are no accounts and only loopback is served."""
-    return Scope(frozenset(site.id for site in context.registry.sites))
+def get_scope(caller: CallerOf) -> Scope:
+    """Sites that the caller may see."""
+    return caller.scope
 
 
 def get_queries(context: Annotated[Context, Depends(get_context)]) -> Iterator[Queries]:

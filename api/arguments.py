@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from api.formats import Format
 from api.times import parse_time
 
 Instant = Annotated[int, BeforeValidator(parse_time, json_schema_input_type=str)]
@@ -51,7 +52,16 @@ class Listing(NoArguments):
     cursor: str | None = None
 
 
-class Period(Listing):
+class Tabular(Listing):
+    """A list as pages of JSON, or whole in another format."""
+
+    format: Format | None = None
+    """Comes before an ``Accept`` header."""
+    bom: bool = False
+    """Whether a CSV begins with the byte order mark by which Excel knows UTF-8."""
+
+
+class Period(Tabular):
     """Instants from ``from`` (inclusive) to ``to`` (exclusive)."""
 
     start: Instant | None = Field(None, alias="from")
@@ -59,9 +69,11 @@ class Period(Listing):
 
 
 class ReadingsArguments(Period):
-    """Readings of a channel; without ``from``, the 24 hours before ``to``."""
+    """Readings of a channel, in files also of a site or station; without ``from``, the 24 hours before ``to``."""
 
-    channel: str
+    channel: str | None = None
+    site: str | None = None
+    station: str | None = None
 
 
 class StatisticsArguments(Period):
@@ -78,6 +90,8 @@ class VerdictsArguments(Period):
 
     site: str | None = None
     limit_id: str | None = Field(None, alias="limit")
+    rule: str | None = None
+    revisions: Literal["latest", "all"] = "latest"
 
 
 class ExceedancesArguments(Period):
@@ -87,7 +101,7 @@ class ExceedancesArguments(Period):
     state: Literal["open", "closed", "withdrawn"] | None = None
 
 
-class LedgerArguments(Listing):
+class LedgerArguments(Tabular):
     """Ledger of a site; ``from`` and ``to`` are days, both inclusive."""
 
     site: str | None = None
@@ -95,7 +109,7 @@ class LedgerArguments(Listing):
     end: str | None = Field(None, alias="to", pattern=r"^\d{4}-\d\d-\d\d$")
 
 
-class RejectionsArguments(Listing):
+class RejectionsArguments(Tabular):
     """Rejections of a site."""
 
     site: str | None = None
@@ -105,3 +119,53 @@ class EventsArguments(NoArguments):
     """A live stream, of one site or of all."""
 
     site: str | None = None
+
+
+class RollingArguments(OneSiteArguments):
+    """Rolling exceedance statistics of a site; with ``from`` and ``to``, over that period too."""
+
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+
+
+class ExplanationArguments(NoArguments):
+    """A verdict: its rule, the beginning of its period, and its revision; without that, the latest."""
+
+    rule: str
+    start: Instant
+    revision: int | None = Field(None, ge=0, le=1_000_000)
+
+
+class SiteListing(Tabular):
+    """A list of one site, or of all that the caller may see."""
+
+    site: str | None = None
+
+
+class SidePeriod(Period):
+    """Readings kept aside, of one channel or of a site."""
+
+    site: str | None = None
+    channel: str | None = None
+
+
+class MarksArguments(Period):
+    """Marks of a site, or of one station there, that share an instant with the period."""
+
+    site: str | None = None
+    station: str | None = None
+
+
+class CurveArguments(NoArguments):
+    """A channel's course over a period; without ``from``, the 24 hours before ``to``."""
+
+    channel: str
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+    points: int = Field(2_000, ge=100, le=10_000)
+
+
+class AttachmentArguments(NoArguments):
+    """Name of a file to be attached."""
+
+    name: str = Field(min_length=1, max_length=200)

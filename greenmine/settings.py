@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     """Address of the web server; until accounts exist only loopback is accepted."""
     port: int = 8000
 
+    attachment_bytes: int = 10_000_000
+    """Largest file that may be attached to an exceedance."""
+
+    @property
+    def attachments(self) -> Path:
+        """Folder of the files attached to exceedances, named by their digests."""
+        return self.data / "attachments"
+
     @property
     def record(self) -> Path:
         """File of the record."""

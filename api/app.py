@@ -10,7 +10,7 @@ from threading import Event
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api import pages, problems, routes
+from api import bookkeeping, curves, explanations, handling, marks, pages, problems, routes, schemas
 from api.context import Context
 from api.record import Record
 from api.security import Guard, require_loopback
@@ -19,7 +19,7 @@ from greenmine.settings import Settings
 
 
 def create_app(settings: Settings, registry: Registry) -> FastAPI:
-    """Application that shows the record of an installation; it writes nothing to it.
+    """Application that shows the record of an installation, and writes into it what people say.
 
     Parameters
     ----------
@@ -51,8 +51,10 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     )
     app.state.context = Context(settings, registry, record, Event())
     problems.install(app, pages.error_page)
-    app.include_router(routes.router)
+    for part in (routes, bookkeeping, explanations, handling, marks, curves):
+        app.include_router(part.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Guard)
+    schemas.install(app)
     return app

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.formats import Format
+from api.problems import Problem
 from api.times import parse_time
 
 Instant = Annotated[int, BeforeValidator(parse_time, json_schema_input_type=str)]
 """ISO 8601 time with offset, read as milliseconds UTC."""
 
 MAX_PAGE = 10_000
+
+_NUMBER = re.compile(r"(\d{1,18})")
+
+
+def cursor_parts(pattern: re.Pattern[str], cursor: str | None) -> re.Match[str] | None:
+    """Parts of a cursor; None where there is none.
+
+    Raises
+    ------
+    Problem
+        400, if it is not a cursor of that form.
+    """
+    if cursor is None:
+        return None
+    match = pattern.fullmatch(cursor)
+    if match is None:
+        raise Problem(400, f"cursor: {cursor!r} is not the 'next' of an answer of this route")
+    return match
+
+
+def number_of(cursor: str | None) -> int | None:
+    """Number that a cursor is; None where there is none."""
+    match = cursor_parts(_NUMBER, cursor)
+    return int(match[1]) if match else None
 
 
 class NoArguments(BaseModel):
@@ -138,6 +164,12 @@ class ExplanationArguments(NoArguments):
 
 class SiteListing(Tabular):
     """A list of one site, or of all that the caller may see."""
+
+    site: str | None = None
+
+
+class SitePeriod(Period):
+    """A period at one site, or at all that the caller may see."""
 
     site: str | None = None
 

@@ -124,7 +124,8 @@ def stream(
         first = next(pieces, b"")
     except TooManyRowsError:
         raise Problem(
-            400, "format: a worksheet holds 1,048,576 rows and this list is longer; choose csv, parquet or a shorter period"
+            400,
+            "format: a worksheet holds 1,048,576 rows and this list is longer; choose csv, parquet or a shorter period",
         ) from None
     return StreamingResponse(
         chain([first], pieces),
@@ -154,7 +155,7 @@ def reading_batches(
         At most 65,536 rows. Between batches no connection is held, so that a slow reader does not hold up the record.
     """
     for channel in channels:
-        place = (start // HOUR, 0)
+        place: tuple[int, int] | None = (start // HOUR, 0)
         rest = np.empty(0, ROW)
         while place is not None:
             with context.record.queries() as queries:
@@ -221,7 +222,8 @@ def _column(items: Sequence[Any], field: pa.Field) -> pa.Array:
     values = [getattr(item, field.name) for item in items]
     if field.type == pa.string():
         values = [
-            value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode() for value in values
+            value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+            for value in values
         ]
     return pa.array(values, field.type, from_pandas=True)
 

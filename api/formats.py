@@ -153,7 +153,9 @@ def _lines(batches: Iterable[pa.RecordBatch], zone: str) -> Iterator[bytes]:
             name: (clock_texts(column, zone) if pa.types.is_timestamp(column.type) else column).to_pylist()
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         }
-        yield encoder.encode_lines([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+        yield encoder.encode_lines(
+            [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        )
 
 
 def _worksheet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], zone: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Items of the lists that the JSON routes answer with, beside those of `api.views`; their docstrings are in the OpenAPI document."""
+"""Items of the lists that the JSON routes answer with, beside those of `api.views`."""
 
 from __future__ import annotations
 
@@ -251,6 +251,9 @@ class VerdictRevision(msgspec.Struct, frozen=True):
     """One revision of a verdict; ``differs`` names what is other than in the revision before."""
 
     rule: str
+    site: str
+    station: str
+    limit: str
     start: datetime
     end: datetime
     revision: int

@@ -10,7 +10,22 @@ from threading import Event
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api import bookkeeping, curves, explanations, handling, marks, pages, problems, routes, schemas
+from api import (
+    bookkeeping,
+    comparison_page,
+    curves,
+    download_page,
+    exceedance_pages,
+    explanations,
+    handling,
+    marks,
+    pages,
+    problems,
+    quality_page,
+    routes,
+    schemas,
+    station_page,
+)
 from api.context import Context
 from api.record import Record
 from api.security import Guard, require_loopback
@@ -53,7 +68,8 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     problems.install(app, pages.error_page)
     for part in (routes, bookkeeping, explanations, handling, marks, curves):
         app.include_router(part.router)
-    app.include_router(pages.router, include_in_schema=False)
+    for page in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
+        app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Guard)
     schemas.install(app)

@@ -160,6 +160,8 @@ def _example(schema: Mapping[str, Any], components: Mapping[str, Any], name: str
         case "object":
             fields = schema.get("properties", {})
             return {field: _example(fields[field], components, field) for field in schema.get("required", fields)}
+        case "array" if "prefixItems" in schema:
+            return [_example(part, components) for part in schema["prefixItems"]]
         case "array":
             return [_example(schema.get("items", {}), components, name)] if schema.get("items") else []
         case "string" if schema.get("format") == "date-time":

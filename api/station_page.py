@@ -32,7 +32,7 @@ router = APIRouter()
 SPANS: Final = (1, 7, 30, 365)
 """Periods offered [days]."""
 POINTS: Final = 1_500
-_ROWS_BY_HOUR: Final = 3 * DAY
+_ROWS_BY_HOUR: Final = 7 * DAY
 """Longest period whose table has a row for each hour; beyond it a row is a day [ms]."""
 
 

@@ -1,7 +1,5 @@
 // Curves that can be moved and zoomed: every change of the period fetches its figures anew, in as many points as can be seen.
 // All curves of a page show the same period; the table beside each follows it.
-"use strict";
-
 const panel = document.querySelector(".curves");
 const MINUTES = 60_000;
 const whole = [wall(panel.dataset.from), wall(panel.dataset.to)];

@@ -105,3 +105,16 @@ class EventsArguments(NoArguments):
     """A live stream, of one site or of all."""
 
     site: str | None = None
+
+
+class Filled(NoArguments):
+    """A form; the field is its synchroniser token."""
+
+    csrf: str = ""
+
+
+class AuditArguments(Listing):
+    """Lines of the audit log, of a site and of a kind."""
+
+    site: str | None = None
+    action: str | None = Field(None, max_length=40)

@@ -10,17 +10,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Row
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 
 from api import arguments
 from api.charts import Bar, LimitStep, Note, Series, bar_chart, bundle, line_chart
 from api.context import ContextOf, QueriesOf, ScopeOf, get_context, now, visible_site
 from api.health import ServiceHealth, service_health
-from api.messages import LANGUAGES, Language
 from api.problems import Problem
 from api.queries import Queries, Scope, valid
+from api.rendering import language_of, render
 from api.responses import JSON
 from api.rolling import rolling_statistics, site_week
 from api.sparkline import sparkline
@@ -33,7 +32,7 @@ from api.views import (
     latest,
     theme_judgements,
 )
-from api.wording import SIGNS, Wording
+from api.wording import Wording
 from greenmine.limits import threshold_on
 from greenmine.registry import Registry, Site
 from processing.rolling import SPANS
@@ -48,9 +47,6 @@ _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", 
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
 _BAD_HEALTH = {"silent", "frozen", "skewed", "implausible"}
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("api"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 
 
 @router.get("/")
@@ -62,7 +58,7 @@ def overview(
     queries: QueriesOf,
 ) -> Response:
     """Page of all mines."""
-    language = _language(request, given.lang)
+    language = language_of(request, given.lang)
     wording = Wording(language, context.registry)
     instant = now()
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
@@ -73,7 +69,7 @@ def overview(
         _card(site, views, hours, context.registry, instant) | {"week": site_week(queries, scope, site, instant)}
         for site in sites
     ]
-    return _page(
+    return render(
         request,
         "overview.html",
         wording,
@@ -100,12 +96,12 @@ def mine(
     """Page of one mine."""
     registry = context.registry
     shown = visible_site(registry, scope, site)
-    wording = Wording(_language(request, given.lang), registry)
+    wording = Wording(language_of(request, given.lang), registry)
     instant = now()
     hours = queries.hours(scope, instant - DAY - HOUR, instant, site)
     views = latest(queries, scope, instant, site, hours)
     today = f"{local(instant, shown.zone):%Y-%m-%d}"
-    return _page(
+    return render(
         request,
         "site.html",
         wording,
@@ -142,7 +138,7 @@ def chart(
     shown = visible_site(context.registry, scope, site)
     if parameter not in _charted(context.registry, site):
         raise Problem(404, f"There is no chart of {parameter!r} at {site!r}.")
-    wording = Wording(_language(request, given.lang), context.registry)
+    wording = Wording(language_of(request, given.lang), context.registry)
     return JSON(_chart(queries, scope, shown, parameter, given.days, wording, now()))
 
 
@@ -155,54 +151,11 @@ def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Re
 def error_page(request: Request, problem: Problem) -> Response:
     """What a browser shows instead of problem details."""
     context = get_context(request)
-    wording = Wording(_language(request, None), context.registry)
-    status = problem.status if problem.status in {400, 404, 503} else 500
-    page = _page(request, "error.html", wording, None, now(), notice=None, status=status, events="")
+    wording = Wording(language_of(request, None), context.registry)
+    status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
+    page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
     page.status_code = problem.status
     return page
-
-
-def _page(
-    request: Request, template: str, wording: Wording, chosen: Language | None, instant: int, **values: Any
-) -> Response:
-    zone = wording.registry.sites[0].zone if wording.registry.sites else "UTC"
-    text = _ENVIRONMENT.get_template(template).render(
-        w=wording,
-        t=wording.t,
-        lang=wording.language,
-        now=local(instant, zone),
-        path=request.url.path,
-        signs=SIGNS,
-        **values,
-    )
-    page = HTMLResponse(
-        text,
-        headers={"Cache-Control": "no-store", "Content-Language": wording.language, "Vary": "Accept-Language, Cookie"},
-    )
-    if chosen is not None:
-        page.set_cookie("lang", chosen, max_age=365 * 86_400, httponly=True, samesite="strict")
-    return page
-
-
-def _language(request: Request, chosen: Language | None) -> Language:
-    """The language asked for, remembered, or preferred by the browser; Chinese otherwise."""
-    if chosen is not None:
-        return chosen
-    for language in LANGUAGES:
-        if request.cookies.get("lang") == language:
-            return language
-    weighed = []
-    for part in request.headers.get("accept-language", "").split(","):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            weighed.append((float(weight or 1), tag.split("-")[0].lower()))
-        except ValueError:
-            continue
-    for _, tag in sorted(weighed, key=lambda pair: -pair[0]):
-        for language in LANGUAGES:
-            if tag == language:
-                return language
-    return "zh"
 
 
 def _visible(registry: Registry, scope: Scope) -> list[Site]:

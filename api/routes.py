@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from api import arguments, events
+from api.addresses import from_this_machine
+from api.caller import CallerOf, unauthenticated
 from api.context import ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
 from api.health import service_health
 from api.metrics import metrics
@@ -35,16 +38,31 @@ _LEDGER_CURSOR = re.compile(r"(\d{4}-\d\d-\d\d/[^/]+/[^/]+)")
 
 
 @router.get("/healthz")
-def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf) -> Response:
-    """Health: 200 while a worker reports, 503 otherwise."""
+def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, caller: CallerOf) -> Response:
+    """Health: 200 while a worker reports, 503 otherwise; what workers say of themselves is for those who see all mines."""
     health = service_health(queries, now())
+    if not caller.oversees:
+        health = msgspec.structs.replace(health, workers=[])
     return JSON(health, 200 if health.state == "running" else 503)
 
 
 @router.get("/metrics")
-def metrics_text(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, scope: ScopeOf) -> Response:
-    """Metrics in the Prometheus text format."""
-    return Response(metrics(queries, scope, now()), media_type="text/plain; version=1.0.0; charset=utf-8")
+def metrics_text(
+    _: Annotated[arguments.NoArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    queries: QueriesOf,
+    caller: CallerOf,
+) -> Response:
+    """Metrics of the sites that you see in the Prometheus text format, and those of the workers for who sees all mines."""
+    scope, workers = caller.scope, caller.oversees
+    if caller.role == "public":
+        if not context.settings.metrics_loopback or not from_this_machine(request):
+            raise unauthenticated()
+        scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
+    return Response(
+        metrics(queries, scope, now(), workers=workers), media_type="text/plain; version=1.0.0; charset=utf-8"
+    )
 
 
 @router.get("/api/v1/sites")

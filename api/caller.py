@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from api.problems import Problem
 from api.queries import Scope
 from greenmine.accounts.sessions import Session
+from greenmine.accounts.tokens import Token
 from greenmine.accounts.users import User
 from greenmine.registry import Registry
 
@@ -161,6 +162,15 @@ async def admit(request: Request, caller: CallerOf) -> None:
         raise Problem(403, f"{CSRF_HEADER}: the form is from an earlier session; load its page again.")
 
 
+def still_admitted(request: Request, caller: Caller) -> bool:
+    """Whether a caller admitted a while ago would be admitted now: its session goes on, or its token is good."""
+    context: Context = request.app.state.context
+    now = time.time_ns() // 1_000_000
+    if caller.session is not None:
+        return context.accounts.sessions.lives(caller.session.id, now)
+    return _found(context, request.headers.get("authorization", ""), now) is not None
+
+
 def unauthenticated() -> Problem:
     """What the public is told of a route that is not for it."""
     return Problem(
@@ -194,8 +204,7 @@ def _all_sites(registry: Registry) -> frozenset[str]:
 
 
 def _by_token(context: Context, authorization: str, now: int) -> Caller:
-    scheme, _, secret = authorization.partition(" ")
-    found = context.accounts.tokens.find(secret.strip(), now) if scheme.lower() == "bearer" else None
+    found = _found(context, authorization, now)
     if found is None:
         raise Problem(
             401,
@@ -207,6 +216,11 @@ def _by_token(context: Context, authorization: str, now: int) -> Caller:
     if token.write:
         return caller
     return Caller(caller.name, caller.user, caller.role, caller.scope)
+
+
+def _found(context: Context, authorization: str, now: int) -> tuple[Token, User] | None:
+    scheme, _, secret = authorization.partition(" ")
+    return context.accounts.tokens.find(secret.strip(), now) if scheme.lower() == "bearer" else None
 
 
 def _by_session(context: Context, request: Request, now: int) -> Caller | None:

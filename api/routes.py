@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api import arguments, events
 from api.addresses import from_this_machine
-from api.caller import CallerOf, unauthenticated
+from api.caller import CallerOf, still_admitted, unauthenticated
 from api.context import ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
 from api.health import service_health
 from api.metrics import metrics
@@ -311,16 +312,16 @@ def rejections(
 
 @router.get("/api/v1/events")
 async def live(
-    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Live stream; an interrupted one goes on behind its ``Last-Event-ID``."""
-    chosen = _sites(context.registry, scope, given.site)
+    chosen = _sites(context.registry, caller.scope, given.site)
     header = request.headers.get("last-event-id")
     cursor = events.Cursor.parse(header) if header is not None else None
     if header is not None and cursor is None:
         raise Problem(400, f"Last-Event-ID: {header!r} is not the id of an event of this stream")
     return StreamingResponse(
-        events.stream(context, chosen, cursor),
+        events.stream(context, chosen, cursor, partial(still_admitted, request, caller)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -93,6 +93,12 @@ class Sessions:
             return None
         return Session.of(row), User.of(user), self._freshen(row, hashed, now)
 
+    def lives(self, number: int, now: int) -> bool:
+        """Whether a session goes on."""
+        c = schema.session.c
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(c.id).where(c.id == number, self._lives(now))).first() is not None
+
     def of_user(self, user: User, now: int) -> list[Session]:
         """Sessions of a user, newest first."""
         c = schema.session.c

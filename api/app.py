@@ -10,7 +10,22 @@ from threading import Event
 from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api import account, audit, pages, problems, public, routes, sign_in, users
+from api import (
+    account,
+    audit,
+    bookkeeping,
+    curves,
+    explanations,
+    handling,
+    marks,
+    pages,
+    problems,
+    public,
+    routes,
+    schemas,
+    sign_in,
+    users,
+)
 from api.addresses import check_addresses
 from api.caller import admit
 from api.context import Context
@@ -24,7 +39,7 @@ from greenmine.settings import Settings
 
 
 def create_app(settings: Settings, registry: Registry) -> FastAPI:
-    """Application that shows the record of an installation; it writes to the accounts only.
+    """Application that shows the record of an installation, and writes into it what people say.
 
     Parameters
     ----------
@@ -61,12 +76,15 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     )
     app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
     problems.install(app, pages.error_page)
-    app.include_router(routes.router)
-    app.include_router(account.api)
-    app.include_router(audit.api)
+    for part in (routes, bookkeeping, explanations, marks, curves):
+        app.include_router(part.router)
+    app.include_router(handling.router, max_body_size=settings.attachment_bytes)
+    for part in (account, audit):
+        app.include_router(part.api)
     for part in (pages, sign_in, account, users, audit, public):
         app.include_router(part.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
     app.add_middleware(Guard, addresses=addresses)
+    schemas.install(app)
     return app

@@ -70,6 +70,14 @@ class Settings(BaseSettings):
     metrics_loopback: bool = False
     """Let programs on this machine read ``/metrics`` without a token."""
 
+    attachment_bytes: int = 10_000_000
+    """Largest file that may be attached to an exceedance."""
+
+    @property
+    def attachments(self) -> Path:
+        """Folder of the files attached to exceedances, named by their digests."""
+        return self.data / "attachments"
+
     @property
     def record(self) -> Path:
         """File of the record."""

@@ -66,6 +66,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
                 _say(record, _status(session, settings, started, registry.digest))
+                pipeline.answer_request(_now())
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
 from api import arguments
-from api.caller import Caller, CallerOf
+from api.caller import Caller, CallerOf, Role
 from api.context import Context, ContextOf, now, visible_site
 from api.messages import Language
 from api.problems import Problem
 from api.rendering import language_of, render
 from api.responses import JSON
+from api.schemas import single
 from api.times import local
 from api.trail import TrailOf
 from api.wording import Wording
@@ -50,18 +52,20 @@ class PublicationForm(arguments.Filled):
     public: bool = False
 
 
-@api.get("/api/v1/caller")
+class CallerView(msgspec.Struct, frozen=True):
+    """Whoever asks, the sites that they see, and those that they may act on and comment on."""
+
+    name: str
+    role: Role
+    sites: list[str]
+    writable: list[str]
+    commentable: list[str]
+
+
+@api.get("/api/v1/caller", responses=single(CallerView))
 def caller_view(_: Annotated[arguments.NoArguments, Query()], caller: CallerOf) -> Response:
     """Who you are to the server, which sites you see and may act on."""
-    return JSON(
-        {
-            "name": caller.name,
-            "role": caller.role,
-            "sites": sorted(caller.scope),
-            "writable": sorted(caller.writable),
-            "commentable": sorted(caller.commentable),
-        }
-    )
+    return JSON(CallerView(caller.name, caller.role, *map(sorted, (caller.scope, caller.writable, caller.commentable))))
 
 
 @router.get("/account")

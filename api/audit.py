@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
@@ -15,6 +17,7 @@ from api.context import ContextOf, now, visible_site
 from api.problems import Problem
 from api.rendering import language_of, render
 from api.responses import listing
+from api.schemas import listed
 from api.times import local
 from api.trail import visible_entries
 from api.wording import Wording
@@ -34,7 +37,20 @@ class AuditPageArguments(arguments.PageArguments):
     before: int | None = Field(None, ge=1, lt=1 << 62)
 
 
-@api.get("/api/v1/audit")
+class AuditItem(msgspec.Struct, frozen=True):
+    """A line of the audit log: who did what, to what. The address is told of one's own colleagues only."""
+
+    id: int
+    time: datetime
+    name: str
+    address: str | None
+    action: str
+    site: str | None
+    subject: str | None
+    detail: dict[str, Any]
+
+
+@api.get("/api/v1/audit", responses=listed(AuditItem))
 def audit_log(given: Annotated[arguments.AuditArguments, Query()], context: ContextOf, caller: CallerOf) -> Response:
     """What was done by whom, newest first: what you and your colleagues did, and what concerns the sites that you see."""
     if given.site is not None:
@@ -75,17 +91,17 @@ def audit_page(
     )
 
 
-def _item(registry: Registry, entry: Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "time": local(entry.time, _zone(registry, entry.site)),
-        "name": entry.name,
-        "address": entry.address or None,
-        "action": entry.action,
-        "site": entry.site,
-        "subject": entry.subject or None,
-        "detail": entry.detail,
-    }
+def _item(registry: Registry, entry: Entry) -> AuditItem:
+    return AuditItem(
+        entry.id,
+        local(entry.time, _zone(registry, entry.site)),
+        entry.name,
+        entry.address or None,
+        entry.action,
+        entry.site,
+        entry.subject or None,
+        entry.detail,
+    )
 
 
 def _zone(registry: Registry, site: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from api import arguments, events
 from api.addresses import from_this_machine
@@ -18,7 +18,7 @@ from api.caller import CallerOf, still_admitted, unauthenticated
 from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
 from api.exports import READINGS, answer, entity_tag, newest_block, reading_batches, stream, tagged, unchanged
 from api.formats import XLSX_ROWS, chosen
-from api.health import service_health
+from api.health import ServiceHealth, service_health
 from api.items import (
     ChannelItem,
     ReadingItem,
@@ -34,7 +34,7 @@ from api.problems import Problem
 from api.queries import Queries, Rows, Scope, valid
 from api.responses import JSON, listing
 from api.rolling import RollingView, rolling_statistics
-from api.schemas import listed
+from api.schemas import listed, problems, single
 from api.times import DAY, MINUTE, local
 from api.views import ExceedanceView, LatestView, exceedance_view, latest, verdict_view
 from greenmine.durations import parse_duration
@@ -56,7 +56,7 @@ _VERDICT_CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})-(.{1,200})")
 _COMPARED = ("verdict", "value", "judged", "low", "high", "capture", "reason")
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={status: single(ServiceHealth, status)[status] for status in (200, 503)})
 def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, caller: CallerOf) -> Response:
     """Health: 200 while a worker reports, 503 otherwise; what workers say of themselves is for those who see all mines."""
     health = service_health(queries, now())
@@ -65,7 +65,7 @@ def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, ca
     return JSON(health, 200 if health.state == "running" else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse, responses=problems())
 def metrics_text(
     _: Annotated[arguments.NoArguments, Query()],
     request: Request,

@@ -67,6 +67,11 @@ def file() -> dict[int | str, dict[str, Any]]:
     return _with_problems({200: {"description": "The file", "content": dict.fromkeys(media, binary)}})
 
 
+def problems() -> dict[int | str, dict[str, Any]]:
+    """Responses of a route when it fails."""
+    return _with_problems({})
+
+
 def taking(kind: type[msgspec.Struct], example: Mapping[str, Any]) -> dict[str, Any]:
     """Request body of one struct."""
     _KINDS.add(kind)

@@ -14,16 +14,21 @@ from api import (
     account,
     audit,
     bookkeeping,
+    comparison_page,
     curves,
+    download_page,
+    exceedance_pages,
     explanations,
     handling,
     marks,
     pages,
     problems,
     public,
+    quality_page,
     routes,
     schemas,
     sign_in,
+    station_page,
     users,
 )
 from api.addresses import check_addresses
@@ -81,7 +86,9 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     app.include_router(handling.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
         app.include_router(part.api)
-    for part in (pages, sign_in, account, users, audit, public):
+    for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
+        app.include_router(part.router, include_in_schema=False)
+    for part in (sign_in, account, users, audit, public):
         app.include_router(part.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

@@ -214,3 +214,51 @@ class AttachmentArguments(NoArguments):
     """Name of a file to be attached."""
 
     name: str = Field(min_length=1, max_length=200)
+
+
+_DAY = r"^\d{4}-\d\d-\d\d$"
+_WALL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
+
+
+class StationArguments(PageArguments):
+    """The last days, or the days ``from`` to ``to`` (both inclusive) on the site's clock."""
+
+    days: int = Field(1, ge=1, le=366)
+    first: str | None = Field(None, alias="from", pattern=_DAY)
+    last: str | None = Field(None, alias="to", pattern=_DAY)
+
+
+class WallArguments(PageArguments):
+    """A period on the site's clock."""
+
+    start: str = Field(alias="from", pattern=_WALL)
+    end: str = Field(alias="to", pattern=_WALL)
+
+
+class ExceedancePageArguments(PageArguments):
+    """Which exceedances a page lists."""
+
+    state: Literal["open", "closed", "withdrawn", ""] = ""
+    """Empty: any."""
+    todo: bool = False
+    """Only those that nobody has acknowledged yet."""
+    cursor: str | None = None
+
+
+class QualityArguments(PageArguments):
+    """Days that the page of data quality covers."""
+
+    days: int = Field(7, ge=1, le=92)
+
+
+class DownloadArguments(NoArguments):
+    """What is to be downloaded; ``from`` and ``to`` are days, both inclusive."""
+
+    what: Literal["readings", "statistics", "verdicts", "exceedances", "ledger", "marks"]
+    format: Format
+    station: str = ""
+    channel: str = ""
+    window: Literal["hour", "day", "daytime", "nighttime"] = "hour"
+    first: str = Field(alias="from", pattern=_DAY)
+    last: str = Field(alias="to", pattern=_DAY)
+    bom: bool = False

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from starlette.responses import FileResponse, Response
 
 from api import arguments
+from api.caller import CallerOf
 from api.charts import Bar, LimitStep, Note, Series, bar_chart, bundle, line_chart
 from api.context import ContextOf, QueriesOf, ScopeOf, get_context, now, visible_site
 from api.health import ServiceHealth, service_health
@@ -54,10 +55,11 @@ def overview(
     given: Annotated[arguments.PageArguments, Query()],
     request: Request,
     context: ContextOf,
-    scope: ScopeOf,
+    caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
     """Page of all mines."""
+    scope = caller.scope
     language = language_of(request, given.lang)
     wording = Wording(language, context.registry)
     instant = now()
@@ -75,9 +77,10 @@ def overview(
         wording,
         given.lang,
         instant,
-        notice=_notice(wording, service),
+        notice=notice_of(wording, service),
         watched=service.state == "running",
         cards=cards,
+        oversees=caller.oversees,
         summary=_summary(queries, scope, cards, instant),
         exceedances=_exceedances(queries, scope, None, instant),
         events="/api/v1/events",
@@ -107,7 +110,7 @@ def mine(
         wording,
         given.lang,
         instant,
-        notice=_notice(wording, service_health(queries, instant)),
+        notice=notice_of(wording, service_health(queries, instant)),
         card=_card(shown, views, hours, registry, instant),
         views=views,
         stations=sorted(shown.stations, key=lambda station: _ROLES.index(station.role)),
@@ -229,7 +232,7 @@ def _summary(queries: Queries, scope: Scope, cards: list[dict[str, Any]], instan
     }
 
 
-def _notice(wording: Wording, service: ServiceHealth) -> str | None:
+def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
     """What the reader must know of the collector before believing the page; None while all is well."""
     zone = wording.registry.sites[0].zone if wording.registry.sites else "UTC"
     if service.state == "no worker yet":
@@ -352,7 +355,7 @@ def _chart(
         ]
         return bar_chart(bars, title=title, unit=unit, columns=columns)
     series = [Series(wording.station(site.id, c.station), points[c.key]) for c in channels if points[c.key]]
-    limits = _limit_steps(registry, site, {c.index for c in channels}, start, instant, wording) if series else []
+    limits = limit_steps(registry, site, {c.index for c in channels}, start, instant, wording) if series else []
     return line_chart(
         series,
         limits,
@@ -404,7 +407,7 @@ def _quarters(
     ]
 
 
-def _limit_steps(
+def limit_steps(
     registry: Registry, site: Site, channels: set[int], start: int, end: int, wording: Wording
 ) -> list[LimitStep]:
     """Limit lines over a chart: for sound each day and night period has its own height."""

@@ -290,14 +290,20 @@ class Queries:
         *,
         site: str | None = None,
         state: str | None = None,
+        todo: bool = False,
         limit: int,
         before: tuple[int, int] | None = None,
     ) -> Sequence[Row[Any]]:
-        """Exceedances that overlap [start, end), newest first; an open one reaches to the end of time."""
+        """Exceedances that overlap [start, end), newest first; an open one reaches to the end of time.
+
+        With ``todo`` only those that nobody has acknowledged, but for the withdrawn.
+        """
         c = schema.exceedance.c
         statement = _exceedances_of(scope, site).where(c.start < end, or_(c.end.is_(None), c.end > start))
         if state is not None:
             statement = statement.where(c.state == state)
+        if todo:
+            statement = statement.where(c.acknowledged.is_(None), c.state != "withdrawn")
         if before is not None:
             statement = statement.where(or_(c.start < before[0], and_(c.start == before[0], c.id < before[1])))
         return self.connection.execute(statement.order_by(c.start.desc(), c.id.desc()).limit(limit)).all()

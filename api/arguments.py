@@ -147,6 +147,19 @@ class EventsArguments(NoArguments):
     site: str | None = None
 
 
+class Filled(NoArguments):
+    """A form; the field is its synchroniser token."""
+
+    csrf: str = ""
+
+
+class AuditArguments(Listing):
+    """Lines of the audit log, of a site and of a kind."""
+
+    site: str | None = None
+    action: str | None = Field(None, max_length=40)
+
+
 class RollingArguments(OneSiteArguments):
     """Rolling exceedance statistics of a site; with ``from`` and ``to``, over that period too."""
 

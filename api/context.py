@@ -10,10 +10,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.addresses import Addresses
 from api.caller import CallerOf
+from api.lockout import Lockout
 from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
+from greenmine.accounts.accounts import Accounts
 from greenmine.registry import Channel, Registry, Site
 from greenmine.settings import Settings
 
@@ -27,6 +30,9 @@ class Context:
     record: Record
     closing: Event
     """Set when the server shuts down: live streams end."""
+    accounts: Accounts
+    addresses: Addresses
+    lockout: Lockout
 
 
 def now() -> int:

@@ -23,18 +23,19 @@ _LEDGER = {
 }
 
 
-def metrics(queries: Queries, scope: Scope, now: int) -> bytes:
-    """Metrics of the sites in scope at an instant [ms UTC]."""
+def metrics(queries: Queries, scope: Scope, now: int, *, workers: bool) -> bytes:
+    """Metrics of the sites in scope at an instant [ms UTC], and of the workers, whose figures cover all sites."""
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now))
+    registry.register(_Families(queries, scope, now, workers=workers))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, queries: Queries, scope: Scope, now: int) -> None:
+    def __init__(self, queries: Queries, scope: Scope, now: int, *, workers: bool) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
+        self._of_workers = workers
 
     def describe(self) -> Iterator[Metric]:
         yield from ()
@@ -61,7 +62,8 @@ class _Families(Collector):
         for site in sorted(self._scope):
             unfinished.add_metric([site], counts.get(site, 0))
         yield unfinished
-        yield from self._workers()
+        if self._of_workers:
+            yield from self._workers()
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])

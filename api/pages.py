@@ -155,7 +155,7 @@ def error_page(request: Request, problem: Problem) -> Response:
     """What a browser shows instead of problem details."""
     context = get_context(request)
     wording = Wording(language_of(request, None), context.registry)
-    status = problem.status if problem.status in {400, 404, 503} else 500
+    status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
     page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
     page.status_code = problem.status
     return page

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from api import arguments, events
+from api.addresses import from_this_machine
 from api.arguments import cursor_parts
+from api.caller import CallerOf, still_admitted, unauthenticated
 from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
 from api.exports import READINGS, answer, entity_tag, newest_block, reading_batches, stream, tagged, unchanged
 from api.formats import XLSX_ROWS, chosen
-from api.health import service_health
+from api.health import ServiceHealth, service_health
 from api.items import (
     ChannelItem,
     ReadingItem,
@@ -31,7 +34,7 @@ from api.problems import Problem
 from api.queries import Queries, Rows, Scope, valid
 from api.responses import JSON, listing
 from api.rolling import RollingView, rolling_statistics
-from api.schemas import listed
+from api.schemas import listed, problems, single
 from api.times import DAY, MINUTE, local
 from api.views import ExceedanceView, LatestView, exceedance_view, latest, verdict_view
 from greenmine.durations import parse_duration
@@ -53,17 +56,32 @@ _VERDICT_CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})-(.{1,200})")
 _COMPARED = ("verdict", "value", "judged", "low", "high", "capture", "reason")
 
 
-@router.get("/healthz")
-def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf) -> Response:
-    """Health: 200 while a worker reports, 503 otherwise."""
+@router.get("/healthz", responses={status: single(ServiceHealth, status)[status] for status in (200, 503)})
+def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, caller: CallerOf) -> Response:
+    """Health: 200 while a worker reports, 503 otherwise; what workers say of themselves is for those who see all mines."""
     health = service_health(queries, now())
+    if not caller.oversees:
+        health = msgspec.structs.replace(health, workers=[])
     return JSON(health, 200 if health.state == "running" else 503)
 
 
-@router.get("/metrics")
-def metrics_text(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, scope: ScopeOf) -> Response:
-    """Metrics in the Prometheus text format."""
-    return Response(metrics(queries, scope, now()), media_type="text/plain; version=1.0.0; charset=utf-8")
+@router.get("/metrics", response_class=PlainTextResponse, responses=problems())
+def metrics_text(
+    _: Annotated[arguments.NoArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    queries: QueriesOf,
+    caller: CallerOf,
+) -> Response:
+    """Metrics of the sites that you see in the Prometheus text format, and those of the workers for who sees all mines."""
+    scope, workers = caller.scope, caller.oversees
+    if caller.role == "public":
+        if not context.settings.metrics_loopback or not from_this_machine(request):
+            raise unauthenticated()
+        scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
+    return Response(
+        metrics(queries, scope, now(), workers=workers), media_type="text/plain; version=1.0.0; charset=utf-8"
+    )
 
 
 @router.get("/api/v1/sites", responses=listed(SiteItem))
@@ -340,16 +358,16 @@ def limit_statistics(
 
 @router.get("/api/v1/events")
 async def live(
-    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Live stream; an interrupted one goes on behind its ``Last-Event-ID``."""
-    chosen = _sites(context.registry, scope, given.site)
+    chosen = _sites(context.registry, caller.scope, given.site)
     header = request.headers.get("last-event-id")
     cursor = events.Cursor.parse(header) if header is not None else None
     if header is not None and cursor is None:
         raise Problem(400, f"Last-Event-ID: {header!r} is not the id of an event of this stream")
     return StreamingResponse(
-        events.stream(context, chosen, cursor),
+        events.stream(context, chosen, cursor, partial(still_admitted, request, caller)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

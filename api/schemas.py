@@ -67,6 +67,11 @@ def file() -> dict[int | str, dict[str, Any]]:
     return _with_problems({200: {"description": "The file", "content": dict.fromkeys(media, binary)}})
 
 
+def problems() -> dict[int | str, dict[str, Any]]:
+    """Responses of a route when it fails."""
+    return _with_problems({})
+
+
 def taking(kind: type[msgspec.Struct], example: Mapping[str, Any]) -> dict[str, Any]:
     """Request body of one struct."""
     _KINDS.add(kind)
@@ -90,7 +95,7 @@ def install(app: FastAPI) -> None:
             document = plain()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             kinds = sorted(_KINDS, key=lambda kind: kind.__name__)
-            schemas |= msgspec.json.schema_components(kinds, ref_template=_REF)[1]
+            schemas |= _without_tuples(msgspec.json.schema_components(kinds, ref_template=_REF)[1])
             schemas["Problem"] = _PROBLEM
             for operations in document["paths"].values():
                 for operation in operations.values():
@@ -103,6 +108,19 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]
+
+
+def _without_tuples(schema: Any) -> Any:
+    """The schema with tuples as arrays of a length: many readers of OpenAPI do not know ``prefixItems``."""
+    if isinstance(schema, list):
+        return [_without_tuples(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {name: _without_tuples(part) for name, part in schema.items() if name != "prefixItems"}
+    if "prefixItems" in schema:
+        kinds = [kind for i, kind in enumerate(schema["prefixItems"]) if kind not in schema["prefixItems"][:i]]
+        plain["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return plain
 
 
 _PROBLEM: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -56,8 +56,19 @@ class Settings(BaseSettings):
     """A channel without a valid reading for this long (or three intervals, if longer) is silent."""
 
     host: str = "127.0.0.1"
-    """Address of the web server; until accounts exist only loopback is accepted."""
+    """Address of the web server; beyond loopback only behind a TLS proxy, see ``public_url`` and ``trusted_proxies``."""
     port: int = 8000
+
+    public_url: str = ""
+    """Addresses by which people call the web server, such as ``https://mines.example.org``; several with commas."""
+    trusted_proxies: str = ""
+    """Addresses or networks of the TLS proxies before it, whose X-Forwarded-For and -Proto are believed; with commas."""
+    session_idle_minutes: int = Field(default=120, ge=1)
+    """A session ends after so long without a request."""
+    session_hours: int = Field(default=24, ge=1)
+    """A session ends after so long in any case."""
+    metrics_loopback: bool = False
+    """Let programs on this machine read ``/metrics`` without a token."""
 
     attachment_bytes: int = 10_000_000
     """Largest file that may be attached to an exceedance."""
@@ -71,3 +82,8 @@ class Settings(BaseSettings):
     def record(self) -> Path:
         """File of the record."""
         return self.data / "record.sqlite"
+
+    @property
+    def accounts(self) -> Path:
+        """File of the accounts."""
+        return self.data / "accounts.sqlite"

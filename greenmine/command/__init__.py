@@ -22,6 +22,7 @@ app.command("greenmine.command.analyse:analyse")
 app.command("greenmine.command.registry:app", name="registry")
 app.command("greenmine.command.hj212:app", name="hj212")
 app.command("greenmine.command.status:status")
+app.command("greenmine.command.user:app", name="user")
 
 
 def main() -> None:

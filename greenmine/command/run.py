@@ -6,7 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
-from api.security import require_loopback
+from api.addresses import check_addresses
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
@@ -24,14 +24,15 @@ def run(*, data: Path | None = None, host: str | None = None, port: int | None =
     data
         Directory of all state. Default: GREENMINE_DATA, or var.
     host
-        Address of the web server; only loopback until there are accounts. Default: GREENMINE_HOST, or 127.0.0.1.
+        Address of the web server; beyond loopback only behind a TLS proxy, see docs/accounts.md. Default:
+        GREENMINE_HOST, or 127.0.0.1.
     port
         Its port. Default: GREENMINE_PORT, or 8000.
     """
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
-        require_loopback(settings.host)
+        check_addresses(settings)
         load_registry(settings.registry)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:

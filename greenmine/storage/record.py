@@ -26,6 +26,8 @@ ROW: Final = np.dtype([("time", "<i8"), ("value", "<f8"), ("flag", "u1"), ("qual
 HOUR: Final = 3_600_000
 """[ms]"""
 
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
 
 def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     """Open the SQLite file of a record; write-ahead log, durable commits.
@@ -55,10 +57,10 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     return engine
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Bring the tables to the newest form."""
+def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
+    """Bring the tables to the newest form, by the migrations of the record or of another database."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(scripts))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -185,7 +185,7 @@ def readings(
             )
         name = "-".join(("readings", *(part for part in (given.channel or given.site, given.station) if part)))
         batches = reading_batches(context, scope, channels, start, end, newest)
-        return tagged(stream(given, format_, name.replace("/", "-"), READINGS, batches, zone), tag)
+        return tagged(stream(request, context, given, format_, name.replace("/", "-"), READINGS, batches, zone), tag)
     if given.channel is None:
         raise Problem(
             400, "channel: required for pages of JSON; a site or station is given out as csv, xlsx, arrow, parquet"

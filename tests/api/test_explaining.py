@@ -16,6 +16,7 @@ from greenmine.storage import schema
 from greenmine.storage.record import Record, migrate, open_engine
 from processing.pipeline import Pipeline
 from tests.api.serving import serving
+from tests.api.signing import bearer, token_for
 from tests.processing.mine import HOUR, MINUTE, at, batch_of, feed, registry_of
 from tests.processing.streams import far_later, pieces, stream
 
@@ -59,7 +60,8 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mine]:
     clock = EVENING + 70 * HOUR
     pipeline.mark("mine", "south", "tsp", (EVENING + 12 * HOUR, EVENING + 14 * HOUR), "fault", "hose off", "li", clock)
     pipeline.mark("mine", "south", None, (clock + HOUR, clock + 2 * HOUR), "blasting", "blast", "li", clock)
-    with serving(folder, registry) as address, httpx.Client(base_url=address, timeout=20) as client:
+    headers = bearer(token_for(folder))
+    with serving(folder, registry) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
         yield Mine(client, record, registry)
     engine.dispose()
 

@@ -89,9 +89,10 @@ async function draw(plot) {
     before?.finalize();
     const { view } = await vegaEmbed(box, spec, { actions: false, ast: true, defaultStyle: false, renderer: "svg", config: config(), tooltip: { disableDefaultStyle: true } });
     plot.view = view;
-    const drawing = plot.querySelector("svg");
-    drawing.setAttribute("role", "img");
-    drawing.setAttribute("aria-label", spec.description);
+    // The drawing as a whole has a description; its hundreds of parts are told by the table.
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", spec.description);
+    plot.querySelector("svg").setAttribute("aria-hidden", "true");
     let waiting;
     view.addSignalListener("zoom", (_, chosen) => {
       clearTimeout(waiting);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from fastapi import Depends, Request
@@ -52,6 +52,8 @@ class Caller:
         Sites on which it may comment: those that it may act on, and for a supervisor all.
     session : Session, optional
         Of a browser that is signed in; None for a token and for the public.
+    limited : bool
+        Whether it is a token for some sites only.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Caller:
     writable: Scope = NOWHERE
     commentable: Scope = NOWHERE
     session: Session | None = None
+    limited: bool = False
 
     def may_act(self, site: str) -> bool:
         """Whether it may change something about a site."""
@@ -73,7 +76,7 @@ class Caller:
     @property
     def oversees(self) -> bool:
         """Whether it sees all mines and what the installation says of itself."""
-        return self.role in {"administrator", "supervisor"}
+        return self.role in {"administrator", "supervisor"} and not self.limited
 
 
 def caller_of(
@@ -111,6 +114,7 @@ def caller_of(
         readable if acts else NOWHERE,
         readable if acts or user.role == "supervisor" else NOWHERE,
         session,
+        limited=sites is not None,
     )
 
 
@@ -215,7 +219,7 @@ def _by_token(context: Context, authorization: str, now: int) -> Caller:
     caller = caller_of(user, context.registry, token=token.name, sites=token.sites)
     if token.write:
         return caller
-    return Caller(caller.name, caller.user, caller.role, caller.scope)
+    return replace(caller, writable=NOWHERE, commentable=NOWHERE)
 
 
 def _found(context: Context, authorization: str, now: int) -> tuple[Token, User] | None:

@@ -61,7 +61,7 @@ def client_address(request: Request) -> str:
 
 def concern(context: Context, caller: Caller) -> Concern | None:
     """Which lines a caller may read: administrators all; others those of themselves, their colleagues and their sites."""
-    if caller.role == "administrator":
+    if _reads_all(caller):
         return None
     return Concern(_colleagues(context, caller), caller.scope)
 
@@ -73,7 +73,7 @@ def visible_entries(
     entries = context.accounts.audit.read(
         concern(context, caller), site=site, action=action, before=before, limit=limit
     )
-    if caller.role == "administrator":
+    if _reads_all(caller):
         return entries
     colleagues = _colleagues(context, caller)
     return [
@@ -82,6 +82,10 @@ def visible_entries(
         else Entry(entry.id, entry.time, None, entry.name, "", entry.action, entry.site, entry.subject, entry.detail)
         for entry in entries
     ]
+
+
+def _reads_all(caller: Caller) -> bool:
+    return caller.role == "administrator" and caller.oversees
 
 
 def _colleagues(context: Context, caller: Caller) -> frozenset[int]:

@@ -60,10 +60,12 @@ def test_a_spike_of_one_minute_is_seen_in_a_day_and_in_a_year(live: Served, regi
         "maximum": 9_999.0, "count": 60, "expected": 60, "capture": 1, "valid": True, "excluded": 7, "suspect": 0,
         "reason": "late data", "issued": 0,
     }  # fmt: skip
+    far = hour - 100 * DAY
+    usual = statistic | {"maximum": 400.0, "minimum": 200.0, "excluded": 0}
+    quiet = [usual | {"start": far + n * HOUR, "end": far + (n + 1) * HOUR} for n in range(1, 1_000)]
     with live.engine.begin() as connection:
-        connection.execute(
-            insert(schema.statistic).values(start=hour - 100 * DAY, end=hour - 100 * DAY + HOUR, **statistic)
-        )
+        connection.execute(insert(schema.statistic).values(start=far, end=far + HOUR, **statistic))
+        connection.execute(insert(schema.statistic), quiet)
     add_reading(live.engine, channel, hour + 12_345, 9_999.0)
     for days, resolution in ((1, "minute"), (365, "hour")):
         params = {"channel": CHANNEL, "from": instant(live.now - days * DAY), "to": instant(live.now), "points": 200}
@@ -74,7 +76,7 @@ def test_a_spike_of_one_minute_is_seen_in_a_day_and_in_a_year(live: Served, regi
         assert len(body["time"]) < 260
         if resolution == "hour":
             assert min(value for value in body["low"] if value is not None) == 1.5
-            assert [hour - 100 * DAY, hour - 100 * DAY + HOUR] in body["excluded"]
+            assert [far, far + HOUR] in body["excluded"]
             assert None in body["mean"], "a hundred days without figures are a gap"
 
 

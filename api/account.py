@@ -146,7 +146,8 @@ def publish(
 ) -> Response:
     """Let anybody see the daily compliance of a mine, or no longer."""
     site = visible_site(context.registry, caller.scope, given.site)
-    if caller.role != "enterprise" or not caller.may_act(site.id):
+    _signed_in(context, caller)
+    if caller.role != "enterprise":
         raise Problem(403, "Only the enterprise of a mine makes it public.")
     if context.accounts.publications.switch(site.id, now(), public=given.public):
         trail.add("published" if given.public else "unpublished", site=site.id)

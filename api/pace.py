@@ -23,13 +23,10 @@ class Pace:
     ----------
     app : ASGIApp
         What is protected.
-    patience : float
-        Time for a body to arrive [s].
     """
 
-    def __init__(self, app: ASGIApp, patience: float = PATIENCE) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on a request, with an eye on its body."""
@@ -45,7 +42,7 @@ class Pace:
             if complete:
                 return await receive()
             try:
-                async with asyncio.timeout_at(begin + self._patience + received / SLOWEST):
+                async with asyncio.timeout_at(begin + PATIENCE + received / SLOWEST):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The body came too slowly.", {"Connection": "close"}) from None

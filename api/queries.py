@@ -364,17 +364,12 @@ class Queries:
             select(*columns).where(c.rule.in_(keys), c.hour >= start // HOUR).distinct().order_by(c.hour)
         ).all()
 
-    def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> Sequence[tuple[str, int, str]]:
+    def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> list[tuple[str, int, str]]:
         """Rule, start and verdict of the latest revisions on some rules, of periods from ``start`` [ms] on."""
         c = schema.verdict.c
         keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
-        return (
-            self.connection.execute(
-                select(c.rule, c.start, c.verdict).where(c.rule.in_(keys), c.start >= start, c.latest)
-            )
-            .tuples()
-            .all()
-        )
+        statement = select(c.rule, c.start, c.verdict).where(c.rule.in_(keys), c.start >= start, c.latest)
+        return [(row.rule, row.start, row.verdict) for row in self.connection.execute(statement)]
 
     # Bookkeeping
 

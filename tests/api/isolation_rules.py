@@ -43,6 +43,7 @@ _MARK = {
     "kind": "maintenance", "reason": "inlet cleaned",
 }  # fmt: skip
 _DOWNLOAD = {"what": "verdicts", "format": "csv", "from": "2026-11-22", "to": "2026-11-23"}
+_PERIOD = {"from": "2026-11-22T00:00", "to": "2026-11-23T00:00"}
 _PASSWORDS = {"current": "wrong", "new": "x", "again": "x"}
 _USER_FORM: dict[str, str] = {"name": "x", "role": "supervisor"}
 
@@ -81,7 +82,7 @@ RULES: Final[dict[str, Rule]] = {
     "GET /sites/{site}/charts/{parameter}": Rule(),
     "GET /static/vega.js": Rule("open"),
     "GET /sites/{site}/stations/{station}": Rule(),
-    "GET /sites/{site}/stations/{station}/charts/{parameter}": Rule(),
+    "GET /sites/{site}/stations/{station}/charts/{parameter}": Rule(given=_PERIOD),
     "GET /exceedances": Rule(),
     "GET /sites/{site}/exceedances": Rule(),
     "GET /exceedances/{number}": Rule(),

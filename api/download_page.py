@@ -61,19 +61,26 @@ def download(
 ) -> Response:
     """Lead from the form of the page to the file."""
     shown = visible_site(context.registry, scope, site)
+    channel = visible_channel(context.registry, scope, given.channel).key if given.channel else ""
+    if given.station and given.station not in {station.id for station in shown.stations}:
+        raise Problem(404, f"There is no station {given.station!r} at {site!r}.")
+    if channel and channel.split("/")[0] != site:
+        raise Problem(404, f"There is no channel {channel!r} at {site!r}.")
+    if given.what == "statistics" and not channel:
+        raise Problem(400, "channel: required for statistics")
     days = (given.first, given.last)
     query: dict[str, str] = {"format": given.format, "bom": "true"} if given.bom else {"format": given.format}
     if given.what == "ledger":
         query |= {"site": site, "from": days[0], "to": days[1]}
     else:
         query |= dict(zip(("from", "to"), _instants(days, shown.zone), strict=True))
-        if given.what == "statistics" or (given.what == "readings" and given.channel):
-            query["channel"] = visible_channel(context.registry, scope, given.channel).key
+        if channel and given.what in {"readings", "statistics"}:
+            query["channel"] = channel
         else:
             query["site"] = site
         if given.what == "statistics":
             query["window"] = given.window
-        elif given.what == "readings" and given.station and not given.channel:
+        elif given.what == "readings" and given.station and not channel:
             query["station"] = given.station
     return RedirectResponse(f"/api/v1/{given.what}?{urlencode(query)}", 303)
 

@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Which entries somebody may read: those of these users, and those about these sites."""
+    """Which entries somebody may read: those about these sites, and those of these users that are about no other site."""
 
     users: Collection[int]
     sites: Collection[str]
@@ -115,7 +115,8 @@ class AuditLog:
         c = schema.audit.c
         query = sa.select(schema.audit).order_by(c.id.desc()).limit(limit)
         if concern is not None:
-            query = query.where(sa.or_(c.user.in_(concern.users), c.site.in_(concern.sites)))
+            own = sa.and_(c.user.in_(concern.users), c.site.is_(None))
+            query = query.where(sa.or_(own, c.site.in_(concern.sites)))
         for column, value in ((c.site, site), (c.action, action)):
             if value is not None:
                 query = query.where(column == value)

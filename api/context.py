@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from api.addresses import Addresses
 from api.caller import CallerOf
+from api.kept import Kept
 from api.lockout import Lockout
 from api.problems import Problem
 from api.queries import Queries, Scope
@@ -33,6 +34,8 @@ class Context:
     accounts: Accounts
     addresses: Addresses
     lockout: Lockout
+    bodies: Kept = field(default_factory=Kept)
+    """Encoded answers that cost much to make, by their entity tags."""
 
 
 def now() -> int:

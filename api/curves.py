@@ -198,11 +198,20 @@ def chart(
     if not 0 < end - start <= LONGEST:
         raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to'")
     newest, _ = newest_block(queries, scope, [channel], start, end) if end - start <= MINUTES_UP_TO else (0, 0)
-    tag = entity_tag(request, scope, newest, queries.version(schema.statistic), start, end)
+    versions = queries.version(schema.statistic, schema.mark)
+    tag = entity_tag(request, scope, newest, versions, start, end, context.registry.digest)
     if (same := unchanged(request, tag)) is not None:
         return same
-    found = curve(queries, scope, channel, start, end, given.points)
-    body = {
+    kept = context.bodies.get(tag)
+    if kept is None:
+        found = curve(queries, scope, channel, start, end, given.points)
+        kept = orjson.dumps(_columns(channel, found, start, end), option=orjson.OPT_SERIALIZE_NUMPY)
+        context.bodies.put(tag, kept)
+    return tagged(Response(kept, media_type="application/json"), tag)
+
+
+def _columns(channel: Channel, found: Curve, start: int, end: int) -> dict[str, Any]:
+    return {
         "channel": channel.key,
         "unit": channel.parameter.unit,
         "resolution": found.resolution,
@@ -215,4 +224,3 @@ def chart(
         "excluded": found.excluded,
         "flagged": found.flagged,
     }
-    return tagged(Response(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json"), tag)

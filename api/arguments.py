@@ -229,10 +229,10 @@ class StationArguments(PageArguments):
 
 
 class WallArguments(PageArguments):
-    """A period on the site's clock."""
+    """A period on the site's clock; without it, the 24 hours to now."""
 
-    start: str = Field(alias="from", pattern=_WALL)
-    end: str = Field(alias="to", pattern=_WALL)
+    start: str | None = Field(None, alias="from", pattern=_WALL)
+    end: str | None = Field(None, alias="to", pattern=_WALL)
 
 
 class ExceedancePageArguments(PageArguments):

@@ -1,8 +1,7 @@
-"""Bodies of requests: read to a bounded length, in a bounded time."""
+"""Bodies of requests, read to a bounded length; that they come in time is the business of `api.pace`."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final, TypeVar
 
 import msgspec
@@ -10,33 +9,28 @@ from fastapi import Request
 
 from api.problems import Problem
 
-JSON_BYTES: Final = 65_536
-JSON_SECONDS: Final = 20.0
+JSON_BYTES: Final = 64_000
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
-async def body(request: Request, limit: int, seconds: float) -> bytes:
+async def body(request: Request, limit: int) -> bytes:
     """Body of a request.
 
     Raises
     ------
     Problem
-        413 when it is longer than ``limit`` [bytes], by its own account or in fact; 408 when it takes longer than ``seconds``.
+        413 when it is longer than ``limit`` [bytes], by its own account or in fact.
     """
     too_long = Problem(413, f"The body is longer than {limit:,} bytes.")
     told = request.headers.get("content-length", "0")
     if not told.isascii() or not told.isdigit() or int(told) > limit:
         raise too_long
     content = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for piece in request.stream():
-                content += piece
-                if len(content) > limit:
-                    raise too_long
-    except TimeoutError:
-        raise Problem(408, f"The body did not come within {seconds:g} s.") from None
+    async for piece in request.stream():
+        content += piece
+        if len(content) > limit:
+            raise too_long
     return bytes(content)
 
 
@@ -50,7 +44,7 @@ async def decoded(request: Request, kind: type[_T]) -> _T:
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise Problem(415, "Content-Type: must be application/json")
-    content = await body(request, JSON_BYTES, JSON_SECONDS)
+    content = await body(request, JSON_BYTES)
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

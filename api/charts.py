@@ -203,11 +203,18 @@ def _curve_marks(
     )
     layers.extend(
         alt.Chart(alt.NamedData("labels"))
-        .mark_text(style=style, align="right", baseline="bottom", dx=-4, dy=-3)
+        .mark_text(style=style, align="right", baseline="top", dx=-4, dy=4)
         .encode(x=alt.value("width"), y="value:Q", text="series:N")
         for style in ("limit-halo", "limit-label")
     )
-    chart: dict[str, Any] = alt.layer(*layers).properties(width="container", height=230).to_dict()
+    chart: dict[str, Any] = (
+        alt.layer(*layers)
+        .properties(
+            width="container",
+            height=230,
+        )
+        .to_dict()
+    )
     return chart
 
 
@@ -299,8 +306,8 @@ def bundle(data: Path) -> Path:
 
 def _time_axis() -> alt.X:
     """Hours of the day, and the date at midnight."""
-    days = dict.fromkeys(("year", "month", "week", "date", "day"), "%m-%d")
-    formats = {"minutes": "%H:%M", "hours": "%H:%M", **days}
+    days = dict.fromkeys(("quarter", "month", "week", "date", "day"), "%m-%d")
+    formats = {"minutes": "%H:%M", "hours": "%H:%M", "year": "%Y-%m-%d", **days}
     return alt.X("time:T", title=None, axis=alt.Axis(format=formats, labelOverlap=True, tickCount=7))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final, get_args
+from typing import Annotated, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -22,8 +22,7 @@ from api.wording import Wording
 
 router = APIRouter()
 
-FORMATS: Final = tuple(name for name in get_args(Format) if name != "json")
-WHAT: Final = ("readings", "statistics", "verdicts", "exceedances", "ledger", "marks")
+FORMATS: Final[tuple[Format, ...]] = ("csv", "xlsx", "ndjson", "arrow", "parquet")
 
 
 @router.get("/sites/{site}/downloads")

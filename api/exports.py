@@ -17,11 +17,12 @@ from starlette.responses import Response, StreamingResponse
 
 from api.arguments import Tabular
 from api.context import Context
-from api.formats import MEDIA_TYPES, TooManyRowsError, chosen, written
+from api.formats import MEDIA_TYPES, Format, TooManyRowsError, chosen, written
 from api.problems import Problem
 from api.queries import Queries, Rows, Scope
 from api.responses import listing
 from api.times import HOUR
+from api.trail import get_trail
 from greenmine.registry import Channel
 from greenmine.storage import schema
 from greenmine.storage.record import ROW
@@ -103,13 +104,20 @@ def answer(
         if format_ == "json":
             return tagged(listing(*page(queries, given.cursor, given.size)), tag)
     columns = arrow_schema(kind)
-    return tagged(stream(given, format_, name, columns, _batches(context, page, columns), zone), tag)
+    return tagged(stream(request, context, given, format_, name, columns, _batches(context, page, columns), zone), tag)
 
 
 def stream(
-    given: Tabular, format_: Any, name: str, columns: pa.Schema, batches: Iterable[pa.RecordBatch], zone: str
+    request: Request,
+    context: Context,
+    given: Tabular,
+    format_: Format,
+    name: str,
+    columns: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    zone: str,
 ) -> Response:
-    """Answer with a table as a file to be saved; faults before its first piece are problems.
+    """Answer with a table as a file to be saved; faults before its first piece are problems. It is noted in the audit log.
 
     Raises
     ------
@@ -127,6 +135,11 @@ def stream(
             400,
             "format: a worksheet holds 1,048,576 rows and this list is longer; choose csv, parquet or a shorter period",
         ) from None
+    about = next((value for name in ("site", "channel", "rule") if (value := getattr(given, name, None))), "")
+    place = about.split("/")[0] or None
+    get_trail(request, context, request.state.caller).add(
+        "export", site=place, subject=name, query=request.url.query[:500]
+    )
     return StreamingResponse(
         chain([first], pieces),
         media_type=MEDIA_TYPES[format_],

@@ -22,12 +22,12 @@ from api.queries import Queries, Scope
 from api.responses import JSON
 from api.schemas import file, single, taking, taking_file
 from api.times import local
+from api.trail import Trail, TrailOf
 from api.views import ExceedanceView, exceedance_view
 from greenmine.storage import schema
 
 router = APIRouter()
 
-UPLOAD_SECONDS: Final = 120.0
 ENTRIES: Final = 500
 """Most entries in the history of an exceedance."""
 
@@ -103,6 +103,7 @@ async def handle(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
+    trail: TrailOf,
 ) -> Response:
     """Add an acknowledgement, a cause, what is done about it, or a comment; nothing is ever taken back."""
     site = await run_in_threadpool(_site_of, context, caller.scope, number)
@@ -113,6 +114,7 @@ async def handle(
     if not text and entry.kind != "acknowledged":
         raise Problem(400, "text: must say something")
     item = await run_in_threadpool(_add, context, caller, number, entry.kind, text, None)
+    await run_in_threadpool(_note, trail, entry.kind, site, number)
     return JSON(item, 201)
 
 
@@ -128,15 +130,17 @@ async def attach(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
+    trail: TrailOf,
 ) -> Response:
     """Attach a file: the body is its content, ``name`` its name."""
     site = await run_in_threadpool(_site_of, context, caller.scope, number)
     if not caller.may_comment(site):
         raise Problem(403, f"{caller.name} may not attach anything at {site!r}.")
     checked_name(given.name)
-    content = await body(request, context.settings.attachment_bytes, UPLOAD_SECONDS)
+    content = await body(request, context.settings.attachment_bytes)
     stored = await run_in_threadpool(store, context.settings.attachments, given.name, content)
     item = await run_in_threadpool(_add, context, caller, number, "attachment", "", stored)
+    await run_in_threadpool(_note, trail, "attachment", site, number, file=stored.name, digest=stored.digest)
     return JSON(item, 201)
 
 
@@ -197,6 +201,10 @@ def _add(context: Context, caller: Caller, number: int, kind: str, text: str, st
             change[kind] = text
         connection.execute(update(episode).where(episode.c.id == number).values(**change))
     return _item(added, context.registry.site(known.site).zone)
+
+
+def _note(trail: Trail, action: str, site: str, number: int, **detail: str) -> None:
+    trail.add(action, site=site, subject=f"exceedance {number}", **detail)
 
 
 def _item(row: Row[Any], zone: str) -> HandlingItem:

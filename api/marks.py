@@ -21,6 +21,7 @@ from api.queries import Queries
 from api.responses import JSON
 from api.schemas import listed, single, taking
 from api.times import DAY, local, parse_time
+from api.trail import Trail, TrailOf
 from greenmine.storage import schema
 
 router = APIRouter()
@@ -128,7 +129,11 @@ def marks(
     ),
 )
 async def ask(
-    _: Annotated[arguments.NoArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+    _: Annotated[arguments.NoArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    trail: TrailOf,
 ) -> Response:
     """Ask for a mark: maintenance, calibration, stop, fault and weather take readings out of the figures, blasting explains.
 
@@ -136,7 +141,7 @@ async def ask(
     """
     asked = await decoded(request, NewMark)
     row = _checked(context, caller, asked)
-    item = await run_in_threadpool(_add, context, row)
+    item = await run_in_threadpool(_add, context, trail, row)
     response = JSON(item, 202)
     response.headers["Location"] = f"/api/v1/mark-requests/{item.id}"
     return response
@@ -199,11 +204,13 @@ def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, obje
     }  # fmt: skip
 
 
-def _add(context: Context, row: dict[str, object]) -> MarkRequestItem:
+def _add(context: Context, trail: Trail, row: dict[str, object]) -> MarkRequestItem:
     table = schema.mark_request
     with context.record.transaction() as (connection, _):
         here = table.c.site == row["site"], table.c.state == "waiting"
         if (connection.scalar(select(func.count()).where(*here)) or 0) >= WAITING:
             raise Problem(429, f"{WAITING} marks are waiting at {row['site']!r} already; is the worker running?")
         added = connection.execute(insert(table).values(row).returning(table)).one()
-        return request_item(Queries(connection, context.registry), added)
+        item = request_item(Queries(connection, context.registry), added)
+    trail.add("mark", site=item.site, subject=f"mark request {item.id}", kind=item.kind, station=item.station)
+    return item

@@ -185,7 +185,7 @@ def readings(
             )
         name = "-".join(("readings", *(part for part in (given.channel or given.site, given.station) if part)))
         batches = reading_batches(context, scope, channels, start, end, newest)
-        return tagged(stream(given, format_, name.replace("/", "-"), READINGS, batches, zone), tag)
+        return tagged(stream(request, context, given, format_, name.replace("/", "-"), READINGS, batches, zone), tag)
     if given.channel is None:
         raise Problem(
             400, "channel: required for pages of JSON; a site or station is given out as csv, xlsx, arrow, parquet"
@@ -381,11 +381,12 @@ def _sites(registry: Registry, scope: Scope, site: str | None) -> Scope:
 
 def _channels_of(context: Context, scope: Scope, given: arguments.ReadingsArguments) -> list[Channel]:
     """The channel, or the channels of a site or station."""
-    if (given.channel is None) == (given.site is None) or (given.station is not None and given.site is None):
+    channel = visible_channel(context.registry, scope, given.channel) if given.channel is not None else None
+    site = visible_site(context.registry, scope, given.site) if given.site is not None else None
+    if channel is not None and site is None and given.station is None:
+        return [channel]
+    if channel is not None or site is None:
         raise Problem(400, "channel: required, or 'site', or 'site' and 'station'")
-    if given.channel is not None:
-        return [visible_channel(context.registry, scope, given.channel)]
-    site = visible_site(context.registry, scope, given.site or "")
     found = [c for c in context.registry.site_channels(site.id) if given.station in {None, c.station}]
     if not found:
         raise Problem(404, f"There is no station {given.station!r} with channels at {site.id!r}.")

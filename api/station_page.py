@@ -32,7 +32,7 @@ router = APIRouter()
 SPANS: Final = (1, 7, 30, 365)
 """Periods offered [days]."""
 POINTS: Final = 1_500
-_ROWS_BY_HOUR: Final = 3 * DAY
+_ROWS_BY_HOUR: Final = 7 * DAY
 """Longest period whose table has a row for each hour; beyond it a row is a day [ms]."""
 
 
@@ -98,7 +98,8 @@ def station_chart(
     if channel is None:
         raise Problem(404, f"There is no chart of {parameter!r} at {station!r}.")
     wording = Wording(language_of(request, given.lang), context.registry)
-    start, end = (_instant(text, shown.zone) for text in (given.start, given.end))
+    end = _instant(given.end, shown.zone) if given.end is not None else now()
+    start = _instant(given.start, shown.zone) if given.start is not None else end - DAY
     if not 0 < end - start <= LONGEST + DAY:
         raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to'")
     found = curve(queries, scope, channel, start, min(end, start + LONGEST), POINTS)

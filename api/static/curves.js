@@ -1,7 +1,5 @@
 // Curves that can be moved and zoomed: every change of the period fetches its figures anew, in as many points as can be seen.
 // All curves of a page show the same period; the table beside each follows it.
-"use strict";
-
 const panel = document.querySelector(".curves");
 const MINUTES = 60_000;
 const whole = [wall(panel.dataset.from), wall(panel.dataset.to)];
@@ -91,9 +89,10 @@ async function draw(plot) {
     before?.finalize();
     const { view } = await vegaEmbed(box, spec, { actions: false, ast: true, defaultStyle: false, renderer: "svg", config: config(), tooltip: { disableDefaultStyle: true } });
     plot.view = view;
-    const drawing = plot.querySelector("svg");
-    drawing.setAttribute("role", "img");
-    drawing.setAttribute("aria-label", spec.description);
+    // The drawing as a whole has a description; its hundreds of parts are told by the table.
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", spec.description);
+    plot.querySelector("svg").setAttribute("aria-hidden", "true");
     let waiting;
     view.addSignalListener("zoom", (_, chosen) => {
       clearTimeout(waiting);

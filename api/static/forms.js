@@ -1,6 +1,4 @@
 // Sends what people say to the API and shows the page's parts anew.
-"use strict";
-
 function told(form, message, bad = false) {
   const place = form.closest(".forms").querySelector(".told");
   place.textContent = message;

@@ -76,20 +76,19 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         dependencies=[Depends(admit)],
-        max_body_size=LARGEST,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
     problems.install(app, pages.error_page)
     for part in (routes, bookkeeping, explanations, marks, curves):
-        app.include_router(part.router)
+        app.include_router(part.router, max_body_size=LARGEST)
     app.include_router(handling.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
-        app.include_router(part.api)
+        app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
-        app.include_router(part.router, include_in_schema=False)
+        app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     for part in (sign_in, account, users, audit, public):
-        app.include_router(part.router, include_in_schema=False)
+        app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
     app.add_middleware(Guard, addresses=addresses)

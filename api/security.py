@@ -53,9 +53,21 @@ class Guard:
         secure = scope["scheme"] == "https"
         state = scope.setdefault("state", {})
 
+        replaced = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal replaced
+            if replaced and message["type"] == "http.response.body" and "problem" not in message:
+                return
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if message["status"] == 413 and headers.get("content-type", "").startswith("text/plain"):
+                    replaced = True  # the framework's own answer becomes a problem like all others
+                    too_large = Problem(
+                        413, "The body is larger than is taken here; docs/api.md says how large it may be."
+                    )
+                    await problem_response(too_large, scope["path"])(scope, receive, send_problem)
+                    return
                 for name, value in (_HEADERS | (_ENCRYPTED if secure else {})).items():
                     headers.setdefault(name, value)
                 if not scope["path"].startswith("/static/"):
@@ -64,6 +76,9 @@ class Guard:
                 if "new_cookie" in state:
                     headers.append("Set-Cookie", state["new_cookie"])
             await send(message)
+
+        async def send_problem(message: Message) -> None:
+            await send_with_headers({**message, "problem": True})
 
         problem = self._problem(connection, secure=secure)
         if problem is not None:

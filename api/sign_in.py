@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -108,10 +107,8 @@ def begin_session(request: Request, context: Context, user: User, next_path: str
 
 def own_path(text: str) -> str:
     """A path of this server; ``/`` for anything that a browser could take for another address."""
-    parts = urlsplit(text) if text.isprintable() and "\\" not in text else None
-    if parts is None or parts.scheme or parts.netloc or not text.startswith("/") or text.startswith("//"):
-        return "/"
-    return text
+    plain = text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text
+    return text if plain else "/"
 
 
 def _end(context: Context, number: int, session: int) -> None:

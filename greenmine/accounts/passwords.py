@@ -20,6 +20,8 @@ SHORTEST: Final = 12
 LONGEST: Final = 256
 _STRENGTH: Final = 3
 """Of 0 to 4: "safely unguessable" by zxcvbn, above 10^8 guesses; with argon2 each costs 64 MiB and a tenth of a second."""
+_REMAINDER: Final = 6
+"""Characters beside the names of its owner."""
 _AT_ONCE: Final = BoundedSemaphore(2)
 """Hashing takes 64 MiB each: many at once would take the machine's memory."""
 _PATIENCE: Final = 10.0
@@ -54,7 +56,11 @@ def check_password(password: str, *words: str) -> None:
         raise WeakPasswordError("short", f"a password has at least {SHORTEST} characters")
     if len(password) > LONGEST:
         raise WeakPasswordError("long", f"a password has at most {LONGEST} characters")
-    if zxcvbn(password[:72], user_inputs=["greenmine", *words])["score"] < _STRENGTH:
+    words = ("greenmine", *words)
+    remainder = password.casefold()
+    for word in words:
+        remainder = remainder.replace(word.casefold(), "")
+    if len(remainder) < _REMAINDER or zxcvbn(password[:72], user_inputs=list(words))["score"] < _STRENGTH:
         raise WeakPasswordError(
             "obvious", "this password is easily guessed; four or five unrelated words would be right"
         )

@@ -55,7 +55,7 @@ def test_the_server_keeps_to_its_document(
     schema, headers = served_schema
 
     @settings(
-        max_examples=15,
+        max_examples=8,
         deadline=None,
         derandomize=True,
         database=None,

@@ -14,7 +14,6 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from api.addresses import check_addresses
 from collector.broker import start_broker
@@ -120,7 +119,7 @@ def _play(
         console.print(
             f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )
-        console.print(_accounts(visitors, settings))
+        console.print(_accounts(visitors, settings), soft_wrap=True, highlight=False, markup=False)
     before, newest = stored(settings)
     until = time.time_ns() // 1_000_000
     simulator = processes.start("simulator", f"greenmine.command.mines:{'live' if live else 'past'}", settings)
@@ -151,14 +150,8 @@ def _play(
         processes.watch(stop)
 
 
-def _accounts(visitors: list[Visitor], settings: Settings) -> Table:
-    """Who can sign in to the demo, and how."""
-    table = Table(
-        "user",
-        "password",
-        "sees",
-        caption=f"also in {settings.data / PASSWORDS}; a token for scripts is in {settings.data / TOKEN}",
-    )
-    for visitor in visitors:
-        table.add_row(visitor.name, visitor.password, visitor.about)
-    return table
+def _accounts(visitors: list[Visitor], settings: Settings) -> str:
+    """Who can sign in to the demo, and how: plain lines, as a table would cut passwords on a narrow screen."""
+    lines = [f"{visitor.name:22}{visitor.password}  {visitor.about}" for visitor in visitors]
+    files = f"also in {settings.data / PASSWORDS}; a token for scripts is in {settings.data / TOKEN}"
+    return "\n".join((f"{'user':22}password", *lines, files))

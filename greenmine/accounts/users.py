@@ -71,7 +71,6 @@ class Users:
         *,
         enterprises: Sequence[str] = (),
         password: str | None = None,
-        subject: str | None = None,
     ) -> User:
         """Make an account.
 
@@ -85,8 +84,8 @@ class Users:
             The present instant [ms UTC].
         enterprises : sequence of str
             For the role ``enterprise``, at least one; for others none.
-        password, subject : str, optional
-            How it signs in: by a password, or as this subject of an OpenID provider.
+        password : str, optional
+            None: it works by tokens only.
 
         Raises
         ------
@@ -109,7 +108,6 @@ class Users:
             "role": role,
             "enterprises": list(enterprises),
             "password": None if password is None else hash_password(password),
-            "subject": subject,
             "created": now,
         }
         try:
@@ -133,10 +131,6 @@ class Users:
     def named(self, name: str) -> User | None:
         """The user of a name."""
         return self._one(schema.user.c.name == plain_name(name))
-
-    def of_subject(self, subject: str) -> User | None:
-        """The user who is a subject of an OpenID provider."""
-        return self._one(schema.user.c.subject == subject)
 
     def sign_in(self, name: str, password: str) -> User | None:
         """The user whom name and password belong to; None for unknown and disabled ones too, after the same time.

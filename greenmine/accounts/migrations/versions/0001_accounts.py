@@ -20,13 +20,11 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False, comment="as signed in with, in lower case"),
         sa.Column("role", sa.String(length=20), nullable=False),
         sa.Column("enterprises", sa.JSON(), nullable=False, comment="ids of the registry, for the role enterprise"),
-        sa.Column("password", sa.Text(), nullable=True, comment="argon2id; null for who signs in elsewhere only"),
-        sa.Column("subject", sa.String(length=400), nullable=True, comment="issuer and subject at an OpenID provider"),
+        sa.Column("password", sa.Text(), nullable=True, comment="argon2id; null for who works by tokens only"),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("disabled", sa.BigInteger(), nullable=True, comment="since when; null while the account is in use"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
-        sa.UniqueConstraint("subject"),
         comment="Who may sign in.",
     )
     op.create_table(

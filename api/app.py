@@ -7,39 +7,67 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from threading import Event
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api import loggers, pages, problems, routes
+from api import (
+    account,
+    audit,
+    bookkeeping,
+    comparison_page,
+    curves,
+    download_page,
+    exceedance_pages,
+    explanations,
+    handling,
+    loggers,
+    marks,
+    pages,
+    problems,
+    public,
+    quality_page,
+    routes,
+    schemas,
+    sign_in,
+    station_page,
+    users,
+)
+from api.addresses import check_addresses
+from api.caller import admit
 from api.context import Context
+from api.lockout import Lockout
+from api.pace import LARGEST, Pace
 from api.record import Record
-from api.security import Guard, require_loopback
+from api.security import Guard
+from greenmine.accounts.accounts import Accounts
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
 
 def create_app(settings: Settings, registry: Registry) -> FastAPI:
-    """Application that shows the record of an installation; it writes nothing to it.
+    """Application that shows the record of an installation, and writes into it what people say.
 
     Parameters
     ----------
     settings : Settings
-        Where the record is; its ``host`` must be a loopback address.
+        Where record and accounts are, and by which addresses the server is called.
     registry : Registry
         What is measured where.
 
     Raises
     ------
     ValueError
-        ``settings.host`` is not a loopback address.
+        The addresses in the settings cannot be read, or would carry passwords in the clear.
     """
-    require_loopback(settings.host)
+    addresses = check_addresses(settings)
+    accounts = Accounts(settings)
     record = Record(settings.record, registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         record.close()
+        accounts.close()
 
     app = FastAPI(
         title="greenmine",
@@ -48,12 +76,22 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        dependencies=[Depends(admit)],
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(settings, registry, record, Event())
+    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
     problems.install(app, pages.error_page)
-    app.include_router(routes.router)
-    app.include_router(loggers.router)
-    app.include_router(pages.router, include_in_schema=False)
+    for part in (routes, bookkeeping, explanations, marks, curves, loggers):
+        app.include_router(part.router, max_body_size=LARGEST)
+    app.include_router(handling.router, max_body_size=settings.attachment_bytes)
+    for part in (account, audit):
+        app.include_router(part.api, max_body_size=LARGEST)
+    for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
+        app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
+    for part in (sign_in, account, users, audit, public):
+        app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
-    app.add_middleware(Guard)
+    app.add_middleware(Pace)
+    app.add_middleware(Guard, addresses=addresses)
+    schemas.install(app)
     return app

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from api.formats import Format
+from api.problems import Problem
 from api.times import parse_time
 
 Instant = Annotated[int, BeforeValidator(parse_time, json_schema_input_type=str)]
 """ISO 8601 time with offset, read as milliseconds UTC."""
 
 MAX_PAGE = 10_000
+
+_NUMBER = re.compile(r"(\d{1,18})")
+
+
+def cursor_parts(pattern: re.Pattern[str], cursor: str | None) -> re.Match[str] | None:
+    """Parts of a cursor; None where there is none.
+
+    Raises
+    ------
+    Problem
+        400, if it is not a cursor of that form.
+    """
+    if cursor is None:
+        return None
+    match = pattern.fullmatch(cursor)
+    if match is None:
+        raise Problem(400, f"cursor: {cursor!r} is not the 'next' of an answer of this route")
+    return match
+
+
+def number_of(cursor: str | None) -> int | None:
+    """Number that a cursor is; None where there is none."""
+    match = cursor_parts(_NUMBER, cursor)
+    return int(match[1]) if match else None
 
 
 class NoArguments(BaseModel):
@@ -51,7 +78,16 @@ class Listing(NoArguments):
     cursor: str | None = None
 
 
-class Period(Listing):
+class Tabular(Listing):
+    """A list as pages of JSON, or whole in another format."""
+
+    format: Format | None = None
+    """Comes before an ``Accept`` header."""
+    bom: bool = False
+    """Whether a CSV begins with the byte order mark by which Excel knows UTF-8."""
+
+
+class Period(Tabular):
     """Instants from ``from`` (inclusive) to ``to`` (exclusive)."""
 
     start: Instant | None = Field(None, alias="from")
@@ -59,9 +95,11 @@ class Period(Listing):
 
 
 class ReadingsArguments(Period):
-    """Readings of a channel; without ``from``, the 24 hours before ``to``."""
+    """Readings of a channel, in files also of a site or station; without ``from``, the 24 hours before ``to``."""
 
-    channel: str
+    channel: str | None = None
+    site: str | None = None
+    station: str | None = None
 
 
 class StatisticsArguments(Period):
@@ -78,6 +116,8 @@ class VerdictsArguments(Period):
 
     site: str | None = None
     limit_id: str | None = Field(None, alias="limit")
+    rule: str | None = None
+    revisions: Literal["latest", "all"] = "latest"
 
 
 class ExceedancesArguments(Period):
@@ -87,7 +127,7 @@ class ExceedancesArguments(Period):
     state: Literal["open", "closed", "withdrawn"] | None = None
 
 
-class LedgerArguments(Listing):
+class LedgerArguments(Tabular):
     """Ledger of a site; ``from`` and ``to`` are days, both inclusive."""
 
     site: str | None = None
@@ -95,7 +135,7 @@ class LedgerArguments(Listing):
     end: str | None = Field(None, alias="to", pattern=r"^\d{4}-\d\d-\d\d$")
 
 
-class RejectionsArguments(Listing):
+class RejectionsArguments(Tabular):
     """Rejections of a site."""
 
     site: str | None = None
@@ -105,3 +145,120 @@ class EventsArguments(NoArguments):
     """A live stream, of one site or of all."""
 
     site: str | None = None
+
+
+class Filled(NoArguments):
+    """A form; the field is its synchroniser token."""
+
+    csrf: str = ""
+
+
+class AuditArguments(Listing):
+    """Lines of the audit log, of a site and of a kind."""
+
+    site: str | None = None
+    action: str | None = Field(None, max_length=40)
+
+
+class RollingArguments(OneSiteArguments):
+    """Rolling exceedance statistics of a site; with ``from`` and ``to``, over that period too."""
+
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+
+
+class ExplanationArguments(NoArguments):
+    """A verdict: its rule, the beginning of its period, and its revision; without that, the latest."""
+
+    rule: str
+    start: Instant
+    revision: int | None = Field(None, ge=0, le=1_000_000)
+
+
+class SiteListing(Tabular):
+    """A list of one site, or of all that the caller may see."""
+
+    site: str | None = None
+
+
+class SitePeriod(Period):
+    """A period at one site, or at all that the caller may see."""
+
+    site: str | None = None
+
+
+class SidePeriod(Period):
+    """Readings kept aside, of one channel or of a site."""
+
+    site: str | None = None
+    channel: str | None = None
+
+
+class MarksArguments(Period):
+    """Marks of a site, or of one station there, that share an instant with the period."""
+
+    site: str | None = None
+    station: str | None = None
+
+
+class CurveArguments(NoArguments):
+    """A channel's course over a period; without ``from``, the 24 hours before ``to``."""
+
+    channel: str
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+    points: int = Field(2_000, ge=100, le=10_000)
+
+
+class AttachmentArguments(NoArguments):
+    """Name of a file to be attached."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+_DAY = r"^\d{4}-\d\d-\d\d$"
+_WALL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
+
+
+class StationArguments(PageArguments):
+    """The last days, or the days ``from`` to ``to`` (both inclusive) on the site's clock."""
+
+    days: int = Field(1, ge=1, le=366)
+    first: str | None = Field(None, alias="from", pattern=_DAY)
+    last: str | None = Field(None, alias="to", pattern=_DAY)
+
+
+class WallArguments(PageArguments):
+    """A period on the site's clock; without it, the 24 hours to now."""
+
+    start: str | None = Field(None, alias="from", pattern=_WALL)
+    end: str | None = Field(None, alias="to", pattern=_WALL)
+
+
+class ExceedancePageArguments(PageArguments):
+    """Which exceedances a page lists."""
+
+    state: Literal["open", "closed", "withdrawn", ""] = ""
+    """Empty: any."""
+    todo: bool = False
+    """Only those that nobody has acknowledged yet."""
+    cursor: str | None = None
+
+
+class QualityArguments(PageArguments):
+    """Days that the page of data quality covers."""
+
+    days: int = Field(7, ge=1, le=92)
+
+
+class DownloadArguments(NoArguments):
+    """What is to be downloaded; ``from`` and ``to`` are days, both inclusive."""
+
+    what: Literal["readings", "statistics", "verdicts", "exceedances", "ledger", "marks"]
+    format: Format
+    station: str = ""
+    channel: str = ""
+    window: Literal["hour", "day", "daytime", "nighttime"] = "hour"
+    first: str = Field(alias="from", pattern=_DAY)
+    last: str = Field(alias="to", pattern=_DAY)
+    bom: bool = False

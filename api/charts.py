@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -104,6 +104,120 @@ def line_chart(
     return {**marks, "description": title, "datasets": datasets}
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A minute or an hour of a curve; all three None interrupt it."""
+
+    time: datetime
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def curve_chart(
+    points: Sequence[Point],
+    limits: Sequence[LimitStep],
+    bands: Mapping[str, Sequence[Note]],
+    span: tuple[datetime, datetime],
+    *,
+    title: str,
+    columns: Mapping[str, str],
+    decimals: int = 0,
+    from_zero: bool = True,
+) -> dict[str, Any]:
+    """A curve over local time: means as a line, smallest to largest reading as an area; it can be dragged and zoomed.
+
+    Parameters
+    ----------
+    bands : mapping of str to sequence of Note
+        Periods behind the line by style: ``excluded`` and ``flagged``.
+    span : (datetime, datetime)
+        What the horizontal axis shows.
+    columns : mapping
+        Words for ``time``, ``mean``, ``low``, ``high``, ``note`` and ``limit`` in the tooltip.
+
+    Returns
+    -------
+    dict
+        A Vega-Lite specification whose width follows its container; its parameter ``zoom`` tells the period in view.
+    """
+    steps = [
+        {"time": _wall(step.start), "end": _wall(step.end), "value": step.value, "series": step.name} for step in limits
+    ]
+    datasets: dict[str, Any] = {
+        "points": [{"time": _wall(p.time), "mean": p.mean, "low": p.low, "high": p.high} for p in points],
+        "limits": steps,
+        "labels": list({step["value"]: step for step in steps}.values()),
+    }
+    for style, notes in bands.items():
+        datasets[style] = [{"time": _wall(n.start), "end": _wall(n.end), "note": n.text} for n in notes]
+    marks = _curve_marks(tuple(bands), tuple(columns.items()), decimals, from_zero)
+    layers = [{**layer} for layer in marks["layer"]]
+    for layer in layers:
+        if layer.get("data", {}).get("name") == "points" and "x" in layer["encoding"]:
+            x = layer["encoding"]["x"]
+            layer["encoding"] = {**layer["encoding"], "x": {**x, "scale": {"domain": [_wall(span[0]), _wall(span[1])]}}}
+    return {**marks, "layer": layers, "description": title, "datasets": datasets}
+
+
+@lru_cache(maxsize=128)
+def _curve_marks(
+    bands: tuple[str, ...],
+    words: tuple[tuple[str, str], ...],
+    decimals: int,
+    from_zero: bool,  # noqa: FBT001 - a key of the cache
+) -> dict[str, Any]:
+    """Specification of a curve without its data."""
+    word = dict(words)
+    zoom = alt.selection_interval(
+        name="zoom",
+        encodings=["x"],
+        bind="scales",
+        zoom="wheel![event.ctrlKey]",  # without the key, the wheel scrolls the page
+        translate="[pointerdown[event.pointerType === 'mouse'], window:pointerup] > window:pointermove!",
+    )
+    points = alt.Chart(alt.NamedData("points"))
+    height = alt.Scale(zero=from_zero, nice=True)
+    tip = [
+        alt.Tooltip("time:T", title=word["time"], format="%Y-%m-%d %H:%M"),
+        *(alt.Tooltip(f"{name}:Q", title=word[name], format=f".{decimals}f") for name in ("mean", "low", "high")),
+    ]
+    x = _time_axis()
+    area = points.mark_area(style="extent", invalid="break-paths-show-domains", clip=True).encode(
+        x=x, y=alt.Y("low:Q", title=None, scale=height), y2="high:Q"
+    )
+    line = points.mark_line(style="series", invalid="break-paths-show-domains", clip=True).encode(
+        x=x, y=alt.Y("mean:Q", title=None)
+    )
+    hover = points.mark_point(style="hover", opacity=0, size=60, clip=True).encode(x=x, y="mean:Q", tooltip=tip)
+    layers: list[Any] = [
+        alt.Chart(alt.NamedData(style))
+        .mark_rect(style=style, clip=True)
+        .encode(x="time:T", x2="end:T", tooltip=[tip[0], alt.Tooltip("note:N", title=word["note"])])
+        for style in bands
+    ]
+    layers += [area, line, hover.add_params(zoom)]
+    base = alt.Chart(alt.NamedData("limits")).encode(x="time:T", x2="end:T", y="value:Q")
+    layers.append(
+        base.mark_rule(style="limit", clip=True).encode(tooltip=[alt.Tooltip("series:N", title=word["limit"])])
+    )
+    layers.extend(
+        alt.Chart(alt.NamedData("labels"))
+        .mark_text(style=style, align="right", baseline="top", dx=-4, dy=4)
+        .encode(x=alt.value("width"), y="value:Q", text="series:N")
+        for style in ("limit-halo", "limit-label")
+    )
+    chart: dict[str, Any] = (
+        alt.layer(*layers)
+        .properties(
+            width="container",
+            height=230,
+        )
+        .to_dict()
+    )
+    return chart
+
+
 @lru_cache(maxsize=512)
 def _line_marks(
     names: tuple[str, ...],
@@ -192,8 +306,8 @@ def bundle(data: Path) -> Path:
 
 def _time_axis() -> alt.X:
     """Hours of the day, and the date at midnight."""
-    days = dict.fromkeys(("year", "month", "week", "date", "day"), "%m-%d")
-    formats = {"minutes": "%H:%M", "hours": "%H:%M", **days}
+    days = dict.fromkeys(("quarter", "month", "week", "date", "day"), "%m-%d")
+    formats = {"minutes": "%H:%M", "hours": "%H:%M", "year": "%Y-%m-%d", **days}
     return alt.X("time:T", title=None, axis=alt.Axis(format=formats, labelOverlap=True, tickCount=7))
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.addresses import Addresses
+from api.caller import CallerOf
+from api.kept import Kept
+from api.lockout import Lockout
 from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
+from greenmine.accounts.accounts import Accounts
 from greenmine.registry import Channel, Registry, Site
 from greenmine.settings import Settings
 
@@ -26,6 +31,11 @@ class Context:
     record: Record
     closing: Event
     """Set when the server shuts down: live streams end."""
+    accounts: Accounts
+    addresses: Addresses
+    lockout: Lockout
+    bodies: Kept = field(default_factory=Kept)
+    """Encoded answers that cost much to make, by their entity tags."""
 
 
 def now() -> int:
@@ -40,9 +50,9 @@ def get_context(request: Request) -> Context:
     return context
 
 
-def get_scope(context: Annotated[Context, Depends(get_context)]) -> Scope:
-    """Sites that the caller may see: all, as long as there are no accounts and only loopback is served."""
-    return Scope(frozenset(site.id for site in context.registry.sites))
+def get_scope(caller: CallerOf) -> Scope:
+    """Sites that the caller may see."""
+    return caller.scope
 
 
 def get_queries(context: Annotated[Context, Depends(get_context)]) -> Iterator[Queries]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from api.views import exceedance_view
 
 POLL_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 15.0
+CHECK_SECONDS: Final = 10.0
+"""How often a stream makes sure that its session goes on or its token is good."""
 PAGE: Final = 500
 """Exceedances handed out at once; more follow with the next look."""
 
@@ -67,15 +69,22 @@ def look(queries: Queries, scope: Scope, cursor: Cursor, time: int) -> tuple[Cur
     return cursor, events
 
 
-async def stream(context: Context, scope: Scope, last: Cursor | None) -> AsyncIterator[bytes]:
-    """Stream of events that ends with the server.
+async def stream(
+    context: Context, scope: Scope, last: Cursor | None, admitted: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Stream of events that ends with the server, and with the right to see it.
 
     Comments keep the connection alive; a record that cannot be read is waited for.
     """
     cursor = last
-    silent = 0.0
+    silent = unchecked = 0.0
     yield b"retry: 2000\n\n"
     while not context.closing.is_set():
+        if unchecked >= CHECK_SECONDS:
+            unchecked = 0.0
+            if not await run_in_threadpool(admitted):
+                return
+        unchecked += POLL_SECONDS
         try:
             cursor, events = await run_in_threadpool(_poll, context, scope, cursor)
         except SQLAlchemyError:

@@ -26,19 +26,23 @@ _LEDGER = {
 }
 
 
-def metrics(queries: Queries, scope: Scope, now: int, cursors: Path) -> bytes:
-    """Metrics of the sites in scope at an instant [ms UTC]; of the projection, whose file of cursors is named, if there is one."""
+def metrics(queries: Queries, scope: Scope, now: int, cursors: Path, *, workers: bool) -> bytes:
+    """Metrics of the sites in scope at an instant [ms UTC].
+
+    With ``workers``, those of the workers and of the projection, whose file of cursors is named, too: they cover all sites.
+    """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, cursors))
+    registry.register(_Families(queries, scope, now, cursors, workers=workers))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, queries: Queries, scope: Scope, now: int, cursors: Path) -> None:
+    def __init__(self, queries: Queries, scope: Scope, now: int, cursors: Path, *, workers: bool) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
         self._cursors = cursors
+        self._of_workers = workers
 
     def describe(self) -> Iterator[Metric]:
         yield from ()
@@ -65,8 +69,9 @@ class _Families(Collector):
         for site in sorted(self._scope):
             unfinished.add_metric([site], counts.get(site, 0))
         yield unfinished
-        yield from self._workers()
-        yield from self._projection()
+        if self._of_workers:
+            yield from self._workers()
+            yield from self._projection()
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])

@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Row
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 
 from api import arguments
+from api.caller import CallerOf
 from api.charts import Bar, LimitStep, Note, Series, bar_chart, bundle, line_chart
 from api.context import ContextOf, QueriesOf, ScopeOf, get_context, now, visible_site
 from api.health import ServiceHealth, service_health
-from api.messages import LANGUAGES, Language
 from api.problems import Problem
 from api.queries import Queries, Scope, valid
+from api.rendering import language_of, render
 from api.responses import JSON
 from api.rolling import rolling_statistics, site_week
 from api.sparkline import sparkline
@@ -33,7 +33,7 @@ from api.views import (
     latest,
     theme_judgements,
 )
-from api.wording import SIGNS, Wording
+from api.wording import Wording
 from greenmine.limits import threshold_on
 from greenmine.registry import Registry, Site
 from processing.rolling import SPANS
@@ -48,9 +48,6 @@ _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", 
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
 _BAD_HEALTH = {"silent", "frozen", "skewed", "implausible"}
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("api"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 
 
 @router.get("/")
@@ -58,11 +55,12 @@ def overview(
     given: Annotated[arguments.PageArguments, Query()],
     request: Request,
     context: ContextOf,
-    scope: ScopeOf,
+    caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
     """Page of all mines."""
-    language = _language(request, given.lang)
+    scope = caller.scope
+    language = language_of(request, given.lang)
     wording = Wording(language, context.registry)
     instant = now()
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
@@ -73,15 +71,16 @@ def overview(
         _card(site, views, hours, context.registry, instant) | {"week": site_week(queries, scope, site, instant)}
         for site in sites
     ]
-    return _page(
+    return render(
         request,
         "overview.html",
         wording,
         given.lang,
         instant,
-        notice=_notice(wording, service),
+        notice=notice_of(wording, service),
         watched=service.state == "running",
         cards=cards,
+        oversees=caller.oversees,
         summary=_summary(queries, scope, cards, instant),
         exceedances=_exceedances(queries, scope, None, instant),
         events="/api/v1/events",
@@ -100,18 +99,18 @@ def mine(
     """Page of one mine."""
     registry = context.registry
     shown = visible_site(registry, scope, site)
-    wording = Wording(_language(request, given.lang), registry)
+    wording = Wording(language_of(request, given.lang), registry)
     instant = now()
     hours = queries.hours(scope, instant - DAY - HOUR, instant, site)
     views = latest(queries, scope, instant, site, hours)
     today = f"{local(instant, shown.zone):%Y-%m-%d}"
-    return _page(
+    return render(
         request,
         "site.html",
         wording,
         given.lang,
         instant,
-        notice=_notice(wording, service_health(queries, instant)),
+        notice=notice_of(wording, service_health(queries, instant)),
         card=_card(shown, views, hours, registry, instant),
         views=views,
         stations=sorted(shown.stations, key=lambda station: _ROLES.index(station.role)),
@@ -142,7 +141,7 @@ def chart(
     shown = visible_site(context.registry, scope, site)
     if parameter not in _charted(context.registry, site):
         raise Problem(404, f"There is no chart of {parameter!r} at {site!r}.")
-    wording = Wording(_language(request, given.lang), context.registry)
+    wording = Wording(language_of(request, given.lang), context.registry)
     return JSON(_chart(queries, scope, shown, parameter, given.days, wording, now()))
 
 
@@ -155,54 +154,11 @@ def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Re
 def error_page(request: Request, problem: Problem) -> Response:
     """What a browser shows instead of problem details."""
     context = get_context(request)
-    wording = Wording(_language(request, None), context.registry)
-    status = problem.status if problem.status in {400, 404, 503} else 500
-    page = _page(request, "error.html", wording, None, now(), notice=None, status=status, events="")
+    wording = Wording(language_of(request, None), context.registry)
+    status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
+    page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
     page.status_code = problem.status
     return page
-
-
-def _page(
-    request: Request, template: str, wording: Wording, chosen: Language | None, instant: int, **values: Any
-) -> Response:
-    zone = wording.registry.sites[0].zone if wording.registry.sites else "UTC"
-    text = _ENVIRONMENT.get_template(template).render(
-        w=wording,
-        t=wording.t,
-        lang=wording.language,
-        now=local(instant, zone),
-        path=request.url.path,
-        signs=SIGNS,
-        **values,
-    )
-    page = HTMLResponse(
-        text,
-        headers={"Cache-Control": "no-store", "Content-Language": wording.language, "Vary": "Accept-Language, Cookie"},
-    )
-    if chosen is not None:
-        page.set_cookie("lang", chosen, max_age=365 * 86_400, httponly=True, samesite="strict")
-    return page
-
-
-def _language(request: Request, chosen: Language | None) -> Language:
-    """The language asked for, remembered, or preferred by the browser; Chinese otherwise."""
-    if chosen is not None:
-        return chosen
-    for language in LANGUAGES:
-        if request.cookies.get("lang") == language:
-            return language
-    weighed = []
-    for part in request.headers.get("accept-language", "").split(","):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            weighed.append((float(weight or 1), tag.split("-")[0].lower()))
-        except ValueError:
-            continue
-    for _, tag in sorted(weighed, key=lambda pair: -pair[0]):
-        for language in LANGUAGES:
-            if tag == language:
-                return language
-    return "zh"
 
 
 def _visible(registry: Registry, scope: Scope) -> list[Site]:
@@ -276,7 +232,7 @@ def _summary(queries: Queries, scope: Scope, cards: list[dict[str, Any]], instan
     }
 
 
-def _notice(wording: Wording, service: ServiceHealth) -> str | None:
+def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
     """What the reader must know of the collector before believing the page; None while all is well."""
     zone = wording.registry.sites[0].zone if wording.registry.sites else "UTC"
     if service.state == "no worker yet":
@@ -399,7 +355,7 @@ def _chart(
         ]
         return bar_chart(bars, title=title, unit=unit, columns=columns)
     series = [Series(wording.station(site.id, c.station), points[c.key]) for c in channels if points[c.key]]
-    limits = _limit_steps(registry, site, {c.index for c in channels}, start, instant, wording) if series else []
+    limits = limit_steps(registry, site, {c.index for c in channels}, start, instant, wording) if series else []
     return line_chart(
         series,
         limits,
@@ -451,7 +407,7 @@ def _quarters(
     ]
 
 
-def _limit_steps(
+def limit_steps(
     registry: Registry, site: Site, channels: set[int], start: int, end: int, wording: Wording
 ) -> list[LimitStep]:
     """Limit lines over a chart: for sound each day and night period has its own height."""

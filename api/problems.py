@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
@@ -25,13 +26,23 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         What was wrong, where, and what would be right.
     errors : list of dict, optional
         One entry per fault of the request: ``{"parameter": ..., "detail": ...}``.
+    headers : dict, optional
+        Headers of the answer.
     """
 
-    def __init__(self, status: int, detail: str, errors: list[dict[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[dict[str, str]] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
+        self.headers = headers
 
 
 def problem_response(problem: Problem, path: str, headers: dict[str, str] | None = None) -> Response:
@@ -60,14 +71,14 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(request, error)
+    return _answer(request, error, error.headers)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = {
         404: f"There is nothing at {request.url.path}; the routes are listed in docs/api.md.",
-        405: f"{request.method} is not possible here; use GET.",
+        405: f"{request.method} is not possible here; use {(error.headers or {}).get('Allow', 'GET')}.",
     }
     problem = Problem(error.status_code, known.get(error.status_code, str(error.detail)))
     return _answer(request, problem, dict(error.headers or {}))
@@ -91,6 +102,9 @@ async def _unexpected(request: Request, _: Exception) -> Response:
 def _answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.startswith("/api/"):
+        if problem.status == 401 and request.method == "GET":
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303, {"Cache-Control": "no-store"})
         page: Response = request.app.state.error_page(request, problem)
         page.headers.update(headers or {})
         return page

@@ -8,7 +8,7 @@ from typing import Any, NewType
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, Table, and_, func, or_, select, tuple_
 
 from api.times import DAY, HOUR
 from greenmine.readings import NORMAL
@@ -96,6 +96,28 @@ class Queries:
             parts.append(rows)
             found += len(rows)
         return _by_time(parts)
+
+    def reading_blocks(
+        self, scope: Scope, key: str, place: tuple[int, int], last: int, newest: int, limit: int
+    ) -> tuple[list[Rows], tuple[int, int] | None]:
+        """Stored blocks of a channel behind a place (hour, block number) up to the hour ``last``, and the place reached.
+
+        Blocks above ``newest`` are left out; None: there are no more.
+        """
+        number = self.number(scope, key)
+        if number is None:
+            return [], None
+        block = schema.reading_block.c
+        found = self.connection.execute(
+            select(block.hour, block.id, block.data)
+            .where(block.channel == number, block.hour >= place[0], block.hour <= last, block.id <= newest)
+            .where(or_(block.hour > place[0], block.id > place[1]))
+            .order_by(block.hour, block.id)
+            .limit(limit)
+        ).all()
+        return [np.frombuffer(row.data, ROW) for row in found], (
+            (found[-1].hour, found[-1].id) if len(found) == limit else None
+        )
 
     def newest(self, scope: Scope, numbers: Iterable[int] | None = None) -> dict[int, Newest]:
         """Newest reading and newest valid reading of each channel in scope, by number."""
@@ -209,17 +231,33 @@ class Queries:
         site: str | None,
         limit_id: str | None,
         limit: int,
-        after: tuple[int, str] | None = None,
+        after: tuple[int, str, int] | None = None,
+        key: str | None = None,
+        revisions: bool = False,
     ) -> Sequence[Row[Any]]:
-        """Latest verdicts on periods beginning in [start, end), by start and rule."""
+        """Latest verdicts, or all revisions, on periods beginning in [start, end), by start, rule and revision."""
         rules = [
-            rule.key for rule in self._rules(scope) if site in {None, rule.site} and limit_id in {None, rule.limit.id}
+            rule.key
+            for rule in self._rules(scope)
+            if site in {None, rule.site} and limit_id in {None, rule.limit.id} and key in {None, rule.key}
         ]
         c = schema.verdict.c
-        statement = select(schema.verdict).where(c.rule.in_(rules), c.start >= start, c.start < end, c.latest.is_(True))
+        statement = select(schema.verdict).where(c.rule.in_(rules), c.start >= start, c.start < end)
+        if not revisions:
+            statement = statement.where(c.latest.is_(True))
         if after is not None:
-            statement = statement.where(or_(c.start > after[0], and_(c.start == after[0], c.rule > after[1])))
-        return self.connection.execute(statement.order_by(c.start, c.rule).limit(limit)).all()
+            at, rule, revision = after
+            later = or_(c.rule > rule, and_(c.rule == rule, c.revision > revision))
+            statement = statement.where(or_(c.start > at, and_(c.start == at, later)))
+        return self.connection.execute(statement.order_by(c.start, c.rule, c.revision).limit(limit)).all()
+
+    def verdict_revisions(self, scope: Scope, key: str, start: int) -> Sequence[Row[Any]]:
+        """All revisions of one verdict, the first first; none where the rule is out of scope."""
+        c = schema.verdict.c
+        if key.split("/", 1)[0] not in scope:
+            return []
+        statement = select(schema.verdict).where(c.rule == key, c.start == start)
+        return self.connection.execute(statement.order_by(c.revision)).all()
 
     def last_verdicts(self, scope: Scope) -> dict[str, Row[Any]]:
         """Verdict of the last period of each rule in scope, by rule key.
@@ -252,17 +290,39 @@ class Queries:
         *,
         site: str | None = None,
         state: str | None = None,
+        todo: bool = False,
         limit: int,
         before: tuple[int, int] | None = None,
     ) -> Sequence[Row[Any]]:
-        """Exceedances that overlap [start, end), newest first; an open one reaches to the end of time."""
+        """Exceedances that overlap [start, end), newest first; an open one reaches to the end of time.
+
+        With ``todo`` only those that nobody has acknowledged, but for the withdrawn.
+        """
         c = schema.exceedance.c
         statement = _exceedances_of(scope, site).where(c.start < end, or_(c.end.is_(None), c.end > start))
         if state is not None:
             statement = statement.where(c.state == state)
+        if todo:
+            statement = statement.where(c.acknowledged.is_(None), c.state != "withdrawn")
         if before is not None:
             statement = statement.where(or_(c.start < before[0], and_(c.start == before[0], c.id < before[1])))
         return self.connection.execute(statement.order_by(c.start.desc(), c.id.desc()).limit(limit)).all()
+
+    def exceedance(self, scope: Scope, number: int) -> Row[Any] | None:
+        """One exceedance; None where it does not exist or is out of scope."""
+        c = schema.exceedance.c
+        return self.connection.execute(_exceedances_of(scope, None).where(c.id == number)).first()
+
+    def exceedance_revisions(self, number: int) -> Sequence[Row[Any]]:
+        """Earlier forms of an exceedance that the caller has been found to see, the first first."""
+        c = schema.exceedance_revision.c
+        statement = select(schema.exceedance_revision).where(c.id == number).order_by(c.revision)
+        return self.connection.execute(statement).all()
+
+    def handling(self, number: int) -> Sequence[Row[Any]]:
+        """What was done about an exceedance that the caller has been found to see, the first first."""
+        c = schema.handling.c
+        return self.connection.execute(select(schema.handling).where(c.exceedance == number).order_by(c.id)).all()
 
     def changed_exceedances(self, scope: Scope, after: tuple[int, int], limit: int) -> Sequence[Row[Any]]:
         """Exceedances changed after a (time [ms], id), in the order of their change."""
@@ -303,6 +363,13 @@ class Queries:
         return self.connection.execute(
             select(*columns).where(c.rule.in_(keys), c.hour >= start // HOUR).distinct().order_by(c.hour)
         ).all()
+
+    def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> list[tuple[str, int, str]]:
+        """Rule, start and verdict of the latest revisions on some rules, of periods from ``start`` [ms] on."""
+        c = schema.verdict.c
+        keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
+        statement = select(c.rule, c.start, c.verdict).where(c.rule.in_(keys), c.start >= start, c.latest)
+        return [(row.rule, row.start, row.verdict) for row in self.connection.execute(statement)]
 
     # Bookkeeping
 
@@ -345,6 +412,114 @@ class Queries:
         if before is not None:
             statement = statement.where(c.id < before)
         return self.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def marks(
+        self,
+        scope: Scope,
+        start: int,
+        end: int,
+        *,
+        site: str | None = None,
+        station: str | None = None,
+        limit: int,
+        after: int = 0,
+    ) -> Sequence[Row[Any]]:
+        """Marks that share an instant with [start, end), in the order in which they were made."""
+        c = schema.mark.c
+        statement = select(schema.mark).where(c.site.in_(scope), c.start < end, c.end > start, c.id > after)
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if station is not None:
+            statement = statement.where(c.station == station)
+        return self.connection.execute(statement.order_by(c.id).limit(limit)).all()
+
+    def issued_before(self, mark: Row[Any]) -> bool:
+        """Whether figures of a mark's period had been issued when it was made."""
+        touched = [
+            channel.key
+            for channel in self.registry.channels
+            if (channel.site, channel.station) == (mark.site, mark.station)
+            and mark.parameter in {None, channel.parameter.id}
+        ]
+        c = schema.statistic.c
+        numbers = select(schema.channel.c.id).where(schema.channel.c.key.in_(touched))
+        first = select(c.start).where(
+            c.channel.in_(numbers),
+            c.window == "hour",
+            c.start > mark.start - HOUR,
+            c.start < mark.end,
+            c.revision == 0,
+            c.issued < mark.made,
+        )
+        return self.connection.execute(first.limit(1)).first() is not None
+
+    def mark_requests(
+        self, scope: Scope, *, site: str | None = None, limit: int, before: int | None = None, number: int | None = None
+    ) -> Sequence[Row[Any]]:
+        """Marks that were asked for, newest first; or the one of a number."""
+        c = schema.mark_request.c
+        statement = select(schema.mark_request).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        if number is not None:
+            statement = statement.where(c.id == number)
+        return self.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def aside(
+        self,
+        scope: Scope,
+        table: Table,
+        start: int,
+        end: int,
+        *,
+        site: str | None,
+        key: str | None,
+        limit: int,
+        before: int | None,
+    ) -> list[tuple[Channel, Row[Any]]]:
+        """Readings kept in ``conflict`` or ``late``, newest receipt first."""
+        channels = {
+            number: channel
+            for number, channel in self.channels(scope).items()
+            if site in {None, channel.site} and key in {None, channel.key}
+        }
+        c = table.c
+        statement = select(table).where(c.channel.in_(channels), c.time >= start, c.time < end)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        rows = self.connection.execute(statement.order_by(c.id.desc()).limit(limit))
+        return [(channels[row.channel], row) for row in rows]
+
+    def gaps(
+        self, scope: Scope, *, site: str | None, limit: int, after: tuple[str, str, int] | None
+    ) -> Sequence[Row[Any]]:
+        """Sequence numbers that never came, by site, device and number."""
+        c = schema.sequence_gap.c
+        statement = select(schema.sequence_gap).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if after is not None:
+            statement = statement.where(tuple_(c.site, c.device, c.first) > after)
+        return self.connection.execute(statement.order_by(c.site, c.device, c.first).limit(limit)).all()
+
+    def health_changes(
+        self, scope: Scope, start: int, end: int, *, site: str | None, limit: int, before: tuple[int, int] | None
+    ) -> list[tuple[Channel, Row[Any]]]:
+        """Changes of health in [start, end), newest first."""
+        channels = {number: channel for number, channel in self.channels(scope).items() if site in {None, channel.site}}
+        c = schema.health.c
+        statement = select(schema.health).where(c.channel.in_(channels), c.since >= start, c.since < end)
+        if before is not None:
+            statement = statement.where(tuple_(c.since, c.channel) < before)
+        rows = self.connection.execute(statement.order_by(c.since.desc(), c.channel.desc()).limit(limit))
+        return [(channels[row.channel], row) for row in rows]
+
+    def version(self, *tables: Table) -> tuple[int, ...]:
+        """What changes whenever one of some tables does: highest serial, else highest number."""
+        columns = [table.c.serial if "serial" in table.c else table.c.id for table in tables]
+        return tuple(self.connection.scalar(select(func.max(column))) or 0 for column in columns)
 
     def open_exceedances(self, scope: Scope) -> dict[str, int]:
         """Number of open exceedances per site in scope."""

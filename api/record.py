@@ -1,4 +1,4 @@
-"""The record as the web server sees it: read-only, and empty as long as there is none."""
+"""The record as the web server sees it: empty as long as there is none, and read-only but for what people say."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import Engine, StaticPool, create_engine
+from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
+from api.problems import Problem
 from api.queries import Queries
 from greenmine.registry import Registry
 from greenmine.storage import schema
-from greenmine.storage.record import open_engine
+from greenmine.storage.record import next_serial, open_engine
 
 
 class Record:
@@ -37,15 +38,33 @@ class Record:
         with engine.connect() as connection:
             yield Queries(connection, self._registry)
 
+    @contextmanager
+    def transaction(self) -> Iterator[tuple[Connection, int]]:
+        """A durable transaction with its serial, for what people say; figures are the worker's alone.
+
+        Raises
+        ------
+        Problem
+            There is no record yet.
+        """
+        if not self._path.exists():
+            raise Problem(503, "There is no record yet: no worker has run.")
+        with self._writable.begin() as connection:
+            yield connection, next_serial(connection)
+
     def close(self) -> None:
         """Close all connections."""
-        for name in ("_file", "_empty"):
+        for name in ("_file", "_empty", "_writable"):
             if name in self.__dict__:
                 self.__dict__[name].dispose()
 
     @cached_property
     def _file(self) -> Engine:
         return open_engine(self._path, read_only=True)
+
+    @cached_property
+    def _writable(self) -> Engine:
+        return open_engine(self._path)
 
     @cached_property
     def _empty(self) -> Engine:

@@ -35,10 +35,18 @@ class RollingView(msgspec.Struct, frozen=True):
     capture: float
 
 
-def rolling_statistics(queries: Queries, scope: Scope, site: Site, now: int) -> list[RollingView]:
-    """Statistics of each rule of a site that was ever followed, over 24 hours, 7 and 30 days to ``now`` [ms UTC]."""
+def rolling_statistics(
+    queries: Queries, scope: Scope, site: Site, now: int, period: tuple[int, int] | None = None
+) -> list[RollingView]:
+    """Statistics of each rule of a site that was ever followed, over 24 hours, 7 and 30 days to ``now`` [ms UTC].
+
+    With a period [ms UTC, half-open, not beyond ``now``] over that too, under the span ``period``.
+    """
     end = now // MINUTE
-    start = (end - max(SPANS.values())) * MINUTE
+    spans = {name: (end - span, end) for name, span in SPANS.items()}
+    if period is not None:
+        spans["period"] = period[0] // MINUTE, max(period[0] // MINUTE + 1, period[1] // MINUTE)
+    start = min(first for first, _ in spans.values()) * MINUTE
     hours = queries.sliding_hours(scope, start, site.id)
     episodes = _episodes(queries, scope, site, start, end)
     views: list[RollingView] = []
@@ -55,8 +63,8 @@ def rolling_statistics(queries: Queries, scope: Scope, site: Site, now: int) -> 
         lower = all(threshold.high is None for threshold in rule.limit.thresholds)
         pairs = _pairs(episodes.get(rule.key, []))
         views.extend(
-            _view(rule, name, site.zone, exceedance_statistics(sliding, pairs, end - span, end, lower=lower))
-            for name, span in SPANS.items()
+            _view(rule, name, site.zone, exceedance_statistics(sliding, pairs, first, last, lower=lower))
+            for name, (first, last) in spans.items()
         )
     return views
 

@@ -1,26 +1,47 @@
-"""JSON routes."""
+"""JSON routes: registry, readings, figures, judgements, live stream."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
+import msgspec
+import numpy as np
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from api import arguments, events
-from api.context import ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
-from api.health import service_health
+from api.addresses import from_this_machine
+from api.arguments import cursor_parts
+from api.caller import CallerOf, still_admitted, unauthenticated
+from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
+from api.exports import READINGS, answer, entity_tag, newest_block, reading_batches, stream, tagged, unchanged
+from api.formats import XLSX_ROWS, chosen
+from api.health import ServiceHealth, service_health
+from api.items import (
+    ChannelItem,
+    ReadingItem,
+    RuleItem,
+    SiteItem,
+    StationItem,
+    StatisticItem,
+    VerdictRevision,
+    WindowItem,
+)
 from api.metrics import metrics
 from api.problems import Problem
 from api.queries import Queries, Rows, Scope, valid
 from api.responses import JSON, listing
-from api.rolling import rolling_statistics
-from api.times import DAY, local
-from api.views import exceedance_view, latest, verdict_view
+from api.rolling import RollingView, rolling_statistics
+from api.schemas import listed, problems, single
+from api.times import DAY, MINUTE, local
+from api.views import ExceedanceView, LatestView, exceedance_view, latest, verdict_view
 from greenmine.durations import parse_duration
 from greenmine.registry import Channel, Registry
+from greenmine.storage import schema
 from greenmine.storage.cursors import FILE
+from processing.calibration import Calibrations
 from processing.series import summarise, window_bounds
 
 router = APIRouter()
@@ -29,125 +50,163 @@ _END_OF_TIME = 1 << 62
 _LEGAL_WINDOWS = ("hour", "day", "daytime", "nighttime")
 _MAX_WINDOWS = 10_000
 _MAX_SPAN = 31 * DAY
+_LONGEST = 366 * DAY
 _READING_CURSOR = re.compile(r"(\d{1,18})")
 _PAIR_CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
-_VERDICT_CURSOR = re.compile(r"(\d{1,18})-(.{1,200})")
-_LEDGER_CURSOR = re.compile(r"(\d{4}-\d\d-\d\d/[^/]+/[^/]+)")
+_VERDICT_CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})-(.{1,200})")
+_COMPARED = ("verdict", "value", "judged", "low", "high", "capture", "reason")
 
 
-@router.get("/healthz")
-def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf) -> Response:
-    """Health: 200 while a worker reports, 503 otherwise."""
+@router.get("/healthz", responses={status: single(ServiceHealth, status)[status] for status in (200, 503)})
+def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, caller: CallerOf) -> Response:
+    """Health: 200 while a worker reports, 503 otherwise; what workers say of themselves is for those who see all mines."""
     health = service_health(queries, now())
+    if not caller.oversees:
+        health = msgspec.structs.replace(health, workers=[])
     return JSON(health, 200 if health.state == "running" else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse, responses=problems())
 def metrics_text(
-    _: Annotated[arguments.NoArguments, Query()], context: ContextOf, queries: QueriesOf, scope: ScopeOf
+    _: Annotated[arguments.NoArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    queries: QueriesOf,
+    caller: CallerOf,
 ) -> Response:
-    """Metrics in the Prometheus text format."""
-    text = metrics(queries, scope, now(), context.settings.data / FILE)
-    return Response(text, media_type="text/plain; version=1.0.0; charset=utf-8")
-
-
-@router.get("/api/v1/sites")
-def sites(_: Annotated[arguments.NoArguments, Query()], context: ContextOf, scope: ScopeOf) -> Response:
-    """Sites, as in the registry."""
-    return listing(
-        [
-            {
-                "site": site.id,
-                "name_zh": site.name_zh,
-                "name_en": site.name_en,
-                "enterprise": site.enterprise,
-                "zone": site.zone,
-                "township_zh": site.township_zh,
-                "product_zh": site.product_zh,
-                "product_en": site.product_en,
-                "scale": site.scale,
-                "batch": site.batch,
-                "batch_years": site.batch_years,
-                "requirement_items": site.requirement_items,
-                "position": site.position,
-                "stations": [station.id for station in site.stations],
-            }
-            for site in context.registry.sites
-            if site.id in scope
-        ]
+    """Metrics of the sites that you see in the Prometheus text format, and those of the workers for who sees all mines."""
+    scope, workers = caller.scope, caller.oversees
+    if caller.role == "public":
+        if not context.settings.metrics_loopback or not from_this_machine(request):
+            raise unauthenticated()
+        scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
+    return Response(
+        metrics(queries, scope, now(), context.settings.data / FILE, workers=workers),
+        media_type="text/plain; version=1.0.0; charset=utf-8",
     )
 
 
-@router.get("/api/v1/stations")
-def stations(given: Annotated[arguments.SiteArguments, Query()], context: ContextOf, scope: ScopeOf) -> Response:
+@router.get("/api/v1/sites", responses=listed(SiteItem))
+def sites(
+    _: Annotated[arguments.NoArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+) -> Response:
+    """Sites, as in the registry."""
+    tag = entity_tag(request, scope, context.registry.digest)
+    items: list[Any] = [
+        SiteItem(
+            site=site.id,
+            stations=[station.id for station in site.stations],
+            **{name: getattr(site, name) for name in SiteItem.__struct_fields__ if name not in {"site", "stations"}},
+        )
+        for site in context.registry.sites
+        if site.id in scope
+    ]
+    return unchanged(request, tag) or tagged(listing(items), tag)
+
+
+@router.get("/api/v1/stations", responses=listed(StationItem))
+def stations(
+    given: Annotated[arguments.SiteArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+) -> Response:
     """Stations with their channels and rules."""
     registry = context.registry
-    chosen = _sites(registry, scope, given.site)
-    items: list[dict[str, Any]] = []
-    for site in registry.sites:
-        if site.id not in chosen:
-            continue
-        channels = registry.site_channels(site.id)
-        items.extend(
-            {
-                "site": site.id,
-                "station": station.id,
-                "name_zh": station.name_zh,
-                "name_en": station.name_en,
-                "role": station.role,
-                "position": station.position,
-                "noise_class": station.noise_class,
-                "channels": [
-                    {
-                        "channel": channel.key,
-                        "parameter": channel.parameter.id,
-                        "name_zh": channel.parameter.name_zh,
-                        "name_en": channel.parameter.name_en,
-                        "unit": channel.parameter.unit,
-                        "device": channel.device,
-                        "interval_s": channel.interval / 1000,
-                    }
-                    for channel in channels
-                    if channel.station == station.id
-                ],
-                "rules": [
-                    {"rule": rule.key, "limit": rule.limit.id, "channel": registry.channels[rule.channel].key}
-                    for rule in registry.rules
-                    if rule.site == site.id and rule.station == station.id
-                ],
-            }
-            for station in site.stations
+    chosen_sites = _sites(registry, scope, given.site)
+    tag = entity_tag(request, scope, registry.digest)
+    items: list[Any] = [
+        StationItem(
+            site.id,
+            station.id,
+            station.name_zh,
+            station.name_en,
+            station.role,
+            station.position,
+            station.noise_class,
+            [
+                ChannelItem(
+                    channel.key,
+                    channel.parameter.id,
+                    channel.parameter.name_zh,
+                    channel.parameter.name_en,
+                    channel.parameter.unit,
+                    channel.device,
+                    channel.interval / 1000,
+                )
+                for channel in registry.site_channels(site.id)
+                if channel.station == station.id
+            ],
+            [
+                RuleItem(rule.key, rule.limit.id, registry.channels[rule.channel].key)
+                for rule in registry.rules
+                if rule.site == site.id and rule.station == station.id
+            ],
         )
-    return listing(items)
+        for site in registry.sites
+        if site.id in chosen_sites
+        for station in site.stations
+    ]
+    return unchanged(request, tag) or tagged(listing(items), tag)
 
 
-@router.get("/api/v1/latest")
+@router.get("/api/v1/latest", responses=listed(LatestView))
 def latest_readings(
-    given: Annotated[arguments.SiteArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Annotated[arguments.SiteArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
 ) -> Response:
     """Newest valid reading of each channel, its health, and the limits on it."""
-    chosen = _sites(context.registry, scope, given.site)
-    return listing(list(latest(queries, chosen, now())))
+    chosen_sites = _sites(context.registry, scope, given.site)
+    instant = now()
+    version = queries.version(schema.reading_block, schema.statistic, schema.verdict, schema.health)
+    tag = entity_tag(request, scope, version, instant // MINUTE, context.registry.digest)
+    return unchanged(request, tag) or tagged(listing(list(latest(queries, chosen_sites, instant))), tag)
 
 
-@router.get("/api/v1/readings")
+@router.get("/api/v1/readings", responses=listed(ReadingItem, files=True))
 def readings(
-    given: Annotated[arguments.ReadingsArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Annotated[arguments.ReadingsArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
 ) -> Response:
-    """Readings of a channel as they came, by time."""
-    channel = visible_channel(context.registry, scope, given.channel)
+    """Readings as they came, by time: pages of one channel, or files of a channel, a station or a site."""
+    channels = _channels_of(context, scope, given)
     start, end = _last_day(given)
-    cursor = _cursor(_READING_CURSOR, given.cursor)
+    newest, count = newest_block(queries, scope, channels, start, end)
+    tag = entity_tag(request, scope, newest, count, start if given.start is None else None)
+    if (same := unchanged(request, tag)) is not None:
+        return same
+    format_ = chosen(given.format, request.headers.get("accept", ""))
+    zone = context.registry.site(channels[0].site).zone
+    if format_ != "json":
+        if format_ == "xlsx" and count >= 2 * XLSX_ROWS:
+            raise Problem(
+                400, f"format: a worksheet holds 1,048,576 rows and these are about {count:,}; choose csv or parquet"
+            )
+        name = "-".join(("readings", *(part for part in (given.channel or given.site, given.station) if part)))
+        batches = reading_batches(context, scope, channels, start, end, newest)
+        return tagged(stream(request, context, given, format_, name.replace("/", "-"), READINGS, batches, zone), tag)
+    if given.channel is None:
+        raise Problem(
+            400, "channel: required for pages of JSON; a site or station is given out as csv, xlsx, arrow, parquet"
+        )
+    cursor = cursor_parts(_READING_CURSOR, given.cursor)
     if cursor:
         start = max(start, int(cursor[1]))
-    rows = queries.readings(scope, channel.key, start, end, given.size + 1)
+    rows = queries.readings(scope, channels[0].key, start, end, given.size + 1)
     following = str(rows["time"][given.size]) if len(rows) > given.size else None
-    return listing(_reading_items(context.registry, channel, rows[: given.size]), following)
+    return tagged(listing(_reading_items(zone, rows[: given.size]), following), tag)
 
 
-@router.get("/api/v1/statistics")
+@router.get("/api/v1/statistics", responses=listed(StatisticItem, WindowItem, files=True))
 def statistics(
-    given: Annotated[arguments.StatisticsArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Annotated[arguments.StatisticsArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
 ) -> Response:
     """Figures of a channel over legal windows, or computed now over windows of any length."""
     channel = visible_channel(context.registry, scope, given.channel)
@@ -156,157 +215,161 @@ def statistics(
     if given.every is not None:
         raise Problem(400, f"every: belongs to a window such as 15min, not to {given.window!r}")
     zone = context.registry.site(channel.site).zone
-    cursor = _cursor(_PAIR_CURSOR, given.cursor)
-    rows = queries.statistics(
-        scope,
-        channel.key,
-        given.window,
-        given.start if given.start is not None else 0,
-        given.end if given.end is not None else _END_OF_TIME,
-        revisions=given.revisions == "all",
-        limit=given.size + 1,
-        after=(int(cursor[1]), int(cursor[2])) if cursor else None,
-    )
-    items = [
-        {
-            "channel": channel.key,
-            "window": row.window,
-            "start": local(row.start, zone),
-            "end": local(row.end, zone),
-            "mean": row.mean,
-            "minimum": row.minimum,
-            "maximum": row.maximum,
-            "count": row._mapping["count"],  # noqa: SLF001 - a row is a tuple, whose count is a method
-            "expected": row.expected,
-            "capture": row.capture,
-            "valid": row.valid,
-            "hours": row.hours,
-            "excluded": row.excluded,
-            "suspect": row.suspect,
-            "l10": row.l10,
-            "l50": row.l50,
-            "l90": row.l90,
-            "unit": channel.parameter.unit,
-            "revision": row.revision,
-            "latest": row.latest,
-            "reason": row.reason,
-            "issued": local(row.issued, zone),
-        }
-        for row in rows[: given.size]
-    ]
-    last = rows[given.size - 1] if len(rows) > given.size else None
-    return listing(items, f"{last.start}-{last.revision}" if last is not None else None)
+
+    def page(queries: Queries, at: str | None, size: int) -> tuple[list[Any], str | None]:
+        cursor = cursor_parts(_PAIR_CURSOR, at)
+        rows = queries.statistics(
+            scope,
+            channel.key,
+            given.window,
+            *_period(given),
+            revisions=given.revisions == "all",
+            limit=size + 1,
+            after=(int(cursor[1]), int(cursor[2])) if cursor else None,
+        )
+        items = [_statistic_item(channel, zone, row) for row in rows[:size]]
+        last = rows[size - 1] if len(rows) > size else None
+        return items, f"{last.start}-{last.revision}" if last is not None else None
+
+    def version(queries: Queries) -> object:
+        return queries.version(schema.statistic)
+
+    name = f"statistics-{channel.key.replace('/', '-')}-{given.window}"
+    return answer(request, context, scope, given, name, StatisticItem, page, version, zone)
 
 
-@router.get("/api/v1/verdicts")
+@router.get("/api/v1/verdicts", responses=listed(VerdictRevision, files=True))
 def verdicts(
-    given: Annotated[arguments.VerdictsArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Annotated[arguments.VerdictsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
-    """Verdicts with their reasons, by period."""
-    _sites(context.registry, scope, given.site)
-    if given.limit_id is not None and given.limit_id not in context.registry.limits:
+    """Verdicts with their reasons, by period; with ``revisions=all`` every revision, and what changed and why."""
+    registry = context.registry
+    _sites(registry, scope, given.site)
+    if given.limit_id is not None and given.limit_id not in registry.limits:
         raise Problem(404, f"There is no limit {given.limit_id!r}; docs/limits.md lists them.")
-    cursor = _cursor(_VERDICT_CURSOR, given.cursor)
-    rows = queries.verdicts(
-        scope,
-        given.start if given.start is not None else 0,
-        given.end if given.end is not None else _END_OF_TIME,
-        site=given.site,
-        limit_id=given.limit_id,
-        limit=given.size + 1,
-        after=(int(cursor[1]), cursor[2]) if cursor else None,
-    )
-    last = rows[given.size - 1] if len(rows) > given.size else None
-    return listing(
-        [verdict_view(context.registry, row) for row in rows[: given.size]],
-        f"{last.start}-{last.rule}" if last is not None else None,
+    if given.rule is not None and not any(r.key == given.rule and r.site in scope for r in registry.rules):
+        raise Problem(404, f"There is no rule {given.rule!r}; /api/v1/stations lists them as site/station/limit.")
+    site = given.site if given.site is not None else (given.rule or "").split("/")[0]
+
+    def page(queries: Queries, at: str | None, size: int) -> tuple[list[Any], str | None]:
+        cursor = cursor_parts(_VERDICT_CURSOR, at)
+        rows = queries.verdicts(
+            scope,
+            *_period(given),
+            site=given.site,
+            limit_id=given.limit_id,
+            key=given.rule,
+            revisions=given.revisions == "all",
+            limit=size + 1,
+            after=(int(cursor[1]), cursor[3], int(cursor[2])) if cursor else None,
+        )
+        last = rows[size - 1] if len(rows) > size else None
+        items: list[Any] = [verdict_revision(queries, scope, row) for row in rows[:size]]
+        return items, f"{last.start}-{last.revision}-{last.rule}" if last is not None else None
+
+    def version(queries: Queries) -> object:
+        return queries.version(schema.verdict)
+
+    zone = registry.site(site).zone if site else "UTC"
+    return answer(request, context, scope, given, "verdicts", VerdictRevision, page, version, zone)
+
+
+def verdict_revision(queries: Queries, scope: Scope, row: Any) -> VerdictRevision:
+    """A verdict with what is other than in its revision before."""
+    view = verdict_view(queries.registry, row)
+    before = None
+    if row.revision:
+        older = queries.verdict_revisions(scope, row.rule, row.start)
+        before = next((r for r in older if r.revision == row.revision - 1), None)
+    return VerdictRevision(
+        rule=view.rule,
+        site=view.site,
+        station=view.station,
+        limit=view.limit,
+        start=view.start,
+        end=view.end,
+        revision=view.revision,
+        latest=row.latest,
+        verdict=view.verdict,
+        value=view.value,
+        judged=view.judged,
+        low=view.low,
+        high=view.high,
+        capture=view.capture,
+        reason=view.reason,
+        detail=view.detail,
+        change=view.change,
+        issued=local(row.issued, queries.registry.site(view.site).zone),
+        differs=[name for name in _COMPARED if before is not None and getattr(before, name) != getattr(row, name)],
     )
 
 
-@router.get("/api/v1/exceedances")
+@router.get("/api/v1/exceedances", responses=listed(ExceedanceView, files=True))
 def exceedances(
-    given: Annotated[arguments.ExceedancesArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Annotated[arguments.ExceedancesArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Exceedances, newest first."""
     _sites(context.registry, scope, given.site)
-    cursor = _cursor(_PAIR_CURSOR, given.cursor)
-    rows = queries.exceedances(
-        scope,
-        given.start if given.start is not None else 0,
-        given.end if given.end is not None else _END_OF_TIME,
-        site=given.site,
-        state=given.state,
-        limit=given.size + 1,
-        before=(int(cursor[1]), int(cursor[2])) if cursor else None,
-    )
-    last = rows[given.size - 1] if len(rows) > given.size else None
-    return listing(
-        [exceedance_view(context.registry, row, now()) for row in rows[: given.size]],
-        f"{last.start}-{last.id}" if last is not None else None,
-    )
+    instant = now()
+
+    def page(queries: Queries, at: str | None, size: int) -> tuple[list[Any], str | None]:
+        cursor = cursor_parts(_PAIR_CURSOR, at)
+        rows = queries.exceedances(
+            scope,
+            *_period(given),
+            site=given.site,
+            state=given.state,
+            limit=size + 1,
+            before=(int(cursor[1]), int(cursor[2])) if cursor else None,
+        )
+        last = rows[size - 1] if len(rows) > size else None
+        items: list[Any] = [exceedance_view(context.registry, row, instant) for row in rows[:size]]
+        return items, f"{last.start}-{last.id}" if last is not None else None
+
+    def version(queries: Queries) -> object:
+        return queries.version(schema.exceedance), instant // MINUTE
+
+    zone = context.registry.site(given.site).zone if given.site else "UTC"
+    return answer(request, context, scope, given, "exceedances", ExceedanceView, page, version, zone)
 
 
-@router.get("/api/v1/exceedance-statistics")
+@router.get("/api/v1/exceedance-statistics", responses=listed(RollingView))
 def limit_statistics(
-    given: Annotated[arguments.OneSiteArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Annotated[arguments.RollingArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
 ) -> Response:
-    """How often, how long and how far each limit was exceeded over 24 hours, 7 days and 30 days."""
+    """How often, how long and how far each limit was exceeded over 24 hours, 7 days, 30 days, and a period."""
     site = visible_site(context.registry, scope, given.site)
-    return listing(list(rolling_statistics(queries, scope, site, now())))
-
-
-@router.get("/api/v1/ledger")
-def ledger(
-    given: Annotated[arguments.LedgerArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
-) -> Response:
-    """Ledger of each device and day: received = stored + duplicate + rejected + late."""
-    _sites(context.registry, scope, given.site)
-    cursor = _cursor(_LEDGER_CURSOR, given.cursor)
-    rows = queries.ledger(
-        scope,
-        given.start,
-        given.end,
-        site=given.site,
-        limit=given.size + 1,
-        after=cursor[1] if cursor else None,
+    instant = now()
+    period = None
+    if given.start is not None or given.end is not None:
+        end = min(given.end if given.end is not None else instant, instant)
+        start = given.start if given.start is not None else end - 30 * DAY
+        if not 0 < end - start <= _LONGEST:
+            raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to', not in the future")
+        period = start, end
+    version = queries.version(schema.sliding_hour, schema.exceedance)
+    tag = entity_tag(request, scope, version, instant // MINUTE, context.registry.digest)
+    return unchanged(request, tag) or tagged(
+        listing(list(rolling_statistics(queries, scope, site, instant, period))), tag
     )
-    last = rows[given.size - 1] if len(rows) > given.size else None
-    items: list[dict[str, Any]] = []
-    for row in rows[: given.size]:
-        item = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-        latency = item.pop("latency_sum")
-        items.append({**item, "mean_latency_ms": latency / row.stored if row.stored else None})
-    return listing(items, f"{last.day}/{last.site}/{last.device}" if last is not None else None)
-
-
-@router.get("/api/v1/rejections")
-def rejections(
-    given: Annotated[arguments.RejectionsArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
-) -> Response:
-    """What could not be taken, newest first."""
-    _sites(context.registry, scope, given.site)
-    cursor = _cursor(_READING_CURSOR, given.cursor)
-    rows = queries.rejections(scope, site=given.site, limit=given.size + 1, before=int(cursor[1]) if cursor else None)
-    last = rows[given.size - 1] if len(rows) > given.size else None
-    items = [
-        {**row._mapping, "received": local(row.received, context.registry.site(row.site).zone)}  # noqa: SLF001
-        for row in rows[: given.size]
-    ]
-    return listing(items, str(last.id) if last is not None else None)
 
 
 @router.get("/api/v1/events")
 async def live(
-    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Live stream; an interrupted one goes on behind its ``Last-Event-ID``."""
-    chosen = _sites(context.registry, scope, given.site)
+    chosen = _sites(context.registry, caller.scope, given.site)
     header = request.headers.get("last-event-id")
     cursor = events.Cursor.parse(header) if header is not None else None
     if header is not None and cursor is None:
         raise Problem(400, f"Last-Event-ID: {header!r} is not the id of an event of this stream")
     return StreamingResponse(
-        events.stream(context, chosen, cursor),
+        events.stream(context, chosen, cursor, partial(still_admitted, request, caller)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -318,13 +381,22 @@ def _sites(registry: Registry, scope: Scope, site: str | None) -> Scope:
     return Scope(frozenset({visible_site(registry, scope, site).id}))
 
 
-def _cursor(pattern: re.Pattern[str], text: str | None) -> re.Match[str] | None:
-    if text is None:
-        return None
-    match = pattern.fullmatch(text)
-    if match is None:
-        raise Problem(400, f"cursor: {text!r} is not the 'next' of an answer of this route")
-    return match
+def _channels_of(context: Context, scope: Scope, given: arguments.ReadingsArguments) -> list[Channel]:
+    """The channel, or the channels of a site or station."""
+    channel = visible_channel(context.registry, scope, given.channel) if given.channel is not None else None
+    site = visible_site(context.registry, scope, given.site) if given.site is not None else None
+    if channel is not None and site is None and given.station is None:
+        return [channel]
+    if channel is not None or site is None:
+        raise Problem(400, "channel: required, or 'site', or 'site' and 'station'")
+    found = [c for c in context.registry.site_channels(site.id) if given.station in {None, c.station}]
+    if not found:
+        raise Problem(404, f"There is no station {given.station!r} with channels at {site.id!r}.")
+    return found
+
+
+def _period(given: arguments.Period) -> tuple[int, int]:
+    return given.start if given.start is not None else 0, given.end if given.end is not None else _END_OF_TIME
 
 
 def _last_day(given: arguments.Period) -> tuple[int, int]:
@@ -332,16 +404,31 @@ def _last_day(given: arguments.Period) -> tuple[int, int]:
     return given.start if given.start is not None else end - DAY, end
 
 
-def _reading_items(registry: Registry, channel: Channel, rows: Rows) -> list[dict[str, Any]]:
-    zone = registry.site(channel.site).zone
+def _reading_items(zone: str, rows: Rows) -> list[Any]:
     return [
-        {"time": local(time, zone), "value": value, "flag": chr(flag), "quality": quality}
+        ReadingItem(local(time, zone), value if value == value else None, chr(flag), quality)  # noqa: PLR0124 - NaN
         for time, value, flag, quality in rows.tolist()
     ]
 
 
+def _statistic_item(channel: Channel, zone: str, row: Any) -> StatisticItem:
+    figures = {
+        name: row._mapping[name]  # noqa: SLF001 - a row is a tuple, whose count is a method
+        for name in StatisticItem.__struct_fields__
+        if name not in {"channel", "start", "end", "issued", "unit"}
+    }
+    return StatisticItem(
+        channel=channel.key,
+        start=local(row.start, zone),
+        end=local(row.end, zone),
+        issued=local(row.issued, zone),
+        unit=channel.parameter.unit,
+        **figures,
+    )
+
+
 def _any_window(queries: Queries, scope: Scope, channel: Channel, given: arguments.StatisticsArguments) -> Response:
-    for name in ("cursor", "revisions"):
+    for name in ("cursor", "revisions", "format", "bom"):
         if name in given.model_fields_set:
             raise Problem(400, f"{name}: belongs to the windows {', '.join(_LEGAL_WINDOWS)}; choose 'from' and 'to'")
     try:
@@ -357,6 +444,8 @@ def _any_window(queries: Queries, scope: Scope, channel: Channel, given: argumen
     zone = queries.registry.site(channel.site).zone
     rows = queries.readings(scope, channel.key, start - window, end)
     rows = rows[valid(rows)]
+    number = np.full(len(rows), channel.index)
+    values = Calibrations(queries.registry).applied(number, rows["time"], rows["value"])
     sound = channel.parameter.averaging == "energy"
     starts, ends = window_bounds(start, end, window, every, zone)
     inside = (starts >= start) & (ends <= end)
@@ -364,23 +453,28 @@ def _any_window(queries: Queries, scope: Scope, channel: Channel, given: argumen
     levels = (10, 50, 90) if sound else ()  # L10 is exceeded for 10 % of the time: the 90th percentile
     summary = summarise(
         rows["time"],
-        rows["value"],
+        values,
         averaging=channel.parameter.averaging,
         windows=(starts, ends),
         percentiles=tuple(100.0 - level for level in levels),
     )
-    items: list[dict[str, Any]] = []
-    for i, (first, last) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        item = {
-            "channel": channel.key,
-            "start": local(first, zone),
-            "end": local(last, zone),
-            "mean": float(summary.mean[i]),
-            "minimum": float(summary.minimum[i]),
-            "maximum": float(summary.maximum[i]),
-            "count": int(summary.count[i]),
-            "capture": int(summary.count[i]) / ((last - first) / channel.interval),
-            "unit": channel.parameter.unit,
-        }
-        items.append(item | {f"l{level}": float(summary.percentiles[j][i]) for j, level in enumerate(levels)})
+    figures = zip(
+        starts.tolist(), ends.tolist(), summary.mean.tolist(), summary.minimum.tolist(), summary.maximum.tolist(),
+        summary.count.tolist(), strict=True,
+    )  # fmt: skip
+    items: list[Any] = []
+    for i, (first, last, mean, low, high, count) in enumerate(figures):
+        item = WindowItem(
+            channel=channel.key,
+            start=local(first, zone),
+            end=local(last, zone),
+            mean=mean if count else None,
+            minimum=low if count else None,
+            maximum=high if count else None,
+            count=count,
+            capture=count / ((last - first) / channel.interval),
+            unit=channel.parameter.unit,
+        )
+        percentiles = {f"l{level}": float(summary.percentiles[j][i]) for j, level in enumerate(levels)}
+        items.append(msgspec.structs.replace(item, **percentiles))
     return listing(items)

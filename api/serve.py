@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.charts import bundle
 from api.context import Context
-from api.security import require_loopback
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
@@ -21,13 +20,22 @@ class Server(uvicorn.Server):
     """A server that ends its live streams, which never end by themselves, when it shuts down."""
 
     def __init__(self, app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app, host=host, port=port, access_log=False, log_level="warning", timeout_graceful_shutdown=5
-            )
-        )
         context = app.state.context
         assert isinstance(context, Context)
+        proxies = context.addresses.proxies
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=5,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
+                server_header=False,
+            )
+        )
         self._context = context
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -42,11 +50,10 @@ def serve(settings: Settings, registry: Registry) -> None:
     Raises
     ------
     ValueError
-        ``settings.host`` is not a loopback address.
+        The addresses in the settings cannot be read, or would carry passwords in the clear.
     SystemExit
         The port is in use.
     """
-    require_loopback(settings.host)
     server = Server(create_app(settings, registry), host=settings.host, port=settings.port)
     Thread(target=bundle, args=[settings.data], daemon=True).start()  # ready before the first page asks for it
     with suppress(KeyboardInterrupt):

@@ -124,6 +124,7 @@ class ExceedanceView(msgspec.Struct, frozen=True):
     clause: str
     cause: str
     handling: str
+    acknowledged: datetime | None
 
 
 def verdict_view(registry: Registry, row: Row[Any]) -> VerdictView:
@@ -186,6 +187,7 @@ def exceedance_view(registry: Registry, row: Row[Any], now: int) -> ExceedanceVi
         clause=threshold.clause if threshold else "",
         cause=row.cause,
         handling=row.handling,
+        acknowledged=local(row.acknowledged, zone) if row.acknowledged is not None else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -63,6 +63,19 @@ class Wording:
         """Symbol of what is judged, else the name."""
         found = self.registry.parameters[parameter]
         return found.symbol if found.theme in {"dust", "noise", "water"} else self.name(found)
+
+    def action(self, action: str) -> str:
+        """What was done, by the audit log; the word itself where there is no text."""
+        key = f"action.{action}"
+        return self.t(key) if has_message(key) else action
+
+    def facts(self, detail: Mapping[str, Any]) -> str:
+        """Further facts of the audit log."""
+        return self.t("audit.separator").join(
+            self.t("audit.fact", name=name, value=", ".join(map(str, value)) if isinstance(value, list) else value)
+            for name, value in detail.items()
+            if value not in ([], "", None)
+        )
 
     def number(self, value: float | None, decimals: int = 0) -> str:
         """Number with a true minus sign; a dash for none."""

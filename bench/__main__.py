@@ -14,14 +14,14 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench import collector, core, evidence, growth, hj212, latency, loggers, memory, projection
+from bench import api, collector, core, evidence, growth, hj212, latency, loggers, memory, projection
 from bench.table import Row
 
 
 def main() -> int:
     """Run the benchmarks; 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
-    subjects = ("collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection")
+    subjects = ("collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api")
     parser.add_argument("subject", nargs="*", help=f"of {', '.join(subjects)}; all if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
     arguments = parser.parse_args()
@@ -38,6 +38,7 @@ def main() -> int:
         "hj212": hj212.measure,
         "loggers": loggers.measure,
         "projection": projection.measure,
+        "api": api.measure,
     }
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     """How long frames are kept as they came; 0: not at all."""
 
     host: str = "127.0.0.1"
-    """Address of the web server; until accounts exist only loopback is accepted."""
+    """Address of the web server; beyond loopback only behind a TLS proxy, see ``public_url`` and ``trusted_proxies``."""
     port: int = 8000
 
     archive: str | None = None
@@ -152,6 +152,24 @@ class Settings(BaseSettings):
 
     uplink: Path | None = None
     """Plan of what goes to the authority's platforms; None: nothing does."""
+    public_url: str = ""
+    """Addresses by which people call the web server, such as ``https://mines.example.org``; several with commas."""
+    trusted_proxies: str = ""
+    """Addresses or networks of the TLS proxies before it, whose X-Forwarded-For and -Proto are believed; with commas."""
+    session_idle_minutes: int = Field(default=120, ge=1)
+    """A session ends after so long without a request."""
+    session_hours: int = Field(default=24, ge=1)
+    """A session ends after so long in any case."""
+    metrics_loopback: bool = False
+    """Let programs on this machine read ``/metrics`` without a token."""
+
+    attachment_bytes: int = 10_000_000
+    """Largest file that may be attached to an exceedance."""
+
+    @property
+    def attachments(self) -> Path:
+        """Folder of the files attached to exceedances, named by their digests."""
+        return self.data / "attachments"
 
     @property
     def record(self) -> Path:
@@ -167,3 +185,8 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Directory of the installation's signing key."""
         return self.data / "keys"
+
+    @property
+    def accounts(self) -> Path:
+        """File of the accounts."""
+        return self.data / "accounts.sqlite"

@@ -15,6 +15,7 @@ from greenmine.limits import Limit, Threshold, Window, threshold_on
 from greenmine.readings import NORMAL, Readings
 from greenmine.registry import Registry
 from processing.alarms import AlarmEngine, SlidingHour
+from processing.calibration import Calibrations
 from processing.exceedances import Exceedance
 from processing.exclusion import Exclusion, Mark
 from processing.figures import Figures, figures
@@ -174,7 +175,7 @@ class Engine:
         self._sound = self._kind == "energy"
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
         self._wild = np.zeros((len(channels), 2), np.int64)
-        self._calibrations = _calibrations(registry)
+        self._calibrations = Calibrations(registry)
         self._current = _NOTHING
         self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
         self._differences: dict[int, DownwindDifference] = {}
@@ -197,18 +198,7 @@ class Engine:
         self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Values after the calibration in force at each instant, sorted by channel; the raw values stay as they are."""
-        if not self._calibrations:
-            return value
-        out = value
-        present = channel[np.flatnonzero(np.append(True, channel[1:] != channel[:-1]))] if len(channel) else channel
-        for c in np.intersect1d(present, list(self._calibrations)):
-            if out is value:
-                out = value.copy()
-            mine = slice(*np.searchsorted(channel, (c, c + 1)))
-            since, slope, offset = self._calibrations[int(c)]
-            step = np.searchsorted(since, time[mine], side="right")
-            out[mine] = value[mine] * slope[step] + offset[step]
-        return out
+        return self._calibrations.applied(channel, time, value)
 
     def restore(
         self,
@@ -639,22 +629,3 @@ def _shift(zone: str) -> int:
 
 def _figure(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def _calibrations(
-    registry: Registry,
-) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
-    """For each calibrated channel: instants [ms], and slope and offset before and from each instant on."""
-    steps: dict[int, list[tuple[int, float, float]]] = defaultdict(list)
-    for site in registry.sites:
-        by_key = {(c.station, c.parameter.id): c.index for c in registry.site_channels(site.id)}
-        for entry in site.calibrations:
-            since = int(entry.valid_from.timestamp() * 1000)
-            steps[by_key[entry.station, entry.parameter]].append((since, entry.slope, entry.offset))
-    out = {}
-    for index, entries in steps.items():
-        entries.sort()
-        instants = np.array([step[0] for step in entries], np.int64)
-        slopes = np.array([1.0, *(step[1] for step in entries)])
-        out[index] = (instants, slopes, np.array([0.0, *(step[2] for step in entries)]))
-    return out

@@ -128,10 +128,7 @@ class Pipeline:
         self._stale = False
 
     def _marks(self) -> list[Mark]:
-        return [
-            _mark(m["site"], m["station"], m["parameter"], m["start"], m["end"], m["kind"])
-            for m in self.record.rows(sa.select(schema.mark))
-        ]
+        return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]
 
     def _issued(self) -> NDArray[np.int64]:
         table = schema.statistic.c
@@ -264,6 +261,8 @@ class Pipeline:
         reason: str,
         author: str,
         now: int,
+        *,
+        request: int | None = None,
     ) -> None:
         """Store a mark and restate what it touches.
 
@@ -282,6 +281,8 @@ class Pipeline:
             Why, and who says so.
         now : int
             The clock [ms UTC].
+        request : int, optional
+            The request in the record that the mark answers.
 
         Raises
         ------
@@ -304,14 +305,60 @@ class Pipeline:
             "site": site, "station": station, "parameter": parameter, "start": span[0], "end": span[1], "kind": kind,
             "reason": reason, "author": author, "made": now,
         }  # fmt: skip
-        self._restate(site, span, now, f"mark: {kind}", row)
+        self._restate(site, span, now, f"mark: {kind}", row, request)
 
-    def _restate(self, site: str, span: tuple[int, int], now: int, reason: str, mark: dict[str, Any] | None) -> None:
+    def answer_request(self, now: int) -> bool:
+        """Take up the mark that has been asked for longest: it is made, or refused with the reason.
+
+        The request is answered in the transaction that stores its mark, so that a crash leaves it either waiting or done.
+
+        Parameters
+        ----------
+        now : int
+            The clock [ms UTC].
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+
+        Raises
+        ------
+        StoreError
+            If the record cannot take it; the request is still waiting then.
+        """
+        table = schema.mark_request
+        waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
+        for row in waiting:
+            span = row["start"], row["end"]
+            try:
+                self.mark(
+                    row["site"], row["station"], row["parameter"], span, row["kind"], row["reason"], row["author"], now,
+                    request=row["id"],
+                )  # fmt: skip
+            except (KeyError, ValueError) as error:
+                text = (
+                    f"there is no station {row['site']}/{row['station']}" if isinstance(error, KeyError) else str(error)
+                )
+                refused = {"state": "refused", "answer": text, "answered": now}
+                with self.record.transaction() as connection:
+                    connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
+        return bool(waiting)
+
+    def _restate(
+        self,
+        site: str,
+        span: tuple[int, int],
+        now: int,
+        reason: str,
+        mark: dict[str, Any] | None,
+        request: int | None = None,
+    ) -> None:
         if self._stale:
             self._load()
         marks = self._marks()
         if mark is not None:
-            marks.append(_mark(site, mark["station"], mark["parameter"], *span, mark["kind"]))
+            marks.append(stored_mark(mark))
         found = restate(
             self.engine,
             self._fetch,
@@ -324,7 +371,11 @@ class Pipeline:
         )
         with self.record.transaction() as connection:
             if mark is not None:
-                connection.execute(sa.insert(schema.mark), mark)
+                made = connection.execute(sa.insert(schema.mark), mark).inserted_primary_key
+                assert made is not None
+                done = {"state": "done", "mark": made[0], "answered": now}
+                asked = schema.mark_request.c.id == request
+                connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
             issue = _Issue(now, reason, self.record.serial(connection))
             self._store_statistics(connection, found.statistics, issue)
             self._store_verdicts(connection, found.verdicts, issue)
@@ -571,9 +622,10 @@ class Pipeline:
         self.record.upsert(connection, schema.health, rows, ("channel", "state", "since", "detail", "serial"))
 
 
-def _mark(site: str, station: str, parameter: str | None, start: int, end: int, kind: str) -> Mark:
-    """A stored mark [ms UTC]; it holds for the whole of the minutes that it touches."""
-    return Mark(site, station, parameter, start // MINUTE, -(-end // MINUTE), kind)
+def stored_mark(row: Mapping[str, Any]) -> Mark:
+    """A mark of the record [ms UTC]; it holds for the whole of the minutes that it touches."""
+    start, end = row["start"] // MINUTE, -(-row["end"] // MINUTE)
+    return Mark(row["site"], row["station"], row["parameter"], start, end, row["kind"])
 
 
 def _instant(minute: int) -> int:

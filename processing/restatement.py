@@ -73,7 +73,7 @@ def restate(
     next_id : int
         Identity for the first new episode.
     """
-    part, channel, rule = _part(engine.registry, site)
+    part, channel, rule = site_part(engine.registry, site)
     count = len(part.channels)
     mine = slice(channel, channel + count)
     issued, rows = engine.issued[mine], np.arange(count)
@@ -103,7 +103,7 @@ def restate(
     outcomes: list[Outcome] = []
     episodes: dict[int, Exceedance] = {}
     while reached <= newest:
-        parts = [_flagged(*stored(i, reached, reached + _STRETCH)) for i in range(count)]
+        parts = [flagged(*stored(i, reached, reached + _STRETCH)) for i in range(count)]
         outcomes.append(again.ingest(Readings.concat(parts)))
         reached += _STRETCH
         episodes |= {e.id: e for e in outcomes[-1].exceedances}
@@ -149,7 +149,7 @@ def _quiet(minute: int, episodes: Iterable[Exceedance], margin: int) -> int:
     return minute
 
 
-def _flagged(readings: Readings, quality: NDArray[np.uint8]) -> Readings:
+def flagged(readings: Readings, quality: NDArray[np.uint8]) -> Readings:
     """What was found implausible when it came stays so."""
     return replace(readings, flag=np.where(quality != 0, np.uint8(ord("T")), readings.flag))
 
@@ -189,7 +189,7 @@ def _overlap(a: Exceedance, b: Exceedance) -> bool:
     return (a.end is None or a.end >= b.start) and (b.end is None or b.end >= a.start)
 
 
-def _part(registry: Registry, site: str) -> tuple[Registry, int, int]:
+def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
     """One site's part of a registry, with its first channel and rule in the whole."""
     channels = registry.site_channels(site)
     rules = [r for r in registry.rules if r.site == site]

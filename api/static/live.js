@@ -49,6 +49,7 @@ async function refresh() {
   const mine = ++asked;
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } }).catch(() => null);
   if (!answer || !answer.ok || mine !== asked) return;
+  if (answer.redirected) return location.reload(); // signed out meanwhile
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-part]")) {
     const next = fresh.getElementById(part.id);

@@ -30,6 +30,7 @@ app.command("greenmine.command.grafana:app", name="grafana")
 app.command("greenmine.command.init:init")
 app.command("greenmine.command.backup:backup")
 app.command("greenmine.command.uplink:uplink")
+app.command("greenmine.command.user:app", name="user")
 
 
 def main() -> None:

@@ -15,10 +15,11 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.security import require_loopback
+from api.addresses import check_addresses
 from collector.broker import start_broker
 from greenmine.command.mines import SENT, STORY, stored
 from greenmine.command.processes import Processes
+from greenmine.command.visitors import PASSWORDS, TOKEN, Visitor, welcome
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
@@ -40,7 +41,8 @@ def demo(
 ) -> None:
     """Show everything at work: a broker, five simulated mines with a history, live data, and the pages.
 
-    Ctrl-C ends it and leaves no process behind. Started again on the same directory, it fills in what passed meanwhile and
+    It prints who can sign in, and leaves a token for scripts in the file demo-token of its directory. Ctrl-C ends it and leaves no
+    process behind. Started again on the same directory, it fills in what passed meanwhile and
     goes on.
 
     Parameters
@@ -64,10 +66,11 @@ def demo(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        require_loopback(settings.host)
-        load_registry(settings.registry)
+        check_addresses(settings)
+        registry = load_registry(settings.registry)
         settings.data.mkdir(parents=True, exist_ok=True)
         migrate(open_engine(settings.record))
+        visitors = welcome(settings, registry)
         story = _story(settings.data / STORY, days)
         with start_broker(settings.data / "broker") as broker, Processes() as processes:
             here = settings.model_copy(
@@ -78,7 +81,7 @@ def demo(
                     "broker_user": None,
                 }
             )
-            _play(here, story, processes, stop, live=live)
+            _play(here, story, processes, stop, visitors if live else [])
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
 
@@ -104,14 +107,19 @@ def _story(path: Path, days: float) -> Story:
     return story
 
 
-def _play(settings: Settings, story: Story, processes: Processes, stop: threading.Event, *, live: bool) -> None:
+def _play(
+    settings: Settings, story: Story, processes: Processes, stop: threading.Event, visitors: list[Visitor]
+) -> None:
+    """Go on live if there is somebody to see it, else end with the history."""
     console = Console(stderr=True)
+    live = bool(visitors)
     processes.start("worker", "greenmine.command.work:work", settings)
     if live:
         processes.start("web server", "greenmine.command.web:web", settings)
         console.print(
-            f"[bold]http://127.0.0.1:{settings.port}/[/]  (fills as the history comes in; Ctrl-C ends the demo)"
+            f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )
+        console.print(_accounts(visitors, settings), soft_wrap=True, highlight=False, markup=False)
     before, newest = stored(settings)
     until = time.time_ns() // 1_000_000
     simulator = processes.start("simulator", f"greenmine.command.mines:{'live' if live else 'past'}", settings)
@@ -140,3 +148,10 @@ def _play(settings: Settings, story: Story, processes: Processes, stop: threadin
     if live and not stop.is_set():
         console.print(f"History complete; live. [bold]http://127.0.0.1:{settings.port}/[/]")
         processes.watch(stop)
+
+
+def _accounts(visitors: list[Visitor], settings: Settings) -> str:
+    """Who can sign in to the demo, and how: plain lines, as a table would cut passwords on a narrow screen."""
+    lines = [f"{visitor.name:22}{visitor.password}  {visitor.about}" for visitor in visitors]
+    files = f"also in {settings.data / PASSWORDS}; a token for scripts is in {settings.data / TOKEN}"
+    return "\n".join((f"{'user':22}password", *lines, files))

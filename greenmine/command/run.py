@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Final, Literal
 
-from api.security import require_loopback
+from api.addresses import check_addresses
 from collector.hj212.centre.loggers import load_loggers
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
@@ -36,7 +36,8 @@ def run(
     data
         Directory of all state. Default: GREENMINE_DATA, or var.
     host
-        Address of the web server; only loopback until there are accounts. Default: GREENMINE_HOST, or 127.0.0.1.
+        Address of the web server; beyond loopback only behind a TLS proxy, see docs/accounts.md. Default:
+        GREENMINE_HOST, or 127.0.0.1.
     port
         Its port. Default: GREENMINE_PORT, or 8000.
     only
@@ -45,7 +46,7 @@ def run(
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     try:
-        require_loopback(settings.host)
+        check_addresses(settings)
         registry = load_registry(settings.registry)
         if settings.hj212_port is not None:
             load_loggers(registry, settings)

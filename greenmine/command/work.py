@@ -81,6 +81,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 due["status"] = clock + _STATUS
                 status = _status(session, settings, started, registry.digest, loggers)
                 writer.submit(_say, record, status).result()
+                writer.submit(pipeline.answer_request, _now()).result()
                 if loggers is not None:
                     writer.submit(desk.look_after, _now()).result()
                 refused = False

@@ -26,6 +26,8 @@ ROW: Final = np.dtype([("time", "<i8"), ("value", "<f8"), ("flag", "u1"), ("qual
 HOUR: Final = 3_600_000
 """[ms]"""
 
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
 
 def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     """Open the SQLite file of a record; write-ahead log, durable commits.
@@ -55,13 +57,25 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     return engine
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Bring the tables to the newest form."""
+def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
+    """Bring the tables to the newest form, by the migrations of the record or of another database."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(scripts))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def next_serial(connection: sa.Connection) -> int:
+    """Number of a transaction for the column ``serial`` of what it writes; to be drawn before anything is read in it.
+
+    It is higher than that of every transaction committed before, and a later one begins only when this has ended: whoever
+    has read all rows up to a number misses none by going on above it.
+    """
+    insert = _insert_for(connection)(schema.counter).values(name="transaction", value=1)
+    one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
+    number: int = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
+    return number
 
 
 class Record:
@@ -99,15 +113,8 @@ class Record:
             ) from error
 
     def serial(self, connection: sa.Connection) -> int:
-        """Number of this transaction for the column ``serial`` of what it writes.
-
-        It is higher than that of every transaction committed before, and a later one begins only when this has ended: whoever
-        has read all rows up to a number misses none by going on above it.
-        """
-        insert = _insert_for(connection)(schema.counter).values(name="transaction", value=1)
-        one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
-        number: int = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
-        return number
+        """Number of this transaction; see `next_serial`."""
+        return next_serial(connection)
 
     def insert(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]

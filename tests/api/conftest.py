@@ -7,18 +7,32 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine
 
+from greenmine.accounts import passwords
 from greenmine.registry import Registry, load_registry
 from tests.api.filling import fill
 from tests.api.serving import serving
+from tests.api.signing import bearer, token_for
 
 
 class Served(NamedTuple):
     client: httpx.Client
+    """Sends an administrator's token."""
     engine: Engine
     registry: Registry
     now: int
+    data: Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Argon2 with the least memory: the same hash, without a tenth of a second and 64 MiB for each password."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASH", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +55,16 @@ def live(tmp_path: Path, registry: Registry) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[httpx.Client]:
     """A server without any record."""
-    with serving(tmp_path_factory.mktemp("bare"), registry) as address, httpx.Client(base_url=address) as client:
+    data = tmp_path_factory.mktemp("bare")
+    headers = bearer(token_for(data))
+    with serving(data, registry) as address, httpx.Client(base_url=address, headers=headers) as client:
         yield client
 
 
 def _served(data: Path, registry: Registry) -> Iterator[Served]:
     now = time.time_ns() // 1_000_000
     engine = fill(data / "record.sqlite", registry, now)
-    with serving(data, registry) as address, httpx.Client(base_url=address, timeout=20) as client:
-        yield Served(client, engine, registry, now)
+    headers = bearer(token_for(data))
+    with serving(data, registry) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
+        yield Served(client, engine, registry, now, data)
     engine.dispose()

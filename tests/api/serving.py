@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from api.app import create_app
 from api.serve import Server
@@ -16,11 +17,11 @@ from greenmine.settings import Settings
 
 
 @contextmanager
-def serving(data: Path, registry: Registry) -> Iterator[str]:
+def serving(data: Path, registry: Registry, **settings: Any) -> Iterator[str]:
     """Serve the record under a data directory; gives the address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    app = create_app(Settings(data=data), registry)
+    app = create_app(Settings(data=data, **settings), registry)
     server = Server(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

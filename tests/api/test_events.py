@@ -13,6 +13,7 @@ from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_exceedance, add_reading
 from tests.api.serving import serving
+from tests.api.signing import bearer, token_for
 
 KEY = f"{LOUD}/boundary/tsp"
 Event = tuple[str, str, Any]
@@ -105,9 +106,10 @@ def test_a_stream_survives_a_record_that_was_replaced(live: Served) -> None:
 
 
 def test_streams_end_with_the_server(tmp_path: Path, registry: Registry) -> None:
+    headers = bearer(token_for(tmp_path))
     with ExitStack() as stack:
         with serving(tmp_path, registry) as address:
-            answer = stack.enter_context(httpx.stream("GET", f"{address}/api/v1/events", timeout=20))
+            answer = stack.enter_context(httpx.stream("GET", f"{address}/api/v1/events", headers=headers, timeout=20))
             lines = answer.iter_lines()
             assert next(lines) == "retry: 2000"
             start = time.monotonic()

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import insert, select
 
+from api import caller
 from api.app import create_app
-from api.context import get_scope
 from api.queries import Scope
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -21,7 +21,7 @@ from tests.api.filling import engine_of
 START = 1_790_000_000_000 // 3_600_000 * 3_600_000
 MINUTE = 60_000
 SITES = ("jiuchi", "hengjie")
-ROUTES = ("/api/v1/reported", "/api/v1/gaps", "/api/v1/information")
+ROUTES = ("/api/v1/loggers/reported", "/api/v1/loggers/gaps", "/api/v1/loggers/information")
 
 
 def _fill(path: Path) -> None:
@@ -60,7 +60,9 @@ class Caller:
     def __init__(self, folder: Path, registry: Registry, *sites: str) -> None:
         _fill(folder / "record.sqlite")
         self._app = create_app(Settings(data=folder), registry)
-        self._app.dependency_overrides[get_scope] = lambda: Scope(frozenset(sites))
+        self._app.dependency_overrides[caller.get_caller] = lambda: Caller(
+            "tester", None, "supervisor", Scope(frozenset(sites))
+        )
 
     def get(self, path: str) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -120,7 +122,7 @@ def test_a_wrong_argument_is_an_error(one: Caller, path: str, query: str) -> Non
 
 
 def test_a_report_stands_beside_our_own_figure(one: Caller) -> None:
-    first, second, *_ = items(one, "/api/v1/reported")
+    first, second, *_ = items(one, "/api/v1/loggers/reported")
     assert (second["channel"], second["command"], second["unit"]) == ("jiuchi/boundary/pm10", "2051", "ug/m3")
     assert (second["mean"], second["own_mean"], second["own_count"], second["difference"]) == (42.5, 40.0, 2, 2.5)
     assert second["start"].endswith("+08:00")
@@ -128,11 +130,11 @@ def test_a_report_stands_beside_our_own_figure(one: Caller) -> None:
 
 
 def test_gaps_are_filtered_by_state_and_period(one: Caller) -> None:
-    assert [item["state"] for item in items(one, "/api/v1/gaps?state=unfilled")] == ["unfilled"]
-    (gap,) = items(one, "/api/v1/gaps?state=filled&to=2026-09-21T22:02:00%2B08:00")
+    assert [item["state"] for item in items(one, "/api/v1/loggers/gaps?state=unfilled")] == ["unfilled"]
+    (gap,) = items(one, "/api/v1/loggers/gaps?state=filled&to=2026-09-21T22:02:00%2B08:00")
     assert (gap["minutes"], gap["filled"], gap["source"], gap["asked"]) == (1, 1, "reported", 1)
-    assert items(one, "/api/v1/gaps?from=2026-09-21T23:00:00%2B08:00") == []
+    assert items(one, "/api/v1/loggers/gaps?from=2026-09-21T23:00:00%2B08:00") == []
 
 
 def test_information_is_told_as_it_was_sent(one: Caller) -> None:
-    assert items(one, "/api/v1/information")[0]["content"] == [["InfoId", "i11001"]]
+    assert items(one, "/api/v1/loggers/information")[0]["content"] == "InfoId=i11001"

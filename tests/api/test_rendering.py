@@ -15,6 +15,7 @@ from api.messages import LANGUAGES, Language, catalogue, message
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading
+from tests.api.signing import bearer, token_for
 
 PAGES = ["/", f"/sites/{LOUD}", "/sites/jiuchi", "/sites/yanjing"]
 TEMPLATES = sorted((Path(messages.__file__).parents[1] / "templates").glob("*.html"))
@@ -119,12 +120,12 @@ def test_verdicts_are_told_with_their_reasons(served: Served) -> None:
     ],
 )
 def test_the_language_follows_cookie_and_browser(served: Served, headers: dict[str, str], language: str) -> None:
-    answer = httpx.get(served.client.base_url, headers=headers)
+    answer = httpx.get(served.client.base_url, headers=headers | bearer(token_for(served.data)))
     assert answer.headers["content-language"] == language
 
 
 def test_a_chosen_language_is_remembered(served: Served) -> None:
-    with httpx.Client(base_url=served.client.base_url) as client:
+    with httpx.Client(base_url=served.client.base_url, headers=bearer(token_for(served.data))) as client:
         answer = client.get("/", params={"lang": "en"})
         assert "HttpOnly" in answer.headers["set-cookie"]
         assert client.get("/sites/jiuchi").headers["content-language"] == "en"

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import threading
 import time
@@ -55,9 +56,9 @@ class Demo:
                 start_new_session=True,
             )
 
-    def get(self, path: str) -> httpx.Response | None:
+    def get(self, path: str, **headers: str) -> httpx.Response | None:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False)
+            return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10, trust_env=False)
         except httpx.TransportError:
             return None
 
@@ -104,7 +105,8 @@ def _free_port() -> int:
 
 
 def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo: Demo) -> None:
-    sites = demo.get("/api/v1/sites")
+    token = (demo.data / "demo-token").read_text().strip()
+    sites = demo.get("/api/v1/sites", Authorization=f"Bearer {token}")
     assert sites is not None
     assert sorted(site["site"] for site in sites.json()["items"]) == sorted(MINES)
 
@@ -142,6 +144,8 @@ def test_without_live_it_fills_the_history_and_ends(environment: Environment, tm
     assert stored > 10_000
     assert received == stored + duplicate + rejected + late
     assert statistics > 100
+    assert stat.S_IMODE((tmp_path / "var" / "demo-token").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "var" / "accounts.sqlite").stat().st_mode) == 0o600
 
 
 def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) -> None:

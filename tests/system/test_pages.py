@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -14,6 +15,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from greenmine.registry import load_registry
 from tests.api.filling import LOUD, add_exceedance, add_reading, fill
 from tests.api.serving import serving
+from tests.api.signing import PASSWORD, accounts_in, bearer, ensure_user, token_for
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -44,12 +46,19 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
     engine = fill(tmp_path / "record.sqlite", registry, now)
     channel = next(channel for channel in registry.channels if channel.key == f"{LOUD}/boundary/tsp")
     rule = next(rule for rule in registry.rules if rule.site == LOUD)
+    with accounts_in(tmp_path) as accounts:
+        ensure_user(accounts, "inspector", "supervisor", password=PASSWORD)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
 
     with serving(tmp_path, registry) as address:
         page.goto(address)
+        expect(page).to_have_url(f"{address}/sign-in?next=%2F")
+        page.get_by_label("用户名").fill("inspector")
+        page.get_by_label("密码").fill(PASSWORD)
+        page.get_by_role("button", name="登录").click()
+        expect(page).to_have_url(f"{address}/")
         expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
         expect(page.locator("#live")).to_have_attribute("data-state", "on")
         expect(page.locator("article.card")).to_have_count(5)
@@ -87,20 +96,27 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
     engine.dispose()
 
 
+class Filled(NamedTuple):
+    mine: str
+    headers: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def filled(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     data = tmp_path_factory.mktemp("filled")
     registry = load_registry()
     engine = fill(data / "record.sqlite", registry, time.time_ns() // 1_000_000)
+    headers = bearer(token_for(data))
+    page.set_extra_http_headers(headers)
     with serving(data, registry) as address:
-        yield f"{address}/sites/{LOUD}?lang=en"
+        yield Filled(f"{address}/sites/{LOUD}?lang=en", headers)
     engine.dispose()
 
 
-def test_every_chart_is_drawn_without_scrolling_and_prints_dark_on_white(page: Page, filled: str) -> None:
+def test_every_chart_is_drawn_without_scrolling_and_prints_dark_on_white(page: Page, filled: Filled) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="dark")
-    page.goto(filled)
+    page.goto(filled.mine)
     plots = page.locator(".plot").count()
     assert plots > 5
     expect(page.locator(".plot svg")).to_have_count(plots, timeout=30_000)
@@ -112,8 +128,8 @@ def test_every_chart_is_drawn_without_scrolling_and_prints_dark_on_white(page: P
     page.emulate_media(media="screen", color_scheme="light")
 
 
-def test_the_span_of_the_statistics_is_chosen(page: Page, filled: str) -> None:
-    page.goto(filled)
+def test_the_span_of_the_statistics_is_chosen(page: Page, filled: Filled) -> None:
+    page.goto(filled.mine)
     shown = page.locator(".rolling tbody:visible")
     expect(shown).to_have_count(1)
     expect(shown).to_have_attribute("data-span", "7d")
@@ -121,11 +137,11 @@ def test_the_span_of_the_statistics_is_chosen(page: Page, filled: str) -> None:
     expect(shown).to_have_attribute("data-span", "30d")
 
 
-def test_without_scripts_the_tables_hold_the_figures(page: Page, filled: str) -> None:
+def test_without_scripts_the_tables_hold_the_figures(page: Page, filled: Filled) -> None:
     assert page.context.browser is not None
-    context = page.context.browser.new_context(java_script_enabled=False)
+    context = page.context.browser.new_context(java_script_enabled=False, extra_http_headers=filled.headers)
     plain = context.new_page()
-    plain.goto(filled)
+    plain.goto(filled.mine)
     expect(plain.locator("noscript .banner")).to_be_visible()
     expect(plain.locator(".charts")).to_be_hidden()
     expect(plain.locator(".rolling tbody:visible")).to_have_count(3)

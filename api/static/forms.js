@@ -1,0 +1,60 @@
+// Sends what people say to the API and shows the page's parts anew.
+function told(form, message, bad = false) {
+  const place = form.closest(".forms").querySelector(".told");
+  place.textContent = message;
+  place.classList.toggle("bad", bad);
+}
+
+function request(form) {
+  const headers = { Accept: "application/json" };
+  if (document.body.dataset.csrf) headers["X-CSRF-Token"] = document.body.dataset.csrf;
+  if ("file" in form.dataset) {
+    const file = form.elements.file.files[0];
+    return [`${form.dataset.post}?${new URLSearchParams({ name: file.name })}`, { method: "POST", headers: { ...headers, "Content-Type": "application/octet-stream" }, body: file }];
+  }
+  let body = { kind: form.dataset.kind, text: form.elements.text?.value ?? "" };
+  if (form.dataset.mark) {
+    body = Object.fromEntries(new FormData(form));
+    const offset = form.dataset.offset.replace(/(\d\d)$/, ":$1");
+    Object.assign(body, { site: form.dataset.mark, start: `${body.start}:00${offset}`, end: `${body.end}:00${offset}` });
+  }
+  return [form.dataset.post, { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) }];
+}
+
+async function renew() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const next = fresh.getElementById(part.id);
+    if (next) part.replaceChildren(...next.childNodes);
+  }
+  const acknowledged = document.querySelector('[data-kind="acknowledged"]');
+  if (acknowledged && !fresh.querySelector('[data-kind="acknowledged"]')) acknowledged.remove();
+}
+
+for (const form of document.querySelectorAll("form[data-post]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const words = form.closest(".forms").dataset;
+    const button = form.querySelector("button");
+    button.disabled = true;
+    told(form, words.busy);
+    try {
+      const answer = await fetch(...request(form));
+      if (!answer.ok) {
+        const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
+        told(form, words.failed.replace("{reason}", problem.detail), true);
+        return;
+      }
+      told(form, words.saved);
+      form.reset();
+      await renew();
+      if (form.dataset.mark) setTimeout(renew, 4000);
+    } catch (error) {
+      told(form, words.failed.replace("{reason}", String(error.message)), true);
+    } finally {
+      button.disabled = false;
+    }
+  });
+}

@@ -1,0 +1,151 @@
+"""Explanation of a verdict: its window computed once more from the stored readings, with the figure after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.readings import NORMAL, Readings
+from greenmine.registry import Registry, Rule
+from processing.calibration import Calibrations
+from processing.engine import Engine, Judged, Statistic, nothing
+from processing.exclusion import EXCLUDING, Mark
+from processing.flags import RANGE
+from processing.identity import unknown
+from processing.panes import MINUTE
+from processing.restatement import Fetch, flagged, site_part
+
+_MARGIN: Final = 61
+"""What is read beyond the window [min]: its neighbours tell spikes, and weather speaks for up to an hour before its stamp."""
+_STRETCH: Final = 12 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A calibration that readings of the window fall under: from when on [ms UTC; None: none before], and how many."""
+
+    since: int | None
+    slope: float
+    offset: float
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The steps from the stored readings of the judged channel to its verdict.
+
+    Parameters
+    ----------
+    readings : int
+        Stored in the window; ``flags`` counts them by flag.
+    implausible : int
+        Among those of normal flag, the ones outside the plausible range or without a value.
+    valid : int
+        What is left.
+    raw, calibrated : (float, float) or None
+        Smallest and largest valid value before and after calibration.
+    corrections : list of Correction
+        In order of time.
+    marks : list of Mark
+        Those that take minutes of the window out.
+    hours : list of Statistic
+        The clock hours of the window.
+    statistic : Statistic or None
+        The whole window, after exclusion.
+    judged : Judged or None
+        The verdict; None where the limit is not in force.
+    """
+
+    readings: int
+    flags: dict[str, int]
+    implausible: int
+    valid: int
+    raw: tuple[float, float] | None
+    calibrated: tuple[float, float] | None
+    corrections: list[Correction]
+    marks: list[Mark]
+    hours: list[Statistic]
+    statistic: Statistic | None
+    judged: Judged | None
+
+
+def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch, marks: Iterable[Mark]) -> Explanation:
+    """Compute a verdict once more with the core.
+
+    Parameters
+    ----------
+    registry : Registry
+        With the calibrations and limits to be used.
+    rule : Rule
+        Of that registry.
+    span : (int, int)
+        The judged window [minutes since 1970 UTC, half-open].
+    fetch : Fetch
+        Finds the readings to be used, by the registry's channels.
+    marks : iterable of Mark
+        The marks to be used.
+    """
+    part, channel, first_rule = site_part(registry, rule.site)
+    own = [mark for mark in marks if mark.site == rule.site]
+    judged = rule.channel - channel
+
+    def stored(index: int, start: int, end: int) -> Readings:
+        readings, quality = fetch(channel + index, start, end)
+        return replace(flagged(readings, quality), channel=np.full(len(readings), index, np.int32))
+
+    def samples(index: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        readings = stored(index, start, end)
+        readings = readings.take(readings.flag == NORMAL)
+        return readings.time, engine.calibrated(readings.channel.astype(np.intp), readings.time, readings.value)
+
+    engine = Engine(part, unknown, samples, marks=own)
+    rows = np.arange(len(part.channels))
+    engine.restore([], engine.hour_of(rows, np.full(len(rows), span[0])), [], 1)
+    last = span[1] + _MARGIN
+    outcomes = [
+        engine.ingest(Readings.concat([stored(i, m * MINUTE, min(m + _STRETCH, last) * MINUTE) for i in rows.tolist()]))
+        for m in range(span[0] - _MARGIN, last, _STRETCH)
+    ]
+    outcomes.append(nothing())
+    engine.go_on(rows, np.full(len(rows), span[1] + engine.grace), outcomes[-1])
+    figures = [s for o in outcomes for s in o.statistics if s.channel == judged]
+    verdicts = [v for o in outcomes for v in o.verdicts if (v.rule, v.start, v.end) == (rule.index - first_rule, *span)]
+    whole = [s for s in figures if (s.window, s.start, s.end) == (rule.limit.window, *span)]
+    hours = {s.start: s for s in figures if s.window == "hour" and span[0] <= s.start < span[1]}
+    readings, quality = fetch(rule.channel, span[0] * MINUTE, span[1] * MINUTE)
+    normal = readings.flag == NORMAL
+    valid = readings.take(normal & (quality & RANGE == 0))
+    calibrations = Calibrations(registry)
+    calibrated = calibrations.applied(valid.channel.astype(np.intp), valid.time, valid.value)
+    since, slope, offset = calibrations.steps(rule.channel)
+    step = np.searchsorted(since, valid.time, side="right")
+    letters, counts = np.unique(readings.flag, return_counts=True)
+    return Explanation(
+        readings=len(readings),
+        flags={chr(letter): int(n) for letter, n in zip(letters, counts, strict=True)},
+        implausible=int((normal & (quality & RANGE != 0)).sum()),
+        valid=len(valid),
+        raw=_extent(valid.value),
+        calibrated=_extent(calibrated),
+        corrections=[
+            Correction(int(since[k - 1]) if k else None, float(slope[k]), float(offset[k]), int((step == k).sum()))
+            for k in np.unique(step).tolist()
+        ],
+        marks=[m for m in own if _takes_out(m, rule, part.channels[judged].parameter.id, span)],
+        hours=sorted(hours.values(), key=lambda s: s.start),
+        statistic=whole[-1] if whole else None,
+        judged=verdicts[-1] if verdicts else None,
+    )
+
+
+def _extent(value: NDArray[np.float64]) -> tuple[float, float] | None:
+    return (float(value.min()), float(value.max())) if len(value) else None
+
+
+def _takes_out(mark: Mark, rule: Rule, parameter: str, span: tuple[int, int]) -> bool:
+    here = mark.station == rule.station and mark.parameter in {None, parameter}
+    return here and mark.kind in EXCLUDING and mark.start < span[1] and mark.end > span[0]

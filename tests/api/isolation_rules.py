@@ -1,0 +1,113 @@
+"""Who may use each operation of the server, and which of its parameters name something that belongs to somebody.
+
+An operation that is not in this table fails `test_isolation.py`, and so does a parameter that is neither here nor harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+Who = Literal["open", "callers", "actors", "commenters", "overseers", "signed in", "enterprises", "administrators"]
+Number = Literal["exceedance", "request", "session", "token", "user"]
+
+OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
+"""Parameters that name something of somebody."""
+HARMLESS: Final = {
+    "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
+    "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start",
+}  # fmt: skip
+"""Parameters that choose among what is visible anyway."""
+
+
+class Rule(NamedTuple):
+    """What holds for an operation.
+
+    ``needed`` are query parameters that it cannot do without, ``given`` those with a fixed value. ``body`` is a JSON document,
+    ``form`` the fields of a form; in both, ``{site}`` and the like stand for what belongs to somebody. ``ok`` are the statuses
+    of an answer to who may use it.
+    """
+
+    who: Who = "callers"
+    needed: tuple[str, ...] = ()
+    given: Mapping[str, str] = MappingProxyType({})
+    number: Number = "exceedance"
+    body: dict[str, Any] | None = None
+    form: dict[str, str] | None = None
+    ok: tuple[int, ...] = (200,)
+
+
+_MARK = {
+    "site": "{site}", "station": "{station}", "start": "2026-11-22T10:00:00+08:00", "end": "2026-11-22T11:00:00+08:00",
+    "kind": "maintenance", "reason": "inlet cleaned",
+}  # fmt: skip
+_DOWNLOAD = {"what": "verdicts", "format": "csv", "from": "2026-11-22", "to": "2026-11-23"}
+_PERIOD = {"from": "2026-11-22T00:00", "to": "2026-11-23T00:00"}
+_PASSWORDS = {"current": "wrong", "new": "x", "again": "x"}
+_USER_FORM: dict[str, str] = {"name": "x", "role": "supervisor"}
+
+RULES: Final[dict[str, Rule]] = {
+    "healthz": Rule("open"),
+    "metrics_text": Rule(),
+    "sites": Rule(),
+    "stations": Rule(),
+    "latest_readings": Rule(),
+    "readings": Rule(needed=("channel",)),
+    "statistics": Rule(needed=("channel",)),
+    "verdicts": Rule(),
+    "exceedances": Rule(),
+    "limit_statistics": Rule(needed=("site",)),
+    "live": Rule(),
+    "ledger": Rule(),
+    "gaps": Rule(),
+    "reported_aggregates": Rule(),
+    "logger_gaps": Rule(),
+    "logger_information": Rule(),
+    "conflicts": Rule(),
+    "late": Rule(),
+    "rejections": Rule(),
+    "health": Rule(),
+    "explanation": Rule(needed=("rule", "start")),
+    "marks": Rule(),
+    "ask": Rule("actors", body=_MARK, ok=(202,)),
+    "requests": Rule(),
+    "asked_for": Rule(number="request"),
+    "chart": Rule(needed=("channel",)),
+    "exceedance": Rule(),
+    "handle": Rule("actors", body={"kind": "cause", "text": "dry road"}, ok=(201,)),
+    "attach": Rule("commenters", given={"name": "note.txt"}, body={}, ok=(201,)),
+    "attachment": Rule(),
+    "caller_view": Rule(),
+    "audit_log": Rule(),
+    "GET /": Rule(),
+    "GET /sites/{site}": Rule(),
+    "GET /sites/{site}/charts/{parameter}": Rule(),
+    "GET /static/vega.js": Rule("open"),
+    "GET /sites/{site}/stations/{station}": Rule(),
+    "GET /sites/{site}/stations/{station}/charts/{parameter}": Rule(given=_PERIOD),
+    "GET /exceedances": Rule(),
+    "GET /sites/{site}/exceedances": Rule(),
+    "GET /exceedances/{number}": Rule(),
+    "GET /sites/{site}/quality": Rule(),
+    "GET /sites/{site}/downloads": Rule(),
+    "GET /sites/{site}/download": Rule(given=_DOWNLOAD, ok=(303,)),
+    "GET /comparison": Rule("overseers"),
+    "GET /sign-in": Rule("open", ok=(200, 303)),
+    "POST /sign-in": Rule("open", form={"name": "nobody", "password": "wrong"}, ok=(401, 429)),
+    "POST /sign-out": Rule("callers", form={}, ok=(303,)),
+    "GET /account": Rule("signed in"),
+    "POST /account/password": Rule("signed in", form=_PASSWORDS, ok=(400,)),
+    "POST /account/sessions/{number}/end": Rule("signed in", number="session", form={}, ok=(303,)),
+    "POST /account/tokens": Rule("signed in", form={"name": "test", "days": "1", "sites": "{site}"}),
+    "POST /account/tokens/{number}/revoke": Rule("signed in", number="token", form={}, ok=(303,)),
+    "POST /account/publications": Rule("enterprises", form={"site": "{site}", "public": "false"}, ok=(303,)),
+    "GET /users": Rule("administrators"),
+    "POST /users": Rule("administrators", form=_USER_FORM, ok=(400,)),
+    "POST /users/{number}/password": Rule("administrators", number="user", form={}),
+    "POST /users/{number}/disable": Rule("administrators", number="user", form={}, ok=(303,)),
+    "POST /users/{number}/enable": Rule("administrators", number="user", form={}, ok=(303,)),
+    "GET /audit": Rule(),
+    "GET /public": Rule("open"),
+    "GET /public/{site}": Rule("open"),
+}

@@ -1,0 +1,73 @@
+"""Marks that people ask for: made once, answered in the same transaction, or refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from greenmine.registry import Registry
+from greenmine.storage import schema
+from greenmine.storage.record import Record
+from processing.pipeline import Pipeline
+from tests.processing.mine import HOUR, assert_same, at, feed, held, record_at
+from tests.processing.streams import far_later, pieces, stream
+
+EVENING = at("2026-02-28T21:37:00")
+LATER = EVENING + 80 * HOUR
+
+
+def ask(record: Record, **change: Any) -> None:
+    row = {
+        "site": "mine", "station": "fence", "parameter": None, "start": EVENING + HOUR, "end": EVENING + 4 * HOUR,
+        "kind": "maintenance", "reason": "calibrator on", "author": "zhang", "made": LATER, "state": "waiting", "answer": "",
+    }  # fmt: skip
+    with record.transaction() as connection:
+        connection.execute(sa.insert(schema.mark_request).values(row | change))
+
+
+def requests(record: Record) -> list[dict[str, Any]]:
+    return [dict(row) for row in record.rows(sa.select(schema.mark_request).order_by(schema.mark_request.c.id))]
+
+
+def test_a_request_becomes_the_mark_that_was_asked_for(registry: Registry, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    parts = [
+        *pieces(stream(registry, rng, EVENING, EVENING + 20 * HOUR), rng, 3),
+        far_later(registry, EVENING + 60 * HOUR),
+    ]
+    asked, direct = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("asked", "direct"))
+    pipeline, other = Pipeline(registry, asked), Pipeline(registry, direct)
+    feed(pipeline, parts)
+    feed(other, parts)
+    ask(asked)
+    assert pipeline.answer_request(LATER + 1)
+    assert not pipeline.answer_request(LATER + 2), "nothing is made twice"
+    span = EVENING + HOUR, EVENING + 4 * HOUR
+    other.mark("mine", "fence", None, span, "maintenance", "calibrator on", "zhang", LATER + 1)
+    assert_same(held(asked), held(direct))
+    (mark,) = asked.rows(sa.select(schema.mark))
+    (request,) = requests(asked)
+    assert (request["state"], request["mark"], request["answered"]) == ("done", mark["id"], LATER + 1)
+    assert (mark["reason"], mark["author"], mark["made"]) == ("calibrator on", "zhang", LATER + 1)
+
+
+def test_a_request_that_cannot_be_met_is_refused_and_holds_up_no_other(registry: Registry, tmp_path: Path) -> None:
+    record = record_at(tmp_path / "record.sqlite", registry)
+    pipeline = Pipeline(registry, record)
+    ask(record, station="gone")
+    ask(record, site="gone")
+    ask(record, kind="holiday")
+    ask(record, parameter="gold")
+    ask(record, kind="blasting")
+    for k in range(5):
+        assert pipeline.answer_request(LATER + k)
+    assert not pipeline.answer_request(LATER)
+    states = [(row["state"], row["answer"]) for row in requests(record)]
+    assert [state for state, _ in states] == ["refused"] * 4 + ["done"]
+    assert states[0][1] == "there is no station mine/gone"
+    assert "holiday" in states[2][1]
+    assert "gold" in states[3][1]
+    assert len(record.rows(sa.select(schema.mark))) == 1

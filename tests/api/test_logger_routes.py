@@ -60,7 +60,7 @@ class Caller:
     def __init__(self, folder: Path, registry: Registry, *sites: str) -> None:
         _fill(folder / "record.sqlite")
         self._app = create_app(Settings(data=folder), registry)
-        self._app.dependency_overrides[caller.get_caller] = lambda: Caller(
+        self._app.dependency_overrides[caller.get_caller] = lambda: caller.Caller(
             "tester", None, "supervisor", Scope(frozenset(sites))
         )
 

@@ -139,10 +139,10 @@ def test_a_missing_folder_is_told(tmp_path: Path, mines: Registry) -> None:
         Credentials(tmp_path / "none", mines).add("yanjing/weather")
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), "4194304999", "none", ""])
+@pytest.mark.parametrize("content", ["{own}", "4194304999", "none", ""])
 def test_only_a_mosquitto_is_told_to_reload(tmp_path: Path, content: str) -> None:
     pid = tmp_path / "pid"
-    pid.write_text(content)
+    pid.write_text(content.format(own=os.getpid()))
     with pytest.raises(CredentialError):
         reload(pid)
     with pytest.raises(CredentialError, match="no running broker"):

@@ -18,6 +18,7 @@ from greenmine.registry import load_registry
 from greenmine.settings import Settings
 from greenmine.storage.influx_provision import provision
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
+from tests.api.signing import bearer, token_for
 from tests.influxing import RealInflux, real_influx, until
 from tests.projecting import Mines, Projecting, projection_settings
 
@@ -108,7 +109,7 @@ def metrics(settings: Settings) -> dict[str, float]:
     async def ask() -> str:
         transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-            return (await client.get("/metrics")).text
+            return (await client.get("/metrics", headers=bearer(token_for(settings.data)))).text
 
     prefix = "greenmine_projection_"
     lines = [line for line in asyncio.run(ask()).splitlines() if line.startswith(prefix) and f'"{DISTRICT}"' in line]

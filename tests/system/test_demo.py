@@ -157,11 +157,8 @@ def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) 
     heard: list[str] = []
 
     def say(*, connected: bool) -> None:
-        fields = dict.fromkeys(WorkerStatus.__struct_fields__, 0) | {
-            "connected": connected,
-            "broker": "",
-            "registry": "",
-        }
+        fields = dict.fromkeys(WorkerStatus.__struct_fields__, 0)
+        fields |= {"connected": connected, "broker": "", "registry": "", "loggers": None}
         status = msgspec.json.encode(WorkerStatus(**fields)).decode()
         with record.begin() as connection:
             connection.execute(sa.delete(schema.worker))

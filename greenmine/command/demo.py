@@ -79,6 +79,7 @@ def demo(
                     "broker_port": broker.port,
                     "broker_tls": False,
                     "broker_user": None,
+                    "metrics_loopback": True,
                 }
             )
             _play(here, story, processes, stop, visitors if live else [])

@@ -183,4 +183,6 @@ def test_a_page_is_accessible_and_fits_a_phone(page: Page, office: Office, path:
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function(
+        "document.documentElement.scrollWidth <= 390"
+    )  # the layout follows the new size in its own time

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 from fastapi import Request
 from sqlalchemy import select
 from starlette.responses import Response, StreamingResponse
 
 from api.arguments import Tabular
 from api.context import Context
-from api.formats import MEDIA_TYPES, Format, TooManyRowsError, chosen, written
+from api.formats import MEDIA_TYPES, Format, TooManyRowsError, chosen
 from api.problems import Problem
-from api.queries import Queries, Rows, Scope
+from api.queries import Queries, Scope
 from api.responses import listing
 from api.times import HOUR
 from api.trail import get_trail
 from greenmine.registry import Channel
 from greenmine.storage import schema
-from greenmine.storage.record import ROW
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch, Schema
 
 Page = Callable[[Queries, str | None, int], tuple[list[Any], str | None]]
 """Items from a cursor on, at most so many, and the cursor of the next page."""
-
-_PAGE: Final = 5_000
-_BLOCKS: Final = 256
-_BATCH: Final = 1 << 16
-
-READINGS: Final = pa.schema(
-    [
-        ("channel", pa.string()),
-        ("time", pa.timestamp("ms", "UTC")),
-        ("value", pa.float64()),
-        ("flag", pa.string()),
-        ("quality", pa.int64()),
-    ]
-)
-_ARROW: Final = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-    datetime: pa.timestamp("ms", "UTC"),
-}
 
 
 def entity_tag(request: Request, scope: Scope, *versions: object) -> str:
@@ -103,8 +81,11 @@ def answer(
             return same
         if format_ == "json":
             return tagged(listing(*page(queries, given.cursor, given.size)), tag)
+    from api.batches import arrow_schema, item_batches  # noqa: PLC0415
+
     columns = arrow_schema(kind)
-    return tagged(stream(request, context, given, format_, name, columns, _batches(context, page, columns), zone), tag)
+    batches = item_batches(context, page, columns)
+    return tagged(stream(request, context, given, format_, name, columns, batches, zone), tag)
 
 
 def stream(
@@ -113,8 +94,8 @@ def stream(
     given: Tabular,
     format_: Format,
     name: str,
-    columns: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
+    columns: Schema,
+    batches: Iterable[RecordBatch],
     zone: str,
 ) -> Response:
     """Answer with a table as a file to be saved; faults before its first piece are problems. It is noted in the audit log.
@@ -127,6 +108,8 @@ def stream(
     for field in ("size", "cursor"):
         if field in given.model_fields_set:
             raise Problem(400, f"{field}: belongs to pages of JSON; {format_} holds the whole list")
+    from api.tables import written  # noqa: PLC0415
+
     pieces = written(format_, columns, batches, zone, bom=given.bom)
     try:
         first = next(pieces, b"")
@@ -145,43 +128,6 @@ def stream(
         media_type=MEDIA_TYPES[format_],
         headers={"Content-Disposition": f'attachment; filename="{name}.{format_}"'},
     )
-
-
-def arrow_schema(kind: type[msgspec.Struct]) -> pa.Schema:
-    """Columns of a list of structs; what is neither text, number, truth value nor time becomes JSON text."""
-    return pa.schema([(name, _arrow_type(hint)) for name, hint in get_type_hints(kind).items()])
-
-
-def reading_batches(
-    context: Context, scope: Scope, channels: Sequence[Channel], start: int, end: int, newest: int
-) -> Iterator[pa.RecordBatch]:
-    """Readings of channels in [start, end) [ms], channel after channel, each by time.
-
-    Parameters
-    ----------
-    newest : int
-        Number of the newest block that is read: what is committed meanwhile does not appear.
-
-    Yields
-    ------
-    RecordBatch
-        At most 65,536 rows. Between batches no connection is held, so that a slow reader does not hold up the record.
-    """
-    for channel in channels:
-        place: tuple[int, int] | None = (start // HOUR, 0)
-        rest = np.empty(0, ROW)
-        while place is not None:
-            with context.record.queries() as queries:
-                parts, place = queries.reading_blocks(scope, channel.key, place, end // HOUR, newest, _BLOCKS)
-            rows = np.concatenate([rest, *parts]) if parts else rest
-            rows = rows[np.argsort(rows["time"], kind="stable")]
-            # Of the last hour more blocks may follow.
-            whole = len(rows) if place is None else int(np.searchsorted(rows["time"], place[0] * HOUR))
-            rest = rows[whole:]
-            rows = rows[:whole]
-            rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
-            for first in range(0, len(rows), _BATCH):
-                yield _reading_batch(channel.key, rows[first : first + _BATCH])
 
 
 def newest_block(queries: Queries, scope: Scope, channels: Iterable[Channel], start: int, end: int) -> tuple[int, int]:
@@ -206,41 +152,3 @@ def newest_block(queries: Queries, scope: Scope, channels: Iterable[Channel], st
 
 def _headers(tag: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
-
-
-def _reading_batch(channel: str, rows: Rows) -> pa.RecordBatch:
-    letters = pa.array([chr(code) for code in range(256)], pa.string())
-    columns = [
-        pa.array([channel], pa.string()).take(pa.array(np.zeros(len(rows), np.int32))),
-        pa.array(np.ascontiguousarray(rows["time"])).cast(READINGS.field("time").type),
-        pa.array(np.ascontiguousarray(rows["value"]), from_pandas=True),
-        letters.take(pa.array(np.ascontiguousarray(rows["flag"]))),
-        pa.array(rows["quality"].astype(np.int64)),
-    ]
-    return pa.record_batch(columns, schema=READINGS)
-
-
-def _batches(context: Context, page: Page, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    cursor: str | None = None
-    while True:
-        with context.record.queries() as queries:
-            items, cursor = page(queries, cursor, _PAGE)
-        if items:
-            yield pa.record_batch([_column(items, field) for field in columns], schema=columns)
-        if cursor is None:
-            return
-
-
-def _column(items: Sequence[Any], field: pa.Field) -> pa.Array:
-    values = [getattr(item, field.name) for item in items]
-    if field.type == pa.string():
-        values = [
-            value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
-            for value in values
-        ]
-    return pa.array(values, field.type, from_pandas=True)
-
-
-def _arrow_type(hint: Any) -> pa.DataType:
-    kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
-    return _ARROW.get(kinds[0], pa.string()) if len(kinds) == 1 else pa.string()

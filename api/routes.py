@@ -16,7 +16,7 @@ from api.addresses import from_this_machine
 from api.arguments import cursor_parts
 from api.caller import CallerOf, still_admitted, unauthenticated
 from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
-from api.exports import READINGS, answer, entity_tag, newest_block, reading_batches, stream, tagged, unchanged
+from api.exports import answer, entity_tag, newest_block, stream, tagged, unchanged
 from api.formats import XLSX_ROWS, chosen
 from api.health import ServiceHealth, service_health
 from api.items import (
@@ -185,6 +185,8 @@ def readings(
             raise Problem(
                 400, f"format: a worksheet holds 1,048,576 rows and these are about {count:,}; choose csv or parquet"
             )
+        from api.batches import READINGS, reading_batches  # noqa: PLC0415
+
         name = "-".join(("readings", *(part for part in (given.channel or given.site, given.station) if part)))
         batches = reading_batches(context, scope, channels, start, end, newest)
         return tagged(stream(request, context, given, format_, name.replace("/", "-"), READINGS, batches, zone), tag)

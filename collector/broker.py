@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
-import iotcore
 import structlog
 
 HOST: Final = "127.0.0.1"
@@ -93,6 +92,8 @@ def start_broker(directory: Path, port: int | None = None) -> Broker:
         _log.info("starting mosquitto", program=program, port=port)
         return _start_mosquitto(program, directory, port)
     _log.warning("mosquitto is not installed; starting iotcore, which forgets what it keeps when it ends", port=port)
+    import iotcore  # noqa: PLC0415 - not needed where Mosquitto is
+
     server = iotcore.Broker(port=port, listen=HOST, max_payload_size=MESSAGE_LIMIT)
     server.start()
     return Broker("iotcore", HOST, port, None, server.stop)

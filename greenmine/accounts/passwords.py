@@ -12,7 +12,6 @@ from threading import BoundedSemaphore
 from typing import Final
 
 from pwdlib import PasswordHash
-from zxcvbn import zxcvbn
 
 from greenmine.accounts.secret import new_secret
 
@@ -52,6 +51,8 @@ def check_password(password: str, *words: str) -> None:
     WeakPasswordError
         Shorter than 12 characters, longer than 256, or among the first that an attacker tries.
     """
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - its lists of words are large, and passwords are seldom chosen
+
     if len(password) < SHORTEST:
         raise WeakPasswordError("short", f"a password has at least {SHORTEST} characters")
     if len(password) > LONGEST:

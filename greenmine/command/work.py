@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -53,20 +55,21 @@ def work(settings: Settings, stop: threading.Event) -> None:
     )
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
-    # Whatever receives, one thread alone writes the record.
+    # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
     if settings.hj212_port is not None:
         loggers = ServerThread(Server(registry, settings, desk, writer, stop), stop)
     elif any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
+    written = _at_once if loggers is None else partial(_handed_over, writer)
     started = _now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
             builder.add(message.topic, message.payload, message.received, retained=message.retained)
-        writer.submit(pipeline.commit, builder.finish(), _now()).result()
+        written(pipeline.commit, builder.finish(), _now())
 
     refused = False
 
@@ -76,14 +79,13 @@ def work(settings: Settings, stop: threading.Event) -> None:
         try:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
-                writer.submit(pipeline.wait, _now()).result()
+                written(pipeline.wait, _now())
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                status = _status(session, settings, started, registry.digest, loggers)
-                writer.submit(_say, record, status).result()
-                writer.submit(pipeline.answer_request, _now()).result()
+                written(_say, record, _status(session, settings, started, registry.digest, loggers))
+                written(pipeline.answer_request, _now())
                 if loggers is not None:
-                    writer.submit(desk.look_after, _now()).result()
+                    written(desk.look_after, _now())
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room
@@ -104,6 +106,14 @@ def work(settings: Settings, stop: threading.Event) -> None:
         if loggers is not None:
             loggers.end()
         writer.shutdown()
+
+
+def _at_once(task: Callable[..., Any], *arguments: object) -> None:
+    task(*arguments)
+
+
+def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *arguments: object) -> None:
+    writer.submit(task, *arguments).result()
 
 
 def _status(

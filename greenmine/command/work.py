@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 import time
@@ -19,7 +20,7 @@ from collector.payload import BatchBuilder
 from collector.session import Message, Session
 from collector.subscription import Subscriptions
 from greenmine.errors import StoreError
-from greenmine.registry import load_registry
+from greenmine.registry import Registry, load_registry
 from greenmine.routes import filters, routes
 from greenmine.settings import Settings
 from greenmine.storage import schema
@@ -92,12 +93,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 _log.error("the record takes nothing; trying again", error=str(error))
             refused = True
 
-    subscriptions = Subscriptions(
-        filters(routes(registry)),
-        f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}",
-        settings.data / "subscriptions.json",
-    )
-    session = Session(settings, handle, stop, tick, subscriptions)
+    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry))
+    gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     try:
         if loggers is not None:
             loggers.start()
@@ -106,6 +103,11 @@ def work(settings: Settings, stop: threading.Event) -> None:
         if loggers is not None:
             loggers.end()
         writer.shutdown()
+
+
+def _subscriptions(settings: Settings, registry: Registry) -> Subscriptions:
+    broker = f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}"
+    return Subscriptions(filters(routes(registry)), broker, settings.data / "subscriptions.json")
 
 
 def _at_once(task: Callable[..., Any], *arguments: object) -> None:

@@ -187,10 +187,8 @@ def _registry(here: Installation, site: Site, folder: Path) -> None:
     """The registry with this site only, and the catalogues that it was read with."""
     given = here.registry_folder or DEFAULT
     (folder / "sites").mkdir(parents=True)
-    for path in sorted((given / "sites").glob("*.toml")):
-        if path.stem == site.id:
-            shutil.copyfile(path, folder / "sites" / path.name)
-    shutil.copyfile(given / "profiles.toml", folder / "profiles.toml")
+    for name in (f"sites/{site.id}.toml", "profiles.toml"):
+        shutil.copyfile(given / name, folder / name)
     owner = next(e for e in here.registry.enterprises if e.id == site.enterprise)
     lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
     (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")

@@ -1,24 +1,18 @@
-"""Charts: Altair specifications, drawn by the JavaScript bundle that vl-convert ships.
+"""Charts: Altair specifications, which pages draw by JavaScript and reports by vl-convert.
 
-Colours are not here: marks and series carry style names, to which the page gives its colours of the day or the night.
+Colours are not here: marks and series carry style names, to which whoever draws gives colours: those of the day, of the night or
+of paper.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from importlib.metadata import version
-from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import altair as alt
-
-_BUILDING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,21 +281,6 @@ def bar_chart(bars: Sequence[Bar], *, title: str, unit: str, columns: tuple[str,
     )
     # The data are added last: Altair would check every point against its schema.
     return {**chart.to_dict(), "datasets": {"points": values}}
-
-
-def bundle(data: Path) -> Path:
-    """File with Vega, Vega-Lite and Vega-Embed, made once per version of vl-convert and kept under ``data``."""
-    path = data / "cache" / f"vega-{version('vl-convert-python')}.js"
-    with _BUILDING:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # In a process of its own: the JavaScript engine that bundles takes memory that it never returns.
-            code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle())"
-            made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
-            part = path.with_suffix(".part")
-            part.write_bytes(made.stdout)
-            part.replace(path)
-    return path
 
 
 def _time_axis() -> alt.X:

@@ -6,6 +6,7 @@ of paper.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 import altair as alt
+
+_SHAPES = ("triangle-up", "square", "circle", "diamond", "cross", "triangle-down", "triangle-left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,112 @@ def bar_chart(bars: Sequence[Bar], *, title: str, unit: str, columns: tuple[str,
     )
     # The data are added last: Altair would check every point against its schema.
     return {**chart.to_dict(), "datasets": {"points": values}}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands, from the middle of a map [m east, m north]."""
+
+    label: str
+    role: str
+    east: float
+    north: float
+
+
+def site_map(places: Sequence[Place], *, title: str, north: str) -> dict[str, Any]:
+    """Places drawn to scale, without any map beneath: axes in metres from the middle, north upwards.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Their roles give the signs, in the order of their first use.
+    title : str
+        Description for those who do not see the chart.
+    north : str
+        Sign for the direction of north.
+    """
+    size = 300
+    reach = 1.25 * max([50.0, *(abs(p.east) for p in places), *(abs(p.north) for p in places)])
+    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    roles = list(dict.fromkeys(place.role for place in places))
+    shapes = [_SHAPES[n % len(_SHAPES)] for n in range(len(roles))]
+    base = alt.Chart(alt.NamedData("places")).encode(
+        x=alt.X("east:Q", title="m", scale=scale, axis=alt.Axis(tickCount=7)),
+        y=alt.Y("north:Q", title="m", scale=scale, axis=alt.Axis(tickCount=7)),
+    )
+    shape = alt.Shape(
+        "role:N", scale=alt.Scale(domain=roles, range=shapes), legend=alt.Legend(title=None, orient="right")
+    )
+    points = base.mark_point(style="place", size=90).encode(shape=shape)
+    labels = [
+        base.mark_text(style=style, align="left", baseline="middle", dx=8).encode(text="label:N")
+        for style in ("place-halo", "place-label")
+    ]
+    arrow = (
+        alt.Chart(alt.NamedData("north"))
+        .mark_text(style="place-label", align="right", baseline="top", fontSize=15, dx=-4, dy=4)
+        .encode(x=alt.value(size), y=alt.value(0), text="text:N")
+    )
+    chart = alt.layer(points, *labels, arrow).properties(width=size, height=size, description=title)
+    rows = [{"label": p.label, "role": p.role, "east": p.east, "north": p.north} for p in places]
+    return {**chart.to_dict(), "datasets": {"places": rows, "north": [{"text": north}]}}
+
+
+def wind_rose(means: Sequence[float | None], *, title: str, points: Sequence[str], decimals: int = 0) -> dict[str, Any]:
+    """Mean of a quantity by the direction that the wind comes from.
+
+    Parameters
+    ----------
+    means : sequence of float or None
+        For sectors of equal width, clockwise; the first one is centred on north.
+    title : str
+        Description for those who do not see the chart.
+    points : sequence of str
+        Words for north, east, south and west.
+    decimals : int
+        Digits at the rings.
+    """
+    size, width = 190, 2 * math.pi / len(means)
+    top = max([mean for mean in means if mean is not None], default=0.0) or 1.0
+    step = _step(top / 3)
+    rings = [step * n for n in range(1, math.ceil(top / step) + 1)]
+    reach = rings[-1]
+    sectors = [
+        {"from": (n - 0.45) * width, "to": (n + 0.45) * width, "value": mean}
+        for n, mean in enumerate(means)
+        if mean is not None
+    ]
+    radius = alt.Radius("value:Q", scale=alt.Scale(type="linear", domain=[0, 1.2 * reach], zero=True), stack=None)
+    circle = alt.Chart(alt.NamedData("rings"))
+    layers = [
+        circle.mark_arc(style="ring").encode(
+            theta=alt.datum(0, scale=None), theta2=alt.datum(2 * math.pi), radius=radius
+        ),
+        alt.Chart(alt.NamedData("points"))
+        .mark_arc(style="rose")
+        .encode(theta=alt.Theta("from:Q", scale=None, stack=None), theta2="to:Q", radius=radius),
+        *(
+            circle.mark_text(style=style, baseline="middle").encode(
+                theta=alt.datum(width / 2, scale=None), radius=radius, text=alt.Text("value:Q", format=f".{decimals}f")
+            )
+            for style in ("ring-halo", "ring-label")
+        ),
+        alt.Chart(alt.NamedData("compass"))
+        .mark_text(style="compass", baseline="middle")
+        .encode(theta=alt.Theta("angle:Q", scale=None, stack=None), radius=radius, text="text:N"),
+    ]
+    chart = alt.layer(*layers).properties(width=size, height=size, description=title)
+    compass = [{"angle": n * math.pi / 2, "value": 1.12 * reach, "text": text} for n, text in enumerate(points)]
+    return {
+        **chart.to_dict(),
+        "datasets": {"rings": [{"value": ring} for ring in reversed(rings)], "points": sectors, "compass": compass},
+    }
+
+
+def _step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is no less."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
 def _time_axis() -> alt.X:

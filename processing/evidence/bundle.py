@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from pyarrow import parquet as pq
 
 from greenmine import limits, parameters, reporting
+from greenmine.messages import Language
 from greenmine.registry import DEFAULT, Registry, Site
 from greenmine.reporting import Period
 from greenmine.signing import SigningKey
@@ -29,6 +30,9 @@ from greenmine.storage import schema
 from greenmine.storage.archive import Archive, seal, unsealed
 from processing.evidence.figures import FiguresDocument, document, hours_table
 from processing.evidence.recompute import Recomputed, days_needed, recompute
+from processing.evidence.report.content import Content
+from processing.evidence.report.document import makers, pdf
+from processing.evidence.report.workbook import workbook
 from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 
 FORM: Final = "greenmine-bundle-1"
@@ -38,6 +42,8 @@ SIGNATURE: Final = "manifest.sig"
 FIGURES: Final = "figures.json"
 HOURS: Final = "hours.parquet"
 ATTESTED: Final = "record.json"
+REPORT: Final = "report.pdf"
+WORKBOOK: Final = "figures.xlsx"
 KEY: Final = "key.pub"
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -66,6 +72,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: str
     key: str
     """Fingerprint of the key that signed it."""
+    language: Language
+    """Of the report."""
+    makers: dict[str, str]
+    """Versions of what drew the report: others may draw it a little otherwise."""
     provisional: list[str]
     """Days that were not sealed yet when the bundle was built: more may come for them."""
     files: list[PackedFile]
@@ -95,7 +105,14 @@ class Installation:
 
 
 def build(
-    here: Installation, site: str, period: Period, out: Path, now: int, progress: Progress = lambda *_: None
+    here: Installation,
+    site: str,
+    period: Period,
+    out: Path,
+    now: int,
+    progress: Progress = lambda *_: None,
+    *,
+    language: Language = "zh",
 ) -> Manifest:
     """Build a bundle.
 
@@ -113,17 +130,20 @@ def build(
         The clock [ms UTC]: days that ended less than the lateness ago are provisional.
     progress : callable, optional
         See `Progress`.
+    language : str
+        Of the report.
 
     Raises
     ------
     KeyError
         If there is no such site.
     ValueError
-        If the period has not begun.
+        If the period has not begun, or if there is no font for the report (`FontMissingError`).
     ChainError, OSError
         If the archive or the target cannot be read or written.
     """
     place = here.registry.site(site)
+    made_by = makers()
     if _today(now, place) < period.first:
         raise ValueError(f"period {period.name}: begins on {period.first}, which is still to come")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -133,9 +153,12 @@ def build(
         provisional = _days(here, place, period, folder, now, progress)
         source = Source(folder)
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
-        (folder / FIGURES).write_bytes(_pretty(figures))
+        written = pretty(figures)
+        figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
+        (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
-        (folder / ATTESTED).write_bytes(_pretty(_attested(here.engine, source.registry, found)))
+        attested = _attested(here.engine, source.registry, found)
+        (folder / ATTESTED).write_bytes(pretty(attested))
         (folder / KEY).write_bytes(here.key.public.pem)
         (folder / "README.txt").write_text(_README, encoding="utf-8")
         manifest = Manifest(
@@ -146,10 +169,17 @@ def build(
             last=period.last.isoformat(),
             software=version("greenmine"),
             key=here.key.public.fingerprint,
+            language=language,
+            makers=made_by,
             provisional=[day.isoformat() for day in provisional],
-            files=[PackedFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files_in(folder)],
+            files=[],
         )
-        raw = _pretty(manifest)
+        progress("drawing the report", 0, 0)
+        (folder / WORKBOOK).write_bytes(workbook(figures))
+        (folder / REPORT).write_bytes(pdf(report_content(manifest, source, figures, attested), written))
+        packed = [PackedFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files_in(folder)]
+        manifest = msgspec.structs.replace(manifest, files=packed)
+        raw = pretty(manifest)
         (folder / MANIFEST).write_bytes(raw)
         (folder / SIGNATURE).write_bytes(base64.b64encode(here.key.sign(raw)) + b"\n")
         part = folder / "bundle.zip.part"
@@ -166,6 +196,20 @@ def compute(
     marks = source.marks(days_needed(period))
     found = recompute(source.registry, source.site, period, source.tables, marks, progress)
     return found, document(source.registry, source.site, period, source.reporting, found)
+
+
+def report_content(manifest: Manifest, source: Source, figures: FiguresDocument, attested: Attested) -> Content:
+    """What the report of a bundle tells of; building and verifying do the same."""
+    return Content(
+        manifest.language,
+        figures,
+        source.registry,
+        attested.exceedances,
+        attested.restatements,
+        manifest.provisional,
+        manifest.key,
+        manifest.software,
+    )
 
 
 def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:
@@ -250,14 +294,17 @@ def _attested(engine: sa.Engine, registry: Registry, found: Recomputed) -> Attes
         )
 
 
-def _pretty(value: msgspec.Struct) -> bytes:
+def pretty(value: msgspec.Struct) -> bytes:
+    """A document of a bundle, as it is written."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
 _README: Final = """\
 证据包 Evidence bundle
 
-figures.json, hours.parquet   统计值和判定 figures and verdicts, all computed from archive/ and registry/
+report.pdf                    报告 the report, with figures.json inside
+figures.json, figures.xlsx, hours.parquet
+                              统计值和判定 figures and verdicts, all computed from archive/ and registry/
 archive/, provisional/        原始数据 raw data: sealed days in their hash chain; days that were not sealed yet
 registry/                     监测点、限值、参数 stations, limits and parameters as in force
 record.json                   系统记录的处置和重新判定 handling and restatements as the record has them; raw data cannot prove these

@@ -17,6 +17,7 @@ from greenmine.registry import Channel, Registry, Rule, Site
 from greenmine.reporting import Period, Reporting
 from processing.alarms import SlidingHour
 from processing.engine import Judged, Statistic
+from processing.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
 from processing.evidence.recompute import Recomputed
 from processing.rolling import SlidingHours, exceedance_statistics
 from processing.windows import minute_of, moment_of, windows_touching
@@ -186,6 +187,9 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     windows: list[WindowFigures]
     verdicts: list[VerdictFigures]
     exceedances: list[ExceedanceFigures]
+    distributions: list[Distribution]
+    gaps: list[Gap]
+    roses: list[Rose]
 
 
 def document(
@@ -249,6 +253,9 @@ def document(
             )
             for e in found.exceedances
         ],
+        distributions=distributions(registry, found.statistics),
+        gaps=gaps(registry, hours, found.start, found.end, zone),
+        roses=roses(registry, hours),
     )
 
 

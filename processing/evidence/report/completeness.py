@@ -1,0 +1,83 @@
+"""How much of the data came, and where it is missing."""
+
+from __future__ import annotations
+
+from processing.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
+from processing.evidence.report.content import Content
+from processing.evidence.report.words import NOTHING
+
+_LONGEST = 15
+"""Gaps that the report lists."""
+
+
+def completeness(content: Content) -> list[Block]:
+    """Transmission and capture by channel and month, data flags, and the longest gaps."""
+    w = content.words
+    return [
+        Heading(text=w.t("data.heading")),
+        Paragraph(text=w.t("data.meaning")),
+        _capture(content),
+        *_flags(content),
+        *_gaps(content),
+    ]
+
+
+def _capture(content: Content) -> Table:
+    w, channels = content.words, content.figures.channels
+    months = [month.month for month in channels[0].months] if channels else []
+    rows = [
+        [
+            w.channel(c.channel),
+            w.number(c.due),
+            w.share(min(1.0, sum(c.flags.values()) / c.due)),
+            w.share(c.capture),
+            str(c.excluded_minutes) if c.excluded_minutes else NOTHING,
+            *(w.share(month.capture) for month in c.months),
+        ]
+        for c in channels
+    ]
+    columns = [
+        Column(w.t("column.channel"), share=1),
+        *(Column(w.t(f"column.{head}"), "right") for head in ("due", "transmission", "capture", "excluded-minutes")),
+        *(Column(month[2:], "right") for month in months),
+    ]
+    return Table(caption=w.t("data.capture"), columns=columns, rows=rows, small=True)
+
+
+def _flags(content: Content) -> list[Block]:
+    w = content.words
+    channels = [c for c in content.figures.channels if c.flags.keys() - {"N"}]
+    flags = sorted({flag for c in channels for flag in c.flags} - {"N"})
+    if not flags:
+        return [Paragraph(text=w.t("data.no-flags"))]
+    rows = [[w.channel(c.channel), *(str(c.flags.get(flag, NOTHING)) for flag in flags)] for c in channels]
+    names = [f"{flag} {w.known(f'flag.{flag}', '')}".strip() for flag in flags]
+    columns = [Column(w.t("column.channel"), share=1), *(Column(name, "right") for name in names)]
+    return [Table(caption=w.t("data.flags"), columns=columns, rows=rows)]
+
+
+def _gaps(content: Content) -> list[Block]:
+    w, gaps = content.words, content.figures.gaps
+    if not gaps:
+        return [Paragraph(text=w.t("data.no-gaps"))]
+    longest = sorted(gaps, key=lambda gap: (-gap.hours, gap.start, gap.channel))[:_LONGEST]
+    rows = [
+        [
+            w.channel(gap.channel),
+            w.moment(gap.start),
+            w.moment(gap.end),
+            str(gap.hours),
+            str(gap.silent),
+            str(gap.excluded),
+            str(gap.hours - gap.silent - gap.excluded),
+        ]
+        for gap in longest
+    ]
+    columns = [
+        Column(w.t("column.channel"), share=1),
+        Column(w.t("column.start")),
+        Column(w.t("column.end")),
+        *(Column(w.t(f"column.{head}"), "right") for head in ("hours", "silent", "excluded", "too-few")),
+    ]
+    caption = w.t("data.gaps", shown=len(longest), all=len(gaps))
+    return [Table(caption=caption, columns=columns, rows=rows)]

@@ -1,0 +1,101 @@
+"""Exceedances with cause and handling, and verdicts that were issued more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from processing.evidence.figures import ExceedanceFigures
+from processing.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
+from processing.evidence.report.content import Content
+from processing.evidence.report.words import NOTHING
+
+_LISTED = 100
+"""Rows of a list; the tables hold the others."""
+
+
+def episodes(content: Content) -> list[Block]:
+    """The longest exceedances in order of time; those of own targets and warnings are in the tables."""
+    w = content.words
+    legal = {rule.rule for rule in content.figures.rules if rule.kind == "legal"}
+    mine = [e for e in content.figures.exceedances if e.rule in legal]
+    others = len(content.figures.exceedances) - len(mine)
+    blocks: list[Block] = [Heading(text=w.t("episodes.heading"))]
+    if not mine:
+        blocks.append(Paragraph(text=w.t("episodes.none")))
+    else:
+        longest = sorted(mine, key=lambda e: (-e.minutes, e.start, e.rule))[:_LISTED]
+        handled = {(row["rule"], content.moment(row["start"])): row for row in content.exceedances}
+        rows = [
+            _row(content, e, handled.get((e.rule, e.start), {}))
+            for e in sorted(longest, key=lambda e: (e.start, e.rule))
+        ]
+        heads = {"start": 0, "station": 0, "limit": 3, "lasted": 0, "peak": 0, "bound": 0, "cause": 3, "handling": 3}
+        columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
+        caption = w.t("episodes.table", shown=len(rows), all=len(mine))
+        blocks += [
+            Paragraph(text=w.t("episodes.meaning")),
+            Table(caption=caption, columns=columns, rows=rows, small=True),
+        ]
+    if others:
+        blocks.append(Paragraph(text=w.t("episodes.others", n=others), small=True))
+    return blocks
+
+
+def _row(content: Content, e: ExceedanceFigures, handled: dict[str, Any]) -> list[str]:
+    w = content.words
+    channel = w.judged(e.rule)
+    return [
+        w.moment(e.start),
+        w.station(e.rule),
+        w.limit(e.rule),
+        w.minutes(e.duration),
+        w.number(e.peak, channel.parameter.decimals),
+        f"{w.plain(e.threshold)} {w.unit(channel.parameter.unit)}".strip(),
+        str(handled.get("cause") or NOTHING),
+        str(handled.get("handling") or NOTHING),
+    ]
+
+
+def restatements(content: Content) -> list[Block]:
+    """Verdicts of the period that late data, a mark or a calibration changed, form by form."""
+    w = content.words
+    changed = list(_changed(content.restatements))
+    blocks: list[Block] = [Heading(text=w.t("restated.heading")), Paragraph(text=w.t("restated.meaning"))]
+    if not changed:
+        return [
+            *blocks,
+            Paragraph(text=w.t("restated.none", n=len({(r["rule"], r["start"]) for r in content.restatements}))),
+        ]
+    rows = [
+        [
+            w.moment(content.moment(row["start"])),
+            w.rule(row["rule"]),
+            str(row["revision"]),
+            w.t(f"verdict.{row['verdict'].replace(' ', '-')}"),
+            w.number(row["value"], w.judged(row["rule"]).parameter.decimals),
+            w.moment(content.moment(row["issued"])),
+            _change(content, row["change"]),
+        ]
+        for row in changed[:_LISTED]
+    ]
+    heads = {"window-start": 0, "limit": 2, "revision": 0, "verdict": 0, "value": 0, "issued": 0, "change": 1}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
+    caption = w.t("restated.table", shown=len(rows), all=len(changed))
+    return [*blocks, Table(caption=caption, columns=columns, rows=rows, small=True)]
+
+
+def _change(content: Content, change: str) -> str:
+    """Why a form was issued; what stands behind the colon is as it is in the record."""
+    kind, colon, rest = change.partition(": ")
+    return content.words.known(f"change.{kind.replace(' ', '-')}", kind) + colon + rest
+
+
+def _changed(forms: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Forms of the windows whose verdict is not the same in all of them."""
+    windows: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for form in forms:
+        windows.setdefault((form["rule"], form["start"]), []).append(form)
+    for window in windows.values():
+        if len({form["verdict"] for form in window}) > 1:
+            yield from window

@@ -1,0 +1,73 @@
+"""How figures come about, by which rules, and how anyone checks them."""
+
+from __future__ import annotations
+
+from processing.evidence.report.blocks import Block, Bullets, Column, Heading, Paragraph, Table
+from processing.evidence.report.content import Content
+from processing.evidence.report.words import NOTHING
+
+
+def method(content: Content) -> list[Block]:
+    """Formulas, and for each limit its rule of validity and of rounding with their sources."""
+    w, conditions = content.words, content.registry.conditions
+    averagings = dict.fromkeys(
+        c.averaging for c in content.figures.channels if w.channels[c.channel].parameter.theme != "equipment"
+    )
+    formulas = [w.t(f"method.{averaging}") for averaging in averagings]
+    hours = {
+        "day": conditions.day_start,
+        "night": conditions.night_start,
+        "wind": w.plain(conditions.wind_invalid),
+        "calm": w.plain(conditions.difference_wind_minimum),
+        "sector": w.plain(conditions.difference_sector),
+    }
+    rules = [
+        w.t(f"method.{key}", **hours) for key in ("periods", "weather", "difference", "capture", "verdict", "sliding")
+    ]
+    return [
+        Heading(text=w.t("method.heading")),
+        Heading(text=w.t("method.formulas"), level=2),
+        Bullets(items=[*formulas, *rules]),
+        Paragraph(text=w.t("method.source", source=conditions.source), small=True),
+        _rules(content),
+    ]
+
+
+def _rules(content: Content) -> Table:
+    w = content.words
+    limits = dict.fromkeys(rule.limit for rule in content.figures.rules)
+    rows = []
+    for key in limits:
+        limit = content.registry.limits[key]
+        validity = w.t("method.minutes", minutes=limit.validity.minutes_per_hour)
+        if limit.validity.hours is not None:
+            validity += w.t("method.hours", hours=limit.validity.hours)
+        rounded = limit.rounding.compare == "rounded"
+        rounding = w.t("method.rounded", digits=limit.rounding.digits) if rounded else w.t("method.full")
+        rows.append(
+            [
+                w.name(limit),
+                limit.standard,
+                w.t("method.with-source", rule=validity, source=limit.validity.source),
+                w.t("method.with-source", rule=rounding, source=limit.rounding.source),
+            ]
+        )
+    heads = {"limit": 3, "standard": 0, "validity": 4, "rounding": 4}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
+    if not rows:
+        rows = [[NOTHING] * len(columns)]
+    return Table(caption=w.t("method.rules"), columns=columns, rows=rows, small=True)
+
+
+def checking(content: Content) -> list[Block]:
+    """What is in the bundle, and how to compute it anew."""
+    w = content.words
+    items = [w.t(f"checking.{key}") for key in ("command", "key", "recomputed", "embedded", "limits")]
+    return [
+        Heading(text=w.t("checking.heading")),
+        Bullets(items=items),
+        Paragraph(
+            text=w.t("checking.made", software=content.software, key=content.key, registry=content.figures.registry),
+            small=True,
+        ),
+    ]

@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 WIDTH: Final = 560
-HEIGHT: Final = 130
 """Of charts that take the width of their container [px]."""
 
 _INK: Final = "#000000"
@@ -58,8 +57,8 @@ def _drawn(specs: tuple[bytes, ...]) -> tuple[str, ...]:
 
 
 def _on_paper(spec: dict[str, Any], font: str) -> dict[str, Any]:
-    size = {"width": WIDTH, "height": HEIGHT} if spec.get("width") == "container" else {}
-    return {**spec, **size, "config": _config(font)}
+    width = WIDTH if spec["width"] == "container" else spec["width"]
+    return {**spec, "width": width, "config": _config(font)}
 
 
 def _config(font: str) -> dict[str, Any]:

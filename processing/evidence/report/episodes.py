@@ -61,12 +61,12 @@ def restatements(content: Content) -> list[Block]:
     """Verdicts of the period that late data, a mark or a calibration changed, form by form."""
     w = content.words
     changed = list(_changed(content.restatements))
+    same = len(_windows(content.restatements)) - len(_windows(changed))
     blocks: list[Block] = [Heading(text=w.t("restated.heading")), Paragraph(text=w.t("restated.meaning"))]
+    if same:
+        blocks.append(Paragraph(text=w.t("restated.again", n=same)))
     if not changed:
-        return [
-            *blocks,
-            Paragraph(text=w.t("restated.none", n=len({(r["rule"], r["start"]) for r in content.restatements}))),
-        ]
+        return [*blocks, Paragraph(text=w.t("restated.none"))]
     rows = [
         [
             w.moment(content.moment(row["start"])),
@@ -93,9 +93,14 @@ def _change(content: Content, change: str) -> str:
 
 def _changed(forms: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """Forms of the windows whose verdict is not the same in all of them."""
+    for window in _windows(forms).values():
+        if len({form["verdict"] for form in window}) > 1:
+            yield from window
+
+
+def _windows(forms: Iterable[dict[str, Any]]) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Forms by rule and start."""
     windows: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for form in forms:
         windows.setdefault((form["rule"], form["start"]), []).append(form)
-    for window in windows.values():
-        if len({form["verdict"] for form in window}) > 1:
-            yield from window
+    return windows

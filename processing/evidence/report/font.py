@@ -33,18 +33,17 @@ class Font:
     bold: Path
 
     @classmethod
-    @cache
-    def find(cls) -> Self:
-        """The font among those of the system.
+    def among(cls, fonts: typst.Fonts) -> Self:
+        """The font among these.
 
         Raises
         ------
         FontMissingError
-            If it is not installed; names the package that brings it.
+            If it is not there; names the package that brings it.
         """
         there = {
             info.weight: info
-            for info in typst.Fonts(include_embedded_fonts=False).fonts()
+            for info in fonts.fonts()
             if info.family == _FAMILY and info.style == "normal" and info.path is not None
         }
         if not there.keys() >= set(_WEIGHTS):
@@ -54,6 +53,12 @@ class Font:
             )
         regular, bold = (there[weight] for weight in _WEIGHTS)
         return cls(_FAMILY, Path(str(regular.path)), regular.index, Path(str(bold.path)))
+
+    @classmethod
+    @cache
+    def find(cls) -> Self:
+        """The font among those of the system; raises as `among`."""
+        return cls.among(typst.Fonts(include_embedded_fonts=False))
 
     @cached_property
     def digest(self) -> str:

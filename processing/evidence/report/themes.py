@@ -16,6 +16,8 @@ from processing.evidence.report.words import NOTHING
 
 _LEAST: Final = 24
 """Hours that a wind rose is drawn from."""
+_HEIGHT, _TALLER = 130, 200
+"""Of a course [px], and of one with more than two limits, whose names need room."""
 _CARDINAL: Final = ("n", "e", "s", "w")
 
 
@@ -162,7 +164,8 @@ def _course(
         columns=(w.t("column.start"), w.t("column.window")),
         from_zero=rules[0].theme == "dust",
     )
-    return Chart(caption=caption, spec=spec)
+    height = _HEIGHT if len({step.value for step in steps}) <= 2 else _TALLER
+    return Chart(caption=caption, spec={**spec, "height": height})
 
 
 def _points(verdicts: Sequence[VerdictFigures], first: date, last: date) -> list[tuple[datetime, float | None]]:

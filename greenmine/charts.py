@@ -308,17 +308,24 @@ def site_map(places: Sequence[Place], *, title: str, north: str) -> dict[str, An
     north : str
         Sign for the direction of north.
     """
-    size = 300
     reach = 1.25 * max([50.0, *(abs(p.east) for p in places), *(abs(p.north) for p in places)])
+    marks = _map_marks(reach, tuple(dict.fromkeys(place.role for place in places)))
+    rows = [{"label": p.label, "role": p.role, "east": p.east, "north": p.north} for p in places]
+    return {**marks, "description": title, "datasets": {"places": rows, "north": [{"text": north}]}}
+
+
+@lru_cache(maxsize=64)
+def _map_marks(reach: float, roles: tuple[str, ...]) -> dict[str, Any]:
+    """Specification of a map without its places."""
+    size = 300
     scale = alt.Scale(domain=[-reach, reach], nice=False)
-    roles = list(dict.fromkeys(place.role for place in places))
     shapes = [_SHAPES[n % len(_SHAPES)] for n in range(len(roles))]
     base = alt.Chart(alt.NamedData("places")).encode(
         x=alt.X("east:Q", title="m", scale=scale, axis=alt.Axis(tickCount=7)),
         y=alt.Y("north:Q", title="m", scale=scale, axis=alt.Axis(tickCount=7)),
     )
     shape = alt.Shape(
-        "role:N", scale=alt.Scale(domain=roles, range=shapes), legend=alt.Legend(title=None, orient="right")
+        "role:N", scale=alt.Scale(domain=list(roles), range=shapes), legend=alt.Legend(title=None, orient="right")
     )
     points = base.mark_point(style="place", size=90).encode(shape=shape)
     labels = [
@@ -330,9 +337,8 @@ def site_map(places: Sequence[Place], *, title: str, north: str) -> dict[str, An
         .mark_text(style="place-label", align="right", baseline="top", fontSize=15, dx=-4, dy=4)
         .encode(x=alt.value(size), y=alt.value(0), text="text:N")
     )
-    chart = alt.layer(points, *labels, arrow).properties(width=size, height=size, description=title)
-    rows = [{"label": p.label, "role": p.role, "east": p.east, "north": p.north} for p in places]
-    return {**chart.to_dict(), "datasets": {"places": rows, "north": [{"text": north}]}}
+    chart: dict[str, Any] = alt.layer(points, *labels, arrow).properties(width=size, height=size).to_dict()
+    return chart
 
 
 def wind_rose(means: Sequence[float | None], *, title: str, points: Sequence[str], decimals: int = 0) -> dict[str, Any]:
@@ -349,16 +355,24 @@ def wind_rose(means: Sequence[float | None], *, title: str, points: Sequence[str
     decimals : int
         Digits at the rings.
     """
-    size, width = 190, 2 * math.pi / len(means)
+    width = 2 * math.pi / len(means)
     top = max([mean for mean in means if mean is not None], default=0.0) or 1.0
     step = _step(top / 3)
     rings = [step * n for n in range(1, math.ceil(top / step) + 1)]
-    reach = rings[-1]
     sectors = [
         {"from": (n - 0.45) * width, "to": (n + 0.45) * width, "value": mean}
         for n, mean in enumerate(means)
         if mean is not None
     ]
+    compass = [{"angle": n * math.pi / 2, "value": 1.12 * rings[-1], "text": text} for n, text in enumerate(points)]
+    datasets = {"rings": [{"value": ring} for ring in reversed(rings)], "points": sectors, "compass": compass}
+    return {**_rose_marks(width, rings[-1], decimals), "description": title, "datasets": datasets}
+
+
+@lru_cache(maxsize=64)
+def _rose_marks(width: float, reach: float, decimals: int) -> dict[str, Any]:
+    """Specification of a rose without its data."""
+    size = 190
     radius = alt.Radius("value:Q", scale=alt.Scale(type="linear", domain=[0, 1.2 * reach], zero=True), stack=None)
     circle = alt.Chart(alt.NamedData("rings"))
     layers = [
@@ -378,12 +392,8 @@ def wind_rose(means: Sequence[float | None], *, title: str, points: Sequence[str
         .mark_text(style="compass", baseline="middle")
         .encode(theta=alt.Theta("angle:Q", scale=None, stack=None), radius=radius, text="text:N"),
     ]
-    chart = alt.layer(*layers).properties(width=size, height=size, description=title)
-    compass = [{"angle": n * math.pi / 2, "value": 1.12 * reach, "text": text} for n, text in enumerate(points)]
-    return {
-        **chart.to_dict(),
-        "datasets": {"rings": [{"value": ring} for ring in reversed(rings)], "points": sectors, "compass": compass},
-    }
+    chart: dict[str, Any] = alt.layer(*layers).properties(width=size, height=size).to_dict()
+    return chart
 
 
 def _step(least: float) -> float:

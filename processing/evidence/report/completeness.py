@@ -60,18 +60,19 @@ def _gaps(content: Content) -> list[Block]:
     w, gaps = content.words, content.figures.gaps
     if not gaps:
         return [Paragraph(text=w.t("data.no-gaps"))]
-    longest = sorted(gaps, key=lambda gap: (-gap.hours, gap.start, gap.channel))[:_LONGEST]
+    together: dict[tuple[str, str, int, int, int], list[str]] = {}
+    for gap in gaps:
+        key = gap.start, gap.end, gap.hours, gap.silent, gap.excluded
+        together.setdefault(key, []).append(w.channel(gap.channel))
+    longest = sorted(together.items(), key=lambda item: (-item[0][2], item))[:_LONGEST]
     rows = [
         [
-            w.channel(gap.channel),
-            w.moment(gap.start),
-            w.moment(gap.end),
-            str(gap.hours),
-            str(gap.silent),
-            str(gap.excluded),
-            str(gap.hours - gap.silent - gap.excluded),
+            w.t("list.comma").join(channels),
+            w.moment(start),
+            w.moment(end),
+            *map(str, (hours, silent, excluded, hours - silent - excluded)),
         ]
-        for gap in longest
+        for (start, end, hours, silent, excluded), channels in longest
     ]
     columns = [
         Column(w.t("column.channel"), share=1),
@@ -79,5 +80,5 @@ def _gaps(content: Content) -> list[Block]:
         Column(w.t("column.end")),
         *(Column(w.t(f"column.{head}"), "right") for head in ("hours", "silent", "excluded", "too-few")),
     ]
-    caption = w.t("data.gaps", shown=len(longest), all=len(gaps))
+    caption = w.t("data.gaps", shown=sum(len(channels) for _, channels in longest), all=len(gaps))
     return [Table(caption=caption, columns=columns, rows=rows)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, timedelta
+
 from processing.evidence.figures import ThemeSummary
 from processing.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from processing.evidence.report.content import Content
 from processing.evidence.report.words import SIGNS
 
 _LISTED = 8
-"""Provisional days that are named one by one."""
+"""Spans of provisional days that are named."""
 
 
 def opening(content: Content) -> list[Block]:
@@ -74,9 +77,13 @@ def _grounds(content: Content) -> list[str]:
     received = sum(sum(channel.flags.values()) for channel in channels)
     due, valid = sum(channel.due for channel in channels), sum(channel.valid for channel in channels)
     days = content.provisional
-    named = w.t("list.comma").join(days[:_LISTED]) + (
-        w.t("opening.more-days", n=len(days) - _LISTED) if days[_LISTED:] else ""
+    spans = _spans([w.calendar(day) for day in days])
+    named = w.t("list.comma").join(
+        first.isoformat() if first == last else w.t("span.days", first=first, last=last)
+        for first, last in spans[:_LISTED]
     )
+    if spans[_LISTED:]:
+        named += w.t("opening.more-spans", n=len(spans) - _LISTED)
     return [
         w.t(
             "opening.readings",
@@ -89,3 +96,14 @@ def _grounds(content: Content) -> list[str]:
         w.t("opening.unproven"),
         w.t("opening.recompute"),
     ]
+
+
+def _spans(days: Sequence[date]) -> list[tuple[date, date]]:
+    """First and last of days that follow on each other."""
+    spans: list[tuple[date, date]] = []
+    for day in days:
+        if spans and day == spans[-1][1] + timedelta(days=1):
+            spans[-1] = spans[-1][0], day
+        else:
+            spans.append((day, day))
+    return spans

@@ -19,6 +19,19 @@ from processing.alarms import SlidingHour
 from processing.engine import Judged, Statistic
 from processing.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
 from processing.evidence.recompute import Recomputed
+from processing.evidence.sections import (
+    CalibrationFigures,
+    CitationFigures,
+    Comparison,
+    EffectFigures,
+    FormulaFigures,
+    HandlingFigures,
+    IndicatorSetFigures,
+    MarkFigures,
+    RequirementFigures,
+    ResponseFigures,
+    RestatementFigures,
+)
 from processing.rolling import SlidingHours, exceedance_statistics
 from processing.windows import minute_of, moment_of, windows_touching
 
@@ -190,12 +203,23 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     distributions: list[Distribution]
     gaps: list[Gap]
     roses: list[Rose]
+    effects: list[EffectFigures] = []
+    responses: list[ResponseFigures] = []
+    comparison: Comparison | None = None
+    requirements: list[RequirementFigures] = []
+    indicators: list[IndicatorSetFigures] = []
+    calibrations: list[CalibrationFigures] = []
+    marks: list[MarkFigures] = []
+    restatements: list[RestatementFigures] = []
+    handling: list[HandlingFigures] = []
+    formulas: list[FormulaFigures] = []
+    citations: list[CitationFigures] = []
 
 
 def document(
     registry: Registry, site: Site, period: Period, reporting: Reporting, found: Recomputed
 ) -> FiguresDocument:
-    """All figures of a period but the hourly ones, which `hours_table` gives.
+    """Statistics, verdicts and exceedances of a period, without hourly figures, which `hours_table` gives, and further sections.
 
     Parameters
     ----------

@@ -176,7 +176,7 @@ def build(
         )
         progress("drawing the report", 0, 0)
         (folder / WORKBOOK).write_bytes(workbook(figures))
-        (folder / REPORT).write_bytes(pdf(report_content(manifest, source, figures, attested), written))
+        (folder / REPORT).write_bytes(pdf(report_content(manifest, source, figures), written))
         packed = [PackedFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files_in(folder)]
         manifest = msgspec.structs.replace(manifest, files=packed)
         raw = pretty(manifest)
@@ -198,14 +198,12 @@ def compute(
     return found, document(source.registry, source.site, period, source.reporting, found)
 
 
-def report_content(manifest: Manifest, source: Source, figures: FiguresDocument, attested: Attested) -> Content:
+def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
     """What the report of a bundle tells of; building and verifying do the same."""
     return Content(
         manifest.language,
         figures,
         source.registry,
-        attested.exceedances,
-        attested.restatements,
         manifest.provisional,
         manifest.key,
         manifest.software,

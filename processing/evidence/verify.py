@@ -25,7 +25,6 @@ from greenmine.storage.archive import verify as verify_chain
 from greenmine.storage.chain import ChainError
 from greenmine.tables import DataFileError
 from processing.evidence.bundle import (
-    ATTESTED,
     FIGURES,
     FORM,
     HOURS,
@@ -34,7 +33,6 @@ from processing.evidence.bundle import (
     REPORT,
     SIGNATURE,
     WORKBOOK,
-    Attested,
     Manifest,
     compute,
     files_in,
@@ -45,7 +43,7 @@ from processing.evidence.bundle import (
 from processing.evidence.differences import differences
 from processing.evidence.figures import FiguresDocument, hours_table
 from processing.evidence.recompute import days_needed
-from processing.evidence.report.comparison import report_differences, workbook_differences
+from processing.evidence.report.check import report_differences, workbook_differences
 from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 
 _LONGEST: Final = 366
@@ -196,9 +194,8 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
     faults += differences(HOURS, _columns(pq.read_table(folder / HOURS)), _columns(hours))
     if whole:
         true, text = (figures, pretty(figures)) if bent else (told, written)
-        attested = msgspec.json.decode((folder / ATTESTED).read_bytes(), type=Attested)
         faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
-        drawn = report_content(manifest, source, true, attested)
+        drawn = report_content(manifest, source, true)
         faults += report_differences(folder / REPORT, drawn, text, manifest.makers)
     return faults
 

@@ -43,7 +43,7 @@ def _table(content: Content, caption: str, rules: Sequence[RuleFigures]) -> Tabl
             w.t(f"window.{rule.window}"),
             " ".join(dict.fromkeys((threshold.source, threshold.clause))) if threshold.clause else threshold.source,
             w.span(threshold.valid_from, threshold.valid_to),
-            w.known(f"confidence.{threshold.confidence.replace(': ', '-').replace(' ', '-')}", threshold.confidence),
+            w.confidence(threshold.confidence),
         ]
         for rule in rules
         for threshold in rule.thresholds

@@ -8,6 +8,8 @@ from processing.evidence.report.words import NOTHING
 
 _LONGEST = 15
 """Gaps that the report lists."""
+_MARKS = 50
+"""Marks that it lists."""
 
 
 def completeness(content: Content) -> list[Block]:
@@ -19,6 +21,7 @@ def completeness(content: Content) -> list[Block]:
         _capture(content),
         *_flags(content),
         *_gaps(content),
+        *_marks(content),
     ]
 
 
@@ -82,3 +85,26 @@ def _gaps(content: Content) -> list[Block]:
     ]
     caption = w.t("data.gaps", shown=sum(len(channels) for _, channels in longest), all=len(gaps))
     return [Table(caption=caption, columns=columns, rows=rows)]
+
+
+def _marks(content: Content) -> list[Block]:
+    w, marks = content.words, content.figures.marks
+    if not marks:
+        return []
+    rows = [
+        [
+            w.name(content.registry.station(content.site.id, mark.station)),
+            NOTHING if mark.parameter is None else content.registry.parameters[mark.parameter].symbol,
+            w.moment(mark.start),
+            w.moment(mark.end),
+            w.known(f"mark.{mark.kind}", mark.kind) + ("" if mark.excludes else w.t("mark.counts")),
+            mark.reason,
+            mark.author,
+            w.moment(mark.made),
+        ]
+        for mark in marks[:_MARKS]
+    ]
+    heads = {"station": 0, "parameter": 0, "start": 0, "end": 0, "kind": 0, "reason": 1, "author": 0, "made": 0}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
+    caption = w.t("data.marks", shown=len(rows), all=len(marks))
+    return [Table(caption=caption, columns=columns, rows=rows, small=True)]

@@ -1,18 +1,15 @@
-"""What a report tells of: figures, registry, and what only the record knows."""
+"""What a report tells of: figures, registry, and what the manifest says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
 from greenmine.messages import Language
 from greenmine.registry import Registry, Site
 from processing.evidence.figures import FiguresDocument, RuleFigures
 from processing.evidence.report.words import Words
-from processing.panes import MINUTE
-from processing.windows import moment_of
 
 UNJUDGED: Final = frozenset({"within-limit", "above-limit", "under-limit"})
 """Reasons of windows that could be assessed."""
@@ -26,10 +23,6 @@ class Content:
     figures: FiguresDocument
     registry: Registry
     """Holds this site only."""
-    exceedances: list[dict[str, Any]]
-    """Exceedances of ``record.json``."""
-    restatements: list[dict[str, Any]]
-    """Restatements of ``record.json``."""
     provisional: list[str]
     """Days that were not sealed yet."""
     key: str
@@ -50,9 +43,3 @@ class Content:
     def legal(self, theme: str) -> list[RuleFigures]:
         """Legal limits of a theme."""
         return [rule for rule in self.figures.rules if rule.theme == theme and rule.kind == "legal"]
-
-    def moment(self, milliseconds: int | None) -> str | None:
-        """Instant of the record as ISO 8601 in the site's zone."""
-        if milliseconds is None:
-            return None
-        return moment_of(milliseconds // MINUTE, ZoneInfo(self.figures.zone).key).isoformat()

@@ -10,10 +10,6 @@ from processing.evidence.report.words import NOTHING
 def method(content: Content) -> list[Block]:
     """Formulas, and for each limit its rule of validity and of rounding with their sources."""
     w, conditions = content.words, content.registry.conditions
-    averagings = dict.fromkeys(
-        c.averaging for c in content.figures.channels if w.channels[c.channel].parameter.theme != "equipment"
-    )
-    formulas = [w.t(f"method.{averaging}") for averaging in averagings]
     hours = {
         "day": conditions.day_start,
         "night": conditions.night_start,
@@ -22,15 +18,47 @@ def method(content: Content) -> list[Block]:
         "sector": w.plain(conditions.difference_sector),
     }
     rules = [
-        w.t(f"method.{key}", **hours) for key in ("periods", "weather", "difference", "capture", "verdict", "sliding")
+        w.t(f"method.{key}", **hours)
+        for key in ("others", "periods", "weather", "difference", "capture", "verdict", "sliding")
     ]
     return [
         Heading(text=w.t("method.heading")),
         Heading(text=w.t("method.formulas"), level=2),
-        Bullets(items=[*formulas, *rules]),
+        Bullets(items=rules),
         Paragraph(text=w.t("method.source", source=conditions.source), small=True),
+        *_formulas(content),
         _rules(content),
+        *_citations(content),
     ]
+
+
+def _formulas(content: Content) -> list[Block]:
+    w, formulas = content.words, content.figures.formulas
+    if not formulas:
+        return []
+    rows = [[w.name(f), f.formula, f.source] for f in formulas]
+    heads = {"quantity": 2, "formula": 3, "source": 4}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
+    return [Table(caption=w.t("method.formula-table"), columns=columns, rows=rows, small=True)]
+
+
+def _citations(content: Content) -> list[Block]:
+    w, citations = content.words, content.figures.citations
+    if not citations:
+        return []
+    rows = [
+        [
+            w.name(c),
+            NOTHING if c.theme is None else w.t(f"theme.{c.theme}"),
+            c.source,
+            w.confidence(c.confidence),
+        ]
+        for c in citations
+    ]
+    heads = {"law": 4, "theme": 0, "source": 4, "confidence": 2}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
+    caption = w.t("method.citations", day=content.figures.last)
+    return [Table(caption=caption, columns=columns, rows=rows, small=True)]
 
 
 def _rules(content: Content) -> Table:

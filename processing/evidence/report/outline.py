@@ -7,12 +7,15 @@ from typing import Final
 
 from processing.evidence.report.blocks import Block, Break
 from processing.evidence.report.bounds import bounds
+from processing.evidence.report.comparison import comparison
 from processing.evidence.report.completeness import completeness
 from processing.evidence.report.content import Content
 from processing.evidence.report.episodes import episodes, restatements
+from processing.evidence.report.measures import measures
 from processing.evidence.report.method import checking, method
 from processing.evidence.report.mine import mine
 from processing.evidence.report.opening import opening
+from processing.evidence.report.requirements import indicators, requirements
 from processing.evidence.report.themes import dust, noise, rolling, water
 
 SECTIONS: Final[tuple[Callable[[Content], list[Block]], ...]] = (
@@ -24,6 +27,10 @@ SECTIONS: Final[tuple[Callable[[Content], list[Block]], ...]] = (
     water,
     rolling,
     episodes,
+    measures,
+    comparison,
+    requirements,
+    indicators,
     restatements,
     method,
     checking,

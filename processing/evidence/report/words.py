@@ -153,6 +153,10 @@ class Words:
             self.t("reason.times", reason=self.known(f"reason.{reason}", reason), n=n) for reason, n in ordered
         )
 
+    def confidence(self, confidence: str) -> str:
+        """How far a number of the law may be relied on."""
+        return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
+
     def scale(self, scale: str) -> str:
         """Output a year; English does not count in ten thousands."""
         match = _SCALE.fullmatch(scale)

@@ -62,6 +62,7 @@ def build(*, site: str, period: str, out: Path, data: Path | None = None) -> Non
             Archive(settings.archive_place),
             SigningKey(settings.keys),
             settings.lateness_hours * 3_600_000,
+            settings.attachments,
         )
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)

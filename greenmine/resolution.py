@@ -238,6 +238,21 @@ class SiteResolution:
             seen.add((station, parameter, calibration.valid_from))
 
     def _check_measure(self, place: str, measure: Measure) -> None:
+        if (measure.equipment is None) is (measure.since is None):
+            self._faults.append(
+                f"{place}: give either equipment, which is on and off, or since, before and after which"
+            )
+        if measure.runs and measure.equipment is None:
+            self._faults.append(f"{place}: runs are those of an equipment; name it")
+        for run in measure.runs:
+            first, last = run.split("-")
+            if first >= last:
+                self._faults.append(f"{place}: runs: {run} must end after it begins, on the same day")
+        if not any(entry.value is None for entry in self._file.devices):  # what a faulty device would serve is unknown
+            self._check_channels(place, measure)
+
+    def _check_channels(self, place: str, measure: Measure) -> None:
+        """The channels that a measure needs."""
         state = [at for at, name in self._servers if name == _STATE]
         for key in ("equipment", "activity"):
             named = getattr(measure, key)

@@ -65,6 +65,7 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
             Archive(settings.archive_place),
             SigningKey(settings.keys),
             settings.lateness_hours * 3_600_000,
+            settings.attachments,
         )
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)

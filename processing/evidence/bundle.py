@@ -21,18 +21,20 @@ import msgspec
 import sqlalchemy as sa
 from pyarrow import parquet as pq
 
-from greenmine import limits, parameters, reporting
+from greenmine import evaluation, limits, parameters, reporting, shelf
 from greenmine.messages import Language
 from greenmine.registry import DEFAULT, Registry, Site
-from greenmine.reporting import Period
+from greenmine.reporting import Period, period_before
 from greenmine.signing import SigningKey
-from greenmine.storage import schema
 from greenmine.storage.archive import Archive, seal, unsealed
-from processing.evidence.figures import FiguresDocument, document, hours_table
-from processing.evidence.recompute import Recomputed, days_needed, recompute
+from processing.evidence.attested import ATTESTED, attested
+from processing.evidence.compute import compute
+from processing.evidence.figures import FiguresDocument, hours_table
+from processing.evidence.recompute import days_needed
 from processing.evidence.report.content import Content
 from processing.evidence.report.document import makers, pdf
 from processing.evidence.report.workbook import workbook
+from processing.evidence.requirements import DOCUMENTS
 from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 
 FORM: Final = "greenmine-bundle-1"
@@ -41,7 +43,6 @@ MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 FIGURES: Final = "figures.json"
 HOURS: Final = "hours.parquet"
-ATTESTED: Final = "record.json"
 REPORT: Final = "report.pdf"
 WORKBOOK: Final = "figures.xlsx"
 KEY: Final = "key.pub"
@@ -81,15 +82,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: list[PackedFile]
 
 
-class Attested(msgspec.Struct, frozen=True):
-    """``record.json``: what the record says and raw data cannot prove."""
-
-    exceedances: list[dict[str, object]]
-    """Exceedances of the record that touch the period, with cause and handling."""
-    restatements: list[dict[str, object]]
-    """Verdicts on the period that were issued more than once, each form with the reason of its issue."""
-
-
 @dataclass(frozen=True, slots=True)
 class Installation:
     """Where a bundle is built from."""
@@ -102,6 +94,8 @@ class Installation:
     key: SigningKey
     lateness: int
     """[ms]"""
+    attachments: Path | None = None
+    """Folder of the files attached to exceedances; None: there are none."""
 
 
 def build(
@@ -150,15 +144,17 @@ def build(
     with tempfile.TemporaryDirectory(prefix=".evidence-", dir=out.parent) as name:
         folder = Path(name)
         _registry(here, place, folder / REGISTRY)
+        _documents(here, place, folder / DOCUMENTS)
         provisional = _days(here, place, period, folder, now, progress)
         source = Source(folder)
+        periods = period, period_before(period, source.reporting)
+        told = attested(here.engine, source.registry, source.site, periods, here.attachments, folder)
+        (folder / ATTESTED).write_bytes(pretty(told))
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
         written = pretty(figures)
         figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
         (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
-        attested = _attested(here.engine, source.registry, found)
-        (folder / ATTESTED).write_bytes(pretty(attested))
         (folder / KEY).write_bytes(here.key.public.pem)
         (folder / "README.txt").write_text(_README, encoding="utf-8")
         manifest = Manifest(
@@ -187,15 +183,6 @@ def build(
             pack(file, ((n, c) for n, c in files_in(folder) if n != part.name))
         part.replace(out)
     return manifest
-
-
-def compute(
-    source: Source, period: Period, progress: Callable[[int, int], None] | None = None
-) -> tuple[Recomputed, FiguresDocument]:
-    """The figures of a bundle from what it holds; building and verifying do the same."""
-    marks = source.marks(days_needed(period))
-    found = recompute(source.registry, source.site, period, source.tables, marks, progress)
-    return found, document(source.registry, source.site, period, source.reporting, found)
 
 
 def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
@@ -231,12 +218,23 @@ def _registry(here: Installation, site: Site, folder: Path) -> None:
     (folder / "sites").mkdir(parents=True)
     for name in (f"sites/{site.id}.toml", "profiles.toml"):
         shutil.copyfile(given / name, folder / name)
+    kept = given / shelf.KEPT
+    shutil.copyfile(kept if kept.exists() else shelf.CATALOGUE, folder / shelf.KEPT)
     owner = next(e for e in here.registry.enterprises if e.id == site.enterprise)
     lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
     (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
-    for shipped in (parameters.CATALOGUE, limits.CATALOGUE, reporting.CATALOGUE):
+    for shipped in (parameters.CATALOGUE, limits.CATALOGUE, reporting.CATALOGUE, evaluation.CATALOGUE):
         own = given / shipped.name
         shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
+
+
+def _documents(here: Installation, site: Site, folder: Path) -> None:
+    """Copy the documents of the site's requirement items; the figures tell of those that are missing."""
+    for document in site.documents:
+        given = (here.registry_folder or DEFAULT) / DOCUMENTS / site.id / document.file
+        if given.is_file():
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(given, folder / document.file)
 
 
 def _days(here: Installation, site: Site, period: Period, folder: Path, now: int, progress: Progress) -> list[date]:
@@ -270,28 +268,6 @@ def _today(now: int, site: Site) -> date:
     return datetime.fromtimestamp(now / 1000, ZoneInfo(site.zone)).date()
 
 
-def _attested(engine: sa.Engine, registry: Registry, found: Recomputed) -> Attested:
-    start, end = found.start * 60_000, found.end * 60_000
-    keys = [rule.key for rule in registry.rules]
-    x, v = schema.exceedance.c, schema.verdict.c
-    episodes = (
-        sa.select(x.rule, x.start, x.end, x.state, x.peak, x.minutes, x.revision, x.cause, x.handling)
-        .where(x.rule.in_(keys), x.start < end, sa.or_(x.end.is_(None), x.end > start))
-        .order_by(x.rule, x.start, x.id)
-    )
-    again = sa.select(v.rule, v.start).where(v.rule.in_(keys), v.start >= start, v.start < end, v.revision > 0)
-    forms = (
-        sa.select(v.rule, v.start, v.revision, v.verdict, v.value, v.capture, v.reason, v.change, v.issued)
-        .where(sa.tuple_(v.rule, v.start).in_(again))
-        .order_by(v.rule, v.start, v.revision)
-    )
-    with engine.connect() as connection:
-        return Attested(
-            [dict(row) for row in connection.execute(episodes).mappings()],
-            [dict(row) for row in connection.execute(forms).mappings()],
-        )
-
-
 def pretty(value: msgspec.Struct) -> bytes:
     """A document of a bundle, as it is written."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
@@ -305,7 +281,9 @@ figures.json, figures.xlsx, hours.parquet
                               统计值和判定 figures and verdicts, all computed from archive/ and registry/
 archive/, provisional/        原始数据 raw data: sealed days in their hash chain; days that were not sealed yet
 registry/                     监测点、限值、参数 stations, limits and parameters as in force
-record.json                   系统记录的处置和重新判定 handling and restatements as the record has them; raw data cannot prove these
+record.json                   系统记录的处置、重新判定和上期数据 handling, restatements and the last period as the record has them;
+                              raw data cannot prove these
+attachments/, documents/      处置附件、要求事项的证明文件 files attached to the handling, and documents of requirement items
 manifest.json, manifest.sig   清单和签名 digest of every file, signed (Ed25519); key.pub is the key
 
 校验 To check all of it, offline: greenmine evidence verify BUNDLE.zip --key KEY.pub

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from math import fsum, log10
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -239,14 +240,8 @@ def document(
     for (channel, window, _), s in sorted(found.statistics.items()):
         if window == "hour":
             hours[channel].append(s)
-    verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
-    for (rule, start), v in sorted(found.verdicts.items()):
-        verdicts[rule][start] = v
-    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
-    for (rule, _), h in sorted(found.sliding.items()):
-        sliding[rule].append(h)
     minutes = _month_minutes(found, zone)
-    rules = [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
+    rules = limit_figures(registry, period, found)
     return FiguresDocument(
         form=FORM,
         site=site.id,
@@ -281,6 +276,26 @@ def document(
         gaps=gaps(registry, hours, found.start, found.end, zone),
         roses=roses(registry, hours),
     )
+
+
+def limit_figures(registry: Registry, period: Period, found: Recomputed) -> list[RuleFigures]:
+    """Each limit over a period, from verdicts, sliding hours and exceedances."""
+    verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
+    for (rule, start), v in sorted(found.verdicts.items()):
+        verdicts[rule][start] = v
+    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
+    for (rule, _), h in sorted(found.sliding.items()):
+        sliding[rule].append(h)
+    return [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
+
+
+def hourly_mean(channel: Channel, means: Sequence[float]) -> float | None:
+    """Mean of hourly means by the parameter's way of averaging; None without any, and for directions, which have none."""
+    if not means or channel.parameter.averaging == "vector":
+        return None
+    if channel.parameter.averaging == "energy":
+        return 10 * log10(fsum(10 ** (level / 10) for level in means) / len(means))
+    return fsum(means) / len(means)
 
 
 def hours_table(registry: Registry, found: Recomputed) -> pa.Table:

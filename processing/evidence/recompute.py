@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -36,6 +36,9 @@ _KEPT: Final = 3
 """Days whose readings are at hand for percentile levels of hours with excluded minutes."""
 _FLAGS: Final = 256
 _OVER_RANGE: Final = np.uint8(ord("T"))
+
+COLUMNS: Final = ("kind", "channel", "time", "value", "flag", "quality")
+"""Columns of a sealed table that `readings_of` needs."""
 
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
 
@@ -247,9 +250,9 @@ def _exclude(found: Recomputed, engine: Engine) -> None:
             means[max(0, mark.start - found.start) : max(0, mark.end - found.start)] = np.nan
 
 
-def marks_of(tables: Iterable[pa.Table]) -> dict[int, dict[str, object]]:
+def marks_of(tables: Iterable[pa.Table]) -> dict[int, dict[str, Any]]:
     """The marks in tables with rows of that kind only, by their number; a mark stands in every day that it touches."""
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, dict[str, Any]] = {}
     for rows in tables:
         starts, made = (rows[name].cast(pa.int64()).to_pylist() for name in ("time", "received"))
         for start, when, text in zip(starts, made, rows["detail"].to_pylist(), strict=True):

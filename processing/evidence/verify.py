@@ -24,6 +24,7 @@ from greenmine.storage.archive import Archive, Finding
 from greenmine.storage.archive import verify as verify_chain
 from greenmine.storage.chain import ChainError
 from greenmine.tables import DataFileError
+from processing.evidence.attested import ATTACHMENTS, ATTESTED, Attested
 from processing.evidence.bundle import (
     FIGURES,
     FORM,
@@ -34,16 +35,17 @@ from processing.evidence.bundle import (
     SIGNATURE,
     WORKBOOK,
     Manifest,
-    compute,
     files_in,
     pack,
     pretty,
     report_content,
 )
+from processing.evidence.compute import compute
 from processing.evidence.differences import differences
 from processing.evidence.figures import FiguresDocument, hours_table
 from processing.evidence.recompute import days_needed
 from processing.evidence.report.check import report_differences, workbook_differences
+from processing.evidence.requirements import DOCUMENTS
 from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 
 _LONGEST: Final = 366
@@ -51,7 +53,13 @@ _LONGEST: Final = 366
 _LARGEST: Final = 8 << 30
 """Bytes that a bundle may unpack to."""
 
-_INPUTS: Final = (MANIFEST, SIGNATURE, KEY, f"{REGISTRY}/", f"{ARCHIVE}/", f"{PROVISIONAL}/")
+_INPUTS: Final = (
+    MANIFEST,
+    SIGNATURE,
+    KEY,
+    ATTESTED,
+    *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
+)
 
 Progress = Callable[[int, int], None]
 
@@ -185,6 +193,7 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
         for path in sorted((folder / PROVISIONAL).glob("*"))
         if path.stem in sealed or (path.stem not in manifest.provisional and _within(path.stem, period))
     )
+    faults += _attachments(folder, source.attested)
     written = (folder / FIGURES).read_bytes()
     told = msgspec.json.decode(written, type=FiguresDocument)
     found, figures = compute(source, period, progress)
@@ -198,6 +207,21 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
         drawn = report_content(manifest, source, true)
         faults += report_differences(folder / REPORT, drawn, text, manifest.makers)
     return faults
+
+
+def _attachments(folder: Path, told: Attested) -> list[Finding]:
+    """Attached files that are not what the history of handling says."""
+    named = {row.digest for row in told.handling if row.kept}
+    there = {path.name: path for path in (folder / ATTACHMENTS).glob("*")}
+    return [
+        *(Finding(f"{ATTACHMENTS}/{name}", "is missing") for name in sorted(named - there.keys(), key=str)),
+        *(Finding(f"{ATTACHMENTS}/{name}", f"is not named in {ATTESTED}") for name in sorted(there.keys() - named)),
+        *(
+            Finding(f"{ATTACHMENTS}/{name}", "does not have the digest that names it")
+            for name, path in sorted(there.items())
+            if hashlib.sha256(path.read_bytes()).hexdigest() != name
+        ),
+    ]
 
 
 def _within(day: str, period: Period) -> bool:

@@ -111,7 +111,7 @@ def test_every_random_tampering_is_found(made: Made, tmp_path: Path) -> None:
         content = bytearray(files[name])
         content[int(random.integers(len(content)))] ^= int(random.integers(1, 256))
         found = verify(packed(tmp_path / "t.zip", files | {name: bytes(content)}), made.key.public)
-        assert any(name in f.place for f in found), (name, found)
+        assert any(name in f"{f.place} {f.what}" for f in found), (name, found)
     whole = made.bundle.read_bytes()
     for _ in range(160):
         content = bytearray(whole)

@@ -45,9 +45,13 @@ class Made:
         for day in range(6):
             inside = (whole.time >= FIRST + day * DAY) & (whole.time < FIRST + (day + 1) * DAY)
             feed(self.pipeline, [whole.take(inside)])
-        words = {"cause": CAUSE, "handling": "=HYPERLINK(1)"}
         with self.record.transaction() as connection:
-            connection.execute(sa.update(schema.exceedance).values(words))
+            said = [
+                {"exceedance": number, "made": FIRST + 5 * DAY, "author": "A", "kind": kind, "text": text}
+                for number in connection.execute(sa.select(schema.exceedance.c.id)).scalars().all()
+                for kind, text in (("cause", CAUSE), ("handling", "=HYPERLINK(1)"))
+            ]
+            connection.execute(sa.insert(schema.handling), said)
         self.here = Installation(
             self.record.engine, self.registry, folder / "registry", Archive(folder / "archive"), self.key, DAY
         )

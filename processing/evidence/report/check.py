@@ -15,6 +15,7 @@ import numpy as np
 import openpyxl
 import pypdfium2
 from numpy.typing import NDArray
+from openpyxl.utils.escape import unescape
 
 from greenmine.storage.archive import Finding
 from processing.evidence.differences import differences
@@ -128,13 +129,20 @@ def _cells(path: Path, figures: FiguresDocument) -> Iterator[tuple[str, Any, Cel
         expected: list[Sequence[Cell]] = [sheet.columns, *sheet.rows]
         for number, (left, right) in enumerate(zip_longest(rows, expected, fillvalue=()), start=1):
             for place, (told, cell) in enumerate(zip_longest(left, right), start=1):
-                if told != (None if cell == "" else cell) and not (isinstance(cell, float) and told == _written(cell)):
+                if _read(told) != _written(cell):
                     yield f"{sheet.name}!{openpyxl.utils.get_column_letter(place)}{number}", told, cell
 
 
-def _written(number: float) -> float:
-    """A number as a worksheet holds it, with 16 digits."""
-    return float(f"{number:.16G}")
+def _written(cell: Cell) -> Cell:
+    """A value as a worksheet gives it back: numbers with 16 digits, line ends as XML has them, nothing for an empty text."""
+    if isinstance(cell, str):
+        return cell.replace("\r\n", "\n").replace("\r", "\n") or None
+    return float(f"{cell:.16G}") if isinstance(cell, float) else cell
+
+
+def _read(told: Any) -> Any:
+    """A value that was read, with the characters that XML cannot hold."""
+    return _written(unescape(told)) if isinstance(told, str) else told
 
 
 def _embedded(name: str, document: pypdfium2.PdfDocument, figures: bytes) -> list[Finding]:

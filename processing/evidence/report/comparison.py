@@ -16,7 +16,8 @@ def comparison(content: Content) -> list[Block]:
     span = w.span(found.first, found.last)
     blocks: list[Block] = [head]
     if found.available:
-        blocks += [Paragraph(text=w.t("comparison.last", span=span)), _rules(content, found), _channels(content, found)]
+        blocks += [Paragraph(text=w.t("comparison.last", span=span)), _rules(content, found)]
+        blocks += [_channels(content, found)] if found.channels else []
     else:
         blocks.append(Paragraph(text=w.t("comparison.unavailable", span=span)))
     if found.targets:

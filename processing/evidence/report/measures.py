@@ -22,7 +22,7 @@ def measures(content: Content) -> list[Block]:
         "channel": 2,
         "design": 2,
         "reduction": 0,
-        "interval": 0,
+        "bounds": 0,
         "mean-on": 0,
         "mean-off": 0,
         "sample": 3,

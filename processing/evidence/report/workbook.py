@@ -20,6 +20,8 @@ _ROWS: Final = 1_048_575
 """Rows of a worksheet under its head."""
 _LONGEST: Final = 31
 """Characters in the name of a worksheet."""
+_TEXT: Final = 32_767
+"""Characters in a cell; what is longer is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,11 @@ class Sheet:
 def sheets(figures: FiguresDocument) -> list[Sheet]:
     """The tables of a workbook: ``report`` with what stands alone, one for each list, and one for each list in a list.
 
-    The first column of a list in a list names what it belongs to. Objects and lists of plain values are JSON in a cell.
+    The first column of a list in a list names what it belongs to. Mappings and lists of plain values are JSON in a cell.
     """
-    document = msgspec.to_builtins(figures)
+    document: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(figures).items():
+        document |= {f"{name}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
     plain = {name: value for name, value in document.items() if not _is_table(value)}
     found = [Sheet("report", ["name", "value"], [[name, _cell(value)] for name, value in plain.items()])]
     for name, value in document.items():
@@ -99,5 +103,7 @@ def _is_table(value: Any) -> bool:
 
 def _cell(value: Any) -> Cell:
     if isinstance(value, dict | list | tuple):
-        return msgspec.json.encode(value).decode()
-    return value if value is None or isinstance(value, str | bool | float) else float(value)
+        value = msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value[:_TEXT]
+    return value if value is None or isinstance(value, bool) else float(value)

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,15 @@ from processing.evidence.report.drawing import drawn
 from processing.evidence.report.font import Font, FontMissingError
 from processing.evidence.report.outline import report
 from processing.evidence.report.workbook import sheets, workbook
+from processing.evidence.sections import (
+    NOTE_EN,
+    NOTE_ZH,
+    DocumentFigures,
+    EffectFigures,
+    ProofFigures,
+    RequirementFigures,
+    ResponseFigures,
+)
 from processing.evidence.source import Source
 from processing.evidence.verify import verify
 from tests.processing.bundles import NOW, PERIOD, Made, contents, packed, page_text, whole_text
@@ -172,6 +181,68 @@ def test_a_text_that_looks_like_a_formula_stays_a_text(told: Content) -> None:
     cell = next(row[1] for row in sheet.iter_rows() if row[0].value == "period")
     assert (cell.data_type, cell.value) == ("s", "=1+1")
     assert sheets(formula)[0].rows[2] == ["period", "=1+1"]
+
+
+def test_sections_about_measures_and_requirements_say_what_the_figures_say(told: Content) -> None:
+    effect = EffectFigures(
+        measure="sprayers",
+        name_zh="雾炮",
+        name_en="Fog cannon",
+        kind="sprayers",
+        channel="mine/south/tsp",
+        reference="mine/north/tsp",
+        equipment=None,
+        design="timetable",
+        remaining=0.35,
+        low=0.3,
+        high=0.42,
+        reduction_db=None,
+        mean_on=80.0,
+        mean_off=200.0,
+        unit="ug/m3",
+        comparisons=40,
+        days=20,
+        minutes_on=800,
+        minutes_off=700,
+        confidence=0.95,
+        reason="",
+        open_to_bias=False,
+        note_zh=NOTE_ZH,
+        note_en=NOTE_EN,
+    )
+    unknown = msgspec.structs.replace(effect, remaining=None, low=None, high=None, reason="too-few-days")
+    missing = DocumentFigures("a.pdf", "验收报告", "Acceptance", None, None)
+    proof = ProofFigures("dust", "exceeds", None)
+    item = RequirementFigures(
+        "降尘降噪", "Dust", "", "", supporting=False, result="exceeds", proofs=[proof], documents=[missing]
+    )
+    response = ResponseFigures(
+        "sprayers", "mine/south/db50-418-fugitive", "2026-03-03T10:00:00+08:00", False, 7, None, None
+    )
+    more = msgspec.structs.replace(
+        told.figures, effects=[effect, unknown], responses=[response], requirements=[item], comparison=None
+    )
+    cells = _cells_of(Content("en", more, *_rest(told)))
+    for said in ("65.0 %", "58.0 % to 70.0 %", "80.0 µg/m³", "too few comparable days", "7 min", "▲ exceeds"):
+        assert said in cells
+    assert "Acceptance (missing)" in cells
+    assert NOTE_EN in cells
+    assert "40 comparisons, 20 days, 800 min on, 700 min off" in cells
+
+
+def _cells_of(content: Content) -> list[str]:
+    """Every text of a report by itself."""
+
+    def texts_in(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from texts_in(list(value.values()))
+        elif isinstance(value, list):
+            for item in value:
+                yield from texts_in(item)
+
+    return list(texts_in(msgspec.to_builtins(report(content))))
 
 
 def _bent(told: Content) -> FiguresDocument:

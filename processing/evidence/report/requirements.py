@@ -29,7 +29,7 @@ def requirements(content: Content) -> list[Block]:
         rows.append(
             [
                 item.item if zh or not item.name_en else f"{item.name_en} ({item.item})",
-                item.text_zh if zh else item.text_en,
+                (item.text_zh if zh else item.text_en) or NOTHING,
                 _proofs(content, item.proofs) + (w.t("requirements.supporting") if item.supporting else ""),
                 w.t("list.comma").join(files) or NOTHING,
                 w.t(f"requirements.result-{item.result.replace(' ', '-')}"),

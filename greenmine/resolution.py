@@ -239,7 +239,9 @@ class SiteResolution:
 
     def _check_measure(self, place: str, measure: Measure) -> None:
         if (measure.equipment is None) is (measure.since is None):
-            self._faults.append(f"{place}: give either equipment, which is on and off, or since, before and after which")
+            self._faults.append(
+                f"{place}: give either equipment, which is on and off, or since, before and after which"
+            )
         if measure.runs and measure.equipment is None:
             self._faults.append(f"{place}: runs are those of an equipment; name it")
         for run in measure.runs:

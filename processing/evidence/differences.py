@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
+
 from greenmine.storage.archive import Finding
 
 _SAME: Final = 1e-9
@@ -27,6 +29,10 @@ def differences(name: str, told: Any, computed: Any) -> list[Finding]:
 
 def _compare(told: Any, computed: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
     """Places at which two documents differ, with both values."""
+    if told == computed:
+        return
+    if isinstance(told, msgspec.Struct) and type(told) is type(computed):
+        told, computed = msgspec.structs.asdict(told), msgspec.structs.asdict(computed)
     if isinstance(told, dict) and isinstance(computed, dict):
         for key in sorted(told.keys() | computed.keys()):
             yield from _compare(told.get(key), computed.get(key), f"{place}.{key}" if place else key)
@@ -38,5 +44,5 @@ def _compare(told: Any, computed: Any, place: str) -> Iterator[tuple[str, Any, A
     elif isinstance(told, float) and isinstance(computed, float):
         if not math.isclose(told, computed, rel_tol=_SAME, abs_tol=1e-12):
             yield place, told, computed
-    elif told != computed:
+    else:
         yield place, told, computed

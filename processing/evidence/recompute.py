@@ -183,10 +183,10 @@ def _codes(column: pa.ChunkedArray, code: Callable[[str], int]) -> NDArray[np.in
 def _collect(found: Recomputed, episodes: dict[int, Exceedance], outcome: Outcome) -> None:
     for s in outcome.statistics:
         if found.start <= s.start < found.end:
-            found.statistics[s.channel, s.window, s.start] = replace(s, restated=False)
+            found.statistics[s.channel, s.window, s.start] = replace(s, restated=False) if s.restated else s
     for v in outcome.verdicts:
         if found.start <= v.start < found.end:
-            found.verdicts[v.rule, v.start] = replace(v, restated=False)
+            found.verdicts[v.rule, v.start] = replace(v, restated=False) if v.restated else v
     for h in outcome.sliding:
         if h.hour * 60 < found.end and h.hour * 60 + 60 > found.start:
             found.sliding[h.rule, h.hour] = h

@@ -22,8 +22,10 @@ from openpyxl.utils.escape import unescape
 
 from greenmine.messages import LANGUAGES, texts
 from processing.evidence import bundle
-from processing.evidence.figures import FiguresDocument
+from processing.evidence.figures import FiguresDocument, Month
 from processing.evidence.report import document
+from processing.evidence.report.blocks import Table
+from processing.evidence.report.completeness import completeness
 from processing.evidence.report.content import Content
 from processing.evidence.report.drawing import drawn
 from processing.evidence.report.font import Font, FontMissingError
@@ -228,6 +230,15 @@ def test_sections_about_measures_and_requirements_say_what_the_figures_say(told:
     assert "Acceptance (missing)" in cells
     assert NOTE_EN in cells
     assert "40 comparisons, 20 days, 800 min on, 700 min off" in cells
+
+
+def test_a_year_of_months_has_a_table_of_its_own(told: Content) -> None:
+    months = [Month(f"2026-{n:02}", 10.0, 9, 0.9) for n in range(1, 14)]
+    channels = [msgspec.structs.replace(channel, months=months) for channel in told.figures.channels]
+    year = Content("en", msgspec.structs.replace(told.figures, channels=channels), *_rest(told))
+    tables = {table.caption: table for table in completeness(year) if isinstance(table, Table)}
+    assert len(tables["Transmission and capture by channel"].columns) == 5
+    assert len(tables["Capture of each month by channel"].columns) == 14
 
 
 def _cells_of(content: Content) -> list[str]:

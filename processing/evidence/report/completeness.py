@@ -6,6 +6,8 @@ from processing.evidence.report.blocks import Block, Column, Heading, Paragraph,
 from processing.evidence.report.content import Content
 from processing.evidence.report.words import NOTHING
 
+_BESIDE = 8
+"""Months that have room beside the other columns."""
 _LONGEST = 15
 """Gaps that the report lists."""
 _MARKS = 50
@@ -18,16 +20,16 @@ def completeness(content: Content) -> list[Block]:
     return [
         Heading(text=w.t("data.heading")),
         Paragraph(text=w.t("data.meaning")),
-        _capture(content),
+        *_capture(content),
         *_flags(content),
         *_gaps(content),
         *_marks(content),
     ]
 
 
-def _capture(content: Content) -> Table:
+def _capture(content: Content) -> list[Table]:
+    """Over the period and by month; months stand in a table of their own where they are many."""
     w, channels = content.words, content.figures.channels
-    months = [month.month for month in channels[0].months] if channels else []
     rows = [
         [
             w.channel(c.channel),
@@ -35,16 +37,22 @@ def _capture(content: Content) -> Table:
             w.share(min(1.0, sum(c.flags.values()) / c.due)),
             w.share(c.capture),
             str(c.excluded_minutes) if c.excluded_minutes else NOTHING,
-            *(w.share(month.capture) for month in c.months),
         ]
         for c in channels
     ]
-    columns = [
-        Column(w.t("column.channel"), share=1),
-        *(Column(w.t(f"column.{head}"), "right") for head in ("due", "transmission", "capture", "excluded-minutes")),
-        *(Column(month[2:], "right") for month in months),
+    named = Column(w.t("column.channel"), share=1)
+    heads = ("due", "transmission", "capture", "excluded-minutes")
+    columns = [named, *(Column(w.t(f"column.{head}"), "right") for head in heads)]
+    months = [Column(month.month[2:], "right") for month in channels[0].months] if channels else []
+    by_month = [[w.share(month.capture) for month in c.months] for c in channels]
+    if len(months) <= _BESIDE:
+        joined = [row + more for row, more in zip(rows, by_month, strict=True)]
+        return [Table(caption=w.t("data.capture-both"), columns=columns + months, rows=joined, small=True)]
+    alone = [[row[0], *more] for row, more in zip(rows, by_month, strict=True)]
+    return [
+        Table(caption=w.t("data.capture"), columns=columns, rows=rows, small=True),
+        Table(caption=w.t("data.capture-months"), columns=[named, *months], rows=alone, small=True),
     ]
-    return Table(caption=w.t("data.capture"), columns=columns, rows=rows, small=True)
 
 
 def _flags(content: Content) -> list[Block]:
@@ -66,11 +74,11 @@ def _gaps(content: Content) -> list[Block]:
     together: dict[tuple[str, str, int, int, int], list[str]] = {}
     for gap in gaps:
         key = gap.start, gap.end, gap.hours, gap.silent, gap.excluded
-        together.setdefault(key, []).append(w.channel(gap.channel))
+        together.setdefault(key, []).append(gap.channel)
     longest = sorted(together.items(), key=lambda item: (-item[0][2], item))[:_LONGEST]
     rows = [
         [
-            w.t("list.comma").join(channels),
+            w.together(channels),
             w.moment(start),
             w.moment(end),
             *map(str, (hours, silent, excluded, hours - silent - excluded)),

@@ -26,7 +26,7 @@ def episodes(content: Content) -> list[Block]:
     else:
         longest = sorted(mine, key=lambda e: (-e.minutes, e.start, e.rule))[:_LISTED]
         rows = [_row(content, e) for e in sorted(longest, key=lambda e: (e.start, e.rule))]
-        heads = {"start": 0, "station": 0, "limit": 3, "lasted": 0, "peak": 0, "bound": 0, "cause": 3, "handling": 3}
+        heads = {"start": 0, "limit": 4, "lasted": 0, "peak": 0, "bound": 0, "cause": 3, "handling": 3}
         columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
         caption = w.t("episodes.table", shown=len(rows), all=len(mine))
         blocks += [
@@ -43,8 +43,7 @@ def _row(content: Content, e: ExceedanceFigures) -> list[str]:
     channel = w.judged(e.rule)
     return [
         w.moment(e.start),
-        w.station(e.rule),
-        w.limit(e.rule),
+        w.rule(e.rule),
         w.minutes(e.duration),
         w.number(e.peak, channel.parameter.decimals),
         f"{w.plain(e.threshold)} {w.unit(channel.parameter.unit)}".strip(),

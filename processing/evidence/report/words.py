@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -63,6 +63,13 @@ class Words:
     def channel(self, key: str) -> str:
         """Station and symbol of a channel."""
         return f"{self.station(key)} {self.channels[key].parameter.symbol}"
+
+    def together(self, keys: Iterable[str]) -> str:
+        """Several channels, by station."""
+        stations: dict[str, list[str]] = {}
+        for key in keys:
+            stations.setdefault(self.station(key), []).append(self.channels[key].parameter.symbol)
+        return self.t("list.comma").join(" ".join((station, *symbols)) for station, symbols in stations.items())
 
     def limit(self, key: str) -> str:
         """Name of the limit of a rule; of a target, with what it is."""

@@ -50,6 +50,12 @@ _INPUTS: Final = (
     *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
 )
 
+_UNSOUND: Final = (
+    RegistryError, DataFileError, ChainError, msgspec.MsgspecError, pa.ArrowException,
+    OSError, ValueError, KeyError, TypeError, OverflowError,
+)  # fmt: skip
+"""What may be raised by files that their maker signed although they are not what they should be."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -88,7 +94,7 @@ def verify(bundle: Path, key: PublicKey | None = None, progress: Progress = lamb
             return faults  # what the figures rest on is not what was signed
         try:
             return faults + _content(folder, manifest, key or PublicKey.read(folder / KEY), progress)
-        except (RegistryError, DataFileError, ChainError, ValueError, OSError, KeyError, pa.ArrowException) as error:
+        except _UNSOUND as error:
             return [*faults, Finding(bundle.name, f"its figures cannot be computed: {error}")]
 
 

@@ -166,6 +166,26 @@ def test_the_history_of_handling_is_told_and_its_files_are_there(made: Made, tmp
     assert {f.place for f in verify(more, made.key.public)} == {"attachments/more"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("record.json", b"{}"),
+        ("record.json", None),
+        ("figures.json", b"[]"),
+        ("registry/evaluation.toml", b"requirements = 3"),
+    ],
+)
+def test_a_file_that_its_maker_broke_is_a_finding(made: Made, tmp_path: Path, name: str, content: bytes | None) -> None:
+    files = contents(made.bundle)
+    if content is None:  # an instant that no calendar holds
+        told = json.loads(files[name])
+        told["handling"][0]["made"] = 10**18
+        content = json.dumps(told).encode()
+    found = verify(packed(tmp_path / "a.zip", files | {name: content}, made.key), made.key.public)
+    assert [f.place for f in found] == ["a.zip"]
+    assert found[0].what.startswith("its figures cannot be computed")
+
+
 def test_a_period_is_compared_with_the_one_before_as_its_own_bundle_has_it(made: Made, tmp_path: Path) -> None:
     build(made.here, "mine", BEFORE, tmp_path / "before.zip", NOW)
     before = json.loads(contents(tmp_path / "before.zip")["figures.json"])

@@ -263,16 +263,6 @@ class SiteResolution:
             if named is not None and self._find(named, self._stations, "station", f"{place}: {key}"):
                 served = [name for at, name in self._servers if at == named]
                 self._find(measure.parameter, served, f"channel of {named} for", f"{place}: parameter")
-        if (measure.equipment is None) is (measure.since is None):
-            self._faults.append(
-                f"{place}: give either equipment, which is on and off, or since, before and after which"
-            )
-        if measure.runs and measure.equipment is None:
-            self._faults.append(f"{place}: runs are those of an equipment; name it")
-        for run in measure.runs:
-            first, last = run.split("-")
-            if first >= last:
-                self._faults.append(f"{place}: runs: {run} must end after it begins, on the same day")
         parameter = self._known.parameters.get(measure.parameter)
         if parameter is not None and parameter.theme not in {"dust", "noise"}:
             self._faults.append(f"{place}: parameter: {measure.parameter} is neither dust nor noise")

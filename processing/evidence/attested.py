@@ -31,6 +31,34 @@ ATTACHMENTS: Final = "attachments"
 _MS: Final = 60_000
 
 
+class ExceedanceRow(msgspec.Struct, frozen=True):
+    """An exceedance as the record has it; instants in ms UTC."""
+
+    rule: str
+    start: int
+    end: int | None
+    state: str
+    peak: float | None
+    minutes: int
+    revision: int
+    cause: str
+    handling: str
+
+
+class RestatementRow(msgspec.Struct, frozen=True):
+    """A form of a verdict; instants in ms UTC."""
+
+    rule: str
+    start: int
+    revision: int
+    verdict: str
+    value: float | None
+    capture: float
+    reason: str
+    change: str
+    issued: int
+
+
 class HandlingRow(msgspec.Struct, frozen=True):
     """An entry in the history of an exceedance; instants in ms UTC."""
 
@@ -73,9 +101,9 @@ class Last(msgspec.Struct, frozen=True):
 class Attested(msgspec.Struct, frozen=True):
     """``record.json``."""
 
-    exceedances: list[dict[str, Any]]
+    exceedances: list[ExceedanceRow]
     """Exceedances of the record that touch the period, with cause and handling."""
-    restatements: list[dict[str, Any]]
+    restatements: list[RestatementRow]
     """Verdicts on the period that were issued more than once, each form with the reason of its issue."""
     handling: list[HandlingRow]
     """History of those exceedances, entry by entry."""
@@ -131,8 +159,8 @@ def attested(
     )
     with engine.connect() as connection:
         return Attested(
-            [dict(row) for row in connection.execute(episodes).mappings()],
-            [dict(row) for row in connection.execute(forms).mappings()],
+            [ExceedanceRow(**row) for row in connection.execute(episodes).mappings()],
+            [RestatementRow(**row) for row in connection.execute(forms).mappings()],
             [
                 HandlingRow(**row, kept=_kept(row["digest"], attachments, folder))
                 for row in connection.execute(history).mappings()

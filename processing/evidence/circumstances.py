@@ -68,7 +68,17 @@ def marks(site: Site, found: Recomputed, told: Mapping[int, Mapping[str, Any]]) 
 def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
     """Verdicts that were issued more than once, each form in its turn."""
     return [
-        RestatementFigures(**row | {key: _text(row[key], site) for key in ("start", "issued")})
+        RestatementFigures(
+            rule=row.rule,
+            start=_text(row.start, site),
+            revision=row.revision,
+            verdict=row.verdict,
+            value=row.value,
+            capture=row.capture,
+            reason=row.reason,
+            change=row.change,
+            issued=_text(row.issued, site),
+        )
         for row in attested.restatements
     ]
 

@@ -61,6 +61,12 @@ _INPUTS: Final = (
     *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
 )
 
+_UNSOUND: Final = (
+    RegistryError, DataFileError, ChainError, msgspec.MsgspecError, pa.ArrowException,
+    OSError, ValueError, KeyError, TypeError, OverflowError,
+)  # fmt: skip
+"""What may be raised by files that their maker signed although they are not what they should be."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -100,7 +106,7 @@ def verify(bundle: Path, key: PublicKey | None = None, progress: Progress = lamb
         try:
             whole = not faults  # what is not what was signed need not be drawn anew
             return faults + _content(folder, manifest, key or PublicKey.read(folder / KEY), progress, whole=whole)
-        except (RegistryError, DataFileError, ChainError, ValueError, OSError, KeyError, pa.ArrowException) as error:
+        except _UNSOUND as error:
             return [*faults, Finding(bundle.name, f"its figures cannot be computed: {error}")]
 
 

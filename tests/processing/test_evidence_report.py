@@ -20,6 +20,7 @@ import pytest
 import typst
 from openpyxl.utils.escape import unescape
 
+from greenmine import messages
 from greenmine.messages import LANGUAGES, texts
 from processing.evidence import bundle
 from processing.evidence.figures import FiguresDocument, Month
@@ -45,6 +46,8 @@ from processing.evidence.verify import verify
 from tests.processing.bundles import NOW, PERIOD, Made, contents, packed, page_text, whole_text
 
 Files = dict[str, bytes]
+MARGIN = 1.8 / 2.54 * 72
+"""Left and right of the text [pt], less a hair."""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +134,25 @@ def test_an_english_bundle_verifies_and_says_nothing_in_chinese_but_what_it_quot
     quoted = files["figures.json"].decode() + files["registry/limits.toml"].decode()
     chinese = re.findall(r"[\u4e00-\u9fff]+", whole_text(files["report.pdf"]))
     assert [text for text in chinese if text not in quoted] == []
+
+
+def test_every_text_of_the_catalogues_has_its_signs_in_the_font(font: Font) -> None:
+    shipped = sorted((Path(messages.__file__).parent / "catalogues").rglob("*.toml"))
+    read = [path.read_text("utf-8") for path in shipped]
+    read += ["".join(texts("processing.evidence.report", language).values()) for language in LANGUAGES]
+    assert len(read) > 10
+    assert "□" not in font.covered(" ".join(read))
+
+
+def test_nothing_stands_outside_the_margins(files: Files, english: Path) -> None:
+    for content in (files["report.pdf"], contents(english)["report.pdf"]):
+        for page in pypdfium2.PdfDocument(content):
+            width, height = page.get_size()
+            text = page.get_textpage()
+            assert text.count_rects() > 10
+            for left, bottom, right, top in map(text.get_rect, range(text.count_rects())):
+                assert MARGIN <= left <= right <= width - MARGIN
+                assert 0 < bottom <= top < height
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

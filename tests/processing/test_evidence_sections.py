@@ -24,8 +24,10 @@ from greenmine.storage.archive import Archive
 from processing.evidence.bundle import Installation, build
 from processing.evidence.verify import verify
 from processing.pipeline import Pipeline
+from tests.processing.bundles import contents, packed
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
-from tests.processing.test_evidence import contents, packed
+
+pytestmark = pytest.mark.usefixtures("font")
 
 FIRST = at("2026-03-02T00:00")
 BEFORE = Period("2026-03-02..2026-03-03", date(2026, 3, 2), date(2026, 3, 3))

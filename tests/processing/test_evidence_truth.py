@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.truth import Case
 
 
+@pytest.mark.usefixtures("font")
 def test_figures_are_what_the_simulated_mine_was(tmp_path: Path) -> None:
     case = Case(tmp_path, days=8, seed=1)
     compared = 0

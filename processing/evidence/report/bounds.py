@@ -48,6 +48,6 @@ def _table(content: Content, caption: str, rules: Sequence[RuleFigures]) -> Tabl
         for rule in rules
         for threshold in rule.thresholds
     ]
-    heads = {"station": 0, "limit": 3, "bound": 0, "window": 0, "clause": 3, "in-force": 0, "confidence": 2}
+    heads = {"station": 2, "limit": 3, "bound": 0, "window": 0, "clause": 3, "in-force": 0, "confidence": 2}
     columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     return Table(caption=caption, columns=columns, rows=rows, small=True)

@@ -39,8 +39,8 @@ def _rules(content: Content, found: Comparison) -> Table:
         rows.append([w.station(r.rule), w.limit(r.rule), *(w.t("comparison.pair", last=a, now=b) for a, b in pairs)])
     heads = ("share-meeting", "share-above", "episodes", "worst")
     columns = [
-        Column(w.t("column.station")),
-        Column(w.t("column.limit"), share=1),
+        Column(w.t("column.station"), share=1),
+        Column(w.t("column.limit"), share=2),
         *(Column(w.t(f"column.{name}"), "right") for name in heads),
     ]
     return Table(caption=w.t("comparison.rules"), columns=columns, rows=rows, small=True)
@@ -88,8 +88,8 @@ def _targets(content: Content, found: Comparison) -> Table:
     ]
     heads = ("legal-bound", "own-bound", "verdict-own", "share-meeting-own", "share-meeting-legal")
     columns = [
-        Column(w.t("column.station")),
-        Column(w.t("column.limit"), share=1),
+        Column(w.t("column.station"), share=1),
+        Column(w.t("column.limit"), share=2),
         *(Column(w.t(f"column.{name}")) for name in heads),
     ]
     return Table(caption=w.t("comparison.targets"), columns=columns, rows=rows, small=True)

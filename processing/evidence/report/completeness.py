@@ -112,7 +112,7 @@ def _marks(content: Content) -> list[Block]:
         ]
         for mark in marks[:_MARKS]
     ]
-    heads = {"station": 0, "parameter": 0, "start": 0, "end": 0, "kind": 0, "reason": 1, "author": 0, "made": 0}
+    heads = {"station": 2, "parameter": 0, "start": 0, "end": 0, "kind": 1, "reason": 3, "author": 1, "made": 0}
     columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     caption = w.t("data.marks", shown=len(rows), all=len(marks))
     return [Table(caption=caption, columns=columns, rows=rows, small=True)]

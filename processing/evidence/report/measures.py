@@ -21,7 +21,7 @@ def measures(content: Content) -> list[Block]:
         "measure": 2,
         "channel": 2,
         "design": 2,
-        "reduction": 0,
+        "reduction": 1,
         "bounds": 0,
         "mean-on": 0,
         "mean-off": 0,

@@ -56,8 +56,9 @@ def _stations(content: Content) -> Table:
         ]
         for number, station in enumerate(content.site.stations, start=1)
     ]
-    heads = ("number", "station", "role", "position", "height", "noise-class", "limits")
-    columns = [Column(w.t(f"column.{head}"), "right" if head in {"height", "limits"} else "left") for head in heads]
+    heads = {"number": 0, "station": 3, "role": 2, "position": 0, "height": 0, "noise-class": 0, "limits": 0}
+    right = {"height", "limits"}
+    columns = [Column(w.t(f"column.{head}"), "right" if head in right else "left", n) for head, n in heads.items()]
     return Table(caption=w.t("mine.stations"), columns=columns, rows=rows)
 
 
@@ -74,8 +75,8 @@ def _instruments(content: Content) -> Table:
         ]
         for device in content.site.devices
     ]
-    heads = ("device", "station", "measures", "interval", "model", "serial")
-    columns = [Column(w.t(f"column.{head}"), share=int(head == "measures")) for head in heads]
+    heads = {"device": 3, "station": 3, "measures": 4, "interval": 0, "model": 2, "serial": 2}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     return Table(caption=w.t("mine.instruments"), columns=columns, rows=rows)
 
 
@@ -95,8 +96,8 @@ def _calibrations(content: Content) -> list[Block]:
                 " ".join(filter(None, (calibration.certificate, calibration.note))),
             ]
         )
-    heads = ("station", "parameter", "since", "curve", "certificate")
-    columns = [Column(w.t(f"column.{head}"), share=int(head == "certificate")) for head in heads]
+    heads = {"station": 2, "parameter": 0, "since": 0, "curve": 0, "certificate": 4}
+    columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     return [Table(caption=w.t("mine.calibrations"), columns=columns, rows=rows)]
 
 

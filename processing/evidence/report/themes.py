@@ -59,8 +59,8 @@ def rolling(content: Content) -> list[Block]:
         return [*head, Paragraph(text=w.t("rolling.none"))]
     heads = ("episodes", "above", "share-above", "longest", "worst", "assessable")
     columns = [
-        Column(w.t("column.station")),
-        Column(w.t("column.limit"), share=1),
+        Column(w.t("column.station"), share=1),
+        Column(w.t("column.limit"), share=2),
         *(Column(w.t(f"column.{name}"), "right") for name in heads),
     ]
     return [*head, Table(caption=w.t("rolling.table"), columns=columns, rows=rows, small=True)]
@@ -93,7 +93,7 @@ def _verdicts(content: Content, rules: Sequence[RuleFigures]) -> Table:
         for rule in rules
     ]
     columns = [
-        Column(w.t("column.station")),
+        Column(w.t("column.station"), share=2),
         Column(w.t("column.limit"), share=3),
         Column(w.t("column.window")),
         *(Column(w.t(f"column.{head}"), "right") for head in ("windows", "meets", "exceeds", "not-assessable")),

@@ -65,8 +65,6 @@ Design = Literal["timetable", "on-off", "before-after"]
 Reason = Literal["", "no-data", "too-few-days", "unbounded"]
 
 _DAY: Final = 1440
-_HOURS: Final = 3
-"""Hours of the day that are compared with each other where there is no timetable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +177,7 @@ def effect_between(minutes: Minutes, design: Literal["on-off", "before-after"], 
     with_, without = minutes.state == 1, minutes.state == 0
     scaled, usable = _scaled(minutes, with_, terms)
     on, off = np.flatnonzero(usable & with_), np.flatnonzero(usable & without)
-    wind, hour = _classes(minutes, terms), minutes.local % _DAY // (60 * _HOURS)
-    stratum = wind * (24 // _HOURS) + hour
+    stratum = _classes(minutes, terms) * 24 + minutes.local % _DAY // (60 * terms.hour_class)
     shared = np.intersect1d(stratum[on], stratum[off])
     on, off = on[np.isin(stratum[on], shared)], off[np.isin(stratum[off], shared)]
     days, inverse = np.unique(np.concatenate([minutes.local[on], minutes.local[off]]) // _DAY, return_inverse=True)

@@ -96,6 +96,8 @@ class EffectTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """[deg]"""
     speed_class: _Positive
     """[m/s]"""
+    hour_class: Annotated[int, msgspec.Meta(ge=1, le=24)]
+    """Hours of the day that are compared with each other where there is no timetable."""
     sector: _Positive
     """Wind directions off the line from source to station [deg]."""
     wind_minimum: Annotated[float, msgspec.Meta(ge=0)]

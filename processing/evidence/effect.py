@@ -27,9 +27,10 @@ on: what wind does is taken out, and because wind does not know the timetable th
 
 **The interval** accounts for autocorrelation: minutes of a day are summed to one score a day (cluster-robust [3]_),
 the variance of the scores also takes in the covariance of neighbouring days with Bartlett weights (Newey and West
-[4]_, lags by their rule 4(n/100)^(2/9)), and the equation is inverted in *f* instead of linearised (Fieller [5]_),
-with the t quantile for days - 1. It is not symmetric, and where the data cannot bound *f* there is none. Nothing is
-drawn at random: the same readings give the same figures.
+[4]_, lags by their rule 4(n/100)^(2/9)) where that is greater, for from few days it may come out too small, and the
+equation is inverted in *f* instead of linearised (Fieller [5]_), with the t quantile for days - 1. It is not
+symmetric, and where the data cannot bound *f* there is none. Nothing is drawn at random: the same readings give the
+same figures.
 
 References
 ----------
@@ -64,8 +65,6 @@ Design = Literal["timetable", "on-off", "before-after"]
 Reason = Literal["", "no-data", "too-few-days", "unbounded"]
 
 _DAY: Final = 1440
-_HOURS: Final = 3
-"""Hours of the day that are compared with each other where there is no timetable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +177,7 @@ def effect_between(minutes: Minutes, design: Literal["on-off", "before-after"], 
     with_, without = minutes.state == 1, minutes.state == 0
     scaled, usable = _scaled(minutes, with_, terms)
     on, off = np.flatnonzero(usable & with_), np.flatnonzero(usable & without)
-    wind, hour = _classes(minutes, terms), minutes.local % _DAY // (60 * _HOURS)
-    stratum = wind * (24 // _HOURS) + hour
+    stratum = _classes(minutes, terms) * 24 + minutes.local % _DAY // (60 * terms.hour_class)
     shared = np.intersect1d(stratum[on], stratum[off])
     on, off = on[np.isin(stratum[on], shared)], off[np.isin(stratum[off], shared)]
     days, inverse = np.unique(np.concatenate([minutes.local[on], minutes.local[off]]) // _DAY, return_inverse=True)
@@ -286,25 +284,33 @@ def _interval(
         return None, None, None, "no-data"
     if len(days) < terms.least_days:
         return None, None, None, "too-few-days"
-    variance = _covariance(scores, days)
-    t = student(0.5 + terms.confidence / 2, len(days) - 1)
     above, below = float(sums[0]), float(sums[1])
+    if below <= 0:
+        return None, None, None, "unbounded"
+    variance = _covariance(scores, days, above / below)
+    t = student(0.5 + terms.confidence / 2, len(days) - 1)
     a = below**2 - t**2 * float(variance[1, 1])
     b = above * below - t**2 * float(variance[0, 1])
     c = above**2 - t**2 * float(variance[0, 0])
-    if a <= 0 or below <= 0 or (root := b**2 - a * c) < 0:
+    if a <= 0 or (root := b**2 - a * c) < 0:
         return None, None, None, "unbounded"
     return above / below, (b - root**0.5) / a, (b + root**0.5) / a, ""
 
 
-def _covariance(scores: Floats, days: NDArray[np.int64]) -> Floats:
-    """Covariance of the sums of scores over days, neighbouring days being correlated, shape (2, 2)."""
+def _covariance(scores: Floats, days: NDArray[np.int64], remaining: float) -> Floats:
+    """Covariance of the sums of scores over days, shape (2, 2).
+
+    With the covariance of neighbouring days, or without it where that makes the equation at ``remaining`` seem surer.
+    """
     count = len(days)
     deviation = np.zeros((2, int(days[-1] - days[0]) + 1))
     deviation[:, days - days[0]] = scores - scores.mean(axis=1, keepdims=True)
     lags = int(4 * (count / 100) ** (2 / 9))
-    total = deviation @ deviation.T
+    alone = deviation @ deviation.T
+    related = alone.copy()
     for lag in range(1, min(lags, deviation.shape[1] - 1) + 1):
         shifted = deviation[:, lag:] @ deviation[:, :-lag].T
-        total += (1 - lag / (lags + 1)) * (shifted + shifted.T)
-    return np.asarray(total * count / (count - 1))
+        related += (1 - lag / (lags + 1)) * (shifted + shifted.T)
+    equation = np.array([1.0, -remaining])
+    greater = max((alone, related), key=lambda total: float(equation @ total @ equation))
+    return np.asarray(greater * count / (count - 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -33,6 +34,11 @@ _APART: Final = 64
 """Squares look different when their mean differs by more, of 255: other versions smooth edges otherwise."""
 _SPARE: Final = 1 << 20
 """Bytes that another version may write more."""
+_BROKEN: Final = (
+    zipfile.BadZipFile, zlib.error, SyntaxError,
+    OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, RuntimeError, OverflowError,
+)  # fmt: skip
+"""What a damaged workbook raises; a fault of its XML is a SyntaxError."""
 
 
 def workbook_differences(path: Path, figures: FiguresDocument, made_by: dict[str, str]) -> list[Finding]:
@@ -58,7 +64,7 @@ def workbook_differences(path: Path, figures: FiguresDocument, made_by: dict[str
             Finding(f"{name}: {place}", f"says {left!r}; computed: {right!r}")
             for place, left, right in _cells(path, figures)
         ]
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError, SyntaxError) as error:
+    except _BROKEN as error:
         return [Finding(name, f"cannot be read: {error}")]
     if not found and _same("xlsxwriter", made_by):
         parts = sorted(part for part in told.keys() | true.keys() if told.get(part) != true.get(part))

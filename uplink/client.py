@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from collector.hj212.caller import Caller
-from collector.hj212.compose import Numbers, compose, say, write_time
+from collector.hj212.compose import Numbers, compose, reply, write_time
 from collector.hj212.link import Link
 from collector.hj212.message import Message, read_time
 from collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
@@ -119,7 +119,7 @@ class Client:
         refused = refusal(sender, request, known, _REFUSED)
         if request.cn == "2012" and refused is None:
             self._instant = False
-            await link.send(say(sender, "9013", request.qn or ""))
+            await link.send(reply(sender, "9013", request.qn or ""))
             return
         await comply(link, sender, request, refused, lambda: self._carry_out(link, request))
 
@@ -171,7 +171,7 @@ class Client:
 
     async def _tell(self, link: Link, request: Message, name: str, text: str) -> None:
         sender = self._route.sender
-        await link.send(say(sender, request.cn or "", request.qn or "", {name: text}, st=sender.st))
+        await link.send(reply(sender, request.cn or "", request.qn or "", {name: text}, st=sender.st))
 
 
 def _within(text: str, name: str) -> bool:

@@ -109,6 +109,13 @@ class Message:
         return bool((self.flag or 0) & 1)
 
     @property
+    def exchange(self) -> str | None:
+        """QN of the exchange that it belongs to. Replies of 2005 have it in CP (HJ/T 212-2005, appendix C)."""
+        if self.qn is not None:
+            return self.qn
+        return next((str(field.text) for field in self.fields if field.name == "QN"), None)
+
+    @property
     def split(self) -> bool:
         """Whether packet numbers are present: bit 1 of Flag. The requests of 2005 set it and have none."""
         return bool((self.flag or 0) & 2)

@@ -56,6 +56,18 @@ class Logger:
     units: UnitCheck
     pace: Pace = field(compare=False)
 
+    @property
+    def real_time(self) -> bool | None:
+        """Whether it is to send real-time data; None: as it likes."""
+        return self.speech.real_time if self.speech.real_time is not None else self.speech.readings_from == "2011" or None
+
+    @property
+    def equipment_state(self) -> bool | None:
+        """Whether it is to send the state of equipment; None: as it likes."""
+        if self.speech.equipment_state is not None:
+            return self.speech.equipment_state
+        return any(channel.parameter.averaging == "state" for channel in self.channels.values()) or None
+
     def admits(self, message: Message) -> bool:
         """Whether the message carries the right password."""
         return message.password is not None and self.password == message.password

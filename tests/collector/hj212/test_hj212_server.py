@@ -71,6 +71,14 @@ def test_an_answer_is_of_the_edition_of_the_message(serve: Serve, flag: int, ans
     assert answer.flag == answered
 
 
+def test_an_answer_of_2005_has_the_number_and_the_command_where_that_edition_looks_for_them(serve: Serve) -> None:
+    station = serve()
+    said = {"time": recently(), "flag": 1, "qn": "20260101000000007"}
+    (answer,) = station.talk(uploaded(station.port, ("2011", {"a34002-Rtd": 5}, said)))
+    assert [(field.name, field.text) for field in answer.fields] == [("QN", "20260101000000007"), ("CN", "2011")]
+    assert answer.qn == "20260101000000007"
+
+
 def test_a_repeat_is_answered_and_changes_nothing(serve: Serve) -> None:
     station, at = serve(), recently()
     again = ("2011", {"a34002-Rtd": 52.1}, {"time": at})

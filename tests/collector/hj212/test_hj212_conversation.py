@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -258,6 +259,26 @@ def test_reported_aggregates_are_kept_apart_and_compared_with_our_own(serve: Ser
     station.in_record(station.desk.look_after, start + length + 2 * MINUTE)
     new = station.rows(schema.reported)[1]
     assert (new["own_mean"], new["own_count"], new["difference"]) == (30.0, 3, 4.5)
+
+
+def test_the_day_hours_of_a_noise_report_are_compared_and_its_night_is_kept_as_said(serve: Serve) -> None:
+    station = serve({"parameters": ["laeq"], "more": "obeys = false"}, hj212_rate=1e6)
+    midnight = (minute() + 8 * HOUR) // (24 * HOUR) * 24 * HOUR - 8 * HOUR - 24 * HOUR
+
+    async def talk() -> None:
+        async with TcpLogger(station.port) as logger:
+            for hour, level in ((5, 90), (6, 50), (21, 60), (22, 90)):
+                await logger.upload(logger.message("2011", {"LA-Rtd": level}, time=midnight + hour * HOUR))
+            day = {"Ld-DayData": 58, "L10-DayData": 61, "Ln-NightData": 45.5}
+            await logger.upload(logger.message("2031", day, time=midnight))
+
+    station.talk(talk())
+    station.in_record(station.desk.look_after, minute())
+    (report,) = station.rows(schema.reported)
+    assert (report["start"], report["end"]) == (midnight + 6 * HOUR, midnight + 22 * HOUR)
+    assert (report["mean"], report["own_count"], round(report["own_mean"], 2)) == (58.0, 2, 57.4)
+    (kept,) = station.rows(schema.information)
+    assert json.loads(kept["content"]) == [["L10-DayData", "61"], ["Ln-NightData", "45.5"]]
 
 
 def test_a_report_is_compared_again_when_our_figure_is_restated(serve: Serve) -> None:

@@ -18,10 +18,9 @@ from greenmine.errors import StoreError
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
+from greenmine.storage.outbox import FILE, Outbox
 from greenmine.storage.record import open_engine
 from greenmine.worker import WorkerStatus
-from uplink.outbox import Outbox
-from uplink.service import FILE
 
 _ALIVE = 10_000
 """A worker that has said nothing for this long is taken as stopped [ms]."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from collector.hj212.centre.loggers import Logger
+from collector.hj212.equipment import read_state
 from collector.hj212.message import Field, Message, Value
 from collector.hj212.secret import hide, hide_in_segment
 from collector.hj212.segment import read_text
@@ -32,10 +33,6 @@ _BY_DAY: Final = "DayData"
 _BY_NIGHT: Final = "NightData"
 """The same of the night; which night of the two that touch the day is not said, so that it is compared with none."""
 _STATE: Final = ("RS",)
-_STATES: Final[dict[float, tuple[float | None, str]]] = {
-    0: (0.0, "N"), 1: (1.0, "N"), 2: (None, "C"), 3: (None, "M"), 4: (None, "D"), 5: (None, "M"),
-}  # fmt: skip
-"""Value and flag of SBxxx-RS: off, on, calibration, maintenance, alarm, blow-back (HJ 212-2017, 6.6.4)."""
 _LONGEST: Final = 4_000
 """Characters of information that are kept of a message; the standard allows 1024 bytes."""
 
@@ -168,7 +165,7 @@ class FrameBuilder(BatchBuilder):
     def _put(self, logger: Logger, channel: Channel, value: Value, time: int) -> None:
         flag = value.flag
         if value.kind == "RS" and isinstance(value.value, float):
-            number, flag = _STATES.get(value.value, (None, "D"))
+            number, flag = read_state(value.value)
         else:
             number = value.value if isinstance(value.value, float) else None
             if flag is None and logger.sends_flags:

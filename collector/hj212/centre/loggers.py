@@ -63,9 +63,9 @@ class Logger:
     @property
     def real_time(self) -> bool | None:
         """Whether it is to send real-time data; None: as it likes."""
-        return (
-            self.speech.real_time if self.speech.real_time is not None else self.speech.readings_from == "2011" or None
-        )
+        if self.speech.real_time is not None:
+            return self.speech.real_time
+        return self.speech.readings_from == "2011" or None
 
     @property
     def equipment_state(self) -> bool | None:

@@ -63,7 +63,7 @@ def measure() -> Iterator[Row]:
         f"bare regular expression {reference:,.0f}/s",
         measured / reference,
         ">=",
-        0.04,
+        0.06,
     )
     why = "skipped: none was found in the package index"
     yield Row("hj212", what, why, "another published Python decoder", None)
@@ -116,6 +116,6 @@ def _fuzz(frames: list[bytes], rate: float) -> Iterator[Row]:
         f"sound ones {rate:,.0f}/s",
         pace / rate,
         ">=",
-        0.5,
+        0.4,
     )
     yield Row("hj212", "memory that they leave", f"{grown:.1f} MB", "", grown, "<=", 20)

@@ -14,8 +14,9 @@ End = Literal["done", "empty", "refused", "failed", "silent", "broken-off"]
 something came and then nothing more."""
 
 _LASTING: Final = frozenset({"2011", "2021"})
-"""Orders that are carried out from then on, so that being ready for them is all: 9012 may never come."""
-_IN_TIME: Final = frozenset({"2011", "2021", "2031", "2041", "2051", "2061"})
+"""Orders that are carried out from then on, so that being ready for them is all: 9012 may never come, and data that comes says
+nothing, as it may have come before too."""
+_IN_TIME: Final = frozenset({"2031", "2041", "2051", "2061"})
 """Data that a request may be answered with under QNs of their own."""
 
 

@@ -344,3 +344,26 @@ def test_a_simulated_logger_of_each_edition_carries_out_the_whole_first_link(
     station.talk(talk())
     assert set(station.server.counters.outcomes) <= {"done", "empty"}
     assert station.server.counters.outcomes["done"] >= 5
+
+
+class Headstrong(TcpLogger):
+    """Takes no orders to send real-time data, as it sends it anyway."""
+
+    async def _obey(self, request: Message) -> None:
+        if request.cn != "2011":
+            await super()._obey(request)
+
+
+def test_a_logger_that_answers_no_order_for_real_time_data_and_sends_it_all_the_time_is_asked_on(serve: Serve) -> None:
+    station = serve(DUST_ONLY, **QUICK)
+
+    async def talk() -> list[str | None]:
+        async with Headstrong(station.port) as logger:
+            logger.history = {}
+            while not station.server.counters.outcomes["silent"]:
+                await meet(logger)
+            await logger.upload(logger.message("1013"))
+            await until(lambda: requested(logger)[-1] == "1012")
+            return requested(logger)
+
+    assert station.talk(talk()) == ["1012", "1000", "1061", "1063", "2011", "2011", "2011", "1012"]

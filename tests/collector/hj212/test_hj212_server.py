@@ -16,7 +16,7 @@ from collector.hj212.dialect import Dialect
 from collector.hj212.encode import encode_frame
 from collector.hj212.message import Message
 from greenmine.storage import schema
-from tests.loggers import PASSWORD, TcpLogger
+from tests.loggers import PASSWORD, TcpLogger, mn_of
 
 MINUTE = 60_000
 Serve = Callable[..., Station]
@@ -164,7 +164,9 @@ def test_real_time_data_beside_minute_data_that_is_read_is_answered_and_left(ser
     assert station.rows(schema.reported) == station.rows(schema.rejection) == []
 
 
-def test_an_unknown_mn_is_dropped_and_the_connection_closed(serve: Serve) -> None:
+def test_an_unknown_mn_is_dropped_and_logged_and_the_connection_closed(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
     station = serve()
 
     async def talk() -> Message | None:
@@ -175,6 +177,9 @@ def test_an_unknown_mn_is_dropped_and_the_connection_closed(serve: Serve) -> Non
     assert station.talk(talk()) is None
     assert station.server.counters.strangers == 1
     assert station.ledger()["messages"] == 0
+    told = capsys.readouterr()
+    assert mn_of(99) in told.out + told.err
+    assert PASSWORD not in told.out + told.err
 
 
 def test_a_wrong_password_is_dropped_and_logged_without_it(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from pyarrow import fs
 from pyarrow import parquet as pq
 
+from greenmine.files import locked
 from greenmine.registry import Site
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage import schema
@@ -133,7 +134,8 @@ def seal(
         If the archive cannot be read or written, or holds rows that the record does not have.
     """
     for site in sites:
-        yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
+        with locked(key.lock):
+            yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
 
 
 def _seal_site(
@@ -187,7 +189,7 @@ def _seal_site(
             count += 1
             yield entry
     due = datetime.fromtimestamp((now - lateness) / 1000, zone).date()
-    _remember(engine, site.id, Head(top, due, count, previous))
+    _remember(engine, site.id, Head(top, due, count, previous), {day.isoformat() for day in parts})
 
 
 def file_name(day: str, part: int) -> str:
@@ -328,12 +330,15 @@ def head_of(engine: sa.Engine, site: str) -> Head | None:
     return None if text is None else msgspec.json.decode(text, type=Head)
 
 
-def _remember(engine: sa.Engine, site: str, head: Head) -> None:
-    table = schema.archive_head
+def _remember(engine: sa.Engine, site: str, head: Head, days: set[str]) -> None:
+    table, sealed = schema.archive_head, schema.sealed_day
     text = msgspec.json.encode(head).decode()
     with engine.begin() as connection:
         if not connection.execute(sa.update(table).where(table.c.site == site).values(head=text)).rowcount:
             connection.execute(sa.insert(table).values(site=site, head=text))
+        known = connection.scalars(sa.select(sealed.c.day).where(sealed.c.site == site))
+        if new := sorted(days.difference(known)):
+            connection.execute(sa.insert(sealed), [{"site": site, "day": day} for day in new])
 
 
 def _top(connection: sa.Connection) -> Through:

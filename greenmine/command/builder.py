@@ -71,6 +71,8 @@ def _build(
             due = _now() + _SAY
 
     try:
+        if row.site not in {site.id for site in registry.sites}:
+            raise ValueError(f"there is no site {row.site!r} in the registry any more")  # noqa: TRY301 - as all that fails here
         archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
         here = Installation(engine, registry, settings.registry, archive, key, settings.lateness_hours * _HOUR)
         manifest = build(here, row.site, period_of(row), file_of(settings.bundles, row.id), _now(), progress)
@@ -80,9 +82,9 @@ def _build(
     except sa.exc.DBAPIError:
         bench.put_back(row.id)
         raise
-    except (ChainError, DataFileError, LookupError, ValueError, OSError) as error:
+    except (ChainError, DataFileError, ValueError, OSError) as error:
         _log.error("a bundle cannot be built", bundle=row.id, site=row.site, error=str(error))
-        bench.fail(row.id, str(error) or type(error).__name__, _now())
+        bench.fail(row.id, str(error), _now())
     else:
         _log.info("bundle built", bundle=row.id, site=row.site, period=row.period)
 

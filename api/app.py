@@ -67,7 +67,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     """
     addresses = check_addresses(settings)
     accounts = Accounts(settings)
-    record = Record(settings.record, registry)
+    record = Record(settings.record, registry, settings.archive_place)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -18,7 +18,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from pyarrow import fs
 from pyarrow import parquet as pq
 
@@ -26,8 +28,8 @@ from greenmine.files import locked
 from greenmine.registry import Site
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage import schema
+from greenmine.storage.blocks import HOUR, ROW
 from greenmine.storage.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
-from greenmine.storage.record import HOUR, ROW
 
 KINDS: Final = ("reading", "conflict", "late", "rejection", "mark")
 """Kinds of rows in a sealed file, in their order."""
@@ -161,7 +163,7 @@ def _seal_site(
             )
         channels = _channels(connection, site.id)
         for day in sorted(_days(connection, site, channels, head if entries else None)):
-            start, end = _bounds(day, zone)
+            start, end = bounds(day, zone)
             if day not in sealed and end + lateness > now:
                 continue
             content, rows = _file(connection, site.id, channels, (start, end), (sealed.get(day, Through()), top))
@@ -203,7 +205,41 @@ def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry])
     with engine.connect() as connection:
         range_ = (reached.get(day.isoformat(), Through()), _top(connection))
         channels = _channels(connection, site.id)
-        return _file(connection, site.id, channels, _bounds(day, ZoneInfo(site.zone)), range_)
+        return _file(connection, site.id, channels, bounds(day, ZoneInfo(site.zone)), range_)
+
+
+def readings_of(chain: Chain, day: str, channel: str) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Readings of a channel in all sealed files of a day, as blocks hold them.
+
+    Parameters
+    ----------
+    chain : Chain
+        Of the site.
+    day : str
+        ``YYYY-MM-DD``.
+    channel : str
+        Its key.
+
+    Returns
+    -------
+    tuple of arrays
+        Rows of ``greenmine.storage.record.ROW`` sorted by time, and when each was received [ms UTC].
+
+    Raises
+    ------
+    ChainError
+        If a file cannot be read.
+    """
+    names = [name for name in chain.data_files() if name.startswith(f"{day}.")]
+    parts = [part for name in names for part in _of_channel(chain.data(name), channel)]
+    table = pa.concat_tables(parts) if parts else FIELDS.empty_table()
+    rows = np.empty(table.num_rows, ROW)
+    rows["time"] = table["time"].cast(pa.int64()).to_numpy()
+    rows["value"] = table["value"].to_numpy(zero_copy_only=False)
+    rows["flag"] = table["flag"].to_numpy(zero_copy_only=False)
+    rows["quality"] = table["quality"].to_numpy(zero_copy_only=False)
+    order = np.argsort(rows["time"], kind="stable")
+    return rows[order], table["received"].cast(pa.int64()).to_numpy()[order]
 
 
 def verify(
@@ -271,6 +307,32 @@ def verify(
                 f"{site}, end of the chain", f"the record remembers {head.entries} entries, the last {head.last[:16]}…"
             )
         )
+    return found
+
+
+def _of_channel(content: bytes, channel: str) -> Iterator[pa.Table]:
+    """Readings of a channel in a sealed file, flags as their codes; a file has a row group for each kind and channel."""
+    file = pq.ParquetFile(pa.BufferReader(content))
+    for group in range(file.num_row_groups):
+        columns = file.metadata.row_group(group)
+        kind, key = (columns.column(FIELDS.get_field_index(name)).statistics for name in ("kind", "channel"))
+        if kind is not None and key is not None and (kind.min != "reading" or key.min != channel):
+            continue
+        table = file.read_row_group(group, use_threads=False)
+        mine = pc.and_(pc.equal(table["kind"], "reading"), pc.equal(table["channel"], channel))
+        table = table.filter(mine).combine_chunks()
+        flags = table["flag"].combine_chunks()
+        codes = np.array([ord(letter) for letter in flags.dictionary.to_pylist()], np.uint8)[flags.indices.to_numpy()]
+        yield table.select(["time", "value", "quality", "received"]).append_column("flag", pa.array(codes))
+
+
+def faults_of_day(chain: Chain, entries: Iterable[tuple[Entry, bool]]) -> list[Finding]:
+    """What is wrong with the sealed files of a day; its entries come with whether they are signed as they should be."""
+    found: list[Finding] = []
+    for entry, genuine in entries:
+        if not genuine:
+            found.append(Finding(f"{chain.site}, entry {entry.number}", "is not signed with the installation's key"))
+        found.extend(Finding(f"{chain.site}/{entry.file}", what) for what in _file_faults(chain, entry))
     return found
 
 
@@ -356,7 +418,7 @@ def _days(connection: sa.Connection, site: Site, channels: Iterable[int], head: 
     """Local days that may have something to seal: those with rows not looked at yet, and those that were not due."""
     zone = ZoneInfo(site.zone)
     since = Through() if head is None else head.through
-    open_from = 0 if head is None else _bounds(head.due, zone)[0]
+    open_from = 0 if head is None else bounds(head.due, zone)[0]
     numbers = list(channels)
     instants: set[int] = set()
     block = schema.reading_block.c
@@ -427,6 +489,8 @@ def _parts(
         ).all()
         if not found:
             continue
+        if not all(row.data for row in found):
+            raise ChainError(f"readings of {channel} were pruned from the record that this archive has not sealed")
         readings = np.frombuffer(b"".join(row.data for row in found), ROW)
         received = np.repeat(
             np.array([row.received for row in found], np.int64), [len(row.data) // ROW.itemsize for row in found]
@@ -532,7 +596,7 @@ def _day(instant: int, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(instant / 1000, zone).date()
 
 
-def _bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
+def bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
     """Instants at which a local day begins and ends [ms UTC]."""
     first, last = (datetime.combine(day + timedelta(days=n), time(), zone).astimezone(UTC).timestamp() for n in (0, 1))
     return round(first * 1000), round(last * 1000)

@@ -19,6 +19,7 @@ import structlog
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
+from greenmine.storage.blocks import Blocks
 from greenmine.storage.cursors import FILE, Cursor, Cursors, Positions, behind, heads
 from greenmine.storage.feed import Feed, Portion, Rolling
 from greenmine.storage.influx import (
@@ -221,6 +222,7 @@ class _Lane:
                 self._settings.influx_batch,
                 self._oldest,
                 self._silent,
+                Blocks(self._registry, self._settings.archive_place),
             )
         return cursor
 

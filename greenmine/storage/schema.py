@@ -443,7 +443,7 @@ sealed_day = Table(
     metadata,
     Column("site", String(80), nullable=False),
     Column("day", String(10), nullable=False, comment="local"),
-    Column("pruned", BigInteger, comment="when its readings left the record; null: they are here"),
+    Column("pruned", BigInteger, comment="its blocks up to this one left the record; null: none did"),
     PrimaryKeyConstraint("site", "day"),
     comment="Days that the archive holds.",
 )

@@ -45,7 +45,10 @@ def upgrade() -> None:
         sa.Column("site", sa.String(length=80), nullable=False),
         sa.Column("day", sa.String(length=10), nullable=False, comment="local"),
         sa.Column(
-            "pruned", sa.BigInteger(), nullable=True, comment="when its readings left the record; null: they are here"
+            "pruned",
+            sa.BigInteger(),
+            nullable=True,
+            comment="its blocks up to this one left the record; null: none did",
         ),
         sa.PrimaryKeyConstraint("site", "day"),
         comment="Days that the archive holds.",

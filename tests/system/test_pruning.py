@@ -184,7 +184,8 @@ def test_the_projection_and_evidence_are_the_same(plant: Plant, tmp_path: Path) 
             ends = heads(connection)
         blocks = Blocks(plant.registry, plant.settings.archive_place)
         made = Feed(plant.registry, plant.engine, Cursor("raw"), None, hourly_statistics, 500, lambda: 0, {}, blocks)
-        return [line for portion in made.portions(ends) for lines in portion.lines.values() for line in lines]
+        parts = [part for portion in made.portions(ends) for part in portion.of(None)]
+        return [line for part in parts for lines in part.lines.values() for line in lines]
 
     def bundle() -> bytes:
         build(here, "mine", PERIOD, tmp_path / "bundle.zip", NOW)

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -88,7 +89,9 @@ class Archive:
             try:
                 self._store, self._root = fs.FileSystem.from_uri(str(place))
             except (pa.ArrowInvalid, OSError) as error:
-                raise ChainError(f"{place}: is not the address of a store: {error}") from error
+                told = urlsplit(str(place))  # without keys, which may stand in it
+                name = f"{told.scheme}://{told.hostname}{told.path}"
+                raise ChainError(f"{name}: is not the address of a store: {error}") from error
         else:
             self._store, self._root = fs.LocalFileSystem(), str(Path(place).absolute())
 

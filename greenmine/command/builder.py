@@ -13,7 +13,7 @@ from greenmine.files import locked
 from greenmine.registry import Registry, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.bundles import Workbench, file_of, period_of
-from greenmine.storage.record import migrate, open_engine
+from greenmine.storage.record import open_engine
 from greenmine.tables import DataFileError
 
 _LOOK: Final = 1.0
@@ -30,9 +30,12 @@ class _Stopped(Exception):  # noqa: N818 - no error: the installation shuts down
 
 
 def build_bundles(settings: Settings, stop: threading.Event) -> None:
-    """Build what is asked for until ``stop`` is set; whoever else does so at this installation waits."""
+    """Build what is asked for until ``stop`` is set; whoever else does so at this installation waits.
+
+    The record is there already, with all its tables.
+    """
     registry = load_registry(settings.registry)
-    migrate(engine := open_engine(settings.record))
+    engine = open_engine(settings.record)
     settings.bundles.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(settings.bundles / ".lock", stop) as mine:
         if not mine:

@@ -18,7 +18,6 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from greenmine.command.builder import build_bundles
 from greenmine.registry import load_registry
 from greenmine.settings import Settings
-from greenmine.storage.record import migrate, open_engine
 from tests.api.filling import LOUD, add_bundle, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
@@ -43,8 +42,6 @@ def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
     """A filled record, a server, and a browser in which an administrator is signed in."""
     settings = Settings(data=tmp_path_factory.mktemp("bureau"))
     registry = load_registry()
-    migrate(made := open_engine(settings.record))
-    made.dispose()
     engine = fill(settings.record, registry, time.time_ns() // 1_000_000)
     add_bundle(engine, settings.data, LOUD)
     engine.dispose()

@@ -193,8 +193,10 @@ def visible_bundle(context: Context, queries: Queries, caller: Caller, number: i
     rows = bundle_rows(queries, caller.scope, handed, number=number, limit=1) if 0 <= number < 1 << 62 else []
     if not rows:
         raise Problem(404, f"There is no bundle {number}; /api/v1/bundles lists them.")
-    share = None if rows[0].site in caller.scope else next(share for share in handed if share.bundle == number)
-    return Seen(rows[0], share)
+    row = rows[0]
+    if row.site in caller.scope:
+        return Seen(row, None)
+    return Seen(row, next(share for share in handed if (share.bundle, share.digest) == (number, row.digest)))
 
 
 def shareable_bundle(context: Context, queries: Queries, caller: Caller, number: int) -> Row[Any]:

@@ -41,9 +41,9 @@ def build_bundles(settings: Settings, stop: threading.Event) -> None:
         if not mine:
             return
         bench = Workbench(engine, settings.bundles)
-        bench.take_up(_now())
         while not stop.is_set():
             try:
+                bench.take_up(_now())
                 if (row := bench.next()) is not None:
                     _build(settings, registry, engine, bench, row, stop)
                     continue

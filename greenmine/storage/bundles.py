@@ -59,8 +59,10 @@ class Workbench:
     def take_up(self, now: int) -> None:
         """Put what was interrupted back into its place in the queue; what was so too often has failed.
 
-        To be called by the only builder, before it begins: files of a build that was interrupted are removed.
+        To be called by the only builder while it builds nothing: files of a build that was interrupted are removed.
         """
+        if self._first("running") is None:
+            return
         for leftover in self._folder.glob(".evidence-*"):
             shutil.rmtree(leftover)
         c = _TABLE.c
@@ -73,10 +75,13 @@ class Workbench:
     def next(self) -> sa.Row[Any] | None:
         """Begin with the bundle that has waited longest; None where nothing waits."""
         c = _TABLE.c
-        first = sa.select(sa.func.min(c.id)).where(c.state == "waiting").scalar_subquery()
-        begun = sa.update(_TABLE).where(c.id == first).values(state="running", attempts=c.attempts + 1)
+        first = self._first("waiting")
+        if first is None:
+            return None
+        begun = sa.update(_TABLE).where(c.id == first)
         with self._engine.begin() as connection:
-            return connection.execute(begun.returning(_TABLE)).first()
+            changed = begun.values(state="running", attempts=c.attempts + 1).returning(_TABLE)
+            return connection.execute(changed).first()
 
     def report(self, number: int, step: str, done: int, total: int) -> None:
         """Say how far it is."""
@@ -111,6 +116,12 @@ class Workbench:
             self._change(c.id == number, state="removed")
             file_of(self._folder, number).unlink(missing_ok=True)
         return len(old)
+
+    def _first(self, state: str) -> int | None:
+        """The bundle in a state that was asked for first; nothing is locked where there is none."""
+        with self._engine.connect() as connection:
+            found: int | None = connection.scalar(sa.select(sa.func.min(_TABLE.c.id)).where(_TABLE.c.state == state))
+        return found
 
     def _change(self, which: sa.ColumnElement[bool], **values: Any) -> None:
         with self._engine.begin() as connection:

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Longest time for anything to happen on a busy machine [s]."""
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 

@@ -94,6 +94,10 @@ class LoggerProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Whether its clock is set at the first link; when it asks for that it is set anyway."""
     real_time_seconds: Annotated[int, msgspec.Meta(ge=30, le=3600)] | None = None
     """Interval of real-time data that it is told at the first link; None: its own."""
+    real_time: bool | None = None
+    """Whether it is told at the first link to send real-time data, or to stop it; None: to send it if it is read."""
+    equipment_state: bool | None = None
+    """The same for the state of equipment; None: to send it if the logger has a channel of it."""
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

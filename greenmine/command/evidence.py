@@ -13,7 +13,7 @@ from rich.progress import Progress, TaskID
 
 from greenmine.messages import Language
 from greenmine.registry import RegistryError, load_registry
-from greenmine.reporting import load_reporting, parse_period
+from greenmine.reporting import parse_period, reporting_of
 from greenmine.settings import Settings
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage.archive import Archive
@@ -55,8 +55,7 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
         registry = load_registry(settings.registry)
         if site not in (known := [s.id for s in registry.sites]):
             raise SystemExit(f"greenmine evidence: there is no site {site!r}; there are {', '.join(known)}")
-        own = None if settings.registry is None else settings.registry / "reporting.toml"
-        reporting = load_reporting(own if own is not None and own.exists() else None)
+        reporting = reporting_of(settings.registry)
         migrate(engine := open_engine(settings.record))
         here = Installation(
             engine,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 Role = Literal["administrator", "supervisor", "enterprise", "evaluator", "public"]
 
 NOWHERE: Final = Scope(frozenset())
-OPEN: Final = frozenset({"/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"})
+OPEN: Final = frozenset(
+    {"/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js", "/shared", "/shared/file"}
+)
 """Routes for everybody: what they show beyond that is their own business."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"

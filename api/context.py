@@ -19,6 +19,7 @@ from api.queries import Queries, Scope
 from api.record import Record
 from greenmine.accounts.accounts import Accounts
 from greenmine.registry import Channel, Registry, Site
+from greenmine.reporting import Reporting
 from greenmine.settings import Settings
 
 
@@ -34,6 +35,7 @@ class Context:
     accounts: Accounts
     addresses: Addresses
     lockout: Lockout
+    reporting: Reporting
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
 

@@ -109,8 +109,6 @@ class Settings(BaseSettings):
     """Certificate authorities for https; None: those of the system."""
     influx_admin_token: SecretStr | None = None
     """What ``greenmine influx provision`` works with; for version 1 ``user:password``."""
-    influx_admin_token_file: Path | None = None
-    """File that holds it instead."""
     influx_tokens: Path | None = None
     """File of the buckets' tokens, written by ``greenmine influx provision``; None: in the data directory."""
     influx_retention_days: Annotated[int, Field(ge=0)] = 0
@@ -165,6 +163,16 @@ class Settings(BaseSettings):
 
     attachment_bytes: int = 10_000_000
     """Largest file that may be attached to an exceedance."""
+
+    bundle_days: Annotated[int, Field(ge=0)] = 400
+    """How long the files of evidence bundles are kept that were built for the pages; 0: for ever."""
+    raw_days: Annotated[int, Field(ge=0)] = 0
+    """How long the record keeps raw readings of days that are sealed; 0: for ever."""
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of the evidence bundles, named by their numbers."""
+        return self.data / "bundles"
 
     @property
     def attachments(self) -> Path:

@@ -18,8 +18,8 @@ from collector.hj212.rules import rule
 from greenmine.errors import StoreError
 from greenmine.readings import NORMAL
 from greenmine.storage import schema
+from greenmine.storage.blocks import COLUMNS, HOUR, ROW, Blocks
 from greenmine.storage.outbox import Cursor
-from greenmine.storage.record import HOUR, ROW
 from processing.levels import day_night_level
 from processing.series import summarise
 from uplink.plan import Column, Command, Route
@@ -55,6 +55,8 @@ class Figures:
     ----------
     engine : Engine
         The record, read-only.
+    blocks : Blocks, optional
+        Tells the content of blocks that were pruned.
 
     Raises
     ------
@@ -62,8 +64,9 @@ class Figures:
         By every method, when the record cannot be read.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, blocks: Blocks | None = None) -> None:
         self._engine = engine
+        self._blocks = Blocks() if blocks is None else blocks
         self._numbers: dict[str, int] = {}
 
     def start(self, since: int | None, now: int) -> Cursor:
@@ -85,8 +88,8 @@ class Figures:
     ) -> tuple[int, bool]:
         """Note the reports of instants and minutes; up to which block they are, and whether there is more."""
         table = schema.reading_block.c
-        blocks = self._rows(
-            sa.select(table.id, table.channel, table.data)
+        blocks = self._contents(
+            sa.select(*COLUMNS)
             # The sum keeps the database from going by the index on channels, which knows nothing of what is new.
             .where(table.id > cursor.block, table.id <= newest, (table.channel + 0).in_(self._channels(route.columns)))
             .order_by(table.id)
@@ -142,8 +145,8 @@ class Figures:
             if first is None:
                 return
             for hour in range(max(begin // HOUR, first - 1), end // HOUR + 1):
-                blocks = sa.select(table.data).where(table.channel.in_(numbers), table.hour == hour)
-                times = [np.frombuffer(data, ROW)["time"] for (data,) in self._rows(blocks)]
+                blocks = sa.select(*COLUMNS).where(table.channel.in_(numbers), table.hour == hour)
+                times = [np.frombuffer(data, ROW)["time"] for _, _, data in self._contents(blocks)]
                 grid = np.unique(np.concatenate(times) // step * step) if times else np.empty(0, np.int64)
                 yield from grid[(grid >= begin) & (grid <= end)].tolist()
             return
@@ -249,12 +252,10 @@ class Figures:
         numbers = self._channels(columns)
         table = schema.reading_block.c
         hours = range(start // HOUR, (end - 1) // HOUR + 1)
-        blocks = self._rows(
-            sa.select(table.channel, table.data).where(table.channel.in_(numbers), table.hour.in_(hours))
-        )
+        blocks = self._contents(sa.select(*COLUMNS).where(table.channel.in_(numbers), table.hour.in_(hours)))
         for column in columns:
             number = self._numbers.get(column.channel.key)
-            rows = np.frombuffer(b"".join(data for channel, data in blocks if channel == number), ROW)
+            rows = np.frombuffer(b"".join(data for _, channel, data in blocks if channel == number), ROW)
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             yield column, rows[np.argsort(rows["time"], kind="stable")]
 
@@ -273,6 +274,15 @@ class Figures:
         counter = schema.counter.c
         serials = self._rows(sa.select(counter.value).where(counter.name == "transaction"))
         return int(blocks[0][0]), int(serials[0][0]) if serials else 0
+
+    def _contents(self, statement: sa.Select[Any]) -> list[tuple[int, int, bytes]]:
+        """Number, channel and content of blocks."""
+        try:
+            with self._engine.connect() as connection:
+                found = connection.execute(statement).all()
+                return [(row.id, row.channel, self._blocks.data(connection, row)) for row in found]
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"the record cannot be read: {error.orig}") from error
 
     def _rows(self, statement: sa.Select[Any]) -> list[Any]:
         try:

@@ -53,7 +53,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
     migrate(engine)
-    record = Record(engine, registry)
+    record = Record(engine, registry, settings.archive_place)
     pipeline = Pipeline(
         registry,
         record,

@@ -12,8 +12,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.queries import Queries, Scope
+from greenmine.storage.cursors import FILE as CURSORS
 from greenmine.storage.cursors import Cursor, behind, stored_cursors
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
+from greenmine.storage.outbox import FILE as OUTBOX
+from greenmine.storage.outbox import Outbox
 
 _LEDGER = {
     "messages": "Messages received",
@@ -24,24 +27,27 @@ _LEDGER = {
     "rejected": "Readings rejected",
     "late": "Readings later than accepted",
 }
+_ALIVE = 10_000
+"""An uplink that has said nothing for this long is taken as stopped [ms]."""
 
 
-def metrics(queries: Queries, scope: Scope, now: int, cursors: Path, *, workers: bool) -> bytes:
+def metrics(queries: Queries, scope: Scope, now: int, data: Path, *, workers: bool) -> bytes:
     """Metrics of the sites in scope at an instant [ms UTC].
 
-    With ``workers``, those of the workers and of the projection, whose file of cursors is named, too: they cover all sites.
+    With ``workers``, those of the workers, and of the projection and the uplink, whose files are in the directory ``data``,
+    too: they cover all sites.
     """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, cursors, workers=workers))
+    registry.register(_Families(queries, scope, now, data, workers=workers))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, queries: Queries, scope: Scope, now: int, cursors: Path, *, workers: bool) -> None:
+    def __init__(self, queries: Queries, scope: Scope, now: int, data: Path, *, workers: bool) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
-        self._cursors = cursors
+        self._data = data
         self._of_workers = workers
 
     def describe(self) -> Iterator[Metric]:
@@ -72,6 +78,7 @@ class _Families(Collector):
         if self._of_workers:
             yield from self._workers()
             yield from self._projection()
+            yield from self._uplink()
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])
@@ -108,12 +115,43 @@ class _Families(Collector):
             failures.add_metric([cursor.bucket], cursor.failures)
         yield from (lag, backlog, refused, failures)
 
+    def _uplink(self) -> Iterator[Metric]:
+        """How far the authority's platforms are behind, told from the uplink's file: right even if it does not run."""
+        path = self._data / OUTBOX
+        if not path.exists():
+            return
+        outbox = Outbox(path, read_only=True)
+        try:
+            states = outbox.states(self._now)
+        finally:
+            outbox.close()
+        connected = GaugeMetricFamily(
+            "greenmine_uplink_connected", "Whether the platform is connected.", labels=["feed"]
+        )
+        backlog = GaugeMetricFamily("greenmine_uplink_backlog", "Reports that wait for the platform.", labels=["feed"])
+        lag = GaugeMetricFamily(
+            "greenmine_uplink_lag_seconds", "How long the oldest report could have been sent.", labels=["feed"]
+        )
+        acknowledged = CounterMetricFamily("greenmine_uplink_acknowledged", "Reports acknowledged.", labels=["feed"])
+        age = GaugeMetricFamily(
+            "greenmine_uplink_acknowledgement_age_seconds", "Time since the newest acknowledgement.", labels=["feed"]
+        )
+        for state in states:
+            feed = [state.feed]
+            connected.add_metric(feed, state.connected and self._now - state.told < _ALIVE)
+            backlog.add_metric(feed, state.waiting)
+            lag.add_metric(feed, 0.0 if state.oldest is None else (self._now - state.oldest) / 1000)
+            acknowledged.add_metric(feed, state.acknowledged)
+            if state.last:
+                age.add_metric(feed, (self._now - state.last) / 1000)
+        yield from (connected, backlog, lag, acknowledged, age)
+
     def _visible_cursors(self) -> list[Cursor]:
         sites = self._queries.registry.sites
         visible = {bucket_of(site.enterprise) for site in sites if site.id in self._scope}
         if all(site.id in self._scope for site in sites):
             visible.add(DISTRICT)
-        return [cursor for cursor in stored_cursors(self._cursors) if cursor.bucket in visible]
+        return [cursor for cursor in stored_cursors(self._data / CURSORS) if cursor.bucket in visible]
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

@@ -154,3 +154,26 @@ def parse_period(text: str, reporting: Reporting) -> Period:
         raise ValueError(f"period {text!r}: {error}") from error
     named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
     raise ValueError(f"period {text!r}: must be like {named}, 2026-06 or 2026-01-01..2026-03-31 (1 to 366 days)")
+
+
+def period_before(period: Period, reporting: Reporting) -> Period:
+    """The period of the same kind that ends on the day before another begins.
+
+    Before a reporting period comes the one of the catalogue that precedes it, before a month the month, before other days
+    as many days.
+
+    Examples
+    --------
+    >>> period_before(parse_period("2026-H1", load_reporting()), load_reporting()).name
+    '2025-H2'
+    >>> period_before(parse_period("2026-03", load_reporting()), load_reporting()).name
+    '2026-02'
+    """
+    last = period.first - timedelta(days=1)
+    if _MONTH.fullmatch(period.name):
+        return parse_period(f"{last:%Y-%m}", reporting)
+    ends = [f"{last.year}-{p.id}" for p in reporting.periods if p.ends == f"{last:%m-%d}"]
+    if _NAMED.fullmatch(period.name) and ends:
+        return parse_period(ends[0], reporting)
+    first = period.first - (period.last - period.first) - timedelta(days=1)
+    return Period(f"{first}..{last}", first, last)

@@ -17,14 +17,12 @@ from greenmine.errors import StoreError
 from greenmine.registry import load_registry
 from greenmine.settings import Settings
 from greenmine.storage.blocks import Blocks
+from greenmine.storage.outbox import FILE, Outbox
 from greenmine.storage.record import open_engine
 from uplink.client import Client
 from uplink.figures import Figures
-from uplink.outbox import Outbox
 from uplink.plan import load_plan
 
-FILE: Final = "uplink.sqlite"
-"""Name of the uplink's file in the data directory."""
 _TELL: Final = 2.0
 """How often a feed says how it is [s]."""
 _GLANCE: Final = 0.2

@@ -49,6 +49,17 @@ FIELDS: Final = pa.schema(
 )
 """Columns of a sealed file; see docs/archive.md."""
 
+_GROUP: Final = 1 << 16
+"""Rows from which on a row group is written: small ones are slow to read, large ones take memory."""
+
+_WRITING: Final = {
+    "compression": "zstd",
+    "compression_level": 6,
+    "use_dictionary": ["kind", "channel", "value", "flag"],
+    "column_encoding": {"time": "DELTA_BINARY_PACKED", "received": "DELTA_BINARY_PACKED"},
+}
+"""Instants come at even distances, values are few: so a day of seconds takes a third of the space."""
+
 _TABLES: Final = {
     "block": schema.reading_block,
     "conflict": schema.conflict,
@@ -455,13 +466,24 @@ def _file(
     """The Parquet file of the rows of a span [ms UTC, half-open] numbered above the first bound and up to the second."""
     rows = dict.fromkeys(KINDS, 0)
     buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, FIELDS, compression="zstd", compression_level=6) as writer:
+    group: list[pa.Table] = []
+    with pq.ParquetWriter(buffer, FIELDS, **_WRITING) as writer:
         for kind, columns in _parts(connection, site, channels, span, range_):
             count = len(columns["time"])
             if count:
                 rows[kind] += count
-                writer.write_table(_table(kind, count, columns))
+                group.append(_table(kind, count, columns))
+            if sum(table.num_rows for table in group) >= _GROUP:
+                _write(writer, group)
+        _write(writer, group)
     return buffer.getvalue(), rows
+
+
+def _write(writer: pq.ParquetWriter, group: list[pa.Table]) -> None:
+    """Write tables as one row group, and forget them."""
+    if group:
+        writer.write_table(pa.concat_tables(group).unify_dictionaries().combine_chunks())
+        group.clear()
 
 
 def _parts(

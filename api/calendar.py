@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,16 +12,19 @@ from sqlalchemy import func, select
 from starlette.responses import Response
 
 from api import arguments
-from api.context import ContextOf, QueriesOf, ScopeOf, now, visible_site
+from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_site
 from api.queries import Queries, Scope
 from api.responses import listing
 from api.schemas import listed
-from api.times import HOUR, local, milliseconds
+from api.times import HOUR, MINUTE, local, milliseconds
 from greenmine.registry import Site
-from greenmine.reporting import Period, Reporting, around
+from greenmine.reporting import Period, around
 from greenmine.storage import schema
 
 router = APIRouter()
+
+_ISSUED: Final = 10 * MINUTE
+"""How long after its end the figures of an hour are there for certain [ms]."""
 
 
 class ReportingDate(msgspec.Struct, frozen=True):
@@ -30,7 +33,7 @@ class ReportingDate(msgspec.Struct, frozen=True):
     ``days_left`` is negative once it has passed; ``near`` while so few days are left that it is time to see to it. Of the
     ``days_due``, the days of the period whose lateness has passed, ``days_missing`` are not in the archive: nothing came, or
     they have not been sealed. ``capture`` is the share of the readings of judged channels expected in the hours so far that are
-    there and valid; null before the first hour. ``bundle`` is the newest bundle of the period that is there.
+    there and valid, told anew every hour; null before the first. ``bundle`` is the newest bundle of the period that is there.
     """
 
     site: str
@@ -46,37 +49,39 @@ class ReportingDate(msgspec.Struct, frozen=True):
     bundle: int | None
 
 
-def reporting_dates(
-    queries: Queries, scope: Scope, site: Site, reporting: Reporting, instant: int, lateness: int
-) -> list[ReportingDate]:
+def reporting_dates(context: Context, queries: Queries, scope: Scope, site: Site, instant: int) -> list[ReportingDate]:
     """The reporting period of a site that ended last, the one under way, and the next.
 
     Parameters
     ----------
+    context : Context
+        Has the catalogue of periods, says when a day is due to be sealed, and remembers what costs much to count.
     queries : Queries
         On the record.
     scope : Scope
         The site must lie in it.
     site : Site
         Whose.
-    reporting : Reporting
-        The catalogue.
     instant : int
         The clock [ms UTC].
-    lateness : int
-        How long after its end a day is due to be sealed [ms].
     """
     assert site.id in scope
     today = local(instant, site.zone).date()
-    due = local(instant - lateness, site.zone).date()  # the first day that is not due
+    due = local(instant - context.settings.lateness_hours * HOUR, site.zone).date()  # the first day that is not due
     return [
-        _reporting_date(queries, scope, site, period, (today, due), instant, reporting.remind_days)
-        for period in around(today, reporting)
+        _reporting_date(context, queries, scope, site, period, (today, due), instant)
+        for period in around(today, context.reporting)
     ]
 
 
 def _reporting_date(
-    queries: Queries, scope: Scope, site: Site, period: Period, clock: tuple[date, date], instant: int, remind: int
+    context: Context,
+    queries: Queries,
+    scope: Scope,
+    site: Site,
+    period: Period,
+    clock: tuple[date, date],
+    instant: int,
 ) -> ReportingDate:
     today, due = clock
     left = (period.last - today).days
@@ -95,22 +100,29 @@ def _reporting_date(
         period.last.isoformat(),
         state,
         left,
-        state == "running" and left <= remind,
+        state == "running" and left <= context.reporting.remind_days,
         days_due,
         days_due - held,
-        None if state == "coming" else _capture(queries, scope, site, period, instant),
+        _capture(context, queries, scope, site, period, instant),
         queries.connection.scalar(select(func.max(bundle.id)).where(*mine)),
     )
 
 
-def _capture(queries: Queries, scope: Scope, site: Site, period: Period, instant: int) -> float | None:
+def _capture(
+    context: Context, queries: Queries, scope: Scope, site: Site, period: Period, instant: int
+) -> float | None:
     """Share of the readings of judged channels expected in the whole hours of a period so far that are there and valid."""
     start = _midnight(period.first, site.zone)
-    end = min(_midnight(period.last + timedelta(days=1), site.zone), instant // HOUR * HOUR)
+    hour = (instant - _ISSUED) // HOUR
+    end = min(_midnight(period.last + timedelta(days=1), site.zone), hour * HOUR)
     judged = {rule.channel for rule in queries.registry.rules if rule.site == site.id}
     expected = sum((end - start) / queries.registry.channels[index].interval for index in judged)
     if expected <= 0:
         return None
+    tag = f"capture {site.id} {period.name} {hour}"
+    kept = context.bodies.get(tag)
+    if kept is not None:
+        return msgspec.json.decode(kept, type=float)
     numbers = [n for n, c in queries.channels(scope).items() if c.index in judged]
     c = schema.statistic.c
     valid = queries.connection.scalar(
@@ -118,7 +130,9 @@ def _capture(queries: Queries, scope: Scope, site: Site, period: Period, instant
             c.channel.in_(numbers), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True)
         )
     )
-    return min(1.0, (valid or 0) / expected)
+    share = min(1.0, (valid or 0) / expected)
+    context.bodies.put(tag, msgspec.json.encode(share))
+    return share
 
 
 def _midnight(day: date, zone: str) -> int:
@@ -133,11 +147,10 @@ def reporting(
     if given.site is not None:
         visible_site(context.registry, scope, given.site)
     instant = now()
-    lateness = context.settings.lateness_hours * HOUR
     items: list[Any] = [
         item
         for site in context.registry.sites
         if site.id in scope and given.site in {None, site.id}
-        for item in reporting_dates(queries, scope, site, context.reporting, instant, lateness)
+        for item in reporting_dates(context, queries, scope, site, instant)
     ]
     return listing(items)

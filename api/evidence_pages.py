@@ -30,7 +30,7 @@ from api.messages import Language
 from api.pages import notice_of
 from api.queries import Queries
 from api.rendering import language_of, render
-from api.times import HOUR, local
+from api.times import local
 from api.trail import TrailOf
 from api.wording import Wording
 from greenmine.accounts.shares import LONGEST_DAYS
@@ -63,10 +63,7 @@ def all_evidence(
     instant = now()
     rows = bundle_rows(queries, caller.scope, handed_to(context, caller, instant), limit=SHOWN)
     sites = [site for site in context.registry.sites if site.id in caller.scope]
-    lateness = context.settings.lateness_hours * HOUR
-    dates = {
-        site.id: reporting_dates(queries, caller.scope, site, context.reporting, instant, lateness) for site in sites
-    }
+    dates = {site.id: reporting_dates(context, queries, caller.scope, site, instant) for site in sites}
     return _render(
         request, context, queries, given.lang, "evidence.html",
         sites=sites,
@@ -87,9 +84,7 @@ def site_evidence(
 ) -> Response:
     """Page of the reporting dates and bundles of a mine."""
     shown = visible_site(context.registry, caller.scope, site)
-    instant = now()
-    lateness = context.settings.lateness_hours * HOUR
-    dates = reporting_dates(queries, caller.scope, shown, context.reporting, instant, lateness)
+    dates = reporting_dates(context, queries, caller.scope, shown, now())
     rows = bundle_rows(queries, caller.scope, site=site, limit=SHOWN)
     return _render(
         request, context, queries, given.lang, "site-evidence.html",

@@ -1,4 +1,4 @@
-"""``greenmine run``: the worker (collector, processing, record), the web server, and the uplink where there is a plan."""
+"""``greenmine run``: the worker (collector, processing, record), the web server, the notifier, the uplink by plan."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
+from notify.service import check
 from uplink.plan import load_plan
 
 UPLINK: Final = "uplink.service:forward"
@@ -52,6 +53,7 @@ def run(
             load_loggers(registry, settings)
         if settings.uplink is not None:
             load_plan(settings.uplink, registry)
+        check(settings)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
@@ -68,4 +70,6 @@ def run(
             processes.start_aside("projection", "greenmine.command.influx:project", settings)
         if only is None and settings.uplink is not None:
             processes.start("uplink", UPLINK, settings)
+        if only is None:
+            processes.start_aside("notifier", "notify.service:run", settings)
         processes.watch(stop)

@@ -1,0 +1,178 @@
+"""Delivering: each subscription by itself, so that a receiver that is slow or dead keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+import httpcore2
+import structlog
+
+from greenmine.errors import StoreError
+from greenmine.notices.outbox import Message, Outbox
+from greenmine.notices.subscriptions import Subscription
+from greenmine.notices.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+from notify import mail, robots, webhook
+from notify.broker import Broker
+from notify.failure import DeliveryError
+from notify.http import Http, tls
+from notify.network import GuardedBackend, networks
+from notify.wording import Wording
+
+_LONGEST: Final = 3_600.0
+"""The delay before the next attempt doubles up to here [s], with jitter, so that receivers do not come back to a crowd."""
+_FAULT: Final = 60.0
+"""A receiver with whom something unforeseen happened is left alone for so long [s]."""
+_HOUR: Final = 3_600_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Deliveries:
+    """Sends what waits.
+
+    Parameters
+    ----------
+    settings : Settings
+        Mail server, broker, bounds.
+    registry : Registry
+        For names.
+    outbox : Outbox
+        What waits.
+    address : str
+        Of the web server, for links.
+    clock : callable
+        The instant [ms UTC].
+    """
+
+    def __init__(
+        self, settings: Settings, registry: Registry, outbox: Outbox, address: str, clock: Callable[[], int]
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._outbox = outbox
+        self._address = address
+        self._clock = clock
+        self._tls = tls(settings.notify_ca)
+        timeout = settings.notify_timeout_seconds
+        self._public = Http(self._tls, GuardedBackend(networks(settings.notify_private_networks)), timeout)
+        self._platforms = Http(self._tls, httpcore2.AnyIOBackend(), timeout)
+        self._broker = Broker(settings)
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._rest: dict[int, float] = {}
+        self._paces: dict[Target, float] = {}
+
+    def start(self, due: set[int], subscriptions: dict[int, Subscription]) -> None:
+        """Begin to deliver to those for whom something is due, unless that goes on already or they are left to rest."""
+        self._running = {number: task for number, task in self._running.items() if not task.done()}
+        for number in due - self._running.keys():
+            subscription = subscriptions.get(number)
+            if subscription is not None and subscription.enabled and self._rest.get(number, 0.0) <= time.monotonic():
+                self._running[number] = asyncio.create_task(self._deliver(subscription))
+
+    async def close(self) -> None:
+        """Break off what is under way; it is sent again after the next start."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._public.close()
+        await self._platforms.close()
+        await asyncio.to_thread(self._broker.close)
+
+    async def _deliver(self, subscription: Subscription) -> None:
+        """All that is due to a subscription, one after the other, until there is no more or the receiver is down."""
+        try:
+            failures = subscription.failures
+            while True:
+                await self._pace(subscription.target)
+                message = await asyncio.to_thread(self._outbox.next, subscription, self._clock())
+                if message is None:
+                    return
+                works = await self._attempt(subscription, message, failures)
+                self._keep_pace(subscription.target)
+                if not works:
+                    return
+                failures = 0
+        except StoreError as error:
+            _log.error("notices cannot be delivered", subscription=subscription.id, error=str(error))
+            self._rest[subscription.id] = time.monotonic() + self._settings.notify_retry_seconds
+        except Exception:  # noqa: BLE001 - a fault with one receiver is not to end the others
+            _log.exception("notices cannot be delivered", subscription=subscription.id)
+            self._rest[subscription.id] = time.monotonic() + _FAULT
+
+    async def _attempt(self, subscription: Subscription, message: Message, failures: int) -> bool:
+        """Send a message; whether the receiver works."""
+        number, now = subscription.id, self._clock()
+        if now - message.since > self._settings.notify_give_up_hours * _HOUR:
+            trouble = message.trouble or subscription.trouble or "not delivered in time"
+            await asyncio.to_thread(self._outbox.died, message, now, trouble)
+            _log.warning("notice given up", subscription=number, message=message.id, trouble=trouble)
+            return True
+        try:
+            remark = await self._send(subscription, message)
+        except DeliveryError as error:
+            trouble = str(error)
+            _log.warning("notice not delivered", subscription=number, message=message.id, trouble=trouble)
+            if error.gone:
+                await asyncio.to_thread(self._outbox.died, message, now, trouble)
+                return True
+            delay = max(
+                error.rest, self._backoff(message.attempts if error.refused else max(failures, message.attempts))
+            )
+            await asyncio.to_thread(self._outbox.failed, message, self._clock() + round(delay * 1000), trouble)
+            if not error.refused:
+                self._rest[number] = time.monotonic() + delay
+            return error.refused
+        await asyncio.to_thread(self._outbox.sent, message, self._clock(), remark)
+        self._rest.pop(number, None)
+        return True
+
+    async def _send(self, subscription: Subscription, message: Message) -> str:
+        wording = Wording(subscription.language, self._registry, self._address)
+        settings = self._settings
+        patience = 3 * settings.notify_timeout_seconds
+        try:
+            async with asyncio.timeout(patience):
+                match subscription.target:
+                    case Webhook():
+                        await webhook.send(self._public, subscription, message, wording, self._clock())
+                    case Mail():
+                        if settings.smtp_host is None:
+                            raise DeliveryError("there is no mail server: GREENMINE_SMTP_HOST is not set")
+                        return await mail.send(
+                            settings, self._tls, mail.mail_of(settings, subscription, message, wording)
+                        )
+                    case DingTalk() | WeCom() as robot:
+                        address = (
+                            settings.notify_dingtalk_url if isinstance(robot, DingTalk) else settings.notify_wecom_url
+                        )
+                        text = wording.text(message.events, robots.LONGEST)
+                        await robots.send(self._platforms, address, robot, text, self._clock())
+                    case Mqtt():
+                        await asyncio.to_thread(self._broker.publish, subscription, message, wording)
+        except TimeoutError:
+            raise DeliveryError("no answer in time") from None
+        return ""
+
+    async def _pace(self, target: Target) -> None:
+        """Wait for a robot's turn; two subscriptions of one robot share it."""
+        if isinstance(target, DingTalk | WeCom):
+            now = time.monotonic()
+            turn = max(now, self._paces.get(target, now))
+            self._paces[target] = turn + robots.PACE
+            await asyncio.sleep(turn - now)
+
+    def _keep_pace(self, target: Target) -> None:
+        """Let the next turn be counted from now, when the robot has been told."""
+        if target in self._paces:
+            self._paces[target] = max(self._paces[target], time.monotonic() + robots.PACE)
+
+    def _backoff(self, failures: int) -> float:
+        """Delay after so many failures in a row [s]."""
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311 - no secret depends on it
+        return min(self._settings.notify_retry_seconds * 2.0 ** min(failures, 20), _LONGEST) * jitter

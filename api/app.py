@@ -22,6 +22,7 @@ from api import (
     handling,
     loggers,
     marks,
+    notification_pages,
     pages,
     problems,
     public,
@@ -30,6 +31,7 @@ from api import (
     schemas,
     sign_in,
     station_page,
+    subscriptions,
     users,
 )
 from api.addresses import check_addresses
@@ -40,6 +42,7 @@ from api.pace import LARGEST, Pace
 from api.record import Record
 from api.security import Guard
 from greenmine.accounts.accounts import Accounts
+from greenmine.notices.notices import Notices
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
@@ -62,12 +65,14 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     addresses = check_addresses(settings)
     accounts = Accounts(settings)
     record = Record(settings.record, registry)
+    notices = Notices(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         record.close()
         accounts.close()
+        notices.close()
 
     app = FastAPI(
         title="greenmine",
@@ -79,16 +84,16 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
+    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout(), notices)
     problems.install(app, pages.error_page)
-    for part in (routes, bookkeeping, explanations, marks, curves, loggers):
+    for part in (routes, bookkeeping, explanations, marks, curves, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
     app.include_router(handling.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public):
+    for part in (sign_in, account, users, audit, public, notification_pages):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

@@ -18,6 +18,7 @@ from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
 from greenmine.accounts.accounts import Accounts
+from greenmine.notices.notices import Notices
 from greenmine.registry import Channel, Registry, Site
 from greenmine.settings import Settings
 
@@ -34,6 +35,8 @@ class Context:
     accounts: Accounts
     addresses: Addresses
     lockout: Lockout
+    notices: Notices
+    """Subscriptions, and what is still to be told."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
 

@@ -45,6 +45,13 @@ class Wording:
         """Name of whatever has a Chinese and an English one."""
         return str(thing.name_zh if self.language == "zh" else thing.name_en)
 
+    def site_name(self, site: str) -> str:
+        """Name of a mine, its id if it has left the registry."""
+        try:
+            return self.name(self.registry.site(site))
+        except KeyError:
+            return site
+
     def station(self, site: str, station: str) -> str:
         """Name of a station, its id if it has left the registry."""
         try:

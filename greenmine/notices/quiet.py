@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-_Time = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+_Time = Annotated[str, msgspec.Meta(max_length=5)]
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +21,8 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: _Time
 
     def __post_init__(self) -> None:
+        if not _CLOCK.fullmatch(self.start) or not _CLOCK.fullmatch(self.end):
+            raise ValueError("quiet: two times such as 22:00 and 07:00 would be right")
         if self.start == self.end:
             raise ValueError("quiet: start and end are the same; leave it out, or name two times")
 

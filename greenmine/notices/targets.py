@@ -18,7 +18,9 @@ _ADDRESS: Final = re.compile(
     r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
 )
 
-_Key = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,128}$")]
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
+
+_Key = Annotated[str, msgspec.Meta(max_length=128)]
 
 
 class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="webhook", tag_field="kind"):
@@ -59,11 +61,18 @@ class DingTalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="din
     token: _Key
     secret: _Key
 
+    def __post_init__(self) -> None:
+        _check_key("token", self.token)
+        _check_key("secret", self.secret)
+
 
 class WeCom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="wecom", tag_field="kind"):
     """A robot of a WeCom group: the key of its address."""
 
     key: _Key
+
+    def __post_init__(self) -> None:
+        _check_key("key", self.key)
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mqtt", tag_field="kind"):
@@ -99,6 +108,11 @@ def shown(target: Target) -> str:
 def secret_bytes(secret: str) -> bytes:
     """Key of a webhook's secret."""
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+
+
+def _check_key(name: str, key: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{name}: 8 to 128 letters, digits, hyphens or underscores would be right")
 
 
 def _check_secret(secret: str) -> None:

@@ -9,14 +9,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-Who = Literal["open", "callers", "actors", "commenters", "overseers", "signed in", "enterprises", "administrators"]
-Number = Literal["exceedance", "request", "session", "token", "user"]
+Who = Literal[
+    "open",
+    "callers",
+    "actors",
+    "commenters",
+    "overseers",
+    "signed in",
+    "enterprises",
+    "administrators",
+    "subscribers",
+    "notifiers",
+    "office",
+]
+Number = Literal["exceedance", "request", "session", "token", "user", "subscription"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 """Parameters that name something of somebody."""
 HARMLESS: Final = {
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
-    "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start",
+    "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "kind",
 }  # fmt: skip
 """Parameters that choose among what is visible anyway."""
 
@@ -45,6 +57,8 @@ _MARK = {
 _DOWNLOAD = {"what": "verdicts", "format": "csv", "from": "2026-11-22", "to": "2026-11-23"}
 _PERIOD = {"from": "2026-11-22T00:00", "to": "2026-11-23T00:00"}
 _PASSWORDS = {"current": "wrong", "new": "x", "again": "x"}
+_SUBSCRIPTION = {"name": "x", "enterprise": "{site}", "target": {"kind": "mqtt"}, "events": ["exceedance-opened"]}
+_WISHES = {"name": "x", "events": "exceedance-opened"}
 _USER_FORM: dict[str, str] = {"name": "x", "role": "supervisor"}
 
 RULES: Final[dict[str, Rule]] = {
@@ -110,4 +124,17 @@ RULES: Final[dict[str, Rule]] = {
     "GET /audit": Rule(),
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),
+    "subscriptions": Rule(),
+    "subscribe": Rule("notifiers", body=_SUBSCRIPTION, ok=(201,)),
+    "subscription": Rule("subscribers", number="subscription"),
+    "change_subscription": Rule("notifiers", number="subscription", body={"name": "x"}),
+    "unsubscribe": Rule("notifiers", number="subscription", ok=(204,)),
+    "try_subscription": Rule("notifiers", number="subscription", ok=(202,)),
+    "subscription_messages": Rule("subscribers", number="subscription"),
+    "GET /notifications": Rule("signed in"),
+    "POST /notifications": Rule("office", form=_WISHES | {"kind": "mqtt", "enterprise": "{site}"}),
+    "GET /notifications/{number}": Rule("office", number="subscription"),
+    "POST /notifications/{number}": Rule("office", number="subscription", form=_WISHES, ok=(303,)),
+    "POST /notifications/{number}/test": Rule("office", number="subscription", form={}, ok=(303,)),
+    "POST /notifications/{number}/remove": Rule("office", number="subscription", form={}, ok=(303,)),
 }

@@ -23,6 +23,7 @@ from api import (
     loggers,
     marks,
     notification_pages,
+    oidc,
     pages,
     problems,
     public,
@@ -39,6 +40,7 @@ from api.caller import admit
 from api.context import Context
 from api.lockout import Lockout
 from api.pace import LARGEST, Pace
+from api.persons import provider_of
 from api.record import Record
 from api.security import Guard
 from greenmine.accounts.accounts import Accounts
@@ -60,9 +62,11 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     Raises
     ------
     ValueError
-        The addresses in the settings cannot be read, or would carry passwords in the clear.
+        The addresses in the settings cannot be read, or would carry passwords in the clear; or those of the OpenID Connect
+        provider make no sense.
     """
     addresses = check_addresses(settings)
+    provider = provider_of(settings, registry)
     accounts = Accounts(settings)
     record = Record(settings.record, registry)
     notices = Notices(settings)
@@ -84,7 +88,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout(), notices)
+    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout(), notices, provider)
     problems.install(app, pages.error_page)
     for part in (routes, bookkeeping, explanations, marks, curves, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
@@ -93,7 +97,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public, notification_pages):
+    for part in (sign_in, account, users, audit, public, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

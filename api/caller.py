@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 Role = Literal["administrator", "supervisor", "enterprise", "evaluator", "public"]
 
 NOWHERE: Final = Scope(frozenset())
-OPEN: Final = frozenset({"/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"})
+OPEN: Final = frozenset(
+    {
+        *("/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"),
+        *("/sign-in/oidc", "/sign-in/oidc/callback"),
+    }
+)
 """Routes for everybody: what they show beyond that is their own business."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -21,6 +21,9 @@ from greenmine.accounts.accounts import Accounts
 from greenmine.notices.notices import Notices
 from greenmine.registry import Channel, Registry, Site
 from greenmine.settings import Settings
+
+if TYPE_CHECKING:
+    from api.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Context:
     lockout: Lockout
     notices: Notices
     """Subscriptions, and what is still to be told."""
+    provider: Provider | None
+    """Where people may sign in as well."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
 

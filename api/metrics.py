@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.queries import Queries, Scope
+from greenmine.notices.outbox import Outbox
 from greenmine.storage.cursors import Cursor, behind, stored_cursors
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
 
@@ -26,22 +27,26 @@ _LEDGER = {
 }
 
 
-def metrics(queries: Queries, scope: Scope, now: int, cursors: Path, *, workers: bool) -> bytes:
+def metrics(queries: Queries, scope: Scope, now: int, cursors: Path, outbox: Outbox, *, workers: bool) -> bytes:
     """Metrics of the sites in scope at an instant [ms UTC].
 
-    With ``workers``, those of the workers and of the projection, whose file of cursors is named, too: they cover all sites.
+    With ``workers``, those of the workers, of the projection, whose file of cursors is named, and of the notifications
+    too: they cover all sites.
     """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, cursors, workers=workers))
+    registry.register(_Families(queries, scope, now, cursors, outbox, workers=workers))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, queries: Queries, scope: Scope, now: int, cursors: Path, *, workers: bool) -> None:
+    def __init__(
+        self, queries: Queries, scope: Scope, now: int, cursors: Path, outbox: Outbox, *, workers: bool
+    ) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
         self._cursors = cursors
+        self._outbox = outbox
         self._of_workers = workers
 
     def describe(self) -> Iterator[Metric]:
@@ -72,6 +77,7 @@ class _Families(Collector):
         if self._of_workers:
             yield from self._workers()
             yield from self._projection()
+            yield from self._notifications()
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])
@@ -107,6 +113,28 @@ class _Families(Collector):
             refused.add_metric([cursor.bucket], cursor.refused)
             failures.add_metric([cursor.bucket], cursor.failures)
         yield from (lag, backlog, refused, failures)
+
+    def _notifications(self) -> Iterator[Metric]:
+        """What is still to be told, by whose subscriptions: right even if the notifier does not run."""
+        waiting = GaugeMetricFamily(
+            "greenmine_notifications_waiting",
+            "Notices that are not delivered, those of quiet hours too.",
+            labels=["owner"],
+        )
+        age = GaugeMetricFamily(
+            "greenmine_notifications_age_seconds", "Since when the oldest of them is due.", labels=["owner"]
+        )
+        dead = GaugeMetricFamily(
+            "greenmine_notifications_dead", "Messages given up in the last 30 days.", labels=["owner"]
+        )
+        sent = CounterMetricFamily("greenmine_notifications_sent", "Messages delivered.", labels=["owner"])
+        for load in self._outbox.loads():
+            owner = [load.enterprise or "district"]
+            waiting.add_metric(owner, load.waiting)
+            age.add_metric(owner, 0.0 if load.oldest is None else max(0, self._now - load.oldest) / 1000)
+            dead.add_metric(owner, load.dead)
+            sent.add_metric(owner, load.sent)
+        yield from (waiting, age, dead, sent)
 
     def _visible_cursors(self) -> list[Cursor]:
         sites = self._queries.registry.sites

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from api.addresses import check_addresses
+from api.persons import provider_of
 from collector.hj212.centre.loggers import load_loggers
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
@@ -54,6 +55,7 @@ def run(
         if settings.uplink is not None:
             load_plan(settings.uplink, registry)
         check(settings)
+        provider_of(settings, registry)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error

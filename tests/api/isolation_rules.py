@@ -124,6 +124,8 @@ RULES: Final[dict[str, Rule]] = {
     "GET /audit": Rule(),
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),
+    "GET /sign-in/oidc": Rule("open", ok=(404,)),
+    "GET /sign-in/oidc/callback": Rule("open", ok=(404,)),
     "subscriptions": Rule(),
     "subscribe": Rule("notifiers", body=_SUBSCRIPTION, ok=(201,)),
     "subscription": Rule("subscribers", number="subscription"),

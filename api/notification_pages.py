@@ -20,6 +20,7 @@ from api.trail import TrailOf
 from api.wording import Wording
 from greenmine.notices.event import EVENTS
 from greenmine.notices.targets import KINDS
+from greenmine.registry import Site
 
 router = APIRouter()
 
@@ -194,10 +195,10 @@ def _list(
     return _page(
         request,
         context,
-        caller,
         chosen,
         "notifications.html",
         status,
+        sites=_sites(context, caller, None),
         items=subscriptions.items(context, context.notices.subscriptions.of(known)),
         owners=known,
         kinds=kinds,
@@ -225,10 +226,10 @@ def _one(
     return _page(
         request,
         context,
-        caller,
         chosen,
         "notification.html",
         status,
+        sites=_sites(context, caller, found.enterprise),
         item=item,
         messages=subscriptions.message_items(context, found),
         form=ChangeForm(
@@ -244,10 +245,14 @@ def _one(
     )
 
 
+def _sites(context: Context, caller: Caller, owner: str | None) -> list[Site]:
+    """Sites of which an owner can be told, as far as the caller sees them."""
+    return [s for s in context.registry.sites if s.id in caller.scope and owner in {None, s.enterprise}]
+
+
 def _page(
     request: Request,
     context: Context,
-    caller: Caller,
     chosen: Language | None,
     template: str,
     status: int,
@@ -263,7 +268,6 @@ def _page(
         notice=None,
         events="",
         enterprises={enterprise.id: enterprise for enterprise in registry.enterprises},
-        sites=[site for site in registry.sites if site.id in caller.scope],
         all_events=EVENTS,
         **values,
     )

@@ -157,6 +157,11 @@ class Wording:
         key = f"health.why-{text.replace(' ', '-')}"
         return self.t(key, n=number) if has_message(key) else detail
 
+    def trouble(self, text: str) -> str:
+        """Why a notice was not delivered; what the catalogue does not know is told as it is."""
+        key = f"notify.why-{text.replace(' ', '-')}"
+        return self.t(key) if has_message(key) else text
+
     def left_out(self, site: str, station: str, excluded: int, suspect: int) -> str:
         """How many minutes of a day were excluded at a station, and how many are suspect; not both zero."""
         key = "both" if excluded and suspect else ("excluded-only" if excluded else "suspect-only")

@@ -7,6 +7,7 @@ import email.policy
 import hashlib
 import hmac
 import json
+import re
 import ssl
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from greenmine.registry import load_registry
 from tests.notify.notify_site import HOUR, START, Mine, Receiver, notifying, now, receiving, settings_of, until
 from tests.simulators.broker_ear import listening
 
+DOCS = Path(__file__).parents[2] / "docs" / "notifications.md"
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 ALL = {"events": EVENTS, "author": "li", "language": "en"}
 
@@ -94,6 +96,10 @@ def test_a_webhook_is_told_of_everything_of_its_own_signed(tmp_path: Path, mine:
     assert abs(int(stamp) - time.time()) < 60
     digest = hmac.new(b"k" * 32, f"{identifier}.{stamp}.".encode() + call.body, hashlib.sha256).digest()
     assert call.headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+    documented: dict[str, Any] = {}
+    exec(re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)[0], documented)
+    assert documented["valid"](SECRET, call.headers, call.body)
+    assert not documented["valid"](SECRET, call.headers, call.body + b" ")
     told = call.json
     assert (told["specversion"], told["id"], told["subject"]) == ("1.0", identifier, f"exceedance/{number}")
     assert told["source"] == "https://mines.example.org/sites/jiuchi"

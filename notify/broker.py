@@ -37,7 +37,7 @@ def topic_of(subscription: Subscription, message: Message) -> str:
 
 
 class Broker:
-    """A connection to the broker, made when it is needed first.
+    """A connection to the broker, made when it is needed first; for one thread.
 
     Parameters
     ----------
@@ -48,7 +48,6 @@ class Broker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: Client | None = None
-        self._turn = threading.Lock()
 
     def publish(self, subscription: Subscription, message: Message, wording: Wording) -> None:
         """Publish a message, and wait for the broker's acknowledgement.
@@ -59,29 +58,30 @@ class Broker:
             There was none in time.
         """
         payload = msgspec.json.encode(cloud_event(message, wording))
-        with self._turn:
-            client = self._connected()
-            info: MQTTMessageInfo = client.publish(
-                topic_of(subscription, message), payload, qos=1, retain=message.events[0].newest
-            )
-            try:
-                info.wait_for_publish(self._settings.notify_timeout_seconds)
-                done = info.is_published()
-            except (RuntimeError, ValueError):
-                done = False
-            if not done:
-                self._close()
-                raise DeliveryError("the broker has not acknowledged it in time")
+        client = self._connected()
+        info: MQTTMessageInfo = client.publish(
+            topic_of(subscription, message), payload, qos=1, retain=message.events[0].newest
+        )
+        try:
+            info.wait_for_publish(self._settings.notify_timeout_seconds)
+            done = info.is_published()
+        except (RuntimeError, ValueError):
+            done = False
+        if not done:
+            self.close()
+            raise DeliveryError("the broker has not acknowledged it in time")
 
     def close(self) -> None:
         """End the connection."""
-        with self._turn:
-            self._close()
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
 
     def _connected(self) -> Client:
         if self._client is not None and self._client.is_connected():
             return self._client
-        self._close()
+        self.close()
         client = _client(self._settings)
         answered = threading.Event()
         refusal: list[str] = []
@@ -99,17 +99,11 @@ class Broker:
         client.loop_start()
         self._client = client
         if not answered.wait(self._settings.notify_timeout_seconds) or refusal:
-            self._close()
+            self.close()
             raise DeliveryError(
                 f"the broker refuses: {refusal[0]}" if refusal else "the broker does not answer in time"
             )
         return client
-
-    def _close(self) -> None:
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._client = None
 
 
 def _client(settings: Settings) -> Client:

@@ -6,7 +6,9 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import httpcore2
 import structlog
@@ -24,6 +26,8 @@ from notify.http import Http, tls
 from notify.network import GuardedBackend, networks
 from notify.wording import Wording
 
+T = TypeVar("T")
+
 _LONGEST: Final = 3_600.0
 """The delay before the next attempt doubles up to here [s], with jitter, so that receivers do not come back to a crowd."""
 _FAULT: Final = 60.0
@@ -31,6 +35,14 @@ _FAULT: Final = 60.0
 _HOUR: Final = 3_600_000
 
 _log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """Calls a function with its arguments in a thread."""
+
+    async def __call__(self, work: Callable[..., T], /, *given: object) -> T:
+        """What the function gives."""
+        ...
 
 
 class Deliveries:
@@ -48,10 +60,18 @@ class Deliveries:
         Of the web server, for links.
     clock : callable
         The instant [ms UTC].
+    store : callable
+        Does something with the outbox in a thread, which is never one that waits for somebody outside.
     """
 
     def __init__(
-        self, settings: Settings, registry: Registry, outbox: Outbox, address: str, clock: Callable[[], int]
+        self,
+        settings: Settings,
+        registry: Registry,
+        outbox: Outbox,
+        address: str,
+        clock: Callable[[], int],
+        store: Store,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -63,6 +83,8 @@ class Deliveries:
         self._public = Http(self._tls, GuardedBackend(networks(settings.notify_private_networks)), timeout)
         self._platforms = Http(self._tls, httpcore2.AnyIOBackend(), timeout)
         self._broker = Broker(settings)
+        self._publisher = ThreadPoolExecutor(1, "broker")
+        self._store = store
         self._running: dict[int, asyncio.Task[None]] = {}
         self._rest: dict[int, float] = {}
         self._paces: dict[Target, float] = {}
@@ -82,7 +104,9 @@ class Deliveries:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await self._public.close()
         await self._platforms.close()
-        await asyncio.to_thread(self._broker.close)
+        closed = asyncio.get_running_loop().run_in_executor(self._publisher, self._broker.close)
+        self._publisher.shutdown(wait=False)
+        await closed
 
     async def _deliver(self, subscription: Subscription) -> None:
         """All that is due to a subscription, one after the other, until there is no more or the receiver is down."""
@@ -90,7 +114,7 @@ class Deliveries:
             failures = subscription.failures
             while True:
                 await self._pace(subscription.target)
-                message = await asyncio.to_thread(self._outbox.next, subscription, self._clock())
+                message = await self._store(self._outbox.next, subscription, self._clock())
                 if message is None:
                     return
                 works = await self._attempt(subscription, message, failures)
@@ -110,7 +134,7 @@ class Deliveries:
         number, now = subscription.id, self._clock()
         if now - message.since > self._settings.notify_give_up_hours * _HOUR:
             trouble = message.trouble or subscription.trouble or "not delivered in time"
-            await asyncio.to_thread(self._outbox.died, message, now, trouble)
+            await self._store(self._outbox.died, message, now, trouble)
             _log.warning("notice given up", subscription=number, message=message.id, trouble=trouble)
             return True
         try:
@@ -119,16 +143,16 @@ class Deliveries:
             trouble = str(error)
             _log.warning("notice not delivered", subscription=number, message=message.id, trouble=trouble)
             if error.gone:
-                await asyncio.to_thread(self._outbox.died, message, now, trouble)
+                await self._store(self._outbox.died, message, now, trouble)
                 return True
             delay = max(
                 error.rest, self._backoff(message.attempts if error.refused else max(failures, message.attempts))
             )
-            await asyncio.to_thread(self._outbox.failed, message, self._clock() + round(delay * 1000), trouble)
+            await self._store(self._outbox.failed, message, self._clock() + round(delay * 1000), trouble)
             if not error.refused:
                 self._rest[number] = time.monotonic() + delay
             return error.refused
-        await asyncio.to_thread(self._outbox.sent, message, self._clock(), remark)
+        await self._store(self._outbox.sent, message, self._clock(), remark)
         self._rest.pop(number, None)
         return True
 
@@ -154,7 +178,8 @@ class Deliveries:
                         text = wording.text(message.events, robots.LONGEST)
                         await robots.send(self._platforms, address, robot, text, self._clock())
                     case Mqtt():
-                        await asyncio.to_thread(self._broker.publish, subscription, message, wording)
+                        publish = partial(self._broker.publish, subscription, message, wording)
+                        await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
         except TimeoutError:
             raise DeliveryError("no answer in time") from None
         return ""
@@ -169,7 +194,7 @@ class Deliveries:
 
     def _keep_pace(self, target: Target) -> None:
         """Let the next turn be counted from now, when the robot has been told."""
-        if target in self._paces:
+        if isinstance(target, DingTalk | WeCom):
             self._paces[target] = max(self._paces[target], time.monotonic() + robots.PACE)
 
     def _backoff(self, failures: int) -> float:

@@ -6,9 +6,11 @@ import asyncio
 import fcntl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -30,6 +32,9 @@ _GLANCE: Final = 0.2
 """How often it is looked whether to stop, and what is due [s]."""
 _PRUNE: Final = 3_600.0
 """How often old messages are forgotten [s]."""
+_NAMES: Final = 64
+"""Names that may be resolved at the same time."""
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
@@ -76,9 +81,18 @@ def run(settings: Settings, stop: threading.Event) -> None:
 async def _serve(
     settings: Settings, registry: Registry, notices: Notices, engine: sa.Engine, stop: threading.Event
 ) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(
+        ThreadPoolExecutor(_NAMES, "names")
+    )  # in which names of receivers are resolved, at any pace
+    own = ThreadPoolExecutor(2, "outbox")
+
+    async def store(work: Callable[..., T], /, *given: object) -> T:
+        return await loop.run_in_executor(own, partial(work, *given))
+
     follower = Follower(registry, engine, load_reporting().summary.assessable_share)
     address = settings.public_url.split(",")[0].strip().rstrip("/")
-    deliveries = Deliveries(settings, registry, notices.outbox, address, _now)
+    deliveries = Deliveries(settings, registry, notices.outbox, address, _now, store)
     looked = pruned = 0.0
     trouble = ""
     try:
@@ -87,13 +101,13 @@ async def _serve(
                 clock = time.monotonic()
                 if clock - looked >= _LOOK or not looked:
                     looked = clock
-                    await asyncio.to_thread(_follow, follower, notices, registry)
+                    await store(_follow, follower, notices, registry)
                 if clock - pruned >= _PRUNE or not pruned:
                     pruned = clock
-                    await asyncio.to_thread(notices.outbox.prune, _now())
-                due = await asyncio.to_thread(notices.outbox.due, _now())
+                    await store(notices.outbox.prune, _now())
+                due = await store(notices.outbox.due, _now())
                 if due:
-                    found = await asyncio.to_thread(notices.subscriptions.all)
+                    found = await store(notices.subscriptions.all)
                     deliveries.start(due, {subscription.id: subscription for subscription in found})
                 trouble = ""
             except (StoreError, sa.exc.DBAPIError) as error:
@@ -103,6 +117,7 @@ async def _serve(
             await asyncio.sleep(_GLANCE)
     finally:
         await deliveries.close()
+        own.shutdown()
 
 
 def _follow(follower: Follower, notices: Notices, registry: Registry) -> None:

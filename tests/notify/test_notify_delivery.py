@@ -237,10 +237,12 @@ def test_what_fell_into_quiet_hours_is_one_digest_afterwards(
                 until(lambda: program.calls and box.mails, "the digests")
                 until(lambda: notices.subscriptions.get(readers.id).sent, "the note of it")  # type: ignore[union-attr]
                 shown = outbox.messages(readers, 5)
+                outbox.test(readers, registry, now())
+                until(lambda: len(box.mails) == 2, "a test, at any time of the day")
     finally:
         server.stop()
     (recipients, told), *rest = box.mails
-    assert rest == []
+    assert [mail["subject"] for _, mail in rest] == ["[Test] Hengjie Building Materials"]
     assert recipients == ["li@example.org"]
     assert shown[0].trouble == "not taken for gone@example.org"
     assert told["subject"] == "3 notices, the first: [Exceedance] Hengjie Building Materials"

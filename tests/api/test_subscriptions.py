@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -11,8 +13,8 @@ import pytest
 from greenmine.notices.notices import Notices
 from greenmine.notices.subscriptions import MOST
 from greenmine.notices.targets import Mqtt
+from greenmine.registry import Registry
 from greenmine.settings import Settings
-from tests.api.conftest import Served
 from tests.api.serving import serving
 from tests.api.signing import bearer, browser, now, token_for
 
@@ -21,18 +23,43 @@ HOOK = {"kind": "webhook", "url": "https://hooks.example.org/T0/path-is-secret"}
 DING = {"kind": "dingtalk", "token": "token-is-secret", "secret": "SEC-is-secret"}
 
 
-def enterprise(served: Served, *names: str, **token: Any) -> dict[str, str]:
-    return bearer(token_for(served.data, "-".join(names), "enterprise", *names, **token))
+class Office(NamedTuple):
+    """A server that has no record yet: subscriptions need none."""
+
+    client: httpx.Client
+    address: str
+    data: Path
 
 
-def post(served: Served, body: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
+def opened(data: Path, registry: Registry) -> Iterator[Office]:
+    headers = bearer(token_for(data))
+    with serving(data, registry) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
+        yield Office(client, address, data)
+
+
+@pytest.fixture
+def office(tmp_path: Path, registry: Registry) -> Iterator[Office]:
+    yield from opened(tmp_path, registry)
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[Office]:
+    """One in which nothing is made."""
+    yield from opened(tmp_path_factory.mktemp("front"), registry)
+
+
+def enterprise(office: Office, *names: str, **token: Any) -> dict[str, str]:
+    return bearer(token_for(office.data, "-".join(names), "enterprise", *names, **token))
+
+
+def post(office: Office, body: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
     whole = {"name": "room", "target": HOOK, "events": EVENTS} | body
-    return served.client.post("/api/v1/subscriptions", json=whole, headers=headers)
+    return office.client.post("/api/v1/subscriptions", json=whole, headers=headers)
 
 
-def test_an_enterprise_looks_after_its_own(live: Served) -> None:
-    own, other = enterprise(live, "hengjie"), enterprise(live, "jiuchi")
-    answer = post(live, {"quiet": {"start": "22:00", "end": "07:00"}, "language": "en"}, own)
+def test_an_enterprise_looks_after_its_own(office: Office) -> None:
+    own, other = enterprise(office, "hengjie"), enterprise(office, "jiuchi")
+    answer = post(office, {"quiet": {"start": "22:00", "end": "07:00"}, "language": "en"}, own)
     assert answer.status_code == 201, answer.text
     made = answer.json()
     assert made["secret"].startswith("whsec_")
@@ -40,7 +67,7 @@ def test_an_enterprise_looks_after_its_own(live: Served) -> None:
     assert (item["enterprise"], item["kind"], item["where"]) == ("hengjie", "webhook", "https://hooks.example.org/…")
     path = f"/api/v1/subscriptions/{item['id']}"
     everything = "".join(
-        live.client.get(p, headers=own).text
+        office.client.get(p, headers=own).text
         for p in ("/api/v1/subscriptions", path, f"{path}/messages", "/api/v1/audit")
     )
     assert "is-secret" not in everything
@@ -48,7 +75,7 @@ def test_an_enterprise_looks_after_its_own(live: Served) -> None:
     assert "subscription-made" in everything
     assert "hooks.example.org" in everything
 
-    changed = live.client.patch(path, json={"enabled": False, "quiet": None, "events": ["capture-low"]}, headers=own)
+    changed = office.client.patch(path, json={"enabled": False, "quiet": None, "events": ["capture-low"]}, headers=own)
     assert changed.status_code == 200, changed.text
     assert (changed.json()["enabled"], changed.json()["quiet"], changed.json()["events"]) == (
         False,
@@ -56,32 +83,32 @@ def test_an_enterprise_looks_after_its_own(live: Served) -> None:
         ["capture-low"],
     )
     assert changed.json()["name"] == "room"
-    assert live.client.post(f"{path}/test", headers=own).status_code == 409, "it is switched off"
-    live.client.patch(path, json={"enabled": True}, headers=own)
-    assert live.client.post(f"{path}/test", headers=own).status_code == 202
-    assert live.client.get(path, headers=own).json()["waiting"] == 1
+    assert office.client.post(f"{path}/test", headers=own).status_code == 409, "it is switched off"
+    office.client.patch(path, json={"enabled": True}, headers=own)
+    assert office.client.post(f"{path}/test", headers=own).status_code == 202
+    assert office.client.get(path, headers=own).json()["waiting"] == 1
 
-    assert live.client.get("/api/v1/subscriptions", headers=other).json()["items"] == []
-    assert live.client.delete(path, headers=other).status_code == 404
-    assert live.client.get("/api/v1/subscriptions").json()["items"] != [], "an administrator sees all"
-    gone = live.client.delete(path, headers=own)
+    assert office.client.get("/api/v1/subscriptions", headers=other).json()["items"] == []
+    assert office.client.delete(path, headers=other).status_code == 404
+    assert office.client.get("/api/v1/subscriptions").json()["items"] != [], "an administrator sees all"
+    gone = office.client.delete(path, headers=own)
     assert (gone.status_code, gone.content) == (204, b"")
-    assert live.client.get(path, headers=own).status_code == 404
+    assert office.client.get(path, headers=own).status_code == 404
 
 
-def test_the_district_is_its_supervisors(live: Served) -> None:
-    supervisor = bearer(token_for(live.data, "district", "supervisor"))
-    reading = bearer(token_for(live.data, "district", "supervisor", write=False))
-    made = post(live, {"target": DING, "sites": ["jiuchi"]}, supervisor)
+def test_the_district_is_its_supervisors(office: Office) -> None:
+    supervisor = bearer(token_for(office.data, "district", "supervisor"))
+    reading = bearer(token_for(office.data, "district", "supervisor", write=False))
+    made = post(office, {"target": DING, "sites": ["jiuchi"]}, supervisor)
     assert made.status_code == 201, made.text
     assert made.json()["secret"] is None
     item = made.json()["subscription"]
     assert (item["enterprise"], item["where"], item["sites"]) == (None, "", ["jiuchi"])
-    assert "is-secret" not in live.client.get("/api/v1/subscriptions", headers=reading).text
-    assert len(live.client.get("/api/v1/subscriptions", headers=reading).json()["items"]) == 1
-    assert post(live, {}, reading).status_code == 403
-    assert post(live, {"enterprise": "hengjie"}, supervisor).status_code == 404
-    assert live.client.get("/api/v1/subscriptions", headers=enterprise(live, "hengjie")).json()["items"] == []
+    assert "is-secret" not in office.client.get("/api/v1/subscriptions", headers=reading).text
+    assert len(office.client.get("/api/v1/subscriptions", headers=reading).json()["items"]) == 1
+    assert post(office, {}, reading).status_code == 403
+    assert post(office, {"enterprise": "hengjie"}, supervisor).status_code == 404
+    assert office.client.get("/api/v1/subscriptions", headers=enterprise(office, "hengjie")).json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -102,28 +129,27 @@ def test_the_district_is_its_supervisors(live: Served) -> None:
     ],
 )
 def test_what_cannot_be_right_is_refused_with_the_reason(
-    served: Served, body: dict[str, Any], status: int, words: str
+    front: Office, body: dict[str, Any], status: int, words: str
 ) -> None:
-    answer = post(served, body, enterprise(served, "hengjie"))
+    answer = post(front, body, enterprise(front, "hengjie"))
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
 
 
-def test_who_has_several_enterprises_says_for_which_and_there_is_an_end_of_them(live: Served) -> None:
-    both = enterprise(live, "hengjie", "jiuchi")
-    assert post(live, {}, both).status_code == 400
-    assert post(live, {"enterprise": "jiuchi", "sites": ["hengjie"]}, both).status_code == 400
-    notices = Notices(Settings(data=live.data))
+def test_who_has_several_enterprises_says_for_which_and_there_is_an_end_of_them(office: Office) -> None:
+    both = enterprise(office, "hengjie", "jiuchi")
+    assert post(office, {}, both).status_code == 400
+    assert post(office, {"enterprise": "jiuchi", "sites": ["hengjie"]}, both).status_code == 400
+    notices = Notices(Settings(data=office.data))
     for number in range(MOST):
         notices.subscriptions.add("jiuchi", f"s{number}", Mqtt(), now(), events=["capture-low"], author="x")
     notices.close()
-    assert post(live, {"enterprise": "jiuchi"}, both).status_code == 409
-    assert post(live, {"enterprise": "hengjie"}, both).status_code == 201
+    assert post(office, {"enterprise": "jiuchi"}, both).status_code == 409
+    assert post(office, {"enterprise": "hengjie"}, both).status_code == 201
 
 
-def test_the_page_makes_tests_changes_and_removes(live: Served) -> None:
-    address = str(live.client.base_url).rstrip("/")
-    with browser(address, live.data, "li", "enterprise", "hengjie") as client:
+def test_the_page_makes_tests_changes_and_removes(office: Office) -> None:
+    with browser(office.address, office.data, "li", "enterprise", "hengjie") as client:
         page = client.get("/notifications")
         csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
         assert csrf is not None
@@ -153,22 +179,20 @@ def test_the_page_makes_tests_changes_and_removes(live: Served) -> None:
         assert client.get(path[1]).status_code == 404
 
 
-def test_metrics_tell_what_is_still_to_be_told(live: Served) -> None:
-    own = enterprise(live, "hengjie")
-    number = post(live, {}, own).json()["subscription"]["id"]
-    live.client.post(f"/api/v1/subscriptions/{number}/test", headers=own)
-    text = live.client.get("/metrics").text
+def test_metrics_tell_what_is_still_to_be_told(office: Office) -> None:
+    own = enterprise(office, "hengjie")
+    number = post(office, {}, own).json()["subscription"]["id"]
+    office.client.post(f"/api/v1/subscriptions/{number}/test", headers=own)
+    text = office.client.get("/metrics").text
     assert 'greenmine_notifications_waiting{owner="hengjie"} 1.0' in text
     assert 'greenmine_notifications_sent_total{owner="hengjie"} 0.0' in text
-    assert "greenmine_notifications" not in live.client.get("/metrics", headers=own).text
+    assert "greenmine_notifications" not in office.client.get("/metrics", headers=own).text
 
 
-def test_mail_can_be_chosen_where_there_is_a_mail_server(
-    served: Served, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    data = tmp_path_factory.mktemp("mail")
+def test_mail_can_be_chosen_where_there_is_a_mail_server(tmp_path: Path, registry: Registry) -> None:
+    data = tmp_path
     headers = bearer(token_for(data))
-    with serving(data, served.registry, smtp_host="mail.example.org", smtp_from="x@example.org") as address:
+    with serving(data, registry, smtp_host="mail.example.org", smtp_from="x@example.org") as address:
         body = {"name": "x", "target": {"kind": "mail", "to": ["li@example.org"]}, "events": EVENTS}
         answer = httpx.post(f"{address}/api/v1/subscriptions", json=body, headers=headers)
     assert answer.json()["subscription"]["where"] == "li@example.org"

@@ -187,7 +187,7 @@ def make(context: Context, caller: Caller, trail: Trail, asked: NewSubscription)
         raise Problem(409, str(error)) from error
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    _note(trail, "subscription-made", made, events=list(made.events))
+    _note(context, trail, "subscription-made", made, events=list(made.events))
     return made
 
 
@@ -204,24 +204,31 @@ def change(
         changed = context.notices.subscriptions.change(subscription, **changes)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    _note(trail, "subscription-changed", changed, changed=sorted(changes))
+    _note(context, trail, "subscription-changed", changed, changed=sorted(changes))
     return changed
 
 
 def try_out(context: Context, caller: Caller, trail: Trail, subscription: Subscription) -> None:
-    """Have a test sent; as `manage`."""
+    """Have a test sent, one at a time.
+
+    Raises
+    ------
+    Problem
+        409 if it is switched off, 429 while one is under way, and as `manage`.
+    """
     manage(caller)
     if not subscription.enabled:
         raise Problem(409, "The subscription is switched off; nothing is sent by it.")
-    context.notices.outbox.test(subscription, context.registry, now())
-    _note(trail, "subscription-tested", subscription)
+    if not context.notices.outbox.test(subscription, context.registry, now()):
+        raise Problem(429, "A test is under way already; the messages of the subscription tell what becomes of it.")
+    _note(context, trail, "subscription-tested", subscription)
 
 
 def remove(context: Context, caller: Caller, trail: Trail, subscription: Subscription) -> None:
     """Remove a subscription; as `manage`."""
     manage(caller)
     context.notices.subscriptions.remove(subscription)
-    _note(trail, "subscription-removed", subscription)
+    _note(context, trail, "subscription-removed", subscription)
 
 
 def secret_of(subscription: Subscription) -> str | None:
@@ -343,11 +350,13 @@ def _check_sites(context: Context, caller: Caller, owner: str | None, sites: lis
             raise Problem(400, f"sites: {site!r} is not of {owner!r}")
 
 
-def _note(trail: Trail, action: str, subscription: Subscription, **detail: Any) -> None:
-    """Note it in the audit log; never the target, which holds secrets."""
+def _note(context: Context, trail: Trail, action: str, subscription: Subscription, **detail: Any) -> None:
+    """Note it in the audit log, never the target, which holds secrets; what an administrator does to an enterprise's, it can read."""
     owner = subscription.enterprise or "district"
+    sites = (site.id for site in context.registry.sites if site.enterprise == subscription.enterprise)
+    site = next(sites, None) if trail.caller.role == "administrator" else None
     kind = kind_of(subscription.target)
-    trail.add(action, subject=subscription.name, number=subscription.id, owner=owner, kind=kind, **detail)
+    trail.add(action, site=site, subject=subscription.name, number=subscription.id, owner=owner, kind=kind, **detail)
 
 
 def _zone(context: Context, subscription: Subscription) -> str:

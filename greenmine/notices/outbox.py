@@ -133,14 +133,23 @@ class Outbox:
             _move(connection, serial)
         return len(rows)
 
-    def test(self, subscription: Subscription, registry: Registry, now: int) -> None:
-        """Let a test wait for a subscription, quiet hours or not."""
+    def test(self, subscription: Subscription, registry: Registry, now: int) -> bool:
+        """Let a test wait for a subscription, quiet hours or not; False, and there is no other, if one waits already."""
         sites = [site for site in registry.sites if subscription.enterprise in {None, site.enterprise}]
         wanted = [site for site in sites if subscription.sites is None or site.id in subscription.sites]
         site = (wanted or sites or list(registry.sites))[0].id
         event = Event(TEST, site, f"subscription/{subscription.id}", now, TEST, newest=False, data={})
+        n, m = schema.notice.c, schema.message.c
+        waits = (
+            sa.select(n.id)
+            .join(schema.message, m.id == n.message, isouter=True)
+            .where(n.subscription == subscription.id, n.kind == TEST, sa.or_(n.message.is_(None), m.state == "waiting"))
+        )
         with self._transaction() as connection:
+            if connection.execute(waits.limit(1)).first() is not None:
+                return False
             connection.execute(sa.insert(schema.notice), [_row(event, subscription, None, now)])
+            return True
 
     # What is sent
 

@@ -86,11 +86,16 @@ def test_an_enterprise_looks_after_its_own(office: Office) -> None:
     assert office.client.post(f"{path}/test", headers=own).status_code == 409, "it is switched off"
     office.client.patch(path, json={"enabled": True}, headers=own)
     assert office.client.post(f"{path}/test", headers=own).status_code == 202
+    assert office.client.post(f"{path}/test", headers=own).status_code == 429, "one is under way"
     assert office.client.get(path, headers=own).json()["waiting"] == 1
 
     assert office.client.get("/api/v1/subscriptions", headers=other).json()["items"] == []
     assert office.client.delete(path, headers=other).status_code == 404
     assert office.client.get("/api/v1/subscriptions").json()["items"] != [], "an administrator sees all"
+    office.client.patch(path, json={"name": "hall"})
+    lines = office.client.get("/api/v1/audit", headers=own).json()["items"]
+    assert (lines[0]["action"], lines[0]["subject"]) == ("subscription-changed", "hall")
+    assert "hall" not in office.client.get("/api/v1/audit", headers=other).text
     gone = office.client.delete(path, headers=own)
     assert (gone.status_code, gone.content) == (204, b"")
     assert office.client.get(path, headers=own).status_code == 404

@@ -35,6 +35,7 @@ _OUTAGE: Final = 60
 """Minutes, a reading each of every channel."""
 _TOGETHER: Final = 20
 """Minutes that devices which send in columns gather."""
+_ENTERPRISES: Final = 50
 _GRACE: Final = 3
 """Minutes behind the hour until it is issued."""
 _ROUNDS: Final = 2
@@ -49,16 +50,18 @@ def measure() -> Iterator[Row]:
         return
     with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
         directory = Path(name)
-        registry = load_registry(write_registry(directory / "registry", CHANNELS, interval="60s"))
         with RealInflux(directory / "influx") as server:
-            for together, target in ((_TOGETHER, 0.8), (1, None)):
-                given = {"data": directory / f"by-{together}", "registry": directory / "registry"}
-                settings = Settings(**given, influx_url=server.url, influx_version="1")
+            for enterprises, together, target in ((1, 1, None), (_ENTERPRISES, _TOGETHER, None), (1, _TOGETHER, 0.8)):
+                given = directory / f"{enterprises}-by-{together}"
+                registry = load_registry(
+                    write_registry(given / "registry", CHANNELS, interval="60s", enterprises=enterprises)
+                )
+                settings = Settings(data=given, registry=given / "registry", influx_url=server.url, influx_version="1")
                 _fill(settings, registry, together)
                 raw, projected, points = _rates(server, settings, registry)
                 yield Row(
                     "projection",
-                    f"an hour of {CHANNELS:,} channels, committed by {together} min",
+                    f"an hour of {CHANNELS:,} channels of {enterprises} enterprises, committed by {together} min",
                     f"{projected:,.0f} points/s",
                     f"the same lines, raw, one connection: {raw:,.0f} points/s",
                     projected / raw,
@@ -109,7 +112,7 @@ def _bodies(settings: Settings, registry: Registry) -> tuple[list[bytes], int]:
     with engine.connect() as connection:
         ends = heads(connection)
     feed = Feed(registry, engine, Cursor("raw"), None, hourly_statistics, settings.influx_batch, lambda: 0, {})
-    lines = [line for portion in feed.portions(ends) for line in portion.lines["ms"]]
+    lines = [line for portion in feed.portions(ends) for part in portion.of(None) for line in part.lines["ms"]]
     engine.dispose()
     size = settings.influx_batch
     return ["\n".join(lines[i : i + size]).encode() for i in range(0, len(lines), size)], len(lines)

@@ -9,7 +9,7 @@ PER_SITE = 100
 
 _SITE = """
 id = "{site}"
-enterprise = "bench"
+enterprise = "bench-{enterprise}"
 name_zh = "测试矿"
 name_en = "Bench mine"
 zone = "Asia/Shanghai"
@@ -51,7 +51,13 @@ def device_of(number: int) -> tuple[str, str]:
 
 
 def write_registry(
-    directory: Path, channels: int, *, parameter: str = "laeq", judged: bool = True, interval: str = "1s"
+    directory: Path,
+    channels: int,
+    *,
+    parameter: str = "laeq",
+    judged: bool = True,
+    interval: str = "1s",
+    enterprises: int = 1,
 ) -> Path:
     """Write a registry of devices with one channel each.
 
@@ -67,9 +73,16 @@ def write_registry(
         Whether the usual limits apply at every station.
     interval : str
         Time between readings.
+    enterprises : int
+        Among how many the sites are dealt out.
     """
     (directory / "sites").mkdir(parents=True)
-    (directory / "enterprises.toml").write_text('[[enterprises]]\nid = "bench"\nname_zh = "测试"\nname_en = "Bench"\n')
+    (directory / "enterprises.toml").write_text(
+        "".join(
+            f'[[enterprises]]\nid = "bench-{number}"\nname_zh = "测试"\nname_en = "Bench"\n'
+            for number in range(enterprises)
+        )
+    )
     (directory / "profiles.toml").write_text(
         '[[profiles]]\nid = "bench"\nformat = "greenmine"\nzone = "Asia/Shanghai"\n'
         f'interval = "{interval}"\nsends_flags = false\n'
@@ -79,7 +92,7 @@ def write_registry(
     files: dict[str, str] = {}
     for number in range(channels):
         site, device = device_of(number)
-        text = files.setdefault(site, _SITE.format(site=site))
+        text = files.setdefault(site, _SITE.format(site=site, enterprise=number // PER_SITE % enterprises))
         files[site] = text + _DEVICE.format(device=device, parameter=parameter, limits=limits)
     for site, text in files.items():
         (directory / "sites" / f"{site}.toml").write_text(text, encoding="utf-8")

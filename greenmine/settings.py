@@ -109,8 +109,6 @@ class Settings(BaseSettings):
     """Certificate authorities for https; None: those of the system."""
     influx_admin_token: SecretStr | None = None
     """What ``greenmine influx provision`` works with; for version 1 ``user:password``."""
-    influx_admin_token_file: Path | None = None
-    """File that holds it instead."""
     influx_tokens: Path | None = None
     """File of the buckets' tokens, written by ``greenmine influx provision``; None: in the data directory."""
     influx_retention_days: Annotated[int, Field(ge=0)] = 0

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Longest time for anything to happen on a busy machine [s]."""
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 
@@ -90,6 +90,8 @@ class RealInflux:
     """
 
     def __init__(self, folder: Path, *, auth: bool = False, data: str = "", http: str = "") -> None:
+        self.user: tuple[str, str] | None = None
+        """Whoever asks where a query names nobody."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.backend, self.port, rpc = free_ports(3)
@@ -145,6 +147,7 @@ class RealInflux:
         """Ask influxd itself; the ``results`` of its answer, times in ns."""
         given = {"q": statement, "epoch": "ns", **({} if database is None else {"db": database})}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        user = user or self.user
         if user is not None:
             headers["Authorization"] = "Basic " + b64encode(":".join(user).encode()).decode()
         with closing(http.client.HTTPConnection("127.0.0.1", self.backend, timeout=PATIENCE)) as connection:

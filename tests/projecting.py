@@ -97,15 +97,15 @@ class Projecting:
     def cursors(self) -> dict[str, Cursor]:
         return {c.bucket: c for c in stored_cursors(cursors_file(self._settings))}
 
-    def caught_up(self) -> bool:
-        """Whether every bucket holds what the record does now."""
+    def caught_up(self, *names: str) -> bool:
+        """Whether these buckets, or all, hold what the record does now."""
         assert self.process.is_alive(), self.lines()[-5:]
         with open_engine(self._settings.record, read_only=True).connect() as connection:
             ends = heads(connection)
         found = self.cursors()
         return all(
             name in found and not found[name].clear and all(found[name].position(t) >= end for t, end in ends.items())
-            for name in self._names
+            for name in names or self._names
         )
 
     def await_all(self) -> None:

@@ -96,6 +96,13 @@ class Cursor:
         """How far a table's rows have been written."""
         return self.positions.get(table, -1)
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What is still to be written depends on this only: buckets at the same place get the same lines."""
+        making = any(self.position(table) < end for table, end in self.reached.items())
+        positions = tuple(self.position(table.name) for table in (*BY_ID, *BY_SERIAL))
+        return positions, self.hour, (self.since, tuple(sorted(self.reached.items()))) if making else None
+
     def anew(self, table: str) -> int:
         """Up to where a table's rows are written to an empty bucket."""
         return self.reached.get(table, -1)

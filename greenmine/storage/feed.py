@@ -1,4 +1,4 @@
-"""Rows of the record as lines for one bucket, in portions, from where its cursor stands."""
+"""Rows of the record as lines for buckets that stand at the same place of it, in portions."""
 
 from __future__ import annotations
 
@@ -70,25 +70,34 @@ class Deletion:
 
 
 @dataclass(slots=True)
-class Portion:
-    """Lines made from the rows of a table up to a position."""
+class Part:
+    """What a portion has of one enterprise."""
 
-    table: str
-    position: int
     lines: dict[Precision, list[str]] = field(default_factory=lambda: {"ms": [], "ns": []})
     deletions: list[Deletion] = field(default_factory=list)
-    hour: int = -1
-    """Newest hour of a sliding statistic so far; to be stored before it is written."""
-
-    @property
-    def points(self) -> int:
-        """Number of lines."""
-        return sum(map(len, self.lines.values()))
 
     def add(self, line: str, precision: Precision = "ms") -> None:
         """Take a line, unless it is empty."""
         if line:
             self.lines[precision].append(line)
+
+
+@dataclass(slots=True)
+class Portion:
+    """Lines made from the rows of a table up to a position."""
+
+    table: str
+    position: int
+    parts: defaultdict[str, Part] = field(default_factory=lambda: defaultdict(Part))
+    """By enterprise; what cannot be told to be of any is under the empty name."""
+    hour: int = -1
+    """Newest hour of a sliding statistic so far; to be stored before it is written."""
+
+    def of(self, enterprise: str | None) -> list[Part]:
+        """What concerns an enterprise; None: everything."""
+        if enterprise is None:
+            return list(self.parts.values())
+        return [self.parts[enterprise]] if enterprise in self.parts else []
 
 
 @dataclass(slots=True)
@@ -104,7 +113,7 @@ class _Channel:
 
 
 class Feed:
-    """Reads on behalf of one bucket. It remembers what it has read: after a failed write, make another from the cursor.
+    """Reads on behalf of buckets at one place. It remembers what it has read: after a failed write, make another from the cursor.
 
     Parameters
     ----------
@@ -113,9 +122,9 @@ class Feed:
     engine : Engine
         Of the record; is only read.
     cursor : Cursor
-        From where.
-    enterprise : str or None
-        Whose rows; None: all.
+        From where; that of any of the buckets.
+    enterprises : collection of str or None
+        Whose rows; None: all, also those that cannot be told to be of any enterprise.
     rolling : Rolling
         Computes rolling exceedance statistics.
     size : int
@@ -123,7 +132,7 @@ class Feed:
     oldest : callable
         Points before this instant [ms UTC] are left out.
     silent : dict of str to int
-        For rules the newest hour of which the bucket is known to hold no worst value; kept up by the feeds of a bucket.
+        For rules the newest hour of which the buckets are known to hold no worst value; kept up by the feeds of a bucket.
     """
 
     def __init__(
@@ -131,7 +140,7 @@ class Feed:
         registry: Registry,
         engine: sa.Engine,
         cursor: Cursor,
-        enterprise: str | None,
+        enterprises: Collection[str] | None,
         rolling: Rolling,
         size: int,
         oldest: Callable[[], int],
@@ -143,8 +152,8 @@ class Feed:
         self._rolling = rolling
         self._size = size
         self._oldest = oldest
-        self._sites = {s.id: s for s in registry.sites if enterprise in {None, s.enterprise}}
-        self._all = enterprise is None
+        self._sites = {s.id: s for s in registry.sites if enterprises is None or s.enterprise in enterprises}
+        self._all = enterprises is None
         self._rules = {r.key: r for r in registry.rules if r.site in self._sites}
         self._encoders = {name: Encoder(measurement) for name, measurement in BY_NAME.items()}
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
@@ -228,11 +237,18 @@ class Feed:
     def _readings(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         if not rows:
             return
-        channels = [self._channel(connection, row[1]) for row in rows]
-        if None in channels:
-            rows = [row for row, channel in zip(rows, channels, strict=True) if channel is not None]
-        known = [channel for channel in channels if channel is not None]
-        numbers, _, hours, blocks = zip(*rows, strict=True) if rows else ((), (), (), ())
+        by_enterprise: dict[str, list[tuple[Any, _Channel]]] = defaultdict(list)
+        for row in rows:
+            channel = self._channel(connection, row[1])
+            if channel is not None:
+                by_enterprise[channel.tags[0]].append((row, channel))
+        for enterprise, blocks in by_enterprise.items():
+            self._blocks(blocks, portion.parts[enterprise])
+
+    def _blocks(self, some: Sequence[tuple[Any, _Channel]], part: Part) -> None:
+        """Readings of one enterprise."""
+        rows, channels = zip(*some, strict=True)
+        numbers, _, hours, blocks = zip(*rows, strict=True)
         oldest = self._oldest()
         data = np.frombuffer(b"".join(blocks), ROW)
         time, value, flag = data["time"], data["value"], data["flag"]
@@ -242,26 +258,26 @@ class Feed:
             again = np.array(numbers, np.int64) <= self._cursor.anew("reading_block")
             wanted &= ~np.repeat(again, counts) | (time >= self._cursor.since)
         counted = (flag == NORMAL) & (data["quality"] == 0) & np.isfinite(value)
-        beginnings = chain.from_iterable(repeat(c.value, n) for c, n in zip(known, counts, strict=True))
-        some = zip(beginnings, value.tolist(), time.tolist(), strict=True)
-        lines = portion.lines["ms"]
-        lines.extend([f"{beginning}{v} {t}" for beginning, v, t in compress(some, (wanted & counted).tolist())])
-        place = np.repeat(np.arange(len(known)), counts)
+        beginnings = chain.from_iterable(repeat(c.value, n) for c, n in zip(channels, counts, strict=True))
+        lines = part.lines["ms"]
+        each = zip(beginnings, value.tolist(), time.tolist(), strict=True)
+        lines.extend([f"{beginning}{v} {t}" for beginning, v, t in compress(each, (wanted & counted).tolist())])
+        place = np.repeat(np.arange(len(channels)), counts)
         for i in np.flatnonzero(wanted & ~counted).tolist():
             fields = self._encoders["reading"].fields((None, float(value[i]), chr(flag[i])))
-            lines.append(f"{known[place[i]].series}{fields} {time[i]}")
-        for number, channel, hour in zip(numbers, known, hours, strict=True):
+            lines.append(f"{channels[place[i]].series}{fields} {time[i]}")
+        for number, channel, hour in zip(numbers, channels, hours, strict=True):
             if channel.limited != hour:
                 channel.limited = hour
                 if self._wanted("reading_block", number, hour * HOUR, oldest):
-                    self._limits(channel.rules, hour, portion)
+                    self._limits(channel.rules, hour, part)
 
-    def _limits(self, rules: Iterable[Rule], hour: int, portion: Portion) -> None:
+    def _limits(self, rules: Iterable[Rule], hour: int, part: Part) -> None:
         for rule in rules:
             threshold = self._threshold(rule, hour * HOUR)
             if threshold is not None:
                 values = (threshold.low, threshold.high, threshold.clause)
-                portion.add(self._line("limit", self._rule_tags(rule), values, hour * HOUR))
+                part.add(self._line("limit", self._rule_tags(rule), values, hour * HOUR))
 
     def _channel(self, connection: sa.Connection, number: int) -> _Channel | None:
         if number not in self._channels:  # the worker numbers new channels when it starts
@@ -290,15 +306,16 @@ class Feed:
                 continue
             figures = _FIGURES(row)
             tags = (*channel.tags, row.window)
-            portion.add(
+            part = portion.parts[tags[0]]
+            part.add(
                 self._line(
                     "statistic_revision", (*tags, str(row.revision)), (*figures, row.reason, row.issued), row.start
                 )
             )
             if row.latest:
                 if row.vanished and self._may_hold("statistic", row.serial):
-                    portion.deletions.append(_deletion("statistic", tags, row.start))
-                portion.add(self._line("statistic", tags, (*figures, row.revision), row.start))
+                    part.deletions.append(_deletion("statistic", tags, row.start))
+                part.add(self._line("statistic", tags, (*figures, row.revision), row.start))
 
     def _verdicts(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
@@ -312,15 +329,16 @@ class Feed:
                 row.end,
             )  # fmt: skip
             tags = self._rule_tags(rule)
-            portion.add(
+            part = portion.parts[tags[0]]
+            part.add(
                 self._line(
                     "verdict_revision", (*tags, str(row.revision)), (*figures, row.change, row.issued), row.start
                 )
             )
             if row.latest:
                 if row.vanished and self._may_hold("verdict", row.serial):
-                    portion.deletions.append(_deletion("verdict", tags, row.start))
-                portion.add(self._line("verdict", tags, (*figures, row.revision), row.start))
+                    part.deletions.append(_deletion("verdict", tags, row.start))
+                part.add(self._line("verdict", tags, (*figures, row.revision), row.start))
 
     # Episodes above a limit, and what rolls over them.
 
@@ -338,24 +356,25 @@ class Feed:
             if rule is None:
                 continue
             tags = (*self._rule_tags(rule), str(row.id))
+            part = portion.parts[tags[0]]
             for form in earlier[row.id]:
                 if form.start != row.start and self._wanted("exceedance", row.serial, form.start, oldest):
                     if self._may_hold("exceedance", row.serial):
-                        portion.deletions.append(_deletion("exceedance", tags, form.start))
+                        part.deletions.append(_deletion("exceedance", tags, form.start))
                     gone = (
                         "superseded", 0, form.end, form.peak, None, None, form.minutes, _duration(form), form.revision, None,
                         None, None,
                     )  # fmt: skip
-                    portion.add(self._line("exceedance", tags, gone, form.start))
+                    part.add(self._line("exceedance", tags, gone, form.start))
             if self._wanted("exceedance", row.serial, row.start, oldest):
                 if row.revision and self._may_hold("exceedance", row.serial):
-                    portion.deletions.append(_deletion("exceedance", tags, row.start))
+                    part.deletions.append(_deletion("exceedance", tags, row.start))
                 threshold = self._threshold(rule, row.start)
                 values = (
                     row.state, int(row.state == "open"), row.end, row.peak, row.peak_time, row.threshold, row.minutes,
                     _duration(row), row.revision, row.cause, row.handling, "" if threshold is None else threshold.clause,
                 )  # fmt: skip
-                portion.add(self._line("exceedance", tags, values, row.start))
+                part.add(self._line("exceedance", tags, values, row.start))
             changed[row.rule].update(self._touched(row, [form.start for form in earlier[row.id]]))
         self._roll(connection, changed, portion)
 
@@ -386,10 +405,11 @@ class Feed:
                 changed[row.rule].update(range(row.hour, min(passed, row.hour + LONGEST_SPAN) + 1))
             if self._wanted("sliding_hour", row.serial, row.hour * HOUR, oldest):
                 tags = self._rule_tags(rule)
+                part = portion.parts[tags[0]]
                 if self._worst_may_be_left(row):
-                    portion.deletions.append(_deletion("sliding", tags, row.hour * HOUR))
+                    part.deletions.append(_deletion("sliding", tags, row.hour * HOUR))
                 values = (row.assessable.bit_count(), row.above.bit_count(), row.worst)
-                portion.add(self._line("sliding", tags, values, row.hour * HOUR))
+                part.add(self._line("sliding", tags, values, row.hour * HOUR))
         self._roll(connection, changed, portion)
         for row in rows:
             self._passed[row.rule] = max(row.hour, self._passed.get(row.rule, -1))
@@ -413,7 +433,9 @@ class Feed:
             hours = self._hours(connection, keys, first, last)
             episodes = self._episodes(connection, keys, first)
             for key in keys:
-                self._rolled(self._rules[key], hours[key], episodes[key], changed[key], portion)
+                rule = self._rules[key]
+                part = portion.parts[self._rule_tags(rule)[0]]
+                self._rolled(rule, hours[key], episodes[key], changed[key], part)
 
     def _rolled(
         self,
@@ -421,7 +443,7 @@ class Feed:
         hours: Sequence[tuple[int, int, int, float]],
         episodes: Sequence[tuple[int, int]],
         changed: Collection[int],
-        portion: Portion,
+        part: Part,
     ) -> None:
         oldest, since = self._oldest(), self._cursor.since
         at = sorted(set(changed).intersection(hour for hour, *_ in hours))
@@ -432,8 +454,8 @@ class Feed:
                 continue
             tags = (*self._rule_tags(rule), span)
             if None in values and hour <= self._hour and not self._making_anew():
-                portion.deletions.append(_deletion("rolling", tags, time))
-            portion.add(self._line("rolling", tags, values, time))
+                part.deletions.append(_deletion("rolling", tags, time))
+            part.add(self._line("rolling", tags, values, time))
 
     def _making_anew(self) -> bool:
         return any(self._positions[t] < self._cursor.anew(t) for t in ("sliding_hour", "exceedance"))
@@ -470,7 +492,7 @@ class Feed:
             channel = self._channel(connection, row.channel)
             if channel is not None and self._wanted("health", row.serial, row.since, oldest):
                 values = (row.state, _STATES.get(row.state), row.detail)
-                portion.add(self._line("health", channel.tags, values, row.since))
+                portion.parts[channel.tags[0]].add(self._line("health", channel.tags, values, row.since))
 
     def _ledger(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
@@ -485,7 +507,9 @@ class Feed:
                     row.messages, row.received, row.stored, row.duplicate, row.conflict, row.rejected, row.late, row.reordered,
                     row.sequence_missing, latency,
                 )  # fmt: skip
-                portion.add(self._line("ledger", (site.enterprise, site.id, row.device), values, time))
+                portion.parts[site.enterprise].add(
+                    self._line("ledger", (site.enterprise, site.id, row.device), values, time)
+                )
 
     def _rejections(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
@@ -503,7 +527,7 @@ class Feed:
             if self._wanted("rejection", row.id, row.received, oldest):
                 values = (row.readings, row.size, row.topic, row.detail)
                 time = row.received * _SUBMILLISECOND + row.id % _SUBMILLISECOND
-                portion.add(self._line("rejection", (*tags, row.reason), values, time), "ns")
+                portion.parts[tags[0]].add(self._line("rejection", (*tags, row.reason), values, time), "ns")
 
     def _marks(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
@@ -512,7 +536,9 @@ class Feed:
             if site is not None and self._wanted("mark", row.id, row.start, oldest):
                 values = (row.end, row.reason, row.author, row.parameter or "")
                 time = row.start * _SUBMILLISECOND + row.id % _SUBMILLISECOND
-                portion.add(self._line("mark", (site.enterprise, site.id, row.station, row.kind), values, time), "ns")
+                portion.parts[site.enterprise].add(
+                    self._line("mark", (site.enterprise, site.id, row.station, row.kind), values, time), "ns"
+                )
 
     # Common to all.
 

@@ -99,21 +99,8 @@ def save_tokens(settings: Settings, tokens: Mapping[str, Tokens]) -> None:
 
 
 def admin_token(settings: Settings) -> str:
-    """The operator's token, from its setting or its file; empty if neither is set.
-
-    Raises
-    ------
-    InfluxError
-        The file cannot be read.
-    """
-    if settings.influx_admin_token is not None:
-        return settings.influx_admin_token.get_secret_value()
-    if settings.influx_admin_token_file is None:
-        return ""
-    try:
-        return settings.influx_admin_token_file.read_text().strip()
-    except OSError as error:
-        raise InfluxError(f"GREENMINE_INFLUX_ADMIN_TOKEN_FILE: {error}") from error
+    """The operator's token; empty if none is set."""
+    return "" if settings.influx_admin_token is None else settings.influx_admin_token.get_secret_value()
 
 
 class Influx:

@@ -12,6 +12,7 @@ from greenmine.storage.influx_schema import Measurement
 LONGEST: Final = 16_000
 """Characters of a text that are sent; InfluxDB takes 64 kB, and a character has at most four bytes."""
 
+_FORMS: Final = {"float": "%s", "integer": "%di", "string": "%s"}
 _TAG: Final = str.maketrans({" ": "\\ ", ",": "\\,", "=": "\\=", "\\": "_", "\n": "_", "\r": "_"})
 _TEXT: Final = str.maketrans({'"': '\\"', "\\": "\\\\"})
 
@@ -22,12 +23,12 @@ def series(measurement: str, tags: Iterable[tuple[str, str | None]]) -> str:
     Tags without a value are left out. Backslashes and line breaks, which no identifier has and the protocol cannot carry in a
     tag, become underscores.
     """
-    return ",".join([measurement, *(_tag(name, value) for name, value in tags if value)]) + " "
+    return ",".join([measurement, *(f"{name}={_tag(value)}" for name, value in tags if value)]) + " "
 
 
 @lru_cache(maxsize=65_536)
-def _tag(name: str, value: str) -> str:
-    return f"{name}={value.translate(_TAG)}"
+def _tag(value: str) -> str:
+    return value.translate(_TAG)
 
 
 def text(value: str) -> str:
@@ -47,26 +48,30 @@ class Encoder:
     def __init__(self, measurement: Measurement) -> None:
         self.measurement = measurement
         self._tags = [tag.name for tag in measurement.tags]
-        self._fields = [(f"{field.name}=", field.kind) for field in measurement.fields]
+        self._all_tags = ",".join([measurement.name, *(f"{name}=%s" for name in self._tags)]) + " "
+        self._fields = [f"{field.name}={_FORMS[field.kind]}" for field in measurement.fields]
+        self._templates: dict[tuple[bool, ...], str] = {}
 
     def series(self, *values: str | None) -> str:
         """Beginning of the lines of a series, from the values of its tags in the measurement's order."""
+        given = [_tag(value) for value in values if value]
+        if len(given) == len(self._tags):
+            return self._all_tags % tuple(given)
         return series(self.measurement.name, zip(self._tags, values, strict=True))
 
     def fields(self, values: Sequence[Any]) -> str:
         """The fields; None, NaN and infinities are left out. Empty if nothing is left."""
-        parts = []
-        for (name, kind), value in zip(self._fields, values, strict=True):
-            if value is None:
-                continue
-            if kind == "float":
-                if math.isfinite(value):
-                    parts.append(f"{name}{float(value)}")
-            elif kind == "integer":
-                parts.append(f"{name}{int(value)}i")
-            else:
-                parts.append(name + text(value))
-        return ",".join(parts)
+        given = tuple([value is not None for value in values])
+        template = self._templates.get(given)
+        if template is None:
+            parts = [form for form, is_given in zip(self._fields, given, strict=True) if is_given]
+            template = self._templates[given] = ",".join(parts)
+        fields = template % tuple([text(v) if isinstance(v, str) else v for v in values if v is not None])
+        if "nan" in fields or "inf" in fields:
+            finite = [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
+            if finite.count(None) > given.count(False):
+                return self.fields(finite)
+        return fields
 
     def line(self, beginning: str, values: Sequence[Any], time: int) -> str:
         """One line; empty if there is no field to send."""

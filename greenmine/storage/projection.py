@@ -6,11 +6,12 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 import sqlalchemy as sa
@@ -38,7 +39,9 @@ from greenmine.storage.record import open_engine
 _POLL: Final = 0.5
 """How often the record is looked at when nothing is left to do [s]."""
 _TURN: Final = 20
-"""Portions of a bucket before the others have their turn."""
+"""Portions of buckets at one place before the others have their turn."""
+_WIDEST: Final = 100_000
+"""Points of a portion at most, however many buckets it is for."""
 _LONGEST_PAUSE: Final = 30.0
 """Between two attempts while InfluxDB cannot [s]."""
 _SILENT: Final = {0, 502, 503, 504}
@@ -57,7 +60,7 @@ def cursors_file(settings: Settings) -> Path:
 
 
 class Projection:
-    """Follows the record and keeps all buckets up to date, one after the other.
+    """Follows the record and keeps all buckets up to date; those at the same place of it get the same lines.
 
     Parameters
     ----------
@@ -73,12 +76,16 @@ class Projection:
 
     def __init__(self, settings: Settings, registry: Registry, rolling: Rolling, *, sample: float = 10.0) -> None:
         self.cursors = Cursors(cursors_file(settings))
+        self._settings = settings
+        self._registry = registry
+        self._rolling = rolling
         self._engine = open_engine(settings.record, read_only=True)
         owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
         self._lanes = [
-            _Lane(bucket, enterprise, settings, registry, rolling, self._engine, self.cursors, sample)
+            _Lane(bucket, enterprise, settings, registry, self._engine, self.cursors, sample)
             for bucket, enterprise in owners.items()
         ]
+        self._convoys: dict[tuple[tuple[str, int], ...], _Convoy] = {}
         self.buckets = list(owners)
         self._again = 0.0
 
@@ -97,27 +104,113 @@ class Projection:
                 if not self.turn() and (finished() or stop.wait(_POLL)):
                     break
         finally:
+            self._keep_convoys(())
             for lane in self._lanes:
                 lane.close()
 
     def turn(self) -> bool:
         """Give every bucket its turn; whether there is more to do at once."""
+        if time.monotonic() < self._again:
+            return False
         try:
             with self._engine.connect() as connection:
                 ends = heads(connection)
-        except sa.exc.DBAPIError as error:  # the record's file may be busy; ours it is only to read
-            _log.warning("the record cannot be read; trying again", error=str(error.orig))
+            ready = [lane for lane in self._lanes if lane.ready(ends)]
+            busy = False
+            for convoy in self._assembled(ready):
+                busy |= convoy.turn(ends)
+            for lane in ready:
+                lane.sample()
+        except sa.exc.DBAPIError as error:  # a file may be busy
+            _log.warning("record or cursors cannot be used; trying again", error=str(error.orig))
+            self._keep_convoys(())
             return False
-        if time.monotonic() < self._again:
+        except _SilentError as error:  # it does not answer: so the others need not wait for it in vain
+            self._again = time.monotonic() + error.pause
+            self._keep_convoys(())
             return False
-        busy = False
-        for lane in self._lanes:
-            try:
-                busy |= lane.turn(ends)
-            except UnavailableError as error:  # it does not answer: so the others need not wait for it in vain
-                self._again = time.monotonic() + lane.failed(error)
-                return False
         return busy
+
+    def _assembled(self, ready: Iterable[_Lane]) -> list[_Convoy]:
+        """The lanes that are ready, those at the same place together; what has not changed goes on as it was."""
+        places: dict[tuple[object, ...], list[_Lane]] = {}
+        for lane in ready:
+            places.setdefault(lane.cursor.place, []).append(lane)
+        convoys = {}
+        for lanes in places.values():
+            key = tuple((lane.bucket, lane.cursor.generation) for lane in lanes)
+            convoy = self._convoys.get(key)
+            if convoy is None or convoy.closed:
+                convoy = _Convoy(lanes, self._settings, self._registry, self._rolling, self._engine)
+            convoys[key] = convoy
+        self._keep_convoys(convoys)
+        self._convoys = convoys
+        return list(convoys.values())
+
+    def _keep_convoys(self, keys: Collection[tuple[tuple[str, int], ...]]) -> None:
+        for key in [key for key in self._convoys if key not in keys]:
+            self._convoys.pop(key).close()
+
+
+class _SilentError(Exception):
+    """InfluxDB does not answer at all."""
+
+    def __init__(self, pause: float) -> None:
+        super().__init__()
+        self.pause = pause
+
+
+class _Convoy:
+    """Buckets at the same place of the record, which is read and put into lines once for all of them."""
+
+    def __init__(
+        self, lanes: Sequence[_Lane], settings: Settings, registry: Registry, rolling: Rolling, engine: sa.Engine
+    ) -> None:
+        self._lanes = lanes
+        self._portions: Generator[Portion] | None = None
+        self.closed = False
+        silent = _known_by_all(lanes, registry)
+        for lane in lanes:
+            lane.silent = silent
+        whole = any(lane.enterprise is None for lane in lanes)
+        self._feed = Feed(
+            registry,
+            engine,
+            lanes[0].cursor,
+            None if whole else {lane.enterprise for lane in lanes if lane.enterprise},
+            rolling,
+            min(_WIDEST, settings.influx_batch * len(lanes)),
+            lanes[0].oldest,
+            silent,
+        )
+
+    def turn(self, ends: Positions) -> bool:
+        """Write some portions; whether there are more to write at once.
+
+        Raises
+        ------
+        _SilentError
+            InfluxDB does not answer at all; what else goes wrong concerns one bucket only and is tried again later.
+        """
+        if self._portions is None:
+            self._portions = _ahead(self._feed.portions(ends))
+        for _ in range(_TURN):
+            portion = next(self._portions, None)
+            if portion is None:
+                self._portions = None
+                return False
+            taken = [lane.take(portion) for lane in self._lanes]
+            if not all(taken):  # whoever falls out of step goes on alone until it is where the others are
+                self.close()
+                return True
+        return True
+
+    def close(self) -> None:
+        """End what reads ahead; nobody goes on from here."""
+        self.closed = True
+        if self._portions is not None:
+            self._portions.close()
+            self._portions = None
 
 
 @dataclass(slots=True)
@@ -130,7 +223,7 @@ class _Tally:
 
 
 class _Lane:
-    """One bucket."""
+    """One bucket, and where it stands."""
 
     def __init__(
         self,
@@ -138,56 +231,61 @@ class _Lane:
         enterprise: str | None,
         settings: Settings,
         registry: Registry,
-        rolling: Rolling,
         engine: sa.Engine,
         cursors: Cursors,
         sample: float,
     ) -> None:
         self.bucket = bucket
+        self.enterprise = enterprise
+        self.cursor = Cursor(bucket)
+        self.silent: dict[str, int] = {}
+        """See `Feed`."""
         self._every = sample
-        self._enterprise = enterprise
         self._settings = settings
         self._registry = registry
-        self._rolling = rolling
         self._engine = engine
         self._cursors = cursors
         self._influx: Influx | None = None
-        self._feed: Feed | None = None
-        self._portions: Generator[Portion] | None = None
-        self._generation = -1
-        self._silent: dict[str, int] = {}
         self._pause = 0.0
         self._again = 0.0
         self._sampled = -math.inf
+        self._due = False
+        """Whether this turn looks at the last sample but one and writes the next: never one without the other."""
 
-    def turn(self, ends: Positions) -> bool:
-        """Write some portions; whether there are more to write at once.
+    def ready(self, ends: Positions) -> bool:
+        """See that the bucket holds what its cursor says; whether it can be written to."""
+        if time.monotonic() < self._again:
+            return False
+        self.cursor = self._cursors.begin(self.bucket, ends)
+        return self._tried(lambda: self._prepare(ends))
+
+    def take(self, portion: Portion) -> bool:
+        """Write what a portion has for this bucket, and move the cursor; False if it is not where the portion ends."""
+        return self._tried(lambda: self._take(portion))
+
+    def sample(self) -> None:
+        """Now and then write how far the bucket is behind, to the district's bucket how far all are, and note when."""
+        if time.monotonic() >= self._again and self._tried(self._sample):
+            if self._pause:
+                _log.info("InfluxDB takes points again", bucket=self.bucket)
+            self._pause = 0.0
+
+    def _tried(self, step: Callable[[], bool]) -> bool:
+        """Do a step with InfluxDB; False, and the bucket has to wait, if that fails.
 
         Raises
         ------
-        UnavailableError
-            InfluxDB does not answer at all; what else goes wrong concerns this bucket only and is tried again later.
+        _SilentError
+            InfluxDB does not answer at all.
         """
-        if time.monotonic() < self._again:
-            return False
         try:
-            cursor = self._cursors.begin(self.bucket, ends)
-            cursor = self._prepared(cursor, ends)
-            cursor, more = self._written(cursor, ends)
-            self._sample(cursor)
+            return step()
         except InfluxError as error:
+            pause = self._failed(error)
             if isinstance(error, UnavailableError) and error.status in _SILENT:
-                raise
-            self._again = time.monotonic() + self.failed(error)
+                raise _SilentError(pause) from error
+            self._again = time.monotonic() + pause
             return False
-        except sa.exc.DBAPIError as error:
-            _log.warning("record or cursors cannot be used; trying again", bucket=self.bucket, error=str(error.orig))
-            self._forget()
-            return False
-        if self._pause:
-            _log.info("InfluxDB takes points again", bucket=self.bucket)
-        self._pause = 0.0
-        return more
 
     @property
     def influx(self) -> Influx:
@@ -197,9 +295,10 @@ class _Lane:
             self._influx = Influx(self._settings, token)
         return self._influx
 
-    def _prepared(self, cursor: Cursor, ends: Positions) -> Cursor:
-        """See that the bucket holds what the cursor says, and that our feed stands where the cursor does."""
-        if cursor.samples and time.monotonic() - self._sampled >= self._every and self._emptied(cursor):
+    def _prepare(self, ends: Positions) -> bool:
+        cursor = self.cursor
+        self._due = time.monotonic() - self._sampled >= self._every
+        if self._due and cursor.samples and self._emptied(cursor):
             _log.warning("the bucket was emptied; it is made anew from the record", bucket=self.bucket)
             cursor = self._cursors.reset(self.bucket, ends)
         if cursor.clear:
@@ -208,52 +307,31 @@ class _Lane:
                     self.influx.delete(self.bucket, measurement.name, (), cursor.since, None)
             cursor = replace(cursor, clear=False)
             self._cursors.keep(cursor)
-        if self._generation != cursor.generation:
-            self._forget()
-            self._generation = cursor.generation
-        if self._feed is None:
-            self._feed = Feed(
-                self._registry,
-                self._engine,
-                cursor,
-                self._enterprise,
-                self._rolling,
-                self._settings.influx_batch,
-                self._oldest,
-                self._silent,
-            )
-        return cursor
+        self.cursor = cursor
+        return True
 
-    def _written(self, cursor: Cursor, ends: Positions) -> tuple[Cursor, bool]:
-        assert self._feed is not None
-        if self._portions is None:
-            self._portions = _ahead(self._feed.portions(ends))
-        for _ in range(_TURN):
-            portion = next(self._portions, None)
-            if portion is None:
-                self._portions = None
-                return cursor, False
-            if portion.hour > cursor.hour:
-                cursor = replace(cursor, hour=portion.hour)
-                self._cursors.keep(cursor)
-            tally = self._write(portion)
-            cursor = replace(
-                cursor,
-                positions={**cursor.positions, portion.table: portion.position},
-                written=cursor.written + tally.written,
-                refused=cursor.refused + tally.refused,
-                trouble=tally.example,
-            )
-            if not self._cursors.keep(cursor):  # it is being made anew
-                return cursor, True
-        return cursor, True
+    def _take(self, portion: Portion) -> bool:
+        if portion.hour > self.cursor.hour:
+            self.cursor = replace(self.cursor, hour=portion.hour)
+            self._cursors.keep(self.cursor)
+        tally = self._write(portion)
+        self.cursor = replace(
+            self.cursor,
+            positions={**self.cursor.positions, portion.table: portion.position},
+            written=self.cursor.written + tally.written,
+            refused=self.cursor.refused + tally.refused,
+            trouble=tally.example,
+        )
+        return self._cursors.keep(self.cursor)  # if not, it is to be made anew
 
     def _write(self, portion: Portion) -> _Tally:
         tally = _Tally()
-        for deletion in portion.deletions:
+        parts = portion.of(self.enterprise)
+        for deletion in chain.from_iterable(part.deletions for part in parts):
             self.influx.delete(self.bucket, deletion.measurement, deletion.tags, deletion.start, deletion.end)
         size = self._settings.influx_batch
-        for precision, lines in portion.lines.items():
+        for precision in get_args(Precision):
+            lines = list(chain.from_iterable(part.lines[precision] for part in parts))
             for i in range(0, len(lines), size):
                 self._write_lines(lines[i : i + size], precision, tally)
         if tally.refused:
@@ -283,28 +361,28 @@ class _Lane:
         )
         return not self.influx.ask(self.bucket, statement)
 
-    def _sample(self, cursor: Cursor) -> None:
-        """Write how far the bucket is behind, to the district's bucket how far all are, and note when."""
-        if time.monotonic() - self._sampled < self._every:
-            return
+    def _sample(self) -> bool:
+        if not self._due:
+            return True
         now = _now()
         with self._engine.connect() as connection:
-            if self._enterprise is None:
+            if self.enterprise is None:
                 lines = [_lag_line(connection, one, now) for one in self._cursors.all()]
                 lines += map(_worker_line, connection.execute(sa.select(schema.worker)))
             else:
-                lines = [_lag_line(connection, cursor, now)]
+                lines = [_lag_line(connection, self.cursor, now)]
         self.influx.write(self.bucket, lines, "ms")
-        self._cursors.keep(replace(cursor, samples=(*cursor.samples[-1:], now)))
+        self._cursors.keep(replace(self.cursor, samples=(*self.cursor.samples[-1:], now)))
         self._sampled = time.monotonic()
+        return True
 
-    def failed(self, error: InfluxError) -> float:
+    def _failed(self, error: InfluxError) -> float:
         """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""
         if not self._pause:
             _log.warning("InfluxDB takes no points; trying again", bucket=self.bucket, error=str(error))
         self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
         self._sampled = -math.inf  # it may come back empty
-        self._forget()
+        self.close()
         if isinstance(error, UnavailableError) and error.status == 404:
             self._restore()
         cursor = self._cursors.get(self.bucket)
@@ -319,22 +397,28 @@ class _Lane:
         except (InfluxError, OSError) as error:
             _log.warning("the bucket cannot be made; `greenmine influx provision` would", error=str(error))
 
-    def _forget(self) -> None:
-        self.close()
-        self._feed = None
-
     def close(self) -> None:
-        """Close the connection, and what reads ahead."""
-        if self._portions is not None:
-            self._portions.close()
-            self._portions = None
+        """Close the connection."""
         if self._influx is not None:
             self._influx.close()
             self._influx = None
 
-    def _oldest(self) -> int:
+    def oldest(self) -> int:
+        """Points before this instant are not taken [ms UTC]."""
         days = self._settings.influx_retention_days
         return _now() - days * _DAY + _MARGIN if days else -(2**62)
+
+
+def _known_by_all(lanes: Iterable[_Lane], registry: Registry) -> dict[str, int]:
+    """What is known of a limit's newest hour in each bucket that has the limit."""
+    by_enterprise = {lane.enterprise: lane.silent for lane in lanes}
+    sites = {site.id: site.enterprise for site in registry.sites}
+    known = {}
+    for rule in registry.rules:
+        said = {by_enterprise[e].get(rule.key) for e in (None, sites[rule.site]) if e in by_enterprise}
+        if len(said) == 1 and (hour := said.pop()) is not None:
+            known[rule.key] = hour
+    return known
 
 
 def _ahead(some: Iterator[T]) -> Generator[T]:

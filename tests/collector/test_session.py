@@ -26,7 +26,7 @@ from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
 TOPIC = "greenmine/v1/pit/plain/readings"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Record:

@@ -64,6 +64,14 @@ def test_panels_have_ids_places_and_texts(language: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "name"), ALL)
+def test_no_two_columns_of_a_table_have_one_title(language: str, name: str) -> None:
+    for panel in panels(BUILT[language][name]):
+        for options in (t["options"] for t in panel.get("transformations", ()) if t["id"] == "organize"):
+            titles = list(options["renameByName"].values())
+            assert len(titles) == len(set(titles)), panel["title"]
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
 def test_targets_are_complete(language: str, name: str) -> None:
     board = BUILT[language][name]
     known = {variable["name"] for variable in board["templating"]["list"]}

@@ -113,7 +113,6 @@ def test_retention_follows_the_setting(api: Api, registry: Registry, tmp_path: P
     [
         ({"influx_admin_token": "wrong"}, "401: the token is not valid"),
         ({"influx_org": "nobody"}, "nobody"),
-        ({"influx_admin_token": None, "influx_admin_token_file": "/does/not/exist"}, "INFLUX_ADMIN_TOKEN_FILE"),
         ({"influx_url": "http://127.0.0.1:1"}, "127.0.0.1:1"),
     ],
 )

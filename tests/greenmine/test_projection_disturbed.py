@@ -170,6 +170,29 @@ def test_without_valid_tokens_it_waits_and_a_read_token_opens_one_bucket(registr
         assert {path.stat().st_mode & 0o777 for path in (tmp_path / "data").glob("influx-tokens.json")} == {0o600}
 
 
+def test_a_bucket_that_is_refused_alone_falls_behind_alone_and_catches_up(registry: Registry, tmp_path: Path) -> None:
+    with real_influx(tmp_path / "influx", auth=True) as server:
+        server.query(f"CREATE USER {ADMIN[0]} WITH PASSWORD '{ADMIN[1]}' WITH ALL PRIVILEGES")
+        server.user = ADMIN
+        mines = Mines(tmp_path / "data", registry, [SITE], 1.0)
+        mines.go_on(20)
+        settings = projection_settings(tmp_path / "data", server)
+        provision(projection_settings(tmp_path / "data", server, influx_admin_token=":".join(ADMIN)), registry)
+        own = bucket_of(SITE)
+        writer = load_tokens(settings)[own].write.split(":")[0]
+        with Projecting(settings, registry) as projecting:
+            projecting.await_all()
+            server.query(f'REVOKE ALL ON "{own}" FROM "{writer}"')
+            mines.go_on()
+            until(lambda: projecting.caught_up(DISTRICT), "the district's bucket to go on")
+            assert "not authorized" in projecting.cursors()[own].trouble
+            assert not projecting.caught_up(own)
+            server.query(f'GRANT ALL ON "{own}" TO "{writer}"')
+            projecting.await_all()
+        district = record_points(server)
+        assert record_points(server, own) == district
+
+
 def test_what_is_restated_leaves_nothing_of_what_was_written_before(registry: Registry, tmp_path: Path) -> None:
     with real_influx(tmp_path / "influx") as server:
         mines = Mines(tmp_path / "data", registry, ["kunyin"], 1.0)

@@ -23,7 +23,7 @@ from simulators.messages import Message
 from simulators.pace import Speed
 from simulators.publish import Published, publish
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Longest time for anything to happen on a busy machine [s]."""
 SMALL = 1500
 """Readings in a batch: enough of them to be killed in; and as lateness counts from the newest reading of earlier batches,

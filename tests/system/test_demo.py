@@ -115,12 +115,12 @@ def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo
             return int(record.execute("select max(id) from reading_block").fetchone()[0])
 
     before = newest()
-    until(lambda: newest() > before, "a live reading", 90)
+    until(lambda: newest() > before, "a live reading")
     assert 50_000_000 < demo.memory() < MEMORY
 
     os.killpg(demo.process.pid, signal.SIGINT)
-    assert demo.process.wait(15) == 0
-    until(lambda: not demo.family(), "its processes to end", 5)
+    assert demo.process.wait(PATIENCE) == 0
+    until(lambda: not demo.family(), "its processes to end", PATIENCE)
 
 
 def test_killed_it_leaves_no_process_behind(demo: Demo) -> None:
@@ -133,7 +133,7 @@ def test_killed_it_leaves_no_process_behind(demo: Demo) -> None:
 def test_without_live_it_fills_the_history_and_ends(environment: Environment, tmp_path: Path) -> None:
     filled = Demo(environment, tmp_path / "var", "--days", "0.2", "--no-live")
     assert filled.process.wait(2 * PATIENCE) == 0, filled.log.read_text()
-    until(lambda: not filled.family(), "its processes to end", 5)
+    until(lambda: not filled.family(), "its processes to end", PATIENCE)
     with closing(sqlite3.connect(f"file:{tmp_path / 'var' / 'record.sqlite'}?mode=ro", uri=True)) as record:
         stored, received, duplicate, rejected, late = record.execute(
             "select sum(stored), sum(received), sum(duplicate), sum(rejected), sum(late) from ledger"

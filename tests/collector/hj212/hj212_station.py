@@ -21,7 +21,7 @@ from processing.loggers import LoggerDesk
 from processing.pipeline import Pipeline
 from tests.loggers import PASSWORD, write_mine
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Station:

@@ -157,7 +157,12 @@ def try_notification(
 ) -> Response:
     """Send a test."""
     _signed_in(caller)
-    subscriptions.try_out(context, caller, trail, visible_subscription(context, caller, number))
+    found = visible_subscription(context, caller, number)
+    try:
+        subscriptions.try_out(context, caller, trail, found)
+    except Problem as problem:
+        if problem.status != 429:
+            raise  # that one is under way already can be seen on the page
     return RedirectResponse(f"{_PATH}/{number}", 303)
 
 

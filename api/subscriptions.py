@@ -351,7 +351,7 @@ def _check_sites(context: Context, caller: Caller, owner: str | None, sites: lis
 
 
 def _note(context: Context, trail: Trail, action: str, subscription: Subscription, **detail: Any) -> None:
-    """Note it in the audit log, never the target, which holds secrets; what an administrator does to an enterprise's, it can read."""
+    """Note it in the audit log, never the target, which holds secrets; an enterprise reads what an administrator did to its own."""
     owner = subscription.enterprise or "district"
     sites = (site.id for site in context.registry.sites if site.enterprise == subscription.enterprise)
     site = next(sites, None) if trail.caller.role == "administrator" else None

@@ -37,8 +37,8 @@ TEST: Final = "test"
 class Event(msgspec.Struct, frozen=True):
     """Something that happened at a site.
 
-    ``subject`` names what it happened to, such as ``exceedance/7``; ``state`` is for receivers that keep the newest state of
-    a place: whether this is the newest there is. ``data`` holds the facts, times in it ISO 8601 on the site's clock.
+    ``subject`` names what it happened to, such as ``exceedance/7``; ``place``, what has one state at a time, for receivers that keep
+    the newest, and ``newest`` whether this is it. ``data`` holds the facts, times in it ISO 8601 on the site's clock.
     """
 
     kind: EventKind | Literal["test"]
@@ -47,6 +47,6 @@ class Event(msgspec.Struct, frozen=True):
     time: int
     """When it happened [ms UTC]."""
     place: str
-    """``station/limit`` or ``station``: what has one state at a time."""
+    """``station/limit``, ``station`` or ``station/capture``."""
     newest: bool
     data: dict[str, Any]

@@ -30,8 +30,6 @@ T = TypeVar("T")
 
 _LONGEST: Final = 3_600.0
 """The delay before the next attempt doubles up to here [s], with jitter, so that receivers do not come back to a crowd."""
-_FAULT: Final = 60.0
-"""A receiver with whom something unforeseen happened is left alone for so long [s]."""
 _HOUR: Final = 3_600_000
 
 _log = structlog.get_logger(__name__)
@@ -125,9 +123,6 @@ class Deliveries:
         except StoreError as error:
             _log.error("notices cannot be delivered", subscription=subscription.id, error=str(error))
             self._rest[subscription.id] = time.monotonic() + self._settings.notify_retry_seconds
-        except Exception:  # noqa: BLE001 - a fault with one receiver is not to end the others
-            _log.exception("notices cannot be delivered", subscription=subscription.id)
-            self._rest[subscription.id] = time.monotonic() + _FAULT
 
     async def _attempt(self, subscription: Subscription, message: Message, failures: int) -> bool:
         """Send a message; whether the receiver works."""
@@ -157,31 +152,35 @@ class Deliveries:
         return True
 
     async def _send(self, subscription: Subscription, message: Message) -> str:
-        wording = Wording(subscription.language, self._registry, self._address)
-        settings = self._settings
-        patience = 3 * settings.notify_timeout_seconds
+        """Hand a message over; what is to be noted although it was taken."""
         try:
-            async with asyncio.timeout(patience):
-                match subscription.target:
-                    case Webhook():
-                        await webhook.send(self._public, subscription, message, wording, self._clock())
-                    case Mail():
-                        if settings.smtp_host is None:
-                            raise DeliveryError("there is no mail server: GREENMINE_SMTP_HOST is not set")
-                        return await mail.send(
-                            settings, self._tls, mail.mail_of(settings, subscription, message, wording)
-                        )
-                    case DingTalk() | WeCom() as robot:
-                        address = (
-                            settings.notify_dingtalk_url if isinstance(robot, DingTalk) else settings.notify_wecom_url
-                        )
-                        text = wording.text(message.events, robots.LONGEST)
-                        await robots.send(self._platforms, address, robot, text, self._clock())
-                    case Mqtt():
-                        publish = partial(self._broker.publish, subscription, message, wording)
-                        await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
+            async with asyncio.timeout(3 * self._settings.notify_timeout_seconds):
+                return await self._hand_over(subscription, message)
         except TimeoutError:
             raise DeliveryError("no answer in time") from None
+        except DeliveryError:
+            raise
+        except Exception as error:  # a fault with one message is not to hold up the others
+            _log.exception("a fault of the notifier", subscription=subscription.id, message=message.id)
+            raise DeliveryError("a fault of the notifier; its log says which", refused=True) from error
+
+    async def _hand_over(self, subscription: Subscription, message: Message) -> str:
+        wording = Wording(subscription.language, self._registry, self._address)
+        settings = self._settings
+        match subscription.target:
+            case Webhook():
+                await webhook.send(self._public, subscription, message, wording, self._clock())
+            case Mail():
+                letter = mail.mail_of(settings, subscription, message, wording)
+                return await mail.send(settings, self._tls, letter)
+            case DingTalk() | WeCom() as robot:
+                dingtalk, wecom = settings.notify_dingtalk_url, settings.notify_wecom_url
+                text = wording.text(message.events, robots.LONGEST)
+                address = dingtalk if isinstance(robot, DingTalk) else wecom
+                await robots.send(self._platforms, address, robot, text, self._clock())
+            case Mqtt():
+                publish = partial(self._broker.publish, subscription, message, wording)
+                await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
         return ""
 
     async def _pace(self, target: Target) -> None:

@@ -66,8 +66,10 @@ async def send(settings: Settings, context: ssl.SSLContext, mail: EmailMessage) 
     Raises
     ------
     DeliveryError
-        It took it for nobody.
+        There is no server, or it took it for nobody.
     """
+    if settings.smtp_host is None:
+        raise DeliveryError("there is no mail server: GREENMINE_SMTP_HOST is not set")
     password = settings.smtp_password
     try:
         refused, _ = await aiosmtplib.send(

@@ -82,9 +82,8 @@ async def _serve(
     settings: Settings, registry: Registry, notices: Notices, engine: sa.Engine, stop: threading.Event
 ) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(
-        ThreadPoolExecutor(_NAMES, "names")
-    )  # in which names of receivers are resolved, at any pace
+    # The loop resolves names of receivers in its default threads, at any pace; the outbox has its own.
+    loop.set_default_executor(ThreadPoolExecutor(_NAMES, "names"))
     own = ThreadPoolExecutor(2, "outbox")
 
     async def store(work: Callable[..., T], /, *given: object) -> T:

@@ -37,8 +37,8 @@ TEST: Final = "test"
 class Event(msgspec.Struct, frozen=True):
     """Something that happened at a site.
 
-    ``subject`` names what it happened to, such as ``exceedance/7``; ``place``, what has one state at a time, for receivers that keep
-    the newest, and ``newest`` whether this is it. ``data`` holds the facts, times in it ISO 8601 on the site's clock.
+    ``subject`` names what it happened to, such as ``exceedance/7``; ``place`` what has one state at a time, for receivers that
+    keep the newest, and ``newest`` whether this is it. ``data`` holds the facts, times in it ISO 8601 on the site's clock.
     """
 
     kind: EventKind | Literal["test"]

@@ -22,7 +22,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from collector.broker import Broker
-from greenmine.notices.event import EVENTS
+from greenmine.notices.event import EVENTS, Event
 from greenmine.notices.notices import Notices
 from greenmine.notices.quiet import QuietHours
 from greenmine.notices.subscriptions import Subscription
@@ -257,6 +257,19 @@ def test_what_fell_into_quiet_hours_is_one_digest_afterwards(
         "greenmine.exceedance.closed",
         "greenmine.station.silent",
     ]
+
+
+def test_a_fault_with_one_message_does_not_hold_up_the_next(tmp_path: Path, mine: Mine, notices: Notices) -> None:
+    with receiving() as own:
+        found = subscribe(notices, Webhook(own.url))
+        unforeseen = Event("exceedance-opened", "hengjie", "exceedance/1", START, "x/y", newest=True, data={})
+        notices.outbox.enlist(0, {}, [unforeseen], [found], mine.registry, now())
+        notices.outbox.test(found, mine.registry, now())
+        with notifying(settings_of(tmp_path)):
+            until(lambda: own.calls, "the next")
+        first = notices.outbox.messages(found, 2)[1]
+    assert kinds(own) == ["greenmine.test"]
+    assert (first.state, first.trouble) == ("waiting", "a fault of the notifier; its log says which")
 
 
 def test_robots_are_told_in_groups_and_never_too_often(tmp_path: Path, mine: Mine, notices: Notices) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -161,7 +162,8 @@ class Deliveries:
         except DeliveryError:
             raise
         except Exception as error:  # a fault with one message is not to hold up the others
-            _log.exception("a fault of the notifier", subscription=subscription.id, message=message.id)
+            trace = traceback.format_exc()  # without the values of variables, secrets among them
+            _log.error("a fault of the notifier", subscription=subscription.id, message=message.id, trace=trace)
             raise DeliveryError("a fault of the notifier; its log says which", refused=True) from error
 
     async def _hand_over(self, subscription: Subscription, message: Message) -> str:

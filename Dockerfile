@@ -23,6 +23,10 @@ RUN /opt/greenmine/bin/pip install --no-deps --no-build-isolation . \
 
 FROM python:3.11.14-slim-bookworm
 
+# The font of reports.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends fonts-noto-cjk && rm -rf /var/lib/apt/lists/*
+
 # Volumes take their owner from these folders. `greenmine init` gives the files that services must read to this group when root runs it.
 ARG ID=10001
 RUN groupadd --gid "$ID" greenmine \

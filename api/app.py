@@ -12,11 +12,15 @@ from starlette.staticfiles import StaticFiles
 
 from api import (
     account,
+    assessments,
     audit,
     bookkeeping,
+    bundles,
+    calendar,
     comparison_page,
     curves,
     download_page,
+    evidence_pages,
     exceedance_pages,
     explanations,
     handling,
@@ -30,6 +34,7 @@ from api import (
     quality_page,
     routes,
     schemas,
+    shared,
     sign_in,
     station_page,
     subscriptions,
@@ -46,6 +51,7 @@ from api.security import Guard
 from greenmine.accounts.accounts import Accounts
 from greenmine.notices.notices import Notices
 from greenmine.registry import Registry
+from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
 
 
@@ -68,7 +74,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     addresses = check_addresses(settings)
     provider = provider_of(settings, registry)
     accounts = Accounts(settings)
-    record = Record(settings.record, registry)
+    record = Record(settings.record, registry, settings.archive_place)
     notices = Notices(settings)
 
     @asynccontextmanager
@@ -88,16 +94,30 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout(), notices, provider)
+    app.state.context = Context(
+        settings,
+        registry,
+        record,
+        Event(),
+        accounts,
+        addresses,
+        Lockout(),
+        reporting_of(settings.registry),
+        notices,
+        provider,
+    )
     problems.install(app, pages.error_page)
     for part in (routes, bookkeeping, explanations, marks, curves, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
-    app.include_router(handling.router, max_body_size=settings.attachment_bytes)
+    for part in (bundles, calendar):
+        app.include_router(part.router, max_body_size=LARGEST)
+    for part in (handling, assessments):
+        app.include_router(part.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public, notification_pages, oidc):
+    for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

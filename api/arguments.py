@@ -262,3 +262,29 @@ class DownloadArguments(NoArguments):
     first: str = Field(alias="from", pattern=_DAY)
     last: str = Field(alias="to", pattern=_DAY)
     bom: bool = False
+
+
+class BundlesArguments(Listing):
+    """Evidence bundles of a site, or of all that the caller may see."""
+
+    site: str | None = None
+
+
+class AssessmentArguments(NoArguments):
+    """Requirement items of a site, in a reporting period; without one, in that under way."""
+
+    site: str
+    period: str | None = Field(None, max_length=40)
+
+
+class ProofArguments(AssessmentArguments):
+    """A file for a requirement item."""
+
+    item: str = Field(max_length=80)
+    name: str = Field(min_length=1, max_length=200)
+
+
+class AssessmentPageArguments(PageArguments):
+    """The reporting period that a page is about; without it, that under way."""
+
+    period: str | None = Field(None, max_length=40)

@@ -26,6 +26,7 @@ NOWHERE: Final = Scope(frozenset())
 OPEN: Final = frozenset(
     {
         *("/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"),
+        *("/shared", "/shared/file"),
         *("/sign-in/oidc", "/sign-in/oidc/callback"),
     }
 )

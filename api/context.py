@@ -20,6 +20,7 @@ from api.record import Record
 from greenmine.accounts.accounts import Accounts
 from greenmine.notices.notices import Notices
 from greenmine.registry import Channel, Registry, Site
+from greenmine.reporting import Reporting
 from greenmine.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Context:
     accounts: Accounts
     addresses: Addresses
     lockout: Lockout
+    reporting: Reporting
     notices: Notices
     """Subscriptions, and what is still to be told."""
     provider: Provider | None

@@ -24,7 +24,7 @@ from greenmine.limits import Threshold
 from greenmine.readings import Readings
 from greenmine.registry import Rule
 from greenmine.storage import schema
-from greenmine.storage.record import ROW
+from greenmine.storage.blocks import COLUMNS, ROW
 from processing.explanation import Explanation, explain
 from processing.pipeline import stored_mark
 
@@ -252,6 +252,7 @@ class _Stored:
 
     def __init__(self, queries: Queries, received: int) -> None:
         self._connection = queries.connection
+        self._blocks = queries.blocks
         keys = {
             key: number for number, key in self._connection.execute(select(schema.channel.c.id, schema.channel.c.key))
         }
@@ -262,11 +263,11 @@ class _Stored:
         """Readings of a channel in [start, end) [ms UTC], by time, with their quality bits."""
         block = schema.reading_block.c
         found = self._connection.execute(
-            select(block.data)
+            select(*COLUMNS)
             .where(block.channel == self._numbers[channel], block.received <= self._received)
             .where(block.hour >= start // HOUR, block.hour <= (end - 1) // HOUR)
-        ).scalars()
-        rows = np.frombuffer(b"".join(found), ROW)
+        ).all()
+        rows = np.frombuffer(self._blocks.joined(self._connection, found), ROW)
         rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
         rows = rows[np.argsort(rows["time"], kind="stable")]
         column = np.full(len(rows), channel, np.int32)

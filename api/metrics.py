@@ -12,9 +12,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.queries import Queries, Scope
-from greenmine.notices.outbox import Outbox
+from greenmine.notices.outbox import Outbox as Notices
+from greenmine.storage.cursors import FILE as CURSORS
 from greenmine.storage.cursors import Cursor, behind, stored_cursors
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
+from greenmine.storage.outbox import FILE as OUTBOX
+from greenmine.storage.outbox import Outbox
 
 _LEDGER = {
     "messages": "Messages received",
@@ -25,28 +28,30 @@ _LEDGER = {
     "rejected": "Readings rejected",
     "late": "Readings later than accepted",
 }
+_ALIVE = 10_000
+"""An uplink that has said nothing for this long is taken as stopped [ms]."""
 
 
-def metrics(queries: Queries, scope: Scope, now: int, cursors: Path, outbox: Outbox, *, workers: bool) -> bytes:
+def metrics(queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool) -> bytes:
     """Metrics of the sites in scope at an instant [ms UTC].
 
-    With ``workers``, those of the workers, of the projection, whose file of cursors is named, and of the notifications
-    too: they cover all sites.
+    With ``workers``, those of the workers, of the projection and the uplink, whose files are in the directory ``data``, and of
+    the notifications, too: they cover all sites.
     """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, cursors, outbox, workers=workers))
+    registry.register(_Families(queries, scope, now, data, notices, workers=workers))
     return generate_latest(registry)
 
 
 class _Families(Collector):
     def __init__(
-        self, queries: Queries, scope: Scope, now: int, cursors: Path, outbox: Outbox, *, workers: bool
+        self, queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool
     ) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
-        self._cursors = cursors
-        self._outbox = outbox
+        self._data = data
+        self._notices = notices
         self._of_workers = workers
 
     def describe(self) -> Iterator[Metric]:
@@ -77,6 +82,7 @@ class _Families(Collector):
         if self._of_workers:
             yield from self._workers()
             yield from self._projection()
+            yield from self._uplink()
             yield from self._notifications()
 
     def _workers(self) -> Iterator[Metric]:
@@ -114,6 +120,37 @@ class _Families(Collector):
             failures.add_metric([cursor.bucket], cursor.failures)
         yield from (lag, backlog, refused, failures)
 
+    def _uplink(self) -> Iterator[Metric]:
+        """How far the authority's platforms are behind, told from the uplink's file: right even if it does not run."""
+        path = self._data / OUTBOX
+        if not path.exists():
+            return
+        outbox = Outbox(path, read_only=True)
+        try:
+            states = outbox.states(self._now)
+        finally:
+            outbox.close()
+        connected = GaugeMetricFamily(
+            "greenmine_uplink_connected", "Whether the platform is connected.", labels=["feed"]
+        )
+        backlog = GaugeMetricFamily("greenmine_uplink_backlog", "Reports that wait for the platform.", labels=["feed"])
+        lag = GaugeMetricFamily(
+            "greenmine_uplink_lag_seconds", "How long the oldest report could have been sent.", labels=["feed"]
+        )
+        acknowledged = CounterMetricFamily("greenmine_uplink_acknowledged", "Reports acknowledged.", labels=["feed"])
+        age = GaugeMetricFamily(
+            "greenmine_uplink_acknowledgement_age_seconds", "Time since the newest acknowledgement.", labels=["feed"]
+        )
+        for state in states:
+            feed = [state.feed]
+            connected.add_metric(feed, state.connected and self._now - state.told < _ALIVE)
+            backlog.add_metric(feed, state.waiting)
+            lag.add_metric(feed, 0.0 if state.oldest is None else (self._now - state.oldest) / 1000)
+            acknowledged.add_metric(feed, state.acknowledged)
+            if state.last:
+                age.add_metric(feed, (self._now - state.last) / 1000)
+        yield from (connected, backlog, lag, acknowledged, age)
+
     def _notifications(self) -> Iterator[Metric]:
         """What is still to be told, by whose subscriptions: right even if the notifier does not run."""
         waiting = GaugeMetricFamily(
@@ -128,7 +165,7 @@ class _Families(Collector):
             "greenmine_notifications_dead", "Messages given up in the last 30 days.", labels=["owner"]
         )
         sent = CounterMetricFamily("greenmine_notifications_sent", "Messages delivered.", labels=["owner"])
-        for load in self._outbox.loads():
+        for load in self._notices.loads():
             owner = [load.enterprise or "district"]
             waiting.add_metric(owner, load.waiting)
             age.add_metric(owner, 0.0 if load.oldest is None else max(0, self._now - load.oldest) / 1000)
@@ -141,7 +178,7 @@ class _Families(Collector):
         visible = {bucket_of(site.enterprise) for site in sites if site.id in self._scope}
         if all(site.id in self._scope for site in sites):
             visible.add(DISTRICT)
-        return [cursor for cursor in stored_cursors(self._cursors) if cursor.bucket in visible]
+        return [cursor for cursor in stored_cursors(self._data / CURSORS) if cursor.bucket in visible]
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

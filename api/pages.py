@@ -15,7 +15,6 @@ from starlette.responses import FileResponse, Response
 
 from api import arguments
 from api.caller import CallerOf
-from api.charts import Bar, LimitStep, Note, Series, bar_chart, bundle, line_chart
 from api.context import ContextOf, QueriesOf, ScopeOf, get_context, now, visible_site
 from api.health import ServiceHealth, service_health
 from api.problems import Problem
@@ -25,6 +24,7 @@ from api.responses import JSON
 from api.rolling import rolling_statistics, site_week
 from api.sparkline import sparkline
 from api.times import DAY, HOUR, MINUTE, local
+from api.vega import bundle
 from api.views import (
     THEMES,
     LatestView,
@@ -34,6 +34,7 @@ from api.views import (
     theme_judgements,
 )
 from api.wording import Wording
+from greenmine.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
 from greenmine.limits import threshold_on
 from greenmine.registry import Registry, Site
 from processing.rolling import SPANS

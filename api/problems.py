@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from greenmine.errors import StoreError
+
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
     """An answer other than success.
@@ -66,6 +68,7 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(SQLAlchemyError, _record)
+    app.add_exception_handler(StoreError, _record)
     app.add_exception_handler(Exception, _unexpected)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NewType
 
 import numpy as np
@@ -14,7 +14,7 @@ from api.times import DAY, HOUR
 from greenmine.readings import NORMAL
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.storage import schema
-from greenmine.storage.record import ROW
+from greenmine.storage.blocks import COLUMNS, ROW, Blocks
 from processing.flags import RANGE
 
 Scope = NewType("Scope", frozenset[str])
@@ -51,10 +51,13 @@ class Queries:
         To the record; nothing is written.
     registry : Registry
         Says which channels and rules belong to which site.
+    blocks : Blocks
+        Tells the content of blocks, those that were pruned among them.
     """
 
     connection: Connection
     registry: Registry
+    blocks: Blocks = field(default_factory=Blocks)
 
     # Channels and readings
 
@@ -80,7 +83,7 @@ class Queries:
             return np.empty(0, ROW)
         block = schema.reading_block.c
         statement = (
-            select(block.hour, block.data)
+            select(*COLUMNS)
             .where(block.channel == number, block.hour >= start // HOUR, block.hour <= end // HOUR)
             .order_by(block.hour, block.id)
         )
@@ -91,7 +94,7 @@ class Queries:
             if limit is not None and found >= limit and row.hour != hour:
                 break
             hour = row.hour
-            rows = np.frombuffer(row.data, ROW)
+            rows = np.frombuffer(self.blocks.data(self.connection, row), ROW)
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             parts.append(rows)
             found += len(rows)
@@ -109,13 +112,13 @@ class Queries:
             return [], None
         block = schema.reading_block.c
         found = self.connection.execute(
-            select(block.hour, block.id, block.data)
+            select(*COLUMNS)
             .where(block.channel == number, block.hour >= place[0], block.hour <= last, block.id <= newest)
             .where(or_(block.hour > place[0], block.id > place[1]))
             .order_by(block.hour, block.id)
             .limit(limit)
         ).all()
-        return [np.frombuffer(row.data, ROW) for row in found], (
+        return [np.frombuffer(self.blocks.data(self.connection, row), ROW) for row in found], (
             (found[-1].hour, found[-1].id) if len(found) == limit else None
         )
 
@@ -556,11 +559,12 @@ class Queries:
             together.setdefault(hour, []).append(number)
         parts: dict[int, list[Rows]] = {}
         for hour, numbers in together.items():
-            statement = select(block.channel, block.data).where(
+            statement = select(*COLUMNS).where(
                 block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
             )
-            for number, data in self.connection.execute(statement):
-                parts.setdefault(number, []).append(np.frombuffer(data, ROW))
+            for row in self.connection.execute(statement).all():
+                data = self.blocks.data(self.connection, row)
+                parts.setdefault(row.channel, []).append(np.frombuffer(data, ROW))
         return {number: _by_time(rows) for number, rows in parts.items()}
 
 

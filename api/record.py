@@ -13,6 +13,7 @@ from api.problems import Problem
 from api.queries import Queries
 from greenmine.registry import Registry
 from greenmine.storage import schema
+from greenmine.storage.blocks import Blocks
 from greenmine.storage.record import next_serial, open_engine
 
 
@@ -25,18 +26,21 @@ class Record:
         File of the record; it may appear later.
     registry : Registry
         Handed to the queries.
+    archive : str, optional
+        Where readings lie that were pruned from the record.
     """
 
-    def __init__(self, path: Path, registry: Registry) -> None:
+    def __init__(self, path: Path, registry: Registry, archive: str | None = None) -> None:
         self._path = path
         self._registry = registry
+        self._blocks = Blocks(registry, archive)
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
         """Queries on one connection, in one transaction: all of them see the same state."""
         engine = self._file if self._path.exists() else self._empty
         with engine.connect() as connection:
-            yield Queries(connection, self._registry)
+            yield Queries(connection, self._registry, self._blocks)
 
     @contextmanager
     def transaction(self) -> Iterator[tuple[Connection, int]]:

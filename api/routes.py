@@ -40,7 +40,6 @@ from api.views import ExceedanceView, LatestView, exceedance_view, latest, verdi
 from greenmine.durations import parse_duration
 from greenmine.registry import Channel, Registry
 from greenmine.storage import schema
-from greenmine.storage.cursors import FILE
 from processing.calibration import Calibrations
 from processing.series import summarise, window_bounds
 
@@ -81,7 +80,7 @@ def metrics_text(
             raise unauthenticated()
         scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
     return Response(
-        metrics(queries, scope, now(), context.settings.data / FILE, context.notices.outbox, workers=workers),
+        metrics(queries, scope, now(), context.settings.data, context.notices.outbox, workers=workers),
         media_type="text/plain; version=1.0.0; charset=utf-8",
     )
 

@@ -72,6 +72,12 @@ def file() -> dict[int | str, dict[str, Any]]:
     return _with_problems({200: {"description": "The file", "content": dict.fromkeys(media, binary)}})
 
 
+def zipped() -> dict[int | str, dict[str, Any]]:
+    """Responses of a route that answers with a zip, or a part of it."""
+    content = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+    return _with_problems({200: {"description": "The file", "content": content}})
+
+
 def problems() -> dict[int | str, dict[str, Any]]:
     """Responses of a route when it fails."""
     return _with_problems({})

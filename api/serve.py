@@ -10,8 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.charts import bundle
 from api.context import Context
+from api.vega import bundle
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 

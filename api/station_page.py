@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api import arguments
-from api.charts import LimitStep, Note, Point, curve_chart
 from api.context import ContextOf, QueriesOf, ScopeOf, now, visible_site
 from api.curves import LONGEST, MINUTES_UP_TO, Curve, curve
 from api.health import service_health
@@ -24,6 +23,7 @@ from api.responses import JSON
 from api.times import DAY, HOUR, local, milliseconds
 from api.views import latest
 from api.wording import Wording
+from greenmine.charts import LimitStep, Note, Point, curve_chart
 from greenmine.limits import threshold_on
 from greenmine.registry import Channel, Site, Station
 

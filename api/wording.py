@@ -151,6 +151,18 @@ class Wording:
             return self.t("limit.percent", share="> 99.9")
         return self.t("limit.percent", share=self.number(100 * share, 1 if 0 < share < 1 else 0))
 
+    def bytes(self, size: int | None) -> str:
+        """Size of a file."""
+        if size is None:
+            return NOTHING
+        return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{-(-size // 1000):,} kB"
+
+    def bundle_step(self, step: str) -> str:
+        """What is being done for a bundle; what the catalogue does not know is told as it is."""
+        word, _, rest = step.partition(" ")
+        key = f"evidence.step-{word}"
+        return self.t(key, rest=rest) if has_message(key) else step or self.t("evidence.running")
+
     def health_detail(self, detail: str) -> str:
         """Why a channel is in its state; what the catalogue does not know is told as it is."""
         number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]

@@ -14,14 +14,16 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, collector, core, evidence, growth, hj212, latency, loggers, memory, projection
+from bench import api, collector, core, effect, evidence, growth, hj212, latency, loggers, memory, projection, truth
 from bench.table import Row
 
 
 def main() -> int:
     """Run the benchmarks; 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
-    subjects = ("collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api")
+    subjects = (
+        "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "effect", "truth",
+    )  # fmt: skip
     parser.add_argument("subject", nargs="*", help=f"of {', '.join(subjects)}; all if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
     arguments = parser.parse_args()
@@ -39,6 +41,8 @@ def main() -> int:
         "loggers": loggers.measure,
         "projection": projection.measure,
         "api": api.measure,
+        "effect": effect.measure,
+        "truth": truth.measure,
     }
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []

@@ -8,6 +8,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bench.table import Row
@@ -31,8 +32,9 @@ _TOKENS: Final = (b"##", b"##0101", b"&&", b"CP=&&", b";", b",", b"=", b"-", b"/
 def frame_of(number: int, mn: str = "010000A8900016F000169DC0", cn: bytes = b"2011") -> bytes:
     """A frame as a dust and noise station sends it: fifteen factors with flags."""
     values = ";".join(f"{code}-Rtd={(number * 7 + n * 13) % 997 / 10},{code}-Flag=N" for n, code in enumerate(FACTORS))
-    head = f"QN=20260801{number % 10**9:09d};ST=39;CN={cn.decode()};PW=123456;MN={mn};Flag=5;"
-    return encode_frame(f"{head}CP=&&DataTime=20260801085857;{values}&&".encode())
+    second = datetime(2026, 8, 1, 8, tzinfo=UTC) + timedelta(seconds=number // 10)
+    head = f"QN={second:%Y%m%d%H%M%S}{number % 1000:03d};ST=39;CN={cn.decode()};PW=123456;MN={mn};Flag=5;"
+    return encode_frame(f"{head}CP=&&DataTime={second:%Y%m%d%H%M%S};{values}&&".encode())
 
 
 def damaged(chance: random.Random, frame: bytes) -> bytes:
@@ -61,7 +63,7 @@ def measure() -> Iterator[Row]:
         f"bare regular expression {reference:,.0f}/s",
         measured / reference,
         ">=",
-        0.04,
+        0.06,
     )
     why = "skipped: none was found in the package index"
     yield Row("hj212", what, why, "another published Python decoder", None)
@@ -114,6 +116,6 @@ def _fuzz(frames: list[bytes], rate: float) -> Iterator[Row]:
         f"sound ones {rate:,.0f}/s",
         pace / rate,
         ">=",
-        0.5,
+        0.4,
     )
     yield Row("hj212", "memory that they leave", f"{grown:.1f} MB", "", grown, "<=", 20)

@@ -94,6 +94,10 @@ class LoggerProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Whether its clock is set at the first link; when it asks for that it is set anyway."""
     real_time_seconds: Annotated[int, msgspec.Meta(ge=30, le=3600)] | None = None
     """Interval of real-time data that it is told at the first link; None: its own."""
+    real_time: bool | None = None
+    """Whether it is told at the first link to send real-time data, or to stop it; None: to send it if it is read."""
+    equipment_state: bool | None = None
+    """The same for the state of equipment; None: to send it if the logger has a channel of it."""
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,6 +142,39 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """MN by which a logger of the format ``hj212`` names itself."""
 
 
+class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Something done against dust or noise whose effect is to be shown."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    kind: Literal["sprayers", "enclosure", "schedule"]
+    station: str
+    """Where its effect is looked for."""
+    parameter: str
+    reference: str | None = None
+    """Station of the same parameter that shows what comes from elsewhere; it is subtracted."""
+    equipment: str | None = None
+    """Station whose ``equipment-state`` tells when the measure is on."""
+    runs: tuple[Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z")], ...] = ()
+    """When the equipment runs every day whatever the dust is, ``HH:MM-HH:MM`` in the site's zone."""
+    since: date | None = None
+    """Day from which on the measure is in place; for what has no ``equipment``."""
+    activity: str | None = None
+    """Station whose ``equipment-state`` tells when the mine works."""
+    source: str
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file that proves a requirement item; it lies in ``documents/SITE/`` of the registry."""
+
+    item: str
+    """One of the site's requirement items."""
+    file: Annotated[str, msgspec.Meta(pattern=r"^[^./\\:][^/\\:]*\Z", max_length=200)]
+    title_zh: str
+    title_en: str = ""
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mine."""
 
@@ -161,3 +198,5 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stations: tuple[Station, ...] = ()
     devices: tuple[Device, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    documents: tuple[Document, ...] = ()

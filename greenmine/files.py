@@ -1,9 +1,13 @@
-"""Files that are replaced as a whole, so that a reader sees the old content or the new one and nothing between."""
+"""Files that are replaced as a whole, so that a reader sees the old content or the new one and nothing between; and locks."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -45,3 +49,34 @@ def replace(path: Path, content: str | bytes, mode: int, group: int | None = Non
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def locked(path: Path, stop: threading.Event | None = None) -> Iterator[bool]:
+    """Hold a lock that one process of this machine has at a time; it is free again when the process ends, however it ends.
+
+    Parameters
+    ----------
+    path : Path
+        File that stands for it, made if absent; its folder must exist.
+    stop : Event, optional
+        Waiting ends when it is set.
+
+    Yields
+    ------
+    bool
+        Whether the lock is held; False only if ``stop`` was set first.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        held = False
+        while not held and not (stop is not None and stop.is_set()):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if stop is None else fcntl.LOCK_NB))
+                held = True
+            except BlockingIOError:
+                assert stop is not None
+                stop.wait(0.2)
+        yield held
+    finally:
+        os.close(handle)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from greenmine import limits, parameters, shelf
-from greenmine.entries import Calibration, Device, Enterprise, Profile, Site, Station
+from greenmine.entries import Calibration, Device, Document, Enterprise, Measure, Profile, Site, Station
 from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import Channel, Registry, RegistryError, Rule
 from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
@@ -22,7 +22,7 @@ Complete = Callable[[dict[str, Any], str], dict[str, Any]]
 S = TypeVar("S", bound=msgspec.Struct)
 
 _FORM: Final = "a registry is a directory with enterprises.toml, profiles.toml and sites/*.toml"
-_ARRAYS: Final = ("stations", "devices", "calibrations")
+_ARRAYS: Final = ("stations", "devices", "calibrations", "measures", "documents")
 
 
 def load(path: Path, also: Iterable[str] = ()) -> Registry:
@@ -48,7 +48,13 @@ class _Loader:
         file = self._catalogue(limits.CATALOGUE)
         known_limits, conditions = limits.read_limits(file, self.parameters, self.faults) if file else ({}, None)
         enterprises = self._entries("enterprises", Enterprise)
-        others = Shelf(self._read(shelf.CATALOGUE, f"catalogues/{shelf.CATALOGUE.name}"), self.faults)
+        kept = self.path / shelf.KEPT
+        others = Shelf(
+            self._read(kept, kept.name)
+            if kept.exists()
+            else self._read(shelf.CATALOGUE, f"catalogues/{shelf.CATALOGUE.name}"),
+            self.faults,
+        )
         check = ProfileCheck(self.parameters, others, self.faults)
         spoken = self._profiles(others)
         speeches = {entry.id: check.speech(entry) for entry in spoken if entry.id is not None}
@@ -129,10 +135,12 @@ class _Loader:
         name = f"sites/{path.name}"
         file = self._read(path, name)
         if file is None:
-            return SiteFile(path.stem, None, [], [], [])
+            return SiteFile(path.stem, None, [], [], [], [], [])
         stations = file.entries("stations", Station, self.faults)
         devices = file.entries("devices", Device, self.faults)
         calibrations = file.entries("calibrations", Calibration, self.faults)
+        measures = file.entries("measures", Measure, self.faults)
+        documents = file.entries("documents", Document, self.faults)
         site = build(Site, {key: value for key, value in file.table.items() if key not in _ARRAYS}, name, self.faults)
         if site is not None:
             check_zone(site.zone, f"{name}: zone", self.faults)
@@ -142,9 +150,14 @@ class _Loader:
                 near = nearest(site.enterprise, enterprises)
                 self.faults.append(f"{name}: enterprise: there is no enterprise {site.enterprise!r}; {near}")
             site = msgspec.structs.replace(
-                site, stations=_values(stations), devices=_values(devices), calibrations=_values(calibrations)
+                site,
+                stations=_values(stations),
+                devices=_values(devices),
+                calibrations=_values(calibrations),
+                measures=_values(measures),
+                documents=_values(documents),
             )
-        return SiteFile(path.stem, site, stations, devices, calibrations)
+        return SiteFile(path.stem, site, stations, devices, calibrations, measures, documents)
 
 
 def _values(entries: Iterable[Entry[S]]) -> tuple[S, ...]:

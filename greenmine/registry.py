@@ -8,7 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from greenmine.entries import Calibration, Device, Enterprise, Position, Profile, Role, Site, Station, Target
+from greenmine.entries import (
+    Calibration,
+    Device,
+    Document,
+    Enterprise,
+    Measure,
+    Position,
+    Profile,
+    Role,
+    Site,
+    Station,
+    Target,
+)
 from greenmine.limits import Conditions, Limit
 from greenmine.parameters import Parameter
 from greenmine.tables import DataFileError
@@ -18,7 +30,9 @@ __all__ = [
     "Calibration",
     "Channel",
     "Device",
+    "Document",
     "Enterprise",
+    "Measure",
     "Position",
     "Profile",
     "Registry",

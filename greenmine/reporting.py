@@ -44,6 +44,8 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Reporting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The catalogue."""
 
+    remind_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 30
+    """A reporting date is called near when so many days are left."""
     periods: tuple[ReportingPeriod, ...]
     summary: Summary
 
@@ -79,6 +81,39 @@ def load_reporting(path: Path | None = None) -> Reporting:
     if faults or found is None:
         raise DataFileError(faults)
     return found
+
+
+def reporting_of(registry: Path | None) -> Reporting:
+    """The catalogue of a registry's directory, where it has one of its own; else the one that ships with the package.
+
+    Raises
+    ------
+    DataFileError
+        With every fault of the file.
+    """
+    own = None if registry is None else registry / "reporting.toml"
+    return load_reporting(own if own is not None and own.exists() else None)
+
+
+def around(today: date, reporting: Reporting) -> list[Period]:
+    """The reporting period that ended last, the one under way, and the next.
+
+    Parameters
+    ----------
+    today : date
+        In the site's zone; it lies in the second of them.
+    reporting : Reporting
+        The catalogue.
+
+    Examples
+    --------
+    >>> [p.name for p in around(date(2026, 6, 20), load_reporting())]
+    ['2025-H2', '2026-H1', '2026-H2']
+    """
+    names = [f"{year}-{p.id}" for year in (today.year - 1, today.year, today.year + 1) for p in reporting.periods]
+    periods = [parse_period(name, reporting) for name in names]
+    here = next(n for n, period in enumerate(periods) if today <= period.last)
+    return periods[here - 1 : here + 2]
 
 
 def parse_period(text: str, reporting: Reporting) -> Period:
@@ -119,3 +154,26 @@ def parse_period(text: str, reporting: Reporting) -> Period:
         raise ValueError(f"period {text!r}: {error}") from error
     named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
     raise ValueError(f"period {text!r}: must be like {named}, 2026-06 or 2026-01-01..2026-03-31 (1 to 366 days)")
+
+
+def period_before(period: Period, reporting: Reporting) -> Period:
+    """The period of the same kind that ends on the day before another begins.
+
+    Before a reporting period comes the one of the catalogue that precedes it, before a month the month, before other days
+    as many days.
+
+    Examples
+    --------
+    >>> period_before(parse_period("2026-H1", load_reporting()), load_reporting()).name
+    '2025-H2'
+    >>> period_before(parse_period("2026-03", load_reporting()), load_reporting()).name
+    '2026-02'
+    """
+    last = period.first - timedelta(days=1)
+    if _MONTH.fullmatch(period.name):
+        return parse_period(f"{last:%Y-%m}", reporting)
+    ends = [f"{last.year}-{p.id}" for p in reporting.periods if p.ends == f"{last:%m-%d}"]
+    if _NAMED.fullmatch(period.name) and ends:
+        return parse_period(ends[0], reporting)
+    first = period.first - (period.last - period.first) - timedelta(days=1)
+    return Period(f"{first}..{last}", first, last)

@@ -9,13 +9,14 @@ from typing import Final
 
 import msgspec
 
-from greenmine.entries import Calibration, Device, Profile, Site, Station, Target
+from greenmine.entries import Calibration, Device, Document, Measure, Profile, Site, Station, Target
 from greenmine.limits import Limit, Threshold
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule
 from greenmine.tables import Entry, nearest
 
 _WIND: Final = ("wind-speed", "wind-direction")
+_STATE: Final = "equipment-state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class SiteFile:
     stations: list[Entry[Station]]
     devices: list[Entry[Device]]
     calibrations: list[Entry[Calibration]]
+    measures: list[Entry[Measure]]
+    documents: list[Entry[Document]]
 
 
 class SiteResolution:
@@ -77,6 +80,12 @@ class SiteResolution:
         self.channels = self._channels(first_channel)
         self.rules = self._rules(first_rule)
         self._check_calibrations()
+        for measure in file.measures:
+            if measure.value is not None:
+                self._check_measure(measure.place, measure.value)
+        for document in file.documents:
+            if document.value is not None and file.site is not None:
+                self._find(document.value.item, file.site.requirement_items, "requirement item", document.place)
 
     def _check_device(self, place: str, device: Device) -> None:
         self._find(device.station, self._stations, "station", f"{place}: station")
@@ -227,6 +236,42 @@ class SiteResolution:
             if (station, parameter, calibration.valid_from) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another calibration from this instant")
             seen.add((station, parameter, calibration.valid_from))
+
+    def _check_measure(self, place: str, measure: Measure) -> None:
+        if (measure.equipment is None) is (measure.since is None):
+            self._faults.append(
+                f"{place}: give either equipment, which is on and off, or since, before and after which"
+            )
+        if measure.runs and measure.equipment is None:
+            self._faults.append(f"{place}: runs are those of an equipment; name it")
+        for run in measure.runs:
+            first, last = run.split("-")
+            if first >= last:
+                self._faults.append(f"{place}: runs: {run} must end after it begins, on the same day")
+        if not any(entry.value is None for entry in self._file.devices):  # what a faulty device would serve is unknown
+            self._check_channels(place, measure)
+
+    def _check_channels(self, place: str, measure: Measure) -> None:
+        """The channels that a measure needs."""
+        state = [at for at, name in self._servers if name == _STATE]
+        for key in ("equipment", "activity"):
+            named = getattr(measure, key)
+            if named is not None:
+                self._find(named, state, f"station with {_STATE}", f"{place}: {key}")
+        for key in ("station", "reference"):
+            named = getattr(measure, key)
+            if named is not None and self._find(named, self._stations, "station", f"{place}: {key}"):
+                served = [name for at, name in self._servers if at == named]
+                self._find(measure.parameter, served, f"channel of {named} for", f"{place}: parameter")
+        parameter = self._known.parameters.get(measure.parameter)
+        if parameter is not None and parameter.theme not in {"dust", "noise"}:
+            self._faults.append(f"{place}: parameter: {measure.parameter} is neither dust nor noise")
+        if parameter is not None and parameter.theme == "dust":
+            self._faults.extend(
+                f"{place}: an effect on dust is told at comparable wind and needs {wind} at the site"
+                for wind in _WIND
+                if all(name != wind for _, name in self._servers)
+            )
 
     def _find(self, name: str, known: Iterable[str], what: str, place: str) -> bool:
         known = list(known)

@@ -164,6 +164,16 @@ class Settings(BaseSettings):
     attachment_bytes: int = 10_000_000
     """Largest file that may be attached to an exceedance."""
 
+    bundle_days: Annotated[int, Field(ge=0)] = 400
+    """How long the files of evidence bundles are kept that were built for the pages; 0: for ever."""
+    raw_days: Annotated[int, Field(ge=0)] = 0
+    """How long the record keeps raw readings of days that are sealed; 0: for ever."""
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of the evidence bundles, named by their numbers."""
+        return self.data / "bundles"
+
     notify_broker_user: str | None = None
     """Account at the broker by which alarms are published; not the collector's."""
     notify_broker_password: SecretStr | None = None

@@ -14,6 +14,9 @@ from greenmine.topics import TopicPattern, overlap
 
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "profiles.toml"
 """The profiles that ship with the package."""
+KEPT: Final = "shipped-profiles.toml"
+"""Name under which a registry may keep a copy of that catalogue, which then takes its place: so that what it means does not change
+with the package."""
 
 _BASE: Final = "based_on"
 

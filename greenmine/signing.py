@@ -88,6 +88,8 @@ class SigningKey:
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError(f"{path}: is a key of another kind; an Ed25519 private key would be right")  # noqa: TRY004 - as above
         self._key = key
+        self.lock = directory / ".archive.lock"
+        """File by which `greenmine.files.locked` lets one process at a time append to the chains that the key signs."""
         self.public = PublicKey(key.public_key().public_bytes_raw())
         told = directory / "archive.pub"
         if not told.exists():

@@ -32,7 +32,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a worker, written every few seconds to the record's table ``worker``.
 
     Durations are in seconds, instants in ms UTC; counts are since its start. ``commit_p50`` and ``commit_p99`` are of the
-    newest thousand commits, None before the first.
+    newest thousand commits, None before the first. ``broker`` is empty and ``connected`` true where all devices are data
+    loggers, which need none.
     """
 
     started: int

@@ -28,7 +28,8 @@ _AT_ONCE: Final = 1_000
 """Windows compared in one transaction."""
 _FOLLOWED: Final = "reported-compared"
 """Key in the table ``meta``: up to which transaction our statistics have been followed."""
-_WINDOWS: Final = {"2061": "hour", "2031": "day"}
+_WINDOWS: Final = (("2061", "hour"), ("2031", "day"), ("2031", "daytime"))
+"""Windows of our statistics that begin with those of reports; with noise a day's report says more of its day hours."""
 
 
 def store(record: Record, connection: sa.Connection, reports: Sequence[Report], serial: int) -> None:
@@ -85,7 +86,7 @@ def compare(pipeline: Pipeline, now: int) -> int:
     followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == _FOLLOWED))
     since = int(followed[0]["value"]) if followed else 0
     newest = record.rows(sa.select(sa.func.max(s.serial).label("serial")))[0]["serial"] or 0
-    for command, window in _WINDOWS.items():
+    for command, window in _WINDOWS:
         restated = sa.and_(
             s.channel == c.channel, s.start == c.start, s.window == window, s.serial > since, s.revision > 0
         )

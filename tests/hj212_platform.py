@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from collector.hj212.compose import Numbers, Sender, say
+from collector.hj212.compose import Numbers, Sender, reply, say
 from collector.hj212.encode import encode_frame, encode_message
 from collector.hj212.frame import Framer
 from collector.hj212.message import Message, read_message
@@ -109,7 +109,7 @@ class Platform:
         if message.cn in {"9011", "9012", "9013"}:
             self._conclude(message)
             return await self._tell()
-        if message.cn not in REPORTS or (message.qn in self._exchanges and not message.values):
+        if message.cn not in REPORTS or (message.exchange in self._exchanges and not message.values):
             self.notices.append(message)
             if message.answer:
                 await self._send(writer, self._reply(message, "9013"))
@@ -157,7 +157,7 @@ class Platform:
         return True
 
     def _conclude(self, message: Message) -> None:
-        exchange = self._exchanges.get(message.qn)
+        exchange = self._exchanges.get(message.exchange)
         if exchange is None:
             return
         fields = {f.name: f.text for f in message.fields}
@@ -169,7 +169,7 @@ class Platform:
             exchange.ended.set()
 
     def _reply(self, message: Message, cn: str) -> Message:
-        return say(self._senders[message.mn], cn, message.qn)
+        return reply(self._senders[message.mn], cn, message.qn)
 
     async def _tell(self) -> bool:
         async with self.news:

@@ -10,20 +10,22 @@ from typing import Final
 import structlog
 
 from collector.hj212.caller import Caller
-from collector.hj212.compose import Numbers, compose, say, write_time
+from collector.hj212.compose import Numbers, compose, reply, say, write_time
 from collector.hj212.link import Link
 from collector.hj212.message import Message, read_time
 from collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
 from collector.hj212.rules import rule
 from greenmine.errors import StoreError
+from greenmine.storage.outbox import Outbox
 from uplink.figures import Figures
-from uplink.outbox import Outbox
 from uplink.plan import Route
 
 _POLL: Final = 1.0
 """How often the record is looked at [s]."""
 _REFUSED: Final = ("1012", "1062", "1064", "1072")
 """Orders that would change the clock, the intervals or the password, which are the operator's to set."""
+_STOPS: Final = {"2012": "2011", "2022": "2021"}
+"""Notices that stop reports."""
 
 _log = structlog.get_logger(__name__)
 
@@ -48,14 +50,14 @@ class Client:
         self._route, self._outbox, self._figures, self._now = route, outbox, figures, now
         self._terms = replace(route.terms)
         self._numbers = Numbers(now)
-        self._instant = True
-        """Whether 2011 is sent: 2012 stops it, 2011 lets it go on."""
+        self._stopped: set[str] = set()
+        """Which of 2011 and 2021 wait: 2012 and 2022 stop them, they themselves as requests let them go on."""
         self._news = asyncio.Event()
         self.caller = Caller(
             route.host,
             route.port,
             self._terms,
-            (self._upload,),
+            (self._upload, self._beat),
             self._answer,
             tls=route.tls,
             longest=route.longest_pause,
@@ -86,7 +88,7 @@ class Client:
         while True:
             self._news.clear()
             try:
-                waiting = self._outbox.next(self.feed, self._now(), () if self._instant else ("2011",))
+                waiting = self._outbox.next(self.feed, self._now(), self._stopped)
                 if waiting is None:
                     await self._rest()
                     continue
@@ -98,6 +100,12 @@ class Client:
             except StoreError as error:
                 _log.error("the uplink cannot send; trying again", feed=self.feed, error=str(error))
                 await asyncio.sleep(_POLL)
+
+    async def _beat(self, link: Link) -> None:
+        sender = self._route.sender
+        while self._route.heartbeat is not None:
+            await asyncio.sleep(self._route.heartbeat)
+            await link.send(say(sender, "9015", self._numbers.next(), st=sender.st))
 
     async def _rest(self) -> None:
         """Wait for news, or for a while: something may have become due."""
@@ -114,12 +122,11 @@ class Client:
     async def _answer(self, link: Link, request: Message) -> None:
         sender = self._route.sender
         known = {"1000", "1011", "1061", "1063", *self._route.commands}
-        if "2011" in known:
-            known.add("2012")
+        known |= {stop for stop, command in _STOPS.items() if command in known}
         refused = refusal(sender, request, known, _REFUSED)
-        if request.cn == "2012" and refused is None:
-            self._instant = False
-            await link.send(say(sender, "9013", request.qn or ""))
+        if request.cn in _STOPS and refused is None:
+            self._stopped.add(_STOPS[request.cn])
+            await link.send(reply(sender, "9013", request.qn or ""))
             return
         await comply(link, sender, request, refused, lambda: self._carry_out(link, request))
 
@@ -148,13 +155,15 @@ class Client:
                     yield outcome
 
     async def _history(self, link: Link, request: Message, command: str) -> AsyncIterator[str]:
-        """Reports from BeginTime to EndTime, both included; 2011 without them: what waits goes on."""
+        """Reports from BeginTime to EndTime, both included; 2011 and 2021 without them: what waits goes on."""
         fields = fields_of(request)
         begin, end = (read_time(fields.get(name, "")) for name in ("BeginTime", "EndTime"))
         if begin is None or end is None:
-            self._instant = command == "2011" or self._instant
-            self._news.set()
-            yield DONE if command == "2011" and not fields.keys() & {"BeginTime", "EndTime"} else CONDITION
+            goes_on = command in _STOPS.values() and not fields.keys() & {"BeginTime", "EndTime"}
+            if goes_on:
+                self._stopped.discard(command)
+                self._news.set()
+            yield DONE if goes_on else CONDITION
             return
         yield NO_DATA
         try:
@@ -171,7 +180,7 @@ class Client:
 
     async def _tell(self, link: Link, request: Message, name: str, text: str) -> None:
         sender = self._route.sender
-        await link.send(say(sender, request.cn or "", request.qn or "", {name: text}, st=sender.st))
+        await link.send(reply(sender, request.cn or "", request.qn or "", {name: text}, st=sender.st))
 
 
 def _within(text: str, name: str) -> bool:

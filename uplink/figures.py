@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,14 +12,16 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from collector.hj212.equipment import write_state
 from collector.hj212.message import Value
 from collector.hj212.rules import rule
 from greenmine.errors import StoreError
 from greenmine.readings import NORMAL
 from greenmine.storage import schema
-from greenmine.storage.record import HOUR, ROW
+from greenmine.storage.blocks import COLUMNS, HOUR, ROW, Blocks
+from greenmine.storage.outbox import Cursor
+from processing.levels import day_night_level
 from processing.series import summarise
-from uplink.outbox import Cursor
 from uplink.plan import Column, Command, Route
 
 DAY: Final = 24 * HOUR
@@ -53,6 +55,8 @@ class Figures:
     ----------
     engine : Engine
         The record, read-only.
+    blocks : Blocks, optional
+        Tells the content of blocks that were pruned.
 
     Raises
     ------
@@ -60,8 +64,9 @@ class Figures:
         By every method, when the record cannot be read.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, blocks: Blocks | None = None) -> None:
         self._engine = engine
+        self._blocks = Blocks() if blocks is None else blocks
         self._numbers: dict[str, int] = {}
 
     def start(self, since: int | None, now: int) -> Cursor:
@@ -73,38 +78,40 @@ class Figures:
     def news(self, route: Route, cursor: Cursor) -> News:
         """Reports of a route that have changed since its cursor, at most as many as some hundreds of blocks touch."""
         reports: dict[tuple[str, int], int] = {}
-        numbers = self._columns(route)
         newest_block, newest_serial = self._newest()
-        block, more_blocks = self._readings_since(route, cursor, numbers, newest_block, reports)
-        serial, more_figures = self._statistics_since(route, cursor, numbers, newest_serial, reports)
+        block, more_blocks = self._readings_since(route, cursor, newest_block, reports)
+        serial, more_figures = self._statistics_since(route, cursor, newest_serial, reports)
         return News([(*key, due) for key, due in reports.items()], block, serial, more_blocks or more_figures)
 
     def _readings_since(
-        self, route: Route, cursor: Cursor, numbers: list[int], newest: int, reports: dict[tuple[str, int], int]
+        self, route: Route, cursor: Cursor, newest: int, reports: dict[tuple[str, int], int]
     ) -> tuple[int, bool]:
         """Note the reports of instants and minutes; up to which block they are, and whether there is more."""
         table = schema.reading_block.c
-        blocks = self._rows(
-            sa.select(table.id, table.data)
+        blocks = self._contents(
+            sa.select(*COLUMNS)
             # The sum keeps the database from going by the index on channels, which knows nothing of what is new.
-            .where(table.id > cursor.block, table.id <= newest, (table.channel + 0).in_(numbers))
+            .where(table.id > cursor.block, table.id <= newest, (table.channel + 0).in_(self._channels(route.columns)))
             .order_by(table.id)
             .limit(_BLOCKS)
         )
-        for _, data in blocks:
+        states = set(self._channels(route.columns_of("2021")))
+        for _, channel, data in blocks:
             times = np.frombuffer(data, ROW)["time"]
-            if "2011" in route.commands:
-                _touch(reports, "2011", times, route.rtd, cursor.since, route.wait)
-            if "2051" in route.commands:
+            instants = "2021" if channel in states else "2011"
+            if instants in route.commands:
+                _touch(reports, instants, times, route.rtd, cursor.since, route.wait)
+            if "2051" in route.commands and channel not in states:
                 _touch(reports, "2051", times, route.minutes, cursor.since, route.wait + route.minutes)
         more = len(blocks) == _BLOCKS
         return (blocks[-1][0] if more else newest), more
 
     def _statistics_since(
-        self, route: Route, cursor: Cursor, numbers: list[int], newest: int, reports: dict[tuple[str, int], int]
+        self, route: Route, cursor: Cursor, newest: int, reports: dict[tuple[str, int], int]
     ) -> tuple[int, bool]:
         """Note the reports of hours and days; up to which transaction they are, and whether there is more."""
         table = schema.statistic.c
+        numbers = self._channels(route.columns_of("2061"))
         new = (table.serial > cursor.serial, table.serial <= newest, (table.channel + 0).in_(numbers))
         serials = self._rows(sa.select(table.serial).where(*new).distinct().order_by(table.serial).limit(_TRANSACTIONS))
         more = len(serials) == _TRANSACTIONS
@@ -122,22 +129,24 @@ class Figures:
         """What a report says now; empty if there is nothing to say."""
         if command == "2011":
             return self._instant(route, start)
+        if command == "2021":
+            return self._states(route, start)
         if command == "2051":
             return self._minutes(route, start)
         return self._statistics(route, command, start)
 
     def starts(self, route: Route, command: str, begin: int, end: int) -> Iterator[int]:
         """DataTimes from ``begin`` to ``end`` [ms UTC], both included, at which there is something to report."""
-        numbers = self._columns(route)
-        if command in {"2011", "2051"}:
-            step = route.rtd if command == "2011" else route.minutes
+        numbers = self._channels(route.columns_of(command))
+        if command in {"2011", "2021", "2051"}:
+            step = route.minutes if command == "2051" else route.rtd
             table = schema.reading_block.c
             first = self._rows(sa.select(sa.func.min(table.hour)).where(table.channel.in_(numbers)))[0][0]
             if first is None:
                 return
             for hour in range(max(begin // HOUR, first - 1), end // HOUR + 1):
-                blocks = sa.select(table.data).where(table.channel.in_(numbers), table.hour == hour)
-                times = [np.frombuffer(data, ROW)["time"] for (data,) in self._rows(blocks)]
+                blocks = sa.select(*COLUMNS).where(table.channel.in_(numbers), table.hour == hour)
+                times = [np.frombuffer(data, ROW)["time"] for _, _, data in self._contents(blocks)]
                 grid = np.unique(np.concatenate(times) // step * step) if times else np.empty(0, np.int64)
                 yield from grid[(grid >= begin) & (grid <= end)].tolist()
             return
@@ -154,7 +163,7 @@ class Figures:
     def _instant(self, route: Route, start: int) -> list[Value]:
         """The first reading of each factor from ``start`` on."""
         found: list[Value] = []
-        for column, rows in self._readings(route, start, start + route.rtd):
+        for column, rows in self._readings(route.columns_of("2011"), start, start + route.rtd):
             if not len(rows):
                 continue
             row = rows[0]
@@ -166,11 +175,21 @@ class Figures:
             found += _told(column, column.instant, {"Rtd": value}, told)
         return found
 
+    def _states(self, route: Route, start: int) -> list[Value]:
+        """The first state of each equipment from ``start`` on."""
+        found: list[Value] = []
+        for column, rows in self._readings(route.columns_of("2021"), start, start + route.rtd):
+            if len(rows):
+                state = write_state(float(rows[0]["value"]), chr(int(rows[0]["flag"])))
+                if state is not None:
+                    found.append(Value(column.instant, "RS", float(state), str(state)))
+        return found
+
     def _minutes(self, route: Route, start: int) -> list[Value]:
         end = start + route.minutes
         window = np.array([start], np.int64), np.array([end], np.int64)
         found: list[Value] = []
-        for column, rows in self._readings(route, start, end):
+        for column, rows in self._readings(route.columns_of("2051"), start, end):
             if not len(rows):
                 continue
             normal = (rows["flag"] == NORMAL) & (rows["quality"] == 0)
@@ -197,14 +216,14 @@ class Figures:
         return found
 
     def _statistics(self, route: Route, command: str, start: int) -> list[Value]:
-        numbers = self._columns(route)
+        columns = route.columns_of(command)
         figures = schema.statistic.c
         windows = ["hour"] if command == "2061" else ["day", "daytime", "nighttime"]
         end = start + (1 if command == "2061" else DAY)
         rows = self._mappings(
             sa.select(schema.statistic).where(
                 figures.latest,
-                figures.channel.in_(numbers),
+                figures.channel.in_(self._channels(columns)),
                 figures.window.in_(windows),
                 figures.start >= start,
                 figures.start < end,
@@ -212,7 +231,7 @@ class Figures:
         )
         by_key = {(row["channel"], row["window"]): row for row in rows}
         found: list[Value] = []
-        for column in route.columns:
+        for column in columns:
             number = self._numbers.get(column.channel.key)
             row = by_key.get((number, windows[0]))
             if column.noise and command == "2061" and route.sender.version == 2025:
@@ -223,33 +242,30 @@ class Figures:
                 found += _figures(column, mean, low, high, levels, valid=row["valid"])
             if not column.noise or column.channel.parameter.averaging != "energy":
                 continue
-            for window, code, kind in (("daytime", "Ld", "DayData"), ("nighttime", "Ln", "NightData")):
-                part = by_key.get((number, window))
-                if part is not None and part["mean"] is not None and part["valid"]:
-                    found.append(_number(code, kind, (part["mean"] - column.offset) / column.scale, column.decimals))
+            parts = {window: by_key.get((number, window)) for window in ("daytime", "nighttime")}
+            told = {window: row["mean"] for window, row in parts.items() if row is not None and row["valid"]}
+            found += _day_and_night(column, told.get("daytime"), told.get("nighttime"), route.day_hours)
         return found
 
-    def _readings(self, route: Route, start: int, end: int) -> Iterator[tuple[Column, NDArray[np.void]]]:
+    def _readings(self, columns: Collection[Column], start: int, end: int) -> Iterator[tuple[Column, NDArray[np.void]]]:
         """Stored readings of each column between two instants, half-open, sorted by time."""
-        numbers = self._columns(route)
+        numbers = self._channels(columns)
         table = schema.reading_block.c
         hours = range(start // HOUR, (end - 1) // HOUR + 1)
-        blocks = self._rows(
-            sa.select(table.channel, table.data).where(table.channel.in_(numbers), table.hour.in_(hours))
-        )
-        for column in route.columns:
+        blocks = self._contents(sa.select(*COLUMNS).where(table.channel.in_(numbers), table.hour.in_(hours)))
+        for column in columns:
             number = self._numbers.get(column.channel.key)
-            rows = np.frombuffer(b"".join(data for channel, data in blocks if channel == number), ROW)
+            rows = np.frombuffer(b"".join(data for _, channel, data in blocks if channel == number), ROW)
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             yield column, rows[np.argsort(rows["time"], kind="stable")]
 
-    def _columns(self, route: Route) -> list[int]:
+    def _channels(self, columns: Iterable[Column]) -> list[int]:
         """Numbers of the channels in the record; one that never had data has none yet."""
-        if any(column.channel.key not in self._numbers for column in route.columns):
+        if any(column.channel.key not in self._numbers for column in columns):
             self._numbers = {
                 key: number for number, key in self._rows(sa.select(schema.channel.c.id, schema.channel.c.key))
             }
-        found = (self._numbers.get(column.channel.key) for column in route.columns)
+        found = (self._numbers.get(column.channel.key) for column in columns)
         return [number for number in found if number is not None]
 
     def _newest(self) -> tuple[int, int]:
@@ -258,6 +274,15 @@ class Figures:
         counter = schema.counter.c
         serials = self._rows(sa.select(counter.value).where(counter.name == "transaction"))
         return int(blocks[0][0]), int(serials[0][0]) if serials else 0
+
+    def _contents(self, statement: sa.Select[Any]) -> list[tuple[int, int, bytes]]:
+        """Number, channel and content of blocks."""
+        try:
+            with self._engine.connect() as connection:
+                found = connection.execute(statement).all()
+                return [(row.id, row.channel, self._blocks.data(connection, row)) for row in found]
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"the record cannot be read: {error.orig}") from error
 
     def _rows(self, statement: sa.Select[Any]) -> list[Any]:
         try:
@@ -307,6 +332,14 @@ def _figures(
         for share, value in zip(_EXCEEDED, levels, strict=True):
             if np.isfinite(value):
                 yield _number(f"L{share}", "Data", (value - column.offset) / column.scale, column.decimals)
+
+
+def _day_and_night(column: Column, day: float | None, night: float | None, day_hours: int) -> Iterator[Value]:
+    """Levels of the day hours, of the night, and of both with the weight of the night, where they are known."""
+    both = None if day is None or night is None else day_night_level(day, night, day_hours=day_hours)
+    for code, kind, level in (("Ld", "DayData", day), ("Ln", "NightData", night), ("Ldn", "Data", both)):
+        if level is not None:
+            yield _number(code, kind, (level - column.offset) / column.scale, column.decimals)
 
 
 def _told(column: Column, code: str, figures: Mapping[str, float], flag: str | None) -> Iterator[Value]:

@@ -25,12 +25,12 @@ from greenmine.registry import Channel, Registry
 from greenmine.tables import DataFile, DataFileError, Entry, Id, nearest
 from greenmine.units import UnitError, conversion
 
-Command = Literal["2011", "2051", "2061", "2031"]
-"""Kinds of report: instants, minutes, hours, days."""
+Command = Literal["2011", "2021", "2051", "2061", "2031"]
+"""Kinds of report: instants, states of equipment, minutes, hours, days."""
 
 _CODE: Final = re.compile(r"[0-9A-Za-z]+")
 _WORD: Final = re.compile(r"[^;,&=#\s]{1,6}")
-_DERIVED: Final = frozenset({"L10", "L50", "L90", "Ld", "Ln"})
+_DERIVED: Final = frozenset({"L10", "L50", "L90", "Ld", "Ln", "Ldn"})
 """Codes that are sent beside that of a sound level."""
 
 
@@ -66,9 +66,9 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """File that holds PW."""
     st: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z][0-9]\Z")]
     version: Literal[2017, 2025] = 2017
-    commands: tuple[Command, ...] = ("2011", "2051", "2061", "2031")
+    commands: tuple[Command, ...] = ("2011", "2021", "2051", "2061", "2031")
     rtd_interval: int = 60
-    """Distance of the instants of 2011 [s]."""
+    """Distance of the instants of 2011 and 2021 [s]."""
     min_interval: int = 10
     """Length of the periods of 2051 [min]."""
     wait: str = "30s"
@@ -79,6 +79,8 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How often to send again; None: as often as the standard says."""
     longest_pause: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
     """Longest pause before the next connection [s]."""
+    heartbeat: Annotated[float, msgspec.Meta(gt=0, le=3600)] | None = None
+    """Distance of the heartbeats of 2025 [s]; None: none are sent."""
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """What is older is sent only when the platform asks for it; None: older than the first start."""
     factors: Annotated[tuple[Factor, ...], msgspec.Meta(min_length=1)]
@@ -103,7 +105,7 @@ class Column:
     channel: Channel
     code: str
     instant: str
-    """Code in 2011."""
+    """Code in 2011 and 2021."""
     scale: float
     offset: float
     """``value sent = (canonical value - offset) / scale``."""
@@ -114,6 +116,11 @@ class Column:
     def noise(self) -> bool:
         """Whether it is sound, which the standard sends in a form of its own."""
         return self.channel.parameter.theme == "noise"
+
+    @property
+    def state(self) -> bool:
+        """Whether it is the state of equipment, which goes by 2021 alone."""
+        return self.channel.parameter.averaging == "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +144,17 @@ class Route:
     terms: Terms
     longest_pause: float
     """[s]"""
+    heartbeat: float | None
+    """[s]"""
     since: int | None
     """[ms UTC]"""
+    day_hours: int
+    """Hours of a day that are no night."""
     columns: tuple[Column, ...]
+
+    def columns_of(self, command: str) -> tuple[Column, ...]:
+        """The factors that a kind of report is made of."""
+        return tuple(column for column in self.columns if column.state == (command == "2021"))
 
 
 class PlanError(DataFileError):
@@ -204,6 +219,8 @@ def _route(
     if not rule("rtd-least") <= feed.rtd_interval <= rule("rtd-most"):
         low, high = rule("rtd-least"), rule("rtd-most")
         faults.append(f"{place}: rtd_interval {feed.rtd_interval} is not from {low:g} to {high:g} seconds")
+    if feed.heartbeat is not None and feed.version != 2025:
+        faults.append(f"{place}: heartbeat needs version = 2025; earlier editions have none")
     columns = [
         column
         for number, factor in enumerate(feed.factors, start=1)
@@ -246,7 +263,9 @@ def _route(
             int(rule("recount")) if feed.recount is None else feed.recount,
         ),
         longest_pause=feed.longest_pause,
+        heartbeat=feed.heartbeat,
         since=None if feed.since is None else int(feed.since.timestamp() * 1000),
+        day_hours=registry.conditions.night_start - registry.conditions.day_start,
         columns=tuple(columns),
     )
 
@@ -260,8 +279,8 @@ def _column(feed: Feed, factor: Factor, place: str, registry: Registry, faults: 
         faults.append(f"{place}: {feed.site} has no channel {wanted!r}; {nearest(wanted, known)}")
         return None
     parameter = channel.parameter
-    if parameter.averaging == "state":
-        faults.append(f"{place}: the state of equipment is not sent by the uplink; leave it out")
+    if parameter.averaging == "state" and factor.code is None:
+        faults.append(f"{place}: equipment needs a code, such as SB1: what the platform's operator calls it")
         return None
     code = parameter.hj212 if factor.code is None else factor.code
     instant = code if factor.instant is None else factor.instant

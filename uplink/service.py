@@ -16,14 +16,13 @@ import structlog
 from greenmine.errors import StoreError
 from greenmine.registry import load_registry
 from greenmine.settings import Settings
+from greenmine.storage.blocks import Blocks
+from greenmine.storage.outbox import FILE, Outbox
 from greenmine.storage.record import open_engine
 from uplink.client import Client
 from uplink.figures import Figures
-from uplink.outbox import Outbox
 from uplink.plan import load_plan
 
-FILE: Final = "uplink.sqlite"
-"""Name of the uplink's file in the data directory."""
 _TELL: Final = 2.0
 """How often a feed says how it is [s]."""
 _GLANCE: Final = 0.2
@@ -50,11 +49,12 @@ def forward(settings: Settings, stop: threading.Event) -> None:
         raise UplinkError("GREENMINE_UPLINK names no plan; docs/uplink.md says how to write one")
     if not settings.record.exists():
         raise UplinkError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
-    routes = load_plan(settings.uplink, load_registry(settings.registry))
+    registry = load_registry(settings.registry)
+    routes = load_plan(settings.uplink, registry)
     with _alone(settings.data / f"{FILE}.lock"):
         outbox = Outbox(settings.data / FILE)
         engine = open_engine(settings.record, read_only=True)
-        figures = Figures(engine)
+        figures = Figures(engine, Blocks(registry, settings.archive_place))
         try:
             asyncio.run(_serve([Client(route, outbox, figures, _now) for route in routes], outbox, stop))
         finally:

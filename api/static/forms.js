@@ -10,13 +10,19 @@ function request(form) {
   if (document.body.dataset.csrf) headers["X-CSRF-Token"] = document.body.dataset.csrf;
   if ("file" in form.dataset) {
     const file = form.elements.file.files[0];
-    return [`${form.dataset.post}?${new URLSearchParams({ name: file.name })}`, { method: "POST", headers: { ...headers, "Content-Type": "application/octet-stream" }, body: file }];
+    const place = new URL(form.dataset.post, location.href);
+    place.searchParams.set("name", file.name);
+    return [place, { method: "POST", headers: { ...headers, "Content-Type": "application/octet-stream" }, body: file }];
   }
   let body = { kind: form.dataset.kind, text: form.elements.text?.value ?? "" };
   if (form.dataset.mark) {
     body = Object.fromEntries(new FormData(form));
     const offset = form.dataset.offset.replace(/(\d\d)$/, ":$1");
     Object.assign(body, { site: form.dataset.mark, start: `${body.start}:00${offset}`, end: `${body.end}:00${offset}` });
+  }
+  if ("json" in form.dataset) {
+    const { first, last, ...rest } = Object.fromEntries(new FormData(form));
+    body = first ? { ...rest, period: `${first}..${last}` } : rest;
   }
   return [form.dataset.post, { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) }];
 }
@@ -33,28 +39,34 @@ async function renew() {
   if (acknowledged && !fresh.querySelector('[data-kind="acknowledged"]')) acknowledged.remove();
 }
 
-for (const form of document.querySelectorAll("form[data-post]")) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const words = form.closest(".forms").dataset;
-    const button = form.querySelector("button");
-    button.disabled = true;
-    told(form, words.busy);
-    try {
-      const answer = await fetch(...request(form));
-      if (!answer.ok) {
-        const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
-        told(form, words.failed.replace("{reason}", problem.detail), true);
-        return;
-      }
-      told(form, words.saved);
-      form.reset();
-      await renew();
-      if (form.dataset.mark) setTimeout(renew, 4000);
-    } catch (error) {
-      told(form, words.failed.replace("{reason}", String(error.message)), true);
-    } finally {
-      button.disabled = false;
+// On the document: a form may stand in a part that is shown anew.
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-post]");
+  if (!form) return;
+  event.preventDefault();
+  const words = form.closest(".forms").dataset;
+  const button = form.querySelector("button");
+  button.disabled = true;
+  told(form, words.busy);
+  try {
+    const answer = await fetch(...request(form));
+    if (!answer.ok) {
+      const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
+      told(form, words.failed.replace("{reason}", problem.detail), true);
+      return;
     }
-  });
-}
+    told(form, words.saved);
+    form.reset();
+    await renew();
+    if (form.dataset.mark) setTimeout(renew, 4000);
+  } catch (error) {
+    told(form, words.failed.replace("{reason}", String(error.message)), true);
+  } finally {
+    button.disabled = false;
+  }
+});
+
+// What is under way is shown as it goes on.
+setInterval(() => {
+  if (document.querySelector("[data-renew]") && !document.hidden) renew().catch(() => {});
+}, 2000);

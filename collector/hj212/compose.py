@@ -154,13 +154,13 @@ def compose(
 def say(
     sender: Sender,
     cn: str,
-    qn: str,
+    qn: str | None,
     fields: Mapping[str, str] | None = None,
     *,
     st: str = INTERACTION,
     answer: bool = False,
 ) -> Message:
-    """A message without values: a reply such as 9011, a notice such as 1013."""
+    """A message without values, such as the notice 1013."""
     return Message(
         version=sender.version,
         qn=qn,
@@ -171,3 +171,12 @@ def say(
         flag=flag(sender.version, answer=answer),
         fields=tuple(Field(name, text) for name, text in (fields or {}).items()),
     )
+
+
+def reply(
+    sender: Sender, cn: str, qn: str, fields: Mapping[str, str] | None = None, *, st: str = INTERACTION
+) -> Message:
+    """What is said to the request or notice with a QN, such as 9011; in the edition of 2005 that QN stands in CP."""
+    if sender.version == 2005:
+        return say(sender, cn, None, {"QN": qn, **(fields or {})}, st=st)
+    return say(sender, cn, qn, fields, st=st)

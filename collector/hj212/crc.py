@@ -20,14 +20,27 @@ def _step(value: int) -> int:
 
 
 _TABLE: Final = tuple(_step(value) for value in range(256))
-_HIGH: Final = bytes(value >> 8 for value in _TABLE)
+
+
+def _powers(count: int) -> list[bytes]:
+    """What 1, 2, 4, 8 ... steps make of the register's high byte."""
+    powers = [bytes(value >> 8 for value in _TABLE)]
+    while len(powers) < count:
+        powers.append(powers[-1].translate(powers[-1]))
+    return powers
+
+
+_POWERS: Final = _powers(40)
+"""Enough for as many bytes as there can be."""
 
 
 def crc_hj212(data: bytes) -> int:
     """Check sum of the standard.
 
     The register is shifted by a byte before each byte enters, so its low byte is lost and only its high byte, eight
-    bits, goes from byte to byte. This is what tells it from Modbus.
+    bits, goes from byte to byte. This is what tells it from Modbus. A step being linear over XOR, the front half of the
+    data can be carried over to where the back half stands, by as many steps at once, and joined with it: so the data
+    halve until one byte is left.
 
     Parameters
     ----------
@@ -50,10 +63,15 @@ def crc_hj212(data: bytes) -> int:
     """
     if not data:
         return 0xFFFF
-    high = 0xFF
-    for byte in memoryview(data)[:-1]:
-        high = _HIGH[high ^ byte]
-    return _TABLE[high ^ data[-1]]
+    size = len(data)
+    left = bytes((data[0] ^ 0xFF,)) + data[1:]
+    while size > 1:
+        power = (size - 1).bit_length() - 1
+        half = 1 << power
+        far = left[: size - half].translate(_POWERS[power])
+        left = (int.from_bytes(left[size - half :]) ^ int.from_bytes(far)).to_bytes(half)
+        size = half
+    return _TABLE[left[0]]
 
 
 def crc_modbus(data: bytes) -> int:

@@ -12,6 +12,7 @@ from collector.hj212.message import Message, Value
 from collector.hj212.secret import Secret
 
 _IN_HEADER: Final = re.compile(r"[;&\r\n]|##")
+_IN_NAME: Final = re.compile(r"[=;,&\r\n]|##|^\s|\s$")
 _IN_CONTENT: Final = re.compile(r"[;,&\r\n]|##|^\s|\s$")
 _IN_LOG: Final = re.compile(r"[&\r\n]|##|^//.*//.*//", re.DOTALL)
 
@@ -77,7 +78,10 @@ def encode_message(message: Message) -> bytes:
     items = [] if message.datatime is None else [_content("DataTime", message.datatime)]
     items += [_content(field.name, _shown(field.text)) for field in message.fields]
     items += _groups(message.values)
-    return f"{';'.join([*header, ''])}CP=&&{';'.join(items)}&&".encode()
+    try:
+        return f"{';'.join([*header, ''])}CP=&&{';'.join(items)}&&".encode()
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"{error.object[error.start : error.end]!r} is no Unicode text") from None
 
 
 def _groups(values: Iterable[Value]) -> Iterable[str]:
@@ -116,15 +120,11 @@ def _content(name: str, text: str | None) -> str:
 
 
 def _pair(name: str, text: str | float | None, forbidden: re.Pattern[str]) -> str:
-    if not name or "=" in name or _IN_CONTENT.search(name):
+    if not name or _IN_NAME.search(name):
         raise EncodeError(f"the name {name!r} must not be empty and not hold = ; , & or ##")
     if text is None:
         return name
     text = str(text)
     if forbidden.search(text):
         raise EncodeError(f"the text of {name} holds what separates (; , & ## or a line end) or blanks at its ends")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise EncodeError(f"the text of {name} is not Unicode text") from None
     return f"{name}={text}"

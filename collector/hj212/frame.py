@@ -14,6 +14,7 @@ SEGMENT: Final = 1024
 """Longest data segment that the standard allows [bytes] (HJ 212-2017, clause 6)."""
 
 _LINE_END: Final = b"\r\n"
+_BEGIN: Final = re.compile(rb"##(?!#)")
 _HEAD: Final = re.compile(rb"##[0-9]{4}")
 _END: Final = re.compile(rb"[\r\n]|##[0-9]{4}|(?<!CP=)&&[0-9A-Fa-f]{4}")
 """Where a frame whose length does not hold may end: a line end, the head of the next frame, or the end of CP with a
@@ -149,19 +150,16 @@ class Framer:
         frames: list[Frame] = []
         position = 0
         while True:
-            start = buffer.find(b"##", position)
-            if start < 0:
+            begin = _BEGIN.search(buffer, position)
+            if begin is None:
                 kept = 1 if buffer.endswith(b"#") and len(buffer) > position and not self._closed else 0
                 start = len(buffer) - kept
                 self._skip(position, start)
                 position = start
                 break
+            start = begin.start()
             self._skip(position, start)
             position = start
-            if buffer[start + 2 : start + 3] == b"#":
-                self._skip(start, start + 1)
-                position = start + 1
-                continue
             found = self._resolve(start)
             if found is None:
                 break

@@ -208,7 +208,7 @@ class Link:
             if message.cn not in REPLIES:
                 self._heard(message)
                 continue
-            waiting = self._waiting.get(message.qn or "")
+            waiting = self._waiting.get(message.exchange or "")
             if waiting is None or message.mn not in {None, "", waiting.message.mn} or waiting.answered.done():
                 self.counts["stray"] += 1
             elif self._line.hears(waiting.message, waiting.attempt):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
+from datetime import datetime, tzinfo
+from functools import cache, lru_cache
 from typing import Final, Literal
+
+import msgspec
 
 from collector.hj212.codes import VERSIONS, Version, codes
 from collector.hj212.deviation import Deviation
@@ -38,6 +40,12 @@ _SHORT: Final = 300
 """Digits that are a finite number whatever they are."""
 _QN: Final = 17
 _TIME: Final = 14
+_LONGEST_NAME: Final = 40
+"""Longer names than a factor's are not remembered [characters]."""
+_SECONDS: Final = 1024
+"""Times that are remembered, as many loggers send at the same one."""
+_NAMES: Final = 4096
+"""Names that are remembered, as loggers send the same ones in every frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +57,7 @@ class Field:
     """As sent; None: there was no ``=``. Passwords and keys do not show themselves."""
 
 
-@dataclass(slots=True)
-class Value:
+class Value(msgspec.Struct):
     """One value of a factor."""
 
     code: str
@@ -100,6 +107,13 @@ class Message:
     def answer(self) -> bool:
         """Whether an answer is wanted: bit 0 of Flag (HJ 212-2017, clause 6)."""
         return bool((self.flag or 0) & 1)
+
+    @property
+    def exchange(self) -> str | None:
+        """QN of the exchange that it belongs to. Replies of 2005 have it in CP (HJ/T 212-2005, appendix C)."""
+        if self.qn is not None:
+            return self.qn
+        return next((str(field.text) for field in self.fields if field.name == "QN"), None)
 
     @property
     def split(self) -> bool:
@@ -181,19 +195,27 @@ def read_time(text: str, dialect: Dialect = STANDARD) -> int | None:
     >>> read_time("20160801084000")
     1470012000000
     """
-    if len(text) not in {_TIME, _QN} or not (text.isascii() and text.isdigit()) or not "1971" <= text[:4] < "9999":
+    if len(text) not in {_TIME, _QN} or not (text.isascii() and text.isdigit()):
+        return None
+    begin = _read_second(text[:_TIME], dialect.zone)
+    return None if begin is None else begin + int(text[_TIME:] or 0)
+
+
+@lru_cache(_SECONDS)
+def _read_second(digits: str, zone: tzinfo) -> int | None:
+    if not "1971" <= digits[:4] < "9999":
         return None
     try:
         moment = datetime(
-            int(text[:4]),
-            int(text[4:6]),
-            int(text[6:8]),
-            int(text[8:10]),
-            int(text[10:12]),
-            int(text[12:14]),
-            tzinfo=dialect.zone,
+            int(digits[:4]),
+            int(digits[4:6]),
+            int(digits[6:8]),
+            int(digits[8:10]),
+            int(digits[10:12]),
+            int(digits[12:]),
+            tzinfo=zone,
         )
-        return round(moment.timestamp()) * 1000 + int(text[14:] or 0)
+        return round(moment.timestamp()) * 1000
     except (ValueError, OverflowError):
         return None
 
@@ -291,6 +313,48 @@ def _count(header: dict[str, str], name: str, rest: list[Field], found: dict[Dev
     return int(text)
 
 
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """The name of a value or data flag, such as ``a34002-Rtd``."""
+
+    code: str
+    kind: str
+    """In the standard's spelling."""
+    whole: str
+    """Code and kind."""
+    largest: float | None
+    """Number that stands for "no value" by the printed type of the factor."""
+    sentinels: frozenset[float]
+    """Other numbers that do."""
+    deviations: tuple[Deviation, ...]
+
+
+def _parse_name(name: str) -> _Name | None:
+    """The parts of a name; None if it is that of a field."""
+    code, hyphen, kind = name.rpartition("-")
+    if not hyphen or not code:
+        return None
+    known = known_kinds().get(kind.lower())
+    checks = (
+        (Deviation.UNKNOWN_KIND, known is None),
+        (Deviation.NAME_CASE, known is not None and known != kind),
+        (Deviation.ODD_CODE, known != "Flag" and code not in _largest() and _CODE.fullmatch(code) is None),
+    )
+    kind = known or kind
+    typed = kind not in _FREE_KINDS and kind not in _SUMS
+    return _Name(
+        code=code,
+        kind=kind,
+        whole=f"{code}-{kind}",
+        largest=_largest().get(code) if typed else None,
+        sentinels=_sentinels()[None] if typed else frozenset(),
+        deviations=tuple(deviation for deviation, holds in checks if holds),
+    )
+
+
+_remembered = lru_cache(_NAMES)(_parse_name)
+
+
 class _Content:
     """What stands in CP, taken group by group."""
 
@@ -301,38 +365,44 @@ class _Content:
         self.values: list[Value] = []
         self._dialect = dialect
         self._found = found
-        self._spelling = known_kinds()
+        self._flags = known_flags()
         self._unflagged: dict[str, list[Value]] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
 
     def add(self, group: tuple[Pair, ...]) -> None:
         flags: dict[str, str] = {}
-        here: dict[str, list[Value]] = {}
-        fields = 0
-        for name, text in group:
-            code, hyphen, kind = name.rpartition("-")
-            if not hyphen or not code or text is None:
-                self._add_field(name, text)
-                fields += 1
+        here: list[Value] = []
+        fields = False
+        for written, text in group:
+            name = (_remembered if len(written) <= _LONGEST_NAME else _parse_name)(written)
+            if name is None or text is None:
+                self._add_field(written, text)
+                fields = True
                 continue
-            kind = self._kind(kind)
-            if (code, kind) in self._told:
+            if name.deviations:
+                self._found |= dict.fromkeys(name.deviations)
+            if name.whole in self._told:
                 self._found[Deviation.REPEATED_VALUE] = None
-            self._told.add((code, kind))
-            if kind == "Flag":
-                flags[code] = text
+            self._told.add(name.whole)
+            if name.kind == "Flag":
+                flags[name.code] = text
             else:
-                value = self._value(code, kind, text)
-                self.values.append(value)
-                here.setdefault(code, []).append(value)
-        codes_here = here.keys() | flags.keys()
-        if len(codes_here) > 1 or (codes_here and fields):
+                here.append(self._value(name, text))
+        self.values += here
+        valued = {value.code for value in here}
+        named = valued | flags.keys()
+        if len(named) > 1 or (named and fields):
             self._found[Deviation.MIXED_GROUP] = None
-        for code, values in here.items():
-            if code not in flags:
-                self._unflagged.setdefault(code, []).extend(values)
+        for value in here:
+            if value.code in flags:
+                _put_flag(value, flags[value.code])
+            else:
+                self._unflagged.setdefault(value.code, []).append(value)
         for code, flag in flags.items():
-            self._put_flag(code, flag, here.get(code))
+            if flag not in self._flags:
+                self._found[Deviation.UNKNOWN_DATA_FLAG] = None
+            if code not in valued:
+                self._take_flag(code, flag)
 
     def _add_field(self, name: str, text: str | None) -> None:
         if name.lower() == "datatime" and self.datatime is None and text is not None:
@@ -349,24 +419,13 @@ class _Content:
             self._found[Deviation.UNKNOWN_NAME] = None
         self.fields.append(field_of(name, text))
 
-    def _kind(self, kind: str) -> str:
-        """The kind in the standard's spelling."""
-        known = self._spelling.get(kind.lower())
-        if known is None:
-            self._found[Deviation.UNKNOWN_KIND] = None
-            return kind
-        if known != kind:
-            self._found[Deviation.NAME_CASE] = None
-        return known
-
-    def _value(self, code: str, kind: str, text: str) -> Value:
-        if code not in _largest() and _CODE.fullmatch(code) is None:
-            self._found[Deviation.ODD_CODE] = None
+    def _value(self, name: _Name, text: str) -> Value:
+        code, kind = name.code, name.kind
         if not text:
-            return Value(code, kind, None, text, reason="empty")
+            return Value(code, kind, None, text, None, "empty")
         if kind in TEXT_KINDS:
             return Value(code, kind, text, text)
-        if len(text) < _SHORT and is_plain(text):
+        if len(text) < _SHORT and _PLAIN.fullmatch(text) is not None:
             number: float | None = float(text)
         else:
             number = read_number(text)
@@ -375,32 +434,29 @@ class _Content:
         if number is None:
             if kind in _FREE_KINDS:
                 return Value(code, kind, text, text)
-            return Value(code, kind, None, text, reason="not-a-number")
-        reason = self._no_value(code, kind, number)
-        return Value(code, kind, None if reason else number, text, reason=reason)
+            return Value(code, kind, None, text, None, "not-a-number")
+        if number == name.largest:
+            return Value(code, kind, None, text, None, "type-maximum")
+        if number in name.sentinels or number in self._dialect.sentinels:
+            return Value(code, kind, None, text, None, "sentinel")
+        return Value(code, kind, number, text)
 
-    def _no_value(self, code: str, kind: str, number: float) -> Reason | None:
-        """Why a number stands for "no value"; None if it is one."""
-        if kind in _FREE_KINDS or kind in _SUMS:
-            return None
-        if number == _largest().get(code):
-            return "type-maximum"
-        return "sentinel" if number in _sentinels()[None] or number in self._dialect.sentinels else None
+    def _take_flag(self, code: str, flag: str) -> None:
+        """A data flag without a value in its own group is that of the values before it, or of none."""
+        earlier = self._unflagged.pop(code, None)
+        if earlier is None:
+            self.values.append(Value(code, None, None, "", flag, "absent"))
+            return
+        self._found[Deviation.SPLIT_GROUP] = None
+        for value in earlier:
+            _put_flag(value, flag)
 
-    def _put_flag(self, code: str, flag: str, values: list[Value] | None) -> None:
-        if flag not in known_flags():
-            self._found[Deviation.UNKNOWN_DATA_FLAG] = None
-        if values is None:
-            values = self._unflagged.pop(code, None)
-            if values is None:
-                values = [Value(code, None, None, "", reason="absent")]
-                self.values.extend(values)
-            else:
-                self._found[Deviation.SPLIT_GROUP] = None
-        for value in values:
-            value.flag = flag
-            if isinstance(value.value, float) and value.value in _sentinels().get(flag, ()):
-                value.value, value.reason = None, "sentinel"
+
+def _put_flag(value: Value, flag: str) -> None:
+    value.flag = flag
+    sentinels = _sentinels().get(flag)
+    if sentinels is not None and value.value in sentinels:
+        value.value, value.reason = None, "sentinel"
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Collection
 from typing import Final
 
-from collector.hj212.compose import Sender, say
+from collector.hj212.compose import Sender, reply
 from collector.hj212.link import Link
 from collector.hj212.message import Message
 from collector.hj212.secret import Secret
@@ -75,10 +75,10 @@ async def comply(
         Does what was asked for; the last ExeRtn that it yields is told, without one that there is no data.
     """
     assert request.qn is not None
-    await link.send(say(sender, "9011", request.qn, {"QnRtn": refused or READY}))
+    await link.send(reply(sender, "9011", request.qn, {"QnRtn": refused or READY}))
     if refused is not None:
         return
     done = NO_DATA
     async for outcome in work():
         done = outcome
-    await link.send(say(sender, "9012", request.qn, {"ExeRtn": done}))
+    await link.send(reply(sender, "9012", request.qn, {"ExeRtn": done}))

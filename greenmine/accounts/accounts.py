@@ -9,6 +9,7 @@ from typing import Final
 from greenmine.accounts.audit import AuditLog
 from greenmine.accounts.publications import Publications
 from greenmine.accounts.sessions import Sessions
+from greenmine.accounts.shares import Shares
 from greenmine.accounts.tokens import Tokens
 from greenmine.accounts.users import Users
 from greenmine.settings import Settings
@@ -42,6 +43,7 @@ class Accounts:
         self.tokens = Tokens(self._engine)
         self.publications = Publications(self._engine)
         self.audit = AuditLog(self._engine)
+        self.shares = Shares(self._engine)
 
     def close(self) -> None:
         """Close all connections."""

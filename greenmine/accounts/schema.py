@@ -82,3 +82,31 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     comment="What was done by whom; a trigger refuses changes.",
 )
+
+share = Table(
+    "share",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "hash",
+        String(64),
+        unique=True,
+        comment="SHA-256 of the code in the link; null for what is handed to an account",
+    ),
+    Column(
+        "evaluator", Integer, ForeignKey("user.id"), index=True, comment="account that it is handed to; null for a link"
+    ),
+    Column("bundle", BigInteger, nullable=False, index=True, comment="number in the record"),
+    Column(
+        "digest", String(64), nullable=False, comment="SHA-256 of its file: no other file is ever handed out instead"
+    ),
+    Column("site", String(80), nullable=False),
+    Column("receiver", String(100), nullable=False, comment="for whom, in the words of its maker"),
+    Column("author", String(140), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+    Column("used", BigInteger, comment="last download"),
+    Column("downloads", Integer, nullable=False),
+    comment="Evidence bundles that are open to somebody who does not see their mine.",
+)

@@ -1,4 +1,4 @@
-"""``greenmine archive``: seal days, check the chains, list what is sealed."""
+"""``greenmine archive``: seal days, check the chains, list what is sealed, let what is sealed leave the record."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from greenmine.errors import StoreError
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage.archive import Archive, head_of, verify
 from greenmine.storage.archive import seal as seal_days
 from greenmine.storage.chain import ChainError
+from greenmine.storage.pruning import prune
 from greenmine.storage.record import migrate, open_engine
 
 app = cyclopts.App(name="archive", help="Seal days of raw data in a signed hash chain for each site, and check them.")
@@ -123,8 +125,41 @@ def list_(*, data: Path | None = None, site: Sequence[str] = (), format: Literal
     Console().print(table)
 
 
+@app.command(name="prune")
+def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | None = None) -> None:
+    """Let readings of sealed days leave the record; from then on they are read from the archive.
+
+    Only what the archive gives back byte for byte leaves. ``greenmine run`` does the same every hour where GREENMINE_RAW_DAYS
+    is set.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    site
+        Only this site; may be given several times. Default: all.
+    days
+        How long readings stay after their day has ended. Default: GREENMINE_RAW_DAYS.
+    """
+    settings, registry = _installation(data)
+    days = settings.raw_days if days is None else days
+    if days < 1:
+        raise SystemExit("greenmine archive prune: say how long readings stay: --days, or GREENMINE_RAW_DAYS")
+    chosen = set(_chosen(registry, site))
+    try:
+        migrate(engine := open_engine(settings.record))
+        public = SigningKey(settings.keys).public
+        sites = [one for one in registry.sites if one.id in chosen]
+        for found in prune(engine, registry, settings.archive_place, public, _now(), days, sites):
+            stay = f", {found.kept} stay: the archive gives them back otherwise" if found.kept else ""
+            sys.stdout.write(f"{found.site}  {found.day}  {found.readings:>9} readings{stay}\n")
+            sys.stdout.flush()
+    except (ChainError, StoreError, ValueError, OSError, sa.exc.DBAPIError) as error:
+        raise SystemExit(f"greenmine archive prune: {error}") from error
+
+
 def archivist(settings: Settings, stop: threading.Event) -> None:
-    """Seal what is due, every hour, until ``stop`` is set; what fails is tried again an hour later."""
+    """Seal and prune what is due, every hour, until ``stop`` is set; what fails is tried again an hour later."""
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
     while not stop.is_set():
@@ -134,8 +169,14 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
                 _log.info("sealed", site=entry.site, day=entry.day, part=entry.part, rows=sum(entry.rows.values()))
                 if stop.is_set():
                     return
-        except (ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
-            _log.error("the archive takes nothing; trying again in an hour", error=str(error))
+            if settings.raw_days:
+                days, sites = settings.raw_days, registry.sites
+                for left in prune(engine, registry, settings.archive_place, key.public, _now(), days, sites):
+                    _log.info("pruned", site=left.site, day=left.day, readings=left.readings, kept=left.kept)
+                    if stop.is_set():
+                        return
+        except (ChainError, StoreError, ValueError, OSError, sa.exc.DBAPIError) as error:
+            _log.error("the archive is not looked after; trying again in an hour", error=str(error))
         stop.wait(_EVERY)
 
 

@@ -1,4 +1,4 @@
-"""``greenmine backup``: consistent copies of the databases, the keys and the archive, while the system runs."""
+"""``greenmine backup``: consistent copies of the databases, keys, attached files and archive, while the system runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ARCHIVE: Final = "archive"
 
 
 def backup(directory: Path, /, *, data: Path | None = None) -> None:
-    """Copy every database of an installation, each as it stood at one instant, its signing key and its archive.
+    """Copy every database of an installation, each as it stood at one instant, its signing key, attached files and archive.
 
     The system goes on meanwhile. A copy takes the place of the one from before only when it is complete, and of a database
     when it has been checked. Sealed files of the archive are copied once. To restore, stop the services and put the files
@@ -42,8 +42,11 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
             size = _copy(source, directory / source.name)
             sys.stdout.write(f"{directory / source.name}  {size} bytes\n")
         # After the record: an archive may be ahead of what the record knows of it, not behind.
-        copied = sum(_copy_files(settings.data / name, directory / name) for name in (settings.keys.name, _ARCHIVE))
-        sys.stdout.write(f"{copied} new files of keys and archive\n")
+        copied = sum(
+            _copy_files(settings.data / name, directory / name)
+            for name in (settings.keys.name, settings.attachments.name, _ARCHIVE)
+        )
+        sys.stdout.write(f"{copied} new files of keys, attachments and archive\n")
     except (OSError, sqlite3.Error) as error:
         raise SystemExit(f"greenmine backup: {error}") from error
 

@@ -148,6 +148,7 @@ def _play(
                 raise SystemExit(f"greenmine demo: of {sent} messages sent only {messages - before} were stored")
             stop.wait(0.25)
     if live and not stop.is_set():
+        processes.start_aside("builder", "greenmine.command.builder:build_bundles", settings)
         console.print(f"History complete; live. [bold]http://127.0.0.1:{settings.port}/[/]")
         processes.watch(stop)
 

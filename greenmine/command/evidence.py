@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from greenmine.messages import Language
 from greenmine.registry import RegistryError, load_registry
-from greenmine.reporting import load_reporting, parse_period
+from greenmine.reporting import parse_period, reporting_of
 from greenmine.settings import Settings
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage.archive import Archive
@@ -27,8 +28,8 @@ app = cyclopts.App(name="evidence", help="Build evidence bundles for a mine and 
 
 
 @app.command
-def build(*, site: str, period: str, out: Path, data: Path | None = None) -> None:
-    """Build a bundle: sealed raw data, registry, limits, figures, manifest and signature in one zip.
+def build(*, site: str, period: str, out: Path, language: Language = "zh", data: Path | None = None) -> None:
+    """Build a bundle: report, figures, sealed raw data, registry, limits, manifest and signature in one zip.
 
     Days that are due are sealed first; days that are not due yet go in as provisional.
 
@@ -40,6 +41,8 @@ def build(*, site: str, period: str, out: Path, data: Path | None = None) -> Non
         2026-H1 or 2026-H2 (reporting periods), 2026-06 (a month), or 2026-01-01..2026-03-31.
     out
         The zip to write.
+    language
+        Of the report: zh or en.
     data
         Directory of the installation. Default: GREENMINE_DATA, or var.
     """
@@ -52,8 +55,7 @@ def build(*, site: str, period: str, out: Path, data: Path | None = None) -> Non
         registry = load_registry(settings.registry)
         if site not in (known := [s.id for s in registry.sites]):
             raise SystemExit(f"greenmine evidence: there is no site {site!r}; there are {', '.join(known)}")
-        own = None if settings.registry is None else settings.registry / "reporting.toml"
-        reporting = load_reporting(own if own is not None and own.exists() else None)
+        reporting = reporting_of(settings.registry)
         migrate(engine := open_engine(settings.record))
         here = Installation(
             engine,
@@ -62,6 +64,7 @@ def build(*, site: str, period: str, out: Path, data: Path | None = None) -> Non
             Archive(settings.archive_place),
             SigningKey(settings.keys),
             settings.lateness_hours * 3_600_000,
+            settings.attachments,
         )
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)
@@ -72,6 +75,7 @@ def build(*, site: str, period: str, out: Path, data: Path | None = None) -> Non
                 out,
                 time.time_ns() // 1_000_000,
                 lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None),
+                language=language,
             )
     except (RegistryError, DataFileError, ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
         raise SystemExit(f"greenmine evidence build: {error}") from error

@@ -44,7 +44,8 @@ def stored(settings: Settings) -> tuple[int, int]:
         messages = db.scalar(sa.select(sa.func.sum(schema.ledger.c.messages))) or 0
         blocks = db.scalars(sa.select(block.data).order_by(block.id.desc()).limit(100)).all()
     engine.dispose()
-    return int(messages), max((int(np.frombuffer(data, ROW)["time"][-1]) for data in blocks), default=0)
+    times = [np.frombuffer(data, ROW)["time"] for data in blocks if data]  # empty: pruned, so long past
+    return int(messages), max((int(time[-1]) for time in times), default=0)
 
 
 def live(settings: Settings, stop: threading.Event) -> None:

@@ -43,7 +43,8 @@ def run(
     port
         Its port. Default: GREENMINE_PORT, or 8000.
     only
-        Run only the worker with the archivist, or only the web server, so that a service manager can run each by itself.
+        Run only the worker, with the archivist and the builder of bundles, or only the web server, so that a service manager can
+        run each by itself.
     """
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -66,6 +67,7 @@ def run(
         if only != "web":
             processes.start("worker", "greenmine.command.work:work", settings)
             processes.start("archivist", "greenmine.command.archive:archivist", settings)
+            processes.start_aside("builder", "greenmine.command.builder:build_bundles", settings)
         if only != "worker":
             processes.start("web server", "greenmine.command.web:web", settings)
         if only is None and settings.influx_url is not None:

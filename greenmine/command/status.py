@@ -18,10 +18,9 @@ from greenmine.errors import StoreError
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
+from greenmine.storage.outbox import FILE, Outbox
 from greenmine.storage.record import open_engine
 from greenmine.worker import WorkerStatus
-from uplink.outbox import Outbox
-from uplink.service import FILE
 
 _ALIVE = 10_000
 """A worker that has said nothing for this long is taken as stopped [ms]."""
@@ -30,7 +29,7 @@ _ALIVE = 10_000
 def status(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
     """Show whether the worker runs, what it has stored, and which exceedances are open.
 
-    Exits with 0 when a worker runs and is connected, else with 1.
+    Exits with 0 when a worker runs and is connected to the broker, if any device needs one; else with 1.
 
     Parameters
     ----------
@@ -127,6 +126,8 @@ def _print(found: dict[str, Any]) -> None:
     console = Console()
     running = "runs" if worker["running"] else "does not run"
     connected = "connected" if worker["connected"] else "not connected"
+    if worker.get("broker") == "":
+        connected = "no broker needed"
     console.print(
         f"Record {found['record']}. The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
     )
@@ -134,7 +135,8 @@ def _print(found: dict[str, Any]) -> None:
         console.print(
             f"Data loggers: port {loggers['port']}, {loggers['connections']} connections, {loggers['frames']} frames, "
             f"{loggers['answered']} answered, {sum(loggers['damaged'].values())} damaged, "
-            f"{loggers['strangers'] + loggers['passwords']} dropped."
+            f"{loggers['strangers'] + loggers['passwords']} dropped; "
+            f"newest frame {_iso(loggers['newest']) if loggers['newest'] else 'none'}."
         )
     table = Table("site", "name", "received", "stored", "duplicate", "rejected", "late", "open exceedances")
     for site in found["sites"]:

@@ -19,7 +19,7 @@ from collector.hj212.centre.thread import ServerThread
 from collector.payload import BatchBuilder
 from collector.session import Message, Session
 from collector.subscription import Subscriptions
-from greenmine.errors import StoreError
+from greenmine.errors import ListenError, StoreError
 from greenmine.registry import Registry, load_registry
 from greenmine.routes import filters, routes
 from greenmine.settings import Settings
@@ -36,16 +36,24 @@ _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
+_TURN: Final = 0.2
+"""How often the clock is looked at where nothing comes from a broker [s]."""
 
 _log = structlog.get_logger(__name__)
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
-    """Collect and process until ``stop`` is set."""
+    """Collect and process until ``stop`` is set.
+
+    Raises
+    ------
+    SystemExit
+        With the reason, if the port for data loggers cannot be listened on.
+    """
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
     migrate(engine)
-    record = Record(engine, registry)
+    record = Record(engine, registry, settings.archive_place)
     pipeline = Pipeline(
         registry,
         record,
@@ -63,6 +71,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
         loggers = ServerThread(Server(registry, settings, desk, writer, stop), stop)
     elif any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
+    # Where all devices are data loggers there need be no broker.
+    alone = loggers is not None and all(device.mn for site in registry.sites for device in site.devices)
+    broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
     started = _now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
@@ -83,7 +94,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 written(pipeline.wait, _now())
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                written(_say, record, _status(session, settings, started, registry.digest, loggers))
+                written(_say, record, _status(session, broker, started, registry.digest, loggers))
                 written(pipeline.answer_request, _now())
                 if loggers is not None:
                     written(desk.look_after, _now())
@@ -95,14 +106,27 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
     session = Session(settings, handle, stop, tick, _subscriptions(settings, registry))
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
+    _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
+
+
+def _receive(run: Callable[[], None], loggers: ServerThread | None, writer: ThreadPoolExecutor) -> None:
     try:
         if loggers is not None:
             loggers.start()
-        session.run()
+        run()
     finally:
-        if loggers is not None:
-            loggers.end()
-        writer.shutdown()
+        try:
+            if loggers is not None:
+                loggers.end()
+        except ListenError as error:
+            raise SystemExit(f"greenmine: {error}") from None
+        finally:
+            writer.shutdown()
+
+
+def _keep_ticking(stop: threading.Event, tick: Callable[[], None]) -> None:
+    while not stop.wait(_TURN):
+        tick()
 
 
 def _subscriptions(settings: Settings, registry: Registry) -> Subscriptions:
@@ -118,15 +142,13 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
     writer.submit(task, *arguments).result()
 
 
-def _status(
-    session: Session, settings: Settings, started: int, digest: str, loggers: ServerThread | None
-) -> WorkerStatus:
+def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
         started=started,
-        connected=counters.connected,
-        broker=f"{settings.broker_host}:{settings.broker_port}",
+        connected=counters.connected or not broker,
+        broker=broker,
         messages=counters.messages,
         bytes=counters.bytes,
         batches=counters.batches,

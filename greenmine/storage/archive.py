@@ -13,20 +13,24 @@ from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from pyarrow import fs
 from pyarrow import parquet as pq
 
+from greenmine.files import locked
 from greenmine.registry import Site
 from greenmine.signing import PublicKey, SigningKey
 from greenmine.storage import schema
+from greenmine.storage.blocks import HOUR, ROW
 from greenmine.storage.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
-from greenmine.storage.record import HOUR, ROW
 
 KINDS: Final = ("reading", "conflict", "late", "rejection", "mark")
 """Kinds of rows in a sealed file, in their order."""
@@ -44,6 +48,17 @@ FIELDS: Final = pa.schema(
     ]
 )
 """Columns of a sealed file; see docs/archive.md."""
+
+_GROUP: Final = 1 << 16
+"""Rows from which on a row group is written: small ones are slow to read, large ones take memory."""
+
+_WRITING: Final = {
+    "compression": "zstd",
+    "compression_level": 6,
+    "use_dictionary": ["kind", "channel", "value", "flag"],
+    "column_encoding": {"time": "DELTA_BINARY_PACKED", "received": "DELTA_BINARY_PACKED"},
+}
+"""Instants come at even distances, values are few: so a day of seconds takes a third of the space."""
 
 _TABLES: Final = {
     "block": schema.reading_block,
@@ -85,7 +100,9 @@ class Archive:
             try:
                 self._store, self._root = fs.FileSystem.from_uri(str(place))
             except (pa.ArrowInvalid, OSError) as error:
-                raise ChainError(f"{place}: is not the address of a store: {error}") from error
+                told = urlsplit(str(place))  # without keys, which may stand in it
+                name = f"{told.scheme}://{told.hostname}{told.path}"
+                raise ChainError(f"{name}: is not the address of a store: {error}") from error
         else:
             self._store, self._root = fs.LocalFileSystem(), str(Path(place).absolute())
 
@@ -133,7 +150,8 @@ def seal(
         If the archive cannot be read or written, or holds rows that the record does not have.
     """
     for site in sites:
-        yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
+        with locked(key.lock):
+            yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
 
 
 def _seal_site(
@@ -159,7 +177,7 @@ def _seal_site(
             )
         channels = _channels(connection, site.id)
         for day in sorted(_days(connection, site, channels, head if entries else None)):
-            start, end = _bounds(day, zone)
+            start, end = bounds(day, zone)
             if day not in sealed and end + lateness > now:
                 continue
             content, rows = _file(connection, site.id, channels, (start, end), (sealed.get(day, Through()), top))
@@ -187,7 +205,7 @@ def _seal_site(
             count += 1
             yield entry
     due = datetime.fromtimestamp((now - lateness) / 1000, zone).date()
-    _remember(engine, site.id, Head(top, due, count, previous))
+    _remember(engine, site.id, Head(top, due, count, previous), {day.isoformat() for day in parts})
 
 
 def file_name(day: str, part: int) -> str:
@@ -201,7 +219,41 @@ def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry])
     with engine.connect() as connection:
         range_ = (reached.get(day.isoformat(), Through()), _top(connection))
         channels = _channels(connection, site.id)
-        return _file(connection, site.id, channels, _bounds(day, ZoneInfo(site.zone)), range_)
+        return _file(connection, site.id, channels, bounds(day, ZoneInfo(site.zone)), range_)
+
+
+def readings_of(chain: Chain, day: str, channel: str) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Readings of a channel in all sealed files of a day, as blocks hold them.
+
+    Parameters
+    ----------
+    chain : Chain
+        Of the site.
+    day : str
+        ``YYYY-MM-DD``.
+    channel : str
+        Its key.
+
+    Returns
+    -------
+    tuple of arrays
+        Rows of ``greenmine.storage.record.ROW`` sorted by time, and when each was received [ms UTC].
+
+    Raises
+    ------
+    ChainError
+        If a file cannot be read.
+    """
+    names = [name for name in chain.data_files() if name.startswith(f"{day}.")]
+    parts = [part for name in names for part in _of_channel(chain.data(name), channel)]
+    table = pa.concat_tables(parts) if parts else FIELDS.empty_table()
+    rows = np.empty(table.num_rows, ROW)
+    rows["time"] = table["time"].cast(pa.int64()).to_numpy()
+    rows["value"] = table["value"].to_numpy(zero_copy_only=False)
+    rows["flag"] = table["flag"].to_numpy(zero_copy_only=False)
+    rows["quality"] = table["quality"].to_numpy(zero_copy_only=False)
+    order = np.argsort(rows["time"], kind="stable")
+    return rows[order], table["received"].cast(pa.int64()).to_numpy()[order]
 
 
 def verify(
@@ -272,6 +324,32 @@ def verify(
     return found
 
 
+def _of_channel(content: bytes, channel: str) -> Iterator[pa.Table]:
+    """Readings of a channel in a sealed file, flags as their codes; a file has a row group for each kind and channel."""
+    file = pq.ParquetFile(pa.BufferReader(content))
+    for group in range(file.num_row_groups):
+        columns = file.metadata.row_group(group)
+        kind, key = (columns.column(FIELDS.get_field_index(name)).statistics for name in ("kind", "channel"))
+        if kind is not None and key is not None and (kind.min != "reading" or key.min != channel):
+            continue
+        table = file.read_row_group(group, use_threads=False)
+        mine = pc.and_(pc.equal(table["kind"], "reading"), pc.equal(table["channel"], channel))
+        table = table.filter(mine).combine_chunks()
+        flags = table["flag"].combine_chunks()
+        codes = np.array([ord(letter) for letter in flags.dictionary.to_pylist()], np.uint8)[flags.indices.to_numpy()]
+        yield table.select(["time", "value", "quality", "received"]).append_column("flag", pa.array(codes))
+
+
+def faults_of_day(chain: Chain, entries: Iterable[tuple[Entry, bool]]) -> list[Finding]:
+    """What is wrong with the sealed files of a day; its entries come with whether they are signed as they should be."""
+    found: list[Finding] = []
+    for entry, genuine in entries:
+        if not genuine:
+            found.append(Finding(f"{chain.site}, entry {entry.number}", "is not signed with the installation's key"))
+        found.extend(Finding(f"{chain.site}/{entry.file}", what) for what in _file_faults(chain, entry))
+    return found
+
+
 def _entry_faults(
     entry: Entry, site: str, number: int, parts: Counter[str], previous: str, key: PublicKey
 ) -> Iterator[str]:
@@ -328,12 +406,15 @@ def head_of(engine: sa.Engine, site: str) -> Head | None:
     return None if text is None else msgspec.json.decode(text, type=Head)
 
 
-def _remember(engine: sa.Engine, site: str, head: Head) -> None:
-    table = schema.archive_head
+def _remember(engine: sa.Engine, site: str, head: Head, days: set[str]) -> None:
+    table, sealed = schema.archive_head, schema.sealed_day
     text = msgspec.json.encode(head).decode()
     with engine.begin() as connection:
         if not connection.execute(sa.update(table).where(table.c.site == site).values(head=text)).rowcount:
             connection.execute(sa.insert(table).values(site=site, head=text))
+        known = connection.scalars(sa.select(sealed.c.day).where(sealed.c.site == site))
+        if new := sorted(days.difference(known)):
+            connection.execute(sa.insert(sealed), [{"site": site, "day": day} for day in new])
 
 
 def _top(connection: sa.Connection) -> Through:
@@ -351,7 +432,7 @@ def _days(connection: sa.Connection, site: Site, channels: Iterable[int], head: 
     """Local days that may have something to seal: those with rows not looked at yet, and those that were not due."""
     zone = ZoneInfo(site.zone)
     since = Through() if head is None else head.through
-    open_from = 0 if head is None else _bounds(head.due, zone)[0]
+    open_from = 0 if head is None else bounds(head.due, zone)[0]
     numbers = list(channels)
     instants: set[int] = set()
     block = schema.reading_block.c
@@ -385,13 +466,24 @@ def _file(
     """The Parquet file of the rows of a span [ms UTC, half-open] numbered above the first bound and up to the second."""
     rows = dict.fromkeys(KINDS, 0)
     buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, FIELDS, compression="zstd", compression_level=6) as writer:
+    group: list[pa.Table] = []
+    with pq.ParquetWriter(buffer, FIELDS, **_WRITING) as writer:
         for kind, columns in _parts(connection, site, channels, span, range_):
             count = len(columns["time"])
             if count:
                 rows[kind] += count
-                writer.write_table(_table(kind, count, columns))
+                group.append(_table(kind, count, columns))
+            if sum(table.num_rows for table in group) >= _GROUP:
+                _write(writer, group)
+        _write(writer, group)
     return buffer.getvalue(), rows
+
+
+def _write(writer: pq.ParquetWriter, group: list[pa.Table]) -> None:
+    """Write tables as one row group, and forget them."""
+    if group:
+        writer.write_table(pa.concat_tables(group).unify_dictionaries().combine_chunks())
+        group.clear()
 
 
 def _parts(
@@ -422,6 +514,8 @@ def _parts(
         ).all()
         if not found:
             continue
+        if not all(row.data for row in found):
+            raise ChainError(f"readings of {channel} were pruned from the record that this archive has not sealed")
         readings = np.frombuffer(b"".join(row.data for row in found), ROW)
         received = np.repeat(
             np.array([row.received for row in found], np.int64), [len(row.data) // ROW.itemsize for row in found]
@@ -527,7 +621,7 @@ def _day(instant: int, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(instant / 1000, zone).date()
 
 
-def _bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
+def bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
     """Instants at which a local day begins and ends [ms UTC]."""
     first, last = (datetime.combine(day + timedelta(days=n), time(), zone).astimezone(UTC).timestamp() for n in (0, 1))
     return round(first * 1000), round(last * 1000)

@@ -21,10 +21,10 @@ from greenmine.limits import Threshold, threshold_on
 from greenmine.readings import NORMAL
 from greenmine.registry import Registry, Rule
 from greenmine.storage import schema
+from greenmine.storage.blocks import COLUMNS, HOUR, ROW, Blocks
 from greenmine.storage.cursors import BY_ID, BY_SERIAL, Cursor, Positions
 from greenmine.storage.influx_schema import BY_NAME, Precision
 from greenmine.storage.lines import Encoder
-from greenmine.storage.record import HOUR, ROW
 
 MINUTE: Final = 60_000
 """[ms]"""
@@ -133,6 +133,8 @@ class Feed:
         Points before this instant [ms UTC] are left out.
     silent : dict of str to int
         For rules the newest hour of which the buckets are known to hold no worst value; kept up by the feeds of a bucket.
+    blocks : Blocks, optional
+        Tells the content of blocks that were pruned.
     """
 
     def __init__(
@@ -145,7 +147,9 @@ class Feed:
         size: int,
         oldest: Callable[[], int],
         silent: dict[str, int],
+        blocks: Blocks | None = None,
     ) -> None:
+        self._content = Blocks() if blocks is None else blocks
         self._registry = registry
         self._engine = engine
         self._cursor = cursor
@@ -195,10 +199,8 @@ class Feed:
         with self._engine.connect() as connection:
             if name in {t.name for t in BY_ID}:
                 some = _selection(name).where(table.c.id > position, table.c.id <= head).order_by(table.c.id)
-                rows: Sequence[Any] = self._some(
-                    connection.execute(some.limit(self._size)), in_blocks=name == "reading_block"
-                )
-                end = rows[-1].id if len(rows) else head
+                rows: Sequence[Any] = self._some(connection, some.limit(self._size), in_blocks=name == "reading_block")
+                end = rows[-1][0] if len(rows) else head
             else:
                 serial = table.c.serial
                 within = (serial > position, serial <= head)
@@ -212,16 +214,19 @@ class Feed:
             self._shapes[name](connection, rows, portion)
         return portion
 
-    def _some(self, found: sa.Result[Any], *, in_blocks: bool) -> list[Any]:
-        """Rows of about as many points as a portion has; a block has as many as it holds readings."""
+    def _some(self, connection: sa.Connection, statement: sa.Select[Any], *, in_blocks: bool) -> list[Any]:
+        """Rows of about as many points as a portion has, numbers first; a block has as many as it holds readings."""
         rows: list[Any] = []
         points = 0
-        for part in found.partitions(_FETCHED):
-            rows.extend(part)
-            points += sum(len(row[-1]) for row in part) // ROW.itemsize if in_blocks else len(part)
+        for part in connection.execute(statement).partitions(_FETCHED):
+            rows.extend([self._block(connection, row) for row in part] if in_blocks else part)
+            points += sum(row.readings for row in part) if in_blocks else len(part)
             if points >= self._size:
                 break
         return rows
+
+    def _block(self, connection: sa.Connection, row: Any) -> tuple[int, int, int, bytes]:
+        return row.id, row.channel, row.hour, self._content.data(connection, row)
 
     def _wanted(self, table: str, number: int, time: int, oldest: int) -> bool:
         """Whether a row's point is to be written: recent enough, and not one that a partial rebuild left in place."""
@@ -573,7 +578,7 @@ def _selection(name: str) -> sa.Select[Any]:
     """The columns of a table that are needed; of restated figures also whether one was lost that an earlier revision had."""
     table = schema.metadata.tables[name]
     if name == "reading_block":
-        return sa.select(table.c.id, table.c.channel, table.c.hour, table.c.data)
+        return sa.select(*COLUMNS)
     if name == "rejection":
         return sa.select(*(column for column in table.c if column.name != "payload"))
     if name not in _OPTIONAL:

@@ -20,6 +20,7 @@ import structlog
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
+from greenmine.storage.blocks import Blocks
 from greenmine.storage.cursors import FILE, Cursor, Cursors, Positions, behind, heads
 from greenmine.storage.feed import Feed, Portion, Rolling
 from greenmine.storage.influx import (
@@ -182,6 +183,7 @@ class _Convoy:
             min(_WIDEST, settings.influx_batch * len(lanes)),
             lanes[0].oldest,
             silent,
+            Blocks(registry, settings.archive_place),
         )
 
     def turn(self, ends: Positions) -> bool:

@@ -19,12 +19,9 @@ from greenmine.errors import StoreError
 from greenmine.readings import Readings
 from greenmine.registry import Registry
 from greenmine.storage import schema
+from greenmine.storage.blocks import COLUMNS, HOUR, ROW, Blocks
 
-ROW: Final = np.dtype([("time", "<i8"), ("value", "<f8"), ("flag", "u1"), ("quality", "u1")])
-"""A reading in a block: instant [ms UTC], value in the canonical unit, HJ 212 flag, quality bits of ``processing.flags``."""
-
-HOUR: Final = 3_600_000
-"""[ms]"""
+__all__ = ["HOUR", "MIGRATIONS", "ROW", "Record", "migrate", "next_serial", "open_engine"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -87,6 +84,8 @@ class Record:
         From `open_engine`, or any SQLAlchemy engine of a supported database.
     registry : Registry
         Its channels get stable numbers in the record the first time they are seen.
+    archive : str, optional
+        Where readings lie that were pruned from the record.
 
     Raises
     ------
@@ -94,9 +93,10 @@ class Record:
         By every method, when the database cannot do its work: disk full, file missing, locked for too long.
     """
 
-    def __init__(self, engine: sa.Engine, registry: Registry) -> None:
+    def __init__(self, engine: sa.Engine, registry: Registry, archive: str | None = None) -> None:
         self.engine = engine
         self.registry = registry
+        self._archived = Blocks(registry, archive)
         with self.transaction() as connection:
             self.channel_ids: NDArray[np.int64] = _bind(connection, registry)
         self._index = {int(i): k for k, i in enumerate(self.channel_ids)}
@@ -220,11 +220,11 @@ class Record:
     def _blocks(self, connection: sa.Connection, channel: int, first_hour: int, last_hour: int) -> NDArray[np.void]:
         block = schema.reading_block.c
         found = connection.execute(
-            sa.select(block.data).where(
+            sa.select(*COLUMNS).where(
                 block.channel == int(self.channel_ids[channel]), block.hour >= first_hour, block.hour <= last_hour
             )
-        ).scalars()
-        rows = np.frombuffer(b"".join(found), ROW)
+        )
+        rows = np.frombuffer(self._archived.joined(connection, found), ROW)
         return rows[np.argsort(rows["time"], kind="stable")]
 
     def newest(self) -> NDArray[np.int64]:

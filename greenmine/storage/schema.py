@@ -412,3 +412,57 @@ mark_request = Table(
     Index(None, "site", "id"),
     comment="Marks that people asked for; the worker, which alone writes figures, takes them up and answers.",
 )
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("period", String(40), nullable=False),
+    Column("first", String(10), nullable=False, comment="local day, inclusive"),
+    Column("last", String(10), nullable=False, comment="likewise"),
+    Column("author", String(140), nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="waiting, running, done, failed, removed"),
+    Column("attempts", Integer, nullable=False, comment="how often building began"),
+    Column("step", String(80), nullable=False, comment="what is being done"),
+    Column("done", Integer, nullable=False, comment="how much of it"),
+    Column("total", Integer, nullable=False, comment="of how much; 0: not known"),
+    Column("ended", BigInteger, comment="when it was done or failed"),
+    Column("error", Text, nullable=False, comment="why it failed"),
+    Column("provisional", Text, nullable=False, comment="JSON: days that were not sealed yet"),
+    Column("size", BigInteger, comment="[bytes]"),
+    Column("digest", String(64), comment="SHA-256 of the file"),
+    Index(None, "state"),
+    Index(None, "site", "id"),
+    comment="Evidence bundles that people asked for; a process of its own builds them, one after the other.",
+)
+
+sealed_day = Table(
+    "sealed_day",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("day", String(10), nullable=False, comment="local"),
+    Column("pruned", BigInteger, comment="its blocks up to this one left the record; null: none did"),
+    PrimaryKeyConstraint("site", "day"),
+    comment="Days that the archive holds.",
+)
+
+assessment = Table(
+    "assessment",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("period", String(40), nullable=False),
+    Column("item", String(80), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("author", String(140), nullable=False),
+    Column("state", String(12), nullable=False, comment="open, underway, met, inapplicable; empty for an attachment"),
+    Column("text", Text, nullable=False),
+    Column("name", String(200), comment="file name of an attachment"),
+    Column("media_type", String(100)),
+    Column("size", BigInteger, comment="[bytes]"),
+    Column("digest", String(64), comment="SHA-256 of the attachment, which names its file"),
+    Index(None, "site", "period", "id"),
+    comment="What an enterprise says of the requirement items of a mine; rows are only added.",
+)

@@ -21,14 +21,20 @@ import msgspec
 import sqlalchemy as sa
 from pyarrow import parquet as pq
 
-from greenmine import limits, parameters, reporting
+from greenmine import evaluation, limits, parameters, reporting, shelf
+from greenmine.messages import Language
 from greenmine.registry import DEFAULT, Registry, Site
-from greenmine.reporting import Period
+from greenmine.reporting import Period, period_before
 from greenmine.signing import SigningKey
-from greenmine.storage import schema
 from greenmine.storage.archive import Archive, seal, unsealed
-from processing.evidence.figures import FiguresDocument, document, hours_table
-from processing.evidence.recompute import Recomputed, days_needed, recompute
+from processing.evidence.attested import ATTESTED, attested
+from processing.evidence.compute import compute
+from processing.evidence.figures import FiguresDocument, hours_table
+from processing.evidence.recompute import days_needed
+from processing.evidence.report.content import Content
+from processing.evidence.report.document import makers, pdf
+from processing.evidence.report.workbook import workbook
+from processing.evidence.requirements import DOCUMENTS
 from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 
 FORM: Final = "greenmine-bundle-1"
@@ -37,7 +43,8 @@ MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 FIGURES: Final = "figures.json"
 HOURS: Final = "hours.parquet"
-ATTESTED: Final = "record.json"
+REPORT: Final = "report.pdf"
+WORKBOOK: Final = "figures.xlsx"
 KEY: Final = "key.pub"
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -66,18 +73,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: str
     key: str
     """Fingerprint of the key that signed it."""
+    language: Language
+    """Of the report."""
+    makers: dict[str, str]
+    """Versions of what drew the report: others may draw it a little otherwise."""
     provisional: list[str]
     """Days that were not sealed yet when the bundle was built: more may come for them."""
     files: list[PackedFile]
-
-
-class Attested(msgspec.Struct, frozen=True):
-    """``record.json``: what the record says and raw data cannot prove."""
-
-    exceedances: list[dict[str, object]]
-    """Exceedances of the record that touch the period, with cause and handling."""
-    restatements: list[dict[str, object]]
-    """Verdicts on the period that were issued more than once, each form with the reason of its issue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,19 @@ class Installation:
     key: SigningKey
     lateness: int
     """[ms]"""
+    attachments: Path | None = None
+    """Folder of the files attached to exceedances; None: there are none."""
 
 
 def build(
-    here: Installation, site: str, period: Period, out: Path, now: int, progress: Progress = lambda *_: None
+    here: Installation,
+    site: str,
+    period: Period,
+    out: Path,
+    now: int,
+    progress: Progress = lambda *_: None,
+    *,
+    language: Language = "zh",
 ) -> Manifest:
     """Build a bundle.
 
@@ -113,29 +124,37 @@ def build(
         The clock [ms UTC]: days that ended less than the lateness ago are provisional.
     progress : callable, optional
         See `Progress`.
+    language : str
+        Of the report.
 
     Raises
     ------
     KeyError
         If there is no such site.
     ValueError
-        If the period has not begun.
+        If the period has not begun, or if there is no font for the report (`FontMissingError`).
     ChainError, OSError
         If the archive or the target cannot be read or written.
     """
     place = here.registry.site(site)
+    made_by = makers()
     if _today(now, place) < period.first:
         raise ValueError(f"period {period.name}: begins on {period.first}, which is still to come")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".evidence-", dir=out.parent) as name:
         folder = Path(name)
         _registry(here, place, folder / REGISTRY)
+        _documents(here, place, folder / DOCUMENTS)
         provisional = _days(here, place, period, folder, now, progress)
         source = Source(folder)
+        periods = period, period_before(period, source.reporting)
+        told = attested(here.engine, source.registry, source.site, periods, here.attachments, folder)
+        (folder / ATTESTED).write_bytes(pretty(told))
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
-        (folder / FIGURES).write_bytes(_pretty(figures))
+        written = pretty(figures)
+        figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
+        (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
-        (folder / ATTESTED).write_bytes(_pretty(_attested(here.engine, source.registry, found)))
         (folder / KEY).write_bytes(here.key.public.pem)
         (folder / "README.txt").write_text(_README, encoding="utf-8")
         manifest = Manifest(
@@ -146,10 +165,17 @@ def build(
             last=period.last.isoformat(),
             software=version("greenmine"),
             key=here.key.public.fingerprint,
+            language=language,
+            makers=made_by,
             provisional=[day.isoformat() for day in provisional],
-            files=[PackedFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files_in(folder)],
+            files=[],
         )
-        raw = _pretty(manifest)
+        progress("drawing the report", 0, 0)
+        (folder / WORKBOOK).write_bytes(workbook(figures))
+        (folder / REPORT).write_bytes(pdf(report_content(manifest, source, figures), written))
+        packed = [PackedFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files_in(folder)]
+        manifest = msgspec.structs.replace(manifest, files=packed)
+        raw = pretty(manifest)
         (folder / MANIFEST).write_bytes(raw)
         (folder / SIGNATURE).write_bytes(base64.b64encode(here.key.sign(raw)) + b"\n")
         part = folder / "bundle.zip.part"
@@ -159,13 +185,16 @@ def build(
     return manifest
 
 
-def compute(
-    source: Source, period: Period, progress: Callable[[int, int], None] | None = None
-) -> tuple[Recomputed, FiguresDocument]:
-    """The figures of a bundle from what it holds; building and verifying do the same."""
-    marks = source.marks(days_needed(period))
-    found = recompute(source.registry, source.site, period, source.tables, marks, progress)
-    return found, document(source.registry, source.site, period, source.reporting, found)
+def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
+    """What the report of a bundle tells of; building and verifying do the same."""
+    return Content(
+        manifest.language,
+        figures,
+        source.registry,
+        manifest.provisional,
+        manifest.key,
+        manifest.software,
+    )
 
 
 def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:
@@ -189,12 +218,23 @@ def _registry(here: Installation, site: Site, folder: Path) -> None:
     (folder / "sites").mkdir(parents=True)
     for name in (f"sites/{site.id}.toml", "profiles.toml"):
         shutil.copyfile(given / name, folder / name)
+    kept = given / shelf.KEPT
+    shutil.copyfile(kept if kept.exists() else shelf.CATALOGUE, folder / shelf.KEPT)
     owner = next(e for e in here.registry.enterprises if e.id == site.enterprise)
     lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
     (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
-    for shipped in (parameters.CATALOGUE, limits.CATALOGUE, reporting.CATALOGUE):
+    for shipped in (parameters.CATALOGUE, limits.CATALOGUE, reporting.CATALOGUE, evaluation.CATALOGUE):
         own = given / shipped.name
         shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
+
+
+def _documents(here: Installation, site: Site, folder: Path) -> None:
+    """Copy the documents of the site's requirement items; the figures tell of those that are missing."""
+    for document in site.documents:
+        given = (here.registry_folder or DEFAULT) / DOCUMENTS / site.id / document.file
+        if given.is_file():
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(given, folder / document.file)
 
 
 def _days(here: Installation, site: Site, period: Period, folder: Path, now: int, progress: Progress) -> list[date]:
@@ -228,39 +268,22 @@ def _today(now: int, site: Site) -> date:
     return datetime.fromtimestamp(now / 1000, ZoneInfo(site.zone)).date()
 
 
-def _attested(engine: sa.Engine, registry: Registry, found: Recomputed) -> Attested:
-    start, end = found.start * 60_000, found.end * 60_000
-    keys = [rule.key for rule in registry.rules]
-    x, v = schema.exceedance.c, schema.verdict.c
-    episodes = (
-        sa.select(x.rule, x.start, x.end, x.state, x.peak, x.minutes, x.revision, x.cause, x.handling)
-        .where(x.rule.in_(keys), x.start < end, sa.or_(x.end.is_(None), x.end > start))
-        .order_by(x.rule, x.start, x.id)
-    )
-    again = sa.select(v.rule, v.start).where(v.rule.in_(keys), v.start >= start, v.start < end, v.revision > 0)
-    forms = (
-        sa.select(v.rule, v.start, v.revision, v.verdict, v.value, v.capture, v.reason, v.change, v.issued)
-        .where(sa.tuple_(v.rule, v.start).in_(again))
-        .order_by(v.rule, v.start, v.revision)
-    )
-    with engine.connect() as connection:
-        return Attested(
-            [dict(row) for row in connection.execute(episodes).mappings()],
-            [dict(row) for row in connection.execute(forms).mappings()],
-        )
-
-
-def _pretty(value: msgspec.Struct) -> bytes:
+def pretty(value: msgspec.Struct) -> bytes:
+    """A document of a bundle, as it is written."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
 _README: Final = """\
 证据包 Evidence bundle
 
-figures.json, hours.parquet   统计值和判定 figures and verdicts, all computed from archive/ and registry/
+report.pdf                    报告 the report, with figures.json inside
+figures.json, figures.xlsx, hours.parquet
+                              统计值和判定 figures and verdicts, all computed from archive/ and registry/
 archive/, provisional/        原始数据 raw data: sealed days in their hash chain; days that were not sealed yet
 registry/                     监测点、限值、参数 stations, limits and parameters as in force
-record.json                   系统记录的处置和重新判定 handling and restatements as the record has them; raw data cannot prove these
+record.json                   系统记录的处置、重新判定和上期数据 handling, restatements and the last period as the record has them;
+                              raw data cannot prove these
+attachments/, documents/      处置附件、要求事项的证明文件 files attached to the handling, and documents of requirement items
 manifest.json, manifest.sig   清单和签名 digest of every file, signed (Ed25519); key.pub is the key
 
 校验 To check all of it, offline: greenmine evidence verify BUNDLE.zip --key KEY.pub

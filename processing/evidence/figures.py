@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from math import fsum, log10
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,21 @@ from greenmine.registry import Channel, Registry, Rule, Site
 from greenmine.reporting import Period, Reporting
 from processing.alarms import SlidingHour
 from processing.engine import Judged, Statistic
+from processing.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
 from processing.evidence.recompute import Recomputed
+from processing.evidence.sections import (
+    CalibrationFigures,
+    CitationFigures,
+    Comparison,
+    EffectFigures,
+    FormulaFigures,
+    HandlingFigures,
+    IndicatorSetFigures,
+    MarkFigures,
+    RequirementFigures,
+    ResponseFigures,
+    RestatementFigures,
+)
 from processing.rolling import SlidingHours, exceedance_statistics
 from processing.windows import minute_of, moment_of, windows_touching
 
@@ -186,12 +201,26 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     windows: list[WindowFigures]
     verdicts: list[VerdictFigures]
     exceedances: list[ExceedanceFigures]
+    distributions: list[Distribution]
+    gaps: list[Gap]
+    roses: list[Rose]
+    effects: list[EffectFigures] = []
+    responses: list[ResponseFigures] = []
+    comparison: Comparison | None = None
+    requirements: list[RequirementFigures] = []
+    indicators: list[IndicatorSetFigures] = []
+    calibrations: list[CalibrationFigures] = []
+    marks: list[MarkFigures] = []
+    restatements: list[RestatementFigures] = []
+    handling: list[HandlingFigures] = []
+    formulas: list[FormulaFigures] = []
+    citations: list[CitationFigures] = []
 
 
 def document(
     registry: Registry, site: Site, period: Period, reporting: Reporting, found: Recomputed
 ) -> FiguresDocument:
-    """All figures of a period but the hourly ones, which `hours_table` gives.
+    """Statistics, verdicts and exceedances of a period, without hourly figures, which `hours_table` gives, and further sections.
 
     Parameters
     ----------
@@ -211,14 +240,8 @@ def document(
     for (channel, window, _), s in sorted(found.statistics.items()):
         if window == "hour":
             hours[channel].append(s)
-    verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
-    for (rule, start), v in sorted(found.verdicts.items()):
-        verdicts[rule][start] = v
-    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
-    for (rule, _), h in sorted(found.sliding.items()):
-        sliding[rule].append(h)
     minutes = _month_minutes(found, zone)
-    rules = [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
+    rules = limit_figures(registry, period, found)
     return FiguresDocument(
         form=FORM,
         site=site.id,
@@ -249,7 +272,30 @@ def document(
             )
             for e in found.exceedances
         ],
+        distributions=distributions(registry, found.statistics),
+        gaps=gaps(registry, hours, found.start, found.end, zone),
+        roses=roses(registry, hours),
     )
+
+
+def limit_figures(registry: Registry, period: Period, found: Recomputed) -> list[RuleFigures]:
+    """Each limit over a period, from verdicts, sliding hours and exceedances."""
+    verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
+    for (rule, start), v in sorted(found.verdicts.items()):
+        verdicts[rule][start] = v
+    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
+    for (rule, _), h in sorted(found.sliding.items()):
+        sliding[rule].append(h)
+    return [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
+
+
+def hourly_mean(channel: Channel, means: Sequence[float]) -> float | None:
+    """Mean of hourly means by the parameter's way of averaging; None without any, and for directions, which have none."""
+    if not means or channel.parameter.averaging == "vector":
+        return None
+    if channel.parameter.averaging == "energy":
+        return 10 * log10(fsum(10 ** (level / 10) for level in means) / len(means))
+    return fsum(means) / len(means)
 
 
 def hours_table(registry: Registry, found: Recomputed) -> pa.Table:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,6 +24,8 @@ from processing.engine import Engine, Judged, Outcome, Statistic, nothing
 from processing.exceedances import Exceedance
 from processing.exclusion import Mark
 from processing.identity import unknown
+from processing.levels import energy
+from processing.panes import MINUTE
 from processing.windows import minute_of
 
 LEAD: Final = 2
@@ -34,6 +36,9 @@ _KEPT: Final = 3
 """Days whose readings are at hand for percentile levels of hours with excluded minutes."""
 _FLAGS: Final = 256
 _OVER_RANGE: Final = np.uint8(ord("T"))
+
+COLUMNS: Final = ("kind", "channel", "time", "value", "flag", "quality")
+"""Columns of a sealed table that `readings_of` needs."""
 
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
 
@@ -59,6 +64,8 @@ class Recomputed:
     """Those that share a minute with the period, by rule and start."""
     flags: dict[tuple[int, str], int]
     """Readings within the period by channel and flag."""
+    minutes: dict[int, NDArray[np.float64]]
+    """Mean of each minute of the period, for the watched channels: of the energies 10^(L/10) of sound, NaN where nothing counts."""
 
 
 def days_needed(period: Period) -> list[date]:
@@ -74,6 +81,7 @@ def recompute(
     tables: Tables,
     marks: Iterable[Mark],
     progress: Callable[[int, int], None] | None = None,
+    watched: Collection[int] = (),
 ) -> Recomputed:
     """Judge a period anew.
 
@@ -91,6 +99,8 @@ def recompute(
         Marks that hold; all of the days needed.
     progress : callable, optional
         Told days done and their number.
+    watched : collection of int, optional
+        Channels whose minutes are wanted, too.
 
     Returns
     -------
@@ -111,7 +121,7 @@ def recompute(
     engine = Engine(registry, unknown, samples, marks=marks)
     zone = ZoneInfo(site.zone)
     start, end = _midnight(period.first, zone), _midnight(period.last + timedelta(days=1), zone)
-    found = Recomputed(start, end, {}, {}, {}, [], {})
+    found = Recomputed(start, end, {}, {}, {}, [], {}, {c: np.full(end - start, np.nan) for c in sorted(watched)})
     episodes: dict[int, Exceedance] = {}
     days = days_needed(period)
     for done, day in enumerate(days):
@@ -124,12 +134,15 @@ def recompute(
         _collect(found, episodes, outcome)
         if period.first <= day <= period.last:
             _count_flags(found.flags, readings)
-        _keep(recent, engine, readings.take(outcome.parts.fresh), outcome.quality)
+        good = _good(engine, readings.take(outcome.parts.fresh), outcome.quality)
+        _keep(recent, *good)
+        _mean_minutes(found, registry, *good)
     closing = nothing()
     rows = np.flatnonzero(engine.panes.head >= 0)
     until = np.full(len(engine.panes), _midnight(days[-1] + timedelta(days=1), zone) + engine.grace, np.int64)
     engine.go_on(rows, until, closing)
     _collect(found, episodes, closing)
+    _exclude(found, engine)
     found.exceedances.extend(
         sorted(
             (
@@ -170,10 +183,10 @@ def _codes(column: pa.ChunkedArray, code: Callable[[str], int]) -> NDArray[np.in
 def _collect(found: Recomputed, episodes: dict[int, Exceedance], outcome: Outcome) -> None:
     for s in outcome.statistics:
         if found.start <= s.start < found.end:
-            found.statistics[s.channel, s.window, s.start] = replace(s, restated=False)
+            found.statistics[s.channel, s.window, s.start] = replace(s, restated=False) if s.restated else s
     for v in outcome.verdicts:
         if found.start <= v.start < found.end:
-            found.verdicts[v.rule, v.start] = replace(v, restated=False)
+            found.verdicts[v.rule, v.start] = replace(v, restated=False) if v.restated else v
     for h in outcome.sliding:
         if h.hour * 60 < found.end and h.hour * 60 + 60 > found.start:
             found.sliding[h.rule, h.hour] = h
@@ -187,29 +200,64 @@ def _count_flags(flags: dict[tuple[int, str], int], readings: Readings) -> None:
         flags[key] = flags.get(key, 0) + int(codes[code])
 
 
-def _keep(
-    recent: dict[int, list[tuple[NDArray[np.int64], NDArray[np.float64]]]],
-    engine: Engine,
-    fresh: Readings,
-    quality: NDArray[np.uint8],
-) -> None:
+def _good(
+    engine: Engine, fresh: Readings, quality: NDArray[np.uint8]
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
+    """Channels, times and calibrated values of the readings that count."""
     good = (fresh.flag == NORMAL) & (quality == 0)
     channel, time = fresh.channel[good].astype(np.intp), fresh.time[good]
-    value = engine.calibrated(channel, time, fresh.value[good])
+    return channel, time, engine.calibrated(channel, time, fresh.value[good])
+
+
+def _keep(
+    recent: dict[int, list[tuple[NDArray[np.int64], NDArray[np.float64]]]],
+    channel: NDArray[np.intp],
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+) -> None:
     for c in np.unique(channel).tolist():
         mine = slice(*np.searchsorted(channel, (c, c + 1)))
         recent[c].append((time[mine], value[mine]))
         del recent[c][:-_KEPT]
 
 
-def marks_of(tables: Iterable[pa.Table]) -> dict[int, dict[str, object]]:
+def _mean_minutes(
+    found: Recomputed,
+    registry: Registry,
+    channel: NDArray[np.intp],
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+) -> None:
+    for c, means in found.minutes.items():
+        mine = slice(*np.searchsorted(channel, (c, c + 1)))
+        minute = time[mine] // MINUTE - found.start
+        inside = (minute >= 0) & (minute < len(means))
+        if not inside.any():
+            continue
+        minute, chosen = minute[inside], value[mine][inside]
+        if registry.channels[c].parameter.averaging == "energy":
+            chosen = energy(chosen)
+        first = int(minute[0])
+        count = np.bincount(minute - first)
+        filled = np.flatnonzero(count)
+        means[first + filled] = np.bincount(minute - first, chosen)[filled] / count[filled]
+
+
+def _exclude(found: Recomputed, engine: Engine) -> None:
+    """Take minutes under an excluding mark out."""
+    for c, means in found.minutes.items():
+        for mark in engine.exclusion.marks.get(c, ()):
+            means[max(0, mark.start - found.start) : max(0, mark.end - found.start)] = np.nan
+
+
+def marks_of(tables: Iterable[pa.Table]) -> dict[int, dict[str, Any]]:
     """The marks in tables with rows of that kind only, by their number; a mark stands in every day that it touches."""
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, dict[str, Any]] = {}
     for rows in tables:
-        starts = rows["time"].cast(pa.int64()).to_pylist()
-        for start, text in zip(starts, rows["detail"].to_pylist(), strict=True):
+        starts, made = (rows[name].cast(pa.int64()).to_pylist() for name in ("time", "received"))
+        for start, when, text in zip(starts, made, rows["detail"].to_pylist(), strict=True):
             mark = json.loads(text)
-            found[mark["number"]] = mark | {"start": start}
+            found[mark["number"]] = mark | {"start": start, "made": when}
     return found
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from greenmine.evaluation import Evaluation, load_evaluation
 from greenmine.registry import Registry, Site, load_registry
 from greenmine.reporting import Reporting, load_reporting
 from greenmine.storage.archive import Archive
 from greenmine.storage.chain import Entry
-from processing.evidence.recompute import marks_of
+from processing.evidence.attested import ATTESTED, Attested
+from processing.evidence.recompute import COLUMNS, marks_of
+from processing.evidence.requirements import DOCUMENTS
 from processing.exclusion import Mark
 from processing.panes import MINUTE
 
@@ -34,7 +40,7 @@ class Source:
     Raises
     ------
     RegistryError, DataFileError
-        If the registry or the catalogue of reporting periods in it is not sound.
+        If the registry, or the catalogues of reporting periods and of evaluation in it, are not sound.
     ValueError
         If the registry does not hold exactly one site.
     """
@@ -47,29 +53,62 @@ class Source:
         self.site: Site = self.registry.sites[0]
         self.reporting: Reporting = load_reporting(folder / REGISTRY / "reporting.toml")
         self.archive = Archive(folder / ARCHIVE)
+        self.evaluation: Evaluation = load_evaluation(folder / REGISTRY / "evaluation.toml")
         self.entries: list[Entry] = self.archive.chain(self.site.id).entries()
+        self._by_day: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            self._by_day[entry.day].append(entry)
 
-    def tables(self, day: date, kind: str | None = None) -> Sequence[pa.Table]:
-        """Sealed tables of a day: as first sealed, its addenda, and what was not sealed yet; rows of one kind, or all."""
-        chain = self.archive.chain(self.site.id)
-        contents = [chain.data(entry.file) for entry in self.entries if entry.day == day.isoformat()]
-        provisional = self._folder / PROVISIONAL / f"{day}.parquet"
-        if provisional.exists():
-            contents.append(provisional.read_bytes())
-        chosen = None if kind is None else [("kind", "==", kind)]
-        return [pq.read_table(pa.BufferReader(content), filters=chosen) for content in contents]
+    @cached_property
+    def attested(self) -> Attested:
+        """What the record said.
 
-    def marks(self, days: Sequence[date]) -> list[Mark]:
-        """Marks that touch the days; a mark holds for the whole of the minutes that it touches."""
-        found = marks_of(table for day in days for table in self.tables(day, "mark"))
+        Raises
+        ------
+        OSError, ValueError
+            If the file is missing or has another form.
+        """
+        return msgspec.json.decode((self._folder / ATTESTED).read_bytes(), type=Attested)
+
+    @property
+    def documents(self) -> Path:
+        """Folder of the documents of requirement items."""
+        return self._folder / DOCUMENTS
+
+    def tables(self, day: date) -> Sequence[pa.Table]:
+        """Sealed tables of a day: as first sealed, its addenda, and what was not sealed yet; the columns that figures rest on."""
+        return [pq.read_table(pa.BufferReader(content), columns=list(COLUMNS)) for _, content in self._contents(day)]
+
+    def mark_rows(self, days: Sequence[date]) -> dict[int, dict[str, Any]]:
+        """Marks that touch the days, by number, with all that was said."""
+        return marks_of(
+            pq.read_table(pa.BufferReader(content), filters=[("kind", "==", "mark")])
+            for day in days
+            for _, content in self._contents(day, lambda entry: entry.rows["mark"] > 0)
+        )
+
+    def marks(self, told: Mapping[int, Mapping[str, Any]]) -> list[Mark]:
+        """The marks of `mark_rows` as the core takes them: a mark holds for the whole of the minutes that it touches."""
         return [
             Mark(
                 self.site.id,
-                str(mark["station"]),
-                None if mark["parameter"] is None else str(mark["parameter"]),
-                int(str(mark["start"])) // MINUTE,
-                -(-int(str(mark["end"])) // MINUTE),
-                str(mark["kind"]),
+                mark["station"],
+                mark["parameter"],
+                mark["start"] // MINUTE,
+                -(-mark["end"] // MINUTE),
+                mark["kind"],
             )
-            for _, mark in sorted(found.items())
+            for _, mark in sorted(told.items())
         ]
+
+    def _contents(
+        self, day: date, wanted: Callable[[Entry], bool] = lambda _: True
+    ) -> Iterator[tuple[Entry | None, bytes]]:
+        """Files of a day, those of the chain if they are wanted."""
+        chain = self.archive.chain(self.site.id)
+        for entry in self._by_day.get(day.isoformat(), ()):
+            if wanted(entry):
+                yield entry, chain.data(entry.file)
+        provisional = self._folder / PROVISIONAL / f"{day}.parquet"
+        if provisional.exists():
+            yield None, provisional.read_bytes()

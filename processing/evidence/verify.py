@@ -6,7 +6,7 @@ import base64
 import binascii
 import filecmp
 import hashlib
-import math
+import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -25,21 +25,48 @@ from greenmine.storage.archive import Archive, Finding
 from greenmine.storage.archive import verify as verify_chain
 from greenmine.storage.chain import ChainError
 from greenmine.tables import DataFileError
-from processing.evidence.bundle import FIGURES, FORM, HOURS, KEY, MANIFEST, SIGNATURE, Manifest, compute, files_in, pack
+from processing.evidence.attested import ATTACHMENTS, ATTESTED, Attested
+from processing.evidence.bundle import (
+    FIGURES,
+    FORM,
+    HOURS,
+    KEY,
+    MANIFEST,
+    REPORT,
+    SIGNATURE,
+    WORKBOOK,
+    Manifest,
+    files_in,
+    pack,
+    pretty,
+    report_content,
+)
+from processing.evidence.compute import compute
+from processing.evidence.differences import differences
 from processing.evidence.figures import FiguresDocument, hours_table
 from processing.evidence.recompute import days_needed
+from processing.evidence.report.check import report_differences, workbook_differences
+from processing.evidence.requirements import DOCUMENTS
 from processing.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 
-_SAME: Final = 1e-9
-"""Figures that differ by less, relatively, are the same: other machines add up in another order."""
-_SHOWN: Final = 20
-"""Differences listed for one file."""
 _LONGEST: Final = 366
 """Days of a period."""
 _LARGEST: Final = 8 << 30
 """Bytes that a bundle may unpack to."""
 
-_INPUTS: Final = (MANIFEST, SIGNATURE, KEY, f"{REGISTRY}/", f"{ARCHIVE}/", f"{PROVISIONAL}/")
+_INPUTS: Final = (
+    MANIFEST,
+    SIGNATURE,
+    KEY,
+    ATTESTED,
+    *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
+)
+
+_UNSOUND: Final = (
+    RegistryError, DataFileError, ChainError, msgspec.MsgspecError, pa.ArrowException,
+    OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, subprocess.SubprocessError,
+)  # fmt: skip
+"""What may be raised by files that their maker signed although they are not what they should be."""
 
 Progress = Callable[[int, int], None]
 
@@ -78,8 +105,9 @@ def verify(bundle: Path, key: PublicKey | None = None, progress: Progress = lamb
         if any(fault.place.startswith(_INPUTS) for fault in faults):
             return faults  # what the figures rest on is not what was signed
         try:
-            return faults + _content(folder, manifest, key or PublicKey.read(folder / KEY), progress)
-        except (RegistryError, DataFileError, ChainError, ValueError, OSError, KeyError, pa.ArrowException) as error:
+            whole = not faults  # what is not what was signed need not be drawn anew
+            return faults + _content(folder, manifest, key or PublicKey.read(folder / KEY), progress, whole=whole)
+        except _UNSOUND as error:
             return [*faults, Finding(bundle.name, f"its figures cannot be computed: {error}")]
 
 
@@ -155,7 +183,7 @@ def _digests(folder: Path, manifest: Manifest) -> list[Finding]:
     return faults
 
 
-def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progress) -> list[Finding]:
+def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progress, *, whole: bool) -> list[Finding]:
     period = Period(manifest.period, date.fromisoformat(manifest.first), date.fromisoformat(manifest.last))
     if not 0 <= (period.last - period.first).days < _LONGEST:
         return [Finding(MANIFEST, f"names a period from {period.first} to {period.last}")]
@@ -172,12 +200,36 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
         for path in sorted((folder / PROVISIONAL).glob("*"))
         if path.stem in sealed or (path.stem not in manifest.provisional and _within(path.stem, period))
     )
-    told = msgspec.to_builtins(msgspec.json.decode((folder / FIGURES).read_bytes(), type=FiguresDocument))
+    faults += _attachments(folder, source.attested)
+    written = (folder / FIGURES).read_bytes()
+    told = msgspec.json.decode(written, type=FiguresDocument)
     found, figures = compute(source, period, progress)
-    faults += _differences(FIGURES, told, msgspec.to_builtins(figures))
-    hours = hours_table(source.registry, found)
-    faults += _differences(HOURS, _columns(pq.read_table(folder / HOURS)), _columns(hours))
+    bent = differences(FIGURES, told, figures)
+    faults += bent
+    hours, computed = pq.read_table(folder / HOURS), hours_table(source.registry, found)
+    if not hours.equals(computed):  # as on the machine that built it
+        faults += differences(HOURS, _columns(hours), _columns(computed))
+    if whole:
+        true, text = (figures, pretty(figures)) if bent else (told, written)
+        faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
+        drawn = report_content(manifest, source, true)
+        faults += report_differences(folder / REPORT, drawn, text, manifest.makers)
     return faults
+
+
+def _attachments(folder: Path, told: Attested) -> list[Finding]:
+    """Attached files that are not what the history of handling says."""
+    named = {row.digest for row in told.handling if row.kept}
+    there = {path.name: path for path in (folder / ATTACHMENTS).glob("*")}
+    return [
+        *(Finding(f"{ATTACHMENTS}/{name}", "is missing") for name in sorted(named - there.keys(), key=str)),
+        *(Finding(f"{ATTACHMENTS}/{name}", f"is not named in {ATTESTED}") for name in sorted(there.keys() - named)),
+        *(
+            Finding(f"{ATTACHMENTS}/{name}", "does not have the digest that names it")
+            for name, path in sorted(there.items())
+            if hashlib.sha256(path.read_bytes()).hexdigest() != name
+        ),
+    ]
 
 
 def _within(day: str, period: Period) -> bool:
@@ -186,30 +238,3 @@ def _within(day: str, period: Period) -> bool:
 
 def _columns(table: pa.Table) -> dict[str, list[Any]]:
     return {name: table[name].to_pylist() for name in table.column_names}
-
-
-def _differences(name: str, told: Any, computed: Any) -> list[Finding]:
-    found = [
-        Finding(f"{name}: {place}", f"says {left!r}; computed: {right!r}")
-        for place, left, right in _compare(told, computed, "")
-    ]
-    if len(found) > _SHOWN:
-        return [*found[:_SHOWN], Finding(name, f"has {len(found) - _SHOWN} more differences")]
-    return found
-
-
-def _compare(told: Any, computed: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Places at which two documents differ, with both values."""
-    if isinstance(told, dict) and isinstance(computed, dict):
-        for key in sorted(told.keys() | computed.keys()):
-            yield from _compare(told.get(key), computed.get(key), f"{place}.{key}" if place else key)
-    elif isinstance(told, list | tuple) and isinstance(computed, list | tuple):
-        if len(told) != len(computed):
-            yield place, f"{len(told)} rows", f"{len(computed)} rows"
-        for number, (left, right) in enumerate(zip(told, computed, strict=False)):
-            yield from _compare(left, right, f"{place}[{number}]")
-    elif isinstance(told, float) and isinstance(computed, float):
-        if not math.isclose(told, computed, rel_tol=_SAME, abs_tol=1e-12):
-            yield place, told, computed
-    elif told != computed:
-        yield place, told, computed

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from collector.hj212.caller import Caller
-from collector.hj212.compose import Numbers, Sender, compose, say, write_time
+from collector.hj212.compose import Numbers, Sender, compose, reply, say, write_time
 from collector.hj212.link import Line, Link, Terms
 from collector.hj212.message import Message, read_time
 from collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
@@ -267,7 +267,7 @@ class Logger:
         refused = refusal(sender, request, (*_ORDERS, *self.commands))
         if request.cn in {"2012", "2022"} and refused is None:
             self._instant = False
-            await link.send(say(sender, "9013", request.qn or ""))
+            await link.send(reply(sender, "9013", request.qn or ""))
             return
         await comply(link, sender, request, refused, lambda: self._carry_out(link, request))
 
@@ -341,7 +341,7 @@ class Logger:
     async def _tell(self, link: Link, request: Message, fields: Mapping[str, str]) -> None:
         assert request.qn is not None
         assert request.cn is not None
-        await link.send(say(self.sender, request.cn, request.qn, fields, st=request.st or self.sender.st))
+        await link.send(reply(self.sender, request.cn, request.qn, fields, st=request.st or self.sender.st))
 
     def _realign(self, *commands: Command) -> None:
         for command in commands:

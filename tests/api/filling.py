@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -89,6 +90,23 @@ def add_exceedance(engine: Engine, rule: Rule, start: int, changed: int, end: in
         number = connection.scalar(select(func.max(schema.exceedance.c.id)))
     assert number is not None
     return number
+
+
+def add_bundle(engine: Engine, data: Path, site: str, period: str = "2026-H1", **values: object) -> tuple[int, bytes]:
+    """A bundle that is done, with a file that stands for one; its number and the file's content."""
+    content = f"a bundle of {site}".encode()
+    row = {
+        "site": site, "period": period, "first": "2025-12-06", "last": "2026-06-20", "author": "li", "asked": 1_782_000_000_000,
+        "state": "done", "attempts": 1, "step": "", "done": 0, "total": 0, "ended": 1_782_000_060_000, "error": "",
+        "provisional": "[]", "size": len(content), "digest": hashlib.sha256(content).hexdigest(),
+    }  # fmt: skip
+    with engine.begin() as connection:
+        number: int = connection.execute(
+            insert(schema.bundle).values(row | values).returning(schema.bundle.c.id)
+        ).scalar_one()
+    (data / "bundles").mkdir(exist_ok=True)
+    (data / "bundles" / f"{number}.zip").write_bytes(content)
+    return number, content
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:

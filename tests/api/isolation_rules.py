@@ -22,13 +22,15 @@ Who = Literal[
     "notifiers",
     "office",
 ]
-Number = Literal["exceedance", "request", "session", "token", "user", "subscription"]
+Number = Literal["exceedance", "request", "session", "token", "user", "bundle", "assessed", "subscription"]
+Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 """Parameters that name something of somebody."""
 HARMLESS: Final = {
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
-    "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "kind",
+    "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
+    "kind",
 }  # fmt: skip
 """Parameters that choose among what is visible anyway."""
 
@@ -45,6 +47,7 @@ class Rule(NamedTuple):
     needed: tuple[str, ...] = ()
     given: Mapping[str, str] = MappingProxyType({})
     number: Number = "exceedance"
+    entry: Entry = "entry"
     body: dict[str, Any] | None = None
     form: dict[str, str] | None = None
     ok: tuple[int, ...] = (200,)
@@ -57,6 +60,11 @@ _MARK = {
 _DOWNLOAD = {"what": "verdicts", "format": "csv", "from": "2026-11-22", "to": "2026-11-23"}
 _PERIOD = {"from": "2026-11-22T00:00", "to": "2026-11-23T00:00"}
 _PASSWORDS = {"current": "wrong", "new": "x", "again": "x"}
+_ITEM = {"site": "{site}", "item": "降尘降噪", "state": "underway", "text": "third sprayer ordered"}
+_SHARE: dict[str, Any] = {"receiver": "evaluation centre", "days": 7}
+_SHARE_FORM: dict[str, str] = {"receiver": "evaluation centre", "days": "7"}
+_PROOF = {"item": "降尘降噪", "name": "note.txt"}
+_NO_CODE: dict[str, str] = {"code": "share_of-nobody"}
 _SUBSCRIPTION = {"name": "x", "enterprise": "{site}", "target": {"kind": "mqtt"}, "events": ["exceedance-opened"]}
 _WISHES = {"name": "x", "events": "exceedance-opened"}
 _USER_FORM: dict[str, str] = {"name": "x", "role": "supervisor"}
@@ -124,6 +132,29 @@ RULES: Final[dict[str, Rule]] = {
     "GET /audit": Rule(),
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),
+    "bundles": Rule(),
+    "ask_for_bundle": Rule("commenters", body={"site": "{site}", "period": "2026-10"}, ok=(202, 409)),
+    "bundle": Rule(number="bundle"),
+    "bundle_file": Rule(number="bundle"),
+    "shares": Rule("commenters", number="bundle"),
+    "share_bundle": Rule("commenters", number="bundle", body=_SHARE, ok=(201,)),
+    "revoke_share": Rule("commenters", number="bundle", entry="share"),
+    "reporting": Rule(),
+    "assessments": Rule(needed=("site",)),
+    "assess": Rule("actors", body=_ITEM, ok=(201,)),
+    "attach_proof": Rule("actors", needed=("site",), given=_PROOF, body={}, ok=(201,)),
+    "proof": Rule(number="assessed"),
+    "GET /evidence": Rule(),
+    "GET /sites/{site}/evidence": Rule(),
+    "GET /sites/{site}/assessment": Rule(),
+    "GET /bundles/{number}": Rule(number="bundle"),
+    "POST /bundles/{number}/shares": Rule("commenters", number="bundle", form=_SHARE_FORM),
+    "POST /bundles/{number}/shares/{entry}/revoke": Rule(
+        "commenters", number="bundle", entry="share", form={}, ok=(303,)
+    ),
+    "GET /shared": Rule("open"),
+    "POST /shared": Rule("open", form=_NO_CODE, ok=(404,)),
+    "POST /shared/file": Rule("open", form=_NO_CODE, ok=(404,)),
     "GET /sign-in/oidc": Rule("open", ok=(404,)),
     "GET /sign-in/oidc/callback": Rule("open", ok=(404,)),
     "subscriptions": Rule(),

@@ -19,7 +19,7 @@ from greenmine.notices.notices import Notices
 from greenmine.notices.targets import Webhook
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from tests.api.filling import add_exceedance, add_reading, fill
+from tests.api.filling import add_bundle, add_exceedance, add_reading, fill
 from tests.api.isolation_rules import HARMLESS, OWNED, RULES, Rule
 from tests.api.operations import Operation, operations
 from tests.api.serving import serving
@@ -81,6 +81,7 @@ class World(NamedTuple):
             named["number"] = self._made(rule.number, caller if side == OWN else "stranger", exists=side != MISSING)
         else:
             named["number"] = named[rule.number]
+        named["entry"] = named[rule.entry]
         return named
 
     def sign_in(self, name: str) -> None:
@@ -145,11 +146,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
                 name: httpx.Client(base_url=address, headers={"Origin": address} | headers.get(name, {}), timeout=20)
                 for name in CALLERS
             }
-            _populate(clients["administrator's token"], engine, registry, things, moment)
+            _populate(clients["administrator's token"], engine, data, registry, things, moment)
             things[MISSING] = {
                 "site": MISSING, "station": "nothing", "channel": f"{MISSING}/nothing/pm10", "rule": f"{MISSING}/nothing/none",
                 "start": things[FOREIGN]["start"], "parameter": things[FOREIGN]["parameter"],
-                "exceedance": "987654", "request": "987654", "entry": "987654",
+                "exceedance": "987654", "request": "987654", "entry": "987654", "bundle": "987654", "share": "987654",
+                "assessed": "987654",
             }  # fmt: skip
             world = World(clients, data, things, registry)
             for name in ROLES:
@@ -174,7 +176,7 @@ def _things(registry: Registry, site: str, moment: int) -> dict[str, str]:
 
 
 def _populate(
-    client: httpx.Client, engine: Any, registry: Registry, things: dict[str, dict[str, str]], moment: int
+    client: httpx.Client, engine: Any, data: Path, registry: Registry, things: dict[str, dict[str, str]], moment: int
 ) -> None:
     """Exceedances, marks that were asked for, and attachments, on either side."""
     for site in (OWN, FOREIGN):
@@ -194,7 +196,22 @@ def _populate(
             "exceedance": str(number),
             "entry": str(answer.json()["id"]),
             "request": str(asked.json()["id"]),
+            **_evidence(client, engine, data, site),
         }
+
+
+def _evidence(client: httpx.Client, engine: Any, data: Path, site: str) -> dict[str, str]:
+    """A bundle that somebody else may fetch, and a document at a requirement item."""
+    number, _ = add_bundle(engine, data, site)
+    share = client.post(f"/api/v1/bundles/{number}/shares", json={"receiver": f"for {site}", "days": 7})
+    assert share.status_code == 201, share.text
+    proof = client.post(
+        "/api/v1/assessments/attachments",
+        params={"site": site, "item": "降尘降噪", "name": "plan.txt"},
+        content=b"plan",
+    )
+    assert proof.status_code == 201, proof.text
+    return {"bundle": str(number), "share": str(share.json()["id"]), "assessed": str(proof.json()["id"])}
 
 
 def send(

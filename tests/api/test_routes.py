@@ -18,6 +18,7 @@ from api.times import HOUR, local
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.storage import schema
+from greenmine.storage.outbox import FILE, Cursor, Outbox
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, number_of
 from tests.api.serving import serving
@@ -209,6 +210,24 @@ def test_metrics_are_computed_from_the_record(served: Served) -> None:
     assert 'greenmine_worker{figure="commit_ms.p99",worker="collector"} 9.8' in text
     age = next(line for line in text.splitlines() if line.startswith("greenmine_newest_reading_age_seconds{"))
     assert 0 <= float(age.split()[1]) < 300
+
+
+def test_metrics_tell_how_far_the_platforms_are_behind(live: Served) -> None:
+    assert "greenmine_uplink" not in live.client.get("/metrics").text
+    outbox = Outbox(live.data / FILE)
+    outbox.begin("authority", Cursor(0, 0, 0))
+    outbox.enlist("authority", [("2011", n, live.now - 90_000 + n) for n in range(3)], 1, 1)
+    first = outbox.next("authority", live.now)
+    assert first is not None
+    outbox.settle("authority", first, live.now - 20_000, acknowledged=True)
+    outbox.tell("authority", live.now, connected=True, trouble="")
+    outbox.close()
+    lines = [line for line in live.client.get("/metrics").text.splitlines() if line.startswith("greenmine_uplink")]
+    found = {name: float(value) for name, value in (line.split('{feed="authority"} ') for line in lines)}
+    assert found["greenmine_uplink_connected"] == found["greenmine_uplink_acknowledged_total"] == 1.0
+    assert found["greenmine_uplink_backlog"] == 2.0
+    assert found["greenmine_uplink_lag_seconds"] >= 89.0
+    assert found["greenmine_uplink_acknowledgement_age_seconds"] >= 20.0
 
 
 def test_latest_is_the_newest_valid_reading(live: Served) -> None:

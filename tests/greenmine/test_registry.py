@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.entries import Calibration, Device, Enterprise, Position, Profile, Site, Station, Target
+from greenmine.entries import (
+    Calibration,
+    Device,
+    Document,
+    Enterprise,
+    Measure,
+    Position,
+    Profile,
+    Site,
+    Station,
+    Target,
+)
 from greenmine.limits import CATALOGUE as LIMITS
 from greenmine.limits import Conditions, Limit
 from greenmine.parameters import Parameter
@@ -509,7 +520,22 @@ def test_the_documented_examples_make_a_registry(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "kind", [Enterprise, Site, Position, Station, Target, Device, Profile, Calibration, Parameter, Limit, Conditions]
+    "kind",
+    [
+        Enterprise,
+        Site,
+        Position,
+        Station,
+        Target,
+        Device,
+        Profile,
+        Calibration,
+        Measure,
+        Document,
+        Parameter,
+        Limit,
+        Conditions,
+    ],
 )
 def test_every_key_is_documented(kind: type):
     documented = DOCS.read_text(encoding="utf-8")

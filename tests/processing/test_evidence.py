@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import json
 import shutil
-import zipfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -18,68 +15,15 @@ import pytest
 import sqlalchemy as sa
 from pyarrow import parquet as pq
 
-from greenmine.registry import Registry
 from greenmine.reporting import Period, load_reporting, parse_period
 from greenmine.signing import SigningKey
 from greenmine.storage import schema
 from greenmine.storage.archive import Archive
-from greenmine.storage.record import Record
-from processing.evidence.bundle import Installation, build, pack
+from processing.evidence.bundle import Installation, build
 from processing.evidence.verify import verify
 from processing.pipeline import Pipeline
-from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel, feed, readings, record_at, registry_of
-from tests.processing.streams import stream
-
-FIRST = at("2026-03-02T00:00")
-PERIOD = Period("2026-03-03..2026-03-05", date(2026, 3, 3), date(2026, 3, 5))
-NOW = FIRST + 9 * DAY
-
-
-class Made:
-    """An installation with six days of a mine, and a bundle of three of them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.registry: Registry = registry_of(folder / "registry")
-        self.record: Record = record_at(folder / "record.sqlite", self.registry)
-        self.key = SigningKey(folder / "keys")
-        self.pipeline = Pipeline(self.registry, self.record)
-        rng = np.random.default_rng(5)
-        whole = stream(self.registry, rng, FIRST, FIRST + 6 * DAY)
-        for day in range(6):
-            inside = (whole.time >= FIRST + day * DAY) & (whole.time < FIRST + (day + 1) * DAY)
-            feed(self.pipeline, [whole.take(inside)])
-        self.here = Installation(
-            self.record.engine, self.registry, folder / "registry", Archive(folder / "archive"), self.key, DAY
-        )
-        self.bundle = folder / "bundle.zip"
-        build(self.here, "mine", PERIOD, self.bundle, NOW)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return Made(tmp_path_factory.mktemp("installation"))
-
-
-def contents(bundle: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(bundle) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def packed(path: Path, files: dict[str, bytes], key: SigningKey | None = None) -> Path:
-    """A bundle of these files; with a key, the manifest is made to fit and signed anew, as its maker could."""
-    if key is not None:
-        manifest = json.loads(files["manifest.json"])
-        manifest["files"] = [
-            {"name": n, "size": len(c), "sha256": hashlib.sha256(c).hexdigest()}
-            for n, c in sorted(files.items())
-            if n not in {"manifest.json", "manifest.sig"}
-        ]
-        manifest["key"] = key.public.fingerprint
-        raw = json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n"
-        files = files | {"manifest.json": raw, "manifest.sig": base64.b64encode(key.sign(raw)) + b"\n"}
-    with path.open("wb") as file:
-        pack(file, sorted(files.items()))
-    return path
+from tests.processing.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text
+from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 
 
 @pytest.mark.parametrize(
@@ -167,19 +111,13 @@ def test_every_random_tampering_is_found(made: Made, tmp_path: Path) -> None:
         content = bytearray(files[name])
         content[int(random.integers(len(content)))] ^= int(random.integers(1, 256))
         found = verify(packed(tmp_path / "t.zip", files | {name: bytes(content)}), made.key.public)
-        assert any(name in f.place for f in found), (name, found)
+        assert any(name in f"{f.place} {f.what}" for f in found), (name, found)
     whole = made.bundle.read_bytes()
     for _ in range(160):
         content = bytearray(whole)
         content[int(random.integers(len(content)))] ^= int(random.integers(1, 256))
         (tmp_path / "t.zip").write_bytes(content)
         assert verify(tmp_path / "t.zip", made.key.public)
-
-
-def edited(files: dict[str, bytes], name: str, change: Callable[[dict], None]) -> dict[str, bytes]:  # type: ignore[type-arg]
-    document = json.loads(files[name])
-    change(document)
-    return files | {name: json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"}
 
 
 @pytest.mark.parametrize(
@@ -265,6 +203,7 @@ def test_days_that_are_not_sealed_are_provisional(made: Made, tmp_path: Path) ->
         connection.execute(sa.insert(schema.archive_head), [row._asdict() for row in heads])
 
 
+@pytest.mark.usefixtures("font")
 def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
     registry = registry_of(tmp_path / "registry", {"mine": ("Asia/Shanghai", MINE)})
     record = record_at(tmp_path / "record.sqlite", registry)
@@ -286,9 +225,14 @@ def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
     dust = figures["summary"][0]
     assert dust["reasons"]["too-few-hours"] == 1
     assert dust["assessable_share"] == 0.0
+    first = page_text(contents(tmp_path / "p.zip")["report.pdf"], 1)
+    assert first.count("? 不可判定") == 3
+    assert "有效小时不足 1 个" in first
+    assert "✓" not in first
     assert verify(tmp_path / "p.zip") == []
 
 
+@pytest.mark.usefixtures("font")
 def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: Made, tmp_path: Path) -> None:
     shutil.copytree(made.here.registry_folder, tmp_path / "registry")  # type: ignore[arg-type]
     registry = registry_of(tmp_path / "registry")

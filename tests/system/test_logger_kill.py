@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -19,7 +21,7 @@ from greenmine.command.work import work
 from greenmine.registry import load_registry
 from greenmine.settings import Settings
 from tests.loggers import PASSWORD, TcpLogger, write_mine
-from tests.system.running import PATIENCE, Worker, until
+from tests.system.running import COMMAND, PATIENCE, Worker, until
 from tests.system.stored import Stored
 
 LOGGERS = 50
@@ -133,14 +135,14 @@ def test_the_ledger_of_the_loggers_adds_up(killed: Killed) -> None:
     assert len(killed.stored.ledger_rows) == LOGGERS
 
 
-def test_a_port_in_use_ends_the_worker(tmp_path: Path) -> None:
+def test_a_port_in_use_ends_the_worker_with_the_reason(tmp_path: Path) -> None:
     registry = write_mine(tmp_path / "registry")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         given = {"data": tmp_path, "registry": registry, "broker_port": free_port(), "hj212_port": port}
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(SystemExit, match=rf"port {port}: .*address already in use; GREENMINE_HJ212_HOST"):
             work(Settings.model_validate({**given, "hj212_password": PASSWORD}), threading.Event())
 
 
@@ -156,6 +158,17 @@ def test_the_worker_tells_of_its_loggers(tmp_path: Path) -> None:
         until(lambda: any("listening for data loggers" in line for line in worker.lines()), "the server")
         asyncio.run(logger_life(given["hj212_port"], 0, time.time_ns() // 1_000_000 - FRAMES * STEP))  # type: ignore[arg-type]
         until(lambda: f'"answered":{FRAMES}' in told(), "the status")
+        said = subprocess.run(
+            [COMMAND, "status"],
+            env=os.environ | {"GREENMINE_DATA": str(tmp_path), "GREENMINE_REGISTRY": str(registry)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (said.returncode, said.stderr) == (0, "")
+        shown = " ".join(said.stdout.split())
+        assert "The worker runs, no broker needed" in shown
+        assert f"{FRAMES} answered" in shown
         assert PASSWORD not in told()
         worker.stop()
     assert PASSWORD not in "".join(worker.lines())

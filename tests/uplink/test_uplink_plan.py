@@ -61,6 +61,12 @@ def test_a_password_may_stand_in_a_file_beside_the_plan(registry, tmp_path):
         ('unit = "mg/m3"', 'unit = "dB"', "cannot be converted"),
         ('unit = "mg/m3"', 'code = "a34002"', "the code a34002 is that of two factors"),
         ('unit = "mg/m3"', 'code = "a;b"', "'a;b' is no factor code"),
+        ("longest_pause = 0.3", "heartbeat = 60", "heartbeat needs version = 2025"),
+        (
+            'station = "south"',
+            'station = "yard"\nparameter = "equipment-state"\n[[feeds.factors]]\nstation = "south"',
+            "such as SB1",
+        ),
         ("longest_pause = 0.3", 'ca = "ca.pem"', "ca needs tls = true"),
         ("longest_pause = 0.3", 'tls = true\nca = "ca.pem"', "ca ca.pem cannot be read"),
     ],

@@ -11,10 +11,12 @@ import pytest
 from collector.hj212.compose import write_time
 from collector.hj212.document import describe
 from collector.hj212.frame import Framer
+from greenmine.storage.outbox import Outbox
 from greenmine.storage.record import open_engine
 from tests.hj212_platform import Platform
 from tests.uplink.uplink_site import (
     DUST,
+    EQUIPMENT,
     HOUR,
     MINUTE,
     NOISE,
@@ -29,11 +31,11 @@ from tests.uplink.uplink_site import (
 )
 from uplink.client import Client
 from uplink.figures import Figures
-from uplink.outbox import Outbox
 from uplink.plan import load_plan
 
 LATER = START + 400 * 24 * HOUR
 INSTANTS = '["2011"]'
+COMMANDS = '["2011", "2021", "2051"]'
 
 
 @pytest.fixture
@@ -340,3 +342,57 @@ def test_a_long_report_goes_in_packets_that_are_each_acknowledged(mine):
     assert {message.pnum for message in platform.arrivals if message.time == START} == {2}
     assert all(len(frame) < 1024 for frame in platform.frames)
     assert len(values(platform, "2051", "t" + "9" * 90 + "tsp", "Avg")) == 6
+
+
+def test_states_of_equipment_go_by_a_command_of_their_own_and_wait_while_they_are_stopped(mine):
+    key = "mine/yard/equipment-state"
+
+    async def go():
+        async with Platform() as platform, running(mine, platform, DUST + EQUIPMENT, commands=COMMANDS) as uplink:
+            mine.commit(key, [START], 1.0)
+            mine.commit(key, [START + MINUTE], 0.0)
+            mine.commit(key, [START + 2 * MINUTE], float("nan"), "M")
+            mine.commit(key, [START + 3 * MINUTE], float("nan"), "B")
+            await uplink.settled()
+            await platform.request(uplink.mn, "2022")
+            mine.commit("mine/south/tsp", [START + 4 * MINUTE], 90.0)
+            mine.commit(key, [START + 4 * MINUTE], 1.0)
+            await platform.until(lambda: platform.arrivals[-1].cn == "2051")
+            stopped = datatimes(platform, "2021")
+            await platform.request(uplink.mn, "2021")
+            await uplink.settled()
+            return platform, stopped
+
+    platform, stopped = asyncio.run(go())
+    assert stopped == [START, START + MINUTE, START + 2 * MINUTE]
+    sent = {write_time(START + n * MINUTE): (text, None) for n, text in ((0, "1"), (1, "0"), (2, "3"), (4, "1"))}
+    assert values(platform, "2021", "SB1", "RS") == sent
+    assert {message.cn for message in platform.arrivals} == {"2011", "2021", "2051"}
+    assert [d for raw in platform.frames for frame in Framer().feed(raw) for d in describe(frame).deviations] == []
+
+
+def test_a_days_report_of_noise_tells_day_night_and_both_with_the_weight_of_the_night(mine):
+    """The worked example of the standard: Ld 60 and Ln 50 make Ldn 60 (GB 3096-2008)."""
+    evening, morning = START + 14 * HOUR, START + 22 * HOUR
+    day = range(START - 2 * HOUR, evening, MINUTE)
+    mine.commit("mine/fence/laeq", [*day, *range(evening, morning + 2 * HOUR, MINUTE)], [60.0] * 960 + [50.0] * 600)
+    midnight = START - 8 * HOUR
+    (route,) = load_plan(plan_of(mine.path.parent, 9212, NOISE), mine.registry, {"UPLINK_WORD": WORD})
+    engine = open_engine(mine.path, read_only=True)
+    found = {(v.code, v.kind): v.text for v in Figures(engine).report(route, "2031", midnight)}
+    engine.dispose()
+    assert found["Ld", "DayData"] == "60.0"
+    assert found["Ln", "NightData"] == "50.0"
+    assert found["Ldn", "Data"] == "60.0"
+
+
+def test_heartbeats_are_sent_in_the_edition_of_2025(mine):
+    async def go():
+        async with Platform() as platform:
+            plan = plan_of(mine.path.parent, platform.port, version=2025, minutes=1).read_text()
+            plan = plan.replace("recount = 3", "recount = 3\nheartbeat = 0.05")
+            async with running(mine, platform, plan=plan):
+                await platform.until(lambda: len(platform.notices) >= 2)
+            return platform.notices
+
+    assert {(notice.cn, notice.st, notice.flag) for notice in asyncio.run(go())} == {("9015", "39", 8)}

@@ -18,6 +18,7 @@ from greenmine.command.processes import Processes
 from greenmine.command.run import UPLINK as TASK
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
+from greenmine.storage.outbox import FILE, Outbox
 from greenmine.storage.record import migrate, open_engine
 from tests.hj212_platform import Platform
 from tests.uplink.uplink_site import (
@@ -33,8 +34,6 @@ from tests.uplink.uplink_site import (
     plan_of,
     until,
 )
-from uplink.outbox import Outbox
-from uplink.service import FILE
 
 MAIN = "from greenmine.command import main; main()"
 

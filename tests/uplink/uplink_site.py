@@ -21,6 +21,7 @@ MINE = (
     Station("south", ("tsp", "pm10"), place=(29.99, 108.0)),
     Station("fence", ("laeq", "lafmax")),
     Station("pond", ("flow", "ph"), "900s"),
+    Station("yard", ("equipment-state",)),
 )
 START = 1_740_960_000_000
 """A Monday 08:00 in Asia/Shanghai [ms UTC]."""
@@ -68,6 +69,13 @@ instant = "LA"
 [[feeds.factors]]
 station = "fence"
 parameter = "lafmax"
+"""
+
+EQUIPMENT = """
+[[feeds.factors]]
+station = "yard"
+parameter = "equipment-state"
+code = "SB1"
 """
 
 WATER = """

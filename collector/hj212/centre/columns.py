@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, time
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from collector.hj212.centre.loggers import Logger
+from collector.hj212.equipment import read_state
 from collector.hj212.message import Field, Message, Value
 from collector.hj212.secret import hide, hide_in_segment
 from collector.hj212.segment import read_text
@@ -25,11 +28,11 @@ _SPANS: Final = {"2061": 60, "2031": 1440}
 _INSTANT: Final = ("Rtd",)
 _MEANS: Final = ("Avg", "Rtd", "Data")
 _TOTALS: Final = ("Cou", *_MEANS)
+_BY_DAY: Final = "DayData"
+"""Kind of what a day's report says of the day hours alone."""
+_BY_NIGHT: Final = "NightData"
+"""The same of the night; which night of the two that touch the day is not said, so that it is compared with none."""
 _STATE: Final = ("RS",)
-_STATES: Final[dict[float, tuple[float | None, str]]] = {
-    0: (0.0, "N"), 1: (1.0, "N"), 2: (None, "C"), 3: (None, "M"), 4: (None, "D"), 5: (None, "M"),
-}  # fmt: skip
-"""Value and flag of SBxxx-RS: off, on, calibration, maintenance, alarm, blow-back (HJ 212-2017, 6.6.4)."""
 _LONGEST: Final = 4_000
 """Characters of information that are kept of a message; the standard allows 1024 bytes."""
 
@@ -50,6 +53,7 @@ class FrameBuilder(BatchBuilder):
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         super().__init__(registry, settings)
+        self._registry = registry
         self._keeps = settings.hj212_frame_days > 0
         self._reports: list[Report] = []
         self._information: list[Information] = []
@@ -107,7 +111,7 @@ class FrameBuilder(BatchBuilder):
         elif command == "2021" and any(logger.channels.get(value.code) for value in message.values):
             self._read(logger, message, received)
         elif command != "2011":
-            self._inform(logger, message, received)
+            self._inform(logger, message, received, message.values)
 
     def _read(self, logger: Logger, message: Message, received: int) -> None:
         """Values become readings; of several kinds of a factor, one does."""
@@ -161,7 +165,7 @@ class FrameBuilder(BatchBuilder):
     def _put(self, logger: Logger, channel: Channel, value: Value, time: int) -> None:
         flag = value.flag
         if value.kind == "RS" and isinstance(value.value, float):
-            number, flag = _STATES.get(value.value, (None, "D"))
+            number, flag = read_state(value.value)
         else:
             number = value.value if isinstance(value.value, float) else None
             if flag is None and logger.sends_flags:
@@ -186,21 +190,30 @@ class FrameBuilder(BatchBuilder):
             reason = Reason.NO_TIME if start is None else Reason.FUTURE
             self._intake.refuse(reason, "the begin of the reported window is not known, or in the future", 0)
             return
-        span = _SPANS.get(command, logger.speech.minutes) * MINUTE
-        parts: dict[int, tuple[Channel, dict[str, Value]]] = {}
+        whole = start, start + _SPANS.get(command, logger.speech.minutes) * MINUTE
+        parts: dict[tuple[int, tuple[int, int]], tuple[Channel, dict[str, Value]]] = {}
+        rest: list[Value] = []
         for value in message.values:
+            by_day = value.kind == _BY_DAY
             channel = logger.channels.get(value.code)
-            if channel is not None:
-                parts.setdefault(channel.index, (channel, {}))[1].setdefault(value.kind or "", value)
-        for channel, kinds in parts.values():
-            mean = next((kinds[kind] for kind in _MEANS if kind in kinds), None)
+            if channel is None and by_day:
+                channel = logger.channels.get(f"{value.code}-{_BY_DAY}")
+            if channel is None or value.kind == _BY_NIGHT:
+                rest.append(value)
+                continue
+            span = self._day_hours(logger, start) if by_day else whole
+            parts.setdefault((channel.index, span), (channel, {}))[1].setdefault(value.kind or "", value)
+        if rest and command == "2031":
+            self._inform(logger, message, received, rest)
+        for (_, (begin, end)), (channel, kinds) in parts.items():
+            mean = next((kinds[kind] for kind in (*_MEANS, _BY_DAY) if kind in kinds), None)
             flags = [value.flag for value in kinds.values() if value.flag]
             self._reports.append(
                 Report(
                     channel=channel.index,
                     command=command,
-                    start=start,
-                    end=start + span,
+                    start=begin,
+                    end=end,
                     mean=_canonical(channel, mean),
                     minimum=_canonical(channel, kinds.get("Min")),
                     maximum=_canonical(channel, kinds.get("Max")),
@@ -210,11 +223,16 @@ class FrameBuilder(BatchBuilder):
                 )
             )
 
-    def _inform(self, logger: Logger, message: Message, received: int) -> None:
+    def _day_hours(self, logger: Logger, start: int) -> tuple[int, int]:
+        """The day hours of a local day that has begun [ms UTC, half-open]."""
+        zone, hours = ZoneInfo(self._registry.site(logger.site).zone), self._registry.conditions
+        day = datetime.fromtimestamp(start / 1000, zone).date()
+        begin, end = (datetime.combine(day, time(hour), zone) for hour in (hours.day_start, hours.night_start))
+        return round(begin.timestamp()) * 1000, round(end.timestamp()) * 1000
+
+    def _inform(self, logger: Logger, message: Message, received: int, values: Iterable[Value]) -> None:
         said = [_shown(field) for field in (*message.header, *message.fields)]
-        said += [
-            (f"{value.code}-{value.kind or 'Flag'}", hide(value.text or value.flag or "")) for value in message.values
-        ]
+        said += [(f"{value.code}-{value.kind or 'Flag'}", hide(value.text or value.flag or "")) for value in values]
         content = msgspec.json.encode(said[:200]).decode()
         if len(content) > _LONGEST:
             content = msgspec.json.encode([("cut", content[:_LONGEST])]).decode()

@@ -44,7 +44,7 @@ class Conversation:
 
     References
     ----------
-    HJ 212-2017, 6.4.1 (first link), 6.6 (1000, 1012, 1061 to 1064, 2051, 2061); HJ 212-2017, C.49 (both ends of the
+    HJ 212-2017, 6.4.1 (first link), 6.6 (1000, 1012, 1061 to 1064, 2011 to 2022, 2051, 2061); HJ 212-2017, C.49 (both ends of the
     asked span are included, by the begin of the period).
     """
 
@@ -104,6 +104,10 @@ class Conversation:
             await self._ask("1064", ("MinInterval", str(speech.minutes)))
         else:
             await self._ask("1063")
+        logger = self._logger
+        for wanted, on, off in ((logger.real_time, "2011", "2012"), (logger.equipment_state, "2021", "2022")):
+            if wanted is not None:
+                await self._ask(on if wanted else off)
         return True
 
     async def _set_clock(self) -> End:

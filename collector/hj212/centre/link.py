@@ -274,7 +274,11 @@ class Link:
             return
         command = "9013" if message.cn in _NOTICES else "9014"
         bits = VERSIONS.index(message.version) if message.version else (message.flag or 0) >> 2
-        if self._send(arrival.logger, message.qn, "91", command, bits << 2, ()):
+        fields: tuple[tuple[str, str], ...] = ()
+        if not bits:  # 2005 looks for the QN in CP; who sends its Flag and else follows a later edition, before it
+            fields = (("QN", message.qn),) if message.qn else ()
+            fields += (("CN", message.cn or ""),) if command == "9014" else ()
+        if self._send(arrival.logger, message.qn, "91", command, bits << 2, fields):
             self._counters.answered += 1
         else:
             self._counters.unanswered += 1

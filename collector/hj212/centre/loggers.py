@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from collector.hj212.centre.pace import Pace
@@ -15,6 +16,9 @@ from greenmine.entries import LoggerProfile
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+
+DAY_LEVEL: Final = "Ld-DayData"
+"""The equivalent level of the day hours, beside ``Leq-Data`` in a day's report of noise (HJ 212-2017, C.27)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,20 @@ class Logger:
     channels: dict[str, Channel]
     units: UnitCheck
     pace: Pace = field(compare=False)
+
+    @property
+    def real_time(self) -> bool | None:
+        """Whether it is to send real-time data; None: as it likes."""
+        if self.speech.real_time is not None:
+            return self.speech.real_time
+        return self.speech.readings_from == "2011" or None
+
+    @property
+    def equipment_state(self) -> bool | None:
+        """Whether it is to send the state of equipment; None: as it likes."""
+        if self.speech.equipment_state is not None:
+            return self.speech.equipment_state
+        return any(channel.parameter.averaging == "state" for channel in self.channels.values()) or None
 
     def admits(self, message: Message) -> bool:
         """Whether the message carries the right password."""
@@ -122,6 +140,8 @@ def _names(channels: dict[str, Channel], fields: dict[str, str]) -> dict[str, Ch
         if parameter not in renamed
         for name in _codes(channel.parameter)
     }
+    if "laeq" in channels:
+        names[DAY_LEVEL] = channels["laeq"]
     return names | {name: channels[parameter] for name, parameter in fields.items() if parameter in channels}
 
 

@@ -1,4 +1,4 @@
-"""A request of the centre to a logger, and what comes back: 9011, data, 9012."""
+"""A request of the centre to a logger, and what comes back: 9011, data, 9012; or 9013 where it is a notice."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from collector.hj212.message import Message
+from collector.hj212.request import DONE, NO_DATA, READY, fields_of
 
 End = Literal["done", "empty", "refused", "failed", "silent", "broken-off"]
 """How a request ended: executed; executed, no data; refused by QnRtn; failed by ExeRtn; nothing came in spite of resends;
 something came and then nothing more."""
 
-_ACCEPTED: Final = "1"
-_DONE: Final = "1"
-_NO_DATA: Final = "100"
-_IN_TIME: Final = frozenset({"2011", "2021", "2031", "2041", "2051", "2061"})
+_LASTING: Final = frozenset({"2011", "2021"})
+"""Orders that are carried out from then on, so that being ready for them is all: 9012 may never come, and data that comes says
+nothing, as it may have come before too."""
+_IN_TIME: Final = frozenset({"2031", "2041", "2051", "2061"})
 """Data that a request may be answered with under QNs of their own."""
 
 
@@ -32,7 +33,7 @@ class Request:
 
     References
     ----------
-    HJ 212-2017, 6.4 (exchanges), 6.5 (timeouts), Tables 5 and 6 (QnRtn, ExeRtn).
+    HJ 212-2017, 6.4 (exchanges), 6.5 (timeouts), Tables 5 and 6 (QnRtn, ExeRtn). 2012 and 2022 are notices.
     """
 
     qn: str
@@ -42,13 +43,18 @@ class Request:
 
     def take(self, message: Message) -> None:
         """Look at a message of the logger, which may belong to it."""
-        if message.cn == "9011" and message.qn == self.qn:
-            if _field(message, "QnRtn") not in {_ACCEPTED, None}:
+        mine = message.exchange == self.qn
+        if message.cn == "9011" and mine:
+            if fields_of(message).get("QnRtn", READY) != READY:
                 self.end = "refused"
-        elif message.cn == "9012" and message.qn == self.qn:
-            result = _field(message, "ExeRtn")
-            self.end = "done" if result in {_DONE, None} else "empty" if result == _NO_DATA else "failed"
-        elif message.cn != self.command or (message.qn != self.qn and message.cn not in _IN_TIME):
+            elif self.command in _LASTING:
+                self.end = "done"
+        elif message.cn == "9012" and mine:
+            result = fields_of(message).get("ExeRtn", DONE)
+            self.end = "done" if result == DONE else "empty" if result == NO_DATA else "failed"
+        elif message.cn == "9013" and mine:
+            self.end = "done"
+        elif message.cn != self.command or (not mine and message.cn not in _IN_TIME):
             return
         self._heard.set()
 
@@ -61,7 +67,3 @@ class Request:
             return False
         self._heard.clear()
         return True
-
-
-def _field(message: Message, name: str) -> str | None:
-    return next((str(one.text) for one in message.fields if one.name == name), None)

@@ -22,7 +22,7 @@ from collector.hj212.centre.keeper import Keeper
 from collector.hj212.centre.link import Arrival, DropLog, Link
 from collector.hj212.centre.loggers import load_loggers
 from greenmine.delivery import Delivery
-from greenmine.errors import StoreError
+from greenmine.errors import ListenError, StoreError
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
@@ -92,7 +92,7 @@ class Server:
 
         Raises
         ------
-        OSError
+        ListenError
             If the port cannot be listened on.
         Exception
             What the keeper raises besides ``StoreError``; what it was given is not answered.
@@ -104,14 +104,20 @@ class Server:
         self._searching = asyncio.Semaphore(1)
         self._queue = asyncio.Queue(settings.hj212_backlog)
         _allow_files(settings.hj212_connections)
-        server = await asyncio.start_server(
-            self._accept,
-            settings.hj212_host,
-            settings.hj212_port,
-            backlog=1024,
-            ssl=self._tls,
-            ssl_handshake_timeout=settings.hj212_hello_seconds if self._tls else None,
-        )
+        try:
+            server = await asyncio.start_server(
+                self._accept,
+                settings.hj212_host,
+                settings.hj212_port,
+                backlog=1024,
+                ssl=self._tls,
+                ssl_handshake_timeout=settings.hj212_hello_seconds if self._tls else None,
+            )
+        except OSError as error:
+            raise ListenError(
+                f"cannot listen for data loggers on {settings.hj212_host}, port {settings.hj212_port}: {error.strerror}; "
+                "GREENMINE_HJ212_HOST and GREENMINE_HJ212_PORT say where"
+            ) from error
         for listening in server.sockets:  # accepted ones inherit it
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
         self.port = server.sockets[0].getsockname()[1]

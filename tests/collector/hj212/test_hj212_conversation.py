@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hj212_station import Station
 
+from collector.hj212.compose import Sender
 from collector.hj212.message import Message
+from collector.hj212.secret import Secret
+from greenmine.registry import load_registry
 from greenmine.storage import schema
-from tests.loggers import TcpLogger, stamp
+from simulators.loggers.logger import Logger
+from simulators.loggers.report import Reporter
+from simulators.loggers.source import MineSource
+from simulators.mine import Mine
+from tests.loggers import PASSWORD, TcpLogger, mn_of, stamp
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -219,11 +227,11 @@ def test_a_new_logger_is_asked_for_nothing_that_was_before_it(serve: Serve) -> N
         async with TcpLogger(station.port) as logger:
             logger.history = {"2051": [], "2061": []}
             await meet(logger)
-            await until(lambda: len(logger.requests) >= 4)
+            await until(lambda: len(logger.requests) >= 5)
             await asyncio.sleep(0.3)
             return requested(logger)
 
-    assert station.talk(talk()) == ["1012", "1000", "1061", "1063"]
+    assert station.talk(talk()) == ["1012", "1000", "1061", "1063", "2011"]
 
 
 @pytest.mark.parametrize(("cn", "length"), [("2061", HOUR), ("2031", 24 * HOUR), ("2051", MINUTE)])
@@ -253,6 +261,26 @@ def test_reported_aggregates_are_kept_apart_and_compared_with_our_own(serve: Ser
     assert (new["own_mean"], new["own_count"], new["difference"]) == (30.0, 3, 4.5)
 
 
+def test_the_day_hours_of_a_noise_report_are_compared_and_its_night_is_kept_as_said(serve: Serve) -> None:
+    station = serve({"parameters": ["laeq"], "more": "obeys = false"}, hj212_rate=1e6)
+    midnight = (minute() + 8 * HOUR) // (24 * HOUR) * 24 * HOUR - 8 * HOUR - 24 * HOUR
+
+    async def talk() -> None:
+        async with TcpLogger(station.port) as logger:
+            for hour, level in ((5, 90), (6, 50), (21, 60), (22, 90)):
+                await logger.upload(logger.message("2011", {"LA-Rtd": level}, time=midnight + hour * HOUR))
+            day = {"Ld-DayData": 58, "L10-DayData": 61, "Ln-NightData": 45.5}
+            await logger.upload(logger.message("2031", day, time=midnight))
+
+    station.talk(talk())
+    station.in_record(station.desk.look_after, minute())
+    (report,) = station.rows(schema.reported)
+    assert (report["start"], report["end"]) == (midnight + 6 * HOUR, midnight + 22 * HOUR)
+    assert (report["mean"], report["own_count"], round(report["own_mean"], 2)) == (58.0, 2, 57.4)
+    (kept,) = station.rows(schema.information)
+    assert json.loads(kept["content"]) == [["L10-DayData", "61"], ["Ln-NightData", "45.5"]]
+
+
 def test_a_report_is_compared_again_when_our_figure_is_restated(serve: Serve) -> None:
     station = serve({**DUST_ONLY, "more": "obeys = false"}, hj212_rate=1e6)
     start = minute(0) // HOUR * HOUR - 3 * HOUR
@@ -272,3 +300,70 @@ def test_a_report_is_compared_again_when_our_figure_is_restated(serve: Serve) ->
     assert difference() == 20.0
     station.talk(send(start + 30 * MINUTE, 20))
     assert difference() == 15.0
+
+
+@pytest.mark.parametrize(
+    ("more", "ordered"),
+    [
+        ("", ["2011", "2021"]),
+        ("real_time = false\nequipment_state = false", ["2012", "2022"]),
+        ('readings_from = "2051"', ["2021"]),
+        ('readings_from = "2051"\nreal_time = false', ["2012", "2021"]),
+    ],
+)
+def test_real_time_data_and_states_are_ordered_at_the_first_link_or_stopped(
+    serve: Serve, more: str, ordered: list[str]
+) -> None:
+    station = serve({"more": more}, **QUICK)
+
+    async def talk() -> list[str | None]:
+        async with TcpLogger(station.port) as logger:
+            logger.history = {}
+            await meet(logger)
+            await until(lambda: len(logger.requests) >= 4 + len(ordered))
+            return requested(logger)[4:]
+
+    assert station.talk(talk())[: len(ordered)] == ordered
+
+
+@pytest.mark.parametrize("edition", [2005, 2017, 2025])
+def test_a_simulated_logger_of_each_edition_carries_out_the_whole_first_link(
+    serve: Serve, edition: Literal[2005, 2017, 2025]
+) -> None:
+    station = serve(DUST_ONLY, **{**QUICK, "hj212_overtime_seconds": 5})
+    registry = load_registry()
+    source = MineSource(registry, Mine(registry, "kunyin", 1), registry.device("kunyin", "boundary-dust"))
+    sender = Sender(mn_of(0), "39", Secret(PASSWORD), edition)
+    logger = Logger(sender, source, Reporter(source, "Asia/Shanghai", 6, 22), "127.0.0.1", station.port, minute())
+
+    async def talk() -> None:
+        running = asyncio.create_task(logger.run())
+        await until(lambda: station.server.counters.outcomes["done"] >= 5)
+        running.cancel()
+
+    station.talk(talk())
+    assert set(station.server.counters.outcomes) <= {"done", "empty"}
+    assert station.server.counters.outcomes["done"] >= 5
+
+
+class Headstrong(TcpLogger):
+    """Takes no orders to send real-time data, as it sends it anyway."""
+
+    async def _obey(self, request: Message) -> None:
+        if request.cn != "2011":
+            await super()._obey(request)
+
+
+def test_a_logger_that_answers_no_order_for_real_time_data_and_sends_it_all_the_time_is_asked_on(serve: Serve) -> None:
+    station = serve(DUST_ONLY, **QUICK)
+
+    async def talk() -> list[str | None]:
+        async with Headstrong(station.port) as logger:
+            logger.history = {}
+            while not station.server.counters.outcomes["silent"]:
+                await meet(logger)
+            await logger.upload(logger.message("1013"))
+            await until(lambda: requested(logger)[-1] == "1012")
+            return requested(logger)
+
+    assert station.talk(talk()) == ["1012", "1000", "1061", "1063", "2011", "2011", "2011", "1012"]

@@ -16,7 +16,7 @@ from collector.hj212.dialect import Dialect
 from collector.hj212.encode import encode_frame
 from collector.hj212.message import Message
 from greenmine.storage import schema
-from tests.loggers import PASSWORD, TcpLogger
+from tests.loggers import PASSWORD, TcpLogger, mn_of
 
 MINUTE = 60_000
 Serve = Callable[..., Station]
@@ -69,6 +69,14 @@ def test_an_answer_is_of_the_edition_of_the_message(serve: Serve, flag: int, ans
     station = serve()
     (answer,) = station.talk(uploaded(station.port, ("2011", {"a34002-Rtd": 5}, {"time": recently(), "flag": flag})))
     assert answer.flag == answered
+
+
+def test_an_answer_of_2005_has_the_number_and_the_command_where_that_edition_looks_for_them(serve: Serve) -> None:
+    station = serve()
+    said = {"time": recently(), "flag": 1, "qn": "20260101000000007"}
+    (answer,) = station.talk(uploaded(station.port, ("2011", {"a34002-Rtd": 5}, said)))
+    assert [(field.name, field.text) for field in answer.fields] == [("QN", "20260101000000007"), ("CN", "2011")]
+    assert answer.qn == "20260101000000007"
 
 
 def test_a_repeat_is_answered_and_changes_nothing(serve: Serve) -> None:
@@ -156,7 +164,9 @@ def test_real_time_data_beside_minute_data_that_is_read_is_answered_and_left(ser
     assert station.rows(schema.reported) == station.rows(schema.rejection) == []
 
 
-def test_an_unknown_mn_is_dropped_and_the_connection_closed(serve: Serve) -> None:
+def test_an_unknown_mn_is_dropped_and_logged_and_the_connection_closed(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
     station = serve()
 
     async def talk() -> Message | None:
@@ -167,6 +177,9 @@ def test_an_unknown_mn_is_dropped_and_the_connection_closed(serve: Serve) -> Non
     assert station.talk(talk()) is None
     assert station.server.counters.strangers == 1
     assert station.ledger()["messages"] == 0
+    told = capsys.readouterr()
+    assert mn_of(99) in told.out + told.err
+    assert PASSWORD not in told.out + told.err
 
 
 def test_a_wrong_password_is_dropped_and_logged_without_it(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What still has to be acknowledged, on disk: names of reports, not their content, so that the newest figures are sent."""
+"""What no platform has acknowledged yet, on disk: names of reports, not their content, so that the newest figures are sent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from greenmine.errors import StoreError
 from greenmine.storage.record import open_engine
+
+FILE: Final = "uplink.sqlite"
+"""Name of the uplink's file in the data directory."""
 
 _metadata = sa.MetaData()
 

@@ -1,24 +1,21 @@
-"""Charts: Altair specifications, drawn by the JavaScript bundle that vl-convert ships.
+"""Charts: Altair specifications, which pages draw by JavaScript and reports by vl-convert.
 
-Colours are not here: marks and series carry style names, to which the page gives its colours of the day or the night.
+Colours are not here: marks and series carry style names, to which whoever draws gives colours: those of the day, of the night or
+of paper.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from importlib.metadata import version
-from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import altair as alt
 
-_BUILDING = Lock()
+_SHAPES = ("triangle-up", "square", "circle", "diamond", "cross", "triangle-down", "triangle-left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,19 +286,120 @@ def bar_chart(bars: Sequence[Bar], *, title: str, unit: str, columns: tuple[str,
     return {**chart.to_dict(), "datasets": {"points": values}}
 
 
-def bundle(data: Path) -> Path:
-    """File with Vega, Vega-Lite and Vega-Embed, made once per version of vl-convert and kept under ``data``."""
-    path = data / "cache" / f"vega-{version('vl-convert-python')}.js"
-    with _BUILDING:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # In a process of its own: the JavaScript engine that bundles takes memory that it never returns.
-            code = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle())"
-            made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
-            part = path.with_suffix(".part")
-            part.write_bytes(made.stdout)
-            part.replace(path)
-    return path
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands, from the middle of a map [m east, m north]."""
+
+    label: str
+    role: str
+    east: float
+    north: float
+
+
+def site_map(places: Sequence[Place], *, title: str, north: str) -> dict[str, Any]:
+    """Places drawn to scale, without any map beneath: axes in metres from the middle, north upwards.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Their roles give the signs, in the order of their first use.
+    title : str
+        Description for those who do not see the chart.
+    north : str
+        Sign for the direction of north.
+    """
+    reach = 1.25 * max([50.0, *(abs(p.east) for p in places), *(abs(p.north) for p in places)])
+    marks = _map_marks(reach, tuple(dict.fromkeys(place.role for place in places)))
+    rows = [{"label": p.label, "role": p.role, "east": p.east, "north": p.north} for p in places]
+    return {**marks, "description": title, "datasets": {"places": rows, "north": [{"text": north}]}}
+
+
+@lru_cache(maxsize=64)
+def _map_marks(reach: float, roles: tuple[str, ...]) -> dict[str, Any]:
+    """Specification of a map without its places."""
+    size = 300
+    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    shapes = [_SHAPES[n % len(_SHAPES)] for n in range(len(roles))]
+    base = alt.Chart(alt.NamedData("places")).encode(
+        x=alt.X("east:Q", title="m", scale=scale, axis=alt.Axis(tickCount=7)),
+        y=alt.Y("north:Q", title="m", scale=scale, axis=alt.Axis(tickCount=7)),
+    )
+    shape = alt.Shape(
+        "role:N", scale=alt.Scale(domain=list(roles), range=shapes), legend=alt.Legend(title=None, orient="right")
+    )
+    points = base.mark_point(style="place", size=90).encode(shape=shape)
+    labels = [
+        base.mark_text(style=style, align="left", baseline="middle", dx=8).encode(text="label:N")
+        for style in ("place-halo", "place-label")
+    ]
+    arrow = (
+        alt.Chart(alt.NamedData("north"))
+        .mark_text(style="place-label", align="right", baseline="top", fontSize=15, dx=-4, dy=4)
+        .encode(x=alt.value(size), y=alt.value(0), text="text:N")
+    )
+    chart: dict[str, Any] = alt.layer(points, *labels, arrow).properties(width=size, height=size).to_dict()
+    return chart
+
+
+def wind_rose(means: Sequence[float | None], *, title: str, points: Sequence[str], decimals: int = 0) -> dict[str, Any]:
+    """Mean of a quantity by the direction that the wind comes from.
+
+    Parameters
+    ----------
+    means : sequence of float or None
+        For sectors of equal width, clockwise; the first one is centred on north.
+    title : str
+        Description for those who do not see the chart.
+    points : sequence of str
+        Words for north, east, south and west.
+    decimals : int
+        Digits at the rings.
+    """
+    width = 2 * math.pi / len(means)
+    top = max([mean for mean in means if mean is not None], default=0.0) or 1.0
+    step = _step(top / 3)
+    rings = [step * n for n in range(1, math.ceil(top / step) + 1)]
+    sectors = [
+        {"from": (n - 0.45) * width, "to": (n + 0.45) * width, "value": mean}
+        for n, mean in enumerate(means)
+        if mean is not None
+    ]
+    compass = [{"angle": n * math.pi / 2, "value": 1.12 * rings[-1], "text": text} for n, text in enumerate(points)]
+    datasets = {"rings": [{"value": ring} for ring in reversed(rings)], "points": sectors, "compass": compass}
+    return {**_rose_marks(width, rings[-1], decimals), "description": title, "datasets": datasets}
+
+
+@lru_cache(maxsize=64)
+def _rose_marks(width: float, reach: float, decimals: int) -> dict[str, Any]:
+    """Specification of a rose without its data."""
+    size = 190
+    radius = alt.Radius("value:Q", scale=alt.Scale(type="linear", domain=[0, 1.2 * reach], zero=True), stack=None)
+    circle = alt.Chart(alt.NamedData("rings"))
+    layers = [
+        circle.mark_arc(style="ring").encode(
+            theta=alt.datum(0, scale=None), theta2=alt.datum(2 * math.pi), radius=radius
+        ),
+        alt.Chart(alt.NamedData("points"))
+        .mark_arc(style="rose")
+        .encode(theta=alt.Theta("from:Q", scale=None, stack=None), theta2="to:Q", radius=radius),
+        *(
+            circle.mark_text(style=style, baseline="middle").encode(
+                theta=alt.datum(width / 2, scale=None), radius=radius, text=alt.Text("value:Q", format=f".{decimals}f")
+            )
+            for style in ("ring-halo", "ring-label")
+        ),
+        alt.Chart(alt.NamedData("compass"))
+        .mark_text(style="compass", baseline="middle")
+        .encode(theta=alt.Theta("angle:Q", scale=None, stack=None), radius=radius, text="text:N"),
+    ]
+    chart: dict[str, Any] = alt.layer(*layers).properties(width=size, height=size).to_dict()
+    return chart
+
+
+def _step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is no less."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
 def _time_axis() -> alt.X:

@@ -1,0 +1,136 @@
+"""The pages of evidence in a real browser: a bundle is built, shared and fetched, and an item assessed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from greenmine.command.builder import build_bundles
+from greenmine.registry import load_registry
+from greenmine.settings import Settings
+from tests.api.filling import LOUD, add_bundle, fill
+from tests.api.serving import serving
+from tests.api.signing import accounts_in, ensure_user, now
+from tests.system.running import PATIENCE
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists() and "CI" not in os.environ, reason="needs Chromium at /usr/bin/chromium"
+)
+SITE = "jiuchi"
+PAGES = ["/evidence", f"/sites/{LOUD}/evidence", "/bundles/1", f"/sites/{LOUD}/assessment", "/shared"]
+
+
+class Bureau(NamedTuple):
+    context: BrowserContext
+    address: str
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
+    """A filled record, a server, and a browser in which an administrator is signed in."""
+    settings = Settings(data=tmp_path_factory.mktemp("bureau"))
+    registry = load_registry()
+    engine = fill(settings.record, registry, time.time_ns() // 1_000_000)
+    add_bundle(engine, settings.data, LOUD)
+    engine.dispose()
+    with accounts_in(settings.data) as accounts:
+        user = ensure_user(accounts, "boss", "administrator")
+        cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
+    with serving(settings.data, registry) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB", accept_downloads=True)
+        context.add_cookies([{"name": "greenmine", "value": cookie, "url": address}])
+        yield Bureau(context, address, settings)
+        browser.close()
+
+
+@pytest.fixture
+def page(bureau: Bureau) -> Iterator[Page]:
+    """A page on which nothing may go wrong in silence."""
+    faults: list[str] = []
+    page = bureau.context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    yield page
+    page.close()
+    assert faults == []
+
+
+def test_a_bundle_is_built_while_the_page_is_looked_at_and_reaches_an_evaluator(page: Page, bureau: Bureau) -> None:
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    page.goto(f"{bureau.address}/sites/{SITE}/evidence?lang=en")
+    page.locator("input[name='first']").fill(day)
+    page.locator("input[name='last']").fill(day)
+    page.locator("form.fields button").click()
+    row = page.locator(".bundles tbody tr").first
+    expect(row).to_contain_text("waiting for its turn")
+    stop = threading.Event()
+    builder = threading.Thread(target=build_bundles, args=(bureau.settings, stop))
+    builder.start()
+    try:
+        expect(row).to_contain_text("✓ done", timeout=PATIENCE * 1000)
+    finally:
+        stop.set()
+        builder.join()
+    row.locator("th a").click()
+    page.get_by_label("For whom").fill("evaluation centre")
+    page.get_by_role("button", name="Share").click()
+    link = page.locator("code.secret").first.text_content()
+    assert link is not None
+
+    assert bureau.context.browser is not None
+    outside = bureau.context.browser.new_context(accept_downloads=True, locale="en-GB")
+    visitor = outside.new_page()
+    visitor.goto(link)
+    expect(visitor.locator("h1")).to_have_text("Evidence bundle")
+    expect(visitor.locator(".pairs")).to_contain_text(f"{day} to {day}")
+    assert "#" not in visitor.url
+    with visitor.expect_download() as download:
+        visitor.get_by_role("button", name="Download the bundle").click()
+    assert download.value.suggested_filename == f"{SITE}-{day}-to-{day}.zip"
+    assert "figures.json" in zipfile.ZipFile(download.value.path()).namelist()
+    outside.close()
+
+
+def test_an_item_is_assessed_with_a_document(page: Page, bureau: Bureau, tmp_path: Path) -> None:
+    page.goto(f"{bureau.address}/sites/{SITE}/assessment?lang=en")
+    card = page.locator(".checklist .panel").nth(2)
+    card.locator("summary", has_text="Assess").click()
+    card.get_by_label("State").select_option("underway")
+    card.get_by_label("Note").fill("third <sprayer> ordered")
+    card.get_by_role("button", name="Save").click()
+    expect(card.locator(".told")).to_have_text("Saved.")
+    expect(card.locator(".standing")).to_contain_text("under way")
+    expect(card.locator(".said").first).to_have_text("third <sprayer> ordered")
+    document = tmp_path / "order.pdf"
+    document.write_bytes(b"%PDF-1.7 order")
+    card.locator("input[type='file']").set_input_files(document)
+    card.get_by_role("button", name="Attach").click()
+    with page.expect_download() as download:
+        card.get_by_role("link", name="order.pdf").click()
+    assert Path(download.value.path()).read_bytes() == document.read_bytes()
+    expect(page.locator("#part-counts")).to_contain_text("under way 1")
+
+
+@pytest.mark.parametrize(("path", "language"), list(zip(PAGES, cycle(("zh", "en")))))
+def test_a_page_is_accessible_and_fits_a_phone(page: Page, bureau: Bureau, path: str, language: str) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{bureau.address}{path}?lang={language}")
+    for summary in page.locator("summary").all():
+        summary.click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")

@@ -26,6 +26,8 @@ from api import (
     handling,
     loggers,
     marks,
+    notification_pages,
+    oidc,
     pages,
     problems,
     public,
@@ -35,6 +37,7 @@ from api import (
     shared,
     sign_in,
     station_page,
+    subscriptions,
     users,
 )
 from api.addresses import check_addresses
@@ -42,9 +45,11 @@ from api.caller import admit
 from api.context import Context
 from api.lockout import Lockout
 from api.pace import LARGEST, Pace
+from api.persons import provider_of
 from api.record import Record
 from api.security import Guard
 from greenmine.accounts.accounts import Accounts
+from greenmine.notices.notices import Notices
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
@@ -63,17 +68,21 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     Raises
     ------
     ValueError
-        The addresses in the settings cannot be read, or would carry passwords in the clear.
+        The addresses in the settings cannot be read, or would carry passwords in the clear; or those of the OpenID Connect
+        provider make no sense.
     """
     addresses = check_addresses(settings)
+    provider = provider_of(settings, registry)
     accounts = Accounts(settings)
     record = Record(settings.record, registry, settings.archive_place)
+    notices = Notices(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         record.close()
         accounts.close()
+        notices.close()
 
     app = FastAPI(
         title="greenmine",
@@ -86,10 +95,19 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = Context(
-        settings, registry, record, Event(), accounts, addresses, Lockout(), reporting_of(settings.registry)
+        settings,
+        registry,
+        record,
+        Event(),
+        accounts,
+        addresses,
+        Lockout(),
+        reporting_of(settings.registry),
+        notices,
+        provider,
     )
     problems.install(app, pages.error_page)
-    for part in (routes, bookkeeping, explanations, marks, curves, loggers):
+    for part in (routes, bookkeeping, explanations, marks, curves, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (bundles, calendar):
         app.include_router(part.router, max_body_size=LARGEST)
@@ -99,7 +117,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public, evidence_pages, shared):
+    for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

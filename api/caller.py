@@ -24,7 +24,11 @@ Role = Literal["administrator", "supervisor", "enterprise", "evaluator", "public
 
 NOWHERE: Final = Scope(frozenset())
 OPEN: Final = frozenset(
-    {"/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js", "/shared", "/shared/file"}
+    {
+        *("/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"),
+        *("/shared", "/shared/file"),
+        *("/sign-in/oidc", "/sign-in/oidc/callback"),
+    }
 )
 """Routes for everybody: what they show beyond that is their own business."""
 CSRF_HEADER: Final = "X-CSRF-Token"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -18,9 +18,13 @@ from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
 from greenmine.accounts.accounts import Accounts
+from greenmine.notices.notices import Notices
 from greenmine.registry import Channel, Registry, Site
 from greenmine.reporting import Reporting
 from greenmine.settings import Settings
+
+if TYPE_CHECKING:
+    from api.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class Context:
     addresses: Addresses
     lockout: Lockout
     reporting: Reporting
+    notices: Notices
+    """Subscriptions, and what is still to be told."""
+    provider: Provider | None
+    """Where people may sign in as well."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
 

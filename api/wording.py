@@ -45,6 +45,13 @@ class Wording:
         """Name of whatever has a Chinese and an English one."""
         return str(thing.name_zh if self.language == "zh" else thing.name_en)
 
+    def site_name(self, site: str) -> str:
+        """Name of a mine, its id if it has left the registry."""
+        try:
+            return self.name(self.registry.site(site))
+        except KeyError:
+            return site
+
     def station(self, site: str, station: str) -> str:
         """Name of a station, its id if it has left the registry."""
         try:
@@ -161,6 +168,11 @@ class Wording:
         number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
         key = f"health.why-{text.replace(' ', '-')}"
         return self.t(key, n=number) if has_message(key) else detail
+
+    def trouble(self, text: str) -> str:
+        """Why a notice was not delivered; what the catalogue does not know is told as it is."""
+        key = f"notify.why-{text.replace(' ', '-')}"
+        return self.t(key) if has_message(key) else text
 
     def left_out(self, site: str, station: str, excluded: int, suspect: int) -> str:
         """How many minutes of a day were excluded at a station, and how many are suspect; not both zero."""

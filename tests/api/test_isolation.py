@@ -15,7 +15,10 @@ from sqlalchemy import create_engine
 
 from api.times import local
 from greenmine.accounts.users import UserRole
+from greenmine.notices.notices import Notices
+from greenmine.notices.targets import Webhook
 from greenmine.registry import Registry
+from greenmine.settings import Settings
 from tests.api.filling import add_bundle, add_exceedance, add_reading, fill
 from tests.api.isolation_rules import HARMLESS, OWNED, RULES, Rule
 from tests.api.operations import Operation, operations
@@ -48,6 +51,15 @@ ALLOWED = {
     "signed in": set(ROLES),
     "enterprises": {"enterprise"},
     "administrators": {"administrator"},
+    "office": {"administrator", "enterprise"},
+    "notifiers": {"administrator", "administrator's token", "enterprise", "enterprise's token"},
+    "subscribers": {
+        "administrator",
+        "administrator's token",
+        "enterprise",
+        "enterprise's token",
+        "enterprise's reading token",
+    },
 }
 
 
@@ -63,7 +75,9 @@ class World(NamedTuple):
     def belongings(self, operation: Operation, rule: Rule, caller: str, side: str) -> dict[str, str]:
         """What stands for the parameters of an operation on a side: the caller's own, another's, or nobody's."""
         named = dict(self.things[side])
-        if rule.number in {"session", "token", "user"} and "number" in operation.parameters:
+        if rule.number == "subscription":
+            named["number"] = self._subscribed(named["site"], exists=side != MISSING)
+        elif rule.number in {"session", "token", "user"} and "number" in operation.parameters:
             named["number"] = self._made(rule.number, caller if side == OWN else "stranger", exists=side != MISSING)
         else:
             named["number"] = named[rule.number]
@@ -78,6 +92,18 @@ class World(NamedTuple):
             found = accounts.sessions.find(cookie, now())
         assert found is not None
         self.clients[name].headers.update({"Cookie": f"greenmine={cookie}", "X-CSRF-Token": found[0].csrf})
+
+    def _subscribed(self, site: str, *, exists: bool) -> str:
+        if not exists:
+            return "987654"
+        notices = Notices(Settings(data=self.data))
+        more = {"events": ["exceedance-opened"], "author": f"who looks after {site}"}
+        made = notices.subscriptions.add(site, f"control room of {site}", Webhook(f"https://{site}.cn/"), now(), **more)
+        owned = notices.subscriptions.of([site])
+        for earlier in owned[: max(0, len(owned) - 3)]:
+            notices.subscriptions.remove(earlier)
+        notices.close()
+        return str(made.id)
 
     def _made(self, kind: str, caller: str, *, exists: bool) -> str:
         if not exists:

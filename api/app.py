@@ -33,6 +33,7 @@ from api import (
     users,
 )
 from api.addresses import check_addresses
+from api.answers import Repeats
 from api.caller import admit
 from api.context import Context
 from api.lockout import Lockout
@@ -79,9 +80,10 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
+    context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
+    app.state.context = context
     problems.install(app, pages.error_page)
-    for part in (routes, bookkeeping, explanations, marks, curves, loggers):
+    for part in (curves, routes, bookkeeping, explanations, marks, loggers):  # what is asked for most is found first
         app.include_router(part.router, max_body_size=LARGEST)
     app.include_router(handling.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
@@ -92,6 +94,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
+    app.add_middleware(Repeats, context=context)
     app.add_middleware(Guard, addresses=addresses)
     schemas.install(app)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Annotated
@@ -20,6 +20,7 @@ from api.record import Record
 from greenmine.accounts.accounts import Accounts
 from greenmine.registry import Channel, Registry, Site
 from greenmine.settings import Settings
+from greenmine.storage.changes import Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Context:
     lockout: Lockout
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
+    asked: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
+    """Entity tags of answers by what was asked, and until when they hold [ms UTC], as long as the record stays as it is."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asked", Remembered(self.record.changes))
 
 
 def now() -> int:
@@ -43,14 +49,19 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def get_context(request: Request) -> Context:
+def context_of(request: Request) -> Context:
     """Context of the application that serves a request."""
     context = request.app.state.context
     assert isinstance(context, Context)
     return context
 
 
-def get_scope(caller: CallerOf) -> Scope:
+async def get_context(request: Request) -> Context:
+    """The same as a dependency; these are coroutines so as not to wait for a thread."""
+    return context_of(request)
+
+
+async def get_scope(caller: CallerOf) -> Scope:
     """Sites that the caller may see."""
     return caller.scope
 

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 from api import arguments
 from api.caller import CallerOf
 from api.charts import Bar, LimitStep, Note, Series, bar_chart, bundle, line_chart
-from api.context import ContextOf, QueriesOf, ScopeOf, get_context, now, visible_site
+from api.context import ContextOf, QueriesOf, ScopeOf, context_of, now, visible_site
 from api.health import ServiceHealth, service_health
 from api.problems import Problem
 from api.queries import Queries, Scope, valid
@@ -153,7 +153,7 @@ def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Re
 
 def error_page(request: Request, problem: Problem) -> Response:
     """What a browser shows instead of problem details."""
-    context = get_context(request)
+    context = context_of(request)
     wording = Wording(language_of(request, None), context.registry)
     status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
     page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")

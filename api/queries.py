@@ -133,11 +133,9 @@ class Queries:
         }
         found: dict[int, Newest] = {}
         for back in _LOOK_BACK:
-            for number, rows in self._tails(hours, back).items():
-                good = rows[valid(rows)]
-                last = found[number].last if number in found else rows[-1]
-                found[number] = Newest(last, good[-1] if len(good) else None)
-                if len(good):
+            for number, tail in self._tails(hours, back).items():
+                found[number] = tail
+                if tail.valid is not None:
                     del hours[number]
         return found
 
@@ -548,20 +546,26 @@ class Queries:
     def _rules(self, scope: Scope) -> list[Rule]:
         return [rule for rule in self.registry.rules if rule.site in scope]
 
-    def _tails(self, hours: dict[int, int], back: int) -> dict[int, Rows]:
-        """Readings of channels in their newest hours and so many before; channels of the same hour are asked for at once."""
+    def _tails(self, hours: dict[int, int], back: int) -> dict[int, Newest]:
+        """Newest readings in the newest hours of channels and so many before; channels of the same hour are asked for at once."""
         block = schema.reading_block.c
         together: dict[int, list[int]] = {}
         for number, hour in hours.items():
             together.setdefault(hour, []).append(number)
-        parts: dict[int, list[Rows]] = {}
+        tails: dict[int, tuple[Rows, Rows]] = {}
         for hour, numbers in together.items():
             statement = select(block.channel, block.data).where(
                 block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
             )
             for number, data in self.connection.execute(statement):
-                parts.setdefault(number, []).append(np.frombuffer(data, ROW))
-        return {number: _by_time(rows) for number, rows in parts.items()}
+                rows = np.frombuffer(data, ROW)
+                last = _last(rows)
+                good = last if valid(last).all() else _last(rows[valid(rows)])
+                if (tail := tails.get(number)) is not None:
+                    last, good = (_last(np.concatenate(pair)) for pair in zip(tail, (last, good), strict=True))
+                if len(last):
+                    tails[number] = last, good
+        return {number: Newest(last[0], good[0] if len(good) else None) for number, (last, good) in tails.items()}
 
 
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
@@ -572,4 +576,11 @@ def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
 
 def _by_time(parts: Sequence[Rows]) -> Rows:
     rows = np.concatenate(parts) if parts else np.empty(0, ROW)
-    return rows[np.argsort(rows["time"], kind="stable")]
+    time = rows["time"]
+    return rows if np.all(time[1:] >= time[:-1]) else rows[np.argsort(time, kind="stable")]
+
+
+def _last(rows: Rows) -> Rows:
+    """The one reading of the greatest time, or none of none."""
+    newest = int(np.argmax(rows["time"])) if len(rows) else 0
+    return rows[newest : newest + 1]

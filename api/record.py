@@ -13,6 +13,7 @@ from api.problems import Problem
 from api.queries import Queries
 from greenmine.registry import Registry
 from greenmine.storage import schema
+from greenmine.storage.changes import Changes
 from greenmine.storage.record import next_serial, open_engine
 
 
@@ -30,6 +31,7 @@ class Record:
     def __init__(self, path: Path, registry: Registry) -> None:
         self._path = path
         self._registry = registry
+        self.changes = Changes(path)
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
@@ -54,6 +56,7 @@ class Record:
 
     def close(self) -> None:
         """Close all connections."""
+        self.changes.close()
         for name in ("_file", "_empty", "_writable"):
             if name in self.__dict__:
                 self.__dict__[name].dispose()

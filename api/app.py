@@ -34,6 +34,7 @@ from api import (
 )
 from api.addresses import check_addresses
 from api.answers import Repeats
+from api.broadcast import Broadcast
 from api.caller import admit
 from api.context import Context
 from api.lockout import Lockout
@@ -80,7 +81,9 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    context = Context(settings, registry, record, Event(), accounts, addresses, Lockout())
+    closing = Event()
+    broadcast = Broadcast(record, closing)
+    context = Context(settings, registry, record, closing, accounts, addresses, Lockout(), broadcast)
     app.state.context = context
     problems.install(app, pages.error_page)
     for part in (curves, routes, bookkeeping, explanations, marks, loggers):  # what is asked for most is found first

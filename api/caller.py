@@ -156,15 +156,16 @@ async def admit(request: Request) -> None:
         raise Problem(403, f"{CSRF_HEADER}: the form is from an earlier session; load its page again.")
 
 
-def still_admitted(request: Request, caller: Caller) -> bool:
+async def still_admitted(request: Request, caller: Caller) -> bool:
     """Whether a caller admitted a while ago would be admitted now: its session goes on, or its token is good."""
     context: Context = request.app.state.context
     now = time.time_ns() // 1_000_000
-    if caller.session is not None:
-        return context.accounts.sessions.lives(caller.session.id, now)
+    if recalled(request, context, now) is not None:
+        return True
+    if caller.session is not None:  # its cookie may have been replaced since
+        return await run_in_threadpool(context.accounts.sessions.lives, caller.session.id, now)
     secret = _secret(request.headers.get("authorization", ""))
-    tokens = context.accounts.tokens
-    return bool(secret) and (tokens.recall(secret, now) or tokens.find(secret, now)) is not None
+    return await run_in_threadpool(context.accounts.tokens.find, secret, now) is not None
 
 
 def unauthenticated() -> Problem:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -22,6 +22,9 @@ from greenmine.registry import Channel, Registry, Site
 from greenmine.settings import Settings
 from greenmine.storage.changes import Remembered
 
+if TYPE_CHECKING:
+    from api.broadcast import Broadcast
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -35,6 +38,8 @@ class Context:
     accounts: Accounts
     addresses: Addresses
     lockout: Lockout
+    broadcast: Broadcast
+    """What all live streams listen to."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
     asked: Remembered[Hashable, tuple[str, int | None]] = field(init=False)

@@ -139,15 +139,12 @@ class Queries:
                     del hours[number]
         return found
 
-    def changed_channels(self, scope: Scope, after: int) -> tuple[int, list[int]]:
-        """Highest block number, and channels in scope with blocks above ``after``."""
+    def changed_channels(self, scope: Scope, after: int, last: int) -> list[int]:
+        """Channels in scope with blocks above ``after`` up to ``last``."""
         block = schema.reading_block.c
-        newest = self.connection.scalar(select(func.max(block.id))) or 0
-        if newest <= after:
-            return after, []
-        numbers = self.connection.scalars(select(block.channel).where(block.id > after).distinct())
+        numbers = self.connection.scalars(select(block.channel).where(block.id > after, block.id <= last).distinct())
         visible = self.channels(scope)
-        return newest, [number for number in numbers if number in visible]
+        return [number for number in numbers if number in visible]
 
     def newest_block(self) -> int:
         """Highest block number, 0 for an empty record: where a new live stream begins."""
@@ -322,21 +319,24 @@ class Queries:
         c = schema.handling.c
         return self.connection.execute(select(schema.handling).where(c.exceedance == number).order_by(c.id)).all()
 
-    def changed_exceedances(self, scope: Scope, after: tuple[int, int], limit: int) -> Sequence[Row[Any]]:
-        """Exceedances changed after a (time [ms], id), in the order of their change."""
+    def changed_exceedances(
+        self, scope: Scope, after: tuple[int, int], last: tuple[int, int], limit: int
+    ) -> Sequence[Row[Any]]:
+        """Exceedances changed after a (serial, id) up to another, in the order of their change."""
         c = schema.exceedance.c
+        change = tuple_(c.serial, c.id)
         return self.connection.execute(
             _exceedances_of(scope, None)
-            .where(or_(c.changed > after[0], and_(c.changed == after[0], c.id > after[1])))
-            .order_by(c.changed, c.id)
+            .where(c.serial >= after[0], change > after, change <= last)
+            .order_by(c.serial, c.id)
             .limit(limit)
         ).all()
 
     def newest_change(self) -> tuple[int, int]:
-        """Time [ms] and id of the newest change to an exceedance: where a new live stream begins."""
+        """Serial and id of the newest change to an exceedance: where a new live stream begins."""
         c = schema.exceedance.c
-        row = self.connection.execute(select(c.changed, c.id).order_by(c.changed.desc(), c.id.desc()).limit(1)).first()
-        return (row.changed, row.id) if row else (0, 0)
+        row = self.connection.execute(select(c.serial, c.id).order_by(c.serial.desc(), c.id.desc()).limit(1)).first()
+        return (row.serial, row.id) if row else (0, 0)
 
     def sliding_hours(self, scope: Scope, start: int, site: str) -> dict[str, list[Row[Any]]]:
         """What the sliding statistics of a site did in the hours that end after ``start`` [ms], by rule key and hour."""

@@ -11,12 +11,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from api import arguments, events
+from api import arguments
 from api.addresses import from_this_machine
 from api.answers import kept_answer
 from api.arguments import cursor_parts
 from api.caller import CallerOf, still_admitted, unauthenticated
 from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
+from api.events import Cursor
 from api.exports import answer, entity_tag, newest_block, stream, tagged, unchanged
 from api.formats import XLSX_ROWS, chosen
 from api.health import ServiceHealth, service_health
@@ -373,11 +374,11 @@ async def live(
     """Live stream; an interrupted one goes on behind its ``Last-Event-ID``."""
     chosen = _sites(context.registry, caller.scope, given.site)
     header = request.headers.get("last-event-id")
-    cursor = events.Cursor.parse(header) if header is not None else None
+    cursor = Cursor.parse(header) if header is not None else None
     if header is not None and cursor is None:
         raise Problem(400, f"Last-Event-ID: {header!r} is not the id of an event of this stream")
     return StreamingResponse(
-        events.stream(context, chosen, cursor, partial(still_admitted, request, caller)),
+        context.broadcast.stream(chosen, cursor, partial(still_admitted, request, caller)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -14,14 +14,26 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, collector, core, evidence, exports, growth, hj212, latency, loggers, memory, projection
+from bench import api, collector, core, evidence, exports, growth, hj212, latency, live, loggers, memory, projection
 from bench.table import Row
 
 
 def main() -> int:
     """Run the benchmarks; 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
-    subjects = ("collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api")
+    subjects = (
+        "collector",
+        "latency",
+        "core",
+        "memory",
+        "growth",
+        "evidence",
+        "hj212",
+        "loggers",
+        "projection",
+        "api",
+        "live",
+    )
     when_named = ("exports",)
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
@@ -41,6 +53,7 @@ def main() -> int:
         "loggers": loggers.measure,
         "projection": projection.measure,
         "api": api.measure,
+        "live": live.measure,
         "exports": exports.measure,
     }
     console = Console(width=None if sys.stdout.isatty() else 150)

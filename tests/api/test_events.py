@@ -49,6 +49,10 @@ def test_a_new_value_and_an_exceedance_arrive(live: Served) -> None:
         number = add_exceedance(live.engine, rule, live.now, live.now + 61_000)
         kind, _, data = next(found)
         assert (kind, data["id"], data["state"]) == ("exceedance", number, "open")
+        said = {"kind": "acknowledged", "text": ""}
+        assert live.client.post(f"/api/v1/exceedances/{number}/handling", json=said).status_code == 201
+        kind, _, data = next(found)
+        assert (kind, data["id"], data["acknowledged"] is not None) == ("exceedance", number, True)
 
 
 def test_a_resumed_stream_loses_and_repeats_nothing(live: Served) -> None:

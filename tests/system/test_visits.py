@@ -76,6 +76,10 @@ def test_an_enterprise_comes_looks_handles_takes_and_leaves(house: House, device
     page.get_by_role("button", name="放大").click()
     expect(shown).not_to_have_text(whole)
     expect(page.get_by_role("img", name=re.compile("TSP")).first).to_be_visible()
+    page.emulate_media(media="print")
+    cut = "tables => tables.filter(table => table.scrollHeight > table.clientHeight + 1).length"
+    assert page.locator(".beside").evaluate_all(cut) == 0, "on paper a table is as long as it is"
+    page.emulate_media(media="screen")
 
     page.goto(f"{house.address}/sites/{LOUD}/exceedances?todo=true")
     page.locator(".events tbody tr").first.get_by_role("link").click()

@@ -41,6 +41,8 @@ from api import (
     users,
 )
 from api.addresses import check_addresses
+from api.answers import Repeats
+from api.broadcast import Broadcast
 from api.caller import admit
 from api.context import Context
 from api.lockout import Lockout
@@ -94,20 +96,24 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(
+    closing = Event()
+    context = Context(
         settings,
         registry,
         record,
-        Event(),
+        closing,
         accounts,
         addresses,
         Lockout(),
         reporting_of(settings.registry),
         notices,
         provider,
+        Broadcast(record, closing),
     )
+    app.state.context = context
     problems.install(app, pages.error_page)
-    for part in (routes, bookkeeping, explanations, marks, curves, loggers, subscriptions):
+    # What is asked for most is found first.
+    for part in (curves, routes, bookkeeping, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (bundles, calendar):
         app.include_router(part.router, max_body_size=LARGEST)
@@ -121,6 +127,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
+    app.add_middleware(Repeats, context=context)
     app.add_middleware(Guard, addresses=addresses)
     schemas.install(app)
     return app

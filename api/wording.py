@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from api.clauses import in_chinese
 from api.messages import Language, has_message, message
 from api.times import DAY, HOUR, MINUTE
-from api.views import Judgement, LatestView, LimitView
+from api.views import ExceedanceView, Judgement, LatestView, LimitView
 from greenmine.registry import Registry
 
 NOTHING: Final = "—"
@@ -79,10 +80,31 @@ class Wording:
     def facts(self, detail: Mapping[str, Any]) -> str:
         """Further facts of the audit log."""
         return self.t("audit.separator").join(
-            self.t("audit.fact", name=name, value=", ".join(map(str, value)) if isinstance(value, list) else value)
+            self.t("audit.fact", name=self._known(f"fact.{name}", name), value=self._fact(name, value))
             for name, value in detail.items()
             if value not in ([], "", None)
         )
+
+    def subject(self, subject: str) -> str:
+        """What something was done to, by the audit log."""
+        thing, _, number = subject.rpartition(" ")
+        return self.t(f"audit.{thing}", n=number) if thing in {"exceedance", "mark request"} else subject
+
+    def citation(self, item: ExceedanceView) -> str:
+        """Standard and clause of a limit."""
+        text = f"{item.standard} {item.clause}".strip()
+        return in_chinese(text) if self.language == "zh" else text
+
+    def _fact(self, name: str, value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        if isinstance(value, bool):
+            return self.t("fact.yes" if value else "fact.no")
+        words = {"kind": f"mark.{value}", "role": f"user-role.{value}"}
+        return self._known(words.get(name, ""), str(value))
+
+    def _known(self, key: str, otherwise: str) -> str:
+        return self.t(key) if has_message(key) else otherwise
 
     def number(self, value: float | None, decimals: int = 0) -> str:
         """Number with a true minus sign; a dash for none."""

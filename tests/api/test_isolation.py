@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from api.times import local
+from greenmine.accounts.accounts import Accounts
 from greenmine.accounts.users import UserRole
 from greenmine.notices.notices import Notices
 from greenmine.notices.targets import Webhook
@@ -67,6 +68,7 @@ class World(NamedTuple):
     """A server, its callers, and what belongs to whom."""
 
     clients: dict[str, httpx.Client]
+    accounts: Accounts
     data: Path
     things: dict[str, dict[str, str]]
     """By site, or 'nowhere': what can be named in a request, as text."""
@@ -87,9 +89,8 @@ class World(NamedTuple):
     def sign_in(self, name: str) -> None:
         """Begin a session in the client of a role."""
         role, enterprises = ROLES[name]
-        with accounts_in(self.data) as accounts:
-            cookie = accounts.sessions.begin(ensure_user(accounts, name, role, *enterprises), now())
-            found = accounts.sessions.find(cookie, now())
+        cookie = self.accounts.sessions.begin(ensure_user(self.accounts, name, role, *enterprises), now())
+        found = self.accounts.sessions.find(cookie, now())
         assert found is not None
         self.clients[name].headers.update({"Cookie": f"greenmine={cookie}", "X-CSRF-Token": found[0].csrf})
 
@@ -109,19 +110,19 @@ class World(NamedTuple):
         if not exists:
             return "987654"
         name = person(caller)
-        with accounts_in(self.data) as accounts:
-            if kind == "user":
-                return str(ensure_user(accounts, "victim", "supervisor").id)
-            user = (
-                ensure_user(accounts, name, ROLES[name][0], *ROLES[name][1])
-                if name in ROLES
-                else ensure_user(accounts, name, "evaluator")
-            )
-            if kind == "session":
-                accounts.sessions.begin(user, now() + 1)
-                return str(max(session.id for session in accounts.sessions.of_user(user, now())))
-            accounts.tokens.add(user, "isolation", now(), days=1)
-            return str(accounts.tokens.of_user(user)[0].id)
+        accounts = self.accounts
+        if kind == "user":
+            return str(ensure_user(accounts, "victim", "supervisor").id)
+        user = (
+            ensure_user(accounts, name, ROLES[name][0], *ROLES[name][1])
+            if name in ROLES
+            else ensure_user(accounts, name, "evaluator")
+        )
+        if kind == "session":
+            accounts.sessions.begin(user, now() + 1)
+            return str(max(session.id for session in accounts.sessions.of_user(user, now())))
+        accounts.tokens.add(user, "isolation", now(), days=1)
+        return str(accounts.tokens.of_user(user)[0].id)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
                 "exceedance": "987654", "request": "987654", "entry": "987654", "bundle": "987654", "share": "987654",
                 "assessed": "987654",
             }  # fmt: skip
-            world = World(clients, data, things, registry)
+            world = World(clients, accounts, data, things, registry)
             for name in ROLES:
                 world.sign_in(name)
             yield world

@@ -45,6 +45,7 @@ from api.pace import LARGEST, Pace
 from api.record import Record
 from api.security import Guard
 from greenmine.accounts.accounts import Accounts
+from greenmine.evaluation import evaluation_of
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
@@ -86,7 +87,15 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = Context(
-        settings, registry, record, Event(), accounts, addresses, Lockout(), reporting_of(settings.registry)
+        settings,
+        registry,
+        record,
+        Event(),
+        accounts,
+        addresses,
+        Lockout(),
+        reporting_of(settings.registry),
+        evaluation_of(settings.registry),
     )
     problems.install(app, pages.error_page)
     for part in (routes, bookkeeping, explanations, marks, curves, loggers):

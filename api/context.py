@@ -18,6 +18,7 @@ from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
 from greenmine.accounts.accounts import Accounts
+from greenmine.evaluation import Evaluation
 from greenmine.registry import Channel, Registry, Site
 from greenmine.reporting import Reporting
 from greenmine.settings import Settings
@@ -36,6 +37,7 @@ class Context:
     addresses: Addresses
     lockout: Lockout
     reporting: Reporting
+    evaluation: Evaluation
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
 

@@ -51,6 +51,7 @@ from api.persons import provider_of
 from api.record import Record
 from api.security import Guard
 from greenmine.accounts.accounts import Accounts
+from greenmine.evaluation import evaluation_of
 from greenmine.notices.notices import Notices
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
@@ -106,6 +107,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         addresses,
         Lockout(),
         reporting_of(settings.registry),
+        evaluation_of(settings.registry),
         notices,
         provider,
         Broadcast(record, closing),

@@ -24,6 +24,7 @@ from api.responses import JSON, listing
 from api.schemas import file, listed, single, taking, taking_file
 from api.times import local
 from api.trail import Trail, TrailOf
+from greenmine.evaluation import Evaluation, Requirement
 from greenmine.registry import Site
 from greenmine.reporting import Period, Reporting, around, parse_period
 from greenmine.storage import schema
@@ -61,12 +62,16 @@ class AssessmentEntry(msgspec.Struct, frozen=True):
 class ItemView(msgspec.Struct, frozen=True):
     """A requirement item with what its enterprise says of it: the last word, and all that led to it.
 
+    ``proof_zh`` and ``proof_en`` say what readings prove of the item; empty where documents alone do.
     ``state`` is ``open`` until something was said. It is the enterprise's own word, which no figure of this system stands for.
     """
 
     site: str
     period: str
     item: str
+    name_en: str
+    proof_zh: str
+    proof_en: str
     state: ItemState
     text: str
     author: str | None
@@ -75,14 +80,14 @@ class ItemView(msgspec.Struct, frozen=True):
     history: list[AssessmentEntry]
 
 
-def assessment_of(queries: Queries, site: Site, period: Period) -> list[ItemView]:
+def assessment_of(queries: Queries, evaluation: Evaluation, site: Site, period: Period) -> list[ItemView]:
     """Requirement items of a site that the caller has been found to see, in the order of the registry."""
     c = schema.assessment.c
     mine = select(schema.assessment).where(c.site == site.id, c.period == period.name).order_by(c.id)
     entries: dict[str, list[AssessmentEntry]] = {}
     for row in queries.connection.execute(mine):
         entries.setdefault(row.item, []).append(_entry(row, site.zone))
-    return [_item(site, period, item, entries.get(item, [])) for item in site.requirement_items]
+    return [_item(site, period, evaluation.requirement(item), entries.get(item, [])) for item in site.requirement_items]
 
 
 def period_named(reporting: Reporting, site: Site, name: str | None, instant: int) -> Period:
@@ -110,7 +115,9 @@ def assessments(
 ) -> Response:
     """Requirement items of a site with what its enterprise says of them in a reporting period."""
     site = visible_site(context.registry, scope, given.site)
-    items: list[Any] = list(assessment_of(queries, site, period_named(context.reporting, site, given.period, now())))
+    items: list[Any] = list(
+        assessment_of(queries, context.evaluation, site, period_named(context.reporting, site, given.period, now()))
+    )
     return listing(items)
 
 
@@ -231,12 +238,15 @@ def _entry(row: Row[Any], zone: str) -> AssessmentEntry:
     return AssessmentEntry(row.id, local(row.made, zone), row.author, row.state or None, row.text, kept)
 
 
-def _item(site: Site, period: Period, item: str, entries: Sequence[AssessmentEntry]) -> ItemView:
+def _item(site: Site, period: Period, requirement: Requirement, entries: Sequence[AssessmentEntry]) -> ItemView:
     last = next((entry for entry in reversed(entries) if entry.state is not None), None)
     return ItemView(
         site.id,
         period.name,
-        item,
+        requirement.item,
+        requirement.name_en,
+        requirement.text_zh,
+        requirement.text_en,
         "open" if last is None or last.state is None else last.state,
         "" if last is None else last.text,
         None if last is None else last.author,

@@ -28,6 +28,7 @@ from api.times import local
 from api.trail import Trail, TrailOf
 from greenmine.accounts.shares import LONGEST_DAYS, Share
 from greenmine.accounts.users import User
+from greenmine.messages import Language
 from greenmine.registry import Registry
 from greenmine.reporting import parse_period
 from greenmine.storage import schema
@@ -44,10 +45,11 @@ State = Literal["waiting", "running", "done", "failed", "removed"]
 
 
 class NewBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A bundle to be built: ``period`` is a reporting period, a month, or days."""
+    """A bundle to be built: ``period`` is a reporting period, a month, or days; ``language`` that of its report."""
 
     site: Annotated[str, msgspec.Meta(max_length=80)]
     period: Annotated[str, msgspec.Meta(max_length=40)]
+    language: Language = "zh"
 
 
 class NewShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +72,7 @@ class BundleView(msgspec.Struct, frozen=True):
     period: str
     first: str
     last: str
+    language: Language
     state: State
     step: str
     done: int
@@ -117,6 +120,7 @@ def bundle_view(registry: Registry, row: Row[Any]) -> BundleView:
         row.period,
         row.first,
         row.last,
+        row.language,
         row.state,
         row.step,
         row.done,
@@ -429,10 +433,10 @@ def _ask(context: Context, caller: Caller, trail: Trail, asked: NewBundle) -> Bu
     c = schema.bundle.c
     with context.record.transaction() as (connection, _):
         under_way = select(func.count()).where(c.site == site.id, c.state.in_(("waiting", "running")))
-        if connection.scalar(under_way.where(c.period == period.name)):
-            raise Problem(409, f"A bundle of {site.id!r} for {period.name} is under way already.")
+        if connection.scalar(under_way.where(c.period == period.name, c.language == asked.language)):
+            raise Problem(409, f"A bundle of {site.id!r} for {period.name} in this language is under way already.")
         if (connection.scalar(under_way) or 0) >= WAITING:
             raise Problem(429, f"{WAITING} bundles of {site.id!r} are waiting already; is the builder running?")
-        row = ask(connection, site.id, period, caller.name, instant)
+        row = ask(connection, site.id, period, asked.language, caller.name, instant)
     trail.add("bundle-asked", site=site.id, subject=f"bundle {row.id}", period=period.name)
     return bundle_view(context.registry, row)

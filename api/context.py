@@ -18,6 +18,7 @@ from api.problems import Problem
 from api.queries import Queries, Scope
 from api.record import Record
 from greenmine.accounts.accounts import Accounts
+from greenmine.evaluation import Evaluation
 from greenmine.notices.notices import Notices
 from greenmine.registry import Channel, Registry, Site
 from greenmine.reporting import Reporting
@@ -42,6 +43,7 @@ class Context:
     addresses: Addresses
     lockout: Lockout
     reporting: Reporting
+    evaluation: Evaluation
     notices: Notices
     """Subscriptions, and what is still to be told."""
     provider: Provider | None

@@ -108,7 +108,7 @@ def assessment_page(
     shown = visible_site(context.registry, caller.scope, site)
     instant = now()
     period = period_named(context.reporting, shown, given.period, instant)
-    items = assessment_of(queries, shown, period)
+    items = assessment_of(queries, context.evaluation, shown, period)
     return _render(
         request, context, queries, given.lang, "assessment.html",
         site=shown,

@@ -127,6 +127,18 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return [c for c in self.citations if (c.valid_from or date.min) <= on <= (c.valid_to or date.max)]
 
 
+def evaluation_of(registry: Path | None) -> Evaluation:
+    """The catalogue of a registry's directory, where it has one of its own; else the one that ships with the package.
+
+    Raises
+    ------
+    DataFileError
+        With every fault of the file.
+    """
+    own = None if registry is None else registry / CATALOGUE.name
+    return load_evaluation(own if own is not None and own.exists() else None)
+
+
 def load_evaluation(path: Path | None = None) -> Evaluation:
     """The catalogue of evaluation; None: the one that ships with the package.
 

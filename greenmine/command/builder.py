@@ -78,7 +78,8 @@ def _build(
             raise ValueError(f"there is no site {row.site!r} in the registry any more")  # noqa: TRY301 - as all that fails here
         archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
         here = Installation(engine, registry, settings.registry, archive, key, settings.lateness_hours * _HOUR)
-        manifest = build(here, row.site, period_of(row), file_of(settings.bundles, row.id), _now(), progress)
+        target = file_of(settings.bundles, row.id)
+        manifest = build(here, row.site, period_of(row), target, _now(), progress, language=row.language)
         bench.finish(row.id, manifest.provisional, _now())
     except _Stopped:
         bench.put_back(row.id)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from greenmine.messages import Language
 from greenmine.reporting import Period
 from greenmine.storage import schema
 
@@ -31,12 +32,12 @@ def period_of(row: sa.Row[Any]) -> Period:
     return Period(row.period, date.fromisoformat(row.first), date.fromisoformat(row.last))
 
 
-def ask(connection: sa.Connection, site: str, period: Period, author: str, now: int) -> sa.Row[Any]:
+def ask(connection: sa.Connection, site: str, period: Period, language: Language, author: str, now: int) -> sa.Row[Any]:
     """Ask for a bundle; it waits for its turn."""
     row = {
         "site": site, "period": period.name, "first": period.first.isoformat(), "last": period.last.isoformat(),
-        "author": author, "asked": now, "state": "waiting", "attempts": 0, "step": "", "done": 0, "total": 0, "error": "",
-        "provisional": "[]",
+        "language": language, "author": author, "asked": now, "state": "waiting", "attempts": 0, "step": "", "done": 0,
+        "total": 0, "error": "", "provisional": "[]",
     }  # fmt: skip
     return connection.execute(sa.insert(_TABLE).values(row).returning(_TABLE)).one()
 

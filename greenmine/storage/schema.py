@@ -421,6 +421,7 @@ bundle = Table(
     Column("period", String(40), nullable=False),
     Column("first", String(10), nullable=False, comment="local day, inclusive"),
     Column("last", String(10), nullable=False, comment="likewise"),
+    Column("language", String(2), nullable=False, comment="of the report: zh, en"),
     Column("author", String(140), nullable=False),
     Column("asked", BigInteger, nullable=False),
     Column("state", String(10), nullable=False, comment="waiting, running, done, failed, removed"),

@@ -97,9 +97,9 @@ def add_bundle(engine: Engine, data: Path, site: str, period: str = "2026-H1", *
     """A bundle that is done, with a file that stands for one; its number and the file's content."""
     content = f"a bundle of {site}".encode()
     row = {
-        "site": site, "period": period, "first": "2025-12-06", "last": "2026-06-20", "author": "li", "asked": 1_782_000_000_000,
-        "state": "done", "attempts": 1, "step": "", "done": 0, "total": 0, "ended": 1_782_000_060_000, "error": "",
-        "provisional": "[]", "size": len(content), "digest": hashlib.sha256(content).hexdigest(),
+        "site": site, "period": period, "first": "2025-12-06", "last": "2026-06-20", "language": "zh", "author": "li",
+        "asked": 1_782_000_000_000, "state": "done", "attempts": 1, "step": "", "done": 0, "total": 0, "ended": 1_782_000_060_000,
+        "error": "", "provisional": "[]", "size": len(content), "digest": hashlib.sha256(content).hexdigest(),
     }  # fmt: skip
     with engine.begin() as connection:
         number: int = connection.execute(

@@ -174,6 +174,7 @@ def test_what_an_enterprise_says_of_an_item_is_kept_with_author_and_history(live
     items = client.get("/api/v1/assessments", params={"site": LOUD}).json()["items"]
     assert [item["item"] for item in items] == list(live.registry.site(LOUD).requirement_items)
     assert {item["state"] for item in items} == {"open"}
+    assert ("Dust and noise control", True) in {(item["name_en"], bool(item["proof_en"])) for item in items}
     for state, text in (("underway", "third sprayer ordered"), ("met", "")):
         said = client.post("/api/v1/assessments", json={"site": LOUD, "item": ITEM, "state": state, "text": text})
         assert said.status_code == 201

@@ -58,7 +58,7 @@ class Workshop:
 
     def ask(self, site: str = "mine") -> int:
         with self.engine.begin() as connection:
-            return int(ask(connection, site, PERIOD, "li", FIRST).id)
+            return int(ask(connection, site, PERIOD, "zh", "li", FIRST).id)
 
     def row(self, number: int) -> sa.Row[Any]:
         with self.engine.connect() as connection:

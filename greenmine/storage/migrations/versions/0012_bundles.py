@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("period", sa.String(length=40), nullable=False),
         sa.Column("first", sa.String(length=10), nullable=False, comment="local day, inclusive"),
         sa.Column("last", sa.String(length=10), nullable=False, comment="likewise"),
+        sa.Column("language", sa.String(length=2), nullable=False, comment="of the report: zh, en"),
         sa.Column("author", sa.String(length=140), nullable=False),
         sa.Column("asked", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False, comment="waiting, running, done, failed, removed"),

@@ -44,7 +44,7 @@ def _year(web: Web, registry: Registry, end: int) -> Iterator[Row]:
     channel = registry.channels[0]
     page = f"/sites/{channel.site}/stations/{channel.station}"
     wall = {"from_": _wall(end - YEAR * HOUR), "to": _wall(end)}
-    web.get("/api/v1/sites")
+    web.get("/static/vega.js")  # made at the first start of a server, not at the first visit
     for what, path in (
         ("chart of a year, first time", web.path("/api/v1/chart", channel=channel.key, **_period(end))),
         ("the page's drawing of a year", web.path(f"{page}/charts/{channel.parameter.id}", **wall)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import insert, select
 
-from api import caller
-from api.app import create_app
-from api.queries import Scope
 from greenmine.registry import Registry
-from greenmine.settings import Settings
 from greenmine.storage import schema
 from tests.api.filling import engine_of
+from tests.api.serving import serving
+from tests.api.signing import bearer, token_for
 
 START = 1_790_000_000_000 // 3_600_000 * 3_600_000
 MINUTE = 60_000
@@ -54,36 +52,34 @@ def _fill(path: Path) -> None:
     engine.dispose()
 
 
-class Caller:
-    """Somebody who may see some sites."""
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[tuple[str, Path]]:
+    data = tmp_path_factory.mktemp("loggers")
+    _fill(data / "record.sqlite")
+    with serving(data, registry) as address:
+        yield address, data
 
-    def __init__(self, folder: Path, registry: Registry, *sites: str) -> None:
-        _fill(folder / "record.sqlite")
-        self._app = create_app(Settings(data=folder), registry)
-        self._app.dependency_overrides[caller.get_caller] = lambda: caller.Caller(
-            "tester", None, "supervisor", Scope(frozenset(sites))
-        )
 
-    def get(self, path: str) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                return await client.get(path)
-
-        return asyncio.run(ask())
+def client_of(served: tuple[str, Path], enterprise: str | None = None) -> httpx.Client:
+    """Whoever may see all sites, or those of an enterprise."""
+    address, data = served
+    secret = token_for(data, enterprise, "enterprise", enterprise) if enterprise else token_for(data)
+    return httpx.Client(base_url=address, headers=bearer(secret), timeout=20)
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Caller:
-    return Caller(tmp_path_factory.mktemp("everything"), registry, *SITES)
+def everything(served: tuple[str, Path]) -> Iterator[httpx.Client]:
+    with client_of(served) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Caller:
-    return Caller(tmp_path_factory.mktemp("one"), registry, "jiuchi")
+def one(served: tuple[str, Path]) -> Iterator[httpx.Client]:
+    with client_of(served, "jiuchi") as client:
+        yield client
 
 
-def items(client: Caller, path: str) -> list[dict[str, Any]]:
+def items(client: httpx.Client, path: str) -> list[dict[str, Any]]:
     answer = client.get(path)
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["items"]
@@ -95,7 +91,7 @@ def site_of(item: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_nothing_of_another_enterprise_is_told(everything: Caller, one: Caller, path: str) -> None:
+def test_nothing_of_another_enterprise_is_told(everything: httpx.Client, one: httpx.Client, path: str) -> None:
     assert {site_of(item) for item in items(everything, path)} == set(SITES)
     assert {site_of(item) for item in items(one, path)} == {"jiuchi"}
     assert {site_of(item) for item in items(everything, f"{path}?site=hengjie")} == {"hengjie"}
@@ -103,7 +99,7 @@ def test_nothing_of_another_enterprise_is_told(everything: Caller, one: Caller, 
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_logger_pages_give_every_item_once(everything: Caller, path: str) -> None:
+def test_logger_pages_give_every_item_once(everything: httpx.Client, path: str) -> None:
     whole, pages, cursor = items(everything, path), [], ""
     while True:
         answer = everything.get(f"{path}?size=3{cursor}").json()
@@ -117,11 +113,11 @@ def test_logger_pages_give_every_item_once(everything: Caller, path: str) -> Non
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("query", ["colour=red", "cursor=x", "size=0"])
-def test_a_wrong_argument_is_an_error(one: Caller, path: str, query: str) -> None:
+def test_a_wrong_argument_is_an_error(one: httpx.Client, path: str, query: str) -> None:
     assert one.get(f"{path}?{query}").status_code == 400
 
 
-def test_a_report_stands_beside_our_own_figure(one: Caller) -> None:
+def test_a_report_stands_beside_our_own_figure(one: httpx.Client) -> None:
     first, second, *_ = items(one, "/api/v1/loggers/reported")
     assert (second["channel"], second["command"], second["unit"]) == ("jiuchi/boundary/pm10", "2051", "ug/m3")
     assert (second["mean"], second["own_mean"], second["own_count"], second["difference"]) == (42.5, 40.0, 2, 2.5)
@@ -129,12 +125,12 @@ def test_a_report_stands_beside_our_own_figure(one: Caller) -> None:
     assert (first["own_mean"], first["compared"]) == (None, None)
 
 
-def test_gaps_are_filtered_by_state_and_period(one: Caller) -> None:
+def test_gaps_are_filtered_by_state_and_period(one: httpx.Client) -> None:
     assert [item["state"] for item in items(one, "/api/v1/loggers/gaps?state=unfilled")] == ["unfilled"]
     (gap,) = items(one, "/api/v1/loggers/gaps?state=filled&to=2026-09-21T22:02:00%2B08:00")
     assert (gap["minutes"], gap["filled"], gap["source"], gap["asked"]) == (1, 1, "reported", 1)
     assert items(one, "/api/v1/loggers/gaps?from=2026-09-21T23:00:00%2B08:00") == []
 
 
-def test_information_is_told_as_it_was_sent(one: Caller) -> None:
+def test_information_is_told_as_it_was_sent(one: httpx.Client) -> None:
     assert items(one, "/api/v1/loggers/information")[0]["content"] == "InfoId=i11001"

@@ -17,6 +17,7 @@ COPY simulators simulators
 COPY api api
 COPY grafana grafana
 COPY uplink uplink
+COPY notify notify
 RUN /opt/greenmine/bin/pip install --no-deps --no-build-isolation . \
     && /opt/greenmine/bin/pip uninstall --yes setuptools pip
 

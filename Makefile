@@ -41,9 +41,9 @@ install: .venv/installed
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-		pyproject.toml -o requirements.lock
+		pyproject.toml --group dev -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+		pyproject.toml -c requirements-dev.lock -o requirements.lock
 
 clean:
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

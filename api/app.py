@@ -26,6 +26,8 @@ from api import (
     handling,
     loggers,
     marks,
+    notification_pages,
+    oidc,
     pages,
     problems,
     public,
@@ -35,17 +37,22 @@ from api import (
     shared,
     sign_in,
     station_page,
+    subscriptions,
     users,
 )
 from api.addresses import check_addresses
+from api.answers import Repeats
+from api.broadcast import Broadcast
 from api.caller import admit
 from api.context import Context
 from api.lockout import Lockout
 from api.pace import LARGEST, Pace
+from api.persons import provider_of
 from api.record import Record
 from api.security import Guard
 from greenmine.accounts.accounts import Accounts
 from greenmine.evaluation import evaluation_of
+from greenmine.notices.notices import Notices
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
@@ -64,17 +71,21 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     Raises
     ------
     ValueError
-        The addresses in the settings cannot be read, or would carry passwords in the clear.
+        The addresses in the settings cannot be read, or would carry passwords in the clear; or those of the OpenID Connect
+        provider make no sense.
     """
     addresses = check_addresses(settings)
+    provider = provider_of(settings, registry)
     accounts = Accounts(settings)
     record = Record(settings.record, registry, settings.archive_place)
+    notices = Notices(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         record.close()
         accounts.close()
+        notices.close()
 
     app = FastAPI(
         title="greenmine",
@@ -86,19 +97,25 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         dependencies=[Depends(admit)],
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = Context(
+    closing = Event()
+    context = Context(
         settings,
         registry,
         record,
-        Event(),
+        closing,
         accounts,
         addresses,
         Lockout(),
         reporting_of(settings.registry),
         evaluation_of(settings.registry),
+        notices,
+        provider,
+        Broadcast(record, closing),
     )
+    app.state.context = context
     problems.install(app, pages.error_page)
-    for part in (routes, bookkeeping, explanations, marks, curves, loggers):
+    # What is asked for most is found first.
+    for part in (curves, routes, bookkeeping, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (bundles, calendar):
         app.include_router(part.router, max_body_size=LARGEST)
@@ -108,10 +125,11 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public, evidence_pages, shared):
+    for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
+    app.add_middleware(Repeats, context=context)
     app.add_middleware(Guard, addresses=addresses)
     schemas.install(app)
     return app

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from api.problems import Problem
 from api.queries import Scope
@@ -24,7 +25,11 @@ Role = Literal["administrator", "supervisor", "enterprise", "evaluator", "public
 
 NOWHERE: Final = Scope(frozenset())
 OPEN: Final = frozenset(
-    {"/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js", "/shared", "/shared/file"}
+    {
+        *("/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"),
+        *("/shared", "/shared/file"),
+        *("/sign-in/oidc", "/sign-in/oidc/callback"),
+    }
 )
 """Routes for everybody: what they show beyond that is their own business."""
 CSRF_HEADER: Final = "X-CSRF-Token"
@@ -120,32 +125,19 @@ def caller_of(
     )
 
 
-def get_caller(request: Request) -> Caller:
-    """Caller of a request: by its token, else by its session, else the public.
-
-    Raises
-    ------
-    Problem
-        401: the token is unknown, expired or revoked.
-    """
-    context: Context = request.app.state.context
-    now = time.time_ns() // 1_000_000
-    authorization = request.headers.get("authorization")
-    if authorization is not None:
-        caller = _by_token(context, authorization, now)
-    else:
-        caller = _by_session(context, request, now) or Caller(
-            "public", None, "public", Scope(context.accounts.publications.sites() & _all_sites(context.registry))
-        )
-    request.state.caller = caller
+async def get_caller(request: Request) -> Caller:
+    """Caller of a request that was admitted."""
+    caller: Caller = request.state.caller
     return caller
 
 
 CallerOf = Annotated[Caller, Depends(get_caller)]
 
 
-async def admit(request: Request, caller: CallerOf) -> None:
-    """What holds for every route: the public sees open routes only, and no other site sends requests in a user's name.
+async def admit(request: Request) -> None:
+    """What comes before every route: the public sees open routes only, and no other site sends requests in a user's name.
+
+    A caller is known by a token, else by a session; else it is the public.
 
     A browser attaches the cookie of a session to requests that other sites make it send. So whatever changes something needs the
     origin of this server, and the synchroniser token that only its own pages know: in the header ``X-CSRF-Token``, or in the
@@ -154,8 +146,10 @@ async def admit(request: Request, caller: CallerOf) -> None:
     Raises
     ------
     Problem
-        401 for the public, 403 for requests of foreign origin.
+        401 for the public and for a token that is unknown, expired or revoked, 403 for requests of foreign origin.
     """
+    caller = await _caller(request)
+    request.state.caller = caller
     path = request.scope["route"].path
     if caller.role == "public" and path not in OPEN:
         raise unauthenticated()
@@ -168,13 +162,16 @@ async def admit(request: Request, caller: CallerOf) -> None:
         raise Problem(403, f"{CSRF_HEADER}: the form is from an earlier session; load its page again.")
 
 
-def still_admitted(request: Request, caller: Caller) -> bool:
+async def still_admitted(request: Request, caller: Caller) -> bool:
     """Whether a caller admitted a while ago would be admitted now: its session goes on, or its token is good."""
     context: Context = request.app.state.context
     now = time.time_ns() // 1_000_000
-    if caller.session is not None:
-        return context.accounts.sessions.lives(caller.session.id, now)
-    return _found(context, request.headers.get("authorization", ""), now) is not None
+    if recalled(request, context, now) is not None:
+        return True
+    if caller.session is not None:  # its cookie may have been replaced since
+        return await run_in_threadpool(context.accounts.sessions.lives, caller.session.id, now)
+    secret = _secret(request.headers.get("authorization", ""))
+    return await run_in_threadpool(context.accounts.tokens.find, secret, now) is not None
 
 
 def unauthenticated() -> Problem:
@@ -209,29 +206,68 @@ def _all_sites(registry: Registry) -> frozenset[str]:
     return frozenset(site.id for site in registry.sites)
 
 
-def _by_token(context: Context, authorization: str, now: int) -> Caller:
-    found = _found(context, authorization, now)
+def recalled(request: Request, context: Context, now: int) -> Caller | None:
+    """Caller by a token or a session known from a request before, while the accounts are as they were then.
+
+    None also for the public, and if something about the token or session is to be noted.
+    """
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        secret = _secret(authorization)
+        token = context.accounts.tokens.recall(secret, now) if secret else None
+        return _of_token(context, *token) if token is not None else None
+    value = request.cookies.get(cookie_name(request))
+    session = context.accounts.sessions.recall(value, now) if value else None
+    return caller_of(session[1], context.registry, session=session[0]) if session is not None else None
+
+
+async def _caller(request: Request) -> Caller:
+    context: Context = request.app.state.context
+    now = time.time_ns() // 1_000_000
+    if (known := recalled(request, context, now)) is not None:
+        return known
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return await _by_token(context, authorization, now)
+    return await _by_session(context, request, now) or await _public(context)
+
+
+async def _public(context: Context) -> Caller:
+    publications = context.accounts.publications
+    sites = publications.recall()
+    if sites is None:
+        sites = await run_in_threadpool(publications.sites)
+    return Caller("public", None, "public", Scope(sites & _all_sites(context.registry)))
+
+
+async def _by_token(context: Context, authorization: str, now: int) -> Caller:
+    secret = _secret(authorization)
+    found = await run_in_threadpool(context.accounts.tokens.find, secret, now) if secret else None
     if found is None:
         raise Problem(
             401,
             "Authorization: the token is unknown, expired or revoked.",
             headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
         )
-    token, user = found
+    return _of_token(context, *found)
+
+
+def _of_token(context: Context, token: Token, user: User) -> Caller:
     caller = caller_of(user, context.registry, token=token.name, sites=token.sites)
     if token.write:
         return caller
     return replace(caller, writable=NOWHERE, commentable=NOWHERE)
 
 
-def _found(context: Context, authorization: str, now: int) -> tuple[Token, User] | None:
+def _secret(authorization: str) -> str:
+    """API token of a header; empty if it holds none."""
     scheme, _, secret = authorization.partition(" ")
-    return context.accounts.tokens.find(secret.strip(), now) if scheme.lower() == "bearer" else None
+    return secret.strip() if scheme.lower() == "bearer" else ""
 
 
-def _by_session(context: Context, request: Request, now: int) -> Caller | None:
+async def _by_session(context: Context, request: Request, now: int) -> Caller | None:
     value = request.cookies.get(cookie_name(request))
-    found = context.accounts.sessions.find(value, now) if value else None
+    found = await run_in_threadpool(context.accounts.sessions.find, value, now) if value else None
     if found is None:
         return None
     session, user, replaced = found

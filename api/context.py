@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -19,9 +19,15 @@ from api.queries import Queries, Scope
 from api.record import Record
 from greenmine.accounts.accounts import Accounts
 from greenmine.evaluation import Evaluation
+from greenmine.notices.notices import Notices
 from greenmine.registry import Channel, Registry, Site
 from greenmine.reporting import Reporting
 from greenmine.settings import Settings
+from greenmine.storage.changes import Remembered
+
+if TYPE_CHECKING:
+    from api.broadcast import Broadcast
+    from api.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,19 @@ class Context:
     lockout: Lockout
     reporting: Reporting
     evaluation: Evaluation
+    notices: Notices
+    """Subscriptions, and what is still to be told."""
+    provider: Provider | None
+    """Where people may sign in as well."""
+    broadcast: Broadcast
+    """What all live streams listen to."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
+    asked: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
+    """Entity tags of answers by what was asked, and until when they hold [ms UTC], as long as the record stays as it is."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asked", Remembered(self.record.changes))
 
 
 def now() -> int:
@@ -47,14 +64,19 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def get_context(request: Request) -> Context:
+def context_of(request: Request) -> Context:
     """Context of the application that serves a request."""
     context = request.app.state.context
     assert isinstance(context, Context)
     return context
 
 
-def get_scope(caller: CallerOf) -> Scope:
+async def get_context(request: Request) -> Context:
+    """The same as a dependency; these are coroutines so as not to wait for a thread."""
+    return context_of(request)
+
+
+async def get_scope(caller: CallerOf) -> Scope:
     """Sites that the caller may see."""
     return caller.scope
 

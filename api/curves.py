@@ -19,8 +19,9 @@ from starlette.responses import Response
 from tsdownsample import MinMaxDownsampler
 
 from api import arguments
-from api.context import ContextOf, QueriesOf, ScopeOf, now, visible_channel
-from api.exports import entity_tag, newest_block, tagged, unchanged
+from api.answers import kept_answer
+from api.context import ContextOf, ScopeOf, now, visible_channel
+from api.exports import newest_block
 from api.problems import Problem
 from api.queries import Queries, Scope, valid
 from api.schemas import single
@@ -185,11 +186,7 @@ def _blocks(queries: Queries, scope: Scope, channel: Channel, start: int, end: i
 
 @router.get("/api/v1/chart", responses=single(CurveView))
 def chart(
-    given: Annotated[arguments.CurveArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    given: Annotated[arguments.CurveArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Course of a channel in columns, thinned so that no extreme is lost: minutes up to 7 days, hours up to 366."""
     channel = visible_channel(context.registry, scope, given.channel)
@@ -197,17 +194,17 @@ def chart(
     start = given.start if given.start is not None else end - DAY
     if not 0 < end - start <= LONGEST:
         raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to'")
-    newest, _ = newest_block(queries, scope, [channel], start, end) if end - start <= MINUTES_UP_TO else (0, 0)
-    versions = queries.version(schema.statistic, schema.mark)
-    tag = entity_tag(request, scope, newest, versions, start, end, context.registry.digest)
-    if (same := unchanged(request, tag)) is not None:
-        return same
-    kept = context.bodies.get(tag)
-    if kept is None:
+
+    def version(queries: Queries) -> object:
+        newest, _ = newest_block(queries, scope, [channel], start, end) if end - start <= MINUTES_UP_TO else (0, 0)
+        return newest, queries.version(schema.statistic, schema.mark)
+
+    def make(queries: Queries) -> bytes:
         found = curve(queries, scope, channel, start, end, given.points)
-        kept = orjson.dumps(_columns(channel, found, start, end), option=orjson.OPT_SERIALIZE_NUMPY)
-        context.bodies.put(tag, kept)
-    return tagged(Response(kept, media_type="application/json"), tag)
+        return orjson.dumps(_columns(channel, found, start, end), option=orjson.OPT_SERIALIZE_NUMPY)
+
+    until = None if given.end is not None else end + MINUTE
+    return kept_answer(request, context, scope, version, make, start, end, until=until)
 
 
 def _columns(channel: Channel, found: Curve, start: int, end: int) -> dict[str, Any]:

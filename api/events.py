@@ -1,42 +1,35 @@
-"""The live stream: new values and changed exceedances as server-sent events."""
+"""The events of the live stream: new values and changed exceedances, read from the record once for everybody."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 import msgspec
-from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import SQLAlchemyError
 
-from api.context import Context, now
 from api.queries import Queries, Scope
 from api.times import local
 from api.views import exceedance_view
 
-POLL_SECONDS: Final = 1.0
-HEARTBEAT_SECONDS: Final = 15.0
-CHECK_SECONDS: Final = 10.0
-"""How often a stream makes sure that its session goes on or its token is good."""
 PAGE: Final = 500
-"""Exceedances handed out at once; more follow with the next look."""
+"""Exceedances read at once."""
 
 _CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})-(\d{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a client has read: number of the newest block, time [ms] and id of the newest exceedance change."""
+    """How far somebody has read: number of the newest block, serial and id of the newest change of an exceedance."""
 
     block: int
-    changed: int
+    serial: int
     exceedance: int
 
     def __str__(self) -> str:
-        return f"{self.block}-{self.changed}-{self.exceedance}"
+        return f"{self.block}-{self.serial}-{self.exceedance}"
 
     @staticmethod
     def parse(text: str) -> Cursor | None:
@@ -44,78 +37,88 @@ class Cursor:
         match = _CURSOR.fullmatch(text)
         return Cursor(*map(int, match.groups())) if match else None
 
+    @property
+    def change(self) -> tuple[int, int]:
+        """Serial and id of the newest change of an exceedance."""
+        return self.serial, self.exceedance
 
-def start_cursor(queries: Queries) -> Cursor:
+    def beyond(self, other: Cursor) -> bool:
+        """Whether it has read something that the other has not."""
+        return self.block > other.block or self.change > other.change
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as it is sent, and how far one has read with it."""
+
+    cursor: Cursor
+    text: bytes
+
+
+def newest_cursor(queries: Queries) -> Cursor:
     """Where a stream without ``Last-Event-ID`` begins: now."""
     return Cursor(queries.newest_block(), *queries.newest_change())
 
 
-def look(queries: Queries, scope: Scope, cursor: Cursor, time: int) -> tuple[Cursor, list[bytes]]:
-    """Events since a cursor, and the cursor behind them.
+def ready(cursor: Cursor) -> Event:
+    """Event at the beginning of a stream that knows of nothing before."""
+    return Event(cursor, _text("ready", cursor, b"{}"))
 
-    Of several new readings of a channel the newest counts: ``latest`` carries states, not a log. Changes of exceedances are
-    all handed out, in their order.
+
+def events_between(
+    queries: Queries, scopes: Collection[Scope], after: Cursor, last: Cursor, time: int, pages: int | None = None
+) -> dict[Scope, list[Event]]:
+    """Events behind a cursor up to another, for each scope.
+
+    Of several new readings of a channel the newest counts: ``latest`` carries states, not a log. Changes of exceedances are all
+    told, in their order; of several of one exceedance the last. Values and exceedances are encoded once, however many see them.
+
+    Parameters
+    ----------
+    time : int
+        The present instant [ms UTC], to which an open exceedance lasts.
+    pages : int, optional
+        How often at most ``PAGE`` exceedances are read; None: until there are no more.
     """
-    events: list[bytes] = []
-    block, numbers = queries.changed_channels(scope, cursor.block)
-    if block != cursor.block:
-        cursor = Cursor(block, cursor.changed, cursor.exceedance)
-        items = _values(queries, scope, numbers)
-        if items:
-            events.append(_event("latest", cursor, {"items": items}))
-    for row in queries.changed_exceedances(scope, (cursor.changed, cursor.exceedance), PAGE):
-        cursor = Cursor(cursor.block, row.changed, row.id)
-        events.append(_event("exceedance", cursor, exceedance_view(queries.registry, row, time)))
-    return cursor, events
+    everything = Scope(frozenset().union(*scopes))
+    events: dict[Scope, list[Event]] = {scope: [] for scope in scopes}
+    if last.block > after.block:
+        cursor = Cursor(last.block, after.serial, after.exceedance)
+        numbers = queries.changed_channels(everything, after.block, last.block)
+        values = [
+            (site, msgspec.Raw(msgspec.json.encode(item))) for site, item in _values(queries, everything, numbers)
+        ]
+        for scope in scopes:
+            seen = [item for site, item in values if site in scope]
+            if seen:
+                events[scope].append(Event(cursor, _text("latest", cursor, msgspec.json.encode({"items": seen}))))
+    change = after.change
+    for _ in count() if pages is None else range(pages):
+        rows = queries.changed_exceedances(everything, change, last.change, PAGE)
+        for row in rows:
+            change = row.serial, row.id
+            cursor = Cursor(last.block, *change)
+            view = msgspec.json.encode(exceedance_view(queries.registry, row, time))
+            event = Event(cursor, _text("exceedance", cursor, view))
+            for scope in scopes:
+                if row.site in scope:
+                    events[scope].append(event)
+        if len(rows) < PAGE:
+            break
+    return events
 
 
-async def stream(
-    context: Context, scope: Scope, last: Cursor | None, admitted: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    """Stream of events that ends with the server, and with the right to see it.
-
-    Comments keep the connection alive; a record that cannot be read is waited for.
-    """
-    cursor = last
-    silent = unchecked = 0.0
-    yield b"retry: 2000\n\n"
-    while not context.closing.is_set():
-        if unchecked >= CHECK_SECONDS:
-            unchecked = 0.0
-            if not await run_in_threadpool(admitted):
-                return
-        unchecked += POLL_SECONDS
-        try:
-            cursor, events = await run_in_threadpool(_poll, context, scope, cursor)
-        except SQLAlchemyError:
-            events = []
-        for event in events:
-            yield event
-        silent = 0.0 if events else silent + POLL_SECONDS
-        if silent >= HEARTBEAT_SECONDS:
-            silent = 0.0
-            yield b": still here\n\n"
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _poll(context: Context, scope: Scope, cursor: Cursor | None) -> tuple[Cursor, list[bytes]]:
-    with context.record.queries() as queries:
-        if cursor is None or cursor.block > queries.newest_block():  # the latter: of a record that was replaced
-            cursor = start_cursor(queries)
-            return cursor, [_event("ready", cursor, {})]
-        return look(queries, scope, cursor, now())
-
-
-def _values(queries: Queries, scope: Scope, numbers: list[int]) -> list[dict[str, Any]]:
+def _values(queries: Queries, scope: Scope, numbers: list[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Site and newest state of channels."""
     channels = queries.channels(scope)
     health = queries.health(scope)
-    items = []
     for number, newest in queries.newest(scope, numbers).items():
         channel = channels[number]
         zone = queries.registry.site(channel.site).zone
         state = health.get(channel.key)
         good = newest.valid
-        items.append(
+        yield (
+            channel.site,
             {
                 "channel": channel.key,
                 "value": float(good["value"]) if good is not None else None,
@@ -124,10 +127,9 @@ def _values(queries: Queries, scope: Scope, numbers: list[int]) -> list[dict[str
                 "last_time": local(int(newest.last["time"]), zone),
                 "last_flag": chr(newest.last["flag"]),
                 "health": state.state if state else "unknown",
-            }
+            },
         )
-    return items
 
 
-def _event(kind: str, cursor: Cursor, data: Any) -> bytes:
-    return b"event: %b\nid: %b\ndata: %b\n\n" % (kind.encode(), str(cursor).encode(), msgspec.json.encode(data))
+def _text(kind: str, cursor: Cursor, data: bytes) -> bytes:
+    return b"event: %b\nid: %b\ndata: %b\n\n" % (kind.encode(), str(cursor).encode(), data)

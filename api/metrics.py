@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.queries import Queries, Scope
+from greenmine.notices.outbox import Outbox as Notices
 from greenmine.storage.cursors import FILE as CURSORS
 from greenmine.storage.cursors import Cursor, behind, stored_cursors
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
@@ -31,23 +32,26 @@ _ALIVE = 10_000
 """An uplink that has said nothing for this long is taken as stopped [ms]."""
 
 
-def metrics(queries: Queries, scope: Scope, now: int, data: Path, *, workers: bool) -> bytes:
+def metrics(queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool) -> bytes:
     """Metrics of the sites in scope at an instant [ms UTC].
 
-    With ``workers``, those of the workers, and of the projection and the uplink, whose files are in the directory ``data``,
-    too: they cover all sites.
+    With ``workers``, those of the workers, of the projection and the uplink, whose files are in the directory ``data``, and of
+    the notifications, too: they cover all sites.
     """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, data, workers=workers))
+    registry.register(_Families(queries, scope, now, data, notices, workers=workers))
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, queries: Queries, scope: Scope, now: int, data: Path, *, workers: bool) -> None:
+    def __init__(
+        self, queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool
+    ) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
         self._data = data
+        self._notices = notices
         self._of_workers = workers
 
     def describe(self) -> Iterator[Metric]:
@@ -79,6 +83,7 @@ class _Families(Collector):
             yield from self._workers()
             yield from self._projection()
             yield from self._uplink()
+            yield from self._notifications()
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])
@@ -145,6 +150,28 @@ class _Families(Collector):
             if state.last:
                 age.add_metric(feed, (self._now - state.last) / 1000)
         yield from (connected, backlog, lag, acknowledged, age)
+
+    def _notifications(self) -> Iterator[Metric]:
+        """What is still to be told, by whose subscriptions: right even if the notifier does not run."""
+        waiting = GaugeMetricFamily(
+            "greenmine_notifications_waiting",
+            "Notices that are not delivered, those of quiet hours too.",
+            labels=["owner"],
+        )
+        age = GaugeMetricFamily(
+            "greenmine_notifications_age_seconds", "Since when the oldest of them is due.", labels=["owner"]
+        )
+        dead = GaugeMetricFamily(
+            "greenmine_notifications_dead", "Messages given up in the last 30 days.", labels=["owner"]
+        )
+        sent = CounterMetricFamily("greenmine_notifications_sent", "Messages delivered.", labels=["owner"])
+        for load in self._notices.loads():
+            owner = [load.enterprise or "district"]
+            waiting.add_metric(owner, load.waiting)
+            age.add_metric(owner, 0.0 if load.oldest is None else max(0, self._now - load.oldest) / 1000)
+            dead.add_metric(owner, load.dead)
+            sent.add_metric(owner, load.sent)
+        yield from (waiting, age, dead, sent)
 
     def _visible_cursors(self) -> list[Cursor]:
         sites = self._queries.registry.sites

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, Response
 
 from api import arguments
 from api.caller import CallerOf
-from api.context import ContextOf, QueriesOf, ScopeOf, get_context, now, visible_site
+from api.context import ContextOf, QueriesOf, ScopeOf, context_of, now, visible_site
 from api.health import ServiceHealth, service_health
 from api.problems import Problem
 from api.queries import Queries, Scope, valid
@@ -43,6 +43,8 @@ from processing.series import summarise, window_bounds
 router = APIRouter()
 
 EXCEEDANCES_SHOWN: Final = 20
+_RAIL: Final = 4
+"""Exceedances beside the cards of the mines: as many as stand beside one, and two more for each further."""
 REJECTIONS_SHOWN: Final = 8
 _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment")
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
@@ -81,9 +83,8 @@ def overview(
         notice=notice_of(wording, service),
         watched=service.state == "running",
         cards=cards,
-        oversees=caller.oversees,
         summary=_summary(queries, scope, cards, instant),
-        exceedances=_exceedances(queries, scope, None, instant),
+        exceedances=_exceedances(queries, scope, None, instant, _RAIL + 2 * (len(sites) - 1)),
         events="/api/v1/events",
     )
 
@@ -123,7 +124,7 @@ def mine(
             (local(row.received, shown.zone), row)
             for row in queries.rejections(scope, site=site, limit=REJECTIONS_SHOWN, before=None)
         ],
-        exceedances=_exceedances(queries, scope, site, instant),
+        exceedances=_exceedances(queries, scope, site, instant, EXCEEDANCES_SHOWN),
         events=f"/api/v1/events?site={site}",
     )
 
@@ -154,7 +155,7 @@ def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Re
 
 def error_page(request: Request, problem: Problem) -> Response:
     """What a browser shows instead of problem details."""
-    context = get_context(request)
+    context = context_of(request)
     wording = Wording(language_of(request, None), context.registry)
     status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
     page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
@@ -303,20 +304,18 @@ def _ledger(queries: Queries, scope: Scope, site: Site, day: str) -> dict[str, A
     }
 
 
-def _exceedances(queries: Queries, scope: Scope, site: str | None, instant: int) -> dict[str, Any]:
+def _exceedances(queries: Queries, scope: Scope, site: str | None, instant: int, shown: int) -> dict[str, Any]:
     """Open ones first, then the newest; counts are over seven days."""
+    shown = min(shown, EXCEEDANCES_SHOWN)
     far = instant + 365 * DAY
     under_way = queries.exceedances(scope, 0, far, site=site, state="open", limit=arguments.MAX_PAGE)
     week = queries.exceedances(scope, instant - 7 * DAY, far, site=site, limit=arguments.MAX_PAGE)
-    recent = [
-        row for row in queries.exceedances(scope, 0, far, site=site, limit=EXCEEDANCES_SHOWN) if row.state != "open"
-    ]
-    rows = [*under_way, *recent][: max(EXCEEDANCES_SHOWN, len(under_way))]
+    recent = [row for row in queries.exceedances(scope, 0, far, site=site, limit=shown) if row.state != "open"]
+    rows = [*under_way, *recent][: max(shown, len(under_way))]
     return {
         "items": [exceedance_view(queries.registry, row, instant) for row in rows],
         "week": sum(row.state != "withdrawn" for row in week),
         "open": len(under_way),
-        "shown": len(rows),
     }
 
 

@@ -136,23 +136,18 @@ class Queries:
         }
         found: dict[int, Newest] = {}
         for back in _LOOK_BACK:
-            for number, rows in self._tails(hours, back).items():
-                good = rows[valid(rows)]
-                last = found[number].last if number in found else rows[-1]
-                found[number] = Newest(last, good[-1] if len(good) else None)
-                if len(good):
+            for number, tail in self._tails(hours, back).items():
+                found[number] = tail
+                if tail.valid is not None:
                     del hours[number]
         return found
 
-    def changed_channels(self, scope: Scope, after: int) -> tuple[int, list[int]]:
-        """Highest block number, and channels in scope with blocks above ``after``."""
+    def changed_channels(self, scope: Scope, after: int, last: int) -> list[int]:
+        """Channels in scope with blocks above ``after`` up to ``last``."""
         block = schema.reading_block.c
-        newest = self.connection.scalar(select(func.max(block.id))) or 0
-        if newest <= after:
-            return after, []
-        numbers = self.connection.scalars(select(block.channel).where(block.id > after).distinct())
+        numbers = self.connection.scalars(select(block.channel).where(block.id > after, block.id <= last).distinct())
         visible = self.channels(scope)
-        return newest, [number for number in numbers if number in visible]
+        return [number for number in numbers if number in visible]
 
     def newest_block(self) -> int:
         """Highest block number, 0 for an empty record: where a new live stream begins."""
@@ -327,21 +322,24 @@ class Queries:
         c = schema.handling.c
         return self.connection.execute(select(schema.handling).where(c.exceedance == number).order_by(c.id)).all()
 
-    def changed_exceedances(self, scope: Scope, after: tuple[int, int], limit: int) -> Sequence[Row[Any]]:
-        """Exceedances changed after a (time [ms], id), in the order of their change."""
+    def changed_exceedances(
+        self, scope: Scope, after: tuple[int, int], last: tuple[int, int], limit: int
+    ) -> Sequence[Row[Any]]:
+        """Exceedances changed after a (serial, id) up to another, in the order of their change."""
         c = schema.exceedance.c
+        change = tuple_(c.serial, c.id)
         return self.connection.execute(
             _exceedances_of(scope, None)
-            .where(or_(c.changed > after[0], and_(c.changed == after[0], c.id > after[1])))
-            .order_by(c.changed, c.id)
+            .where(c.serial >= after[0], change > after, change <= last)
+            .order_by(c.serial, c.id)
             .limit(limit)
         ).all()
 
     def newest_change(self) -> tuple[int, int]:
-        """Time [ms] and id of the newest change to an exceedance: where a new live stream begins."""
+        """Serial and id of the newest change to an exceedance: where a new live stream begins."""
         c = schema.exceedance.c
-        row = self.connection.execute(select(c.changed, c.id).order_by(c.changed.desc(), c.id.desc()).limit(1)).first()
-        return (row.changed, row.id) if row else (0, 0)
+        row = self.connection.execute(select(c.serial, c.id).order_by(c.serial.desc(), c.id.desc()).limit(1)).first()
+        return (row.serial, row.id) if row else (0, 0)
 
     def sliding_hours(self, scope: Scope, start: int, site: str) -> dict[str, list[Row[Any]]]:
         """What the sliding statistics of a site did in the hours that end after ``start`` [ms], by rule key and hour."""
@@ -551,21 +549,26 @@ class Queries:
     def _rules(self, scope: Scope) -> list[Rule]:
         return [rule for rule in self.registry.rules if rule.site in scope]
 
-    def _tails(self, hours: dict[int, int], back: int) -> dict[int, Rows]:
-        """Readings of channels in their newest hours and so many before; channels of the same hour are asked for at once."""
+    def _tails(self, hours: dict[int, int], back: int) -> dict[int, Newest]:
+        """Newest readings in the newest hours of channels and so many before; channels of the same hour are asked for at once."""
         block = schema.reading_block.c
         together: dict[int, list[int]] = {}
         for number, hour in hours.items():
             together.setdefault(hour, []).append(number)
-        parts: dict[int, list[Rows]] = {}
+        tails: dict[int, tuple[Rows, Rows]] = {}
         for hour, numbers in together.items():
             statement = select(*COLUMNS).where(
                 block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
             )
-            for row in self.connection.execute(statement).all():
-                data = self.blocks.data(self.connection, row)
-                parts.setdefault(row.channel, []).append(np.frombuffer(data, ROW))
-        return {number: _by_time(rows) for number, rows in parts.items()}
+            for row in self.connection.execute(statement):
+                rows = np.frombuffer(self.blocks.data(self.connection, row), ROW)
+                last = _last(rows)
+                good = last if valid(last).all() else _last(rows[valid(rows)])
+                if (tail := tails.get(row.channel)) is not None:
+                    last, good = (_last(np.concatenate(pair)) for pair in zip(tail, (last, good), strict=True))
+                if len(last):
+                    tails[row.channel] = last, good
+        return {number: Newest(last[0], good[0] if len(good) else None) for number, (last, good) in tails.items()}
 
 
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
@@ -576,4 +579,11 @@ def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
 
 def _by_time(parts: Sequence[Rows]) -> Rows:
     rows = np.concatenate(parts) if parts else np.empty(0, ROW)
-    return rows[np.argsort(rows["time"], kind="stable")]
+    time = rows["time"]
+    return rows if np.all(time[1:] >= time[:-1]) else rows[np.argsort(time, kind="stable")]
+
+
+def _last(rows: Rows) -> Rows:
+    """The one reading of the greatest time, or none of none."""
+    newest = int(np.argmax(rows["time"])) if len(rows) else 0
+    return rows[newest : newest + 1]

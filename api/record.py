@@ -14,6 +14,7 @@ from api.queries import Queries
 from greenmine.registry import Registry
 from greenmine.storage import schema
 from greenmine.storage.blocks import Blocks
+from greenmine.storage.changes import Changes
 from greenmine.storage.record import next_serial, open_engine
 
 
@@ -34,6 +35,7 @@ class Record:
         self._path = path
         self._registry = registry
         self._blocks = Blocks(registry, archive)
+        self.changes = Changes(path)
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
@@ -58,6 +60,7 @@ class Record:
 
     def close(self) -> None:
         """Close all connections."""
+        self.changes.close()
         for name in ("_file", "_empty", "_writable"):
             if name in self.__dict__:
                 self.__dict__[name].dispose()

@@ -21,3 +21,8 @@ class JSON(Response):
 def listing(items: list[Any], following: str | None = None) -> JSON:
     """A list, and the cursor of its next page."""
     return JSON({"items": items, "next": following})
+
+
+def listing_bytes(items: list[Any], following: str | None = None) -> bytes:
+    """The same, encoded."""
+    return msgspec.json.encode({"items": items, "next": following})

@@ -11,11 +11,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from api import arguments, events
+from api import arguments
 from api.addresses import from_this_machine
+from api.answers import kept_answer
 from api.arguments import cursor_parts
 from api.caller import CallerOf, still_admitted, unauthenticated
 from api.context import Context, ContextOf, QueriesOf, ScopeOf, now, visible_channel, visible_site
+from api.events import Cursor
 from api.exports import answer, entity_tag, newest_block, stream, tagged, unchanged
 from api.formats import XLSX_ROWS, chosen
 from api.health import ServiceHealth, service_health
@@ -32,7 +34,7 @@ from api.items import (
 from api.metrics import metrics
 from api.problems import Problem
 from api.queries import Queries, Rows, Scope, valid
-from api.responses import JSON, listing
+from api.responses import JSON, listing, listing_bytes
 from api.rolling import RollingView, rolling_statistics
 from api.schemas import listed, problems, single
 from api.times import DAY, MINUTE, local
@@ -53,6 +55,7 @@ _LONGEST = 366 * DAY
 _READING_CURSOR = re.compile(r"(\d{1,18})")
 _PAIR_CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
 _VERDICT_CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})-(.{1,200})")
+_FIGURES = set(StatisticItem.__struct_fields__) - {"channel", "start", "end", "issued", "unit"}
 _COMPARED = ("verdict", "value", "judged", "low", "high", "capture", "reason")
 
 
@@ -80,7 +83,7 @@ def metrics_text(
             raise unauthenticated()
         scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
     return Response(
-        metrics(queries, scope, now(), context.settings.data, workers=workers),
+        metrics(queries, scope, now(), context.settings.data, context.notices.outbox, workers=workers),
         media_type="text/plain; version=1.0.0; charset=utf-8",
     )
 
@@ -148,18 +151,20 @@ def stations(
 
 @router.get("/api/v1/latest", responses=listed(LatestView))
 def latest_readings(
-    given: Annotated[arguments.SiteArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    given: Annotated[arguments.SiteArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Newest valid reading of each channel, its health, and the limits on it."""
     chosen_sites = _sites(context.registry, scope, given.site)
     instant = now()
-    version = queries.version(schema.reading_block, schema.statistic, schema.verdict, schema.health)
-    tag = entity_tag(request, scope, version, instant // MINUTE, context.registry.digest)
-    return unchanged(request, tag) or tagged(listing(list(latest(queries, chosen_sites, instant))), tag)
+
+    def version(queries: Queries) -> object:
+        return queries.version(schema.reading_block, schema.statistic, schema.verdict, schema.health)
+
+    def make(queries: Queries) -> bytes:
+        return listing_bytes(list(latest(queries, chosen_sites, instant)))
+
+    minute = instant // MINUTE
+    return kept_answer(request, context, scope, version, make, minute, until=(minute + 1) * MINUTE)
 
 
 @router.get("/api/v1/readings", responses=listed(ReadingItem, files=True))
@@ -203,16 +208,12 @@ def readings(
 
 @router.get("/api/v1/statistics", responses=listed(StatisticItem, WindowItem, files=True))
 def statistics(
-    given: Annotated[arguments.StatisticsArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    given: Annotated[arguments.StatisticsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Figures of a channel over legal windows, or computed now over windows of any length."""
     channel = visible_channel(context.registry, scope, given.channel)
     if given.window not in _LEGAL_WINDOWS:
-        return _any_window(queries, scope, channel, given)
+        return _any_window(context, scope, channel, given)
     if given.every is not None:
         raise Problem(400, f"every: belongs to a window such as 15min, not to {given.window!r}")
     zone = context.registry.site(channel.site).zone
@@ -235,6 +236,12 @@ def statistics(
     def version(queries: Queries) -> object:
         return queries.version(schema.statistic)
 
+    if chosen(given.format, request.headers.get("accept", "")) == "json":
+
+        def make(queries: Queries) -> bytes:
+            return listing_bytes(*page(queries, given.cursor, given.size))
+
+        return kept_answer(request, context, scope, version, make)
     name = f"statistics-{channel.key.replace('/', '-')}-{given.window}"
     return answer(request, context, scope, given, name, StatisticItem, page, version, zone)
 
@@ -366,11 +373,11 @@ async def live(
     """Live stream; an interrupted one goes on behind its ``Last-Event-ID``."""
     chosen = _sites(context.registry, caller.scope, given.site)
     header = request.headers.get("last-event-id")
-    cursor = events.Cursor.parse(header) if header is not None else None
+    cursor = Cursor.parse(header) if header is not None else None
     if header is not None and cursor is None:
         raise Problem(400, f"Last-Event-ID: {header!r} is not the id of an event of this stream")
     return StreamingResponse(
-        events.stream(context, chosen, cursor, partial(still_admitted, request, caller)),
+        context.broadcast.stream(chosen, cursor, partial(still_admitted, request, caller)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -413,11 +420,8 @@ def _reading_items(zone: str, rows: Rows) -> list[Any]:
 
 
 def _statistic_item(channel: Channel, zone: str, row: Any) -> StatisticItem:
-    figures = {
-        name: row._mapping[name]  # noqa: SLF001 - a row is a tuple, whose count is a method
-        for name in StatisticItem.__struct_fields__
-        if name not in {"channel", "start", "end", "issued", "unit"}
-    }
+    columns = row._mapping  # noqa: SLF001 - a row is a tuple, whose count is a method
+    figures = {name: columns[name] for name in _FIGURES}
     return StatisticItem(
         channel=channel.key,
         start=local(row.start, zone),
@@ -428,7 +432,7 @@ def _statistic_item(channel: Channel, zone: str, row: Any) -> StatisticItem:
     )
 
 
-def _any_window(queries: Queries, scope: Scope, channel: Channel, given: arguments.StatisticsArguments) -> Response:
+def _any_window(context: Context, scope: Scope, channel: Channel, given: arguments.StatisticsArguments) -> Response:
     for name in ("cursor", "revisions", "format", "bom"):
         if name in given.model_fields_set:
             raise Problem(400, f"{name}: belongs to the windows {', '.join(_LEGAL_WINDOWS)}; choose 'from' and 'to'")
@@ -442,11 +446,12 @@ def _any_window(queries: Queries, scope: Scope, channel: Channel, given: argumen
         raise Problem(
             400, f"from, to: choose a period of at most 31 days with at most {_MAX_WINDOWS} windows, 'from' before 'to'"
         )
-    zone = queries.registry.site(channel.site).zone
-    rows = queries.readings(scope, channel.key, start - window, end)
+    zone = context.registry.site(channel.site).zone
+    with context.record.queries() as queries:
+        rows = queries.readings(scope, channel.key, start - window, end)
     rows = rows[valid(rows)]
     number = np.full(len(rows), channel.index)
-    values = Calibrations(queries.registry).applied(number, rows["time"], rows["value"])
+    values = Calibrations(context.registry).applied(number, rows["time"], rows["value"])
     sound = channel.parameter.averaging == "energy"
     starts, ends = window_bounds(start, end, window, every, zone)
     inside = (starts >= start) & (ends <= end)

@@ -60,6 +60,11 @@ def single(kind: type[msgspec.Struct], status: int = 200) -> dict[int | str, dic
     return _with_problems({status: {"description": _words(kind), "content": content}})
 
 
+def nothing() -> dict[int | str, dict[str, Any]]:
+    """Responses of a route that answers with nothing but its success."""
+    return _with_problems({204: {"description": "Done"}})
+
+
 def file() -> dict[int | str, dict[str, Any]]:
     """Responses of a route that answers with an attached file."""
     binary = {"schema": {"type": "string", "format": "binary"}}

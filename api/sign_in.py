@@ -76,7 +76,7 @@ def sign_in(given: Annotated[SignInForm, Form()], request: Request, context: Con
         return _page(request, context, None, next_path, given.name, fault="wrong", status=401)
     context.lockout.succeeded(name, address, known=known)
     if caller.session is not None and caller.user is not None:
-        _end(context, caller.user, caller.session.id)
+        end_session_of(context, caller.user, caller.session.id)
     return begin_session(request, context, right, next_path)
 
 
@@ -86,7 +86,7 @@ def sign_out(
 ) -> Response:
     """End the session."""
     if caller.session is not None and caller.user is not None:
-        _end(context, caller.user, caller.session.id)
+        end_session_of(context, caller.user, caller.session.id)
         context.accounts.audit.add(
             now(), "sign-out", user=caller.user, name=caller.name, address=client_address(request)
         )
@@ -105,13 +105,19 @@ def begin_session(request: Request, context: Context, user: User, next_path: str
     return RedirectResponse(next_path, 303)
 
 
+def refusal(request: Request, context: Context, fault: str, status: int) -> Response:
+    """Page to sign in that says why nobody was."""
+    return _page(request, context, None, "/", fault=fault, status=status)
+
+
 def own_path(text: str) -> str:
     """A path of this server; ``/`` for anything that a browser could take for another address."""
     plain = text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text
     return text if plain else "/"
 
 
-def _end(context: Context, number: int, session: int) -> None:
+def end_session_of(context: Context, number: int, session: int) -> None:
+    """End a session of a user."""
     user = context.accounts.users.get(number)
     if user is not None:
         context.accounts.sessions.end(user, session)
@@ -141,6 +147,7 @@ def _page(
         name=name,
         fault=wording.t(f"sign-in.{fault}", minutes=minutes) if fault else "",
         public=bool(context.accounts.publications.sites()),
+        provider=None if context.provider is None else context.provider.name,
     )
     page.status_code = status
     return page

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from api.clauses import in_chinese
 from api.messages import Language, has_message, message
 from api.times import DAY, HOUR, MINUTE
-from api.views import Judgement, LatestView, LimitView
+from api.views import ExceedanceView, Judgement, LatestView, LimitView
 from greenmine.registry import Registry
 
 NOTHING: Final = "—"
@@ -45,6 +46,13 @@ class Wording:
         """Name of whatever has a Chinese and an English one."""
         return str(thing.name_zh if self.language == "zh" else thing.name_en)
 
+    def site_name(self, site: str) -> str:
+        """Name of a mine, its id if it has left the registry."""
+        try:
+            return self.name(self.registry.site(site))
+        except KeyError:
+            return site
+
     def station(self, site: str, station: str) -> str:
         """Name of a station, its id if it has left the registry."""
         try:
@@ -72,10 +80,31 @@ class Wording:
     def facts(self, detail: Mapping[str, Any]) -> str:
         """Further facts of the audit log."""
         return self.t("audit.separator").join(
-            self.t("audit.fact", name=name, value=", ".join(map(str, value)) if isinstance(value, list) else value)
+            self.t("audit.fact", name=self._known(f"fact.{name}", name), value=self._fact(name, value))
             for name, value in detail.items()
             if value not in ([], "", None)
         )
+
+    def subject(self, subject: str) -> str:
+        """What something was done to, by the audit log."""
+        thing, _, number = subject.rpartition(" ")
+        return self.t(f"audit.{thing}", n=number) if thing in {"exceedance", "mark request"} else subject
+
+    def citation(self, item: ExceedanceView) -> str:
+        """Standard and clause of a limit."""
+        text = f"{item.standard} {item.clause}".strip()
+        return in_chinese(text) if self.language == "zh" else text
+
+    def _fact(self, name: str, value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        if isinstance(value, bool):
+            return self.t("fact.yes" if value else "fact.no")
+        words = {"kind": f"mark.{value}", "role": f"user-role.{value}"}
+        return self._known(words.get(name, ""), str(value))
+
+    def _known(self, key: str, otherwise: str) -> str:
+        return self.t(key) if has_message(key) else otherwise
 
     def number(self, value: float | None, decimals: int = 0) -> str:
         """Number with a true minus sign; a dash for none."""
@@ -161,6 +190,11 @@ class Wording:
         number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
         key = f"health.why-{text.replace(' ', '-')}"
         return self.t(key, n=number) if has_message(key) else detail
+
+    def trouble(self, text: str) -> str:
+        """Why a notice was not delivered; what the catalogue does not know is told as it is."""
+        key = f"notify.why-{text.replace(' ', '-')}"
+        return self.t(key) if has_message(key) else text
 
     def left_out(self, site: str, station: str, excluded: int, suspect: int) -> str:
         """How many minutes of a day were excluded at a station, and how many are suspect; not both zero."""

@@ -14,7 +14,22 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, collector, core, effect, evidence, growth, hj212, latency, loggers, memory, projection, truth
+from bench import (
+    api,
+    collector,
+    core,
+    effect,
+    evidence,
+    exports,
+    growth,
+    hj212,
+    latency,
+    live,
+    loggers,
+    memory,
+    projection,
+    truth,
+)  # fmt: skip
 from bench.table import Row
 
 
@@ -22,13 +37,16 @@ def main() -> int:
     """Run the benchmarks; 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
-        "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "effect", "truth",
+        "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
+        "truth",
     )  # fmt: skip
-    parser.add_argument("subject", nargs="*", help=f"of {', '.join(subjects)}; all if not given")
+    when_named = ("exports",)
+    everything = ", ".join((*subjects, *when_named))
+    parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
     arguments = parser.parse_args()
-    if unknown := set(arguments.subject) - set(subjects):
-        parser.error(f"there is no subject {', '.join(sorted(unknown))}; there are {', '.join(subjects)}")
+    if unknown := set(arguments.subject) - {*subjects, *when_named}:
+        parser.error(f"there is no subject {', '.join(sorted(unknown))}; there are {everything}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     measures: dict[str, Callable[[], Iterable[Row]]] = {
         "collector": collector.measure,
@@ -41,13 +59,15 @@ def main() -> int:
         "loggers": loggers.measure,
         "projection": projection.measure,
         "api": api.measure,
+        "live": live.measure,
+        "exports": exports.measure,
         "effect": effect.measure,
         "truth": truth.measure,
     }
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []
-    for subject in subjects:
-        if not arguments.subject or subject in arguments.subject:
+    for subject in (*subjects, *when_named):
+        if subject in arguments.subject or (not arguments.subject and subject in subjects):
             with console.status(f"measuring {subject}"):
                 rows += measures[subject]()
     console.print(_table(rows))

@@ -24,14 +24,16 @@ COLLECTOR: Final = "collector"
 MONITOR: Final = "monitor"
 HEALTH: Final = "health"
 SIMULATOR: Final = "simulator"
+NOTIFIER: Final = "notifier"
 SERVICES: Final = {
     COLLECTOR: (f"read {TOPIC}",),
     MONITOR: ("read $SYS/#",),
     HEALTH: ("read $SYS/broker/uptime",),
     SIMULATOR: (f"write {TOPIC}", "write greenmine/v1/+/+/status"),
+    NOTIFIER: ("write greenmine/alarms/v1/#",),
 }
 """Rights of the accounts that belong to no device: who reads all readings, who watches the broker, who asks
-whether it is alive, who plays all devices. An account has one connection at a time."""
+whether it is alive, who plays all devices, who tells of alarms. An account has one connection at a time."""
 
 PASSWORDS: Final = "passwords"
 RIGHTS: Final = "acl"
@@ -68,15 +70,24 @@ def device_rights(site: str, device: Device, profile: Profile) -> tuple[str, ...
     return tuple(f"write {topic}" for topic in (*own, *foreign))
 
 
+def alarm_readers(registry: Registry) -> dict[str, tuple[str, ...]]:
+    """Rights of accounts that read alarms and nothing else: ``alarms@enterprise`` those of one, ``alarms`` the district's."""
+    readers: dict[str, tuple[str, ...]] = {"alarms": ("read greenmine/alarms/v1/district/#",)}
+    for enterprise in registry.enterprises:
+        readers[f"alarms@{enterprise.id}"] = (f"read greenmine/alarms/v1/enterprise/{enterprise.id}/#",)
+    return readers
+
+
 def rights(registry: Registry) -> dict[str, tuple[str, ...]]:
-    """Rights of all accounts that there may be: the services', and ``site/device`` for each device."""
+    """Rights of all accounts that there may be: the services', those that read alarms, and ``site/device`` for each device."""
     devices = {
         f"{site.id}/{device.id}": device_rights(site.id, device, registry.profiles[device.profile])
         for site in registry.sites
         for device in site.devices
     }
     filters = (topic for table in routes(registry) for topic in table.filters())
-    return SERVICES | {COLLECTOR: (*SERVICES[COLLECTOR], *(f"read {topic}" for topic in filters))} | devices
+    collector = (*SERVICES[COLLECTOR], *(f"read {topic}" for topic in filters))
+    return SERVICES | {COLLECTOR: collector} | alarm_readers(registry) | devices
 
 
 def hashed(password: str, salt: bytes | None = None) -> str:

@@ -174,6 +174,52 @@ class Settings(BaseSettings):
         """Folder of the evidence bundles, named by their numbers."""
         return self.data / "bundles"
 
+    notify_broker_user: str | None = None
+    """Account at the broker by which alarms are published; not the collector's."""
+    notify_broker_password: SecretStr | None = None
+    notify_private_networks: str = ""
+    """Networks that are not public and may be receivers of webhooks all the same, such as ``10.20.0.0/16``; with commas."""
+    notify_ca: Path | None = None
+    """Certificate authorities for webhooks, robots and the mail server; None: those of the system."""
+    notify_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Longest time for one attempt to deliver."""
+    notify_retry_seconds: Annotated[float, Field(gt=0, le=3_600)] = 5.0
+    """Delay before the second attempt; it doubles from one attempt to the next, up to an hour."""
+    notify_give_up_hours: Annotated[float, Field(gt=0)] = 72.0
+    """A message that could not be delivered for so long is dead."""
+    notify_dingtalk_url: str = "https://oapi.dingtalk.com/robot/send"
+    notify_wecom_url: str = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
+    smtp_host: str | None = None
+    """Mail server; None: there is no e-mail."""
+    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str = ""
+    """Address that mails come from."""
+    oidc_issuer: str | None = None
+    """Address of an OpenID Connect provider by which people may sign in; None: there is none."""
+    oidc_client: str = ""
+    """Client identifier there."""
+    oidc_secret: SecretStr | None = None
+    """Secret of the client; None: a public client, by PKCE alone."""
+    oidc_scopes: str = "openid profile"
+    oidc_name: str = "OpenID Connect"
+    """What the provider is called on the page to sign in."""
+    oidc_ca: Path | None = None
+    """Certificate authorities for the provider; None: those of the system."""
+    oidc_name_claim: str = "preferred_username"
+    """Claim that gives a new account its name."""
+    oidc_role_claim: str = "groups"
+    """Claim, a text or a list of texts, that ``oidc_roles`` turns into role and enterprises."""
+    oidc_roles: str = ""
+    """``value=supervisor`` or ``value=enterprise:hengjie``; with commas. Who has no such value does not get in."""
+
+    @property
+    def notices(self) -> Path:
+        """File of the subscriptions and of what is still to be told."""
+        return self.data / "notices.sqlite"
+
     @property
     def attachments(self) -> Path:
         """Folder of the files attached to exceedances, named by their digests."""

@@ -199,8 +199,10 @@ class TcpLogger:
             return await self._inbox.get()
 
     async def upload(self, message: Message) -> Message:
-        """Send and wait for the answer."""
+        """Send and wait for its answer; those to what was sent on request are passed over."""
         self.write(message)
-        answer = await self.answer()
-        assert answer is not None, "the connection was closed"
-        return answer
+        while True:
+            answer = await self.answer()
+            assert answer is not None, "the connection was closed"
+            if answer.exchange == message.qn:
+                return answer

@@ -16,7 +16,7 @@ function config() {
     view: { stroke: null },
     axis: { ...text, gridColor: colour("line"), domainColor: colour("line"), tickColor: colour("line") },
     axisX: { grid: false },
-    axisY: { domain: false, ticks: false, tickCount: 5, format: "f" },
+    axisY: { domain: false, ticks: false, tickCount: 5, format: "f", minExtent: 36 },
     legend: { ...text, symbolType: "stroke", symbolSize: 220, symbolStrokeWidth: 2, labelLimit: 220 },
     range: { category: ["series-1", "series-2", "series-3", "series-4", "series-5", "series-6"].map(colour) },
     rule: { color: colour("exceeds") },

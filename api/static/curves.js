@@ -20,7 +20,7 @@ function config() {
     view: { stroke: null },
     axis: { ...words, gridColor: colour("line"), domainColor: colour("line"), tickColor: colour("line") },
     axisX: { grid: false },
-    axisY: { domain: false, ticks: false, tickCount: 5, format: "f" },
+    axisY: { domain: false, ticks: false, tickCount: 5, format: "f", minExtent: 36 },
     line: { color: colour("series-1") },
     area: { color: colour("series-1") },
     rule: { color: colour("exceeds") },
@@ -87,6 +87,7 @@ async function draw(plot) {
     const before = plot.view;
     plot.replaceChildren(box);
     before?.finalize();
+    spec.layer = spec.layer.filter((layer) => spec.datasets[layer.data?.name]?.length !== 0); // Vega warns of what it cannot scale
     const { view } = await vegaEmbed(box, spec, { actions: false, ast: true, defaultStyle: false, renderer: "svg", config: config(), tooltip: { disableDefaultStyle: true } });
     plot.view = view;
     // The drawing as a whole has a description; its hundreds of parts are told by the table.

@@ -13,6 +13,7 @@ from greenmine.accounts.shares import Shares
 from greenmine.accounts.tokens import Tokens
 from greenmine.accounts.users import Users
 from greenmine.settings import Settings
+from greenmine.storage.changes import Changes
 from greenmine.storage.record import migrate, open_engine
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -34,17 +35,20 @@ class Accounts:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self._engine = open_engine(path)
         migrate(self._engine, _MIGRATIONS)
+        self._changes = Changes(path)
         self.users = Users(self._engine)
         self.sessions = Sessions(
             self._engine,
+            self._changes,
             idle=settings.session_idle_minutes * _MINUTE,
             absolute=settings.session_hours * 60 * _MINUTE,
         )
-        self.tokens = Tokens(self._engine)
-        self.publications = Publications(self._engine)
+        self.tokens = Tokens(self._engine, self._changes)
+        self.publications = Publications(self._engine, self._changes)
         self.audit = AuditLog(self._engine)
         self.shares = Shares(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
+        self._changes.close()
         self._engine.dispose()

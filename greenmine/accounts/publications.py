@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from greenmine.accounts import schema
+from greenmine.storage.changes import Changes, Remembered
 
 
 class Publications:
@@ -14,15 +15,25 @@ class Publications:
     ----------
     engine : Engine
         Of the file of the accounts.
+    changes : Changes
+        To that file.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, changes: Changes) -> None:
         self._engine = engine
+        self._remembered = Remembered[None, frozenset[str]](changes)
 
     def sites(self) -> frozenset[str]:
         """Ids of the sites that are public."""
+        number = self._remembered.number()
         with self._engine.connect() as connection:
-            return frozenset(connection.execute(sa.select(schema.publication.c.site)).scalars())
+            found = frozenset(connection.execute(sa.select(schema.publication.c.site)).scalars())
+        self._remembered.put(None, found, number)
+        return found
+
+    def recall(self) -> frozenset[str] | None:
+        """The same from memory; None if the accounts were written to since it was read."""
+        return self._remembered.get(None)
 
     def switch(self, site: str, now: int, *, public: bool) -> bool:
         """Make a site public or not; whether that changed anything."""

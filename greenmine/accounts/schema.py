@@ -59,6 +59,15 @@ publication = Table(
     comment="Sites whose daily compliance anybody may see.",
 )
 
+identity = Table(
+    "identity",
+    metadata,
+    Column("issuer", String(300), primary_key=True),
+    Column("subject", String(255), primary_key=True, comment="claim sub: never another's at its issuer"),
+    Column("user", Integer, ForeignKey("user.id"), nullable=False),
+    comment="Who a user is at an OpenID Connect provider.",
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from greenmine.accounts import schema
 from greenmine.accounts.secret import digest, new_secret
 from greenmine.accounts.users import User
+from greenmine.storage.changes import Changes, Remembered
 
 ROTATE_MS: Final = 15 * 60_000
 GRACE_MS: Final = 60_000
@@ -47,12 +48,15 @@ class Sessions:
     ----------
     engine : Engine
         Of the file of the accounts.
+    changes : Changes
+        To that file.
     idle, absolute : int
         A session ends after so long without a request, and so long after its beginning [ms].
     """
 
-    def __init__(self, engine: sa.Engine, *, idle: int, absolute: int) -> None:
+    def __init__(self, engine: sa.Engine, changes: Changes, *, idle: int, absolute: int) -> None:
         self._engine = engine
+        self._remembered = Remembered[str, tuple[Session, User, int]](changes)
         self._idle = idle
         self._absolute = absolute
 
@@ -80,6 +84,7 @@ class Sessions:
         None for a cookie that is unknown, over, replaced too long ago, or of a user whose account is shut.
         """
         hashed = digest(cookie)
+        number = self._remembered.number()
         c = schema.session.c
         known = sa.or_(c.hash == hashed, sa.and_(c.previous == hashed, c.rotated > now - GRACE_MS))
         with self._engine.connect() as connection:
@@ -91,7 +96,23 @@ class Sessions:
             ).first()
         if user is None:
             return None
-        return Session.of(row), User.of(user), self._freshen(row, hashed, now)
+        session, owner = Session.of(row), User.of(user)
+        if row.hash == hashed:
+            self._remembered.put(hashed, (session, owner, row.rotated), number)
+        return session, owner, self._freshen(row, hashed, now)
+
+    def recall(self, cookie: str, now: int) -> tuple[Session, User] | None:
+        """Session and user of a cookie from memory.
+
+        None also if the accounts were written to since, or the session's use is to be noted or its cookie replaced. A session that
+        was ended, or whose account was shut, by any process, is not recalled.
+        """
+        found = self._remembered.get(digest(cookie))
+        if found is None:
+            return None
+        session, user, rotated = found
+        fresh = now - session.used < min(_TOUCH_MS, self._idle) and now - rotated < ROTATE_MS
+        return (session, user) if fresh and session.created > now - self._absolute else None
 
     def lives(self, number: int, now: int) -> bool:
         """Whether a session goes on."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from greenmine.accounts import schema
 from greenmine.accounts.secret import digest, new_secret
 from greenmine.accounts.users import User
+from greenmine.storage.changes import Changes, Remembered
 
 PREFIX: Final = "greenmine_"
 """Of every token, so that one that strayed into a repository or a log is recognised."""
@@ -47,10 +48,13 @@ class Tokens:
     ----------
     engine : Engine
         Of the file of the accounts.
+    changes : Changes
+        To that file.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, changes: Changes) -> None:
         self._engine = engine
+        self._remembered = Remembered[str, tuple[Token, User]](changes)
 
     def add(
         self, user: User, name: str, now: int, *, days: int, sites: Sequence[str] | None = None, write: bool = False
@@ -99,9 +103,11 @@ class Tokens:
     def find(self, secret: str, now: int) -> tuple[Token, User] | None:
         """Token and owner of a secret; None for one that is unknown, expired, revoked, or of a shut account."""
         c = schema.token.c
+        hashed = digest(secret)
+        number = self._remembered.number()
         with self._engine.connect() as connection:
             row = connection.execute(
-                sa.select(schema.token).where(c.hash == digest(secret), c.expires > now, c.revoked.is_(None))
+                sa.select(schema.token).where(c.hash == hashed, c.expires > now, c.revoked.is_(None))
             ).first()
             if row is None:
                 return None
@@ -113,7 +119,21 @@ class Tokens:
         if row.used is None or now - row.used >= _TOUCH_MS:
             with self._engine.begin() as connection:
                 connection.execute(sa.update(schema.token).where(c.id == row.id).values(used=now))
-        return Token.of(row), User.of(user)
+        found = Token.of(row), User.of(user)
+        self._remembered.put(hashed, found, number)
+        return found
+
+    def recall(self, secret: str, now: int) -> tuple[Token, User] | None:
+        """The same as `find`, from memory: None also if the accounts were written to since, or the use is to be noted.
+
+        A token that was revoked, or whose account was shut, by any process, is not recalled.
+        """
+        found = self._remembered.get(digest(secret))
+        if found is None:
+            return None
+        token, _ = found
+        fresh = token.used is not None and now - token.used < _TOUCH_MS
+        return found if fresh and token.expires > now else None
 
     def of_user(self, user: User) -> list[Token]:
         """Tokens of a user, newest first, those that no longer work among them."""

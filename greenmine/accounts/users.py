@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -46,6 +46,14 @@ class User:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is at an OpenID Connect provider: the provider's issuer, and its claim ``sub``."""
+
+    issuer: str
+    subject: str
+
+
 def plain_name(name: str) -> str:
     """Name as it is stored: signs that look alike are one, capitals do not count."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
@@ -71,6 +79,7 @@ class Users:
         *,
         enterprises: Sequence[str] = (),
         password: str | None = None,
+        identity: Identity | None = None,
     ) -> User:
         """Make an account.
 
@@ -85,7 +94,9 @@ class Users:
         enterprises : sequence of str
             For the role ``enterprise``, at least one; for others none.
         password : str, optional
-            None: it works by tokens only.
+            None: it works by tokens only, or by its identity.
+        identity : Identity, optional
+            Who it is at a provider.
 
         Raises
         ------
@@ -112,7 +123,10 @@ class Users:
         }
         try:
             with self._engine.begin() as connection:
-                connection.execute(sa.insert(schema.user), [row])
+                number = connection.execute(sa.insert(schema.user).values(row).returning(schema.user.c.id)).scalar_one()
+                if identity is not None:
+                    who = {"issuer": identity.issuer, "subject": identity.subject, "user": number}
+                    connection.execute(sa.insert(schema.identity).values(who))
         except sa.exc.IntegrityError as error:
             raise ValueError(f"name {plain!r}: there is an account of this name") from error
         user = self.named(plain)
@@ -131,6 +145,19 @@ class Users:
     def named(self, name: str) -> User | None:
         """The user of a name."""
         return self._one(schema.user.c.name == plain_name(name))
+
+    def identified(self, identity: Identity) -> User | None:
+        """The user of an identity, also one whose account is shut; None: nobody has come by it yet."""
+        c = schema.identity.c
+        known = sa.select(c.user).where(c.issuer == identity.issuer, c.subject == identity.subject).scalar_subquery()
+        return self._one(schema.user.c.id == known)
+
+    def assign(self, user: User, role: UserRole, enterprises: Sequence[str]) -> User:
+        """Give a user another role and other enterprises, as its provider says; sessions and tokens have them at once."""
+        changed = sa.update(schema.user).where(schema.user.c.id == user.id)
+        with self._engine.begin() as connection:
+            connection.execute(changed.values(role=role, enterprises=list(enterprises)))
+        return replace(user, role=role, enterprises=tuple(enterprises))
 
     def sign_in(self, name: str, password: str) -> User | None:
         """The user whom name and password belong to; None for unknown and disabled ones too, after the same time.

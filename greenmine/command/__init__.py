@@ -31,6 +31,7 @@ app.command("greenmine.command.init:init")
 app.command("greenmine.command.backup:backup")
 app.command("greenmine.command.uplink:uplink")
 app.command("greenmine.command.user:app", name="user")
+app.command("greenmine.command.notify:notify")
 
 
 def main() -> None:

@@ -13,7 +13,15 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from collector.credentials import SERVICES, SIMULATOR, CredentialError, Credentials, device_rights, reload
+from collector.credentials import (
+    SERVICES,
+    SIMULATOR,
+    CredentialError,
+    Credentials,
+    alarm_readers,
+    device_rights,
+    reload,
+)
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.tables import nearest
@@ -44,12 +52,13 @@ def add(
 ) -> None:
     """Give a device an account at the broker, and show its password: this once, it is kept nowhere.
 
-    The device may publish its own readings and status, and read nothing.
+    The device may publish its own readings and status, and read nothing. An account alarms@ENTERPRISE reads the alarms of an
+    enterprise that are told at the broker, and publishes nothing; alarms those of the district.
 
     Parameters
     ----------
     device
-        SITE/DEVICE as in the registry.
+        SITE/DEVICE as in the registry; or alarms@ENTERPRISE, or alarms.
     renew
         Replace the password of an account that exists; the old one is void.
     format
@@ -57,14 +66,9 @@ def add(
     """
     settings = Settings()
     registry = _registry(settings)
-    site, _, name = device.partition("/")
-    try:
-        entry = registry.device(site, name)
-    except KeyError:
-        known = (f"{s.id}/{d.id}" for s in registry.sites for d in s.devices)
-        raise SystemExit(f"greenmine device: the registry has no device '{device}'; {nearest(device, known)}") from None
+    given = alarm_readers(registry).get(device) or _device_rights(registry, device)
     password = _done(lambda: Credentials(settings.broker_files, registry).add(device, renew=renew))
-    topics = [right.removeprefix("write ") for right in device_rights(site, entry, registry.profiles[entry.profile])]
+    topics = [right.partition(" ")[2] for right in given]
     if format == "json":
         sys.stdout.write(json.dumps({"user": device, "password": password, "topics": topics}) + "\n")
     else:
@@ -88,8 +92,9 @@ def list_(*, format: Format = "text") -> None:  # noqa: A002 - the option's name
     rows: list[dict[str, str | bool]] = [
         {"user": device, "account": device in accounts, "registered": True} for device in devices
     ]
+    readers = alarm_readers(registry)
     others = (account for account in accounts if account not in devices and account not in SERVICES)
-    rows += [{"user": account, "account": True, "registered": False} for account in others]
+    rows += [{"user": account, "account": True, "registered": account in readers} for account in others]
     if format == "json":
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
@@ -121,6 +126,16 @@ def refresh() -> None:
     _done(Credentials(settings.broker_files, _registry(settings)).refresh)
     sys.stdout.write(f"{settings.broker_files / 'acl'} is written.\n")
     _tell(settings)
+
+
+def _device_rights(registry: Registry, device: str) -> tuple[str, ...]:
+    site, _, name = device.partition("/")
+    try:
+        entry = registry.device(site, name)
+    except KeyError:
+        known = (f"{s.id}/{d.id}" for s in registry.sites for d in s.devices)
+        raise SystemExit(f"greenmine device: the registry has no device '{device}'; {nearest(device, known)}") from None
+    return device_rights(site, entry, registry.profiles[entry.profile])
 
 
 def _registry(settings: Settings) -> Registry:

@@ -117,6 +117,7 @@ def _play(
     processes.start("worker", "greenmine.command.work:work", settings)
     if live:
         processes.start("web server", "greenmine.command.web:web", settings)
+        processes.start_aside("notifier", "notify.service:run", settings)
         console.print(
             f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )

@@ -18,7 +18,7 @@ from cyclopts import Parameter
 
 from collector.broker import TEMPLATE as BROKER
 from collector.broker import broker_configuration
-from collector.credentials import COLLECTOR, HEALTH, MONITOR, SIMULATOR, CredentialError, Credentials
+from collector.credentials import COLLECTOR, HEALTH, MONITOR, NOTIFIER, SIMULATOR, CredentialError, Credentials
 from greenmine.authority import Authority, expiry, named_hosts
 from greenmine.files import replace
 from greenmine.registry import DEFAULT, Registry, RegistryError, load_registry
@@ -39,6 +39,7 @@ _ACCOUNTS: Final = {
     COLLECTOR: "greenmine_broker_password",
     MONITOR: "broker_monitor_password",
     HEALTH: "broker_health_password",
+    NOTIFIER: "greenmine_notify_broker_password",
 }
 """Accounts at the broker that belong to no device, and the files of their passwords."""
 _SECRETS: Final = (
@@ -282,6 +283,7 @@ class _Installation:
                 "GREENMINE_BROKER_TLS": "true",
                 "GREENMINE_BROKER_CA": str(self.directory / "authority" / "ca.crt"),
                 "GREENMINE_BROKER_USER": COLLECTOR,
+                "GREENMINE_NOTIFY_BROKER_USER": NOTIFIER,
                 "GREENMINE_BROKER_FILES": str(self.directory / "broker"),
                 "GREENMINE_BROKER_PID": BROKER_PID,
                 "GREENMINE_TRUSTED_PROXIES": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""``greenmine run``: the worker (collector, processing, record), the web server, and the uplink where there is a plan."""
+"""``greenmine run``: the worker (collector, processing, record), the web server, the notifier, the uplink by plan."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from api.addresses import check_addresses
+from api.persons import provider_of
 from collector.hj212.centre.loggers import load_loggers
 from greenmine.command.processes import Processes
 from greenmine.registry import RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.record import migrate, open_engine
+from notify.service import check
 from uplink.plan import load_plan
 
 UPLINK: Final = "uplink.service:forward"
@@ -53,6 +55,8 @@ def run(
             load_loggers(registry, settings)
         if settings.uplink is not None:
             load_plan(settings.uplink, registry)
+        check(settings)
+        provider_of(settings, registry)
         migrate(open_engine(settings.record))
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
@@ -70,4 +74,6 @@ def run(
             processes.start_aside("projection", "greenmine.command.influx:project", settings)
         if only is None and settings.uplink is not None:
             processes.start("uplink", UPLINK, settings)
+        if only is None:
+            processes.start_aside("notifier", "notify.service:run", settings)
         processes.watch(stop)

@@ -14,7 +14,7 @@ from api.times import DAY, HOUR, MINUTE, local
 from greenmine.limits import threshold_on
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.storage import schema
-from greenmine.storage.record import ROW
+from greenmine.storage.record import ROW, next_serial
 
 LEVELS = {
     "pm10": 62,
@@ -86,7 +86,8 @@ def add_reading(engine: Engine, channel: Channel, time: int, value: float, flag:
 def add_exceedance(engine: Engine, rule: Rule, start: int, changed: int, end: int | None = None) -> int:
     """Commit an exceedance and tell its id."""
     with engine.begin() as connection:
-        connection.execute(insert(schema.exceedance).values(**_exceedance(rule, start, end, changed)))
+        row = _exceedance(rule, start, end, changed) | {"serial": next_serial(connection)}
+        connection.execute(insert(schema.exceedance).values(row))
         number = connection.scalar(select(func.max(schema.exceedance.c.id)))
     assert number is not None
     return number

@@ -9,8 +9,20 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-Who = Literal["open", "callers", "actors", "commenters", "overseers", "signed in", "enterprises", "administrators"]
-Number = Literal["exceedance", "request", "session", "token", "user", "bundle", "assessed"]
+Who = Literal[
+    "open",
+    "callers",
+    "actors",
+    "commenters",
+    "overseers",
+    "signed in",
+    "enterprises",
+    "administrators",
+    "subscribers",
+    "notifiers",
+    "office",
+]
+Number = Literal["exceedance", "request", "session", "token", "user", "bundle", "assessed", "subscription"]
 Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
@@ -18,6 +30,7 @@ OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 HARMLESS: Final = {
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
+    "kind",
 }  # fmt: skip
 """Parameters that choose among what is visible anyway."""
 
@@ -52,6 +65,8 @@ _SHARE: dict[str, Any] = {"receiver": "evaluation centre", "days": 7}
 _SHARE_FORM: dict[str, str] = {"receiver": "evaluation centre", "days": "7"}
 _PROOF = {"item": "降尘降噪", "name": "note.txt"}
 _NO_CODE: dict[str, str] = {"code": "share_of-nobody"}
+_SUBSCRIPTION = {"name": "x", "enterprise": "{site}", "target": {"kind": "mqtt"}, "events": ["exceedance-opened"]}
+_WISHES = {"name": "x", "events": "exceedance-opened"}
 _USER_FORM: dict[str, str] = {"name": "x", "role": "supervisor"}
 
 RULES: Final[dict[str, Rule]] = {
@@ -140,4 +155,19 @@ RULES: Final[dict[str, Rule]] = {
     "GET /shared": Rule("open"),
     "POST /shared": Rule("open", form=_NO_CODE, ok=(404,)),
     "POST /shared/file": Rule("open", form=_NO_CODE, ok=(404,)),
+    "GET /sign-in/oidc": Rule("open", ok=(404,)),
+    "GET /sign-in/oidc/callback": Rule("open", ok=(404,)),
+    "subscriptions": Rule(),
+    "subscribe": Rule("notifiers", body=_SUBSCRIPTION, ok=(201,)),
+    "subscription": Rule("subscribers", number="subscription"),
+    "change_subscription": Rule("notifiers", number="subscription", body={"name": "x"}),
+    "unsubscribe": Rule("notifiers", number="subscription", ok=(204,)),
+    "try_subscription": Rule("notifiers", number="subscription", ok=(202,)),
+    "subscription_messages": Rule("subscribers", number="subscription"),
+    "GET /notifications": Rule("signed in"),
+    "POST /notifications": Rule("office", form=_WISHES | {"kind": "mqtt", "enterprise": "{site}"}),
+    "GET /notifications/{number}": Rule("office", number="subscription"),
+    "POST /notifications/{number}": Rule("office", number="subscription", form=_WISHES, ok=(303,)),
+    "POST /notifications/{number}/test": Rule("office", number="subscription", form={}, ok=(303,)),
+    "POST /notifications/{number}/remove": Rule("office", number="subscription", form={}, ok=(303,)),
 }

@@ -38,6 +38,7 @@ def document_and_pages() -> tuple[dict[str, Any], list[Operation]]:
             for method in sorted(route.methods or ())
         ]
         app.state.context.accounts.close()
+        app.state.context.notices.close()
     return document, pages
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Thread
 from typing import Any
 
@@ -15,10 +18,17 @@ from api.serve import Server
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
+_SCRIPTS = Path(gettempdir()) / f"greenmine-scripts-{os.getuid()}"
+"""Scripts of the charts, which a server takes seconds to make: those of the first that made them serve for all others."""
+
 
 @contextmanager
 def serving(data: Path, registry: Registry, **settings: Any) -> Iterator[str]:
     """Serve the record under a data directory; gives the address."""
+    scripts = list(_SCRIPTS.glob("*"))
+    for script in scripts:
+        (data / "cache").mkdir(parents=True, exist_ok=True)
+        shutil.copy(script, data / "cache")
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     app = create_app(Settings(data=data, **settings), registry)
@@ -35,3 +45,8 @@ def serving(data: Path, registry: Registry, **settings: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+        for made in (data / "cache").glob("vega-*.js") if not scripts else ():
+            _SCRIPTS.mkdir(exist_ok=True)
+            part = _SCRIPTS / f".{os.getpid()}"
+            shutil.copy(made, part)
+            part.replace(_SCRIPTS / made.name)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from api.addresses import check_addresses
 from api.lockout import BY_ACCOUNT, Lockout
@@ -47,10 +48,21 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, registry: Registry) -> Iterator[Site]:
-    with accounts_in(tmp_path) as accounts:
+    """A server of the test's own."""
+    yield from _site(tmp_path, registry)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[Site]:
+    """A server for tests that change nothing but sign in."""
+    yield from _site(tmp_path_factory.mktemp("shared"), registry)
+
+
+def _site(data: Path, registry: Registry) -> Iterator[Site]:
+    with accounts_in(data) as accounts:
         ensure_user(accounts, "li", "enterprise", LOUD, password=PASSWORD)
-    with serving(tmp_path, registry) as address:
-        yield Site(tmp_path, address)
+    with serving(data, registry) as address:
+        yield Site(data, address)
 
 
 def sign_in(client: httpx.Client, name: str = "li", password: str = PASSWORD, **more: str) -> httpx.Response:
@@ -79,8 +91,8 @@ def test_signing_in_leads_where_one_wanted_to_go_and_out_again(site: Site) -> No
         assert client.get(f"/sites/{LOUD}").status_code == 303
 
 
-def test_programs_are_told_to_send_a_token(site: Site) -> None:
-    answer = httpx.get(f"{site.address}/api/v1/sites")
+def test_programs_are_told_to_send_a_token(shared: Site) -> None:
+    answer = httpx.get(f"{shared.address}/api/v1/sites")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="greenmine"'
     problem_of(answer)
@@ -101,8 +113,8 @@ def test_a_session_cannot_be_foisted_on_anybody(site: Site) -> None:
 
 @pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "http://127.0.0.1:1", "http://localhost"])
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/account/tokens", "/api/v1/marks"])
-def test_requests_of_other_sites_are_refused(site: Site, origin: str | None, path: str) -> None:
-    with site.browser() as client:
+def test_requests_of_other_sites_are_refused(shared: Site, origin: str | None, path: str) -> None:
+    with shared.browser() as client:
         sign_in(client)
         del client.headers["origin"]
         headers = {"Accept": "application/json"} | ({} if origin is None else {"Origin": origin})
@@ -114,12 +126,12 @@ def test_requests_of_other_sites_are_refused(site: Site, origin: str | None, pat
 
 @pytest.mark.parametrize("path", ["/sign-out", "/account/tokens", "/account/publications", "/api/v1/marks"])
 @pytest.mark.parametrize("given", ["", "A" * 43])
-def test_a_form_without_its_token_is_refused(site: Site, path: str, given: str) -> None:
-    with site.browser() as client:
+def test_a_form_without_its_token_is_refused(shared: Site, path: str, given: str) -> None:
+    with shared.browser() as client:
         sign_in(client)
         answer = client.post(path, data={"csrf": given, "name": "t"}, headers={"Accept": "application/json"})
         assert answer.status_code == 403
-        with site.browser() as other:
+        with shared.browser() as other:
             sign_in(other)
             foreign = csrf_of(other)
         answer = client.post(path, headers={"X-CSRF-Token": foreign, "Accept": "application/json"})
@@ -145,16 +157,16 @@ def test_a_form_without_its_token_is_refused(site: Site, path: str, given: str) 
         ("/[", "/["),
     ],
 )
-def test_nobody_is_led_away_after_signing_in(site: Site, text: str, path: str) -> None:
+def test_nobody_is_led_away_after_signing_in(shared: Site, text: str, path: str) -> None:
     assert own_path(text) == path
-    with site.browser() as client:
+    with shared.browser() as client:
         page = client.get("/sign-in", params={"next": text})
         assert f'name="next" value="{path}"' in page.text
 
 
-def test_no_header_can_be_injected(site: Site) -> None:
+def test_no_header_can_be_injected(shared: Site) -> None:
     evil = "/x\r\nSet-Cookie: greenmine=evil\r\n\r\n<script>"
-    with site.browser() as client:
+    with shared.browser() as client:
         answer = sign_in(client, next=evil)
         assert answer.headers["location"] == "/"
         assert "evil" not in str(answer.headers)
@@ -165,7 +177,8 @@ def test_no_header_can_be_injected(site: Site) -> None:
 
 
 def test_unknown_shut_and_wrong_look_alike_and_take_alike(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenmine.accounts.passwords._HASH", PasswordHash.recommended())
+    costly = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=1 << 14, parallelism=1),))
+    monkeypatch.setattr("greenmine.accounts.passwords._HASH", costly)
     passwords._nobody.cache_clear()
     with accounts_in(site.data) as accounts:
         known = accounts.users.named("li")
@@ -310,8 +323,8 @@ def test_a_token_is_shown_once_and_works_until_revoked(site: Site) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer", "Bearer x", "Basic bGk6eA==", "greenmine_", "Bearer a b"])
-def test_a_bad_token_is_refused_even_beside_a_session(site: Site, authorization: str) -> None:
-    with site.browser() as client:
+def test_a_bad_token_is_refused_even_beside_a_session(shared: Site, authorization: str) -> None:
+    with shared.browser() as client:
         sign_in(client)
         answer = client.get("/api/v1/sites", headers={"Authorization": authorization})
         assert answer.status_code == 401
@@ -334,7 +347,7 @@ def test_tokens_expire_and_end_with_the_account(tmp_path: Path) -> None:
 
 
 def test_the_live_stream_ends_with_the_token(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.events.CHECK_SECONDS", 1.0)
+    monkeypatch.setattr("api.broadcast.CHECK_SECONDS", 0.5)
     secret = token_for(site.data, "passer", "supervisor")
     with httpx.stream("GET", f"{site.address}/api/v1/events", headers=bearer(secret), timeout=20) as answer:
         lines = answer.iter_lines()
@@ -346,8 +359,8 @@ def test_the_live_stream_ends_with_the_token(site: Site, monkeypatch: pytest.Mon
         assert "event: latest" not in list(lines)  # ends
 
 
-def test_a_large_body_is_refused(site: Site) -> None:
-    with site.browser() as client:
+def test_a_large_body_is_refused(shared: Site) -> None:
+    with shared.browser() as client:
         answer = client.post("/sign-in", data={"name": "x" * LARGEST}, headers={"Accept": "application/json"})
         assert answer.status_code == 413
         problem_of(answer)
@@ -360,17 +373,17 @@ def test_a_large_body_is_refused(site: Site) -> None:
         assert client.get("/sign-in").status_code == 200
 
 
-def test_a_body_that_trickles_in_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_trickles_in_is_given_up(shared: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.pace.PATIENCE", 0.5)
-    host, port = site.address.removeprefix("http://").split(":")
+    host, port = shared.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as line:
         line.sendall(
-            f"POST /sign-in HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {site.address}\r\nContent-Length: 5000\r\n"
+            f"POST /sign-in HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {shared.address}\r\nContent-Length: 5000\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\n\r\nname=".encode()
         )
         told = line.recv(4000)
     assert told.startswith(b"HTTP/1.1 408 ")
-    assert httpx.get(f"{site.address}/sign-in").status_code == 200
+    assert httpx.get(f"{shared.address}/sign-in").status_code == 200
 
 
 def test_the_audit_log_tells_what_happened_and_only_grows(site: Site) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,6 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from api.broadcast import QUEUE, Seat
+from api.events import Cursor, Event
+from api.queries import Scope
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_exceedance, add_reading
@@ -16,10 +20,10 @@ from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 
 KEY = f"{LOUD}/boundary/tsp"
-Event = tuple[str, str, Any]
+Told = tuple[str, str, Any]
 
 
-def events(answer: httpx.Response) -> Iterator[Event]:
+def events(answer: httpx.Response) -> Iterator[Told]:
     """Kind, id and data of the events of a stream."""
     fields: dict[str, str] = {}
     for line in answer.iter_lines():
@@ -45,6 +49,10 @@ def test_a_new_value_and_an_exceedance_arrive(live: Served) -> None:
         number = add_exceedance(live.engine, rule, live.now, live.now + 61_000)
         kind, _, data = next(found)
         assert (kind, data["id"], data["state"]) == ("exceedance", number, "open")
+        said = {"kind": "acknowledged", "text": ""}
+        assert live.client.post(f"/api/v1/exceedances/{number}/handling", json=said).status_code == 201
+        kind, _, data = next(found)
+        assert (kind, data["id"], data["acknowledged"] is not None) == ("exceedance", number, True)
 
 
 def test_a_resumed_stream_loses_and_repeats_nothing(live: Served) -> None:
@@ -94,7 +102,7 @@ def test_a_stream_of_one_site_carries_no_other(live: Served) -> None:
         found = events(answer)
         next(found)
         add_reading(live.engine, other, live.now + 60_000, 1.0)
-        time.sleep(1.5)
+        time.sleep(0.5)
         add_reading(live.engine, own, live.now + 60_000, 2.0)
         _, _, data = next(found)
     assert [item["channel"] for item in data["items"]] == [KEY]
@@ -112,6 +120,78 @@ def test_streams_end_with_the_server(tmp_path: Path, registry: Registry) -> None
             answer = stack.enter_context(httpx.stream("GET", f"{address}/api/v1/events", headers=headers, timeout=20))
             lines = answer.iter_lines()
             assert next(lines) == "retry: 2000"
+            assert "event: ready" in (next(lines) for _ in range(3))
             start = time.monotonic()
         assert time.monotonic() - start < 4
-        assert "event: ready" in list(lines)  # and no broken connection
+        list(lines)  # to its end, without a broken connection
+
+
+async def listen(
+    client: httpx.AsyncClient, site: str, cursor: str, seen: list[int], until: int, pause: float = 0.0
+) -> str:
+    """Read a stream until so many exceedances were seen, or it is ready; the answer is the id of the last event."""
+    headers = {"Last-Event-ID": cursor} if cursor else {}
+    async with client.stream("GET", "/api/v1/events", params={"site": site}, headers=headers) as answer:
+        await asyncio.sleep(pause)
+        kind = ""
+        async for line in answer.aiter_lines():
+            name, _, text = line.partition(": ")
+            match name:
+                case "event":
+                    kind = text
+                case "id":
+                    cursor = text
+                case "data" if kind == "exceedance":
+                    seen.append(msgspec.json.decode(text)["id"])
+            if not line and kind and len(seen) >= until:
+                return cursor
+    raise AssertionError("the stream ended")
+
+
+def test_fifty_streams_get_each_event_once_and_in_order_across_a_break(live: Served) -> None:
+    """All break off and come back with the id of what they saw last; a few do not read while more is told than queues hold."""
+    rules = {site: next(rule for rule in live.registry.rules if rule.site == site) for site in (LOUD, "jianggao")}
+    told: dict[str, list[int]] = {site: [] for site in rules}
+    streams = [("jianggao" if i % 5 == 0 else LOUD) for i in range(50)]
+    seen: list[list[int]] = [[] for _ in streams]
+
+    def commit() -> None:
+        for i in range(2 * QUEUE):
+            site = "jianggao" if i % 10 == 0 else LOUD
+            told[site].append(add_exceedance(live.engine, rules[site], live.now + i, live.now))
+
+    async def all_listen(client: httpx.AsyncClient, cursors: list[str], rounds: int, pause: float) -> list[str]:
+        until = {site: rounds * sum((i % 10 == 0) == (site != LOUD) for i in range(2 * QUEUE)) for site in rules}
+        listening = [
+            listen(client, site, cursor, own, until[site], pause if i % 7 == 0 else 0.0)
+            for i, (site, cursor, own) in enumerate(zip(streams, cursors, seen, strict=True))
+        ]
+        return await asyncio.gather(*listening)
+
+    async def drive() -> None:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(
+            base_url=live.client.base_url, headers=live.client.headers, timeout=20, limits=limits
+        ) as client:
+            cursors = await all_listen(client, [""] * len(streams), 0, 0.0)
+            cursors, _ = await asyncio.gather(all_listen(client, cursors, 1, 1.0), asyncio.to_thread(commit))
+            commit()  # while nobody listens
+            await all_listen(client, cursors, 2, 0.0)
+
+    asyncio.run(drive())
+    for site, own in zip(streams, seen, strict=True):
+        assert own == told[site]
+
+
+def test_a_seat_whose_reader_is_slow_falls_behind_and_holds_no_more() -> None:
+    async def fill() -> None:
+        seat = Seat(Scope(frozenset()))
+        seat.catch_up()
+        event = Event(Cursor(1, 1, 1), b"")
+        seat.offer([event] * QUEUE)
+        assert (seat.behind, len(await seat.taken())) == (False, QUEUE)
+        for _ in range(2):
+            seat.offer([event] * QUEUE)
+        assert (seat.behind, await seat.taken()) == (True, [])
+
+    asyncio.run(fill())

@@ -14,8 +14,12 @@ import pytest
 from sqlalchemy import create_engine
 
 from api.times import local
+from greenmine.accounts.accounts import Accounts
 from greenmine.accounts.users import UserRole
+from greenmine.notices.notices import Notices
+from greenmine.notices.targets import Webhook
 from greenmine.registry import Registry
+from greenmine.settings import Settings
 from tests.api.filling import add_bundle, add_exceedance, add_reading, fill
 from tests.api.isolation_rules import HARMLESS, OWNED, RULES, Rule
 from tests.api.operations import Operation, operations
@@ -48,6 +52,15 @@ ALLOWED = {
     "signed in": set(ROLES),
     "enterprises": {"enterprise"},
     "administrators": {"administrator"},
+    "office": {"administrator", "enterprise"},
+    "notifiers": {"administrator", "administrator's token", "enterprise", "enterprise's token"},
+    "subscribers": {
+        "administrator",
+        "administrator's token",
+        "enterprise",
+        "enterprise's token",
+        "enterprise's reading token",
+    },
 }
 
 
@@ -55,6 +68,7 @@ class World(NamedTuple):
     """A server, its callers, and what belongs to whom."""
 
     clients: dict[str, httpx.Client]
+    accounts: Accounts
     data: Path
     things: dict[str, dict[str, str]]
     """By site, or 'nowhere': what can be named in a request, as text."""
@@ -63,7 +77,9 @@ class World(NamedTuple):
     def belongings(self, operation: Operation, rule: Rule, caller: str, side: str) -> dict[str, str]:
         """What stands for the parameters of an operation on a side: the caller's own, another's, or nobody's."""
         named = dict(self.things[side])
-        if rule.number in {"session", "token", "user"} and "number" in operation.parameters:
+        if rule.number == "subscription":
+            named["number"] = self._subscribed(named["site"], exists=side != MISSING)
+        elif rule.number in {"session", "token", "user"} and "number" in operation.parameters:
             named["number"] = self._made(rule.number, caller if side == OWN else "stranger", exists=side != MISSING)
         else:
             named["number"] = named[rule.number]
@@ -73,29 +89,40 @@ class World(NamedTuple):
     def sign_in(self, name: str) -> None:
         """Begin a session in the client of a role."""
         role, enterprises = ROLES[name]
-        with accounts_in(self.data) as accounts:
-            cookie = accounts.sessions.begin(ensure_user(accounts, name, role, *enterprises), now())
-            found = accounts.sessions.find(cookie, now())
+        cookie = self.accounts.sessions.begin(ensure_user(self.accounts, name, role, *enterprises), now())
+        found = self.accounts.sessions.find(cookie, now())
         assert found is not None
         self.clients[name].headers.update({"Cookie": f"greenmine={cookie}", "X-CSRF-Token": found[0].csrf})
+
+    def _subscribed(self, site: str, *, exists: bool) -> str:
+        if not exists:
+            return "987654"
+        notices = Notices(Settings(data=self.data))
+        more = {"events": ["exceedance-opened"], "author": f"who looks after {site}"}
+        made = notices.subscriptions.add(site, f"control room of {site}", Webhook(f"https://{site}.cn/"), now(), **more)
+        owned = notices.subscriptions.of([site])
+        for earlier in owned[: max(0, len(owned) - 3)]:
+            notices.subscriptions.remove(earlier)
+        notices.close()
+        return str(made.id)
 
     def _made(self, kind: str, caller: str, *, exists: bool) -> str:
         if not exists:
             return "987654"
         name = person(caller)
-        with accounts_in(self.data) as accounts:
-            if kind == "user":
-                return str(ensure_user(accounts, "victim", "supervisor").id)
-            user = (
-                ensure_user(accounts, name, ROLES[name][0], *ROLES[name][1])
-                if name in ROLES
-                else ensure_user(accounts, name, "evaluator")
-            )
-            if kind == "session":
-                accounts.sessions.begin(user, now() + 1)
-                return str(max(session.id for session in accounts.sessions.of_user(user, now())))
-            accounts.tokens.add(user, "isolation", now(), days=1)
-            return str(accounts.tokens.of_user(user)[0].id)
+        accounts = self.accounts
+        if kind == "user":
+            return str(ensure_user(accounts, "victim", "supervisor").id)
+        user = (
+            ensure_user(accounts, name, ROLES[name][0], *ROLES[name][1])
+            if name in ROLES
+            else ensure_user(accounts, name, "evaluator")
+        )
+        if kind == "session":
+            accounts.sessions.begin(user, now() + 1)
+            return str(max(session.id for session in accounts.sessions.of_user(user, now())))
+        accounts.tokens.add(user, "isolation", now(), days=1)
+        return str(accounts.tokens.of_user(user)[0].id)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +154,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
                 "exceedance": "987654", "request": "987654", "entry": "987654", "bundle": "987654", "share": "987654",
                 "assessed": "987654",
             }  # fmt: skip
-            world = World(clients, data, things, registry)
+            world = World(clients, accounts, data, things, registry)
             for name in ROLES:
                 world.sign_in(name)
             yield world

@@ -20,7 +20,7 @@ def test_nothing_leaves_the_scope(served: Served) -> None:
         assert not len(queries.readings(OTHER, key, first, far))
         assert queries.exceedances(whole, first, far, limit=9)
         assert not queries.exceedances(OTHER, first, far, limit=9)
-        assert not queries.changed_exceedances(OTHER, (0, 0), 9)
+        assert not queries.changed_exceedances(OTHER, (0, 0), (1 << 62, 0), 9)
         assert {
             row.rule.split("/")[0] for row in queries.verdicts(OTHER, first, far, site=None, limit_id=None, limit=99)
         } == {"jiuchi"}
@@ -32,7 +32,7 @@ def test_nothing_leaves_the_scope(served: Served) -> None:
         assert {row.site for row in queries.rejections(OTHER, site=None, limit=99, before=None)} == {"jiuchi"}
         assert {channel.site for channel in queries.channels(OTHER).values()} == {"jiuchi"}
         assert set(queries.newest(OTHER)) == set(queries.channels(OTHER))
-        assert set(queries.changed_channels(OTHER, 0)[1]) == set(queries.channels(OTHER))
+        assert set(queries.changed_channels(OTHER, 0, 1 << 62)) == set(queries.channels(OTHER))
         assert not queries.sliding_hours(OTHER, first, LOUD)
         rules = {rule.key for rule in served.registry.rules if rule.site == LOUD}
         assert queries.sliding_masks(whole, first, rules)

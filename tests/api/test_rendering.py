@@ -11,6 +11,7 @@ import pytest
 from jinja2 import Environment
 
 from api import messages
+from api.clauses import in_chinese
 from api.messages import LANGUAGES, Language, catalogue, message
 from greenmine.registry import Registry
 from tests.api.conftest import Served
@@ -170,3 +171,20 @@ def test_the_bundle_is_made_once_and_kept(served: Served) -> None:
     assert first.headers["content-type"].startswith("text/javascript")
     assert "window.vegaEmbed" in first.text
     assert served.client.get("/static/vega.js").headers["etag"] == first.headers["etag"]
+
+
+def test_every_clause_of_the_catalogue_has_chinese_words(registry: Registry) -> None:
+    citations = {f"{limit.standard} {step.clause}" for limit in registry.limits.values() for step in limit.thresholds}
+    assert len(citations) > 10
+    for citation in citations:
+        words = re.findall(r"[A-Za-z]{2,}", in_chinese(citation))
+        assert set(words) <= {"GB", "DB", "HJ", "dB"}, citation
+
+
+def test_the_audit_page_speaks_the_readers_language(served: Served) -> None:
+    form = {"kind": "comment", "text": "seen"}
+    number = served.client.get("/api/v1/exceedances").json()["items"][0]["id"]
+    assert served.client.post(f"/api/v1/exceedances/{number}/handling", json=form).status_code == 201
+    page = served.client.get("/audit", params={"lang": "zh"}, headers={"Accept": "text/html"}).text
+    assert f"超标事件 {number}" in page
+    assert f"exceedance {number}" not in page

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.credentials import COLLECTOR
+from collector.credentials import COLLECTOR, NOTIFIER
 from collector.session import TOPIC, Session
 from greenmine.authority import Authority
 from greenmine.command import app
@@ -36,6 +36,8 @@ class Site:
         self.installation = Installation(folder / "installation")
         credentials = self.installation.credentials()
         self.passwords = {device: credentials.add(device) for device in (MINE, OTHER)}
+        self.passwords |= {reader: credentials.add(reader) for reader in ("alarms", "alarms@jiuchi")}
+        self.passwords[NOTIFIER] = self.installation.secret("greenmine_notify_broker_password")
         self.passwords[COLLECTOR] = self.installation.secret("greenmine_broker_password")
         self.passwords["monitor"] = self.installation.secret("broker_monitor_password")
         self.broker = DeployedBroker(self.installation, folder / "state")
@@ -160,6 +162,31 @@ def test_the_collector_reads_readings_only_and_publishes_nothing(site: Site) -> 
             again.await_message(own(MINE), b"true")
             assert (own(MINE), b"forged") not in collector.received + again.received
         assert monitor.received == []
+
+
+def test_alarms_are_told_by_the_notifier_alone_and_read_by_whom_they_concern(site: Site) -> None:
+    root, tail = "greenmine/alarms/v1", "jiuchi/boundary/limit"
+    with (
+        site.client("alarms@jiuchi") as own_reader,
+        site.client("alarms") as district,
+        site.client(COLLECTOR) as collector,
+    ):
+        for reader in (own_reader, district, collector):
+            reader.subscribe("greenmine/#")
+        with site.client(MINE) as device:
+            device.try_publish(f"{root}/enterprise/jiuchi/{tail}", b"forged")
+        own_reader.try_publish(f"{root}/enterprise/jiuchi/{tail}", b"forged")
+        with site.client(NOTIFIER) as notifier:
+            for owner in ("enterprise/hengjie", "district", "enterprise/jiuchi"):
+                notifier.publish(f"{root}/{owner}/{tail}", owner.encode(), retain=True)
+        district.await_message(f"{root}/district/{tail}", b"district")
+        with site.client("alarms@jiuchi") as late:
+            late.subscribe("greenmine/#")
+            late.await_message(f"{root}/enterprise/jiuchi/{tail}", b"enterprise/jiuchi")
+            quiet()
+            assert late.received == [(f"{root}/enterprise/jiuchi/{tail}", b"enterprise/jiuchi")]
+        assert district.received == [(f"{root}/district/{tail}", b"district")]
+        assert collector.received == []
 
 
 def test_who_watches_the_broker_sees_its_figures_and_no_readings(site: Site) -> None:

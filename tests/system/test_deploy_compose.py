@@ -32,7 +32,17 @@ from tests.system.composed import FILE, ROOT, Composition, document, variables
 from tests.system.running import RestartableBroker, until
 
 BIN = Path(sys.executable).parent
-OURS = ("worker", "api", "influxdb-provision", "projection", "grafana-provision", "simulator", "tools", "backup")
+OURS = (
+    "worker",
+    "api",
+    "influxdb-provision",
+    "projection",
+    "grafana-provision",
+    "simulator",
+    "tools",
+    "backup",
+    "notifier",
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +124,7 @@ def test_every_service_is_confined(compose: dict[str, Any]) -> None:
         assert (
             not {"healthcheck"} - service.keys()
             or service.get("restart") == "no"
-            or name in {"projection", "simulator"}
+            or name in {"projection", "notifier", "simulator"}
         )
     assert "\nUSER $ID:$ID\n" in (ROOT / "Dockerfile").read_text()
 
@@ -124,7 +134,7 @@ def test_only_three_ports_are_open_and_networks_lead_nowhere_else(compose: dict[
     assert published == {"broker": ["8883:8883"], "proxy": ["443:8443", "3443:3443"]}
     outward = {name for name, network in compose["networks"].items() if not network.get("internal")}
     reaching = {n for n, service in compose["services"].items() if outward & set(service.get("networks", ()))}
-    assert reaching == {"broker", "proxy", "grafana"}
+    assert reaching == {"broker", "proxy", "grafana", "notifier"}
     assert all("networks" in s or s["network_mode"] == "none" for s in compose["services"].values())
 
 

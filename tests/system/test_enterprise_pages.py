@@ -15,7 +15,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import Engine, insert, select
 
+from greenmine.notices.notices import Notices
+from greenmine.notices.targets import WeCom
 from greenmine.registry import load_registry
+from greenmine.settings import Settings
 from greenmine.storage import schema
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
@@ -34,6 +37,8 @@ PAGES = [
     f"/sites/{LOUD}/quality",
     f"/sites/{LOUD}/downloads",
     "/comparison",
+    "/notifications?kind=dingtalk",
+    "/notifications/1",
 ]
 
 
@@ -56,6 +61,11 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with engine.begin() as connection:
         connection.execute(insert(schema.mark).values(mark))
         connection.execute(insert(schema.sequence_gap).values(site=LOUD, device="dust-1", first=3, last=5))
+    notices = Notices(Settings(data=data))
+    robot = WeCom("key-of-the-robot")
+    subscription = notices.subscriptions.add(None, "值班群", robot, now(), events=["station-silent"], author="boss")
+    notices.outbox.test(subscription, registry, now())
+    notices.close()
     with accounts_in(data) as accounts:
         user = ensure_user(accounts, "boss", "administrator")
         cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")

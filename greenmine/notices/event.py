@@ -1,0 +1,52 @@
+"""Events: what happened, in words of the vocabulary; the texts are made when it is told."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+EventKind = Literal[
+    "exceedance-opened",
+    "exceedance-closed",
+    "exceedance-restated",
+    "warning-opened",
+    "warning-closed",
+    "warning-restated",
+    "station-silent",
+    "station-back",
+    "capture-low",
+]
+EVENTS: Final[tuple[EventKind, ...]] = (
+    "exceedance-opened",
+    "exceedance-closed",
+    "exceedance-restated",
+    "warning-opened",
+    "warning-closed",
+    "warning-restated",
+    "station-silent",
+    "station-back",
+    "capture-low",
+)
+"""What can be subscribed to. An exceedance is one of a legal limit; a warning one of an enterprise's own target or early warning;
+restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn."""
+TEST: Final = "test"
+"""Kind of what the test button sends, whatever was subscribed to."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened at a site.
+
+    ``subject`` names what it happened to, such as ``exceedance/7``; ``place`` what has one state at a time, for receivers that
+    keep the newest, and ``newest`` whether this is it. ``data`` holds the facts, times in it ISO 8601 on the site's clock.
+    """
+
+    kind: EventKind | Literal["test"]
+    site: str
+    subject: str
+    time: int
+    """When it happened [ms UTC]."""
+    place: str
+    """``station/limit``, ``station`` or ``station/capture``."""
+    newest: bool
+    data: dict[str, Any]

@@ -1,0 +1,241 @@
+"""From changes of the record to events, by what has been told before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from greenmine.limits import threshold_on
+from greenmine.notices.event import Event, EventKind
+from greenmine.registry import Channel, Registry, Rule
+from greenmine.storage import schema
+
+Told = Callable[[Collection[str]], Mapping[str, str]]
+"""States that have been told of subjects."""
+
+
+class Follower:
+    """Tells what is new in the record.
+
+    Parameters
+    ----------
+    registry : Registry
+        What it does not know is left out.
+    engine : Engine
+        Of the record; is only read.
+    capture : float
+        A day on which less than this share of the expected readings was valid is told.
+    """
+
+    def __init__(self, registry: Registry, engine: sa.Engine, capture: float) -> None:
+        self._registry = registry
+        self._engine = engine
+        self._capture = capture
+        self._rules = {rule.key: rule for rule in registry.rules}
+        self._sites = {site.id for site in registry.sites}
+        self._keys = {channel.key: channel for channel in registry.channels}
+
+    def states(self) -> tuple[int, dict[str, str]]:
+        """Newest transaction of the record, and the states of all that it holds: what one who begins now is not told."""
+        with self._engine.connect() as connection:
+            head = _head(connection)
+            e = schema.exceedance.c
+            found = {
+                f"exceedance/{row.id}": _episode(row)
+                for row in connection.execute(sa.select(e.id, e.state, e.revision))
+            }
+            found |= {f"channel/{number}": row.state for number, row in self._health(connection, None).items()}
+        return head, found
+
+    def look(self, serial: int, told: Told) -> tuple[int, list[Event], dict[str, str]]:
+        """What is new beyond a transaction.
+
+        Parameters
+        ----------
+        serial : int
+            The transaction.
+        told : callable
+            What has been told.
+
+        Returns
+        -------
+        int
+            The newest transaction that was looked at.
+        list of Event
+            In the order in which it was written.
+        dict
+            States that are told with these.
+
+        Raises
+        ------
+        DBAPIError
+            The record cannot be read.
+        """
+        with self._engine.connect() as connection:
+            head = _head(connection)
+            if head <= serial:
+                return head, [], {}
+            events: list[Event] = []
+            states: dict[str, str] = {}
+            for part in (self._exceedances, self._silence, self._captures):
+                part(connection, (serial, head), told, events, states)
+        return head, events, states
+
+    def _exceedances(
+        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+    ) -> None:
+        e = schema.exceedance.c
+        rows = connection.execute(
+            sa.select(schema.exceedance).where(e.serial > span[0], e.serial <= span[1]).order_by(e.serial, e.id)
+        ).all()
+        before = told([f"exceedance/{row.id}" for row in rows])
+        for row in rows:
+            subject, state = f"exceedance/{row.id}", _episode(row)
+            rule = self._rules.get(row.rule)
+            if before.get(subject) == state or rule is None:
+                continue
+            states[subject] = state
+            later = sa.select(e.id).where(e.rule == row.rule, e.start > row.start, e.state != "withdrawn").limit(1)
+            newest = connection.execute(later).first() is None
+            theme = "exceedance" if rule.limit.kind == "legal" else "warning"
+            for word in _words(before.get(subject), row):
+                kind: EventKind = f"{theme}-{word}"  # type: ignore[assignment]
+                time = row.end if word == "closed" else row.start if word == "opened" else row.changed
+                data = self._episode_data(rule, row)
+                events.append(Event(kind, row.site, subject, time, f"{rule.station}/{_level(rule)}", newest, data))
+
+    def _episode_data(self, rule: Rule, row: sa.Row[Any]) -> dict[str, Any]:
+        zone = self._registry.site(rule.site).zone
+        threshold = threshold_on(rule.limit, _local(row.start, zone).date())
+        return {
+            "exceedance": row.id, "rule": rule.key, "station": rule.station, "limit": rule.limit.id, "kind": rule.limit.kind,
+            "parameter": rule.limit.parameter, "window": rule.limit.window, "unit": rule.limit.unit, "threshold": row.threshold,
+            "standard": rule.limit.standard, "clause": "" if threshold is None else threshold.clause, "peak": row.peak,
+            "peak_time": _iso(row.peak_time, zone), "start": _iso(row.start, zone), "end": _iso(row.end, zone),
+            "minutes_above": row.minutes, "state": row.state, "revision": row.revision, "href": f"/exceedances/{row.id}",
+        }  # fmt: skip
+
+    def _silence(
+        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+    ) -> None:
+        h = schema.health.c
+        changed = set(
+            connection.scalars(sa.select(h.channel).where(h.serial > span[0], h.serial <= span[1]).distinct())
+        )
+        if not changed:
+            return
+        newest = self._health(connection, changed)
+        before = told([f"channel/{number}" for number in newest])
+        found: dict[tuple[EventKind, str, str], list[tuple[Channel, sa.Row[Any]]]] = defaultdict(list)
+        channels = self._numbers(connection)
+        for number, row in newest.items():
+            subject = f"channel/{number}"
+            channel = channels.get(number)
+            was = before.get(subject, "good")
+            if channel is None or row.state == was:
+                continue
+            states[subject] = row.state
+            if "silent" in {row.state, was}:
+                kind: EventKind = "station-silent" if row.state == "silent" else "station-back"
+                found[kind, channel.site, channel.station].append((channel, row))
+        if not found:
+            return
+        silent = {n for n, row in self._health(connection, None).items() if row.state == "silent"}
+        for (kind, site, station), several in found.items():
+            zone = self._registry.site(site).zone
+            all_of_it = {n for n, channel in channels.items() if (channel.site, channel.station) == (site, station)}
+            data = {
+                "station": station,
+                "channels": [
+                    {"parameter": channel.parameter.id, "since": _iso(row.since, zone)} for channel, row in several
+                ],
+                "whole_station": all_of_it <= silent,
+                "silent": sorted(channels[n].parameter.id for n in all_of_it & silent),
+                "href": f"/sites/{site}/stations/{station}",
+            }
+            time = max(row.since for _, row in several)
+            events.append(Event(kind, site, f"station/{site}/{station}", time, station, newest=True, data=data))
+
+    def _captures(
+        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+    ) -> None:
+        s = schema.statistic.c
+        rows = connection.execute(
+            sa.select(s.channel, s.start, s.capture).where(
+                s.serial > span[0], s.serial <= span[1], s.window == "day", s.latest, s.capture < self._capture
+            )
+        ).all()
+        before = told([f"capture/{row.channel}/{row.start}" for row in rows])
+        found: dict[tuple[int, str, str], list[tuple[Channel, float]]] = defaultdict(list)
+        channels = self._numbers(connection) if rows else {}
+        for row in rows:
+            subject, channel = f"capture/{row.channel}/{row.start}", channels.get(row.channel)
+            if subject not in before and channel is not None:
+                states[subject] = "low"
+                found[row.start, channel.site, channel.station].append((channel, row.capture))
+        for (start, site, station), several in sorted(found.items(), key=lambda item: item[0]):
+            day = _local(start, self._registry.site(site).zone).date().isoformat()
+            data = {
+                "station": station,
+                "day": day,
+                "required": self._capture,
+                "channels": [{"parameter": channel.parameter.id, "capture": share} for channel, share in several],
+                "href": f"/sites/{site}/quality",
+            }
+            subject = f"capture/{site}/{station}/{day}"
+            events.append(Event("capture-low", site, subject, start, f"{station}/capture", newest=True, data=data))
+
+    def _health(self, connection: sa.Connection, some: Collection[int] | None) -> dict[int, Any]:
+        """Newest state of channels, by their numbers; None: of all."""
+        h = schema.health.c
+        last = sa.select(h.channel, sa.func.max(h.since).label("since")).group_by(h.channel)
+        if some is not None:
+            last = last.where(h.channel.in_(some))
+        newest = last.subquery()
+        rows = connection.execute(
+            sa.select(h.channel, h.state, h.since).join(
+                newest, sa.and_(h.channel == newest.c.channel, h.since == newest.c.since)
+            )
+        )
+        return {row.channel: row for row in rows}
+
+    def _numbers(self, connection: sa.Connection) -> dict[int, Channel]:
+        rows = connection.execute(sa.select(schema.channel.c.id, schema.channel.c.key))
+        return {number: self._keys[key] for number, key in rows if key in self._keys}
+
+
+def _head(connection: sa.Connection) -> int:
+    """Number of the newest transaction of the record."""
+    counter = schema.counter.c
+    return connection.scalar(sa.select(counter.value).where(counter.name == "transaction")) or 0
+
+
+def _episode(row: Any) -> str:
+    return f"{row.state}/{row.revision}"
+
+
+def _words(before: str | None, row: sa.Row[Any]) -> list[str]:
+    """What has become of an episode that was told in a state; that an open one grows is nothing."""
+    if before is None:
+        return {"open": ["opened"], "closed": ["opened", "closed"]}.get(row.state, [])
+    if before.split("/")[0] == "open" and row.state == "closed":
+        return ["closed"]
+    return ["restated"]
+
+
+def _level(rule: Rule) -> str:
+    """Limit of a rule, and which target it is, without the sign that MQTT keeps for itself."""
+    return rule.key.split("/", 2)[2].replace("#", "/")
+
+
+def _local(time: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(time / 1000, UTC).astimezone(ZoneInfo(zone))
+
+
+def _iso(time: int | None, zone: str) -> str | None:
+    return None if time is None else _local(time, zone).isoformat()

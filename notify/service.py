@@ -1,0 +1,149 @@
+"""The notifier as a whole: follow the record, deliver what follows from it, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from greenmine.errors import StoreError
+from greenmine.notices.notices import Notices
+from greenmine.registry import Registry, load_registry
+from greenmine.reporting import load_reporting
+from greenmine.settings import Settings
+from greenmine.storage.record import open_engine
+from notify.delivery import Deliveries
+from notify.events import Follower
+from notify.mail import check_mail
+from notify.network import networks
+
+_LOOK: Final = 1.0
+"""How often the record is looked at [s]."""
+_GLANCE: Final = 0.2
+"""How often it is looked whether to stop, and what is due [s]."""
+_PRUNE: Final = 3_600.0
+"""How often old messages are forgotten [s]."""
+_NAMES: Final = 64
+"""Names that may be resolved at the same time."""
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class NotifierError(RuntimeError):
+    """The notifier cannot begin; the text says why."""
+
+
+def check(settings: Settings) -> None:
+    """See that the settings can be worked with.
+
+    Raises
+    ------
+    ValueError
+        One of them is wrong.
+    """
+    networks(settings.notify_private_networks)
+    check_mail(settings)
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Follow and deliver until ``stop`` is set.
+
+    Raises
+    ------
+    NotifierError
+        There is no record, or another process does this already.
+    ValueError
+        A setting is wrong.
+    """
+    check(settings)
+    if not settings.record.exists():
+        raise NotifierError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
+    registry = load_registry(settings.registry)
+    with _alone(settings):
+        notices = Notices(settings)
+        engine = open_engine(settings.record, read_only=True)
+        try:
+            asyncio.run(_serve(settings, registry, notices, engine, stop))
+        finally:
+            engine.dispose()
+            notices.close()
+
+
+async def _serve(
+    settings: Settings, registry: Registry, notices: Notices, engine: sa.Engine, stop: threading.Event
+) -> None:
+    loop = asyncio.get_running_loop()
+    # The loop resolves names of receivers in its default threads, at any pace; the outbox has its own.
+    loop.set_default_executor(ThreadPoolExecutor(_NAMES, "names"))
+    own = ThreadPoolExecutor(2, "outbox")
+
+    async def store(work: Callable[..., T], /, *given: object) -> T:
+        return await loop.run_in_executor(own, partial(work, *given))
+
+    follower = Follower(registry, engine, load_reporting().summary.assessable_share)
+    address = settings.public_url.split(",")[0].strip().rstrip("/")
+    deliveries = Deliveries(settings, registry, notices.outbox, address, _now, store)
+    looked = pruned = 0.0
+    trouble = ""
+    try:
+        while not stop.is_set():
+            try:
+                clock = time.monotonic()
+                if clock - looked >= _LOOK or not looked:
+                    looked = clock
+                    await store(_follow, follower, notices, registry)
+                if clock - pruned >= _PRUNE or not pruned:
+                    pruned = clock
+                    await store(notices.outbox.prune, _now())
+                due = await store(notices.outbox.due, _now())
+                if due:
+                    found = await store(notices.subscriptions.all)
+                    deliveries.start(due, {subscription.id: subscription for subscription in found})
+                trouble = ""
+            except (StoreError, sa.exc.DBAPIError) as error:
+                if str(error) != trouble:  # said once, not five times a second
+                    _log.error("the notifier cannot work; trying again", error=str(error))
+                trouble = str(error)
+            await asyncio.sleep(_GLANCE)
+    finally:
+        await deliveries.close()
+        own.shutdown()
+
+
+def _follow(follower: Follower, notices: Notices, registry: Registry) -> None:
+    outbox = notices.outbox
+    serial = outbox.serial()
+    if serial is not None:
+        head, events, states = follower.look(serial, outbox.told)
+        if head > serial:
+            subscriptions = notices.subscriptions.all() if events else []
+            outbox.enlist(head, states, events, subscriptions, registry, _now())
+        if head >= serial:
+            return
+        _log.warning("the record has been replaced by an older one; following it from here")
+    outbox.begin(*follower.states())
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold a lock that ends with the process, however it ends."""
+    path = settings.data / "notifier.lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise NotifierError(f"another process holds {path}: the notifier runs already") from None
+        yield
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -325,12 +325,13 @@ def verify(
 
 
 def _of_channel(content: bytes, channel: str) -> Iterator[pa.Table]:
-    """Readings of a channel in a sealed file, flags as their codes; a file has a row group for each kind and channel."""
+    """Readings of a channel in a sealed file, flags as their codes; only row groups that may hold some are read."""
     file = pq.ParquetFile(pa.BufferReader(content))
+    sought = {"kind": "reading", "channel": channel}
     for group in range(file.num_row_groups):
         columns = file.metadata.row_group(group)
-        kind, key = (columns.column(FIELDS.get_field_index(name)).statistics for name in ("kind", "channel"))
-        if kind is not None and key is not None and (kind.min != "reading" or key.min != channel):
+        limits = {name: columns.column(FIELDS.get_field_index(name)).statistics for name in sought}
+        if any(b is not None and b.has_min_max and not b.min <= sought[name] <= b.max for name, b in limits.items()):
             continue
         table = file.read_row_group(group, use_threads=False)
         mine = pc.and_(pc.equal(table["kind"], "reading"), pc.equal(table["channel"], channel))

@@ -146,6 +146,13 @@ class Queries:
         visible = self.channels(scope)
         return [number for number in numbers if number in visible]
 
+    def newest_between(self, scope: Scope, after: int, last: int) -> dict[int, Newest]:
+        """Of the blocks above ``after`` up to ``last``, the newest readings of each channel in scope, by number."""
+        block = schema.reading_block.c
+        rows = self.connection.execute(select(block.channel, block.data).where(block.id > after, block.id <= last))
+        visible = self.channels(scope)
+        return {number: newest for number, newest in _newest_of(rows).items() if number in visible}
+
     def newest_block(self) -> int:
         """Highest block number, 0 for an empty record: where a new live stream begins."""
         return self.connection.scalar(select(func.max(schema.reading_block.c.id))) or 0
@@ -552,20 +559,35 @@ class Queries:
         together: dict[int, list[int]] = {}
         for number, hour in hours.items():
             together.setdefault(hour, []).append(number)
-        tails: dict[int, tuple[Rows, Rows]] = {}
+        found: dict[int, Newest] = {}
         for hour, numbers in together.items():
             statement = select(block.channel, block.data).where(
                 block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
             )
-            for number, data in self.connection.execute(statement):
-                rows = np.frombuffer(data, ROW)
-                last = _last(rows)
-                good = last if valid(last).all() else _last(rows[valid(rows)])
-                if (tail := tails.get(number)) is not None:
-                    last, good = (_last(np.concatenate(pair)) for pair in zip(tail, (last, good), strict=True))
-                if len(last):
-                    tails[number] = last, good
-        return {number: Newest(last[0], good[0] if len(good) else None) for number, (last, good) in tails.items()}
+            found |= _newest_of(self.connection.execute(statement))
+        return found
+
+
+def later(one: Newest | None, other: Newest) -> Newest:
+    """The newest readings of two parts of a channel."""
+    if one is None:
+        return other
+    last = one.last if one.last["time"] > other.last["time"] else other.last
+    if one.valid is None or other.valid is None:
+        return Newest(last, other.valid if one.valid is None else one.valid)
+    return Newest(last, one.valid if one.valid["time"] > other.valid["time"] else other.valid)
+
+
+def _newest_of(blocks: Iterable[Any]) -> dict[int, Newest]:
+    """Newest readings of channels by their number, of blocks in any order."""
+    found: dict[int, Newest] = {}
+    for number, data in blocks:
+        rows = np.frombuffer(data, ROW)
+        if len(rows):
+            last = _last(rows)
+            good = last if valid(last).all() else _last(rows[valid(rows)])
+            found[number] = later(found.get(number), Newest(last[0], good[0] if len(good) else None))
+    return found
 
 
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.context import now
 from api.events import PAGE, Cursor, Event, events_between, newest_cursor, ready
-from api.queries import Scope
+from api.queries import Newest, Scope
 
 if TYPE_CHECKING:
     from api.record import Record
@@ -95,6 +95,8 @@ class Broadcast:
         self._seats: set[Seat] = set()
         self._cursor: Cursor | None = None
         self._number: int | None = None
+        self._known: tuple[Scope, dict[int, Newest]] = Scope(frozenset()), {}
+        """Newest readings up to the cursor, of the sites that are looked at."""
         self._following: asyncio.Task[None] | None = None
 
     async def stream(
@@ -155,9 +157,13 @@ class Broadcast:
     def _new(self, scopes: set[Scope], after: Cursor | None) -> tuple[Cursor, dict[Scope, list[Event]]]:
         with self._record.queries() as queries:
             last = newest_cursor(queries)
+            everything = Scope(frozenset().union(*scopes))
             if after is None or after.beyond(last):  # the latter: the record was replaced
+                self._known = everything, {}
                 return last, {}
-            return last, events_between(queries, scopes, after, last, now())
+            if everything != self._known[0]:
+                self._known = everything, {}
+            return last, events_between(queries, scopes, after, last, now(), known=self._known[1])
 
     async def _missed(self, seat: Seat, after: Cursor | None, last: Cursor) -> list[Event]:
         """What a seat missed up to the cursor of the broadcast, at most a page of it; from there on its queue counts."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from api.queries import Queries, Scope
+from api.queries import Newest, Queries, Scope, later
 from api.times import local
 from api.views import exceedance_view
 
@@ -66,7 +66,14 @@ def ready(cursor: Cursor) -> Event:
 
 
 def events_between(
-    queries: Queries, scopes: Collection[Scope], after: Cursor, last: Cursor, time: int, pages: int | None = None
+    queries: Queries,
+    scopes: Collection[Scope],
+    after: Cursor,
+    last: Cursor,
+    time: int,
+    *,
+    pages: int | None = None,
+    known: dict[int, Newest] | None = None,
 ) -> dict[Scope, list[Event]]:
     """Events behind a cursor up to another, for each scope.
 
@@ -79,15 +86,20 @@ def events_between(
         The present instant [ms UTC], to which an open exceedance lasts.
     pages : int, optional
         How often at most ``PAGE`` exceedances are read; None: until there are no more.
+    known : dict, optional
+        Newest readings of channels up to ``after``, which are brought up to ``last``, so that only new blocks are read.
     """
     everything = Scope(frozenset().union(*scopes))
     events: dict[Scope, list[Event]] = {scope: [] for scope in scopes}
     if last.block > after.block:
         cursor = Cursor(last.block, after.serial, after.exceedance)
         numbers = queries.changed_channels(everything, after.block, last.block)
-        values = [
-            (site, msgspec.Raw(msgspec.json.encode(item))) for site, item in _values(queries, everything, numbers)
-        ]
+        newest = queries.newest(everything, [number for number in numbers if known is None or number not in known])
+        if known is not None:
+            for number, fresh in queries.newest_between(everything, after.block, last.block).items():
+                known[number] = newest.get(number) or later(known.get(number), fresh)
+            newest = {number: known[number] for number in numbers if number in known}
+        values = [(site, msgspec.Raw(msgspec.json.encode(item))) for site, item in _values(queries, everything, newest)]
         for scope in scopes:
             seen = [item for site, item in values if site in scope]
             if seen:
@@ -108,11 +120,11 @@ def events_between(
     return events
 
 
-def _values(queries: Queries, scope: Scope, numbers: list[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _values(queries: Queries, scope: Scope, found: dict[int, Newest]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Site and newest state of channels."""
     channels = queries.channels(scope)
     health = queries.health(scope)
-    for number, newest in queries.newest(scope, numbers).items():
+    for number, newest in found.items():
         channel = channels[number]
         zone = queries.registry.site(channel.site).zone
         state = health.get(channel.key)

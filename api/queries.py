@@ -149,6 +149,13 @@ class Queries:
         visible = self.channels(scope)
         return [number for number in numbers if number in visible]
 
+    def newest_between(self, scope: Scope, after: int, last: int) -> dict[int, Newest]:
+        """Of the blocks above ``after`` up to ``last``, the newest readings of each channel in scope, by number."""
+        block = schema.reading_block.c
+        found = self._newest_of(select(*COLUMNS).where(block.id > after, block.id <= last))
+        visible = self.channels(scope)
+        return {number: newest for number, newest in found.items() if number in visible}
+
     def newest_block(self) -> int:
         """Highest block number, 0 for an empty record: where a new live stream begins."""
         return self.connection.scalar(select(func.max(schema.reading_block.c.id))) or 0
@@ -555,20 +562,35 @@ class Queries:
         together: dict[int, list[int]] = {}
         for number, hour in hours.items():
             together.setdefault(hour, []).append(number)
-        tails: dict[int, tuple[Rows, Rows]] = {}
+        found: dict[int, Newest] = {}
         for hour, numbers in together.items():
             statement = select(*COLUMNS).where(
                 block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
             )
-            for row in self.connection.execute(statement):
-                rows = np.frombuffer(self.blocks.data(self.connection, row), ROW)
+            found |= self._newest_of(statement)
+        return found
+
+    def _newest_of(self, statement: Select[Any]) -> dict[int, Newest]:
+        """Newest readings of channels by their number, of blocks in any order."""
+        found: dict[int, Newest] = {}
+        for block in self.connection.execute(statement):
+            rows = np.frombuffer(self.blocks.data(self.connection, block), ROW)
+            if len(rows):
                 last = _last(rows)
                 good = last if valid(last).all() else _last(rows[valid(rows)])
-                if (tail := tails.get(row.channel)) is not None:
-                    last, good = (_last(np.concatenate(pair)) for pair in zip(tail, (last, good), strict=True))
-                if len(last):
-                    tails[row.channel] = last, good
-        return {number: Newest(last[0], good[0] if len(good) else None) for number, (last, good) in tails.items()}
+                newest = Newest(last[0], good[0] if len(good) else None)
+                found[block.channel] = later(found.get(block.channel), newest)
+        return found
+
+
+def later(one: Newest | None, other: Newest) -> Newest:
+    """The newest readings of two parts of a channel."""
+    if one is None:
+        return other
+    last = one.last if one.last["time"] > other.last["time"] else other.last
+    if one.valid is None or other.valid is None:
+        return Newest(last, other.valid if one.valid is None else one.valid)
+    return Newest(last, one.valid if one.valid["time"] > other.valid["time"] else other.valid)
 
 
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:

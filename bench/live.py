@@ -150,16 +150,15 @@ async def _stream(web: Web, own: Heard, ready: asyncio.Semaphore) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port, limit=1 << 20)
     headers = "".join(f"{name}: {value}\r\n" for name, value in web.headers.items())
     writer.write(f"GET /api/v1/events?site={own.site} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode())
-    kind = b""
+    rest = b""
     while len(own.numbers) < SECONDS * PER_SECOND:
-        line = await reader.readline()
-        if line.startswith(b"event: "):
-            kind = line[7:-1]
-            if kind == b"ready":
+        *events, rest = (rest + await reader.read(1 << 16)).split(b"\n\n")
+        for event in events:
+            if b"event: exceedance" in event:
+                own.numbers.append(int(event.partition(b'"id":')[2].partition(b",")[0]))
+                started = event.partition(b'"start":"')[2].partition(b'"')[0].decode()
+                own.delays.append(time.time() - datetime.fromisoformat(started).timestamp())
+            elif b"event: ready" in event:
                 ready.release()
-            own.values += kind == b"latest"
-        elif kind == b"exceedance" and line.startswith(b"data: "):
-            own.numbers.append(int(line.partition(b'"id":')[2].partition(b",")[0]))
-            started = line.partition(b'"start":"')[2].partition(b'"')[0].decode()
-            own.delays.append(time.time() - datetime.fromisoformat(started).timestamp())
+            own.values += b"event: latest" in event
     writer.close()

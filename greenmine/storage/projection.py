@@ -121,7 +121,7 @@ class Projection:
             for convoy in self._assembled(ready):
                 busy |= convoy.turn(ends)
             for lane in ready:
-                lane.sample()
+                lane.settle()
         except sa.exc.DBAPIError as error:  # a file may be busy
             _log.warning("record or cursors cannot be used; trying again", error=str(error.orig))
             self._keep_convoys(())
@@ -255,7 +255,7 @@ class _Lane:
         """Whether this turn looks at the last sample but one and writes the next: never one without the other."""
 
     def ready(self, ends: Positions) -> bool:
-        """See that the bucket holds what its cursor says; whether it can be written to."""
+        """See that the bucket holds what its cursor says, and write the samples that are due; whether it can be written to."""
         if time.monotonic() < self._again:
             return False
         self.cursor = self._cursors.begin(self.bucket, ends)
@@ -265,11 +265,10 @@ class _Lane:
         """Write what a portion has for this bucket, and move the cursor; False if it is not where the portion ends."""
         return self._tried(lambda: self._take(portion))
 
-    def sample(self) -> None:
-        """Now and then write how far the bucket is behind, to the district's bucket how far all are, and note when."""
-        if time.monotonic() >= self._again and self._tried(self._sample):
-            if self._pause:
-                _log.info("InfluxDB takes points again", bucket=self.bucket)
+    def settle(self) -> None:
+        """At the end of a turn: what did not fail in it need not wait any longer."""
+        if self._pause and time.monotonic() >= self._again:
+            _log.info("InfluxDB takes points again", bucket=self.bucket)
             self._pause = 0.0
 
     def _tried(self, step: Callable[[], bool]) -> bool:
@@ -310,6 +309,8 @@ class _Lane:
             cursor = replace(cursor, clear=False)
             self._cursors.keep(cursor)
         self.cursor = cursor
+        if self._due:  # before any point: a bucket without samples could be emptied and nobody would notice
+            self._sample()
         return True
 
     def _take(self, portion: Portion) -> bool:
@@ -363,9 +364,8 @@ class _Lane:
         )
         return not self.influx.ask(self.bucket, statement)
 
-    def _sample(self) -> bool:
-        if not self._due:
-            return True
+    def _sample(self) -> None:
+        """Write how far the bucket is behind, to the district's bucket how far all are, and note when."""
         now = _now()
         with self._engine.connect() as connection:
             if self.enterprise is None:
@@ -374,9 +374,9 @@ class _Lane:
             else:
                 lines = [_lag_line(connection, self.cursor, now)]
         self.influx.write(self.bucket, lines, "ms")
-        self._cursors.keep(replace(self.cursor, samples=(*self.cursor.samples[-1:], now)))
+        self.cursor = replace(self.cursor, samples=(*self.cursor.samples[-1:], now))
+        self._cursors.keep(self.cursor)
         self._sampled = time.monotonic()
-        return True
 
     def _failed(self, error: InfluxError) -> float:
         """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""

@@ -42,7 +42,13 @@ def test_factors_go_by_the_codes_of_all_editions_and_by_the_profile(tmp_path: Pa
     registry = load_registry(write_mine(tmp_path / "registry"))
     logger = load_loggers(registry, settings(hj212_password="s3cr3t"))[mn_of(0)]
     names = {name: channel.parameter.id for name, channel in logger.channels.items()}
-    assert names == {"a34002": "pm10", "LA": "laeq", "a01006": "pressure", "SB1": "equipment-state"}
+    assert names == {
+        "a34002": "pm10",
+        "LA": "laeq",
+        "Ld-DayData": "laeq",
+        "a01006": "pressure",
+        "SB1": "equipment-state",
+    }
     assert "s3cr3t" not in repr(logger)
 
 

@@ -118,7 +118,7 @@ class Logger:
         self._source, self._reporter = source, reporter
         self._watch = watch or Watch()
         self._habits = habits or Habits()
-        self._at = at
+        self._at, self._end = at, end
         self._terms = terms or Terms()
         self._caller = Caller(host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls)
         self._noise = all(factor.parameter.theme == "noise" for factor in source.factors)
@@ -172,9 +172,15 @@ class Logger:
 
     async def _power(self) -> None:
         """Wait until there is power, and see what there is to report."""
-        fault = self._at(self._watch.now())
-        if fault is not None and fault.kind == "catch-up":
-            await self._watch.until(fault.end)
+        outage = self._outage()
+        if outage is not None:
+            await self._watch.until(outage.end)
+
+    def _outage(self) -> WireFault | None:
+        """The loss of power of now; a logger whose time has passed only sends what it holds and has none."""
+        now = self._watch.now()
+        fault = self._at(now) if self._end is None or now < self._end else None
+        return fault if fault is not None and fault.kind == "catch-up" else None
 
     async def _live(self, link: Link) -> None:
         """Heartbeats, and the end of the connection when the power is lost."""
@@ -183,8 +189,7 @@ class Logger:
         while True:
             await asyncio.sleep(min(1.0, beat or 1.0))
             waited += min(1.0, beat or 1.0)
-            fault = self._at(self._watch.now())
-            if fault is not None and fault.kind == "catch-up":
+            if self._outage() is not None:
                 raise ConnectionAbortedError("the power is lost")
             if beat and waited >= beat:
                 waited = 0.0

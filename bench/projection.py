@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -139,6 +140,8 @@ def _projected(server: RealInflux, settings: Settings, registry: Registry) -> fl
     (fresh.data / settings.record.name).symlink_to(settings.record)
     provision(fresh, registry)
     projection = Projection(fresh, registry, hourly_statistics)
+    for bucket in projection.buckets:  # it began long ago, with buckets that it found empty
+        projection.cursors.keep(replace(projection.cursors.begin(bucket, {}), clear=False))
     begun = time.perf_counter()
     while projection.turn():
         pass

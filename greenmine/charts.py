@@ -234,7 +234,7 @@ def _line_marks(
     ]
     lines = (
         alt.Chart(alt.NamedData("points"))
-        .mark_line(style="series", interpolate="monotone", invalid="break-paths-show-domains")
+        .mark_line(style="series", invalid="break-paths-show-domains")
         .encode(
             x=_time_axis(),
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=from_zero, nice=True)),

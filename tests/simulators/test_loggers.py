@@ -396,6 +396,17 @@ def test_a_wrong_unit_changes_its_values_only(registry, monday, kind, device, co
     assert wrong >= 4
 
 
+def test_a_logger_whose_time_has_passed_sends_at_once_though_power_is_lost_today(registry, monday):
+    today = monday + 2 * DAY_MS
+    fault = {"kind": "catch-up", "start": today - DAY_MS // 4, "end": today + DAY_MS // 4, "parameters": {}}
+    watch = Watch(1.0, today)
+    given = {"habits": Habits(calibrate=False, commands=("2011",)), "watch": watch}
+    clean, *_ = finish(registry, monday, monday + SPAN, **given)
+    platform, counts, _ = finish(registry, monday, monday + SPAN, faults=[fault], **given)
+    assert platform.taken == clean.taken != {}
+    assert counts["failures"] == 0
+
+
 def test_a_fleet_has_its_faults_and_tells_their_truth(registry, monday, tmp_path):
     sites = ["kunyin", "jiuchi"]
 

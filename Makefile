@@ -41,9 +41,11 @@ install: .venv/installed
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-		pyproject.toml --group dev -o requirements-dev.lock
+		pyproject.toml --extra server --group dev -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-		pyproject.toml -c requirements-dev.lock -o requirements.lock
+		pyproject.toml --extra server -c requirements-dev.lock -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		pyproject.toml -c requirements-dev.lock -o requirements-verify.lock
 
 clean:
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import cyclopts
 import structlog
@@ -37,7 +38,15 @@ app.command("greenmine.command.notify:notify")
 def main() -> None:
     """Entry point."""
     configure_logging()
-    app()
+    try:
+        app()
+    except ImportError as error:  # of cyclopts, for a command whose module cannot be loaded
+        cause = error.__cause__ or error
+        if not isinstance(cause, ModuleNotFoundError) or find_spec("fastapi") is not None:
+            raise
+        raise SystemExit(
+            f"greenmine: there is no {cause.name}: only what checks evidence is installed; all else comes with greenmine[server]"
+        ) from error
 
 
 def configure_logging() -> None:

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -56,6 +54,10 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
 
 def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
     """Bring the tables to the newest form, by the migrations of the record or of another database."""
+    # Whoever only checks evidence has no record, and need not have it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(scripts))
     with engine.begin() as connection:

@@ -163,14 +163,15 @@ def test_run_refuses_to_start_with_a_faulty_plan(environment, tmp_path, monkeypa
         app(["run"], exit_on_error=False)
 
 
-def test_a_process_of_run_sends_until_its_parent_ends(mine, registry_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("UPLINK_WORD", WORD)
+def test_a_process_of_run_sends_until_its_parent_ends(mine, registry_folder, tmp_path):
+    (tmp_path / "word").write_text(WORD)
     settings = Settings(data=tmp_path, registry=registry_folder, uplink=tmp_path / "uplink.toml", _env_file=None)
 
     async def go():
         mine.live(START, START + 5 * MINUTE)
         async with Platform() as platform:
-            plan_of(tmp_path, platform.port, commands='["2011"]')
+            plan = plan_of(tmp_path, platform.port, commands='["2011"]')
+            plan.write_text(plan.read_text().replace('password_env = "UPLINK_WORD"', 'password_file = "word"'))
             with Processes() as processes:
                 process = processes.start("uplink", TASK, settings)
                 await platform.until(lambda: len(platform.arrivals) == 5)

@@ -10,7 +10,7 @@ demo: install
 	$(BIN)/greenmine demo --port $(PORT)
 
 test: install
-	$(BIN)/pytest -n 4 --dist loadfile
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

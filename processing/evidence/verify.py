@@ -6,7 +6,6 @@ import base64
 import binascii
 import filecmp
 import hashlib
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -64,7 +63,7 @@ _INPUTS: Final = (
 
 _UNSOUND: Final = (
     RegistryError, DataFileError, ChainError, msgspec.MsgspecError, pa.ArrowException,
-    OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, subprocess.SubprocessError,
+    OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError,
 )  # fmt: skip
 """What may be raised by files that their maker signed although they are not what they should be."""
 

@@ -174,6 +174,11 @@ def test_charts_are_black_and_grey(told: Content) -> None:
     assert all(re.fullmatch(r"#([0-9a-f]{2})\1\1", colour) for colour in colours), colours
 
 
+def test_charts_that_cannot_be_drawn_are_told() -> None:
+    with pytest.raises(ValueError, match="cannot be drawn: their process ended with status 1"):
+        drawn([{"width": 1, "mark": "no mark"}], "Noto Sans CJK SC")
+
+
 def test_a_missing_font_is_told_with_the_package_that_brings_it() -> None:
     with pytest.raises(FontMissingError, match="fonts-noto-cjk"):
         Font.among(typst.Fonts(include_system_fonts=False, include_embedded_fonts=True))

@@ -38,6 +38,11 @@ def drawn(specs: Sequence[dict[str, Any]], font: str) -> list[str]:
         Vega-Lite specifications of `greenmine.charts`.
     font : str
         Family of all text.
+
+    Raises
+    ------
+    ValueError
+        If that process ends before it has drawn them, as one that is short of memory does.
     """
     encoded = [msgspec.json.encode(_on_paper(spec, font), order="sorted") for spec in specs]
     return list(_drawn(tuple(encoded)))
@@ -50,9 +55,11 @@ def _drawn(specs: tuple[bytes, ...]) -> tuple[str, ...]:
         [sys.executable, "-c", _DRAW],
         input=b"[" + b",".join(specs) + b"]",
         stdout=subprocess.PIPE,
-        check=True,
+        check=False,
         env=os.environ | {"TZ": "UTC"},
     )
+    if made.returncode:
+        raise ValueError(f"the charts cannot be drawn: their process ended with status {made.returncode}")
     return msgspec.json.decode(made.stdout, type=tuple[str, ...])
 
 

@@ -85,19 +85,20 @@ class DeployedBroker:
         until(self._accepts, f"the broker: {self.log.read_text()}", 10)
 
     def _accepts(self) -> bool:
+        """Whether it listens, and would not be ended by a SIGHUP, to which it begins to listen only later."""
         assert self.process.poll() is None, self.log.read_text()
         with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
+            listens = client.connect_ex(("127.0.0.1", self.port)) == 0
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = int(status.split("SigCgt:")[1].split()[0], 16)
+        return listens and bool(caught & 1 << signal.SIGHUP - 1)
 
     def reload(self) -> None:
         self.process.send_signal(signal.SIGHUP)
 
-    def certificate(self) -> str | None:
-        """The one that it shows now; None if it ends the connection, as it may while it takes up another."""
-        try:
-            return ssl.get_server_certificate(("localhost", self.port))
-        except OSError:
-            return None
+    def certificate(self) -> str:
+        """The one that it shows now."""
+        return ssl.get_server_certificate(("localhost", self.port))
 
     def kill(self) -> None:
         self.process.kill()

@@ -81,7 +81,10 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
         raise SystemExit(f"greenmine evidence build: {error}") from error
     sys.stdout.write(f"{out}: {manifest.site}, {manifest.first} to {manifest.last}, {len(manifest.files)} files\n")
     if manifest.provisional:
-        sys.stdout.write(f"provisional, more may come for them: {', '.join(manifest.provisional)}\n")
+        first, last = manifest.provisional[0], manifest.provisional[-1]
+        sys.stdout.write(
+            f"provisional, more may come for them: {len(manifest.provisional)} days from {first} to {last}\n"
+        )
 
 
 @app.command

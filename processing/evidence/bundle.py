@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -192,9 +192,18 @@ def report_content(manifest: Manifest, source: Source, figures: FiguresDocument)
         figures,
         source.registry,
         manifest.provisional,
+        _to_come(manifest, source),
         manifest.key,
         manifest.software,
     )
+
+
+def _to_come(manifest: Manifest, source: Source) -> tuple[date, date] | None:
+    """Days behind that of building, which is provisional itself; days that have passed are sealed or provisional."""
+    reached = max([*manifest.provisional, *(entry.day for entry in source.entries)])
+    if reached >= manifest.last:
+        return None
+    return date.fromisoformat(reached) + timedelta(days=1), date.fromisoformat(manifest.last)
 
 
 def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:

@@ -29,7 +29,9 @@ def serving(data: Path, registry: Registry, **settings: Any) -> Iterator[str]:
     for script in scripts:
         (data / "cache").mkdir(parents=True, exist_ok=True)
         shutil.copy(script, data / "cache")
-    listener = socket.socket()
+    listener = socket.socket(
+        proto=socket.IPPROTO_TCP
+    )  # by which asyncio knows that small packets must not wait for each other
     listener.bind(("127.0.0.1", 0))
     app = create_app(Settings(data=data, **settings), registry)
     server = Server(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -69,6 +70,7 @@ class World(NamedTuple):
 
     clients: dict[str, httpx.Client]
     accounts: Accounts
+    notices: Notices
     data: Path
     things: dict[str, dict[str, str]]
     """By site, or 'nowhere': what can be named in a request, as text."""
@@ -97,13 +99,12 @@ class World(NamedTuple):
     def _subscribed(self, site: str, *, exists: bool) -> str:
         if not exists:
             return "987654"
-        notices = Notices(Settings(data=self.data))
         more = {"events": ["exceedance-opened"], "author": f"who looks after {site}"}
-        made = notices.subscriptions.add(site, f"control room of {site}", Webhook(f"https://{site}.cn/"), now(), **more)
-        owned = notices.subscriptions.of([site])
+        subscriptions = self.notices.subscriptions
+        made = subscriptions.add(site, f"control room of {site}", Webhook(f"https://{site}.cn/"), now(), **more)
+        owned = subscriptions.of([site])
         for earlier in owned[: max(0, len(owned) - 3)]:
-            notices.subscriptions.remove(earlier)
-        notices.close()
+            subscriptions.remove(earlier)
         return str(made.id)
 
     def _made(self, kind: str, caller: str, *, exists: bool) -> str:
@@ -131,7 +132,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
     moment = now()
     engine = fill(data / "record.sqlite", registry, moment)
     things = {site: _things(registry, site, moment) for site in (OWN, FOREIGN)}
-    with accounts_in(data) as accounts:
+    with accounts_in(data) as accounts, closing(Notices(Settings(data=data))) as notices:
         users = {name: ensure_user(accounts, name, role, *enterprises) for name, (role, enterprises) in ROLES.items()}
         headers = {
             f"{name}'s token": bearer(accounts.tokens.add(user, "t", moment, days=1, write=True))
@@ -154,7 +155,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
                 "exceedance": "987654", "request": "987654", "entry": "987654", "bundle": "987654", "share": "987654",
                 "assessed": "987654",
             }  # fmt: skip
-            world = World(clients, accounts, data, things, registry)
+            world = World(clients, accounts, notices, data, things, registry)
             for name in ROLES:
                 world.sign_in(name)
             yield world

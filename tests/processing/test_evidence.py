@@ -193,9 +193,10 @@ def test_days_that_are_not_sealed_are_provisional(made: Made, tmp_path: Path) ->
     with made.record.transaction() as connection:
         heads = connection.execute(sa.select(schema.archive_head)).all()
         connection.execute(sa.delete(schema.archive_head))
-    period = Period("p", date(2026, 3, 5), date(2026, 3, 7))
+    period = Period("p", date(2026, 3, 5), date(2026, 3, 10))
     manifest = build(here, "mine", period, tmp_path / "p.zip", early)
-    assert manifest.provisional == ["2026-03-07"]
+    assert manifest.provisional == ["2026-03-07", "2026-03-08"]
+    assert "2026-03-09 至 2026-03-10 尚未到来" in page_text(contents(tmp_path / "p.zip")["report.pdf"], 1)
     assert verify(tmp_path / "p.zip", made.key.public) == []
     assert "provisional/2026-03-07.parquet" in contents(tmp_path / "p.zip")
     with made.record.transaction() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Final
 
@@ -25,6 +26,8 @@ class Content:
     """Holds this site only."""
     provisional: list[str]
     """Days that were not sealed yet."""
+    to_come: tuple[date, date] | None
+    """First and last of the days that were still to come."""
     key: str
     """Fingerprint of the key that signs the bundle."""
     software: str

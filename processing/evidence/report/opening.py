@@ -85,6 +85,7 @@ def _grounds(content: Content) -> list[str]:
     if spans[_LISTED:]:
         named += w.t("opening.more-spans", n=len(spans) - _LISTED)
     return [
+        *([w.t("opening.to-come", days=w.span(*map(str, content.to_come)))] if content.to_come else []),
         w.t(
             "opening.readings",
             channels=len(channels),

@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -213,6 +214,14 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
         faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
         drawn = report_content(manifest, source, true)
         faults += report_differences(folder / REPORT, drawn, text, manifest.makers)
+    if faults and manifest.software != version("greenmine"):
+        faults.append(
+            Finding(
+                MANIFEST,
+                f"names greenmine {manifest.software}; this is {version('greenmine')}, which may compute and draw otherwise: "
+                "check with that version as well",
+            )
+        )
     return faults
 
 

@@ -363,6 +363,17 @@ def test_a_report_of_another_version_must_read_and_look_the_same(
     assert [f.place for f in found] == ["report.pdf: page 1"]
 
 
+def test_a_difference_to_what_another_version_made_is_told_with_that_version(
+    made: Made, files: Files, tmp_path: Path
+) -> None:
+    manifest = json.loads(files["manifest.json"]) | {"software": "0.0.1"}
+    other = files | {"manifest.json": json.dumps(manifest).encode()}
+    report, told = verify(packed(tmp_path / "a.zip", other, made.key), made.key.public)
+    assert "greenmine 0.0.1" in report.what
+    assert told.place == "manifest.json"
+    assert "names greenmine 0.0.1" in told.what
+
+
 def _valid(files: Files, channel: str) -> dict[Any, float]:
     rows = pq.read_table(io.BytesIO(files["hours.parquet"])).to_pylist()
     return {r["start"]: r["mean"] for r in rows if r["channel"] == channel and r["valid"]}

@@ -9,8 +9,9 @@ APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clien
 demo: install
 	$(BIN)/greenmine demo --port $(PORT)
 
+# Compiled tests are kept, whatever the environment says: four processes need not each compile all of them.
 test: install
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

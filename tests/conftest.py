@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+WAITING = {"system", "uplink", "notify"}
+"""Folders of tests that mostly wait for processes and servers."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of whole systems take longest and wait most: they come first, beside each other, and none is left for the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(("tests/system/", "tests/uplink/", "tests/notify/")))
+    """Spread the files that wait among those that compute: whoever runs files side by side keeps the processors busy."""
+    files = list(dict.fromkeys(item.path for item in items))
+    waiting = [file for file in files if file.parent.name in WAITING]
+    computing = [file for file in files if file.parent.name not in WAITING]
+    turn = {file: place / len(group) for group in (waiting, computing) for place, file in enumerate(group)}
+    items.sort(key=lambda item: turn[item.path])

@@ -22,22 +22,22 @@ TOLERANCE = HOUR // 2 + 60_000
 
 @cache
 def month() -> Truth:
-    registry = load_registry()
-    return truth(registry, [site.id for site in registry.sites], 1, START, START + 30 * DAY, KINDS)
+    return truth(load_registry(), ["kunyin", "jianggao"], 1, START, START + 30 * DAY, KINDS)
 
 
-def first(kind: str) -> Fault:
-    """The first fault of a kind whose consequences come within three hours, after a day in which all is usual."""
-    return next(
+def shortest(kind: str) -> Fault:
+    """The shortest fault of a kind whose consequences come within three hours, after a day in which all is usual."""
+    suitable = [
         fault
         for fault in month().faults
         if fault.kind == kind and fault.start > START + DAY and fault.parameters.get("delay", 0) < 3 * HOUR
-    )
+    ]
+    return min(suitable, key=lambda fault: fault.end - fault.start)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NOT_CLAIMED])
 def test_a_fault_that_is_claimed_is_caught(kind: str) -> None:
-    registry, fault = load_registry(), first(kind)
+    registry, fault = load_registry(), shortest(kind)
     before = DAY if kind == "unit-slip" else 3 * HOUR
     start, end = (fault.start - before) // HOUR * HOUR, fault.end + 4 * HOUR
     messages = stream(registry, [fault.site], 1, start, end, [kind])
@@ -51,7 +51,7 @@ def test_a_fault_that_is_claimed_is_caught(kind: str) -> None:
 def test_a_mine_without_faults_raises_next_to_nothing() -> None:
     registry = load_registry()
     end = START + DAY
-    messages = stream(registry, ["jiuchi"], 1, START, end, [])
+    messages = stream(registry, ["jianggao"], 1, START, end, [])
     found = detect(registry, Settings(), messages, end, lambda _done, _reached: None)
     assert [d for d in found if d.kind != "gap"] == []
     assert len(found) <= 3  # instruments that carry no flags fall silent for valid readings while they are serviced

@@ -22,6 +22,7 @@ from greenmine.storage.archive import Archive
 from processing.evidence.bundle import Installation, build
 from processing.evidence.verify import verify
 from processing.pipeline import Pipeline
+from tests.processing import light
 from tests.processing.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text
 from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 
@@ -259,3 +260,17 @@ def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: M
     assert [(r["verdict"], r["change"]) for r in told] == [("exceeds", "first"), ("not assessable", "mark: fault")]
     assert verify(tmp_path / "a.zip", key.public) == verify(tmp_path / "b.zip", key.public) == []
     assert "archive/mine/2026-03-03.1.parquet" in contents(tmp_path / "b.zip")
+
+
+def test_a_bundle_verifies_where_no_server_parts_are_installed(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_bytes(made.key.public.pem)
+    done = light.run("evidence", "verify", made.bundle, "--key", tmp_path / "key.pub")
+    assert done.returncode == 0, done.stderr
+    assert "every figure follows from the raw data" in done.stdout
+
+
+def test_commands_that_need_server_parts_say_what_to_install() -> None:
+    done = light.run("demo")
+    assert done.returncode == 1
+    assert "greenmine[server]" in done.stderr
+    assert "Traceback" not in done.stderr

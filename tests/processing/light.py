@@ -1,4 +1,4 @@
-"""Checking a bundle where the server parts are not installed."""
+"""The command where the server parts are not installed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
-
-from tests.processing.bundles import Made
 
 WITHOUT = """
 import sys
@@ -51,7 +48,6 @@ def needed(distribution: str, extras: frozenset[str], found: set[tuple[str, froz
             needed(requirement.name, frozenset(requirement.extras), found)
 
 
-@pytest.fixture(scope="module")
 def missing() -> str:
     """Top-level modules that greenmine without its extra does not bring along."""
     found: set[tuple[str, frozenset[str]]] = set()
@@ -63,20 +59,6 @@ def missing() -> str:
     return ",".join(sorted(modules))
 
 
-def run(missing: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", WITHOUT, missing, *map(str, arguments)]
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT, missing(), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
-def test_a_bundle_verifies(made: Made, missing: str, tmp_path: Path) -> None:
-    (tmp_path / "key.pub").write_bytes(made.key.public.pem)
-    done = run(missing, "evidence", "verify", made.bundle, "--key", tmp_path / "key.pub")
-    assert done.returncode == 0, done.stderr
-    assert "every figure follows from the raw data" in done.stdout
-
-
-def test_other_commands_say_what_to_install(missing: str) -> None:
-    done = run(missing, "demo")
-    assert done.returncode == 1
-    assert "greenmine[server]" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -1,4 +1,5 @@
-// Sends what people say to the API and shows the page's parts anew.
+// Sends what people say to the API and shows the page's parts anew. Runs before the page is shown: what somebody sends by a form
+// that is not heeded yet is lost.
 function told(form, message, bad = false) {
   const place = form.closest(".forms").querySelector(".told");
   place.textContent = message;

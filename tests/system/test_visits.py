@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect, sync_playwright
 
 from greenmine.registry import load_registry
 from tests.api.filling import LOUD, fill
@@ -101,6 +101,32 @@ def test_an_enterprise_comes_looks_handles_takes_and_leaves(house: House, device
     page.goto(f"{house.address}/sites/{LOUD}")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert faults == []
+    context.close()
+
+
+def test_no_form_is_shown_before_it_is_heeded(house: House) -> None:
+    with accounts_in(house.data) as accounts:
+        user = accounts.users.named("zhang")
+        assert user is not None
+        cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
+    context = house.browser.new_context(locale="en-GB")
+    context.add_cookies([{"name": "greenmine", "value": cookie, "url": house.address}])
+    page = context.new_page()
+    page.goto(f"{house.address}/sites/{LOUD}/exceedances")
+    place = page.locator(".events tbody tr").last.get_by_role("link").get_attribute("href")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/static/forms.js*", hold)
+    page.goto(f"{house.address}{place}", wait_until="commit")
+    page.wait_for_timeout(500)
+    assert page.locator("form[data-post]").count() == 0
+    held[0].continue_()
+    page.locator("form[data-kind='comment'] textarea").fill("seen from the road")
+    page.locator("form[data-kind='comment'] button").click()
+    expect(page.locator(".timeline")).to_contain_text("seen from the road")
     context.close()
 
 

@@ -155,6 +155,7 @@ def build(
         figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
         (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
+        del found  # its memory serves for the report
         (folder / KEY).write_bytes(here.key.public.pem)
         (folder / "README.txt").write_text(_README, encoding="utf-8")
         manifest = Manifest(

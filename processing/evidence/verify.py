@@ -209,6 +209,7 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
     hours, computed = pq.read_table(folder / HOURS), hours_table(source.registry, found)
     if not hours.equals(computed):  # as on the machine that built it
         faults += differences(HOURS, _columns(hours), _columns(computed))
+    del found, hours, computed  # their memory serves for the report
     if whole:
         true, text = (figures, pretty(figures)) if bent else (told, written)
         faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)

@@ -124,7 +124,7 @@ def _cells(path: Path, figures: FiguresDocument) -> Iterator[tuple[str, Any, Cel
     """Places of cells that differ, with what they say and what is true."""
     with warnings.catch_warnings(action="ignore"):
         book = openpyxl.load_workbook(path, read_only=True)
-    true = sheets(figures)
+    true = list(sheets(figures))
     names = [sheet.name for sheet in true]
     if book.sheetnames != names:
         yield "sheets", book.sheetnames, ", ".join(names)

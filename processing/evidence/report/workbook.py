@@ -33,20 +33,21 @@ class Sheet:
     rows: list[list[Cell]] = field(default_factory=list)
 
 
-def sheets(figures: FiguresDocument) -> list[Sheet]:
+def sheets(figures: FiguresDocument) -> Iterator[Sheet]:
     """The tables of a workbook: ``report`` with what stands alone, one for each list, and one for each list in a list.
 
     The first column of a list in a list names what it belongs to. Mappings and lists of plain values are JSON in a cell.
     """
     document: dict[str, Any] = {}
-    for name, value in msgspec.to_builtins(figures).items():
-        document |= {f"{name}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
+    for name, value in msgspec.structs.asdict(figures).items():
+        inner = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else None
+        document |= {name: value} if inner is None else {f"{name}.{key}": item for key, item in inner.items()}
     plain = {name: value for name, value in document.items() if not _is_table(value)}
-    found = [Sheet("report", ["name", "value"], [[name, _cell(value)] for name, value in plain.items()])]
+    yield Sheet("report", ["name", "value"], [[name, _cell(value)] for name, value in plain.items()])
     for name, value in document.items():
         if _is_table(value):
-            found += _tables(name, value, {})
-    return [part for sheet in found for part in _parts(sheet)]
+            for sheet in _tables(name, msgspec.to_builtins(value), {}):  # one after the other: together they are large
+                yield from _parts(sheet)
 
 
 def workbook(figures: FiguresDocument) -> bytes:
@@ -98,7 +99,7 @@ def _parts(sheet: Sheet) -> Iterator[Sheet]:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict | msgspec.Struct) for row in value)
 
 
 def _cell(value: Any) -> Cell:

@@ -18,14 +18,14 @@ def measures(content: Content) -> list[Block]:
     if not effects:
         return [*blocks, Paragraph(text=w.t("measures.none")), *_responses(content)]
     heads = {
-        "measure": 2,
-        "channel": 2,
-        "design": 2,
-        "reduction": 1,
+        "measure": 3,
+        "channel": 4,
+        "design": 4,
+        "reduction": 3,
         "bounds": 0,
         "mean-on": 0,
         "mean-off": 0,
-        "sample": 3,
+        "sample": 4,
     }
     columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     rows = [_row(content, effect) for effect in effects]

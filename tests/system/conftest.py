@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from greenmine.registry import Registry, load_registry
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import Environment, RestartableBroker, Worker
 from tests.system.stored import Stored
 
+expect.set_options(timeout=20_000)  # [ms]: pages are slow to be drawn on a busy machine
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 
 

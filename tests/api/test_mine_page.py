@@ -214,17 +214,17 @@ def test_excluded_and_suspect_minutes_explain_an_hour(live: Served) -> None:
         ({"connected": False, "last_message": 1}, 120_000, ["has not been running since {stopped}"]),
     ],
 )
-@pytest.mark.parametrize("path", ["/", MINE])
-def test_the_page_says_what_ails_the_collector(
-    live: Served, path: str, status: dict[str, object], age: int, banners: list[str]
+def test_both_pages_say_what_ails_the_collector(
+    live: Served, status: dict[str, object], age: int, banners: list[str]
 ) -> None:
     text = msgspec.json.encode({"broker": "b:1883", **status}).decode()
     with live.engine.begin() as connection:
         connection.execute(update(schema.worker).values(updated=live.now - age, status=text))
     stopped = f"{local(live.now - age, ZONE):%m-%d %H:%M}"
-    shown = re.findall(r'<div class="banner" role="status">(.*?)</div>', page(live.client, path))
-    assert len(shown) == len(banners)
-    assert [banner for banner in banners if banner.format(stopped=stopped) not in "".join(shown)] == []
+    for path in ("/", MINE):
+        shown = re.findall(r'<div class="banner" role="status">(.*?)</div>', page(live.client, path))
+        assert len(shown) == len(banners)
+        assert [banner for banner in banners if banner.format(stopped=stopped) not in "".join(shown)] == []
 
 
 def test_channels_are_not_called_good_while_nobody_looks(live: Served) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,13 +12,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from greenmine.errors import StoreError
 from greenmine.notices import schema
 from greenmine.notices.event import TEST, Event
 from greenmine.notices.quiet import quiet_until
 from greenmine.notices.subscriptions import Subscription
 from greenmine.notices.targets import GROUPED
 from greenmine.registry import Registry
+from greenmine.storage.record import transaction
 
 TOGETHER: Final = 50
 """Most notices in a message; the rest follows in the next one."""
@@ -274,13 +274,8 @@ class Outbox:
         with self._transaction() as connection:
             return [Load(*row) for row in connection.execute(query)]
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.DBAPIError as error:
-            raise StoreError(f"the file of the notices cannot be written or read: {error.orig}") from error
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        return transaction(self._engine, "the file of the notices")
 
 
 def _row(event: Event, subscription: Subscription, zone: str | None, now: int) -> dict[str, object]:

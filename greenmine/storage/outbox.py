@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from greenmine.errors import StoreError
-from greenmine.storage.record import open_engine
+from greenmine.storage.record import open_engine, transaction
 
 FILE: Final = "uplink.sqlite"
 """Name of the uplink's file in the data directory."""
@@ -108,13 +107,8 @@ class Outbox:
             with self._transaction() as connection:
                 _metadata.create_all(connection)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.DBAPIError as error:
-            raise StoreError(f"the uplink's file cannot be written or read: {error.orig}") from error
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        return transaction(self._engine, "the uplink's file")
 
     def cursor(self, feed: str) -> Cursor | None:
         """How far a feed has come; None: it has never been here."""

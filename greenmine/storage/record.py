@@ -65,6 +65,22 @@ def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
         command.upgrade(config, "head")
 
 
+@contextmanager
+def transaction(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
+    """A transaction of the record or of another database that is durable when the block ends, or leaves nothing.
+
+    Raises
+    ------
+    StoreError
+        Saying that ``what`` cannot be written or read.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+        raise StoreError(f"{what} cannot be written or read: {getattr(error, 'orig', None) or error}") from error
+
+
 def next_serial(connection: sa.Connection) -> int:
     """Number of a transaction for the column ``serial`` of what it writes; to be drawn before anything is read in it.
 
@@ -106,13 +122,8 @@ class Record:
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """A transaction that is durable when the block ends, or leaves nothing."""
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"the record cannot be written or read: {getattr(error, 'orig', None) or error}"
-            ) from error
+        with transaction(self.engine, "the record") as connection:
+            yield connection
 
     def serial(self, connection: sa.Connection) -> int:
         """Number of this transaction; see `next_serial`."""

@@ -62,35 +62,24 @@ def come_back(request: Request, context: ContextOf, caller: CallerOf) -> Respons
 
 def _user(context: Context, person: Person) -> User:
     """The account of a person, made if this is the first time; an account of another by the same name is never taken over."""
-    users, audit = context.accounts.users, context.accounts.audit
+    users = context.accounts.users
     user = users.identified(person.identity)
     role, enterprises = person.role, person.enterprises
+    done = None
     if user is None:
         try:
             user = users.add(person.name, role, now(), enterprises=enterprises, identity=person.identity)
         except ValueError as error:
             raise SignInError("oidc-taken", str(error)) from error
-        audit.add(
-            now(),
-            "user-added",
-            user=user.id,
-            name=user.name,
-            subject=user.name,
-            role=role,
-            enterprises=list(enterprises),
-        )
+        done = "user-added"
     if user.disabled is not None:
         raise SignInError("oidc-shut", f"the account {user.name!r} is shut")
     if (user.role, user.enterprises) != (role, enterprises):
         user = users.assign(user, role, enterprises)
-        audit.add(
-            now(),
-            "user-assigned",
-            user=user.id,
-            name=user.name,
-            subject=user.name,
-            role=role,
-            enterprises=list(enterprises),
+        done = "user-assigned"
+    if done is not None:
+        context.accounts.audit.add(
+            now(), done, user=user.id, name=user.name, subject=user.name, role=role, enterprises=list(enterprises)
         )
     return user
 

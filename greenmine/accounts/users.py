@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 
@@ -14,7 +14,7 @@ from greenmine.accounts import schema
 from greenmine.accounts.passwords import check_password, hash_password, verify_password
 
 UserRole = Literal["administrator", "supervisor", "enterprise", "evaluator"]
-ROLES: Final[tuple[UserRole, ...]] = ("administrator", "supervisor", "enterprise", "evaluator")
+ROLES: Final[tuple[UserRole, ...]] = get_args(UserRole)
 
 _NAME = re.compile(r"\w[\w.@+-]{1,63}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -17,17 +17,7 @@ EventKind = Literal[
     "station-back",
     "capture-low",
 ]
-EVENTS: Final[tuple[EventKind, ...]] = (
-    "exceedance-opened",
-    "exceedance-closed",
-    "exceedance-restated",
-    "warning-opened",
-    "warning-closed",
-    "warning-restated",
-    "station-silent",
-    "station-back",
-    "capture-low",
-)
+EVENTS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 """What can be subscribed to. An exceedance is one of a legal limit; a warning one of an enterprise's own target or early warning;
 restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn."""
 TEST: Final = "test"

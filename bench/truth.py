@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -250,8 +250,7 @@ class Case:
             means = [valid[window["channel"]][h] for h in range(start, end, _HOUR) if h in valid[window["channel"]]]
             mean = None
             if means:
-                energies = [10 ** (level / 10) for level in means]
-                mean = float(np.mean(means)) if kind == "arithmetic" else float(10 * np.log10(np.mean(energies)))
+                mean = _mean(means, kind)
             expected = (mean, len(means), len(means) >= _NEED[window["window"]])
             told = (window["mean"], window["hours"], window["valid"])
             count += 3
@@ -323,10 +322,8 @@ class Case:
             if rule.limit.statistic == "maximum":
                 low, high = np.searchsorted(readings[:, 0], (start, start + length * _HOUR))
                 values.append(float(readings[low:high, 1].max()))
-            elif self.registry.channels[rule.channel].parameter.averaging == "energy":
-                values.append(float(10 * np.log10(np.mean(10 ** (np.array(inside) / 10)))))
             else:
-                values.append(float(np.mean(inside)))
+                values.append(_mean(inside, self.registry.channels[rule.channel].parameter.averaging))
         return values
 
     def _slid(self, counted: pl.DataFrame, high: float) -> tuple[tuple[int, int], list[_Episode]]:
@@ -402,6 +399,12 @@ def _registry(folder: Path, days: int) -> Registry:
 def _calibration(days: int) -> int:
     """When the calibration begins: within an hour, so that it parts one."""
     return _START + days // 2 * _DAY + 10 * _HOUR + 30 * _MINUTE
+
+
+def _mean(means: Sequence[float], averaging: str) -> float:
+    """Of hourly means; of the energies of levels."""
+    values = np.array(means)
+    return float(10 * np.log10(np.mean(10 ** (values / 10))) if averaging == "energy" else np.mean(values))
 
 
 def _instant(text: str) -> int:

@@ -215,14 +215,9 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
         faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
         drawn = report_content(manifest, source, true)
         faults += report_differences(folder / REPORT, drawn, text, manifest.makers)
-    if faults and manifest.software != version("greenmine"):
-        faults.append(
-            Finding(
-                MANIFEST,
-                f"names greenmine {manifest.software}; this is {version('greenmine')}, which may compute and draw otherwise: "
-                "check with that version as well",
-            )
-        )
+    if faults and manifest.software != (mine := version("greenmine")):
+        other = f"names greenmine {manifest.software}; this is {mine}, which may compute and draw otherwise"
+        faults.append(Finding(MANIFEST, f"{other}: check with that version as well"))
     return faults
 
 

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -141,7 +140,7 @@ def _projected(server: RealInflux, settings: Settings, registry: Registry) -> fl
     provision(fresh, registry)
     projection = Projection(fresh, registry, hourly_statistics)
     for bucket in projection.buckets:  # it began long ago, with buckets that it found empty
-        projection.cursors.keep(replace(projection.cursors.begin(bucket, {}), clear=False))
+        projection.cursors.begin(bucket, {})
     begun = time.perf_counter()
     while projection.turn():
         pass

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from grafana.edition import Edition
-from grafana.queries import SOURCE
+from grafana.queries import HOUR, SOURCE
 
 Json = dict[str, Any]
 
@@ -80,10 +80,11 @@ def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extr
     ``links`` and ``interval`` are those of the schema.
     """
     about: Mapping[str, object] = extra.get("about", {})
+    remarks = [edition.t("long-ranges")] if extra.get("interval") == HOUR else []
     made: Json = {
         "type": kind,
         "title": edition.t(f"{key}.title"),
-        "description": edition.t(f"{key}.about", **about),
+        "description": "\n\n".join([edition.t(f"{key}.about", **about), *remarks]),
         "datasource": SOURCE,
         "targets": list(targets),
         "fieldConfig": {

@@ -17,6 +17,8 @@ SOURCE: Final = {"type": "influxdb", "uid": "${datasource}"}
 SITES: Final = '"enterprise" =~ /^${enterprise:regex}$/ AND "site" =~ /^${site:regex}$/'
 STATIONS: Final = f'{SITES} AND "station" =~ /^${{station:regex}}$/'
 RANGE: Final = "$timeFilter"
+HOUR: Final = "1h"
+"""Interval of panels that show hours: what ``$__interval`` is at least. Over long ranges a point stands for several hours."""
 LEGAL: Final = "\"kind\" = 'legal'"
 
 
@@ -49,11 +51,14 @@ def _target(query: str, ref: str, form: str) -> dict[str, Any]:
     return {"refId": ref, "datasource": SOURCE, "query": query, "rawQuery": True, "resultFormat": form, "hide": False}
 
 
-def hourly(field: str, where: str, *, window: str = "hour") -> str:
-    """A figure of the hours, one series for each station; a gap where there was none or too little for one."""
+def hourly(field: str, where: str) -> str:
+    """A figure of the hours, one series for each station; a gap where there was none or too little for one.
+
+    For a panel with the interval `HOUR`. Where a point has to stand for several hours, it is the highest of them.
+    """
     return (
-        f'SELECT mean("{field}") AS "{field}" FROM "statistic" WHERE {RANGE} AND "window" = \'{window}\' AND "valid" = 1'
-        f' AND {where} GROUP BY time(1h), "site", "station" fill(null)'
+        f'SELECT max("{field}") AS "{field}" FROM "statistic" WHERE {RANGE} AND "window" = \'hour\' AND "valid" = 1'
+        f' AND {where} GROUP BY time($__interval), "site", "station" fill(null)'
     )
 
 
@@ -83,8 +88,8 @@ def sound(where: str) -> str:
 
 
 def limit_lines(bound: str, where: str) -> str:
-    """The limit in force in each hour, one series for each limit; it begins an hour early so that it meets the range."""
+    """The limit in force, one series for each limit; it begins an hour early so that it meets the range."""
     return (
         f'SELECT last("{bound}") AS "{bound}" FROM "limit" WHERE time >= ${{__from}}ms - 1h AND time <= ${{__to}}ms'
-        f' AND {where} GROUP BY time(1h), "limit" fill(previous)'
+        f' AND {where} GROUP BY time($__interval), "limit" fill(previous)'
     )

@@ -1,17 +1,12 @@
-"""The dashboards, one module each, and their JSON in both languages, which is generated."""
+"""The dashboards, one module each."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Final
 
 from grafana.board import Json
 from grafana.dashboards import dust, exceedances, mine, noise, operation, overview, water
 from grafana.edition import Edition
-
-FOLDER: Final = Path(__file__).parent
-"""Where the generated JSON of the default registry lies: a folder for each language."""
 
 
 def dashboards(edition: Edition, *, district: bool = True) -> dict[str, Json]:
@@ -34,5 +29,5 @@ def dashboards(edition: Edition, *, district: bool = True) -> dict[str, Json]:
 
 
 def as_text(dashboard: Json) -> str:
-    """JSON as it is committed: indented, Chinese as it is."""
+    """JSON as people read it: indented, Chinese as it is."""
     return json.dumps(dashboard, ensure_ascii=False, indent=1) + "\n"

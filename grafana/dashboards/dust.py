@@ -9,6 +9,7 @@ from grafana.board import Board, Json
 from grafana.edition import UNITS, Edition, tag_of
 from grafana.panels import Column, curves, grid, mapping
 from grafana.queries import (
+    HOUR,
     RANGE,
     SITES,
     STATIONS,
@@ -53,6 +54,7 @@ def build(edition: Edition) -> Json:
                 ],
                 unit=UNITS["ug/m3"],
                 stepped=True,
+                interval=HOUR,
                 transformations=edition.renames(rules),
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
@@ -73,6 +75,7 @@ def build(edition: Edition) -> Json:
                 ],
                 unit=UNITS["ug/m3"],
                 bars=True,
+                interval=HOUR,
                 transformations=edition.renames(rules),
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
@@ -89,6 +92,7 @@ def build(edition: Edition) -> Json:
             [series(_sides(edition), "$tag_site")],
             unit=UNITS["ug/m3"],
             stepped=True,
+            interval=HOUR,
             transformations=edition.renames(),
         ),
         12,
@@ -107,8 +111,8 @@ def build(edition: Edition) -> Json:
 def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
     chosen = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
     query = (
-        f'SELECT mean("value") AS "difference" FROM "verdict" WHERE {RANGE} AND {chosen}'
-        ' GROUP BY time(1h), "site", "station" fill(null)'
+        f'SELECT max("value") AS "difference" FROM "verdict" WHERE {RANGE} AND {chosen}'
+        ' GROUP BY time($__interval), "site", "station" fill(null)'
     )
     return curves(
         edition,
@@ -116,6 +120,7 @@ def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
         [series(query, "$tag_site $tag_station"), series(limit_lines("high", chosen), "≤ $tag_limit", "L")],
         unit=UNITS["ug/m3"],
         stepped=True,
+        interval=HOUR,
         transformations=edition.renames(rules),
         about={"limits": edition.clauses(rules)},
     )
@@ -133,7 +138,7 @@ def _sides(edition: Edition) -> str:
     reference = _of_hours("tsp", "reference", edition.stations("reference"))
     return (
         f'SELECT mean("boundary") - mean("reference") AS "difference" FROM ({boundary}), ({reference}) WHERE {RANGE}'
-        ' GROUP BY time(1h), "site" fill(none)'
+        ' GROUP BY time($__interval), "site" fill(none)'
     )
 
 

@@ -8,7 +8,7 @@ from grafana import tables, variables
 from grafana.board import Board, Json, path_to
 from grafana.edition import Edition
 from grafana.panels import AMBER, GREEN, GREY, RED, Column, bars, curves, figure, grid, mapping, steps
-from grafana.queries import RANGE, STATIONS, series, table, until
+from grafana.queries import HOUR, RANGE, STATIONS, series, table, until
 
 _CHOSEN: Final = f'{STATIONS} AND "kind" =~ /^${{kind:regex}}$/'
 _COUNTED: Final = "\"state\" != 'superseded' AND \"state\" != 'withdrawn'"
@@ -70,6 +70,7 @@ def build(edition: Edition) -> Json:
             [series(_above(), "$tag_site $tag_limit")],
             unit="m",
             bars=True,
+            interval=HOUR,
             transformations=edition.renames(edition.limits(lambda _: True)),
         ),
         24,
@@ -158,7 +159,7 @@ def _by_limit(edition: Edition, key: str, of_episodes: str) -> Json:
 def _above() -> str:
     return (
         f'SELECT sum("above") AS "above" FROM "sliding" WHERE {RANGE} AND {_CHOSEN} AND "above" > 0'
-        ' GROUP BY time(1h), "site", "limit" fill(none)'
+        ' GROUP BY time($__interval), "site", "limit" fill(none)'
     )
 
 

@@ -6,7 +6,7 @@ from grafana import tables, variables
 from grafana.board import Board, Json
 from grafana.edition import UNITS, Edition, tag_of
 from grafana.panels import curves
-from grafana.queries import RANGE, STATIONS, daily, limit_lines, one_of, series, sound
+from grafana.queries import HOUR, RANGE, STATIONS, daily, hourly, limit_lines, one_of, series, sound
 from greenmine.registry import Rule
 
 _LAEQ = "\"parameter\" = 'laeq'"
@@ -55,6 +55,7 @@ def build(edition: Edition) -> Json:
                 ],
                 unit=UNITS["dB(A)"],
                 points=True,
+                interval=HOUR,
                 transformations=edition.renames(rules),
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
@@ -66,11 +67,14 @@ def build(edition: Edition) -> Json:
             edition,
             key("levels"),
             [
-                series(_levels(level), f"$tag_site $tag_station {level.upper()}", level.upper())
+                series(
+                    hourly(level, f"{_LAEQ} AND {STATIONS}"), f"$tag_site $tag_station {level.upper()}", level.upper()
+                )
                 for level in ("l10", "l50", "l90")
             ],
             unit=UNITS["dB(A)"],
             stepped=True,
+            interval=HOUR,
             transformations=edition.renames(),
         ),
         12,
@@ -83,6 +87,7 @@ def build(edition: Edition) -> Json:
             [series(_excluded(), "$tag_site $tag_station")],
             unit="m",
             bars=True,
+            interval=HOUR,
             transformations=edition.renames(),
         ),
         12,
@@ -96,15 +101,8 @@ def _lines(rules: list[Rule]) -> str:
     return limit_lines("high", f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}")
 
 
-def _levels(level: str) -> str:
-    return (
-        f'SELECT mean("{level}") AS "{level}" FROM "statistic" WHERE {RANGE} AND "window" = \'hour\' AND "valid" = 1'
-        f' AND {_LAEQ} AND {STATIONS} GROUP BY time(1h), "site", "station" fill(null)'
-    )
-
-
 def _excluded() -> str:
     return (
         f'SELECT sum("excluded") AS "excluded" FROM "statistic" WHERE {RANGE} AND "window" = \'hour\' AND {_LAEQ}'
-        f' AND {STATIONS} GROUP BY time(1h), "site", "station" fill(null)'
+        f' AND {STATIONS} GROUP BY time($__interval), "site", "station" fill(null)'
     )

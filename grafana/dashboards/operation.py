@@ -8,7 +8,7 @@ from grafana import tables, variables
 from grafana.board import Board, Json
 from grafana.edition import Edition
 from grafana.panels import AMBER, GREEN, RED, Column, curves, figure, grid, mapping, steps
-from grafana.queries import RANGE, SITES, STATIONS, series, table, until
+from grafana.queries import HOUR, RANGE, SITES, STATIONS, series, table, until
 
 _LEDGER: Final = ("received", "stored", "duplicate", "conflict", "rejected", "late", "reordered", "missing")
 
@@ -61,6 +61,7 @@ def build(edition: Edition, *, district: bool = True) -> Json:
             [series(_capture_hours(), "$tag_site")],
             unit="percentunit",
             stepped=True,
+            interval=HOUR,
             defaults={"min": 0, "max": 1},
             transformations=edition.renames(),
         ),
@@ -126,7 +127,7 @@ def _capture(tail: str) -> str:
 
 
 def _capture_hours() -> str:
-    return _capture(' GROUP BY time(1h), "site" fill(null)')
+    return _capture(' GROUP BY time($__interval), "site" fill(null)')
 
 
 def _captures(edition: Edition, key: str) -> Json:

@@ -9,7 +9,7 @@ import cyclopts
 from rich.console import Console
 
 from grafana.access import Access, load_access
-from grafana.dashboards import FOLDER, as_text, dashboards
+from grafana.dashboards import as_text, dashboards
 from grafana.edition import Edition
 from grafana.files import MOUNTED, write
 from grafana.messages import LANGUAGES
@@ -26,13 +26,13 @@ app = cyclopts.App(name="grafana", help="Dashboards, alerts and organisations of
 
 
 @app.command
-def build(*, out: Path = FOLDER) -> None:
+def build(*, out: Path) -> None:
     """Write the district's dashboards as JSON, in Chinese and English, to import them by hand.
 
     Parameters
     ----------
     out
-        Folder; it gets a folder for each language. Default: where the project keeps those of the mines that ship.
+        Folder; it gets a folder for each language.
     """
     registry = _registry(Settings(), "build")
     for language in LANGUAGES:

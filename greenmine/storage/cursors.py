@@ -34,7 +34,7 @@ Positions = Mapping[str, int]
 
 _metadata = sa.MetaData()
 _bucket = sa.Table(
-    "bucket",
+    "cursor",
     _metadata,
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
@@ -43,7 +43,7 @@ _bucket = sa.Table(
     sa.Column("since", sa.BigInteger),
     sa.Column("clear", sa.Boolean, nullable=False),
     sa.Column("hour", sa.Integer, nullable=False),
-    sa.Column("samples", sa.Text, nullable=False),
+    sa.Column("sample", sa.BigInteger),
     sa.Column("written", sa.BigInteger, nullable=False),
     sa.Column("refused", sa.BigInteger, nullable=False),
     sa.Column("failures", sa.BigInteger, nullable=False),
@@ -68,11 +68,11 @@ class Cursor:
     since : int or None
         If it is made anew from this instant on [ms UTC]: rows up to ``reached`` and before it are in the bucket already.
     clear : bool
-        Whether what it holds is to be removed first.
+        Whether what it holds is to be removed first, as a person asked.
     hour : int
         Newest hour of a sliding statistic that the bucket may hold [hours since 1970 UTC]; -1 if none.
-    samples : tuple of int
-        Times of the last two samples written to it [ms UTC]; if the older is gone, the bucket was emptied.
+    sample : int or None
+        Time of the last sample that was seen in it [ms UTC].
     written, refused, failures : int
         Counts since it was last made anew: points written, points that InfluxDB refused for good, failed writes.
     trouble : str
@@ -84,9 +84,9 @@ class Cursor:
     positions: Positions = field(default_factory=dict)
     reached: Positions = field(default_factory=dict)
     since: int | None = None
-    clear: bool = True
+    clear: bool = False
     hour: int = -1
-    samples: tuple[int, ...] = ()
+    sample: int | None = None
     written: int = 0
     refused: int = 0
     failures: int = 0
@@ -148,11 +148,11 @@ class Cursors:
             return connection.execute(sa.update(_bucket).where(*where).values(_row(cursor))).rowcount == 1
 
     def reset(self, bucket: str, heads: Positions, since: int | None = None) -> Cursor:
-        """Order a bucket to be made anew, all of it or from an instant on [ms UTC]."""
+        """Order a bucket to be emptied and made anew, all of it or from an instant on [ms UTC]: only where a person asks for it."""
         with self._change() as connection:
             row = connection.execute(sa.select(_bucket).where(_bucket.c.name == bucket)).one_or_none()
             if row is None:
-                fresh = Cursor(bucket, reached=dict(heads))
+                fresh = Cursor(bucket, reached=dict(heads), clear=True)
                 connection.execute(sa.insert(_bucket), _row(fresh))
                 return fresh
             old = _cursor(row)
@@ -166,7 +166,21 @@ class Cursors:
                 generation=old.generation + 1,
                 reached=dict(heads if since is None else positions),
                 since=since,
+                clear=True,
                 hour=-1 if since is None else since // HOUR,
+            )
+            connection.execute(sa.update(_bucket).where(_bucket.c.name == bucket).values(_row(fresh)))
+            return fresh
+
+    def refill(self, bucket: str) -> Cursor:
+        """Order that all of the record is written to a bucket once more, over whatever it still holds."""
+        with self._change() as connection:
+            row = connection.execute(sa.select(_bucket).where(_bucket.c.name == bucket)).one()
+            old = _cursor(row)
+            # What has been written in its present form leaves nothing behind that would have to be removed.
+            known = {table: max(old.position(table), end) for table, end in old.reached.items()}
+            fresh = replace(
+                old, generation=old.generation + 1, reached={**old.positions, **known}, positions={}, since=None
             )
             connection.execute(sa.update(_bucket).where(_bucket.c.name == bucket).values(_row(fresh)))
             return fresh
@@ -223,7 +237,7 @@ def _row(cursor: Cursor) -> dict[str, object]:
     return {
         "name": cursor.bucket, "generation": cursor.generation, "since": cursor.since, "clear": cursor.clear, "hour": cursor.hour,
         "positions": msgspec.json.encode(cursor.positions).decode(), "reached": msgspec.json.encode(cursor.reached).decode(),
-        "samples": msgspec.json.encode(cursor.samples).decode(), "written": cursor.written, "refused": cursor.refused,
+        "sample": cursor.sample, "written": cursor.written, "refused": cursor.refused,
         "failures": cursor.failures, "trouble": cursor.trouble,
     }  # fmt: skip
 
@@ -231,5 +245,4 @@ def _row(cursor: Cursor) -> dict[str, object]:
 def _cursor(row: sa.Row[tuple[object, ...]]) -> Cursor:
     given = dict(row._mapping)  # noqa: SLF001 - the public way to a row's names
     positions, reached = (msgspec.json.decode(given.pop(n), type=dict[str, int]) for n in ("positions", "reached"))
-    samples = msgspec.json.decode(given.pop("samples"), type=tuple[int, ...])
-    return replace(Cursor(given.pop("name")), positions=positions, reached=reached, samples=samples, **given)
+    return replace(Cursor(given.pop("name")), positions=positions, reached=reached, **given)

@@ -152,7 +152,9 @@ class Influx:
             raise UnavailableError(f"{self.url}: {error}") from error
 
     def ask(self, bucket: str | None, statement: str, *, patience: float | None = None) -> list[dict[str, Any]]:
-        """Rows of an InfluxQL statement, times in ms.
+        """Rows of one InfluxQL statement, times in ms.
+
+        No rows means that InfluxDB said so: an answer without the statement's result, or with a part of it, is an error.
 
         Raises
         ------
@@ -161,14 +163,20 @@ class Influx:
         """
         given = {"q": statement, "epoch": "ms", **({} if bucket is None else {"db": bucket})}
         body = self.request("POST", "/query", given, patience=patience)
-        rows: list[dict[str, Any]] = []
-        for result in body.get("results", ()):
+        try:
+            (result,) = body["results"]
             if "error" in result:
                 missing = "not found" in result["error"]
                 raise (UnavailableError(result["error"], 404) if missing else RefusedError(result["error"]))
+            rows: list[dict[str, Any]] = []
             for part in result.get("series", ()):
                 tags = part.get("tags", {})
                 rows.extend({**tags, **dict(zip(part["columns"], v, strict=True))} for v in part.get("values", ()))
+            whole = result["statement_id"] == 0 and not result.get("partial")
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise UnavailableError(f"{self.url} gave no whole answer to a query: {str(body)[:200]}")
         return rows
 
     def request(
@@ -193,13 +201,17 @@ class Influx:
         elif fields is not None:
             options |= {"fields": fields, **({"encode_multipart": False} if method == "POST" else {})}
         try:
-            answer = self._http.request(method, self.url + path, headers=self._headers, **options)
+            # A copy: the client may add what belongs to this request only.
+            answer = self._http.request(method, self.url + path, headers=dict(self._headers), **options)
             body = answer.data
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnavailableError(f"{self.url}: {error}") from error
         if answer.status >= 300:
             raise understood(answer.status, body)
-        found: dict[str, Any] = json.loads(body) if body.strip() else {}
+        try:
+            found: dict[str, Any] = json.loads(body) if body.strip() else {}
+        except ValueError as error:  # from a proxy, or cut off
+            raise UnavailableError(f"{self.url} answered no JSON: {body[:200]!r}") from error
         return found
 
     def delete(
@@ -224,8 +236,9 @@ class Influx:
             statement = f'DELETE FROM "{measurement}"{condition}'  # noqa: S608 - values are quoted
             self.ask(bucket, statement, patience=_DELETING)
             return
+        # Keys are quoted: `limit` is a word of the predicate's language.
         predicate = " AND ".join(
-            f'{name}="{value.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}"'
+            f'"{name}"="{value.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}"'
             for name, value in [("_measurement", measurement), *tags]
         )
         # Its bounds are times with nanoseconds, and points lie on whole milliseconds or just behind them.

@@ -223,6 +223,11 @@ class _Tally:
     refused: int = 0
     example: str = ""
 
+    def refuse(self, example: str) -> None:
+        """Count something that InfluxDB will never do."""
+        self.refused += 1
+        self.example = example
+
 
 class _Lane:
     """One bucket, and where it stands."""
@@ -251,15 +256,15 @@ class _Lane:
         self._pause = 0.0
         self._again = 0.0
         self._sampled = -math.inf
-        self._due = False
-        """Whether this turn looks at the last sample but one and writes the next: never one without the other."""
+        self._missing = False
+        """Whether the sample before was seen to be missing at the last look."""
 
     def ready(self, ends: Positions) -> bool:
         """See that the bucket holds what its cursor says, and write the samples that are due; whether it can be written to."""
         if time.monotonic() < self._again:
             return False
         self.cursor = self._cursors.begin(self.bucket, ends)
-        return self._tried(lambda: self._prepare(ends))
+        return self._tried(self._prepare)
 
     def take(self, portion: Portion) -> bool:
         """Write what a portion has for this bucket, and move the cursor; False if it is not where the portion ends."""
@@ -296,20 +301,15 @@ class _Lane:
             self._influx = Influx(self._settings, token)
         return self._influx
 
-    def _prepare(self, ends: Positions) -> bool:
-        cursor = self.cursor
-        self._due = time.monotonic() - self._sampled >= self._every
-        if self._due and cursor.samples and self._emptied(cursor):
-            _log.warning("the bucket was emptied; it is made anew from the record", bucket=self.bucket)
-            cursor = self._cursors.reset(self.bucket, ends)
-        if cursor.clear:
+    def _prepare(self) -> bool:
+        if self.cursor.clear:  # a person asked for it
             for measurement in MEASUREMENTS:
                 if not measurement.sample:
-                    self.influx.delete(self.bucket, measurement.name, (), cursor.since, None)
-            cursor = replace(cursor, clear=False)
-            self._cursors.keep(cursor)
-        self.cursor = cursor
-        if self._due:  # before any point: a bucket without samples could be emptied and nobody would notice
+                    self.influx.delete(self.bucket, measurement.name, (), self.cursor.since, None)
+            self.cursor = replace(self.cursor, clear=False)
+            self._cursors.keep(self.cursor)
+        if time.monotonic() - self._sampled >= self._every:
+            # Before any point: a bucket without samples could be emptied and nobody would notice.
             self._sample()
         return True
 
@@ -331,14 +331,17 @@ class _Lane:
         tally = _Tally()
         parts = portion.of(self.enterprise)
         for deletion in chain.from_iterable(part.deletions for part in parts):
-            self.influx.delete(self.bucket, deletion.measurement, deletion.tags, deletion.start, deletion.end)
+            try:
+                self.influx.delete(self.bucket, deletion.measurement, deletion.tags, deletion.start, deletion.end)
+            except RefusedError as error:  # for good: asking again would hold up the bucket for ever
+                tally.refuse(f"{error}: deletion from {deletion.measurement}")
         size = self._settings.influx_batch
         for precision in get_args(Precision):
             lines = list(chain.from_iterable(part.lines[precision] for part in parts))
             for i in range(0, len(lines), size):
                 self._write_lines(lines[i : i + size], precision, tally)
         if tally.refused:
-            _log.warning("InfluxDB refused points", bucket=self.bucket, points=tally.refused, example=tally.example)
+            _log.warning("InfluxDB refused", bucket=self.bucket, times=tally.refused, example=tally.example)
         return tally
 
     def _write_lines(self, lines: Sequence[str], precision: Precision, tally: _Tally) -> None:
@@ -348,8 +351,7 @@ class _Lane:
         except RefusedError as error:
             if len(lines) == 1 or error.retention:
                 # Of points that are too old only those are left out; how many does not matter.
-                tally.refused += 1
-                tally.example = f"{error}: {lines[0][:200]}" if len(lines) == 1 else str(error)
+                tally.refuse(f"{error}: {lines[0][:200]}" if len(lines) == 1 else str(error))
             else:
                 middle = len(lines) // 2
                 self._write_lines(lines[:middle], precision, tally)
@@ -357,15 +359,12 @@ class _Lane:
         else:
             tally.written += len(lines)
 
-    def _emptied(self, cursor: Cursor) -> bool:
-        """Whether the sample before the last is gone; it had been there when the last was written."""
-        statement = (  # a bucket's name is made of an enterprise's id
-            f'SELECT "written" FROM "projection" WHERE "bucket" = \'{self.bucket}\' AND time = {cursor.samples[0]}ms'  # noqa: S608
-        )
-        return not self.influx.ask(self.bucket, statement)
-
     def _sample(self) -> None:
-        """Write how far the bucket is behind, to the district's bucket how far all are, and note when."""
+        """Write how far the bucket is behind, to the district's bucket how far all are, and read it again.
+
+        A bucket counts as emptied when, at two looks, the sample just written is there and the one before it is not. It is
+        then filled again from the record. Nothing is removed for that: no answer of InfluxDB ever leads to a deletion.
+        """
         now = _now()
         with self._engine.connect() as connection:
             if self.enterprise is None:
@@ -374,9 +373,25 @@ class _Lane:
             else:
                 lines = [_lag_line(connection, self.cursor, now)]
         self.influx.write(self.bucket, lines, "ms")
-        self.cursor = replace(self.cursor, samples=(*self.cursor.samples[-1:], now))
-        self._cursors.keep(self.cursor)
+        held = self._held(self.cursor.sample or now, now)
+        if now not in held:
+            raise UnavailableError(f"{self.bucket}: InfluxDB does not hold what it has just taken")
+        missing = self.cursor.sample is not None and self.cursor.sample not in held
+        if missing and self._missing:
+            _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.bucket)
+            self.cursor = self._cursors.refill(self.bucket)
+        if not missing or self._missing:
+            self.cursor = replace(self.cursor, sample=now)
+            self._cursors.keep(self.cursor)
+        self._missing = missing and not self._missing
         self._sampled = time.monotonic()
+
+    def _held(self, first: int, last: int) -> set[int]:
+        """Times of the samples that the bucket holds, between two instants [ms UTC]."""
+        statement = (  # a bucket's name is made of an enterprise's id
+            f'SELECT "written" FROM "projection" WHERE "bucket" = \'{self.bucket}\' AND time >= {first}ms AND time <= {last}ms'  # noqa: S608
+        )
+        return {row["time"] for row in self.influx.ask(self.bucket, statement)}
 
     def _failed(self, error: InfluxError) -> float:
         """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""
@@ -384,6 +399,7 @@ class _Lane:
             _log.warning("InfluxDB takes no points; trying again", bucket=self.bucket, error=str(error))
         self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
         self._sampled = -math.inf  # it may come back empty
+        self._missing = False
         self.close()
         if isinstance(error, UnavailableError) and error.status == 404:
             self._restore()

@@ -10,7 +10,6 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from requests.adapters import BaseAdapter, HTTPAdapter
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -39,26 +38,9 @@ OPERATIONS = [
 ]
 
 
-class Plain(BaseAdapter):
-    """Sends by requests' own adapter, whose pools schemathesis does not count: urllib3-future, which grafana-client brings in the
-    place of urllib3, keeps them in a form that it does not know."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._adapter = HTTPAdapter()
-
-    def send(self, *arguments: Any, **options: Any) -> requests.Response:
-        return self._adapter.send(*arguments, **options)
-
-    def close(self) -> None:
-        self._adapter.close()
-
-
 @pytest.fixture(scope="module")
 def session() -> Iterator[requests.Session]:
     with requests.Session() as made:
-        for scheme in ("http://", "https://"):
-            made.mount(scheme, Plain())
         yield made
 
 

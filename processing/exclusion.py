@@ -41,11 +41,12 @@ class Exclusion:
     panes : Panes
         Where the weather is read.
     marks : iterable of Mark
-        All marks that may touch a window.
+        All marks that may touch a window. Those of sites that are not in the registry touch nothing.
     """
 
     def __init__(self, registry: Registry, panes: Panes, marks: Iterable[Mark] = ()) -> None:
         self._registry = registry
+        self._sites = {site.id for site in registry.sites}
         self._panes = panes
         self._wind_bound = registry.conditions.wind_invalid
         count = len(registry.channels)
@@ -64,7 +65,7 @@ class Exclusion:
 
     def add(self, mark: Mark) -> list[int]:
         """Take in a mark; returns the indices of the channels that it excludes."""
-        if mark.kind not in EXCLUDING:
+        if mark.kind not in EXCLUDING or mark.site not in self._sites:
             return []
         touched = [
             c.index

@@ -286,26 +286,31 @@ class Pipeline:
 
         Raises
         ------
-        KeyError
-            If there is no such station.
         ValueError
-            If the kind is none of these, the parameter is not measured there, or the span is empty.
+            If there is no such station, the kind is none of these, the parameter is not measured there, or the span is empty.
         StoreError
             If the record cannot take it; nothing has changed then.
         """
-        self.registry.station(site, station)
-        measured = [c.parameter.id for c in self.registry.site_channels(site) if c.station == station]
-        if kind not in KINDS:
-            raise ValueError(f"mark of the kind {kind!r}: must be one of {', '.join(sorted(KINDS))}")
-        if parameter is not None and parameter not in measured:
-            raise ValueError(f"mark for {parameter!r}: {site}/{station} measures {', '.join(measured)}")
-        if span[0] >= span[1]:
-            raise ValueError(f"mark from {span[0]} to {span[1]}: must end after its beginning")
+        if fault := self._fault(site, station, parameter, span, kind):
+            raise ValueError(fault)
         row = {
             "site": site, "station": station, "parameter": parameter, "start": span[0], "end": span[1], "kind": kind,
             "reason": reason, "author": author, "made": now,
         }  # fmt: skip
         self._restate(site, span, now, f"mark: {kind}", row, request)
+
+    def _fault(self, site: str, station: str, parameter: str | None, span: tuple[int, int], kind: str) -> str:
+        """Why a mark cannot be made; empty if it can."""
+        if all(s.id != station for known in self.registry.sites if known.id == site for s in known.stations):
+            return f"there is no station {site}/{station}"
+        measured = [c.parameter.id for c in self.registry.site_channels(site) if c.station == station]
+        if kind not in KINDS:
+            return f"mark of the kind {kind!r}: must be one of {', '.join(sorted(KINDS))}"
+        if parameter is not None and parameter not in measured:
+            return f"mark for {parameter!r}: {site}/{station} measures {', '.join(measured)}"
+        if span[0] >= span[1]:
+            return f"mark from {span[0]} to {span[1]}: must end after its beginning"
+        return ""
 
     def answer_request(self, now: int) -> bool:
         """Take up the mark that has been asked for longest: it is made, or refused with the reason.
@@ -330,19 +335,14 @@ class Pipeline:
         table = schema.mark_request
         waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
         for row in waiting:
+            place = row["site"], row["station"], row["parameter"]
             span = row["start"], row["end"]
-            try:
-                self.mark(
-                    row["site"], row["station"], row["parameter"], span, row["kind"], row["reason"], row["author"], now,
-                    request=row["id"],
-                )  # fmt: skip
-            except (KeyError, ValueError) as error:
-                text = (
-                    f"there is no station {row['site']}/{row['station']}" if isinstance(error, KeyError) else str(error)
-                )
-                refused = {"state": "refused", "answer": text, "answered": now}
+            if fault := self._fault(*place, span, row["kind"]):
+                refused = {"state": "refused", "answer": fault, "answered": now}
                 with self.record.transaction() as connection:
                     connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
+            else:
+                self.mark(*place, span, row["kind"], row["reason"], row["author"], now, request=row["id"])
         return bool(waiting)
 
     def _restate(

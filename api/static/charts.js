@@ -1,8 +1,6 @@
 // Draws the charts of a mine: first those in view, then, while nothing else happens, the others, so that the whole page can
 // be printed. Colours stay names of the style sheet, which gives them their values by day, by night and on paper. Vega
 // evaluates its expressions by its interpreter (ast), so that the page needs no permission to make code out of text.
-"use strict";
-
 const frame = document.querySelector(".charts");
 let days = 1;
 

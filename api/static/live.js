@@ -1,6 +1,4 @@
 // Keeps a page current: values from the live stream, everything else by fetching the page again and swapping its parts.
-"use strict";
-
 const words = document.body.dataset;
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from greenmine.registry import Registry
+from greenmine.registry import DEFAULT, Registry, load_registry
 from greenmine.storage import schema
 from greenmine.storage.record import Record
 from processing.pipeline import Pipeline
@@ -71,3 +72,34 @@ def test_a_request_that_cannot_be_met_is_refused_and_holds_up_no_other(registry:
     assert "holiday" in states[2][1]
     assert "gold" in states[3][1]
     assert len(record.rows(sa.select(schema.mark))) == 1
+
+
+def test_marks_at_several_mines_are_made_in_any_order(tmp_path: Path) -> None:
+    registry = load_registry()
+    record = record_at(tmp_path / "record.sqlite", registry)
+    pipeline = Pipeline(registry, record)
+    asked = [("hengjie", "boundary"), ("kunyin", "boundary"), ("hengjie", "boundary"), ("jiuchi", "boundary")]
+    for site, station in asked:
+        ask(record, site=site, station=station)
+    while pipeline.answer_request(LATER):
+        pass
+    assert [row["state"] for row in requests(record)] == ["done"] * len(asked)
+
+
+def test_a_mine_that_leaves_the_registry_keeps_its_marks_and_stops_nobody(tmp_path: Path) -> None:
+    whole = load_registry()
+    record = record_at(tmp_path / "record.sqlite", whole)
+    ask(record, site="kunyin", station="boundary")
+    assert Pipeline(whole, record).answer_request(LATER)
+    (tmp_path / "registry").mkdir()
+    copytree(DEFAULT, tmp_path / "registry", dirs_exist_ok=True)
+    (tmp_path / "registry" / "sites" / "kunyin.toml").unlink()
+    fewer = load_registry(tmp_path / "registry")
+    record = record_at(tmp_path / "record.sqlite", fewer)
+    pipeline = Pipeline(fewer, record)
+    ask(record, site="hengjie", station="boundary")
+    ask(record, site="kunyin", station="boundary")
+    while pipeline.answer_request(LATER):
+        pass
+    assert [row["state"] for row in requests(record)] == ["done", "done", "refused"]
+    assert [row["site"] for row in record.rows(sa.select(schema.mark))] == ["kunyin", "hengjie"]

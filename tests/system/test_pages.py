@@ -85,6 +85,11 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
         week.click()
         expect(week).to_have_attribute("aria-pressed", "true")
 
+        here = page.locator(f'[data-channel="{channel.key}"]').first
+        for number, text in enumerate(("811.1", "822.2", "833.3")):
+            add_reading(engine, channel, now + 2_000 + number, float(text))
+            expect(here).to_have_text(text, timeout=5_000)
+
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.goto(address)

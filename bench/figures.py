@@ -23,7 +23,8 @@ from processing.evidence.bundle import Installation, build
 from tests.projecting import DAY, MONDAY, Mines
 
 _TABLES: Final = (
-    schema.statistic, schema.verdict, schema.exceedance, schema.exceedance_revision, schema.sliding_hour, schema.health, schema.ledger,
+    schema.statistic, schema.verdict, schema.exceedance, schema.exceedance_revision, schema.sliding_hour, schema.health,
+    schema.ledger,
 )  # fmt: skip
 _LEFT_OUT: Final = {"serial"}
 """Numbers of transactions: no figures."""

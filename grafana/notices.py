@@ -57,7 +57,7 @@ def _route(contact: Contact) -> Json:
         matchers.append(["rule", "=~", "|".join(contact.rules)])
     return {
         "receiver": receiver(contact),
-        "object_matchers": matchers,
+        "object_matchers": sorted(matchers),  # as Grafana gives them back
         "group_by": ["enterprise", "alertname"],
         "group_wait": "30s",
         "group_interval": "5m",

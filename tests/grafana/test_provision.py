@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,9 +20,10 @@ from grafana.organisation import Organisation, organisations
 from grafana.provision import Change, differences, provision
 from grafana.server import GrafanaError, Server, UnreachableError
 from greenmine.command.grafana import provision as command
-from greenmine.registry import load_registry
+from greenmine.registry import DEFAULT, load_registry
 from greenmine.tables import DataFileError
 from tests.grafana.grafana_server import PASSWORD, USER, FakeGrafana, serving
+from tests.influxing import until
 
 REGISTRY = load_registry()
 DAY = date(2026, 11, 25)
@@ -432,6 +437,49 @@ def test_the_command_shows_what_it_does(
     shown = capsys.readouterr().out
     assert shown.strip() == "0 changes, 6 organisations."
     assert PASSWORD not in shown
+
+
+def test_the_command_ends_with_status_1_and_lists_what_failed(
+    grafana: FakeGrafana, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"GRAFANA_URL": url, "GRAFANA_PASSWORD": PASSWORD, "INFLUX_URL": "http://influxdb:8086"}.items():
+        monkeypatch.setenv(f"GREENMINE_{name}", value)
+    grafana.fail = lambda method, path: 500 if method == "POST" and path == "/datasources" else 0
+    with pytest.raises(SystemExit) as error:
+        command(data=tmp_path)
+    assert "district: data source greenmine-influx" in str(error.value)
+    assert "kunyin: data source greenmine-influx" in str(error.value)
+
+
+def test_watching_brings_a_new_token_and_a_changed_registry_to_grafana(
+    grafana: FakeGrafana, url: str, tmp_path: Path
+) -> None:
+    shutil.copytree(DEFAULT, tmp_path / "registry")
+    tokens = tmp_path / "influx-tokens.json"
+    tokens.write_text('{"greenmine_kunyin": {"read": "first"}}')
+    given = {
+        "GREENMINE_GRAFANA_URL": url,
+        "GREENMINE_GRAFANA_PASSWORD": PASSWORD,
+        "GREENMINE_INFLUX_URL": "http://influxdb:8086",
+        "GREENMINE_REGISTRY": str(tmp_path / "registry"),
+        "GREENMINE_DATA": str(tmp_path),
+    }
+
+    def token() -> str:
+        sources = [one.sources for one in grafana.orgs.values() if one.name.endswith("(kunyin)") and one.sources]
+        return sources[0]["greenmine-influx"]["secureJsonData"]["httpHeaderValue1"] if sources else ""
+
+    program = [Path(sys.executable).with_name("greenmine"), "grafana", "provision", "--watch"]
+    with subprocess.Popen(program, env=os.environ | given, cwd=tmp_path, stdout=subprocess.DEVNULL) as watching:
+        try:
+            until(lambda: token() == "Token first", "the first token")
+            tokens.write_text('{"greenmine_kunyin": {"read": "second"}}')
+            until(lambda: token() == "Token second", "the second token")
+            enterprises = tmp_path / "registry" / "enterprises.toml"
+            enterprises.write_text(enterprises.read_text("utf-8").replace("坤银矿业", "新坤银矿业"), "utf-8")
+            until(lambda: any("新坤银" in one.name for one in grafana.orgs.values()), "the new name")
+        finally:
+            watching.terminate()
 
 
 @pytest.mark.parametrize(

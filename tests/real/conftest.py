@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from collector.payload import BatchBuilder
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from greenmine.storage import schema
 from greenmine.storage.influx import load_tokens
 from greenmine.storage.influx_schema import DISTRICT
 from greenmine.storage.record import Record
@@ -128,6 +130,9 @@ def installation(
     settings.data.mkdir()
     record = simulate(settings, registry, [site.id for site in registry.sites], stop - DAYS * DAY, stop, seed=1)
     _raise_dust(settings, record, stop)
+    blast = {"site": "kunyin", "station": "boundary", "start": stop - 3 * HOUR, "end": stop - 2 * HOUR, "made": stop}
+    with record.transaction() as connection:
+        connection.execute(sa.insert(schema.mark).values(**blast, kind="blasting", reason="爆破", author="test"))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENMINE_")}
     return Installation(folder, registry, settings, clean | given, stop - DAYS * DAY, stop)
 

@@ -43,7 +43,7 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     url_file: str = ""
     """File with the address, beside this one."""
     enterprises: tuple[str, ...] = ()
-    """Only alerts of these; empty: of all."""
+    """Only alerts of these, and those of no enterprise; empty: of all."""
     rules: tuple[RuleName, ...] = ()
     """Only these alerts; empty: all."""
 

@@ -167,7 +167,7 @@ def test_users_and_contacts_come_from_the_file(grafana: FakeGrafana, url: str, a
     assert [r["receiver"] for r in routes] == ["greenmine-duty", "greenmine-group"]
     assert all(r["group_by"] == ["enterprise", "alertname"] and r["continue"] for r in routes)
     assert routes[1]["object_matchers"] == [
-        ["enterprise", "=~", "kunyin|jiuchi"],
+        ["enterprise", "=~", "|kunyin|jiuchi"],
         ["rule", "=~", "exceedance"],
         ["system", "=", "greenmine"],
     ]

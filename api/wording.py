@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from api.clauses import in_chinese
 from api.messages import Language, has_message, message
 from api.times import DAY, HOUR, MINUTE
 from api.views import ExceedanceView, Judgement, LatestView, LimitView
+from greenmine.clauses import in_chinese
 from greenmine.registry import Registry
 
 NOTHING: Final = "—"

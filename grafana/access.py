@@ -13,7 +13,7 @@ from greenmine.tables import DataFile, DataFileError, Id, nearest
 DISTRICT: Final = "district"
 """What the file calls the district's organisation; others go by the id of their enterprise."""
 
-RuleName = Literal["exceedance", "warning", "silent", "capture", "lag"]
+RuleName = Literal["exceedance", "warning", "silent", "capture", "lag", "unseen"]
 
 
 class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,6 +25,7 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     email: str = ""
     name: str = ""
     role: Literal["Viewer", "Editor", "Admin"] = "Viewer"
+    """Admin in the district's organisation only."""
     password_file: str = ""
     """File with the first password, beside this one; empty: one is made up and shown once."""
 
@@ -42,7 +43,7 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     url_file: str = ""
     """File with the address, beside this one."""
     enterprises: tuple[str, ...] = ()
-    """Only alerts of these; empty: of all."""
+    """Only alerts of these, and those of no enterprise; empty: of all."""
     rules: tuple[RuleName, ...] = ()
     """Only these alerts; empty: all."""
 
@@ -102,6 +103,11 @@ def load_access(path: Path | None, registry: Registry) -> Access:
             if user.value is None:
                 continue
             known(user.place, "organisation", (user.value.organisation,), [DISTRICT, *enterprises])
+            if user.value.role == "Admin" and user.value.organisation != DISTRICT:
+                faults.append(
+                    f"{user.place}: role Admin is for the district only, as an administrator can change the data source;"
+                    " in an enterprise's organisation the role is Viewer or Editor"
+                )
             if user.value.password_file:
                 passwords[user.value.id] = secret(user.place, user.value.password_file)
             users.append(user.value)

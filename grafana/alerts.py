@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from grafana.board import uid
-from grafana.edition import Edition, bounds, sign, tag_of
+from grafana.edition import Edition, sign, tag_of
 from grafana.variables import UID
 from greenmine.limits import threshold_on
 
@@ -31,10 +31,19 @@ CAPTURE: Final = 0.9
 LAG: Final = 300
 """Lag of the projection above which the alarm goes off [s]."""
 
+KEEP: Final = "KeepLast"
+"""State that leaves a rule as it was."""
+_KEEPS: Final = 11
+"""First release of Grafana that has it."""
+
 _DAY: Final = 86_400
+_LAG_OF: Final = 'SELECT last("lag") AS "lag" FROM "projection" WHERE $timeFilter GROUP BY "bucket"'
 _NAMED_AT_MOST: Final = 60
+_START: Final = '{{ with .Values.RS }}{{ reReplaceAll ":[0-9]{2} .*" "" (humanizeTimestamp .Value) }}{{ end }}'
 _EXPRESSIONS: Final = "__expr__"
 _EPISODE: Final = '"enterprise", "site", "station", "parameter", "limit", "kind", "theme", "episode"'
+_AHEAD: Final = "$ahead"
+"""In a query: how far the local clock is ahead of UTC [s]."""
 _CHANNEL: Final = '"enterprise", "site", "station", "parameter"'
 
 
@@ -58,6 +67,8 @@ class Rule:
         How long the condition must hold.
     nothing : str
         State where the queries find nothing.
+    failing : str
+        State where InfluxDB cannot be asked.
     board : str
         Dashboard that the message links to.
     """
@@ -70,16 +81,19 @@ class Rule:
     lasting: str
     nothing: str
     board: str
+    failing: str = KEEP
 
 
 def _episodes(kinds: str) -> dict[str, str]:
-    def last(field: str) -> str:
+    def last(field: str, then: str = "") -> str:
         return (
-            f'SELECT last("{field}") AS "{field}" FROM "exceedance" WHERE $timeFilter AND "kind" =~ /^({kinds})$/'
+            f'SELECT last("{field}"){then} AS "{field}" FROM "exceedance" WHERE $timeFilter AND "kind" =~ /^({kinds})$/'
             f' AND "open" = 1 GROUP BY {_EPISODE}'
         )
 
-    return {"A": last("open"), "P": last("peak"), "L": last("threshold"), "M": last("minutes")}
+    # The start as seconds of the local clock: templates write instants in UTC only.
+    start = last("start", f" / 1000 + {_AHEAD}")
+    return {"A": last("open"), "P": last("peak"), "L": last("threshold"), "M": last("minutes"), "S": start}
 
 
 RULES: Final = (
@@ -110,7 +124,7 @@ RULES: Final = (
         condition="$RA == 1",
         severity="warning",
         lasting="0s",
-        nothing="OK",
+        nothing=KEEP,
         board="operation",
     ),
     Rule(
@@ -125,23 +139,35 @@ RULES: Final = (
         condition=f"$RA < {CAPTURE}",
         severity="warning",
         lasting="0s",
-        nothing="OK",
+        nothing=KEEP,
         board="operation",
     ),
     Rule(
         name="lag",
-        queries={"A": 'SELECT last("lag") AS "lag" FROM "projection" WHERE $timeFilter GROUP BY "bucket"'},
+        queries={"A": _LAG_OF},
         span=900,
         condition=f"$RA > {LAG}",
         severity="critical",
         lasting="5m",
+        nothing=KEEP,
+        board="operation",
+    ),
+    # Fires by its states alone: a lag is never negative.
+    Rule(
+        name="unseen",
+        queries={"A": _LAG_OF},
+        span=900,
+        condition="$RA < 0",
+        severity="critical",
+        lasting="2m",
         nothing="Alerting",
+        failing="Alerting",
         board="operation",
     ),
 )
 
 
-def rules(edition: Edition, folder: str, panels: Mapping[str, int]) -> dict[str, Json]:
+def rules(edition: Edition, folder: str, panels: Mapping[str, int], pages: str) -> dict[str, Json]:
     """Rules by uid, in the form of ``/api/v1/provisioning/alert-rules``.
 
     Parameters
@@ -152,13 +178,24 @@ def rules(edition: Edition, folder: str, panels: Mapping[str, int]) -> dict[str,
         Uid of the folder they belong to.
     panels : mapping
         Panel of each dashboard that messages link to.
+    pages : str
+        Address of the web pages, where every exceedance has one of its own; empty: messages do not link there.
     """
-    return {f"greenmine-{rule.name}": _rule(rule, edition, folder, panels) for rule in RULES}
+    return {f"greenmine-{rule.name}": _rule(rule, edition, folder, panels, pages) for rule in RULES}
 
 
-def _rule(rule: Rule, edition: Edition, folder: str, panels: Mapping[str, int]) -> Json:
+def states_of(release: int, rule: Json) -> Json:
+    """A rule with the states that a release of Grafana knows: before 11 a rule cannot keep its state, and is taken for well."""
+    if release >= _KEEPS:
+        return rule
+    states = {name: "OK" for name in ("noDataState", "execErrState") if rule[name] == KEEP}
+    return rule | states
+
+
+def _rule(rule: Rule, edition: Edition, folder: str, panels: Mapping[str, int], pages: str) -> Json:
     data = []
-    for ref, query in rule.queries.items():
+    for ref, asked in rule.queries.items():
+        query = asked.replace(_AHEAD, str(round(edition.offset.total_seconds())))
         model = {
             "refId": ref,
             "datasource": {"type": "influxdb", "uid": UID},
@@ -171,6 +208,8 @@ def _rule(rule: Rule, edition: Edition, folder: str, panels: Mapping[str, int]) 
         data.append(_part(ref, UID, rule.span, model))
     data += [_expression(f"R{ref}", {"type": "reduce", "expression": ref, "reducer": "last"}) for ref in rule.queries]
     data.append(_expression("C", {"type": "math", "expression": rule.condition}))
+    summary = _filled(edition, f"alert.{rule.name}.summary")
+    page = {"page": f"{pages}/exceedances/{{{{ .Labels.episode }}}}"} if pages and "S" in rule.queries else {}
     return {
         "uid": f"greenmine-{rule.name}",
         "title": edition.t(f"alert.{rule.name}.title"),
@@ -179,11 +218,12 @@ def _rule(rule: Rule, edition: Edition, folder: str, panels: Mapping[str, int]) 
         "condition": "C",
         "data": data,
         "noDataState": rule.nothing,
-        "execErrState": "Error",
+        "execErrState": rule.failing,
         "for": rule.lasting,
         "labels": {**SYSTEM, "severity": rule.severity, "rule": rule.name},
         "annotations": {
-            "summary": _filled(edition, f"alert.{rule.name}.summary"),
+            "summary": _guarded(summary, edition),
+            **page,
             "description": edition.t(f"alert.{rule.name}.about"),
             "__dashboardUid__": uid(rule.board, edition.language),
             "__panelId__": str(panels[rule.board]),
@@ -221,9 +261,7 @@ def _filled(edition: Edition, key: str) -> str:
         names[tag] = edition.limit_name(rule)
         units[tag] = sign(rule.limit.unit)
         if threshold is not None:
-            clauses[tag] = (
-                f"{threshold.source} {threshold.clause} ({bounds(threshold)} {sign(rule.limit.unit)})".strip()
-            )
+            clauses[tag] = edition.clause(threshold)
     parameters = {c.parameter.id: edition.name(c.parameter) for c in registry.channels}
     return edition.t(
         key,
@@ -235,11 +273,20 @@ def _filled(edition: Edition, key: str) -> str:
         unit=_chosen("limit", units, otherwise=""),
         value='{{ printf "%.4g" .Values.RP.Value }}',
         threshold='{{ printf "%.4g" .Values.RL.Value }}',
+        start=_START,
         minutes='{{ printf "%.0f" .Values.RM.Value }}',
         capture="{{ humanizePercentage .Values.RA.Value }}",
         seconds='{{ printf "%.0f" .Values.RA.Value }}',
         bucket="{{ .Labels.bucket }}",
     )
+
+
+def _guarded(summary: str, edition: Edition) -> str:
+    """The words for an alert with labels; one without them comes of a query that failed, and has a fixed sentence."""
+    if "{{" not in summary:
+        return summary
+    unseen = edition.t("alert.unseen.summary")
+    return f"{{{{ if or .Labels.site .Labels.bucket }}}}{summary}{{{{ else }}}}{unseen}{{{{ end }}}}"
 
 
 def _chosen(label: str, words: Mapping[str, str], otherwise: str | None = None) -> str:
@@ -257,13 +304,15 @@ def template(edition: Edition) -> str:
     when = f'{{{{ (.StartsAt.UTC.Add {seconds}000000000).Format "2006-01-02 15:04" }}}}'
     ended = f'{{{{ (.EndsAt.UTC.Add {seconds}000000000).Format "2006-01-02 15:04" }}}}'
     link = "{{ if .PanelURL }}{{ .PanelURL }}{{ else }}{{ .GeneratorURL }}{{ end }}"
-    firing = edition.t("alert.message.firing", summary="{{ .Annotations.summary }}", since=when, link=link)
+    page = edition.t("alert.message.page", page="{{ .Annotations.page }}")
+    page = f"{{{{ if .Annotations.page }}}}{page}{{{{ end }}}}"
+    firing = edition.t("alert.message.firing", summary="{{ .Annotations.summary }}", since=when, link=link, page=page)
     resolved = edition.t("alert.message.resolved", summary="{{ .Annotations.summary }}", since=when, until=ended)
     title = edition.t(
         "alert.message.title",
         state=f'{{{{ if eq .Status "firing" }}}}{edition.t("alert.message.alarm")}'
         f"{{{{ else }}}}{edition.t('alert.message.over')}{{{{ end }}}}",
-        rule="{{ .CommonLabels.alertname }}",
+        rule=_rule_name(edition),
         enterprise=_enterprises(edition),
         count="{{ len .Alerts }}",
     )
@@ -273,6 +322,13 @@ def template(edition: Edition) -> str:
         f"{{{{ range .Alerts.Firing }}}}{firing}\n{{{{ end }}}}{{{{ range .Alerts.Resolved }}}}{resolved}\n{{{{ end }}}}"
         "{{ end }}\n"
     )
+
+
+def _rule_name(edition: Edition) -> str:
+    """Name of the rule; Grafana puts one of its own in the place of that of a rule whose query fails or finds nothing."""
+    own = " ".join(f'(eq .CommonLabels.alertname "{name}")' for name in ("DatasourceError", "DatasourceNoData"))
+    unseen = edition.t("alert.unseen.title")
+    return f"{{{{ if or {own} }}}}{unseen}{{{{ else }}}}{{{{ .CommonLabels.alertname }}}}{{{{ end }}}}"
 
 
 def _enterprises(edition: Edition) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from grafana.messages import Language, message
+from greenmine.clauses import in_chinese
 from greenmine.limits import Limit, Threshold, threshold_on
 from greenmine.registry import Registry, Rule
 
@@ -121,11 +122,16 @@ class Edition:
         for rule in rules:
             threshold = threshold_on(rule.limit, self.day)
             if threshold is not None and rule.limit.kind == "legal":
+                bound = f"{bounds(threshold)} {sign(rule.limit.unit)}"
                 lines.append(
-                    f"- {self.name(rule.limit)}: {bounds(threshold)} {sign(rule.limit.unit)}"
-                    f" ({threshold.source}, {threshold.clause})"
+                    self.t("limits.line", name=self.name(rule.limit), bound=bound, clause=self.clause(threshold))
                 )
         return "\n".join(lines)
+
+    def clause(self, threshold: Threshold) -> str:
+        """Standard and clause of a threshold."""
+        citation = f"{threshold.source}, {threshold.clause}"
+        return in_chinese(citation) if self.language == "zh" else citation
 
     def stations(self, *roles: str) -> list[str]:
         """Ids of the stations with one of these roles."""

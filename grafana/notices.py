@@ -52,12 +52,13 @@ def routes(contacts: Iterable[Contact], organisation: str) -> list[Json]:
 def _route(contact: Contact) -> Json:
     matchers = [[name, "=", value] for name, value in SYSTEM.items()]
     if contact.enterprises:
-        matchers.append(["enterprise", "=~", "|".join(contact.enterprises)])
+        # The empty one: what is of no enterprise concerns all, such as that readings cannot be seen.
+        matchers.append(["enterprise", "=~", "|".join(["", *contact.enterprises])])
     if contact.rules:
         matchers.append(["rule", "=~", "|".join(contact.rules)])
     return {
         "receiver": receiver(contact),
-        "object_matchers": matchers,
+        "object_matchers": sorted(matchers),  # as Grafana gives them back
         "group_by": ["enterprise", "alertname"],
         "group_wait": "30s",
         "group_interval": "5m",

@@ -75,7 +75,7 @@ class Organisation:
 
 
 def organisations(
-    registry: Registry, day: date, url: str, tokens: Mapping[str, str], access: Access
+    registry: Registry, day: date, url: str, tokens: Mapping[str, str], access: Access, pages: str = ""
 ) -> list[Organisation]:
     """The district's organisation and one for each enterprise.
 
@@ -91,14 +91,16 @@ def organisations(
         Read tokens by bucket; a bucket without one is asked without.
     access : Access
         Users and contacts.
+    pages : str
+        Address of the web pages, which alarms link to; empty: they do not.
     """
     district = Source(url, ALL, tokens.get(ALL, ""))
-    made = [_organisation(DISTRICT, "", registry, None, day, district, access)]
+    made = [_organisation(DISTRICT, "", registry, None, day, district, access, pages)]
     for enterprise in registry.enterprises:
         bucket = bucket_of(enterprise.id)
         title = f"{enterprise.name_zh} ({enterprise.id})"
         source = Source(url, bucket, tokens.get(bucket, ""))
-        made.append(_organisation(enterprise.id, title, registry, enterprise, day, source, access))
+        made.append(_organisation(enterprise.id, title, registry, enterprise, day, source, access, pages))
     return made
 
 
@@ -110,6 +112,7 @@ def _organisation(
     day: date,
     source: Source,
     access: Access,
+    pages: str,
 ) -> Organisation:
     boards: dict[str, tuple[str, Json]] = {}
     rules: dict[str, Json] = {}
@@ -128,7 +131,7 @@ def _organisation(
                 "exceedances": _panel(built["exceedances"], edition.t("exceedances.list.title")),
                 "operation": _panel(built["operation"], edition.t("operation.health.title")),
             }
-            rules = alerts.rules(edition, folder, panels)
+            rules = alerts.rules(edition, folder, panels, pages)
             template = alerts.template(edition)
     return Organisation(
         key=key,

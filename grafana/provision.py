@@ -7,14 +7,16 @@ contact points. Whatever was provisioned from files is left to them.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from urllib.parse import urlencode
 
 from grafana.access import Access, User
-from grafana.alerts import TEMPLATE
+from grafana.alerts import TEMPLATE, states_of
 from grafana.organisation import PREFIX, Organisation
-from grafana.server import Server, absent, understood
+from grafana.server import GrafanaError, Server, UnreachableError, absent, understood
 from grafana.variables import UID
 
 Json = dict[str, Any]
@@ -26,6 +28,10 @@ _HIDDEN: Final = "[REDACTED]"
 _RETOLD: Final = {"id", "version", "schemaVersion"}
 """Keys of a dashboard that Grafana sets itself."""
 _MANY: Final = 5000
+PATIENCE: Final = 90.0
+"""Grafana looks for new organisations every 60 s, unless its settings say otherwise [s]."""
+_POLL: Final = 1.0
+"""[s]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,12 @@ def provision(
     tell: Callable[[Change], None],
     *,
     dry: bool = False,
-) -> None:
+    patience: float = PATIENCE,
+) -> list[str]:
     """Bring Grafana to what is wanted.
+
+    Organisations come first, then dashboards, then alerts: Grafana gives a new organisation an Alertmanager only when it looks for
+    such organisations again. Where one thing fails the others go on.
 
     Parameters
     ----------
@@ -61,47 +71,113 @@ def provision(
         Is told every change after it was made, so that none is lost if a later one fails.
     dry : bool
         Change nothing and tell what would be.
+    patience : float
+        Longest time to wait for the Alertmanagers of all new organisations together [s].
+
+    Returns
+    -------
+    list of str
+        What failed, in words. What was done stays done, and running it again goes on from there.
 
     Raises
     ------
     GrafanaError
-        Grafana cannot be reached or refuses; what was done before stays done, and running it again goes on from there.
+        Grafana cannot be reached, or the account is not let in.
     """
-    known = server.organisations()
-    for organisation in wanted:
-        _Work(server, organisation, access, tell, dry=dry).run(known)
+    known, release = server.organisations(), server.release()
+    works = [_Work(server, organisation, access, tell, release, dry=dry) for organisation in wanted]
+    for work in works:
+        work.attempt(work.organisation, known)
+    made = [work for work in works if work.found]
+    for work in made:
+        work.attempt(work.dashboards)
+    deadline = time.monotonic() + patience
+    for work in made:
+        work.attempt(work.alerting, deadline)
+    return [fault for work in works for fault in work.faults]
 
 
 class _Work:
     """One organisation."""
 
     def __init__(
-        self, server: Server, wanted: Organisation, access: Access, tell: Callable[[Change], None], *, dry: bool
+        self,
+        server: Server,
+        wanted: Organisation,
+        access: Access,
+        tell: Callable[[Change], None],
+        release: int,
+        *,
+        dry: bool,
     ) -> None:
         self._server = server
         self._wanted = wanted
         self._access = access
         self._tell = tell
+        self._release = release
         self._dry = dry
         self._number: int | None = None
         """Id of the organisation; None in a dry run while it does not exist, when there is nothing to read either."""
+        self.found = False
+        """The organisation is there, or would be."""
+        self.faults: list[str] = []
 
-    def run(self, known: Mapping[int, str]) -> None:
+    def attempt(self, step: Callable[..., Any], *given: Any, **named: Any) -> None:
+        """Do a step; what fails in it is noted, unless Grafana cannot be reached at all."""
+        try:
+            step(*given, **named)
+        except UnreachableError:
+            raise
+        except GrafanaError as error:
+            self.faults.append(str(error))
+
+    def organisation(self, known: Mapping[int, str]) -> None:
+        """The organisation with its data source, folders and users."""
         self._number = self._organisation(known)
         if self._number is not None and not self._dry:
             self._server.join(self._number)
         self._api = self._server.at(self._number)
         self._alerting = self._api.alertingprovisioning
-        self._source()
-        self._folders()
-        self._dashboards()
-        self._template()
+        self.found = True
+        self.attempt(self._source)
+        for uid, title in self._wanted.folders.items():
+            self.attempt(self._folder, uid, title)
+        self.attempt(self._users)
+
+    def dashboards(self) -> None:
+        """All dashboards."""
+        for uid, (folder, body) in self._wanted.dashboards.items():
+            self.attempt(self._dashboard, uid, folder, body)
+        path = "/search?" + urlencode({"type": "dash-db", "limit": _MANY})
+        for uid in [row["uid"] for row in self._read("dashboards", self._api.client.GET, path) or ()]:
+            if uid.startswith(PREFIX) and uid not in self._wanted.dashboards:
+                self.attempt(self._do, "delete", "dashboard", uid, self._api.dashboard.delete_dashboard, uid)
+
+    def alerting(self, deadline: float) -> None:
+        """Rules, and who is told of them."""
+        self.attempt(self._rules)
+        if not self._dry:
+            self._await_alertmanager(deadline)
+        self.attempt(self._template)
         surplus = self._contacts()
         self._policies()
         for uid, name in surplus.items():
-            self._do("delete", "contact point", name, self._alerting.delete_contactpoint, uid)
-        self._rules()
-        self._users()
+            self.attempt(self._do, "delete", "contact point", name, self._alerting.delete_contactpoint, uid)
+
+    def _await_alertmanager(self, deadline: float) -> None:
+        """Wait until Grafana has made the Alertmanager's configuration; until then it answers 404, or 500."""
+        while True:
+            try:
+                with understood(f"{self._wanted.key}: Alertmanager"):
+                    self._alerting.get_notification_policy_tree()
+            except UnreachableError:
+                raise
+            except GrafanaError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL)
+            else:
+                return
 
     def _do(
         self,
@@ -156,37 +232,31 @@ class _Work:
             detail = ", ".join(different)
             self._do("update", "data source", UID, api.update_datasource_by_uid, UID, kept | body, detail=detail)
 
-    def _folders(self) -> None:
+    def _folder(self, uid: str, title: str) -> None:
         api = self._api.folder
-        for uid, title in self._wanted.folders.items():
-            present = self._read("folder", api.get_folder, uid)
-            if present is None:
-                self._do("create", "folder", title, api.create_folder, title, uid)
-            elif present["title"] != title:
-                was, version = present["title"], present["version"]
-                self._do("update", "folder", title, api.update_folder, uid, title, version, detail=was)
+        present = self._read("folder", api.get_folder, uid)
+        if present is None:
+            self._do("create", "folder", title, api.create_folder, title, uid)
+        elif present["title"] != title:
+            was, version = present["title"], present["version"]
+            self._do("update", "folder", title, api.update_folder, uid, title, version, detail=was)
 
-    def _dashboards(self) -> None:
+    def _dashboard(self, uid: str, folder: str, body: Json) -> None:
         api = self._api.dashboard
-        for uid, (folder, body) in self._wanted.dashboards.items():
-            present = self._read("dashboard", api.get_dashboard, uid)
-            asked = {"folderUid": folder, "overwrite": False, "message": "greenmine grafana provision"}
-            if present is None:
-                self._do("create", "dashboard", uid, api.update_dashboard, {**asked, "dashboard": {**body, "id": None}})
-                continue
-            found = present["dashboard"]
-            different = differences({k: v for k, v in body.items() if k not in _RETOLD}, found)
-            if present["meta"].get("folderUid", folder) != folder:
-                different.append("folder")
-            if different and present["meta"].get("provisioned"):
-                self._leave("dashboard", uid)
-            elif different:
-                new = {**asked, "dashboard": {**body, "id": found["id"], "version": found["version"]}}
-                self._do("update", "dashboard", uid, api.update_dashboard, new, detail=", ".join(different))
-        listed = self._read("dashboards", self._api.client.GET, "/search", params={"type": "dash-db", "limit": _MANY})
-        for uid in (row["uid"] for row in listed or ()):
-            if uid.startswith(PREFIX) and uid not in self._wanted.dashboards:
-                self._do("delete", "dashboard", uid, api.delete_dashboard, uid)
+        present = self._read("dashboard", api.get_dashboard, uid)
+        asked = {"folderUid": folder, "overwrite": False, "message": "greenmine grafana provision"}
+        if present is None:
+            self._do("create", "dashboard", uid, api.update_dashboard, {**asked, "dashboard": {**body, "id": None}})
+            return
+        found = present["dashboard"]
+        different = differences({k: v for k, v in body.items() if k not in _RETOLD}, found)
+        if present["meta"].get("folderUid", folder) != folder:
+            different.append("folder")
+        if different and present["meta"].get("provisioned"):
+            self._leave("dashboard", uid)
+        elif different:
+            new = {**asked, "dashboard": {**body, "id": found["id"], "version": found["version"]}}
+            self._do("update", "dashboard", uid, api.update_dashboard, new, detail=", ".join(different))
 
     def _template(self) -> None:
         text = self._wanted.template
@@ -213,9 +283,10 @@ class _Work:
     def _rules(self) -> None:
         api = self._alerting
         listed = self._read("alert rules", api.get_alertrules_all)
-        surplus = self._each("alert rule", self._wanted.rules, listed, api.create_alertrule, api.update_alertrule)
+        wanted = {uid: states_of(self._release, rule) for uid, rule in self._wanted.rules.items()}
+        surplus = self._each("alert rule", wanted, listed, api.create_alertrule, api.update_alertrule)
         for uid in surplus:
-            self._do("delete", "alert rule", uid, api.delete_alertrule, uid)
+            self.attempt(self._do, "delete", "alert rule", uid, api.delete_alertrule, uid)
 
     def _each(
         self,
@@ -230,12 +301,12 @@ class _Work:
         for uid, body in wanted.items():
             present, name = ours.pop(uid, None), body.get("name", uid)
             if present is None:
-                self._do("create", kind, name, create, body)
+                self.attempt(self._do, "create", kind, name, create, body)
             elif different := differences(body, present):
                 if present.get("provenance") == "file":
                     self._leave(kind, name)
                 else:
-                    self._do("update", kind, name, update, uid, body, detail=", ".join(different))
+                    self.attempt(self._do, "update", kind, name, update, uid, body, detail=", ".join(different))
         return {uid: row.get("name", uid) for uid, row in ours.items() if row.get("provenance") != "file"}
 
     def _policies(self) -> None:
@@ -259,12 +330,14 @@ class _Work:
             return
         members = {row["login"]: row for row in self._read("users", self._api.client.GET, "/org/users") or ()}
         for user in self._wanted.users:
-            member = members.get(user.login)
-            if member is None:
-                self._add(user)
-            elif member["role"] != user.role:
-                detail = f"{member['role']} becomes {user.role}"
-                self._do("update", "user", user.login, self._set_role, member["userId"], user.role, detail=detail)
+            self.attempt(self._user, user, members.get(user.login))
+
+    def _user(self, user: User, member: Json | None) -> None:
+        if member is None:
+            self._add(user)
+        elif member["role"] != user.role:
+            detail = f"{member['role']} becomes {user.role}"
+            self._do("update", "user", user.login, self._set_role, member["userId"], user.role, detail=detail)
 
     def _add(self, user: User) -> None:
         if self._server.account(user.login) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException
@@ -14,10 +14,15 @@ Json = dict[str, Any]
 
 _TIMEOUT: Final = 30.0
 _PAGE: Final = 1000
+_NEWEST: Final = 1000
 
 
 class GrafanaError(Exception):
-    """Grafana cannot be reached, or does not do what it was asked."""
+    """Grafana does not do what it was asked."""
+
+
+class UnreachableError(GrafanaError):
+    """Grafana cannot be reached at all."""
 
 
 class Server:
@@ -37,13 +42,20 @@ class Server:
         self._user = user
         self._clients: dict[int | None, GrafanaApi] = {}
 
+    def release(self) -> int:
+        """First number of its version; that of the newest where it does not tell."""
+        with understood("version"):
+            said = str(self._client(None).health.check().get("version", ""))
+        number = said.partition(".")[0]
+        return int(number) if number.isdecimal() else _NEWEST
+
     def organisations(self) -> dict[int, str]:
         """Names of all organisations by id."""
         found: dict[int, str] = {}
         page = 0
         while True:
             with understood("organisations"):
-                rows = self._client(None).client.GET("/orgs", params={"perpage": _PAGE, "page": page})
+                rows = self._client(None).client.GET("/orgs?" + urlencode({"perpage": _PAGE, "page": page}))
             found |= {int(row["id"]): str(row["name"]) for row in rows}
             if len(rows) < _PAGE:
                 return found
@@ -70,9 +82,8 @@ class Server:
     def account(self, login: str) -> Json | None:
         """An account of the server, None if there is none of this login."""
         with understood(f"user {login}"):
-            found: Json | None = absent(
-                self._client(None).client.GET, f"/users/lookup?loginOrEmail={quote(login, safe='')}"
-            )
+            path = "/users/lookup?" + urlencode({"loginOrEmail": login})
+            found: Json | None = absent(self._client(None).client.GET, path)
             return found
 
     def add_account(self, user: Json) -> int:
@@ -128,4 +139,4 @@ def understood(what: str) -> Iterator[None]:
         }
         raise GrafanaError(f"{what}: {error.message}{helps.get(error.status_code, '')}") from error
     except OSError as error:
-        raise GrafanaError(f"{what}: Grafana cannot be reached: {error}") from error
+        raise UnreachableError(f"{what}: Grafana cannot be reached: {error}") from error

@@ -28,6 +28,8 @@ class Api:
         self.authorizations: dict[str, dict[str, Any]] = {}
         self.mappings: dict[str, dict[str, Any]] = {}
         self.changes: list[str] = []
+        self.starting = 0
+        """So many requests are still answered that the server is starting."""
         self.url = ""
 
     def number(self) -> str:
@@ -49,6 +51,9 @@ class Api:
         return None
 
     def answer(self, method: str, path: str, given: dict[str, str], body: Any, token: str) -> tuple[int, Any]:
+        if self.starting:
+            self.starting -= 1
+            return 503, {"status": "starting"}
         readable = self.bearer(token)
         if readable is None:
             return 401, {"code": "unauthorized", "message": "unauthorized access"}

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 import urllib.parse
+from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -76,7 +77,41 @@ http {{
 """
 
 
-class RealInflux:
+class Asked(ABC):
+    """An InfluxDB that answers InfluxQL."""
+
+    @abstractmethod
+    def query(self, statement: str, database: str | None = None) -> list[dict[str, Any]]:
+        """The ``results`` of an answer, times in ns."""
+
+    def rows(self, statement: str, database: str) -> list[dict[str, Any]]:
+        """Rows of a query as mappings, tags of ``GROUP BY`` included, times in ns."""
+        return [
+            {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
+            for result in self.query(statement, database)
+            for series in result.get("series", ())
+            for values in series["values"]
+        ]
+
+    def export(self, database: str) -> dict[str, dict[tuple[tuple[str, Any], ...], dict[str, Any]]]:
+        """Everything a database holds: for each measurement, identity (tags and time) → fields.
+
+        Read with ``GROUP BY *``, so that tags and fields cannot be taken for each other.
+        """
+        found: dict[str, dict[tuple[tuple[str, Any], ...], dict[str, Any]]] = {}
+        for measurement in (row["name"] for row in self.rows("SHOW MEASUREMENTS", database)):
+            points = found.setdefault(measurement, {})
+            for result in self.query(f'SELECT * FROM "{measurement}" GROUP BY *', database):
+                for series in result.get("series", ()):
+                    tags = tuple(sorted((k, v) for k, v in series.get("tags", {}).items() if v != ""))
+                    for values in series["values"]:
+                        row = dict(zip(series["columns"], values, strict=True))
+                        time_of = row.pop("time")
+                        points[*tags, ("time", time_of)] = {k: v for k, v in row.items() if v is not None}
+        return found
+
+
+class RealInflux(Asked):
     """influxd and nginx on a folder and ports of their own; influxd can be killed, paused and started again.
 
     Parameters
@@ -158,32 +193,6 @@ class RealInflux:
         for result in results:
             assert "error" not in result, f"{statement}: {result['error']}"
         return results
-
-    def rows(self, statement: str, database: str) -> list[dict[str, Any]]:
-        """Rows of a query as mappings, tags of ``GROUP BY`` included, times in ns."""
-        return [
-            {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
-            for result in self.query(statement, database)
-            for series in result.get("series", ())
-            for values in series["values"]
-        ]
-
-    def export(self, database: str) -> dict[str, dict[tuple[tuple[str, Any], ...], dict[str, Any]]]:
-        """Everything a database holds: for each measurement, identity (tags and time) → fields.
-
-        Read with ``GROUP BY *``, so that tags and fields cannot be taken for each other.
-        """
-        found: dict[str, dict[tuple[tuple[str, Any], ...], dict[str, Any]]] = {}
-        for measurement in (row["name"] for row in self.rows("SHOW MEASUREMENTS", database)):
-            points = found.setdefault(measurement, {})
-            for result in self.query(f'SELECT * FROM "{measurement}" GROUP BY *', database):
-                for series in result.get("series", ()):
-                    tags = tuple(sorted((k, v) for k, v in series.get("tags", {}).items() if v != ""))
-                    for values in series["values"]:
-                        row = dict(zip(series["columns"], values, strict=True))
-                        time_of = row.pop("time")
-                        points[*tags, ("time", time_of)] = {k: v for k, v in row.items() if v is not None}
-        return found
 
     def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
         program = shutil.which(command[0], path=_PLACES)

@@ -6,6 +6,7 @@ import fcntl
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,8 @@ from greenmine.errors import StoreError
 from greenmine.registry import Registry, RegistryError, load_registry
 from greenmine.settings import Settings
 from greenmine.storage.cursors import Cursors, Positions, heads
-from greenmine.storage.influx import InfluxError, load_tokens, tokens_file
-from greenmine.storage.influx_provision import buckets, provision
+from greenmine.storage.influx import InfluxError, UnavailableError, load_tokens, tokens_file
+from greenmine.storage.influx_provision import Step, buckets, provision
 from greenmine.storage.influx_schema import DISTRICT, bucket_of
 from greenmine.storage.projection import Projection, cursors_file
 from greenmine.storage.record import open_engine
@@ -33,6 +34,8 @@ app = cyclopts.App(name="influx", help="The projection of the record in InfluxDB
 _LOCK: Final = "projection.lock"
 _LOOK: Final = 0.5
 """How often a rebuild looks how far the projection is that runs elsewhere [s]."""
+_PATIENCE: Final = 60.0
+"""Longest time that provisioning waits for the server [s]."""
 _log = structlog.get_logger(__name__)
 
 
@@ -121,7 +124,8 @@ def rebuild(
 def provision_here(*, data: Path | None = None, show: Annotated[bool, Parameter(negative=())] = False) -> None:
     """Make what is missing in InfluxDB: for each enterprise and the district a bucket, a write token and a read token.
 
-    Needs the operator's token (GREENMINE_INFLUX_ADMIN_TOKEN or its file). Done twice, the second time changes nothing.
+    Needs the operator's token (GREENMINE_INFLUX_ADMIN_TOKEN or its file). Done twice, the second time changes nothing. A server
+    that does not answer yet is waited for, up to a minute.
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def provision_here(*, data: Path | None = None, show: Annotated[bool, Parameter(
     settings = _settings(data)
     registry = _registry(settings)
     try:
-        steps = provision(settings, registry)
+        steps = _awaited(settings, registry)
         tokens = load_tokens(settings)
     except (InfluxError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine influx provision: {error}") from error
@@ -143,6 +147,18 @@ def provision_here(*, data: Path | None = None, show: Annotated[bool, Parameter(
     if show:
         for name in sorted(tokens):
             sys.stdout.write(f"{name} write {tokens[name].write}\n{name} read {tokens[name].read}\n")
+
+
+def _awaited(settings: Settings, registry: Registry) -> list[Step]:
+    """Provision as soon as the server answers."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return provision(settings, registry)
+        except UnavailableError as error:
+            if not error.silent or time.monotonic() >= deadline:
+                raise
+        time.sleep(_LOOK)
 
 
 def _chosen(registry: Registry, enterprise: str | None) -> Sequence[str]:

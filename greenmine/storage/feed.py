@@ -367,8 +367,8 @@ class Feed:
                     if self._may_hold("exceedance", row.serial):
                         part.deletions.append(_deletion("exceedance", tags, form.start))
                     gone = (
-                        "superseded", 0, form.end, form.peak, None, None, form.minutes, _duration(form), form.revision, None,
-                        None, None,
+                        "superseded", 0, form.start, form.end, form.peak, None, None, form.minutes, _duration(form),
+                        form.revision, None, None, None,
                     )  # fmt: skip
                     part.add(self._line("exceedance", tags, gone, form.start))
             if self._wanted("exceedance", row.serial, row.start, oldest):
@@ -376,8 +376,9 @@ class Feed:
                     part.deletions.append(_deletion("exceedance", tags, row.start))
                 threshold = self._threshold(rule, row.start)
                 values = (
-                    row.state, int(row.state == "open"), row.end, row.peak, row.peak_time, row.threshold, row.minutes,
-                    _duration(row), row.revision, row.cause, row.handling, "" if threshold is None else threshold.clause,
+                    row.state, int(row.state == "open"), row.start, row.end, row.peak, row.peak_time, row.threshold,
+                    row.minutes, _duration(row), row.revision, row.cause, row.handling,
+                    "" if threshold is None else threshold.clause,
                 )  # fmt: skip
                 part.add(self._line("exceedance", tags, values, row.start))
             changed[row.rule].update(self._touched(row, [form.start for form in earlier[row.id]]))

@@ -23,6 +23,7 @@ from greenmine.storage.influx_schema import Precision
 
 _POISONED: Final = {400, 413, 422}
 """Answers that lie in what was sent: sending it again is of no use."""
+_SILENT: Final = {0, 502, 503, 504}
 _DELETING: Final = 600.0
 """Longest time for a deletion, which may have to go through all of a bucket [s]."""
 
@@ -43,6 +44,11 @@ class UnavailableError(InfluxError):
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
         self.status = status
+
+    @property
+    def silent(self) -> bool:
+        """Whether it does not answer, is starting, or stands behind a proxy that gets no answer."""
+        return self.status in _SILENT
 
 
 class RefusedError(InfluxError):

@@ -179,6 +179,7 @@ MEASUREMENTS: Final = (
         (
             Field("state", "string", "", "open, closed, withdrawn, superseded"),
             Field("open", "integer", "", "1 while it lasts, else 0"),
+            Field("start", "integer", "ms", "its start, since 1970 UTC: alarms see values, not times of points"),
             Field("end", "integer", "ms", "its end, since 1970 UTC; none while open"),
             Field("peak", "float", "parameter", "value furthest beyond the threshold"),
             Field("peak_time", "integer", "ms", "when, since 1970 UTC"),

@@ -45,8 +45,6 @@ _WIDEST: Final = 100_000
 """Points of a portion at most, however many buckets it is for."""
 _LONGEST_PAUSE: Final = 30.0
 """Between two attempts while InfluxDB cannot [s]."""
-_SILENT: Final = {0, 502, 503, 504}
-"""No answer, or that of a proxy which gets none."""
 _DAY: Final = 86_400_000
 _MARGIN: Final = 3_600_000
 """Points are left out so long before InfluxDB would refuse them as too old [ms]."""
@@ -288,7 +286,7 @@ class _Lane:
             return step()
         except InfluxError as error:
             pause = self._failed(error)
-            if isinstance(error, UnavailableError) and error.status in _SILENT:
+            if isinstance(error, UnavailableError) and error.silent:
                 raise _SilentError(pause) from error
             self._again = time.monotonic() + pause
             return False

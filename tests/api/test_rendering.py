@@ -10,8 +10,8 @@ import pytest
 from jinja2 import Environment
 
 from api import messages
-from api.clauses import in_chinese
 from api.messages import LANGUAGES, Language, catalogue, message
+from greenmine.clauses import in_chinese
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading

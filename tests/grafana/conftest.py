@@ -24,7 +24,7 @@ from greenmine.storage.influx_provision import provision
 from greenmine.storage.projection import Projection, cursors_file
 from greenmine.storage.record import Record, open_engine
 from processing.rolling import hourly_statistics
-from tests.grafana.simulated import END, HOUR, SITES, START, registry_of, simulate
+from tests.grafana.simulated import END, HOUR, SITES, START, registry_of, sample, simulate
 from tests.influxing import RealInflux, real_influx
 from tests.projecting import projection_settings
 
@@ -65,21 +65,11 @@ def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
         provision(settings, registry)
         _project(settings, registry)
         # What the running processes say of themselves is sampled, at the time of the sample: here as in the simulated hours.
-        samples = [_sample(minute) for minute in range(60)]
+        samples = [sample(minute, END) for minute in range(60)]
         write = f"{server.url}/api/v2/write?bucket={DISTRICT}&precision=ms&org=greenmine"
         with urllib.request.urlopen(write, "\n".join(samples).encode(), timeout=60) as answer:
             assert answer.status == 204
         yield Projected(registry, record, server)
-
-
-def _sample(minute: int) -> str:
-    now = END - HOUR + minute * 60_000
-    worker = (
-        f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
-        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {now}"
-    )
-    lag = 2.0 if minute < 50 else 900.0
-    return f"{worker}\nprojection,bucket={DISTRICT} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {now}"
 
 
 def _project(settings: Settings, registry: Registry) -> None:

@@ -1,9 +1,11 @@
-"""A stand-in for Grafana, which cannot be installed here: its API's documented semantics, as far as provisioning uses them.
+"""A stand-in for Grafana: the semantics of its API as far as provisioning uses them, as `tests/real` finds them in Grafana itself.
 
-Kept from the documentation of Grafana 9.3: basic authentication; ``X-Grafana-Org-Id`` chooses the organisation and asks for
+Basic authentication; ``X-Grafana-Org-Id`` chooses the organisation and asks for
 membership; data sources, folders and dashboards are unique by uid and by name within an organisation; a dashboard is saved only on
 its newest version (412); secrets are taken and never told; alerting resources carry a provenance, which
-``X-Disable-Provenance`` leaves empty; a contact point in use cannot be deleted; a policy must name a receiver that exists.
+``X-Disable-Provenance`` leaves empty; a contact point in use cannot be deleted; a policy must name a receiver that exists, and
+comes back with its matchers sorted; an organisation has an Alertmanager's configuration only after Grafana has looked for new
+ones, and until then its templates answer 500, its policies and contact points 404; a rule may keep its state since version 11.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import base64
 import copy
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +38,7 @@ _SECRET_TYPES = {"wecom"}
 class Org:
     """One organisation."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, late: float = 0.0) -> None:
         self.name = name
         self.members: dict[int, str] = {}
         self.sources: dict[str, Json] = {}
@@ -44,6 +47,8 @@ class Org:
         self.rules: dict[str, Json] = {}
         self.contacts: dict[str, Json] = {}
         self.templates: dict[str, Json] = {}
+        self.alertmanager = time.monotonic() + late
+        """When it gets its Alertmanager's configuration."""
         self.policies: Json = {"receiver": "grafana-default-email", "group_by": ["grafana_folder", "alertname"]}
         self.contacts["default"] = {
             "uid": "default",
@@ -62,6 +67,9 @@ class FakeGrafana:
         self.orgs = {1: Org("Main Org.")}
         self.accounts: dict[int, Json] = {1: {"id": 1, "login": USER, "password": PASSWORD}}
         self.orgs[1].members[1] = "Admin"
+        self.version = "12.3.0"
+        self.late = 0.0
+        """How long a new organisation is without an Alertmanager's configuration [s]."""
         self.writes: list[tuple[str, str]] = []
         self.fail: Callable[[str, str], int] = lambda _method, _path: 0
         self.before_save: Callable[[Org, str], None] = lambda _org, _uid: None
@@ -73,6 +81,8 @@ class FakeGrafana:
         method, path = request.method, "/" + unquote(request.path_params["path"])
         if code := self.fail(method, path):
             return JSONResponse({"message": "as the test wants it"}, code)
+        if path == "/health":
+            return JSONResponse({"database": "ok", "version": self.version})
         try:
             account = self._account(request)
             if method != "GET":
@@ -101,7 +111,7 @@ class FakeGrafana:
                 if body["name"] in {o.name for o in self.orgs.values()}:
                     raise HTTPException(409, "Organization name taken")
                 number = next(self._number)
-                self.orgs[number] = Org(body["name"])
+                self.orgs[number] = Org(body["name"], self.late)
                 self.orgs[number].members[account] = "Admin"
                 return JSONResponse({"orgId": number, "message": "Organization created"})
             case "PUT", ["orgs", number]:
@@ -140,6 +150,10 @@ class FakeGrafana:
         name = parts[2] if parts[0] == "v1" else parts[0]
         if name not in answers:
             raise HTTPException(404, "Not found")
+        if name in {"contact-points", "policies", "templates"} and time.monotonic() < org.alertmanager:
+            raise HTTPException(
+                500 if name == "templates" else 404, "no Alertmanager configuration present in the organization"
+            )
         return answers[name](org, method, parts, body, request)
 
     def _org(self, request: Request, account: int) -> Org:
@@ -274,12 +288,11 @@ class FakeGrafana:
             raise HTTPException(400, "condition does not exist")
         if any(part["datasourceUid"] not in known for part in body["data"]):
             raise HTTPException(400, "data source not found")
-        if body["noDataState"] not in {"OK", "NoData", "Alerting"} or body["execErrState"] not in {
-            "OK",
-            "Error",
-            "Alerting",
-        }:
-            raise HTTPException(400, "unknown state")
+        kept = {"KeepLast"} if int(self.version.partition(".")[0]) >= 11 else set()
+        if body["noDataState"] not in {"OK", "NoData", "Alerting"} | kept:
+            raise HTTPException(400, "unknown NoData state")
+        if body["execErrState"] not in {"OK", "Error", "Alerting"} | kept:
+            raise HTTPException(400, "unknown Error state")
 
     def _contact_points(self, org: Org, method: str, parts: list[str], body: Json, request: Request) -> Response:
         match method, parts[3:]:
@@ -310,7 +323,7 @@ class FakeGrafana:
         if missing := set(_receivers(body)) - names:
             raise HTTPException(400, f"receiver {missing} does not exist")
         self._check_provenance(org.policies, request)
-        org.policies = {**body, "provenance": _provenance(request)}
+        org.policies = {**_sorted(body), "provenance": _provenance(request)}
         return JSONResponse({"message": "policies updated"}, 202)
 
     def _templates(self, org: Org, method: str, parts: list[str], body: Json, request: Request) -> Response:
@@ -340,6 +353,12 @@ def _hidden(contact: Json) -> Json:
     secret = _SECRET if contact["type"] in _SECRET_TYPES else set()
     settings = {k: "[REDACTED]" if k in secret else v for k, v in contact["settings"].items()}
     return contact | {"settings": settings}
+
+
+def _sorted(route: Json) -> Json:
+    routes = [_sorted(child) for child in route.get("routes") or ()]
+    matchers = sorted(route.get("object_matchers") or ())
+    return route | ({"routes": routes} if routes else {}) | ({"object_matchers": matchers} if matchers else {})
 
 
 def _receivers(route: Json) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from collector.payload import BatchBuilder
 from greenmine.registry import DEFAULT, Registry, load_registry
 from greenmine.settings import Settings
+from greenmine.storage.influx_schema import DISTRICT
 from greenmine.storage.record import Record, migrate, open_engine
 from processing.pipeline import Pipeline
 from simulators.mine import stream
@@ -52,3 +53,14 @@ def simulate(settings: Settings, registry: Registry, sites: Collection[str], sta
     pipeline.commit(builder.finish(), now)
     pipeline.wait(end)
     return record
+
+
+def sample(minute: int, end: int) -> str:
+    """Lines of what the running processes say of themselves in a minute of the hour before ``end`` [ms UTC]."""
+    now = end - HOUR + minute * 60_000
+    worker = (
+        f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
+        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {now}"
+    )
+    lag = 2.0 if minute < 50 else 900.0
+    return f"{worker}\nprojection,bucket={DISTRICT} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {now}"

@@ -23,6 +23,7 @@ from tests.grafana.conftest import Projected
 from tests.grafana.simulated import END, HOUR, START
 
 NAMES = [rule.name for rule in RULES]
+PAGES = "https://mines.example.org"
 PANELS = {"exceedances": 5, "operation": 7}
 Labels = tuple[tuple[str, str], ...]
 
@@ -65,7 +66,7 @@ def firing(
 
 @pytest.fixture(scope="module")
 def made(edition: Edition) -> dict[str, dict[str, Any]]:
-    return {uid.removeprefix("greenmine-"): rule for uid, rule in rules(edition, "greenmine-zh", PANELS).items()}
+    return {uid.removeprefix("greenmine-"): rule for uid, rule in rules(edition, "greenmine-zh", PANELS, PAGES).items()}
 
 
 @pytest.mark.parametrize(("name", "kinds"), [("exceedance", {"legal"}), ("warning", {"warning", "target"})])
@@ -128,23 +129,61 @@ def test_a_projection_that_lags_or_stands_still_fires(projected: Projected, made
     assert firing(projected, made["lag"], END - 30 * 60_000) == {}
     assert list(firing(projected, made["lag"], END)) == [(("bucket", "greenmine_district"),)]
     assert evaluate(projected, made["lag"], END + HOUR) == {}
-    assert made["lag"]["noDataState"] == "Alerting"
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "lag"])
-def test_nothing_found_is_well_where_nothing_is_wrong(made: dict[str, dict[str, Any]], name: str) -> None:
-    assert made[name]["noDataState"] == "OK"
+def test_only_one_rule_fires_where_nothing_can_be_asked_or_nothing_is_said(made: dict[str, dict[str, Any]]) -> None:
+    """Others keep their state; that no episode is open is told by an answer without one."""
+    assert {rule["execErrState"] for name, rule in made.items() if name != "unseen"} == {"KeepLast"}
+    states = {name: rule["noDataState"] for name, rule in made.items()}
+    none_open = {"exceedance": "OK", "warning": "OK"}
+    assert states == dict.fromkeys(("silent", "capture", "lag"), "KeepLast") | none_open | {"unseen": "Alerting"}
+    assert made["unseen"]["execErrState"] == "Alerting"
+    assert "{{" not in made["unseen"]["annotations"]["summary"]
+
+
+def test_that_readings_cannot_be_seen_fires_by_silence_alone(
+    projected: Projected, made: dict[str, dict[str, Any]]
+) -> None:
+    assert firing(projected, made["unseen"], END) == {}
+    assert evaluate(projected, made["unseen"], END) != {}
+    assert evaluate(projected, made["unseen"], END + HOUR) == {}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "unseen"])
+def test_an_alert_without_labels_has_the_fixed_sentence(made: dict[str, dict[str, Any]], name: str) -> None:
+    summary = made[name]["annotations"]["summary"]
+    assert summary.startswith("{{ if or .Labels.site .Labels.bucket }}")
+    assert summary.endswith(f"{{{{ else }}}}{made['unseen']['annotations']['summary']}{{{{ end }}}}")
+
+
+def test_an_exceedance_tells_its_start_by_the_local_clock(
+    projected: Projected, made: dict[str, dict[str, Any]]
+) -> None:
+    starts = {str(r["id"]): r["start"] for r in projected.record.rows(sa.select(schema.exceedance))}
+    found = firing(projected, made["exceedance"], END)
+    assert found
+    for labels, values in found.items():
+        assert values["RS"] == starts[dict(labels)["episode"]] / 1000 + 8 * 3600
+    assert "始于 {{ with .Values.RS }}" in made["exceedance"]["annotations"]["summary"]
+
+
+def test_an_exceedance_links_to_its_page_where_there_is_one(edition: Edition, made: dict[str, dict[str, Any]]) -> None:
+    page = "https://mines.example.org/exceedances/{{ .Labels.episode }}"
+    assert made["exceedance"]["annotations"]["page"] == made["warning"]["annotations"]["page"] == page
+    assert not [name for name in ("silent", "capture", "lag", "unseen") if "page" in made[name]["annotations"]]
+    assert "page" not in rules(edition, "greenmine-zh", PANELS, "")["greenmine-exceedance"]["annotations"]
 
 
 def test_messages_tell_value_limit_clause_time_and_link(edition: Edition, made: dict[str, dict[str, Any]]) -> None:
     summary = made["exceedance"]["annotations"]["summary"]
     assert '{{ printf "%.4g" .Values.RP.Value }}' in summary
     assert '{{ printf "%.4g" .Values.RL.Value }}' in summary
-    assert '{{ else if eq .Labels.limit "gb8978-ss-level1" }}GB 8978-1996 Table 4' in summary
+    assert '{{ else if eq .Labels.limit "gb8978-ss-level1" }}GB 8978-1996，表 4' in summary
     text = template(edition)
     assert '(.StartsAt.UTC.Add 28800000000000).Format "2006-01-02 15:04"' in text
     assert "{{ .PanelURL }}" in text
     assert "报警时间" in text
+    assert '(eq .CommonLabels.alertname "DatasourceError")' in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,8 +192,8 @@ def test_templates_are_balanced_and_hold_no_dollar(
 ) -> None:
     for text in (*made[name]["annotations"].values(), template(edition)):
         assert "$" not in text
-        actions = re.findall(r"\{\{\s*(if|range|define|end|else)\b", text)
-        opened = sum(word in {"if", "range", "define"} for word in actions)
+        actions = re.findall(r"\{\{\s*(if|with|range|define|end|else)\b", text)
+        opened = sum(word in {"if", "with", "range", "define"} for word in actions)
         assert opened == actions.count("end")
         assert text.count("{{") == text.count("}}")
 

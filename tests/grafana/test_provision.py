@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,11 +18,12 @@ import pytest
 from grafana.access import Access, load_access
 from grafana.organisation import Organisation, organisations
 from grafana.provision import Change, differences, provision
-from grafana.server import GrafanaError, Server
+from grafana.server import GrafanaError, Server, UnreachableError
 from greenmine.command.grafana import provision as command
-from greenmine.registry import load_registry
+from greenmine.registry import DEFAULT, load_registry
 from greenmine.tables import DataFileError
 from tests.grafana.grafana_server import PASSWORD, USER, FakeGrafana, serving
+from tests.influxing import until
 
 REGISTRY = load_registry()
 DAY = date(2026, 11, 25)
@@ -95,16 +101,28 @@ def wanted_of(access: Access, tokens: dict[str, str] | None = None) -> list[Orga
 
 
 def run(url: str, wanted: list[Organisation], access: Access, *, dry: bool = False) -> list[Change]:
+    changes, faults = attempt(url, wanted, access, dry=dry)
+    assert faults == []
+    return changes
+
+
+def attempt(
+    url: str, wanted: list[Organisation], access: Access, *, dry: bool = False, patience: float = 10.0
+) -> tuple[list[Change], list[str]]:
     changes: list[Change] = []
     with Server(url, USER, PASSWORD) as server:
-        provision(server, wanted, access, changes.append, dry=dry)
-    return changes
+        return changes, provision(server, wanted, access, changes.append, dry=dry, patience=patience)
 
 
 def state(grafana: FakeGrafana) -> str:
     return json.dumps(
         [vars(o) for o in grafana.orgs.values()] + list(grafana.accounts.values()), default=str, sort_keys=True
     )
+
+
+def shape(text: str) -> str:
+    """A state without the numbers that Grafana counts up."""
+    return re.sub(r'"(id|version)": \d+', "", text)
 
 
 def org(grafana: FakeGrafana, key: str):
@@ -124,7 +142,8 @@ def test_each_organisation_gets_its_own_token_and_dashboards(grafana: FakeGrafan
         assert source["secureJsonData"] == {"httpHeaderValue1": f"Token {token}"}
         assert source["jsonData"]["httpHeaderName1"] == "Authorization"
         assert token not in json.dumps(source["jsonData"])
-        assert set(one.rules) == {f"greenmine-{n}" for n in ("exceedance", "warning", "silent", "capture", "lag")}
+        names = ("exceedance", "warning", "silent", "capture", "lag", "unseen")
+        assert set(one.rules) == {f"greenmine-{n}" for n in names}
     assert len(district.dashboards) == len(kunyin.dashboards) == 14
     assert len(hengjie.dashboards) == 12
     assert "kunyin" not in json.dumps([hengjie.dashboards, hengjie.rules, hengjie.templates])
@@ -148,9 +167,9 @@ def test_users_and_contacts_come_from_the_file(grafana: FakeGrafana, url: str, a
     assert [r["receiver"] for r in routes] == ["greenmine-duty", "greenmine-group"]
     assert all(r["group_by"] == ["enterprise", "alertname"] and r["continue"] for r in routes)
     assert routes[1]["object_matchers"] == [
-        ["system", "=", "greenmine"],
-        ["enterprise", "=~", "kunyin|jiuchi"],
+        ["enterprise", "=~", "|kunyin|jiuchi"],
         ["rule", "=~", "exceedance"],
+        ["system", "=", "greenmine"],
     ]
     assert district.policies["receiver"] == "grafana-default-email"
 
@@ -274,26 +293,90 @@ def test_a_dashboard_that_changes_meanwhile_is_an_error_and_the_next_run_goes_on
         one.dashboards[uid]["dashboard"]["version"] += 1
 
     grafana.before_save = meanwhile
-    with pytest.raises(GrafanaError, match=r"dashboard greenmine-dust-zh.*changed.*run it again"):
-        run(url, wanted_of(access), access)
+    _, (fault,) = attempt(url, wanted_of(access), access)
+    assert re.search(r"dashboard greenmine-dust-zh.*changed.*run it again", fault)
     grafana.before_save = lambda _org, _uid: None
     assert [c.name for c in run(url, wanted_of(access), access)] == ["greenmine-dust-zh"]
 
 
-def test_after_a_failure_in_the_middle_the_next_run_completes(grafana: FakeGrafana, url: str, access: Access) -> None:
+def test_where_one_thing_fails_the_others_go_on_and_the_next_run_completes(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
     grafana.fail = lambda method, path: 500 if method == "POST" and path.endswith("/alert-rules") else 0
-    with pytest.raises(GrafanaError, match="alert rule"):
-        run(url, wanted_of(access), access)
+    _, faults = attempt(url, wanted_of(access), access)
+    assert len(faults) == 3 * 6
+    assert all("alert rule greenmine-" in fault for fault in faults)
     grafana.fail = lambda _method, _path: 0
-    run(url, wanted_of(access), access)
+    assert {(c.action, c.kind) for c in run(url, wanted_of(access), access)} == {("create", "alert rule")}
     assert run(url, wanted_of(access), access) == []
     assert len(grafana.orgs) == 3
 
 
-def test_a_foreign_thing_of_our_name_is_an_error_in_words(grafana: FakeGrafana, url: str, access: Access) -> None:
+def test_where_one_organisation_fails_the_others_are_complete(grafana: FakeGrafana, url: str, access: Access) -> None:
+    run(url, wanted_of(access), access)
+    complete = state(grafana)
+    org(grafana, "kunyin").name = "Elsewhere (kunyin)"
+    for one in grafana.orgs.values():
+        one.dashboards.clear()
+    number = next(n for n, o in grafana.orgs.items() if o.name.endswith("(kunyin)"))
+    grafana.fail = lambda method, path: 500 if method == "PUT" and path == f"/orgs/{number}" else 0
+    _, (fault,) = attempt(url, wanted_of(access), access)
+    assert "(kunyin)" in fault
+    assert [len(org(grafana, key).dashboards) for key in ("district", "kunyin", "hengjie")] == [14, 0, 12]
+    grafana.fail = lambda _method, _path: 0
+    run(url, wanted_of(access), access)
+    assert shape(state(grafana)) == shape(complete)
+
+
+def test_a_new_organisation_is_waited_for_until_it_has_an_alertmanager(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
+    grafana.late = 3.0
+    assert run(url, wanted_of(access), access)
+    assert run(url, wanted_of(access), access) == []
+    assert "greenmine" in org(grafana, "hengjie").templates
+
+
+def test_an_organisation_that_gets_no_alertmanager_has_all_but_messages(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
+    grafana.late = 1e9
+    _, faults = attempt(url, wanted_of(access), access, patience=0.0)
+    assert [fault.partition(":")[0] for fault in faults] == ["kunyin", "hengjie"]
+    assert all("no Alertmanager configuration" in fault for fault in faults)
+    assert len(org(grafana, "hengjie").rules) == 6
+    assert "greenmine" in org(grafana, "district").templates
+
+
+def test_a_version_that_is_not_told_is_taken_for_the_newest(grafana: FakeGrafana, url: str) -> None:
+    grafana.version = ""
+    with Server(url, USER, PASSWORD) as server:
+        assert server.release() > 11
+
+
+@pytest.mark.parametrize(("version", "states"), [("10.4.2", {"OK"}), ("11.0.0", {"KeepLast"})])
+def test_rules_keep_their_state_where_the_version_can(
+    grafana: FakeGrafana, url: str, access: Access, version: str, states: set[str]
+) -> None:
+    grafana.version = version
+    run(url, wanted_of(access), access)
+    rules = grafana.orgs[1].rules
+    assert {rule["execErrState"] for uid, rule in rules.items() if uid != "greenmine-unseen"} == states
+    assert rules["greenmine-unseen"]["execErrState"] == rules["greenmine-unseen"]["noDataState"] == "Alerting"
+    assert run(url, wanted_of(access), access) == []
+
+
+def test_a_foreign_thing_of_our_name_is_a_fault_in_words(grafana: FakeGrafana, url: str, access: Access) -> None:
     grafana.orgs[1].folders["theirs"] = {"uid": "theirs", "title": "绿色矿山监测", "version": 1}
-    with pytest.raises(GrafanaError, match=r"folder 绿色矿山监测.*rename it"):
-        run(url, wanted_of(access), access)
+    _, faults = attempt(url, wanted_of(access), access)
+    assert re.search(r"folder 绿色矿山监测.*rename it", faults[0])
+
+
+def test_a_server_that_goes_away_ends_the_run(grafana: FakeGrafana, access: Access) -> None:
+    with serving(grafana) as address:
+        pass
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        attempt(address, wanted_of(access), access)
 
 
 def test_a_wrong_password_is_an_error_in_words_without_the_password(url: str, access: Access) -> None:
@@ -356,6 +439,49 @@ def test_the_command_shows_what_it_does(
     assert PASSWORD not in shown
 
 
+def test_the_command_ends_with_status_1_and_lists_what_failed(
+    grafana: FakeGrafana, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"GRAFANA_URL": url, "GRAFANA_PASSWORD": PASSWORD, "INFLUX_URL": "http://influxdb:8086"}.items():
+        monkeypatch.setenv(f"GREENMINE_{name}", value)
+    grafana.fail = lambda method, path: 500 if method == "POST" and path == "/datasources" else 0
+    with pytest.raises(SystemExit) as error:
+        command(data=tmp_path)
+    assert "district: data source greenmine-influx" in str(error.value)
+    assert "kunyin: data source greenmine-influx" in str(error.value)
+
+
+def test_watching_brings_a_new_token_and_a_changed_registry_to_grafana(
+    grafana: FakeGrafana, url: str, tmp_path: Path
+) -> None:
+    shutil.copytree(DEFAULT, tmp_path / "registry")
+    tokens = tmp_path / "influx-tokens.json"
+    tokens.write_text('{"greenmine_kunyin": {"read": "first"}}')
+    given = {
+        "GREENMINE_GRAFANA_URL": url,
+        "GREENMINE_GRAFANA_PASSWORD": PASSWORD,
+        "GREENMINE_INFLUX_URL": "http://influxdb:8086",
+        "GREENMINE_REGISTRY": str(tmp_path / "registry"),
+        "GREENMINE_DATA": str(tmp_path),
+    }
+
+    def token() -> str:
+        sources = [one.sources for one in grafana.orgs.values() if one.name.endswith("(kunyin)") and one.sources]
+        return sources[0]["greenmine-influx"]["secureJsonData"]["httpHeaderValue1"] if sources else ""
+
+    program = [Path(sys.executable).with_name("greenmine"), "grafana", "provision", "--watch"]
+    with subprocess.Popen(program, env=os.environ | given, cwd=tmp_path, stdout=subprocess.DEVNULL) as watching:
+        try:
+            until(lambda: token() == "Token first", "the first token")
+            tokens.write_text('{"greenmine_kunyin": {"read": "second"}}')
+            until(lambda: token() == "Token second", "the second token")
+            enterprises = tmp_path / "registry" / "enterprises.toml"
+            enterprises.write_text(enterprises.read_text("utf-8").replace("坤银矿业", "新坤银矿业"), "utf-8")
+            until(lambda: any("新坤银" in one.name for one in grafana.orgs.values()), "the new name")
+        finally:
+            watching.terminate()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -370,6 +496,11 @@ def test_the_command_shows_what_it_does(
         ('password_file = "duty-password"', 'password_file = "none"', "none cannot be read"),
         ('addresses = ["duty@example.org", "second@example.org"]', "", "has addresses and no url"),
         ('role = "Editor"', 'role = "Owner"', "not one of"),
+        (
+            'organisation = "kunyin"\n\n',
+            'organisation = "kunyin"\nrole = "Admin"\n\n',
+            "Admin is for the district only",
+        ),
     ],
 )
 def test_a_fault_of_the_file_is_told_with_its_place(tmp_path: Path, old: str, new: str, fault: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,27 @@ def test_the_command_prints_tokens_only_when_asked(
     app(["influx", "provision", "--data", str(tmp_path), "--show"], result_action="return_value")
     token = json.loads((tmp_path / "influx-tokens.json").read_text())["greenmine_jiuchi"]["read"]
     assert f"greenmine_jiuchi read {token}\n" in capsys.readouterr().out
+
+
+def test_the_command_waits_for_a_server_that_is_starting(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GREENMINE_INFLUX_URL", api.url)
+    monkeypatch.setenv("GREENMINE_INFLUX_ADMIN_TOKEN", OPERATOR)
+    api.starting = 3
+    app(["influx", "provision", "--data", str(tmp_path)], result_action="return_value")
+    assert "greenmine_jiuchi: read token made" in capsys.readouterr().out
+
+
+def test_the_command_does_not_wait_where_it_is_not_let_in(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GREENMINE_INFLUX_URL", api.url)
+    monkeypatch.setenv("GREENMINE_INFLUX_ADMIN_TOKEN", "wrong")
+    begun = time.monotonic()
+    with pytest.raises(SystemExit, match="401"):
+        app(["influx", "provision", "--data", str(tmp_path)], result_action="return_value")
+    assert time.monotonic() - begun < 30
 
 
 def test_retention_of_a_real_influxdb_1_follows_the_setting(registry: Registry, tmp_path: Path) -> None:

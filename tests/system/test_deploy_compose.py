@@ -123,8 +123,8 @@ def test_every_service_is_confined(compose: dict[str, Any]) -> None:
         assert "build" in service or service["user"].split(":")[0] not in {"0", "root"}, name
         assert (
             not {"healthcheck"} - service.keys()
-            or service.get("restart") == "no"
-            or name in {"projection", "notifier", "simulator"}
+            or service.get("restart") in {"no", "on-failure"}
+            or name in {"projection", "notifier", "simulator", "grafana-provision"}
         )
     assert "\nUSER $ID:$ID\n" in (ROOT / "Dockerfile").read_text()
 
@@ -136,6 +136,13 @@ def test_only_three_ports_are_open_and_networks_lead_nowhere_else(compose: dict[
     reaching = {n for n, service in compose["services"].items() if outward & set(service.get("networks", ()))}
     assert reaching == {"broker", "proxy", "grafana", "notifier"}
     assert all("networks" in s or s["network_mode"] == "none" for s in compose["services"].values())
+
+
+def test_grafana_sends_mail_by_the_server_of_the_notifications(installation: Path) -> None:
+    mail = {"GREENMINE_SMTP_HOST": "mail.example.org", "GREENMINE_SMTP_FROM": "mines@example.org"}
+    settings = document(variables(installation / ".env") | mail)["services"]["grafana"]["environment"]
+    assert (settings["GF_SMTP_ENABLED"], settings["GF_SMTP_HOST"]) == ("true", "mail.example.org:587")
+    assert settings["GF_SMTP_FROM_ADDRESS"] == "mines@example.org"
 
 
 def test_no_secret_stands_in_the_file_or_in_an_environment(compose: dict[str, Any], installation: Path) -> None:

@@ -1,0 +1,99 @@
+"""Every query of every panel, variable and annotation of every board, in every organisation, asked as Grafana asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from grafana.variables import UID
+from tests.grafana.interpolating import View, everything
+from tests.real.conftest import Installation, Provisioned
+from tests.real.servers import Answer, Grafana
+
+EMPTY: dict[tuple[str, str], str] = {}
+"""Panels that may be empty, by board and words of the query, each with the reason."""
+
+
+def boards(grafana: Grafana, org: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Dashboards of an organisation as Grafana holds them, by uid."""
+    for row in grafana.get("/api/search?type=dash-db&limit=5000", org=org):
+        yield row["uid"], grafana.get(f"/api/dashboards/uid/{row['uid']}", org=org)["dashboard"]
+
+
+def view_of(uid: str, board: Mapping[str, Any], key: str, installation: Installation) -> View:
+    """All of everything; the dashboard of one mine shows one that has everything, or the enterprise's own."""
+    own = {site.enterprise: site.id for site in installation.registry.sites}.get(key, "kunyin")
+    chosen = {"site": own} if uid.startswith("greenmine-mine-") else {}
+    return everything(board, installation.start, installation.end, **chosen)
+
+
+def ask(grafana: Grafana, org: int, view: View, targets: list[Mapping[str, Any]], panel: Mapping[str, Any]) -> Answer:
+    """Ask what a panel asks."""
+    queries = [
+        {
+            **{name: value for name, value in target.items() if name != "hide"},
+            "query": view.chosen_in(target["query"]),
+            "datasource": {"type": "influxdb", "uid": UID},
+            "intervalMs": view.interval(panel) * 1000,
+            "maxDataPoints": 1000,
+        }
+        for target in targets
+    ]
+    body = {"queries": queries, "from": str(view.start), "to": str(view.end)}
+    return grafana.call("POST", "/api/ds/query", body, org=org)
+
+
+def filled(result: Mapping[str, Any]) -> bool:
+    """Whether an answer to a query holds a value."""
+    return any(column for frame in result.get("frames", ()) for column in frame["data"]["values"][1:])
+
+
+@pytest.fixture(scope="module")
+def answers(provisioned: Provisioned, installation: Installation) -> list[tuple[str, str, str, str, str, Any]]:
+    """Organisation, board, panel, letter, query and result of everything that can be asked."""
+    found = []
+    for key, org in provisioned.grafana.organisations().items():
+        for uid, board in boards(provisioned.grafana, org):
+            view = view_of(uid, board, key, installation)
+            asked = [(panel["title"], panel["targets"], panel) for panel in board["panels"] if panel.get("targets")]
+            asked += [
+                (f"variable {v['name']}", [{"refId": "V", "query": v["query"], "rawQuery": True}], {})
+                for v in board["templating"]["list"]
+                if v["type"] == "query"
+            ]
+            asked += [
+                (f"annotation {a['name']}", [{"refId": "N", "query": a["query"], "rawQuery": True}], {})
+                for a in board["annotations"]["list"]
+                if "query" in a
+            ]
+            for title, targets, panel in asked:
+                answer = ask(provisioned.grafana, org, view, targets, panel)
+                results = answer.json().get("results", {})
+                for target in targets:
+                    said = results.get(target["refId"], {"error": answer.body[:500]})
+                    found.append((key, uid, title, target["refId"], target["query"], said))
+    return found
+
+
+def test_every_query_is_answered_without_an_error(
+    answers: list[tuple[str, str, str, str, str, Any]], record_property: pytest.RecordProperty
+) -> None:
+    record_property("queries", len(answers))
+    faults = [(key, uid, title, ref, r["error"]) for key, uid, title, ref, _, r in answers if "error" in r]
+    assert len(answers) > 500
+    assert faults == []
+
+
+def test_every_panel_that_should_have_data_has_some(answers: list[tuple[str, str, str, str, str, Any]]) -> None:
+    empty = {
+        (key, uid, title, query)
+        for key, uid, title, _, query, result in answers
+        if "error" not in result and not filled(result)
+    }
+
+    def meant(uid: str, query: str) -> bool:
+        return any(uid.startswith(f"greenmine-{board}-") and words in query for board, words in EMPTY)
+
+    assert sorted((key, uid, title) for key, uid, title, query in empty if not meant(uid, query)) == []

@@ -1,0 +1,41 @@
+"""Grafana provisioned by the command: from empty in one run, and a second run that changes nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from grafana.alerts import RULES
+from tests.influxing import until
+from tests.real.conftest import Installation, Provisioned
+
+LONGEST = 180
+"""The first run waits for the Alertmanagers of new organisations [s]."""
+
+
+def test_one_run_makes_everything(
+    provisioned: Provisioned, installation: Installation, record_property: pytest.RecordProperty
+) -> None:
+    record_property("seconds", provisioned.seconds)
+    organisations = len(installation.registry.enterprises) + 1
+    assert re.search(rf"^\d+ changes, {organisations} organisations\.$", provisioned.said, re.MULTILINE)
+    assert provisioned.seconds < LONGEST
+    assert len(provisioned.grafana.organisations()) == organisations
+
+
+def test_a_second_run_changes_nothing(provisioned: Provisioned, installation: Installation) -> None:
+    organisations = len(provisioned.grafana.organisations())
+    assert installation.run("grafana", "provision").stdout == f"0 changes, {organisations} organisations.\n"
+
+
+def test_every_rule_is_healthy_in_every_organisation(provisioned: Provisioned) -> None:
+    for key, org in provisioned.grafana.organisations().items():
+
+        def rules(org: int = org) -> dict[str, str]:
+            told = provisioned.grafana.get("/api/prometheus/grafana/api/v1/rules", org=org)
+            found = [rule for group in told["data"]["groups"] for rule in group["rules"]]
+            return {rule["uid"]: rule["health"] for rule in found if rule["lastEvaluation"] > "0001-01-02"}
+
+        until(lambda rules=rules: len(rules()) == len(RULES), f"the rules of {key}: {rules()}")
+        assert set(rules().values()) == {"ok"}, (key, rules())

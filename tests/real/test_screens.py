@@ -1,0 +1,76 @@
+"""Every board in both languages in a browser: no panel with an error, and a picture of each to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Response, sync_playwright
+
+from tests.real.conftest import Installation, Provisioned
+from tests.real.servers import ADMIN
+from tests.system.test_pages import CHROMIUM
+
+WIDTH = 1440
+_ROW = 38
+"""Height of a row of the grid with its gap [px]."""
+_HEAD = 400
+"""[px]"""
+BOARDS = ("overview", "mine", "dust", "noise", "water", "exceedances", "operation")
+
+
+@pytest.fixture(scope="module")
+def context(provisioned: Provisioned) -> Iterator[BrowserContext]:
+    """A browser that is signed in."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        context = browser.new_context(base_url=provisioned.grafana.url, timezone_id="Asia/Shanghai")
+        given = {"user": ADMIN, "password": provisioned.grafana.password}
+        assert context.request.post("/login", data=given).ok
+        yield context
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go."""
+    named = os.environ.get("GREENMINE_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screens")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_is_drawn_without_an_error(
+    provisioned: Provisioned,
+    installation: Installation,
+    context: BrowserContext,
+    pictures: Path,
+    name: str,
+    language: str,
+) -> None:
+    uid = f"greenmine-{name}-{language}"
+    panels = provisioned.grafana.get(f"/api/dashboards/uid/{uid}", org=1)["dashboard"]["panels"]
+    height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels) * _ROW + _HEAD
+    site = "&var-site=kunyin" if name == "mine" else ""
+    faults: list[str] = []
+
+    def heed(answer: Response) -> None:
+        if (answer.status >= 400 and "/api/ds/" in answer.url) or "/datasources/proxy/" in answer.url:
+            faults.append(f"{answer.status} {answer.url}")
+
+    page = context.new_page()
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.on("response", heed)
+    page.goto(f"/d/{uid}?orgId=1&from={installation.start}&to={installation.end}&kiosk{site}", timeout=120_000)
+    page.get_by_test_id("data-testid panel content").first.wait_for(timeout=120_000)
+    page.wait_for_load_state("networkidle", timeout=120_000)
+    page.wait_for_timeout(2_000)
+    page.screenshot(path=pictures / f"{uid}.png")
+    bad = page.get_by_test_id("data-testid Panel status error").count()
+    page.close()
+    assert faults == []
+    assert bad == 0

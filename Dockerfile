@@ -11,13 +11,16 @@ RUN /opt/greenmine/bin/pip install --require-hashes --only-binary :all: -r requi
     && /opt/greenmine/bin/pip install --require-hashes --only-binary :all: -r backend.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY greenmine greenmine
-COPY collector collector
-COPY processing processing
-COPY simulators simulators
 COPY api api
+COPY cli cli
+COPY collector collector
+COPY evidence evidence
 COPY grafana grafana
-COPY uplink uplink
 COPY notify notify
+COPY processing processing
+COPY record record
+COPY simulators simulators
+COPY uplink uplink
 RUN /opt/greenmine/bin/pip install --no-deps --no-build-isolation . \
     && /opt/greenmine/bin/pip uninstall --yes setuptools pip
 

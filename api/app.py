@@ -10,49 +10,51 @@ from threading import Event
 from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api import (
-    account,
+from greenmine.api.accounts.accounts import Accounts
+from greenmine.api.accounts.caller import admit
+from greenmine.api.accounts.lockout import Lockout
+from greenmine.api.accounts.providers import provider_of
+from greenmine.api.http import (
     assessments,
-    audit,
-    bookkeeping,
     bundles,
     calendar,
-    comparison_page,
     curves,
-    download_page,
-    evidence_pages,
-    exceedance_pages,
+    data_quality,
     explanations,
     handling,
     loggers,
     marks,
+    problems,
+    routes,
+    schemas,
+    subscriptions,
+)
+from greenmine.api.http.addresses import check_addresses
+from greenmine.api.http.answers import Repeats
+from greenmine.api.http.context import Context
+from greenmine.api.http.pace import LARGEST, Pace
+from greenmine.api.http.record import Record
+from greenmine.api.http.security import Guard
+from greenmine.api.live.broadcast import Broadcast
+from greenmine.api.pages import (
+    account,
+    audit,
+    comparison_page,
+    download_page,
+    evidence_pages,
+    exceedance_pages,
     notification_pages,
     oidc,
     pages,
-    problems,
     public,
     quality_page,
-    routes,
-    schemas,
     shared,
     sign_in,
     station_page,
-    subscriptions,
     users,
 )
-from api.addresses import check_addresses
-from api.answers import Repeats
-from api.broadcast import Broadcast
-from api.caller import admit
-from api.context import Context
-from api.lockout import Lockout
-from api.pace import LARGEST, Pace
-from api.persons import provider_of
-from api.record import Record
-from api.security import Guard
-from greenmine.accounts.accounts import Accounts
 from greenmine.evaluation import evaluation_of
-from greenmine.notices.notices import Notices
+from greenmine.notify.store import Notices
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
@@ -115,7 +117,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     app.state.context = context
     problems.install(app, pages.error_page)
     # What is asked for most is found first.
-    for part in (curves, routes, bookkeeping, explanations, marks, loggers, subscriptions):
+    for part in (curves, routes, data_quality, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (bundles, calendar):
         app.include_router(part.router, max_body_size=LARGEST)
@@ -127,7 +129,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    app.mount("/static", StaticFiles(directory=str(files("api").joinpath("static"))), name="static")
+    app.mount("/static", StaticFiles(directory=str(files("greenmine.api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
     app.add_middleware(Repeats, context=context)
     app.add_middleware(Guard, addresses=addresses)

@@ -9,9 +9,9 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app
-from api.context import Context
-from api.vega import bundle
+from greenmine.api.app import create_app
+from greenmine.api.http.context import Context
+from greenmine.api.pages.vega import bundle
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 

@@ -15,8 +15,8 @@ from playwright.sync_api import Error, sync_playwright
 from bench.sites import write_registry
 from bench.table import Row
 from bench.web import HOUR, YEAR, Web, add_hours, add_readings, registry_of, serving, utc
+from greenmine.record.record import Record, migrate, open_engine
 from greenmine.registry import Registry
-from greenmine.storage.record import Record, migrate, open_engine
 
 CHANNELS: Final = 100
 """A mine's worth; the first has a year of readings, one a minute, and their figures, the others the last hour."""

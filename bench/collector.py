@@ -27,7 +27,7 @@ from bench.publisher import publisher
 from bench.sites import device_of, write_registry
 from bench.table import Row
 from bench.worker import worker
-from collector.broker import start_broker
+from greenmine.collector.mqtt.broker import start_broker
 from greenmine.settings import Settings
 
 DEVICES: Final = 100

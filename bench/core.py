@@ -19,11 +19,12 @@ from river import stats, utils
 
 from bench.sites import write_registry
 from bench.table import Row
+from greenmine.loading import load_registry
+from greenmine.processing.current import current_figures
+from greenmine.processing.engine import Engine, Statistic
+from greenmine.processing.panes import MINUTE, Panes
 from greenmine.readings import NORMAL, Readings
-from greenmine.registry import Registry, load_registry
-from processing.current import current_figures
-from processing.engine import Engine, Statistic
-from processing.panes import MINUTE, Panes
+from greenmine.registry import Registry
 
 START: Final = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1000)
 CHANNELS: Final = 1_000

@@ -11,13 +11,14 @@ import numpy as np
 
 from bench.table import Row
 from greenmine.evaluation import load_evaluation
+from greenmine.evidence.measures import effects, watched
+from greenmine.evidence.recompute import Recomputed
+from greenmine.evidence.sections import EffectFigures
+from greenmine.loading import load_registry
 from greenmine.readings import NORMAL
-from greenmine.registry import Registry, load_registry
-from processing.evidence.measures import effects, watched
-from processing.evidence.recompute import Recomputed
-from processing.evidence.sections import EffectFigures
-from simulators.dust import SPRAYER_FACTOR
-from simulators.mine import Mine
+from greenmine.registry import Registry
+from greenmine.simulators.dust import SPRAYER_FACTOR
+from greenmine.simulators.mine import Mine
 
 _SITE: Final = "jiuchi"
 _FIRST: Final = 20_424

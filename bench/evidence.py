@@ -18,15 +18,15 @@ from bench.batches import batch_of
 from bench.core import START
 from bench.sites import device_of, write_registry
 from bench.table import Row
+from greenmine.evidence.bundle import Installation, build
+from greenmine.evidence.verify import verify
+from greenmine.loading import load_registry
 from greenmine.readings import NORMAL, Readings
-from greenmine.registry import load_registry
+from greenmine.record.archive.archive import Archive
+from greenmine.record.archive.signing import PublicKey, SigningKey
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period
-from greenmine.signing import PublicKey, SigningKey
-from greenmine.storage.archive import Archive
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.evidence.bundle import Installation, build
-from processing.evidence.verify import verify
-from processing.pipeline import Pipeline
 
 _FIRST: Final = date(2026, 3, 2)
 _DAY: Final = 86_400_000

@@ -16,7 +16,7 @@ import psutil
 from bench.sites import write_registry
 from bench.table import Row
 from bench.web import HOUR, Web, add_readings, registry_of, serving, utc
-from greenmine.storage.record import Record, migrate, open_engine
+from greenmine.record.record import Record, migrate, open_engine
 
 READINGS: Final = 50_000_400
 """At one a second; whole hours."""

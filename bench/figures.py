@@ -14,12 +14,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from greenmine.registry import DEFAULT, load_registry
+from greenmine.evidence.bundle import Installation, build
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.archive.archive import Archive
+from greenmine.record.archive.signing import SigningKey
+from greenmine.registry import DEFAULT
 from greenmine.reporting import parse_period, reporting_of
-from greenmine.signing import SigningKey
-from greenmine.storage import schema
-from greenmine.storage.archive import Archive
-from processing.evidence.bundle import Installation, build
 from tests.projecting import DAY, MONDAY, Mines
 
 _TABLES: Final = (

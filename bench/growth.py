@@ -14,10 +14,10 @@ from bench.batches import batch_of
 from bench.core import START
 from bench.sites import write_registry
 from bench.table import Row
+from greenmine.loading import load_registry
 from greenmine.readings import NORMAL, Readings
-from greenmine.registry import load_registry
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.pipeline import Pipeline
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 
 _SIZES: Final = (100, 1_000, 10_000)
 _BATCH: Final = 20_000

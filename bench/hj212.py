@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bench.table import Row
-from collector.hj212.encode import encode_frame
-from collector.hj212.frame import Frame, Framer
-from collector.hj212.message import read_message
+from greenmine.collector.hj212.encode import encode_frame
+from greenmine.collector.hj212.frame import Frame, Framer
+from greenmine.collector.hj212.message import read_message
 
 FACTORS: Final = (
     "a34001", "a34002", "a34004", "a01001", "a01002", "a01006", "a01007", "a01008", "a06001", "LA", "Leq", "a21026",

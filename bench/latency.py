@@ -13,7 +13,7 @@ from bench.collector import DEVICES, settings_for, topic
 from bench.publisher import paced_publisher
 from bench.table import Row
 from bench.worker import worker
-from collector.broker import start_broker
+from greenmine.collector.mqtt.broker import start_broker
 
 _RATES: Final = (100, 1_000, 5_000)
 _SECONDS: Final = 6.0

@@ -19,9 +19,10 @@ from sqlalchemy import Engine, insert
 
 from bench.table import Row
 from bench.web import HOUR, Web, registry_of, serving
+from greenmine.record import schema
+from greenmine.record.record import Record, migrate, next_serial, open_engine
+from greenmine.record.rows import ROW
 from greenmine.registry import Registry
-from greenmine.storage import schema
-from greenmine.storage.record import ROW, Record, migrate, next_serial, open_engine
 
 STREAMS: Final = 1_000
 SECONDS: Final = 30

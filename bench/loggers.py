@@ -21,8 +21,8 @@ import structlog
 
 from bench.sites import device_of
 from bench.table import Row
-from collector.hj212.encode import encode_frame
-from greenmine.command.work import work
+from greenmine.cli.work import work
+from greenmine.collector.hj212.encode import encode_frame
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.settings import Settings
 

@@ -16,11 +16,11 @@ from bench.batches import batch_of
 from bench.core import START
 from bench.sites import write_registry
 from bench.table import Row
+from greenmine.loading import load_registry
+from greenmine.processing.panes import MINUTE
 from greenmine.readings import NORMAL, Readings
-from greenmine.registry import load_registry
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.panes import MINUTE
-from processing.pipeline import Pipeline
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 
 _CHANNELS: Final = (400, 1_000)
 """Two sizes, so that what does not depend on the channels drops out; both larger than the core's blocks of 182 days at once."""

@@ -16,16 +16,17 @@ from bench.batches import batch_of
 from bench.core import START
 from bench.sites import write_registry
 from bench.table import Row
+from greenmine.grafana.influx.feed import Feed
+from greenmine.grafana.influx.influx_provision import provision
+from greenmine.grafana.influx.projection import Projection
+from greenmine.loading import load_registry
+from greenmine.processing.rolling import hourly_statistics
 from greenmine.readings import NORMAL, Readings
-from greenmine.registry import Registry, load_registry
+from greenmine.record.follower import Cursor, heads
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage.cursors import Cursor, heads
-from greenmine.storage.feed import Feed
-from greenmine.storage.influx_provision import provision
-from greenmine.storage.projection import Projection
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.pipeline import Pipeline
-from processing.rolling import hourly_statistics
 from tests.influxing import RealInflux
 
 CHANNELS: Final = 5_000

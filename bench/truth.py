@@ -19,17 +19,18 @@ import polars as pl
 
 from bench.batches import batch_of
 from bench.table import Row
+from greenmine.evidence.bundle import Installation, build
+from greenmine.evidence.verify import verify
+from greenmine.loading import load_registry
 from greenmine.readings import NORMAL, Readings
-from greenmine.registry import DEFAULT, Registry, Rule, load_registry
+from greenmine.record.archive.archive import Archive
+from greenmine.record.archive.signing import SigningKey
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import DEFAULT, Registry, Rule
 from greenmine.reporting import Period
-from greenmine.signing import SigningKey
-from greenmine.storage.archive import Archive
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.evidence.bundle import Installation, build
-from processing.evidence.verify import verify
-from processing.pipeline import Pipeline
-from simulators.dust import SPRAYER_FACTOR
-from simulators.mine import Mine, truth
+from greenmine.simulators.dust import SPRAYER_FACTOR
+from greenmine.simulators.mine import Mine, truth
 
 SITE: Final = "hengjie"
 FIRST: Final = date(2026, 3, 2)

@@ -21,10 +21,11 @@ from sqlalchemy import Connection as Database
 from sqlalchemy import insert
 from starlette.responses import Response
 
-from greenmine.registry import Registry, load_registry
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.rows import ROW
+from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.record import ROW
 
 HOUR: Final = 3_600_000
 YEAR: Final = 365 * 24
@@ -177,8 +178,8 @@ def registry_of(data: Path) -> Registry:
 
 
 def _serve(pipe: Connection, data: Path) -> None:
-    from api.app import create_app  # noqa: PLC0415 - in the server's process only
-    from api.serve import Server  # noqa: PLC0415
+    from greenmine.api.app import create_app  # noqa: PLC0415 - in the server's process only
+    from greenmine.api.serve import Server  # noqa: PLC0415
 
     app = create_app(Settings(data=data), registry_of(data))
     held = b""

@@ -15,10 +15,10 @@ import structlog
 from numpy.typing import NDArray
 
 from greenmine.batch import Batch
-from greenmine.command import work
+from greenmine.cli import work
+from greenmine.processing.engine import Outcome
+from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
-from processing.engine import Outcome
-from processing.pipeline import Pipeline
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from grafana.board import uid
-from grafana.edition import Edition, sign, tag_of
-from grafana.variables import UID
+from greenmine.grafana.board import uid
+from greenmine.grafana.edition import Edition, sign, tag_of
+from greenmine.grafana.variables import UID
 from greenmine.limits import threshold_on
 
 Json = dict[str, Any]

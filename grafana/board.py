@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from grafana.edition import Edition
-from grafana.messages import LANGUAGES
-from grafana.queries import RANGE, SITES, SOURCE
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.messages import LANGUAGES
+from greenmine.grafana.queries import RANGE, SITES, SOURCE
 
 Json = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Board:
     name : str
         Its name in the catalogue of messages and in its uid.
     variables : list
-        From `grafana.variables`.
+        From `greenmine.grafana.variables`.
     span : str
         Time range, such as ``now-7d``.
     refresh : str

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from grafana.messages import Language, message
 from greenmine.clauses import in_chinese
+from greenmine.grafana.messages import Language, message
 from greenmine.limits import Limit, Threshold, threshold_on
 from greenmine.registry import Registry, Rule
 

@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from grafana.alerts import GROUP, INTERVAL, TEMPLATE
-from grafana.dashboards import as_text
-from grafana.organisation import Organisation
+from greenmine.grafana.alerts import GROUP, INTERVAL, TEMPLATE
+from greenmine.grafana.dashboards import as_text
+from greenmine.grafana.organisation import Organisation
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from grafana.access import Access, Contact
-from grafana.alerts import SYSTEM, TEMPLATE
+from greenmine.grafana.access import Access, Contact
+from greenmine.grafana.alerts import SYSTEM, TEMPLATE
 
 Json = dict[str, Any]
 

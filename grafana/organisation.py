@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from grafana import alerts, notices
-from grafana.access import DISTRICT, Access, User
-from grafana.dashboards import dashboards
-from grafana.edition import Edition
-from grafana.messages import LANGUAGES, Language
-from grafana.variables import UID
+from greenmine.grafana import alerts, notices
+from greenmine.grafana.access import DISTRICT, Access, User
+from greenmine.grafana.dashboards import dashboards
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.influx.influx_schema import DISTRICT as ALL
+from greenmine.grafana.influx.influx_schema import bucket_of
+from greenmine.grafana.messages import LANGUAGES, Language
+from greenmine.grafana.variables import UID
 from greenmine.registry import Enterprise, Registry
-from greenmine.storage.influx_schema import DISTRICT as ALL
-from greenmine.storage.influx_schema import bucket_of
 
 Json = dict[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from grafana.edition import Edition
-from grafana.queries import HOUR, SOURCE
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.queries import HOUR, SOURCE
 
 Json = dict[str, Any]
 

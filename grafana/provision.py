@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
-from grafana.access import Access, User
-from grafana.alerts import TEMPLATE, states_of
-from grafana.organisation import PREFIX, Organisation
-from grafana.server import GrafanaError, Server, UnreachableError, absent, understood
-from grafana.variables import UID
+from greenmine.grafana.access import Access, User
+from greenmine.grafana.alerts import TEMPLATE, states_of
+from greenmine.grafana.organisation import PREFIX, Organisation
+from greenmine.grafana.server import GrafanaError, Server, UnreachableError, absent, understood
+from greenmine.grafana.variables import UID
 
 Json = dict[str, Any]
 Action = Literal["create", "update", "delete", "leave"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana.edition import Edition
-from grafana.panels import AMBER, GREEN, RED, Column, Json, grid, health_words, mapping, steps, verdict_words
-from grafana.queries import RANGE, STATIONS, table, until
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.panels import AMBER, GREEN, RED, Column, Json, grid, health_words, mapping, steps, verdict_words
+from greenmine.grafana.queries import RANGE, STATIONS, table, until
 
 CAPTURE = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
 """Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""

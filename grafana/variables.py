@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from grafana.edition import Edition
-from grafana.queries import SOURCE
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.queries import SOURCE
 
 UID: Final = "greenmine-influx"
 """Name and uid of the data source that provisioning makes; alert rules refer to it."""

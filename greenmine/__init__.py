@@ -1,1 +1,1 @@
-"""The shared vocabulary: registry, catalogues, readings as columns, record, settings and the ``greenmine`` command."""
+"""The vocabulary: registry, catalogues, units, times, readings as columns, words and settings. It imports nothing of ours."""

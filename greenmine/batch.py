@@ -24,7 +24,7 @@ class Rejection:
     topic : str
         Topic of the message.
     reason : str
-        One of ``collector.reasons.Reason``.
+        One of ``greenmine.collector.payloads.reasons.Reason``.
     detail : str
         What was wrong and what would be right.
     readings : int

@@ -87,7 +87,7 @@ class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class EffectTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How effects of measures are worked out; see `processing.evidence.effect`."""
+    """How effects of measures are worked out; see `greenmine.evidence.effect`."""
 
     before_minutes: _Count
     settle_minutes: Annotated[int, msgspec.Meta(ge=0)]

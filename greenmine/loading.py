@@ -9,13 +9,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from greenmine import limits, parameters, shelf
+from greenmine import limits, parameters, shipped_profiles
 from greenmine.entries import Calibration, Device, Document, Enterprise, Measure, Profile, Site, Station
 from greenmine.profiles import ProfileCheck, check_zone
-from greenmine.registry import Channel, Registry, RegistryError, Rule
+from greenmine.registry import DEFAULT, Channel, Registry, RegistryError, Rule
 from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
 from greenmine.routes import Claim, claimed
-from greenmine.shelf import Shelf
+from greenmine.shipped_profiles import Shelf
 from greenmine.tables import DataFile, Entry, build, nearest
 
 Complete = Callable[[dict[str, Any], str], dict[str, Any]]
@@ -25,8 +25,27 @@ _FORM: Final = "a registry is a directory with enterprises.toml, profiles.toml a
 _ARRAYS: Final = ("stations", "devices", "calibrations", "measures", "documents")
 
 
-def load(path: Path, also: Iterable[str] = ()) -> Registry:
-    """The registry in a directory; see `greenmine.registry.load_registry`."""
+def load_registry(path: Path | None = None, also: Iterable[str] = ()) -> Registry:
+    """Read and check a registry.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Directory with ``enterprises.toml``, ``profiles.toml`` and ``sites/*.toml``; files ``parameters.toml`` and
+        ``limits.toml`` in it take the place of the catalogues that ship with the package. None: the default registry.
+    also : iterable of str
+        Shipped profiles to be among ``profiles`` besides those that devices use.
+
+    Returns
+    -------
+    Registry
+
+    Raises
+    ------
+    RegistryError
+        With every fault: file, line, table, what is wrong and what would be right.
+    """
+    path = DEFAULT if path is None else path
     if not path.is_dir():
         raise RegistryError([f"{path} is not a directory; {_FORM}"])
     return _Loader(path, also).registry()
@@ -48,11 +67,11 @@ class _Loader:
         file = self._catalogue(limits.CATALOGUE)
         known_limits, conditions = limits.read_limits(file, self.parameters, self.faults) if file else ({}, None)
         enterprises = self._entries("enterprises", Enterprise)
-        kept = self.path / shelf.KEPT
+        kept = self.path / shipped_profiles.KEPT
         others = Shelf(
             self._read(kept, kept.name)
             if kept.exists()
-            else self._read(shelf.CATALOGUE, f"catalogues/{shelf.CATALOGUE.name}"),
+            else self._read(shipped_profiles.CATALOGUE, f"catalogues/{shipped_profiles.CATALOGUE.name}"),
             self.faults,
         )
         check = ProfileCheck(self.parameters, others, self.faults)

@@ -14,7 +14,7 @@ from greenmine.mapping import Binary, MappedValue, Mapping
 from greenmine.parameters import Parameter
 from greenmine.readings import FLAGS, NORMAL
 from greenmine.resolution import Speech
-from greenmine.shelf import Shelf
+from greenmine.shipped_profiles import Shelf
 from greenmine.tables import Entry, nearest
 from greenmine.topics import TopicError, TopicPattern
 from greenmine.units import UnitError, conversion

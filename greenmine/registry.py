@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +41,6 @@ __all__ = [
     "Site",
     "Station",
     "Target",
-    "load_registry",
 ]
 
 DEFAULT: Final = Path(__file__).parent / "catalogues" / "registry"
@@ -148,28 +146,3 @@ class Registry:
     @cached_property
     def _site_channels(self) -> dict[str, tuple[Channel, ...]]:
         return {site.id: tuple(c for c in self.channels if c.site == site.id) for site in self.sites}
-
-
-def load_registry(path: Path | None = None, also: Iterable[str] = ()) -> Registry:
-    """Read and check a registry.
-
-    Parameters
-    ----------
-    path : Path, optional
-        Directory with ``enterprises.toml``, ``profiles.toml`` and ``sites/*.toml``; files ``parameters.toml`` and
-        ``limits.toml`` in it take the place of the catalogues that ship with the package. None: the default registry.
-    also : iterable of str
-        Shipped profiles to be among ``profiles`` besides those that devices use.
-
-    Returns
-    -------
-    Registry
-
-    Raises
-    ------
-    RegistryError
-        With every fault: file, line, table, what is wrong and what would be right.
-    """
-    from greenmine.loading import load  # noqa: PLC0415 -- the loader builds the classes of this module
-
-    return load(DEFAULT if path is None else path, also)

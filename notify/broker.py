@@ -17,12 +17,12 @@ import msgspec
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 
-from greenmine.notices.outbox import Message
-from greenmine.notices.subscriptions import Subscription
+from greenmine.notify.failure import DeliveryError
+from greenmine.notify.outbox import Message
+from greenmine.notify.subscriptions import Subscription
+from greenmine.notify.webhook import cloud_event
+from greenmine.notify.wording import Wording
 from greenmine.settings import Settings
-from notify.failure import DeliveryError
-from notify.webhook import cloud_event
-from notify.wording import Wording
 
 ROOT: Final = "greenmine/alarms/v1"
 CLIENT: Final = "greenmine-notifier"

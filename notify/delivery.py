@@ -15,17 +15,17 @@ import httpcore2
 import structlog
 
 from greenmine.errors import StoreError
-from greenmine.notices.outbox import Message, Outbox
-from greenmine.notices.subscriptions import Subscription
-from greenmine.notices.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
+from greenmine.notify import mail, robots, webhook
+from greenmine.notify.broker import Broker
+from greenmine.notify.failure import DeliveryError
+from greenmine.notify.http import Http, tls
+from greenmine.notify.network import GuardedBackend, networks
+from greenmine.notify.outbox import Message, Outbox
+from greenmine.notify.subscriptions import Subscription
+from greenmine.notify.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
+from greenmine.notify.wording import Wording
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from notify import mail, robots, webhook
-from notify.broker import Broker
-from notify.failure import DeliveryError
-from notify.http import Http, tls
-from notify.network import GuardedBackend, networks
-from notify.wording import Wording
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from greenmine.limits import threshold_on
-from greenmine.notices.event import Event, EventKind
+from greenmine.notify.event import Event, EventKind
+from greenmine.record import schema
 from greenmine.registry import Channel, Registry, Rule
-from greenmine.storage import schema
 
 Told = Callable[[Collection[str]], Mapping[str, str]]
 """States that have been told of subjects."""

@@ -9,8 +9,8 @@ from typing import Final
 
 import httpcore2
 
-from notify.failure import DeliveryError
-from notify.network import ForbiddenAddressError
+from greenmine.notify.failure import DeliveryError
+from greenmine.notify.network import ForbiddenAddressError
 
 _ANSWER: Final = 65_536
 """What is read of an answer [bytes]."""

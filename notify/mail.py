@@ -9,12 +9,12 @@ from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
 
-from greenmine.notices.outbox import Message
-from greenmine.notices.subscriptions import Subscription
-from greenmine.notices.targets import Mail
+from greenmine.notify.failure import DeliveryError
+from greenmine.notify.outbox import Message
+from greenmine.notify.subscriptions import Subscription
+from greenmine.notify.targets import Mail
+from greenmine.notify.wording import Wording
 from greenmine.settings import Settings
-from notify.failure import DeliveryError
-from notify.wording import Wording
 
 
 def check_mail(settings: Settings) -> None:

@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from greenmine.notices.targets import DingTalk, WeCom
-from notify.failure import DeliveryError
-from notify.http import Http
+from greenmine.notify.failure import DeliveryError
+from greenmine.notify.http import Http
+from greenmine.notify.targets import DingTalk, WeCom
 
 PACE: Final = 3.1
 """Least time between two messages to a robot: fewer than twenty a minute; what comes meanwhile is told in the next [s]."""

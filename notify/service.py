@@ -16,15 +16,16 @@ import sqlalchemy as sa
 import structlog
 
 from greenmine.errors import StoreError
-from greenmine.notices.notices import Notices
-from greenmine.registry import Registry, load_registry
+from greenmine.loading import load_registry
+from greenmine.notify.delivery import Deliveries
+from greenmine.notify.events import Follower
+from greenmine.notify.mail import check_mail
+from greenmine.notify.network import networks
+from greenmine.notify.store import Notices
+from greenmine.record.record import open_engine
+from greenmine.registry import Registry
 from greenmine.reporting import load_reporting
 from greenmine.settings import Settings
-from greenmine.storage.record import open_engine
-from notify.delivery import Deliveries
-from notify.events import Follower
-from notify.mail import check_mail
-from notify.network import networks
 
 _LOOK: Final = 1.0
 """How often the record is looked at [s]."""

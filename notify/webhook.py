@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from greenmine.notices.outbox import Message
-from greenmine.notices.subscriptions import Subscription
-from greenmine.notices.targets import Webhook, secret_bytes
-from notify.http import Http
-from notify.wording import Wording, iso
+from greenmine.notify.http import Http
+from greenmine.notify.outbox import Message
+from greenmine.notify.subscriptions import Subscription
+from greenmine.notify.targets import Webhook, secret_bytes
+from greenmine.notify.wording import Wording, iso
 
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"
 

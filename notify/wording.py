@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from greenmine.notices.event import Event
-from greenmine.notices.subscriptions import Language
+from greenmine.notify.event import Event
+from greenmine.notify.messages import catalogue
+from greenmine.notify.subscriptions import Language
 from greenmine.registry import Registry
-from notify.messages import catalogue
 
 _UNITS: Final = {"ug/m3": "µg/m³", "uS/cm": "µS/cm", "degC": "°C", "1": "", "deg": "°"}
 _NOTHING: Final = "—"

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Alarm, Limit, threshold_on
+from greenmine.processing.exceedances import Exceedance, episodes, latch, restated
+from greenmine.processing.exclusion import Exclusion
+from greenmine.processing.levels import level
+from greenmine.processing.panes import Panes
+from greenmine.processing.rounding import round_array
+from greenmine.processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.statistics import EPSILON
+from greenmine.processing.wind import DownwindDifference
+from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Registry, Rule
-from processing.exceedances import Exceedance, episodes, latch, restated
-from processing.exclusion import Exclusion
-from processing.figures import EPSILON
-from processing.levels import level
-from processing.panes import Panes
-from processing.rounding import round_array
-from processing.sliding import sliding_maximum, sliding_sum
-from processing.wind import DownwindDifference
-from processing.windows import minute_of, moment_of, windows_touching
 
 _ROWS: Final = 256
 """Rules evaluated together; keeps the working set within the cache."""
@@ -40,7 +40,7 @@ def _alarm(rule: Rule) -> Alarm:
 
 @dataclass(frozen=True, slots=True)
 class SlidingHour:
-    """One hour of one rule's sliding statistic; see `processing.rolling.SlidingHours`."""
+    """One hour of one rule's sliding statistic; see `greenmine.processing.rolling.SlidingHours`."""
 
     rule: int
     hour: int

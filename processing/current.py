@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.levels import energy, level
-from processing.panes import Index, Panes
+from greenmine.processing.levels import energy, level
+from greenmine.processing.panes import Index, Panes
 
 _CELLS: Final = 1 << 16
 """Panes handled at once; keeps the working set within the cache."""

@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Limit, Threshold, Window, threshold_on
+from greenmine.processing.alarms import AlarmEngine, SlidingHour
+from greenmine.processing.calibration import Calibrations
+from greenmine.processing.exceedances import Exceedance
+from greenmine.processing.exclusion import Exclusion, Mark
+from greenmine.processing.flags import RANGE, jumps, out_of_range, spikes
+from greenmine.processing.health import Change, Health
+from greenmine.processing.identity import Sorted, Stored, tell_apart
+from greenmine.processing.levels import percentile_levels
+from greenmine.processing.panes import MINUTE, Block, Panes
+from greenmine.processing.statistics import Figures, figures
+from greenmine.processing.verdicts import Figure, Verdict, judge
+from greenmine.processing.wind import OBSTACLES, DownwindDifference
+from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
 from greenmine.readings import NORMAL, Readings
 from greenmine.registry import Registry
-from processing.alarms import AlarmEngine, SlidingHour
-from processing.calibration import Calibrations
-from processing.exceedances import Exceedance
-from processing.exclusion import Exclusion, Mark
-from processing.figures import Figures, figures
-from processing.flags import RANGE, jumps, out_of_range, spikes
-from processing.health import Change, Health
-from processing.identity import Sorted, Stored, tell_apart
-from processing.levels import percentile_levels
-from processing.panes import MINUTE, Block, Panes
-from processing.verdicts import Figure, Verdict, judge
-from processing.wind import OBSTACLES, DownwindDifference
-from processing.windows import minute_of, moment_of, offset_minutes, windows_touching
 
 DAY: Final = 1440
 _MARGIN: Final = 240
@@ -127,7 +127,7 @@ class Engine:
     grace : int
         A window is issued when its channel has moved this far past its end [min].
     silent_minutes : int
-        See `processing.health.Health`.
+        See `greenmine.processing.health.Health`.
     marks : iterable of Mark
         Marks that are known at the start.
 

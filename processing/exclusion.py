@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.processing.panes import MINUTE, Panes
+from greenmine.processing.sliding import sliding_maximum
 from greenmine.registry import Registry
-from processing.panes import MINUTE, Panes
-from processing.sliding import sliding_maximum
 
 EXCLUDING: Final = frozenset({"maintenance", "calibration", "stop", "fault", "weather"})
 """Kinds of mark that take readings out of the figures; the others only explain."""

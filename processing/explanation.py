@@ -9,15 +9,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.processing.calibration import Calibrations
+from greenmine.processing.engine import Engine, Judged, Statistic, nothing
+from greenmine.processing.exclusion import EXCLUDING, Mark
+from greenmine.processing.flags import RANGE
+from greenmine.processing.identity import unknown
+from greenmine.processing.panes import MINUTE
+from greenmine.processing.restatement import Fetch, flagged, site_part
 from greenmine.readings import NORMAL, Readings
 from greenmine.registry import Registry, Rule
-from processing.calibration import Calibrations
-from processing.engine import Engine, Judged, Statistic, nothing
-from processing.exclusion import EXCLUDING, Mark
-from processing.flags import RANGE
-from processing.identity import unknown
-from processing.panes import MINUTE
-from processing.restatement import Fetch, flagged, site_part
 
 _MARGIN: Final = 61
 """What is read beyond the window [min]: its neighbours tell spikes, and weather speaks for up to an hour before its stamp."""

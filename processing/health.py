@@ -8,8 +8,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.processing.panes import MINUTE
 from greenmine.registry import Registry
-from processing.panes import MINUTE
 
 State = Literal["good", "silent", "frozen", "skewed", "implausible"]
 

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.processing.panes import MINUTE, Panes
 from greenmine.readings import Readings
-from processing.panes import MINUTE, Panes
 
 
 class Stored(Protocol):

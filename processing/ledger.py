@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.batch import Batch
-from processing.engine import Outcome
+from greenmine.processing.engine import Outcome
 
 _DAY: Final = 86_400_000
 _RESTART: Final = 1_000

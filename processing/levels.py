@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.rounding import round_half_even
+from greenmine.processing.rounding import round_half_even
 
 BIN: Final = 0.1
 """Width of a histogram bin [dB]; bins are centred on multiples of it."""

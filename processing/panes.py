@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.parameters import Averaging
-from processing.levels import BINS, energy, histogram_bin
+from greenmine.processing.levels import BINS, energy, histogram_bin
 
 MINUTE: Final = 60_000
 """[ms]"""

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Alarm
+from greenmine.processing.alarms import SlidingHour
+from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic, nothing
+from greenmine.processing.exceedances import Exceedance, restated
+from greenmine.processing.exclusion import Mark
+from greenmine.processing.identity import unknown
+from greenmine.processing.panes import MINUTE
 from greenmine.readings import NORMAL, Readings
 from greenmine.registry import Registry
-from processing.alarms import SlidingHour
-from processing.engine import DAY, Engine, Judged, Outcome, Statistic, nothing
-from processing.exceedances import Exceedance, restated
-from processing.exclusion import Mark
-from processing.identity import unknown
-from processing.panes import MINUTE
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from greenmine.limits import Limit, Threshold
-from processing.rounding import round_half_even
+from greenmine.processing.rounding import round_half_even
 
 Judgement = Literal["meets", "exceeds", "not assessable"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.processing.panes import Block, Panes
+from greenmine.processing.sliding import sliding_sum
+from greenmine.processing.statistics import EPSILON, direction
 from greenmine.registry import Position, Registry, Rule
-from processing.figures import EPSILON, direction
-from processing.panes import Block, Panes
-from processing.sliding import sliding_sum
 
 
 def bearing(origin: Position, target: Position) -> float:

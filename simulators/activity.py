@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.chance import MINUTES_PER_DAY, Chance, Floats
-from simulators.clock import Clock
-from simulators.layout import Character
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.layout import Character
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats
 
 _SUNDAY = 6
 _FIRST_WEEKDAY = 3

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.activity import Activity
-from simulators.chance import Chance, Floats, hold
-from simulators.clock import Clock
-from simulators.layout import Character, Layout, Point
-from simulators.weather import Weather
+from greenmine.simulators.activity import Activity
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.layout import Character, Layout, Point
+from greenmine.simulators.random_streams import Chance, Floats, hold
+from greenmine.simulators.weather import Weather
 
 SPRAYER_FACTOR = 0.35
 """What running sprayers leave of the emission of pit, crusher and haul road."""

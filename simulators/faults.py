@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.registry import Channel, Registry
-from simulators.chance import Chance, Floats
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.truth import Fault, Kind
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.random_streams import Chance, Floats
+from greenmine.simulators.truth import Fault, Kind
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """All kinds of fault."""

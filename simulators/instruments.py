@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.parameters import Parameter
-from simulators.chance import MINUTES_PER_DAY, Chance, Floats
-from simulators.clock import Clock
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats
 
 NORMAL: Final = ord("N")
 MAINTENANCE: Final = ord("M")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.registry import Profile
-from simulators.chance import Floats
-from simulators.clock import Clock
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.random_streams import Floats
 
 _encoder: Final = msgspec.json.Encoder()
 

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from greenmine.readings import Readings
 from greenmine.registry import Channel, Device, Registry
-from simulators.activity import activity
-from simulators.chance import MINUTES_PER_DAY, Chance, Floats, runs
-from simulators.clock import DAY_MS, MINUTE_MS, Clock
-from simulators.dust import SPRAYER_FACTOR, dust
-from simulators.faults import KINDS, Plans, drifted, frozen, skewed, slipped, within
-from simulators.instruments import INSTRUMENTS, MAINTENANCE, NORMAL, measure, respond, service
-from simulators.layout import character, layout
-from simulators.messages import Message, payloads, topic
-from simulators.sound import sound
-from simulators.truth import Event, EventKind, Fault, Truth
-from simulators.water import water
-from simulators.weather import weather
+from greenmine.simulators.activity import activity
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS, Clock
+from greenmine.simulators.dust import SPRAYER_FACTOR, dust
+from greenmine.simulators.faults import KINDS, Plans, drifted, frozen, skewed, slipped, within
+from greenmine.simulators.instruments import INSTRUMENTS, MAINTENANCE, NORMAL, measure, respond, service
+from greenmine.simulators.layout import character, layout
+from greenmine.simulators.messages import Message, payloads, topic
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, runs
+from greenmine.simulators.sound import sound
+from greenmine.simulators.truth import Event, EventKind, Fault, Truth
+from greenmine.simulators.water import water
+from greenmine.simulators.weather import weather
 
 _REGION = "region"
 _LOOKBACK = 60

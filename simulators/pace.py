@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from typing import Literal
 
 from greenmine.registry import Registry
-from simulators.faults import KINDS
-from simulators.messages import Message
-from simulators.mine import stream
+from greenmine.simulators.faults import KINDS
+from greenmine.simulators.messages import Message
+from greenmine.simulators.mine import stream
 
 Speed = float | Literal["max"]
 """Simulated seconds per second, or as fast as possible."""

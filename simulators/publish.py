@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from greenmine.settings import Settings
-from simulators.messages import Message
-from simulators.pace import Pace, Speed
-from simulators.session import Connection, Session
+from greenmine.simulators.messages import Message
+from greenmine.simulators.pace import Pace, Speed
+from greenmine.simulators.session import Connection, Session
 
 _CHUNK = 256
 """Messages handed to the socket at a time."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from greenmine.loggerfile import Table
+from greenmine.collector.files import Table
 from greenmine.registry import Device, Registry
-from simulators.messages import Message, payloads, topic
+from greenmine.simulators.messages import Message, payloads, topic
 
 
 class Replay:

@@ -8,9 +8,9 @@ from typing import Final
 
 from rich.table import Table
 
-from simulators.clock import MINUTE_MS
-from simulators.faults import KINDS
-from simulators.truth import Fault, Kind, Truth
+from greenmine.simulators.clock import MINUTE_MS
+from greenmine.simulators.faults import KINDS
+from greenmine.simulators.truth import Fault, Kind, Truth
 
 NOT_CLAIMED: Final[frozenset[Kind]] = frozenset({"drift"})
 """Kinds that no look at the data can tell from the truth: only a calibration shows them."""

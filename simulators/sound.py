@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.activity import Activity
-from simulators.chance import Chance, Floats
-from simulators.clock import Clock
-from simulators.layout import Character, Layout
-from simulators.weather import Weather
+from greenmine.simulators.activity import Activity
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.layout import Character, Layout
+from greenmine.simulators.random_streams import Chance, Floats
+from greenmine.simulators.weather import Weather
 
 _CRUSHER = 111.0
 _EXCAVATOR = 105.0

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.chance import MINUTES_PER_DAY, Chance, Floats, decay
-from simulators.clock import Clock
-from simulators.layout import Character
-from simulators.weather import Weather, rain
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.layout import Character
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, decay
+from greenmine.simulators.weather import Weather, rain
 
 _SETTLING = 7 * 60
 """Time in which the suspended solids of a flood settle to 1/e [min]."""

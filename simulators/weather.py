@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.chance import MINUTES_PER_DAY, Chance, Floats, decay
-from simulators.clock import Clock
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, decay
 
 _SPELL = 3 * MINUTES_PER_DAY
 """Weather comes in spells of three days, each with one rain at least, so that every week holds some."""

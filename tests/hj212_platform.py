@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from collector.hj212.compose import Numbers, Sender, reply, say
-from collector.hj212.encode import encode_frame, encode_message
-from collector.hj212.frame import Framer
-from collector.hj212.message import Message, read_message
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.compose import Numbers, Sender, reply, say
+from greenmine.collector.hj212.encode import encode_frame, encode_message
+from greenmine.collector.hj212.frame import Framer
+from greenmine.collector.hj212.message import Message, read_message
+from greenmine.collector.hj212.secret import Secret
 
 PASSWORD = "123456"
 _PATIENCE = 60.0

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Self
 
-from collector.hj212.dialect import STANDARD, Dialect
-from collector.hj212.encode import encode_frame, encode_message
-from collector.hj212.frame import Framer
-from collector.hj212.message import Field, Message, Value, read_message
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
+from greenmine.collector.hj212.encode import encode_frame, encode_message
+from greenmine.collector.hj212.frame import Framer
+from greenmine.collector.hj212.message import Field, Message, Value, read_message
+from greenmine.collector.hj212.secret import Secret
 
 CHINA = timezone(timedelta(hours=8))
 PASSWORD = "s3cr3t"

@@ -11,17 +11,17 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from collector.payload import BatchBuilder
-from greenmine.command import configure_logging
-from greenmine.command.influx import project
+from greenmine.cli import configure_logging
+from greenmine.cli.influx import project
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.grafana.influx.influx_provision import buckets
+from greenmine.grafana.influx.projection import cursors_file
+from greenmine.record.follower import Cursor, heads, stored_cursors
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage.cursors import Cursor, heads, stored_cursors
-from greenmine.storage.influx_provision import buckets
-from greenmine.storage.projection import cursors_file
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.pipeline import Pipeline
-from simulators.mine import stream
+from greenmine.simulators.mine import stream
 from tests.influxing import RealInflux, until
 
 DAY = 86_400_000
@@ -30,7 +30,7 @@ MONDAY = 20_766 * DAY
 _TOGETHER = 400
 """Messages in a batch."""
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["__main__", "greenmine.command.influx"])
+_PROCESSES.set_forkserver_preload(["__main__", "greenmine.cli.influx"])
 
 
 class Mines:

@@ -9,16 +9,16 @@ from typing import Final
 
 import structlog
 
-from collector.hj212.caller import Caller
-from collector.hj212.compose import Numbers, compose, reply, say, write_time
-from collector.hj212.link import Link
-from collector.hj212.message import Message, read_time
-from collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
-from collector.hj212.rules import rule
+from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.compose import Numbers, compose, reply, say, write_time
+from greenmine.collector.hj212.link import Link
+from greenmine.collector.hj212.message import Message, read_time
+from greenmine.collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
+from greenmine.collector.hj212.rules import rule
 from greenmine.errors import StoreError
-from greenmine.storage.outbox import Outbox
-from uplink.figures import Figures
-from uplink.plan import Route
+from greenmine.uplink.figures import Figures
+from greenmine.uplink.outbox import Outbox
+from greenmine.uplink.plan import Route
 
 _POLL: Final = 1.0
 """How often the record is looked at [s]."""

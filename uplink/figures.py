@@ -12,17 +12,18 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from collector.hj212.equipment import write_state
-from collector.hj212.message import Value
-from collector.hj212.rules import rule
+from greenmine.collector.hj212.equipment import write_state
+from greenmine.collector.hj212.message import Value
+from greenmine.collector.hj212.rules import rule
 from greenmine.errors import StoreError
+from greenmine.processing.levels import day_night_level
+from greenmine.processing.series import summarise
 from greenmine.readings import NORMAL
-from greenmine.storage import schema
-from greenmine.storage.blocks import COLUMNS, HOUR, ROW, Blocks
-from greenmine.storage.outbox import Cursor
-from processing.levels import day_night_level
-from processing.series import summarise
-from uplink.plan import Column, Command, Route
+from greenmine.record import schema
+from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.rows import HOUR, ROW
+from greenmine.uplink.outbox import Cursor
+from greenmine.uplink.plan import Column, Command, Route
 
 DAY: Final = 24 * HOUR
 _BLOCKS: Final = 500

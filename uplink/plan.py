@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.hj212.compose import Sender
-from collector.hj212.link import Terms
-from collector.hj212.rules import choices, rule
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.compose import Sender
+from greenmine.collector.hj212.link import Terms
+from greenmine.collector.hj212.rules import choices, rule
+from greenmine.collector.hj212.secret import Secret
 from greenmine.durations import parse_duration
 from greenmine.registry import Channel, Registry
 from greenmine.tables import DataFile, DataFileError, Entry, Id, nearest

@@ -14,14 +14,14 @@ from typing import Final
 import structlog
 
 from greenmine.errors import StoreError
-from greenmine.registry import load_registry
+from greenmine.loading import load_registry
+from greenmine.record.blocks import Blocks
+from greenmine.record.record import open_engine
 from greenmine.settings import Settings
-from greenmine.storage.blocks import Blocks
-from greenmine.storage.outbox import FILE, Outbox
-from greenmine.storage.record import open_engine
-from uplink.client import Client
-from uplink.figures import Figures
-from uplink.plan import load_plan
+from greenmine.uplink.client import Client
+from greenmine.uplink.figures import Figures
+from greenmine.uplink.outbox import FILE, Outbox
+from greenmine.uplink.plan import load_plan
 
 _TELL: Final = 2.0
 """How often a feed says how it is [s]."""

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from collector.hj212.link import Line, Link, Terms
-from collector.hj212.message import Message
-from collector.hj212.request import is_request
+from greenmine.collector.hj212.link import Line, Link, Terms
+from greenmine.collector.hj212.message import Message
+from greenmine.collector.hj212.request import is_request
 
 _PENDING: Final = 32
 """Requests that wait; what comes beyond is not answered, as by a logger that is too busy."""

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from collector.hj212.codes import VERSIONS, Version
-from collector.hj212.dialect import STANDARD, Dialect
-from collector.hj212.encode import encode_message
-from collector.hj212.message import Field, Message, Value
-from collector.hj212.rules import rule
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.codes import VERSIONS, Version
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
+from greenmine.collector.hj212.encode import encode_message
+from greenmine.collector.hj212.message import Field, Message, Value
+from greenmine.collector.hj212.rules import rule
+from greenmine.collector.hj212.secret import Secret
 
 INTERACTION: Final = "91"
 """ST of replies."""

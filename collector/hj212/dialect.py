@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
 from typing import Final
 
-from collector.hj212.crc import Variant
+from greenmine.collector.hj212.crc import Variant
 
 CHINA: Final = timezone(timedelta(hours=8))
 """Zone of all times of the standard, which are sent without one (HJ 212-2017, clause 6)."""

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from collector.hj212.codes import VERSIONS, Version
-from collector.hj212.deviation import Deviation, Fault
-from collector.hj212.dialect import STANDARD, Dialect
-from collector.hj212.encode import EncodeError, encode_frame, encode_message
-from collector.hj212.frame import Frame, read_line
-from collector.hj212.message import Field, Message, Reason, Value, is_plain, read_message
-from collector.hj212.secret import HIDDEN, Secret, hide, hide_in_segment, is_secret
-from collector.hj212.segment import read_text
+from greenmine.collector.hj212.codes import VERSIONS, Version
+from greenmine.collector.hj212.deviation import Deviation, Fault
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
+from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
+from greenmine.collector.hj212.frame import Frame, read_line
+from greenmine.collector.hj212.message import Field, Message, Reason, Value, is_plain, read_message
+from greenmine.collector.hj212.secret import HIDDEN, Secret, hide, hide_in_segment, is_secret
+from greenmine.collector.hj212.segment import read_text
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MASK: Final = re.compile(r"(^(?:(?!CP=&&).)*?\bPW\s*=\s*)\*\*\*", re.IGNORECASE | re.DOTALL)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from collector.hj212.crc import CRC
-from collector.hj212.dialect import LONGEST, STANDARD, Dialect
-from collector.hj212.message import Message, Value
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.crc import CRC
+from greenmine.collector.hj212.dialect import LONGEST, STANDARD, Dialect
+from greenmine.collector.hj212.message import Message, Value
+from greenmine.collector.hj212.secret import Secret
 
 _IN_HEADER: Final = re.compile(r"[;&\r\n]|##")
 _IN_NAME: Final = re.compile(r"[=;,&\r\n]|##|^\s|\s$")

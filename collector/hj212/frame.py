@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from collector.hj212.crc import CRC, fitting, is_crc
-from collector.hj212.deviation import Deviation, Fault
-from collector.hj212.dialect import STANDARD, Dialect
+from greenmine.collector.hj212.crc import CRC, fitting, is_crc
+from greenmine.collector.hj212.deviation import Deviation, Fault
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
 
 SEGMENT: Final = 1024
 """Longest data segment that the standard allows [bytes] (HJ 212-2017, clause 6)."""

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from collector.hj212.dialect import STANDARD, Dialect
-from collector.hj212.encode import encode_frame, encode_message
-from collector.hj212.frame import Frame, Framer
-from collector.hj212.message import Message, read_message
-from collector.hj212.rules import rule
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
+from greenmine.collector.hj212.encode import encode_frame, encode_message
+from greenmine.collector.hj212.frame import Frame, Framer
+from greenmine.collector.hj212.message import Message, read_message
+from greenmine.collector.hj212.rules import rule
 
 REPLIES: Final = frozenset({"9013", "9014"})
 """Commands that answer what the field side has sent."""

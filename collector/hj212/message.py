@@ -11,11 +11,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from collector.hj212.codes import VERSIONS, Version, codes
-from collector.hj212.deviation import Deviation
-from collector.hj212.dialect import STANDARD, Dialect
-from collector.hj212.secret import Secret, is_secret
-from collector.hj212.segment import Pair, split_segment
+from greenmine.collector.hj212.codes import VERSIONS, Version, codes
+from greenmine.collector.hj212.deviation import Deviation
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
+from greenmine.collector.hj212.secret import Secret, is_secret
+from greenmine.collector.hj212.segment import Pair, split_segment
 
 Reason = Literal["empty", "not-a-number", "type-maximum", "sentinel", "absent"]
 """Why a value is null: nothing behind ``=``; no number; largest number of the factor's printed type; a number that stands

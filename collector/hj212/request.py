@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Collection
 from typing import Final
 
-from collector.hj212.compose import Sender, reply
-from collector.hj212.link import Link
-from collector.hj212.message import Message
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.compose import Sender, reply
+from greenmine.collector.hj212.link import Link
+from greenmine.collector.hj212.message import Message
+from greenmine.collector.hj212.secret import Secret
 
 READY: Final = "1"
 REFUSED: Final = "2"

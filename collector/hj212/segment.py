@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from collector.hj212.deviation import Deviation
+from greenmine.collector.hj212.deviation import Deviation
 
 Pair = tuple[str, str | None]
 """Name and text; the text is None where there is no ``=``."""

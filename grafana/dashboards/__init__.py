@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from grafana.board import Json
-from grafana.dashboards import dust, exceedances, mine, noise, operation, overview, water
-from grafana.edition import Edition
+from greenmine.grafana.board import Json
+from greenmine.grafana.dashboards import dust, exceedances, mine, noise, operation, overview, water
+from greenmine.grafana.edition import Edition
 
 
 def dashboards(edition: Edition, *, district: bool = True) -> dict[str, Json]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana import tables, variables
-from grafana.board import Board, Json
-from grafana.edition import UNITS, Edition, tag_of
-from grafana.panels import Column, curves, grid, mapping
-from grafana.queries import (
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json
+from greenmine.grafana.edition import UNITS, Edition, tag_of
+from greenmine.grafana.panels import Column, curves, grid, mapping
+from greenmine.grafana.queries import (
     HOUR,
     RANGE,
     SITES,

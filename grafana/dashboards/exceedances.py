@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana import tables, variables
-from grafana.board import Board, Json, path_to
-from grafana.edition import Edition
-from grafana.panels import AMBER, GREEN, GREY, RED, Column, bars, curves, figure, grid, mapping, steps
-from grafana.queries import HOUR, RANGE, STATIONS, series, table, until
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json, path_to
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.panels import AMBER, GREEN, GREY, RED, Column, bars, curves, figure, grid, mapping, steps
+from greenmine.grafana.queries import HOUR, RANGE, STATIONS, series, table, until
 
 _CHOSEN: Final = f'{STATIONS} AND "kind" =~ /^${{kind:regex}}$/'
 _COUNTED: Final = "\"state\" != 'superseded' AND \"state\" != 'withdrawn'"

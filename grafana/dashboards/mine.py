@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana import tables, variables
-from grafana.board import Board, Json, path_to
-from grafana.edition import UNITS, Edition
-from grafana.panels import (
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json, path_to
+from greenmine.grafana.edition import UNITS, Edition
+from greenmine.grafana.panels import (
     AMBER,
     BLUE,
     GREEN,
@@ -23,7 +23,7 @@ from grafana.panels import (
     steps,
     timeline,
 )
-from grafana.queries import RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
+from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
 
 _WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from grafana import tables, variables
-from grafana.board import Board, Json
-from grafana.edition import UNITS, Edition, tag_of
-from grafana.panels import curves
-from grafana.queries import HOUR, RANGE, STATIONS, daily, hourly, limit_lines, one_of, series, sound
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json
+from greenmine.grafana.edition import UNITS, Edition, tag_of
+from greenmine.grafana.panels import curves
+from greenmine.grafana.queries import HOUR, RANGE, STATIONS, daily, hourly, limit_lines, one_of, series, sound
 from greenmine.registry import Rule
 
 _LAEQ = "\"parameter\" = 'laeq'"

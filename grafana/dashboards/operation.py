@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana import tables, variables
-from grafana.board import Board, Json
-from grafana.edition import Edition
-from grafana.panels import AMBER, GREEN, RED, Column, curves, figure, grid, mapping, steps
-from grafana.queries import HOUR, RANGE, SITES, STATIONS, series, table, until
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.panels import AMBER, GREEN, RED, Column, curves, figure, grid, mapping, steps
+from greenmine.grafana.queries import HOUR, RANGE, SITES, STATIONS, series, table, until
 
 _LEDGER: Final = ("received", "stored", "duplicate", "conflict", "rejected", "late", "reordered", "missing")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana import tables, variables
-from grafana.board import Board, Json, path_to
-from grafana.edition import Edition
-from grafana.panels import AMBER, GREEN, RED, Column, figure, grid, steps, timeline, verdict_words
-from grafana.queries import LEGAL, RANGE, SITES, series, table, until
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json, path_to
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.panels import AMBER, GREEN, RED, Column, figure, grid, steps, timeline, verdict_words
+from greenmine.grafana.queries import LEGAL, RANGE, SITES, series, table, until
 
 _THEMES: Final = ("dust", "noise", "water")
 _ANY: Final = steps((None, GREEN), (1, RED))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from grafana import tables, variables
-from grafana.board import Board, Json
-from grafana.edition import UNITS, Edition, tag_of
-from grafana.panels import curves, figure, override
-from grafana.queries import STATIONS, limit_lines, one_of, readings, series, until
+from greenmine.grafana import tables, variables
+from greenmine.grafana.board import Board, Json
+from greenmine.grafana.edition import UNITS, Edition, tag_of
+from greenmine.grafana.panels import curves, figure, override
+from greenmine.grafana.queries import STATIONS, limit_lines, one_of, readings, series, until
 
 _SHOWN: Final = (
     "ph",

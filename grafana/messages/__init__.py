@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from greenmine.messages import LANGUAGES, Language, texts
+from greenmine.wording.messages import LANGUAGES, Language, texts
 
 __all__ = ["LANGUAGES", "Language", "catalogue", "message"]
 
 
 def catalogue(language: Language) -> Mapping[str, str]:
     """Texts of a language by dotted key."""
-    return texts("grafana", language)
+    return texts("greenmine.grafana", language)
 
 
 def message(language: Language, key: str, **values: object) -> str:

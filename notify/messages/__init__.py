@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from greenmine.notices.subscriptions import Language
+from greenmine.notify.subscriptions import Language
 
 
 @cache
 def catalogue(language: Language) -> Mapping[str, Mapping[str, str]]:
     """Texts of a language by section and name."""
-    text = files("notify").joinpath("messages", f"{language}.toml").read_text("utf-8")
+    text = files("greenmine.notify").joinpath("messages", f"{language}.toml").read_text("utf-8")
     return tomllib.loads(text)

@@ -11,12 +11,12 @@ from typing import Final, Literal, get_args
 import msgspec
 import numpy as np
 
-from collector.hj212.link import Line
-from collector.hj212.message import Message
-from simulators.chance import Chance, Floats
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.loggers.source import Source
-from simulators.truth import Event
+from greenmine.collector.hj212.link import Line
+from greenmine.collector.hj212.message import Message
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.loggers.source import Source
+from greenmine.simulators.random_streams import Chance, Floats
+from greenmine.simulators.truth import Event
 
 WireKind = Literal[
     "wrong-crc", "cut-stream", "packets", "catch-up", "clock-off", "lost-ack", "hectopascal", "milligram"

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-from collector.hj212.codes import Version
-from collector.hj212.compose import Sender
-from collector.hj212.link import Terms
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.codes import Version
+from greenmine.collector.hj212.compose import Sender
+from greenmine.collector.hj212.link import Terms
+from greenmine.collector.hj212.secret import Secret
 from greenmine.registry import Registry
-from simulators.clock import DAY_MS
-from simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WireKind, WirePlans, WireTruth
-from simulators.loggers.logger import Habits, Logger
-from simulators.loggers.report import Reporter
-from simulators.loggers.source import MineSource
-from simulators.loggers.watch import Watch
-from simulators.mine import Mine, truth
+from greenmine.simulators.clock import DAY_MS
+from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WireKind, WirePlans, WireTruth
+from greenmine.simulators.loggers.logger import Habits, Logger
+from greenmine.simulators.loggers.report import Reporter
+from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.source import MineSource
+from greenmine.simulators.mine import Mine, truth
 
 SYSTEMS: Final = {"dust": "39", "noise": "36", "water": "32", "weather": "22", "equipment": "39"}
 """ST by the theme of a device's first parameter; the operator of a real platform decides otherwise."""

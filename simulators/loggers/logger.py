@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from collector.hj212.caller import Caller
-from collector.hj212.compose import Numbers, Sender, compose, reply, say, write_time
-from collector.hj212.link import Line, Link, Terms
-from collector.hj212.message import Message, read_time
-from collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
-from collector.hj212.rules import choices, rule
-from collector.hj212.secret import Secret
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.loggers.agenda import Agenda, Backlog, Command, Periods
-from simulators.loggers.faults import WireFault, scales
-from simulators.loggers.report import Reporter
-from simulators.loggers.source import Source
-from simulators.loggers.watch import Watch
+from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.compose import Numbers, Sender, compose, reply, say, write_time
+from greenmine.collector.hj212.link import Line, Link, Terms
+from greenmine.collector.hj212.message import Message, read_time
+from greenmine.collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
+from greenmine.collector.hj212.rules import choices, rule
+from greenmine.collector.hj212.secret import Secret
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.loggers.faults import WireFault, scales
+from greenmine.simulators.loggers.report import Reporter
+from greenmine.simulators.loggers.schedule import Agenda, Backlog, Command, Periods
+from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.source import Source
 
 _SLACK: Final = 2000
 """A clock this near to the platform's is not set: the way takes time and SystemTime has whole seconds [ms]."""

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.hj212.message import Value
-from collector.hj212.rules import rule
-from simulators.chance import Floats
-from simulators.clock import MINUTE_MS, Clock
-from simulators.instruments import NORMAL
-from simulators.loggers.source import Factor, Source
-from simulators.mine import aggregate
+from greenmine.collector.hj212.message import Value
+from greenmine.collector.hj212.rules import rule
+from greenmine.simulators.clock import MINUTE_MS, Clock
+from greenmine.simulators.instruments import NORMAL
+from greenmine.simulators.loggers.source import Factor, Source
+from greenmine.simulators.mine import aggregate
+from greenmine.simulators.random_streams import Floats
 
 _EXCEEDED: Final = {"L5": 5, "L10": 10, "L50": 50, "L90": 90, "L95": 95}
 """Levels by the share of the time in which they are exceeded [%]."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from greenmine.parameters import Parameter
 from greenmine.registry import Device, Registry
+from greenmine.simulators.clock import DAY_MS
+from greenmine.simulators.mine import Columns, Mine
+from greenmine.simulators.random_streams import Floats
 from greenmine.units import normal_unit
-from simulators.chance import Floats
-from simulators.clock import DAY_MS
-from simulators.mine import Columns, Mine
 
 
 @dataclass(frozen=True, slots=True)

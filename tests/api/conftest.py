@@ -11,8 +11,9 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine
 
-from greenmine.accounts import passwords
-from greenmine.registry import Registry, load_registry
+from greenmine.api.accounts import passwords
+from greenmine.loading import load_registry
+from greenmine.registry import Registry
 from tests.api.filling import fill
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for

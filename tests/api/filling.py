@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, Engine, Integer, Table, create_engine, func, insert, select
 
-from api.times import DAY, HOUR, MINUTE, local
 from greenmine.limits import threshold_on
+from greenmine.record import schema
+from greenmine.record.record import next_serial
+from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
-from greenmine.storage import schema
-from greenmine.storage.record import ROW, next_serial
+from greenmine.times import DAY, HOUR, MINUTE, local
 
 LEVELS = {
     "pm10": 62,

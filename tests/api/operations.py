@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.app import create_app
-from greenmine.registry import load_registry
+from greenmine.api.app import create_app
+from greenmine.loading import load_registry
 from greenmine.settings import Settings
 
 

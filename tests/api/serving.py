@@ -13,8 +13,8 @@ from tempfile import gettempdir
 from threading import Thread
 from typing import Any
 
-from api.app import create_app
-from api.serve import Server
+from greenmine.api.app import create_app
+from greenmine.api.serve import Server
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 

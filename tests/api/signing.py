@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from greenmine.accounts.accounts import Accounts
-from greenmine.accounts.users import User, UserRole
+from greenmine.api.accounts.accounts import Accounts
+from greenmine.api.accounts.users import User, UserRole
 from greenmine.settings import Settings
 
 PASSWORD = "kiln otter brass umbrella"

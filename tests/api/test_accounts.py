@@ -16,13 +16,13 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from api.addresses import check_addresses
-from api.lockout import BY_ACCOUNT, Lockout
-from api.pace import LARGEST
-from api.sign_in import own_path
-from greenmine.accounts import passwords
-from greenmine.accounts.passwords import WeakPasswordError, check_password
-from greenmine.accounts.sessions import GRACE_MS, ROTATE_MS
+from greenmine.api.accounts import passwords
+from greenmine.api.accounts.lockout import BY_ACCOUNT, Lockout
+from greenmine.api.accounts.passwords import WeakPasswordError, check_password
+from greenmine.api.accounts.sessions import GRACE_MS, ROTATE_MS
+from greenmine.api.http.addresses import check_addresses
+from greenmine.api.http.pace import LARGEST
+from greenmine.api.pages.sign_in import own_path
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.api.conftest import Served
@@ -178,7 +178,7 @@ def test_no_header_can_be_injected(shared: Site) -> None:
 
 def test_unknown_shut_and_wrong_look_alike_and_take_alike(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     costly = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=1 << 14, parallelism=1),))
-    monkeypatch.setattr("greenmine.accounts.passwords._HASH", costly)
+    monkeypatch.setattr("greenmine.api.accounts.passwords._HASH", costly)
     passwords._nobody.cache_clear()
     with accounts_in(site.data) as accounts:
         known = accounts.users.named("li")
@@ -347,7 +347,7 @@ def test_tokens_expire_and_end_with_the_account(tmp_path: Path) -> None:
 
 
 def test_the_live_stream_ends_with_the_token(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.broadcast.CHECK_SECONDS", 0.5)
+    monkeypatch.setattr("greenmine.api.live.broadcast.CHECK_SECONDS", 0.5)
     secret = token_for(site.data, "passer", "supervisor")
     with httpx.stream("GET", f"{site.address}/api/v1/events", headers=bearer(secret), timeout=20) as answer:
         lines = answer.iter_lines()
@@ -374,7 +374,7 @@ def test_a_large_body_is_refused(shared: Site) -> None:
 
 
 def test_a_body_that_trickles_in_is_given_up(shared: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.pace.PATIENCE", 0.5)
+    monkeypatch.setattr("greenmine.api.http.pace.PATIENCE", 0.5)
     host, port = shared.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as line:
         line.sendall(

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import insert, select, update
 
-from api.times import local
-from greenmine.accounts.schema import share as share_table
+from greenmine.api.accounts.schema import share as share_table
+from greenmine.record import schema
 from greenmine.reporting import around, load_reporting
-from greenmine.storage import schema
+from greenmine.times import local
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_bundle
 from tests.api.signing import accounts_in, bearer, browser, ensure_user, now, token_for

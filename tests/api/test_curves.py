@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
-from api.curves import Curve, _thinned
-from api.times import DAY, HOUR, MINUTE
+from greenmine.api.http.curves import Curve, _thinned
+from greenmine.record import schema
 from greenmine.registry import Registry
-from greenmine.storage import schema
+from greenmine.times import DAY, HOUR, MINUTE
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, number_of
 

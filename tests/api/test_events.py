@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 
-from api.broadcast import QUEUE, Seat
-from api.events import Cursor, Event
-from api.queries import Scope
+from greenmine.api.live.broadcast import QUEUE, Seat
+from greenmine.api.live.events import Cursor, Event
+from greenmine.record.reader import Scope
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_exceedance, add_reading

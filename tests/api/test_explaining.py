@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from greenmine.readings import Readings
+from greenmine.record import schema
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from greenmine.storage import schema
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.pipeline import Pipeline
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 from tests.processing.mine import HOUR, MINUTE, at, batch_of, feed, registry_of

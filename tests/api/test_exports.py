@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import insert
 
-from api.formats import TooManyRowsError
-from api.tables import written
-from api.times import DAY, HOUR, MINUTE, local
+from greenmine.api.http.formats import TooManyRowsError
+from greenmine.api.http.tables import written
+from greenmine.record import schema
 from greenmine.registry import Registry
-from greenmine.storage import schema
+from greenmine.times import DAY, HOUR, MINUTE, local
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, number_of
 

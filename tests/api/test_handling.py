@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from sqlalchemy import func, select, update
 
-from api.attachments import checked_name, disposition, path_of
-from api.problems import Problem
-from api.times import HOUR
+from greenmine.api.http.attachments import checked_name, disposition, path_of
+from greenmine.api.http.problems import Problem
+from greenmine.record import schema
 from greenmine.registry import Registry
-from greenmine.storage import schema
+from greenmine.times import HOUR
 from tests.api.conftest import Served, _served
 from tests.api.filling import LOUD
 

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 from sqlalchemy import create_engine
 
-from api.times import local
-from greenmine.accounts.accounts import Accounts
-from greenmine.accounts.users import UserRole
-from greenmine.notices.notices import Notices
-from greenmine.notices.targets import Webhook
+from greenmine.api.accounts.accounts import Accounts
+from greenmine.api.accounts.users import UserRole
+from greenmine.notify.store import Notices
+from greenmine.notify.targets import Webhook
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from greenmine.times import local
 from tests.api.filling import add_bundle, add_exceedance, add_reading, fill
 from tests.api.isolation_rules import HARMLESS, OWNED, RULES, Rule
 from tests.api.operations import Operation, operations

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import insert, select
 
+from greenmine.record import schema
 from greenmine.registry import Registry
-from greenmine.storage import schema
 from tests.api.filling import engine_of
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
-from api.messages import LANGUAGES, Language, has_message, message
-from api.times import HOUR, MINUTE, local
-from collector.reasons import Reason
+from greenmine.api.messages import LANGUAGES, Language, has_message, message
+from greenmine.collector.payloads.reasons import Reason
+from greenmine.processing.rolling import SPANS
+from greenmine.record import schema
 from greenmine.registry import Channel, Registry
-from greenmine.storage import schema
-from processing.rolling import SPANS
+from greenmine.times import HOUR, MINUTE, local
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, number_of
 

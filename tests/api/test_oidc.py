@@ -11,8 +11,8 @@ import httpx
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
-from api.persons import provider_of
-from greenmine.accounts.users import User
+from greenmine.api.accounts.providers import provider_of
+from greenmine.api.accounts.users import User
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.api.oidc_provider import CLIENT, SECRET, OidcProvider

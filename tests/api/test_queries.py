@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.queries import Scope
-from api.record import Record
-from api.times import DAY
+from greenmine.api.http.record import Record
+from greenmine.record.reader import Scope
+from greenmine.times import DAY
 from tests.api.conftest import Served
 from tests.api.filling import LOUD
 

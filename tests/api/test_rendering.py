@@ -9,8 +9,8 @@ import httpx
 import pytest
 from jinja2 import Environment
 
-from api import messages
-from api.messages import LANGUAGES, Language, catalogue, message
+from greenmine.api import messages
+from greenmine.api.messages import LANGUAGES, Language, catalogue, message
 from greenmine.clauses import in_chinese
 from greenmine.registry import Registry
 from tests.api.conftest import Served

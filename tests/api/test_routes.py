@@ -11,14 +11,14 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import insert, update
 
-from api.addresses import check_addresses
-from api.app import create_app
-from api.serve import serve
-from api.times import HOUR, local
+from greenmine.api.app import create_app
+from greenmine.api.http.addresses import check_addresses
+from greenmine.api.serve import serve
+from greenmine.record import schema
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.outbox import FILE, Cursor, Outbox
+from greenmine.times import HOUR, local
+from greenmine.uplink.outbox import FILE, Cursor, Outbox
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, number_of
 from tests.api.serving import serving

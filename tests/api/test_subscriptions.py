@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from greenmine.notices.notices import Notices
-from greenmine.notices.subscriptions import MOST
-from greenmine.notices.targets import Mqtt
+from greenmine.notify.store import Notices
+from greenmine.notify.subscriptions import MOST
+from greenmine.notify.targets import Mqtt
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.api.serving import serving

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from decoder_cases import HERE, PROFILES, RECEIVED, Decode, Refused, Rows
 
-from collector.broker import Broker, start_broker
-from collector.payload import BatchBuilder
+from greenmine.collector.mqtt.broker import Broker, start_broker
+from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.entries import Device, Site, Station
 from greenmine.limits import load_limits
 from greenmine.parameters import load_parameters
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+from tests.collector.payloads.decoder_cases import HERE, PROFILES, RECEIVED, Decode, Refused, Rows
 
 FAHRENHEIT = (5 / 9, -160 / 9)
 

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from grafana.edition import Edition
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.influx.influx_provision import provision
+from greenmine.grafana.influx.projection import Projection, cursors_file
+from greenmine.processing.rolling import hourly_statistics
+from greenmine.record import schema
+from greenmine.record.follower import heads, stored_cursors
+from greenmine.record.record import Record, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.cursors import heads, stored_cursors
-from greenmine.storage.influx_provision import provision
-from greenmine.storage.projection import Projection, cursors_file
-from greenmine.storage.record import Record, open_engine
-from processing.rolling import hourly_statistics
 from tests.grafana.simulated import END, HOUR, SITES, START, registry_of, sample, simulate
 from tests.influxing import RealInflux, real_influx
 from tests.projecting import projection_settings

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from collector.payload import BatchBuilder
-from greenmine.registry import DEFAULT, Registry, load_registry
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.grafana.influx.influx_schema import DISTRICT
+from greenmine.loading import load_registry
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import DEFAULT, Registry
 from greenmine.settings import Settings
-from greenmine.storage.influx_schema import DISTRICT
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.pipeline import Pipeline
-from simulators.mine import stream
+from greenmine.simulators.mine import stream
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

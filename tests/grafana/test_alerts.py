@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from grafana.access import Access
-from grafana.alerts import CAPTURE, RULES, rules, template
-from grafana.edition import Edition
-from grafana.files import write
-from grafana.organisation import organisations
-from greenmine.registry import load_registry
-from greenmine.storage import schema
+from greenmine.grafana.access import Access
+from greenmine.grafana.alerts import CAPTURE, RULES, rules, template
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.files import write
+from greenmine.grafana.organisation import organisations
+from greenmine.loading import load_registry
+from greenmine.record import schema
 from tests.grafana.conftest import Projected
 from tests.grafana.simulated import END, HOUR, START
 

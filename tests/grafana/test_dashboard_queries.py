@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from grafana.dashboards import dashboards
-from grafana.edition import Edition
-from greenmine.storage import schema
-from greenmine.storage.record import ROW
+from greenmine.grafana.dashboards import dashboards
+from greenmine.grafana.edition import Edition
+from greenmine.record import schema
+from greenmine.record.rows import ROW
 from tests.grafana.conftest import Projected
 from tests.grafana.interpolating import View, everything, frames
 from tests.grafana.simulated import END, SITES, START

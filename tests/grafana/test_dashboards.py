@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from grafana.dashboards import as_text, dashboards
-from grafana.edition import Edition
-from grafana.messages import LANGUAGES, catalogue
-from greenmine.command import app
-from greenmine.registry import load_registry
-from greenmine.storage.influx_schema import BY_NAME
+from greenmine.cli import app
+from greenmine.grafana.dashboards import as_text, dashboards
+from greenmine.grafana.edition import Edition
+from greenmine.grafana.influx.influx_schema import BY_NAME
+from greenmine.grafana.messages import LANGUAGES, catalogue
+from greenmine.loading import load_registry
 
 TYPES = {"timeseries", "stat", "table", "state-timeline", "barchart", "bargauge", "text"}
 TRANSFORMATIONS = {"organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}

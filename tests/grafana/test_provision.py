@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from grafana.access import Access, load_access
-from grafana.organisation import Organisation, organisations
-from grafana.provision import Change, differences, provision
-from grafana.server import GrafanaError, Server, UnreachableError
-from greenmine.command.grafana import provision as command
-from greenmine.registry import DEFAULT, load_registry
+from greenmine.cli.grafana import provision as command
+from greenmine.grafana.access import Access, load_access
+from greenmine.grafana.organisation import Organisation, organisations
+from greenmine.grafana.provision import Change, differences, provision
+from greenmine.grafana.server import GrafanaError, Server, UnreachableError
+from greenmine.loading import load_registry
+from greenmine.registry import DEFAULT
 from greenmine.tables import DataFileError
 from tests.grafana.grafana_server import PASSWORD, USER, FakeGrafana, serving
 from tests.influxing import until

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from greenmine.loading import load_registry
 from greenmine.mapping import Binary, MappedValue, Mapping, Part, Record
-from greenmine.registry import DEFAULT, Registry, RegistryError, load_registry
+from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.routes import MOST_FILTERS, filters, routes
-from greenmine.shelf import Shelf
+from greenmine.shipped_profiles import Shelf
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
 

@@ -24,8 +24,9 @@ from greenmine.entries import (
 )
 from greenmine.limits import CATALOGUE as LIMITS
 from greenmine.limits import Conditions, Limit
+from greenmine.loading import load_registry
 from greenmine.parameters import Parameter
-from greenmine.registry import DEFAULT, RegistryError, load_registry
+from greenmine.registry import DEFAULT, RegistryError
 
 DOCS = Path(__file__).parents[2] / "docs" / "registry.md"
 
@@ -543,7 +544,7 @@ def test_every_key_is_documented(kind: type):
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from greenmine.command.registry import app; app(sys.argv[1:])"
+    code = "import sys; from greenmine.cli.registry import app; app(sys.argv[1:])"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GREENMINE_")}
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from greenmine.evaluation import load_evaluation
-from greenmine.registry import DEFAULT, RegistryError, load_registry
+from greenmine.loading import load_registry
+from greenmine.registry import DEFAULT, RegistryError
 from greenmine.tables import DataFileError
 
 DOCUMENT = '\n[[documents]]\nitem = "{item}"\nfile = "{file}"\ntitle_zh = "证明"\n'

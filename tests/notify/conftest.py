@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.broker import Broker, start_broker
+from greenmine.collector.mqtt.broker import Broker, start_broker
 
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import insert, update
 
-from greenmine.notices.notices import Notices
-from greenmine.registry import Registry, load_registry
+from greenmine.loading import load_registry
+from greenmine.notify.service import run
+from greenmine.notify.store import Notices
+from greenmine.record import schema
+from greenmine.record.record import Record, migrate, next_serial, open_engine
+from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.record import Record, migrate, next_serial, open_engine
-from notify.service import run
 
 HOUR = 3_600_000
 START = 1_795_269_600_000

@@ -21,12 +21,12 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from collector.broker import Broker
-from greenmine.notices.event import EVENTS, Event
-from greenmine.notices.notices import Notices
-from greenmine.notices.quiet import QuietHours
-from greenmine.notices.subscriptions import Subscription
-from greenmine.notices.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
+from greenmine.collector.mqtt.broker import Broker
+from greenmine.notify.event import EVENTS, Event
+from greenmine.notify.quiet import QuietHours
+from greenmine.notify.store import Notices
+from greenmine.notify.subscriptions import Subscription
+from greenmine.notify.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
 from tests.notify.notify_site import HOUR, START, Mine, Receiver, notifying, now, receiving, settings_of, until
 from tests.simulators.broker_ear import listening
 
@@ -217,7 +217,7 @@ def test_what_fell_into_quiet_hours_is_one_digest_afterwards(
             reading = subscribe(notices, Webhook(program.url), quiet=quiet)
             # Enlisted at ten in the evening by the mine's clock; now it is later than seven.
             outbox, registry = notices.outbox, mine.registry
-            from notify.events import Follower  # noqa: PLC0415
+            from greenmine.notify.events import Follower  # noqa: PLC0415
 
             follower = Follower(registry, mine.engine, 0.9)
             outbox.begin(*follower.states())

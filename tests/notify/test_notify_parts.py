@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from greenmine.notices.event import Event
-from greenmine.notices.quiet import QuietHours, quiet_until
-from greenmine.notices.targets import Target, Webhook, shown, with_secret
-from greenmine.registry import load_registry
+from greenmine.loading import load_registry
+from greenmine.notify.event import Event
+from greenmine.notify.mail import check_mail
+from greenmine.notify.network import may_be_called, networks
+from greenmine.notify.quiet import QuietHours, quiet_until
+from greenmine.notify.targets import Target, Webhook, shown, with_secret
+from greenmine.notify.wording import Wording
 from greenmine.settings import Settings
-from notify.mail import check_mail
-from notify.network import may_be_called, networks
-from notify.wording import Wording
 
 
 def instant(text: str, zone: str) -> int:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.notices.notices import Notices
-from greenmine.notices.targets import Webhook
-from notify.service import NotifierError, run
+from greenmine.notify.service import NotifierError, run
+from greenmine.notify.store import Notices
+from greenmine.notify.targets import Webhook
 from tests.notify.notify_site import HOUR, START, Call, Mine, notifying, now, receiving, settings_of, until
 
-MAIN = "from greenmine.command.notify import notify; notify()"
+MAIN = "from greenmine.cli.notify import notify; notify()"
 
 
 def test_a_kill_between_sending_and_its_note_delivers_again_under_the_same_id(tmp_path: Path) -> None:

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from greenmine.registry import Registry
-from processing.evidence.report.font import Font, FontMissingError
-from tests.processing.bundles import Made
 from tests.processing.mine import registry_of
 
 
@@ -24,20 +21,3 @@ def reference() -> Path:
     if not folder.exists():
         pytest.skip("the worked examples of ../shared/data/reference are not here")
     return folder
-
-
-@pytest.fixture(scope="session")
-def font() -> Font:
-    """The font of reports: a laptop without it skips, continuous integration fails."""
-    try:
-        return Font.find()
-    except FontMissingError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, font: Font) -> Made:  # noqa: ARG001 - it must be there
-    """An installation and its bundle; tests leave both as they are."""
-    return Made(tmp_path_factory.mktemp("installation"))

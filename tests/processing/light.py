@@ -24,7 +24,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 there = util.find_spec
 util.find_spec = lambda name: None if name in missing else there(name)
-from greenmine.command import main
+from greenmine.cli import main
 main()
 """
 """Runs the command as if some top-level modules were not installed."""

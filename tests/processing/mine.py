@@ -13,11 +13,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from greenmine.batch import Batch
+from greenmine.loading import load_registry
 from greenmine.readings import Readings
-from greenmine.registry import Registry, load_registry
-from greenmine.storage import schema
-from greenmine.storage.record import Record, open_engine
-from processing.pipeline import Pipeline
+from greenmine.record import schema
+from greenmine.record.record import Record, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from greenmine.processing.engine import Engine, Statistic
 from greenmine.readings import NORMAL, Readings
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from processing.engine import Engine, Statistic
-from processing.pipeline import Pipeline
 from tests.processing.mine import (
     BOUNDARY_SOUTH,
     DAY,

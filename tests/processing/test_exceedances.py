@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from greenmine.limits import Alarm
-from processing.exceedances import Episode, Exceedance, episodes, latch, restated
+from greenmine.processing.exceedances import Episode, Exceedance, episodes, latch, restated
 
 
 def told(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from greenmine.processing.exclusion import Exclusion, Mark
+from greenmine.processing.panes import Panes
 from greenmine.registry import Registry
-from processing.exclusion import Exclusion, Mark
-from processing.panes import Panes
 from tests.processing.mine import MINE, MINUTE, Station, channel, registry_of
 
 M0 = 29_540_000

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from greenmine.processing.explanation import explain
 from greenmine.readings import Readings
+from greenmine.record import schema
+from greenmine.record.record import Record
+from greenmine.record.writer import Pipeline, stored_mark
 from greenmine.registry import Registry
-from greenmine.storage import schema
-from greenmine.storage.record import Record
-from processing.explanation import explain
-from processing.pipeline import Pipeline, stored_mark
 from tests.processing.mine import HOUR, MINUTE, at, feed, record_at
 from tests.processing.streams import far_later, pieces, stream
 

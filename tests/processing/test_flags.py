@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from processing.flags import flat, jumps, out_of_range, spikes
+from greenmine.processing.flags import flat, jumps, out_of_range, spikes
 
 
 @pytest.fixture

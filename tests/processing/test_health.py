@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from greenmine.processing.engine import Engine
+from greenmine.processing.health import Change, Health
+from greenmine.processing.identity import unknown
 from greenmine.registry import Registry
-from processing.engine import Engine
-from processing.health import Change, Health
-from processing.identity import unknown
 from tests.processing.mine import DAY, HOUR, MINUTE, at, channel, every, readings
 
 T0 = at("2026-06-01T00:00:00")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from greenmine.processing.identity import Sorted, Stored, tell_apart, unknown
+from greenmine.processing.panes import Panes
 from greenmine.readings import Readings
-from processing.identity import Sorted, Stored, tell_apart, unknown
-from processing.panes import Panes
 
 MS = 60_000
 NAN = float("nan")

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenmine.batch import Batch, Rejection
+from greenmine.processing.engine import Outcome, nothing
+from greenmine.processing.identity import Sorted
+from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.readings import Readings
-from processing.engine import Outcome, nothing
-from processing.identity import Sorted
-from processing.ledger import Entry, SequenceNews, Sequences, entries
 
 MIDNIGHT = 1_772_294_400_000
 """2026-03-01 00:00 in Asia/Shanghai [ms UTC]."""

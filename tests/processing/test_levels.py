@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from processing.levels import (
+from greenmine.processing.levels import (
     BINS,
     FLOOR,
     background_correction,

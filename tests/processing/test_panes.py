@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.levels import histogram_bin
-from processing.panes import Panes
+from greenmine.processing.levels import histogram_bin
+from greenmine.processing.panes import Panes
 
 MS = 60_000
 RING = 120

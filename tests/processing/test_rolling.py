@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.rolling import SPANS, SlidingHours, exceedance_statistics, hourly_statistics
+from greenmine.processing.rolling import SPANS, SlidingHours, exceedance_statistics, hourly_statistics
 
 HOUR0 = 492_000
 

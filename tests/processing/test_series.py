@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.series import capture, distinct, median_spacing, summarise, window_bounds
+from greenmine.processing.series import capture, distinct, median_spacing, summarise, window_bounds
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

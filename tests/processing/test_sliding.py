@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.sliding import sliding_maximum, sliding_sum
 
 
 @st.composite

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from greenmine.limits import Limit, Threshold, load_limits, threshold_on
-from processing.verdicts import Figure, judge
+from greenmine.processing.verdicts import Figure, judge
 
 LIMITS, _ = load_limits()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from greenmine.processing.panes import Panes
+from greenmine.processing.wind import OBSTACLES, DownwindDifference, angle_between, bearing
 from greenmine.registry import Position, Registry
-from processing.panes import Panes
-from processing.wind import OBSTACLES, DownwindDifference, angle_between, bearing
 from tests.processing.mine import BOUNDARY_SOUTH, MINUTE, REFERENCE_NORTH, WEATHER, Station, channel, registry_of, rule
 
 M0 = 29_540_000

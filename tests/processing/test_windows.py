@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from greenmine.limits import load_limits
-from processing.windows import bounds, minute_of, moment_of, offset_minutes, windows_touching
+from greenmine.processing.windows import bounds, minute_of, moment_of, offset_minutes, windows_touching
 
 _, CONDITIONS = load_limits()
 

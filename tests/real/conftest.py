@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from collector.payload import BatchBuilder
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.grafana.influx.influx import load_tokens
+from greenmine.grafana.influx.influx_schema import DISTRICT
+from greenmine.record import schema
+from greenmine.record.record import Record
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.influx import load_tokens
-from greenmine.storage.influx_schema import DISTRICT
-from greenmine.storage.record import Record
-from processing.pipeline import Pipeline
 from tests.grafana.simulated import DAY, HOUR, registry_of, sample, simulate
 from tests.influxing import until
 from tests.projecting import Projecting

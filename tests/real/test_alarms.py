@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from greenmine.storage import schema
-from greenmine.storage.record import open_engine
+from greenmine.record import schema
+from greenmine.record.record import open_engine
 from tests.influxing import until
 from tests.real.conftest import Installation, Provisioned
 from tests.real.inboxes import Inboxes

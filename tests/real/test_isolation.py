@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from grafana.variables import UID
-from greenmine.storage.influx_schema import DISTRICT, bucket_of
+from greenmine.grafana.influx.influx_schema import DISTRICT, bucket_of
+from greenmine.grafana.variables import UID
 from tests.real.conftest import Installation, Provisioned
 from tests.real.inboxes import VIEWER_PASSWORD
 from tests.real.servers import Answer, Grafana, call

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grafana.variables import UID
+from greenmine.grafana.variables import UID
 from tests.grafana.interpolating import View, everything
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import Answer, Grafana

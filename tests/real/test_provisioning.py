@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from grafana.alerts import RULES
+from greenmine.grafana.alerts import RULES
 from tests.influxing import until
 from tests.real.conftest import Installation, Provisioned
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from greenmine.storage.influx import load_tokens
-from greenmine.storage.influx_schema import bucket_of
+from greenmine.grafana.influx.influx import load_tokens
+from greenmine.grafana.influx.influx_schema import bucket_of
 from tests.influxing import until
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import InfluxDB

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.registry import Registry, load_registry
-from simulators.clock import DAY_MS
+from greenmine.loading import load_registry
+from greenmine.registry import Registry
+from greenmine.simulators.clock import DAY_MS
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from simulators.clock import Clock
+from greenmine.simulators.clock import Clock
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulators.activity import activity
-from simulators.chance import Chance
-from simulators.clock import Clock
-from simulators.dust import SPRAYER_FACTOR, dust, plume
-from simulators.layout import Point, character, layout
-from simulators.weather import weather
+from greenmine.simulators.activity import activity
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.dust import SPRAYER_FACTOR, dust, plume
+from greenmine.simulators.layout import Point, character, layout
+from greenmine.simulators.random_streams import Chance
+from greenmine.simulators.weather import weather
 
 SOURCE = Point(0.0, 0.0, 2.0)
 ONE = np.ones(1)

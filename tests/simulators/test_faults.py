@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from payload_readers import READERS
 
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.faults import KINDS, Plans
-from simulators.messages import Message
-from simulators.mine import stream, truth
-from simulators.truth import Fault
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.faults import KINDS, Plans
+from greenmine.simulators.messages import Message
+from greenmine.simulators.mine import stream, truth
+from greenmine.simulators.truth import Fault
+from tests.simulators.payload_readers import READERS
 
 SPAN = 8 * DAY_MS
 

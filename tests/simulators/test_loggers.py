@@ -9,21 +9,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from collector.hj212.compose import Sender, write_time
-from collector.hj212.document import describe
-from collector.hj212.frame import Framer
-from collector.hj212.link import Terms
-from collector.hj212.message import read_time
-from collector.hj212.secret import Secret
-from greenmine.command import app
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WirePlans, WireTruth
-from simulators.loggers.fleet import Member, fleet, number, run, wire_truth
-from simulators.loggers.logger import Habits, Logger
-from simulators.loggers.report import Reporter
-from simulators.loggers.source import MineSource
-from simulators.loggers.watch import Watch
-from simulators.mine import Mine
+from greenmine.cli import app
+from greenmine.collector.hj212.compose import Sender, write_time
+from greenmine.collector.hj212.document import describe
+from greenmine.collector.hj212.frame import Framer
+from greenmine.collector.hj212.link import Terms
+from greenmine.collector.hj212.message import read_time
+from greenmine.collector.hj212.secret import Secret
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WirePlans, WireTruth
+from greenmine.simulators.loggers.fleet import Member, fleet, number, run, wire_truth
+from greenmine.simulators.loggers.logger import Habits, Logger
+from greenmine.simulators.loggers.report import Reporter
+from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.source import MineSource
+from greenmine.simulators.mine import Mine
 from tests.hj212_platform import PASSWORD, Platform
 
 QUIET = Habits(calibrate=False)
@@ -476,7 +476,7 @@ def test_the_command_says_who_the_loggers_are_and_what_was_put_in(tmp_path):
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
-                "from greenmine.command import main; main()",
+                "from greenmine.cli import main; main()",
                 *("simulate", "--hj212", f"127.0.0.1:{platform.port}", "--site", "kunyin", "--edition", "2025"),
                 *("--start", "2026-03-02T00:00+08:00", "--days", "0.02", "--faults", "cut-stream,packets"),
                 *("--out", str(tmp_path)),

@@ -6,12 +6,13 @@ from itertools import chain
 import msgspec
 import numpy as np
 import pytest
-from payload_readers import READERS
 
-from greenmine.registry import DEFAULT, load_registry
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.messages import payloads
-from simulators.mine import Mine
+from greenmine.loading import load_registry
+from greenmine.registry import DEFAULT
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.messages import payloads
+from greenmine.simulators.mine import Mine
+from tests.simulators.payload_readers import READERS
 
 TIMES = np.array([1_794_182_400_000, 1_794_182_460_000, 1_794_182_520_250], np.int64)
 VALUES = np.array([[81.2, 55.1], [80.0, -3.25], [0.001, 61.0]])

@@ -6,9 +6,9 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from simulators.clock import DAY_MS, MINUTE_MS
-from simulators.dust import SPRAYER_FACTOR
-from simulators.mine import Mine, stream, truth
+from greenmine.simulators.clock import DAY_MS, MINUTE_MS
+from greenmine.simulators.dust import SPRAYER_FACTOR
+from greenmine.simulators.mine import Mine, stream, truth
 
 HOUR_MS = 60 * MINUTE_MS
 

@@ -6,16 +6,16 @@ import time
 from functools import partial
 
 import pytest
-from broker_ear import listening, until
 
 from greenmine.settings import Settings
-from simulators.messages import Message
-from simulators.mine import stream
-from simulators.pace import Pace, live
-from simulators.presence import presence
-from simulators.publish import connection
-from simulators.publish import publish as publish_and_settle
-from simulators.session import Session
+from greenmine.simulators.messages import Message
+from greenmine.simulators.mine import stream
+from greenmine.simulators.pace import Pace, live
+from greenmine.simulators.presence import presence
+from greenmine.simulators.publish import connection
+from greenmine.simulators.publish import publish as publish_and_settle
+from greenmine.simulators.session import Session
+from tests.simulators.broker_ear import listening, until
 
 TOPIC = "greenmine/v1/kunyin/weather/readings"
 

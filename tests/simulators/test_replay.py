@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from payload_readers import own
 
-from greenmine.loggerfile import Table
-from simulators.messages import Message
-from simulators.replay import Replay
-from simulators.tape import read_tape, write_tape
+from greenmine.collector.files import Table
+from greenmine.simulators.messages import Message
+from greenmine.simulators.recording import read_tape, write_tape
+from greenmine.simulators.replay import Replay
+from tests.simulators.payload_readers import own
 
 TIMES = np.arange(1_794_182_400_000, 1_794_182_400_000 + 10 * 60_000, 60_000)
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from simulators.clock import MINUTE_MS
-from simulators.faults import KINDS
-from simulators.mine import truth
-from simulators.score import Detection, Score, score, table
-from simulators.truth import Fault, Truth
+from greenmine.simulators.clock import MINUTE_MS
+from greenmine.simulators.faults import KINDS
+from greenmine.simulators.mine import truth
+from greenmine.simulators.score import Detection, Score, score, table
+from greenmine.simulators.truth import Fault, Truth
 
 HOUR = 60 * MINUTE_MS
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from broker_ear import listening, until
 
-from greenmine.command.replay import replay
-from greenmine.command.simulate import simulate
-from simulators.clock import DAY_MS
-from simulators.mine import stream, truth
-from simulators.tape import read_tape
-from simulators.truth import Truth
+from greenmine.cli.replay import replay
+from greenmine.cli.simulate import simulate
+from greenmine.simulators.clock import DAY_MS
+from greenmine.simulators.mine import stream, truth
+from greenmine.simulators.recording import read_tape
+from greenmine.simulators.truth import Truth
+from tests.simulators.broker_ear import listening, until
 
 START = "2026-11-09T08:00:00+08:00"
 
@@ -50,7 +50,7 @@ def test_the_broker_gets_the_chosen_site_with_its_presence(broker, registry, mon
 
 def test_ctrl_c_ends_a_live_simulation_in_good_order(broker, tmp_path: Path):
     code = (
-        "from greenmine.command.simulate import simulate; "
+        "from greenmine.cli.simulate import simulate; "
         f"simulate(live=True, site=['jiuchi'], out=__import__('pathlib').Path({str(tmp_path)!r}), "
         f"broker='127.0.0.1:{broker.port}', start='2026-01-01T00:00+00:00', speed=600.0)"
     )
@@ -67,7 +67,7 @@ def test_ctrl_c_ends_a_live_simulation_in_good_order(broker, tmp_path: Path):
 
 def test_a_killed_simulation_leaves_its_devices_offline_by_their_last_will(broker):
     code = (
-        "from greenmine.command.simulate import simulate; "
+        "from greenmine.cli.simulate import simulate; "
         f"simulate(live=True, site=['jiuchi'], broker='127.0.0.1:{broker.port}')"
     )
     with listening(broker.port, "greenmine/v1/+/+/status") as ear:

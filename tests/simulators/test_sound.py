@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulators.sound import at_distance, energy_sum
+from greenmine.simulators.sound import at_distance, energy_sum
 
 
 def test_two_equal_sources_are_three_decibels_louder_than_one():

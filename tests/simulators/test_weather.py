@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulators.chance import Chance
-from simulators.clock import Clock
-from simulators.layout import character
-from simulators.water import water
-from simulators.weather import rain, weather
+from greenmine.simulators.clock import Clock
+from greenmine.simulators.layout import character
+from greenmine.simulators.random_streams import Chance
+from greenmine.simulators.water import water
+from greenmine.simulators.weather import rain, weather
 
 YEAR = 365 * 1440
 FIRST = 20_700 * 1440

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from greenmine.registry import Registry, load_registry
+from greenmine.loading import load_registry
+from greenmine.registry import Registry
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import Environment, RestartableBroker, Worker
 from tests.system.stored import Stored

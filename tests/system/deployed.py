@@ -16,9 +16,9 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from collector.credentials import Credentials
-from greenmine.command.init import init
-from greenmine.registry import load_registry
+from greenmine.cli.init import init
+from greenmine.collector.mqtt.credentials import Credentials
+from greenmine.loading import load_registry
 from tests.system.running import PATIENCE, until
 
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))

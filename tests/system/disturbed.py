@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from greenmine.registry import Registry
-from simulators.messages import Message
-from simulators.mine import stream
+from greenmine.simulators.messages import Message
+from greenmine.simulators.mine import stream
 from tests.simulators.payload_readers import READERS
 
 HOUR = 3_600_000

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from collector.broker import Broker, start_broker
-from greenmine.command import configure_logging
-from greenmine.command.work import work
+from greenmine.cli import configure_logging
+from greenmine.cli.work import work
+from greenmine.collector.mqtt.broker import Broker, start_broker
 from greenmine.settings import Settings
-from simulators.messages import Message
-from simulators.pace import Speed
-from simulators.publish import Published, publish
+from greenmine.simulators.messages import Message
+from greenmine.simulators.pace import Speed
+from greenmine.simulators.publish import Published, publish
 
 PATIENCE = 120.0
 """Longest time for anything to happen on a busy machine [s]."""
@@ -32,7 +32,7 @@ COMMAND = Path(sys.executable).with_name("greenmine")
 """The command, as it is installed."""
 _PROCESSES = multiprocessing.get_context("forkserver")
 # Processes of their own all the same, but each begins with everything imported.
-_PROCESSES.set_forkserver_preload(["__main__", "greenmine.command.work"])
+_PROCESSES.set_forkserver_preload(["__main__", "greenmine.cli.work"])
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from greenmine.record.rows import ROW
 from greenmine.registry import Registry
-from greenmine.storage.record import ROW
 
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from greenmine.command.builder import build_bundles
+from greenmine.cli.builder import build_bundles
+from greenmine.evidence.verify import verify
 from greenmine.files import locked
+from greenmine.record import schema
+from greenmine.record.bundles import ATTEMPTS, Workbench, ask, file_of
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.bundles import ATTEMPTS, Workbench, ask, file_of
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.evidence.verify import verify
-from processing.pipeline import Pipeline
 from tests.processing.mine import DAY, at, feed, registry_of
 from tests.processing.streams import stream
 from tests.system.running import until
@@ -31,7 +31,7 @@ from tests.system.running import until
 FIRST = at("2026-03-02T00:00")
 PERIOD = Period("2026-03-03..2026-03-04", date(2026, 3, 3), date(2026, 3, 4))
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["__main__", "greenmine.command.builder"])
+_PROCESSES.set_forkserver_preload(["__main__", "greenmine.cli.builder"])
 
 
 def build_for_ever(settings: Settings) -> None:

@@ -23,12 +23,12 @@ import sqlalchemy as sa
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from collector.broker import start_broker
-from greenmine.command.mines import STORY, past
+from greenmine.cli.mines import STORY, past
+from greenmine.collector.mqtt.broker import start_broker
+from greenmine.record import schema
+from greenmine.record.record import migrate, open_engine
+from greenmine.record.status import WorkerStatus
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.record import migrate, open_engine
-from greenmine.worker import WorkerStatus
 from tests.system.running import COMMAND, PATIENCE, Environment, until
 
 pytestmark = pytest.mark.usefixtures("brokers")

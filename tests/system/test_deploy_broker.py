@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from collector.credentials import COLLECTOR, NOTIFIER
-from collector.session import TOPIC, Session
-from greenmine.authority import Authority
-from greenmine.command import app
-from greenmine.command.init import init
+from greenmine.cli import app
+from greenmine.cli.authority import Authority
+from greenmine.cli.init import init
+from greenmine.collector.mqtt.credentials import COLLECTOR, NOTIFIER
+from greenmine.collector.mqtt.session import TOPIC, Session
 from greenmine.settings import Settings
 from tests.system.deployed import Client, DeployedBroker, Installation, quiet
 from tests.system.running import RestartableBroker, until

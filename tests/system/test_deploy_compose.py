@@ -26,8 +26,8 @@ from typing import Any
 
 import pytest
 
-from greenmine.command import app
-from greenmine.command.init import init
+from greenmine.cli import app
+from greenmine.cli.init import init
 from tests.system.composed import FILE, ROOT, Composition, document, variables
 from tests.system.running import RestartableBroker, until
 

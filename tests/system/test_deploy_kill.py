@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from greenmine.registry import Registry
-from simulators.messages import topic
-from simulators.mine import stream
-from simulators.presence import presence
-from simulators.publish import publish
+from greenmine.simulators.messages import topic
+from greenmine.simulators.mine import stream
+from greenmine.simulators.presence import presence
+from greenmine.simulators.publish import publish
 from tests.system.deployed import DeployedBroker, Installation
 from tests.system.disturbed import DAY, HOUR, START, Traffic, disturbed_traffic
 from tests.system.running import RestartableBroker, Worker

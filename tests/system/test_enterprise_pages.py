@@ -15,11 +15,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import Engine, insert, select
 
-from greenmine.notices.notices import Notices
-from greenmine.notices.targets import WeCom
-from greenmine.registry import load_registry
+from greenmine.loading import load_registry
+from greenmine.notify.store import Notices
+from greenmine.notify.targets import WeCom
+from greenmine.record import schema
 from greenmine.settings import Settings
-from greenmine.storage import schema
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now

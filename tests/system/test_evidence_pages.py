@@ -15,8 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
-from greenmine.command.builder import build_bundles
-from greenmine.registry import load_registry
+from greenmine.cli.builder import build_bundles
+from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from tests.api.filling import LOUD, add_bundle, fill
 from tests.api.serving import serving

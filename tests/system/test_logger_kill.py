@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from greenmine.command.work import work
-from greenmine.registry import load_registry
+from greenmine.cli.work import work
+from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from tests.loggers import PASSWORD, TcpLogger, write_mine
 from tests.system.running import COMMAND, PATIENCE, Worker, until

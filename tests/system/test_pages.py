@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from greenmine.registry import load_registry
+from greenmine.loading import load_registry
 from tests.api.filling import LOUD, add_exceedance, add_reading, fill
 from tests.api.serving import serving
 from tests.api.signing import PASSWORD, accounts_in, bearer, ensure_user, token_for

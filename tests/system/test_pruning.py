@@ -15,22 +15,23 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from greenmine.evidence.bundle import Installation, build
+from greenmine.grafana.influx.feed import Feed
+from greenmine.loading import load_registry
+from greenmine.processing.rolling import hourly_statistics
 from greenmine.readings import Readings
-from greenmine.registry import Registry, load_registry
+from greenmine.record import schema
+from greenmine.record.archive.archive import Archive, head_of, seal, verify
+from greenmine.record.archive.chain import ChainError
+from greenmine.record.archive.pruning import Pruned, prune
+from greenmine.record.archive.signing import SigningKey
+from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.follower import Cursor, heads
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
 from greenmine.reporting import Period
 from greenmine.settings import Settings
-from greenmine.signing import SigningKey
-from greenmine.storage import schema
-from greenmine.storage.archive import Archive, head_of, seal, verify
-from greenmine.storage.blocks import COLUMNS, Blocks
-from greenmine.storage.chain import ChainError
-from greenmine.storage.cursors import Cursor, heads
-from greenmine.storage.feed import Feed
-from greenmine.storage.pruning import Pruned, prune
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.evidence.bundle import Installation, build
-from processing.pipeline import Pipeline
-from processing.rolling import hourly_statistics
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, feed, readings, registry_of

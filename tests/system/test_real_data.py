@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from greenmine.loggerfile import read_table
+from greenmine.collector.files import read_table
+from greenmine.loading import load_registry
 from greenmine.parameters import load_parameters
-from greenmine.registry import load_registry
-from simulators.messages import Message, topic
-from simulators.replay import Replay
+from greenmine.simulators.messages import Message, topic
+from greenmine.simulators.replay import Replay
 from tests.system.real_series import DATA, SERIES, Series, write_registry
 from tests.system.running import COMMAND, PATIENCE, Environment, RestartableBroker, Worker
 from tests.system.stored import Stored

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect, sync_playwright
 
-from greenmine.registry import load_registry
+from greenmine.loading import load_registry
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import PASSWORD, accounts_in, ensure_user, now

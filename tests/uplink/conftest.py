@@ -19,6 +19,6 @@ def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def registry(registry_folder: Path) -> Registry:
-    from greenmine.registry import load_registry  # noqa: PLC0415
+    from greenmine.loading import load_registry  # noqa: PLC0415
 
     return load_registry(registry_folder)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from greenmine.uplink.plan import PlanError, load_plan
 from tests.uplink.uplink_site import DUST, NOISE, WORD, plan_of
-from uplink.plan import PlanError, load_plan
 
 ENVIRONMENT = {"UPLINK_WORD": WORD}
 

@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from collector.hj212.compose import write_time
-from collector.hj212.document import describe
-from collector.hj212.frame import Framer
-from greenmine.storage.outbox import Outbox
-from greenmine.storage.record import open_engine
+from greenmine.collector.hj212.compose import write_time
+from greenmine.collector.hj212.document import describe
+from greenmine.collector.hj212.frame import Framer
+from greenmine.record.record import open_engine
+from greenmine.uplink.client import Client
+from greenmine.uplink.figures import Figures
+from greenmine.uplink.outbox import Outbox
+from greenmine.uplink.plan import load_plan
 from tests.hj212_platform import Platform
 from tests.uplink.uplink_site import (
     DUST,
@@ -29,9 +32,6 @@ from tests.uplink.uplink_site import (
     until,
     values,
 )
-from uplink.client import Client
-from uplink.figures import Figures
-from uplink.plan import load_plan
 
 LATER = START + 400 * 24 * HOUR
 INSTANTS = '["2011"]'

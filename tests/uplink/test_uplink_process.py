@@ -11,15 +11,15 @@ import sys
 
 import pytest
 
-from collector.hj212.document import describe
-from collector.hj212.frame import Framer
-from greenmine.command import app
-from greenmine.command.processes import Processes
-from greenmine.command.run import UPLINK as TASK
+from greenmine.cli import app
+from greenmine.cli.processes import Processes
+from greenmine.cli.run import UPLINK as TASK
+from greenmine.collector.hj212.document import describe
+from greenmine.collector.hj212.frame import Framer
 from greenmine.errors import StoreError
+from greenmine.record.record import migrate, open_engine
 from greenmine.settings import Settings
-from greenmine.storage.outbox import FILE, Outbox
-from greenmine.storage.record import migrate, open_engine
+from greenmine.uplink.outbox import FILE, Outbox
 from tests.hj212_platform import Platform
 from tests.uplink.uplink_site import (
     DUST,
@@ -35,7 +35,7 @@ from tests.uplink.uplink_site import (
     until,
 )
 
-MAIN = "from greenmine.command import main; main()"
+MAIN = "from greenmine.cli import main; main()"
 
 
 @pytest.fixture

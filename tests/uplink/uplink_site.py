@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from collector.hj212.compose import write_time
+from greenmine.collector.hj212.compose import write_time
 from greenmine.readings import Readings
+from greenmine.record import schema
+from greenmine.record.record import Record
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from greenmine.storage import schema
-from greenmine.storage.record import Record
-from processing.pipeline import Pipeline
 from tests.processing.mine import HOUR, MINUTE, Station, batch_of, channel, every, readings, record_at
 
 MINE = (

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hj212_station import Station
+
+from tests.collector.hj212.hj212_station import Station
 
 
 @pytest.fixture

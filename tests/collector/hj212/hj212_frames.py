@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.hj212.crc import CRC, Variant
+from greenmine.collector.hj212.crc import CRC, Variant
 
 HEADER = "QN=20160801085857223;ST=32;CN={cn};PW=123456;MN=010000A8900016F000169DC0;Flag={flag};CP=&&{content}&&"
 

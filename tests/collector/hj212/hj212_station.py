@@ -12,13 +12,13 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from collector.hj212.centre.server import Server
-from greenmine.registry import load_registry
+from greenmine.collector.hj212.server.server import Server
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.loggers import LoggerDesk
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
-from greenmine.storage import schema
-from greenmine.storage.record import Record, migrate, open_engine
-from processing.loggers import LoggerDesk
-from processing.pipeline import Pipeline
 from tests.loggers import PASSWORD, write_mine
 
 PATIENCE = 60.0

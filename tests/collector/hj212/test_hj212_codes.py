@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.hj212.codes import VERSIONS, Version, codes, find_factor
+from greenmine.collector.hj212.codes import VERSIONS, Version, codes, find_factor
 from greenmine.parameters import load_parameters
 
 PARAMETERS = load_parameters()

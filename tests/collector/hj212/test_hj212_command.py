@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hj212_frames import DUST, EMPTY, HOUR, frame, segment
 
-PROGRAM = "from greenmine.command.hj212 import app; app()"
+from tests.collector.hj212.hj212_frames import DUST, EMPTY, HOUR, frame, segment
+
+PROGRAM = "from greenmine.cli.hj212 import app; app()"
 
 
 def run(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.hj212.caller import Caller
-from collector.hj212.codes import VERSIONS
-from collector.hj212.compose import Numbers, Sender, compose, flag, say, write_time
-from collector.hj212.encode import encode_frame, encode_message
-from collector.hj212.frame import read_line
-from collector.hj212.link import Link, Terms, Unanswered
-from collector.hj212.message import Value, read_message, read_time
-from collector.hj212.request import refusal
-from collector.hj212.rules import choices, rule
-from collector.hj212.secret import Secret
+from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.codes import VERSIONS
+from greenmine.collector.hj212.compose import Numbers, Sender, compose, flag, say, write_time
+from greenmine.collector.hj212.encode import encode_frame, encode_message
+from greenmine.collector.hj212.frame import read_line
+from greenmine.collector.hj212.link import Link, Terms, Unanswered
+from greenmine.collector.hj212.message import Value, read_message, read_time
+from greenmine.collector.hj212.request import refusal
+from greenmine.collector.hj212.rules import choices, rule
+from greenmine.collector.hj212.secret import Secret
 from tests.hj212_platform import Platform
 
 SENDER = Sender("010000A8900016F000169DC0", "39", Secret("123456"))

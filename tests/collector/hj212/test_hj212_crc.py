@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.hj212.crc import CRC, crc_hj212, fitting, is_crc
+from greenmine.collector.hj212.crc import CRC, crc_hj212, fitting, is_crc
 
 VECTORS = Path(__file__).parents[3] / "../shared/data/hj212/crc-vectors.json"
 ANNEX_A = b"QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&"

@@ -9,16 +9,16 @@ from typing import get_args
 
 import msgspec
 import pytest
-from hj212_frames import frame
 
-from collector.hj212.centre.counters import ServerCounters
-from collector.hj212.codes import codes
-from collector.hj212.crc import Variant
-from collector.hj212.deviation import Deviation, Fault
-from collector.hj212.document import Document, describe
-from collector.hj212.frame import read_line
-from collector.hj212.message import Reason
+from greenmine.collector.hj212.codes import codes
+from greenmine.collector.hj212.crc import Variant
+from greenmine.collector.hj212.deviation import Deviation, Fault
+from greenmine.collector.hj212.document import Document, describe
+from greenmine.collector.hj212.frame import read_line
+from greenmine.collector.hj212.message import Reason
+from greenmine.collector.hj212.server.counters import ServerCounters
 from greenmine.entries import LoggerProfile
+from tests.collector.hj212.hj212_frames import frame
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/hj212.md").read_text()

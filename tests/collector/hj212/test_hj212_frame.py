@@ -7,11 +7,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hj212_frames import DUST, EMPTY, HOUR, frame, segment
 
-from collector.hj212.deviation import Deviation, Fault
-from collector.hj212.dialect import Dialect
-from collector.hj212.frame import Frame, Framer, read_line
+from greenmine.collector.hj212.deviation import Deviation, Fault
+from greenmine.collector.hj212.dialect import Dialect
+from greenmine.collector.hj212.frame import Frame, Framer, read_line
+from tests.collector.hj212.hj212_frames import DUST, EMPTY, HOUR, frame, segment
 
 BAD_CRC = EMPTY[:-6] + b"0000\r\n"
 DAMAGED = {

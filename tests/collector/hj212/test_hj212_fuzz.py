@@ -7,10 +7,10 @@ import random
 import resource
 
 import msgspec
-from hj212_frames import DUST, EMPTY, HOUR, frame, segment
 
-from collector.hj212.document import describe
-from collector.hj212.frame import Framer, read_line
+from greenmine.collector.hj212.document import describe
+from greenmine.collector.hj212.frame import Framer, read_line
+from tests.collector.hj212.hj212_frames import DUST, EMPTY, HOUR, frame, segment
 
 COUNT = 10_000
 SECRET = b"s3cr3t"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hj212_frames import segment
 
-from collector.hj212.deviation import Deviation
-from collector.hj212.dialect import Dialect
-from collector.hj212.message import Field, Message, Value, read_message, read_time
+from greenmine.collector.hj212.deviation import Deviation
+from greenmine.collector.hj212.dialect import Dialect
+from greenmine.collector.hj212.message import Field, Message, Value, read_message, read_time
+from tests.collector.hj212.hj212_frames import segment
 
 
 def values_of(content: str, dialect: Dialect | None = None) -> list[tuple[object, ...]]:

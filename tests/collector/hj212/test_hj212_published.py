@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.hj212.crc import Variant
-from collector.hj212.dialect import Dialect
-from collector.hj212.document import Document, describe, encode_document
-from collector.hj212.frame import Frame, Framer, read_line
+from greenmine.collector.hj212.crc import Variant
+from greenmine.collector.hj212.dialect import Dialect
+from greenmine.collector.hj212.document import Document, describe, encode_document
+from greenmine.collector.hj212.frame import Frame, Framer, read_line
 
 FILE = Path(__file__).parents[3] / "../shared/data/hj212/frames.jsonl"
 FRAMES = [json.loads(line) for line in FILE.read_text().splitlines()] if FILE.exists() else []

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.hj212.deviation import Deviation
-from collector.hj212.segment import split_segment
+from greenmine.collector.hj212.deviation import Deviation
+from greenmine.collector.hj212.segment import split_segment
 
 HEAD = b"ST=32;CN=2011;"
 

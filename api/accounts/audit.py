@@ -1,0 +1,133 @@
+"""The audit log: who did what, to what, when and from where. It only grows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from greenmine.api.accounts import schema
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the audit log."""
+
+    id: int
+    time: int
+    user: int | None
+    name: str
+    address: str
+    action: str
+    site: str | None
+    subject: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Which entries somebody may read: those about these sites, and those of these users that are about no other site."""
+
+    users: Collection[int]
+    sites: Collection[str]
+
+
+class AuditLog:
+    """The audit log of an installation.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the file of the accounts.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def add(
+        self,
+        time: int,
+        action: str,
+        *,
+        user: int | None,
+        name: str,
+        address: str = "",
+        site: str | None = None,
+        subject: str = "",
+        **detail: Any,
+    ) -> None:
+        """Add a line.
+
+        Parameters
+        ----------
+        time : int
+            When [ms UTC].
+        action : str
+            What was done, as a word of the API such as ``sign-in`` or ``export``.
+        user : int or None
+            Who; None for one who is not known.
+        name, address : str
+            Their name and the address that they came from.
+        site : str, optional
+            The site concerned: those who may see it may read the line.
+        subject : str
+            What it was done to; cut after 200 characters.
+        **detail
+            Further facts that JSON can hold; no secrets.
+        """
+        row = {
+            "time": time,
+            "user": user,
+            "name": name[:140],
+            "address": address[:64],
+            "action": action,
+            "site": site,
+            "subject": subject[:200],
+            "detail": detail,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(schema.audit), [row])
+
+    def read(
+        self,
+        concern: Concern | None,
+        *,
+        site: str | None = None,
+        action: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Entry]:
+        """Lines, newest first.
+
+        Parameters
+        ----------
+        concern : Concern or None
+            Whom they concern; None: all lines.
+        site, action : str, optional
+            Only of this site, only of this kind.
+        before : int, optional
+            Only those with a smaller number.
+        limit : int
+            At most so many.
+        """
+        c = schema.audit.c
+        query = sa.select(schema.audit).order_by(c.id.desc()).limit(limit)
+        if concern is not None:
+            own = sa.and_(c.user.in_(concern.users), c.site.is_(None))
+            query = query.where(sa.or_(own, c.site.in_(concern.sites)))
+        for column, value in ((c.site, site), (c.action, action)):
+            if value is not None:
+                query = query.where(column == value)
+        if before is not None:
+            query = query.where(c.id < before)
+        with self._engine.connect() as connection:
+            return [Entry(*row) for row in connection.execute(query)]
+
+    def came_from(self, user: int, address: str, since: int) -> bool:
+        """Whether a user has signed in from an address since an instant [ms UTC]."""
+        c = schema.audit.c
+        mine = sa.and_(c.user == user, c.action == "sign-in", c.address == address, c.time >= since)
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(c.id).where(mine).limit(1)).first() is not None

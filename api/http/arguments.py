@@ -1,0 +1,290 @@
+"""Query parameters of the routes; anything unknown is an error."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from greenmine.api.http.formats import Format
+from greenmine.api.http.problems import Problem
+from greenmine.times import parse_time
+
+Instant = Annotated[int, BeforeValidator(parse_time, json_schema_input_type=str)]
+"""ISO 8601 time with offset, read as milliseconds UTC."""
+
+MAX_PAGE = 10_000
+
+_NUMBER = re.compile(r"(\d{1,18})")
+
+
+def cursor_parts(pattern: re.Pattern[str], cursor: str | None) -> re.Match[str] | None:
+    """Parts of a cursor; None where there is none.
+
+    Raises
+    ------
+    Problem
+        400, if it is not a cursor of that form.
+    """
+    if cursor is None:
+        return None
+    match = pattern.fullmatch(cursor)
+    if match is None:
+        raise Problem(400, f"cursor: {cursor!r} is not the 'next' of an answer of this route")
+    return match
+
+
+def number_of(cursor: str | None) -> int | None:
+    """Number that a cursor is; None where there is none."""
+    match = cursor_parts(_NUMBER, cursor)
+    return int(match[1]) if match else None
+
+
+class NoArguments(BaseModel):
+    """A route without parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageArguments(NoArguments):
+    """A page in Chinese or English."""
+
+    lang: Literal["zh", "en"] | None = None
+
+
+class ChartArguments(PageArguments):
+    """Length of a chart."""
+
+    days: int = Field(1, ge=1, le=31)
+
+
+class SiteArguments(NoArguments):
+    """One site; without it, all that the caller may see."""
+
+    site: str | None = None
+
+
+class OneSiteArguments(NoArguments):
+    """One site."""
+
+    site: str
+
+
+class Listing(NoArguments):
+    """A list in pages: ``next`` of an answer is the ``cursor`` of the next request."""
+
+    size: int = Field(1_000, ge=1, le=MAX_PAGE)
+    cursor: str | None = None
+
+
+class Tabular(Listing):
+    """A list as pages of JSON, or whole in another format."""
+
+    format: Format | None = None
+    """Comes before an ``Accept`` header."""
+    bom: bool = False
+    """Whether a CSV begins with the byte order mark by which Excel knows UTF-8."""
+
+
+class Period(Tabular):
+    """Instants from ``from`` (inclusive) to ``to`` (exclusive)."""
+
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+
+
+class ReadingsArguments(Period):
+    """Readings of a channel, in files also of a site or station; without ``from``, the 24 hours before ``to``."""
+
+    channel: str | None = None
+    site: str | None = None
+    station: str | None = None
+
+
+class StatisticsArguments(Period):
+    """Figures of a channel over legal windows, or over any window."""
+
+    channel: str
+    window: str = "hour"
+    every: str | None = None
+    revisions: Literal["latest", "all"] = "latest"
+
+
+class VerdictsArguments(Period):
+    """Verdicts of a site on a limit."""
+
+    site: str | None = None
+    limit_id: str | None = Field(None, alias="limit")
+    rule: str | None = None
+    revisions: Literal["latest", "all"] = "latest"
+
+
+class ExceedancesArguments(Period):
+    """Exceedances of a site in a state."""
+
+    site: str | None = None
+    state: Literal["open", "closed", "withdrawn"] | None = None
+
+
+class LedgerArguments(Tabular):
+    """Ledger of a site; ``from`` and ``to`` are days, both inclusive."""
+
+    site: str | None = None
+    start: str | None = Field(None, alias="from", pattern=r"^\d{4}-\d\d-\d\d$")
+    end: str | None = Field(None, alias="to", pattern=r"^\d{4}-\d\d-\d\d$")
+
+
+class RejectionsArguments(Tabular):
+    """Rejections of a site."""
+
+    site: str | None = None
+
+
+class EventsArguments(NoArguments):
+    """A live stream, of one site or of all."""
+
+    site: str | None = None
+
+
+class Filled(NoArguments):
+    """A form; the field is its synchroniser token."""
+
+    csrf: str = ""
+
+
+class AuditArguments(Listing):
+    """Lines of the audit log, of a site and of a kind."""
+
+    site: str | None = None
+    action: str | None = Field(None, max_length=40)
+
+
+class RollingArguments(OneSiteArguments):
+    """Rolling exceedance statistics of a site; with ``from`` and ``to``, over that period too."""
+
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+
+
+class ExplanationArguments(NoArguments):
+    """A verdict: its rule, the beginning of its period, and its revision; without that, the latest."""
+
+    rule: str
+    start: Instant
+    revision: int | None = Field(None, ge=0, le=1_000_000)
+
+
+class SiteListing(Tabular):
+    """A list of one site, or of all that the caller may see."""
+
+    site: str | None = None
+
+
+class SitePeriod(Period):
+    """A period at one site, or at all that the caller may see."""
+
+    site: str | None = None
+
+
+class SidePeriod(Period):
+    """Readings kept aside, of one channel or of a site."""
+
+    site: str | None = None
+    channel: str | None = None
+
+
+class MarksArguments(Period):
+    """Marks of a site, or of one station there, that share an instant with the period."""
+
+    site: str | None = None
+    station: str | None = None
+
+
+class CurveArguments(NoArguments):
+    """A channel's course over a period; without ``from``, the 24 hours before ``to``."""
+
+    channel: str
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+    points: int = Field(2_000, ge=100, le=10_000)
+
+
+class AttachmentArguments(NoArguments):
+    """Name of a file to be attached."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+_DAY = r"^\d{4}-\d\d-\d\d$"
+_WALL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
+
+
+class StationArguments(PageArguments):
+    """The last days, or the days ``from`` to ``to`` (both inclusive) on the site's clock."""
+
+    days: int = Field(1, ge=1, le=366)
+    first: str | None = Field(None, alias="from", pattern=_DAY)
+    last: str | None = Field(None, alias="to", pattern=_DAY)
+
+
+class WallArguments(PageArguments):
+    """A period on the site's clock; without it, the 24 hours to now."""
+
+    start: str | None = Field(None, alias="from", pattern=_WALL)
+    end: str | None = Field(None, alias="to", pattern=_WALL)
+
+
+class ExceedancePageArguments(PageArguments):
+    """Which exceedances a page lists."""
+
+    state: Literal["open", "closed", "withdrawn", ""] = ""
+    """Empty: any."""
+    todo: bool = False
+    """Only those that nobody has acknowledged yet."""
+    cursor: str | None = None
+
+
+class QualityArguments(PageArguments):
+    """Days that the page of data quality covers."""
+
+    days: int = Field(7, ge=1, le=92)
+
+
+class DownloadArguments(NoArguments):
+    """What is to be downloaded; ``from`` and ``to`` are days, both inclusive."""
+
+    what: Literal["readings", "statistics", "verdicts", "exceedances", "ledger", "marks"]
+    format: Format
+    station: str = ""
+    channel: str = ""
+    window: Literal["hour", "day", "daytime", "nighttime"] = "hour"
+    first: str = Field(alias="from", pattern=_DAY)
+    last: str = Field(alias="to", pattern=_DAY)
+    bom: bool = False
+
+
+class BundlesArguments(Listing):
+    """Evidence bundles of a site, or of all that the caller may see."""
+
+    site: str | None = None
+
+
+class AssessmentArguments(NoArguments):
+    """Requirement items of a site, in a reporting period; without one, in that under way."""
+
+    site: str
+    period: str | None = Field(None, max_length=40)
+
+
+class ProofArguments(AssessmentArguments):
+    """A file for a requirement item."""
+
+    item: str = Field(max_length=80)
+    name: str = Field(min_length=1, max_length=200)
+
+
+class AssessmentPageArguments(PageArguments):
+    """The reporting period that a page is about; without it, that under way."""
+
+    period: str | None = Field(None, max_length=40)

@@ -1,0 +1,307 @@
+"""Explanations: a verdict computed once more from what was stored when it was issued, step by step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from numpy.typing import NDArray
+from sqlalchemy import Row, select
+from starlette.responses import Response
+
+from greenmine.api.http import arguments
+from greenmine.api.http.dependencies import QueriesOf, ScopeOf
+from greenmine.api.http.exports import entity_tag, tagged, unchanged
+from greenmine.api.http.problems import Problem
+from greenmine.api.http.responses import JSON
+from greenmine.api.http.schemas import single
+from greenmine.limits import Threshold
+from greenmine.processing.explanation import Explanation, explain
+from greenmine.readings import Readings
+from greenmine.record import schema
+from greenmine.record.blocks import COLUMNS
+from greenmine.record.reader import Queries
+from greenmine.record.rows import ROW
+from greenmine.record.writer import stored_mark
+from greenmine.registry import Rule
+from greenmine.times import HOUR, MINUTE, local
+
+router = APIRouter()
+
+_SAME = 1e-9
+
+
+class ReadingsStep(msgspec.Struct, frozen=True):
+    """Stored readings of the judged channel in the window, their smallest and largest valid value, and where to get them."""
+
+    channel: str
+    readings: int
+    lowest: float | None
+    highest: float | None
+    href: str
+
+
+class FlagsStep(msgspec.Struct, frozen=True):
+    """Readings by flag; only flag N within the plausible range is valid."""
+
+    flags: dict[str, int]
+    implausible: int
+    valid: int
+
+
+class CorrectionItem(msgspec.Struct, frozen=True):
+    """A calibration: true value = slope · raw + offset from ``since`` on (null: since ever), and the readings under it."""
+
+    since: datetime | None
+    slope: float
+    offset: float
+    readings: int
+
+
+class CalibrationStep(msgspec.Struct, frozen=True):
+    """Corrections of the valid readings, and their smallest and largest value afterwards."""
+
+    corrections: list[CorrectionItem]
+    lowest: float | None
+    highest: float | None
+
+
+class MarkPeriod(msgspec.Struct, frozen=True):
+    """A mark that takes minutes out of the window."""
+
+    kind: str
+    start: datetime
+    end: datetime
+
+
+class HourFigure(msgspec.Struct, frozen=True):
+    """A clock hour of the window."""
+
+    start: datetime
+    mean: float | None
+    count: int
+    capture: float
+    excluded: int
+    valid: bool
+
+
+class WindowStep(msgspec.Struct, frozen=True):
+    """The statistic over the window: how it is averaged, what it rests on, and what was excluded."""
+
+    start: datetime
+    end: datetime
+    statistic: str
+    averaging: str
+    marks: list[MarkPeriod]
+    excluded: int
+    hours: list[HourFigure]
+    valid_hours: int | None
+    count: int
+    expected: float
+    capture: float
+    value: float | None
+
+
+class RoundingStep(msgspec.Struct, frozen=True):
+    """How the value is compared: in full, or rounded to so many digits."""
+
+    compare: str
+    digits: int
+    source: str
+    value: float | None
+    judged: str | None
+
+
+class ClauseStep(msgspec.Struct, frozen=True):
+    """The threshold in force and what the law says about it."""
+
+    limit: str
+    standard: str
+    clause: str
+    source: str
+    confidence: str
+    low: float | None
+    high: float | None
+    unit: str
+    indicative: bool
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A judgement with its reason."""
+
+    verdict: str
+    reason: str
+    value: float | None
+    judged: str | None
+    have: float | None
+    need: float | None
+
+
+class ExplanationView(msgspec.Struct, frozen=True):
+    """A verdict step by step. ``agrees``: the computation comes to the stored figure and judgement.
+
+    It rests on the readings received and the marks made until the revision was issued, and on today's registry: where
+    ``agrees`` is false, limits or calibrations have changed since without a restatement.
+    """
+
+    rule: str
+    revision: int
+    latest: bool
+    issued: datetime
+    readings: ReadingsStep
+    flags: FlagsStep
+    calibration: CalibrationStep
+    window: WindowStep
+    rounding: RoundingStep
+    clause: ClauseStep
+    computed: Outcome
+    stored: Outcome
+    agrees: bool
+
+
+@router.get("/api/v1/explanation", responses=single(ExplanationView))
+def explanation(
+    given: Annotated[arguments.ExplanationArguments, Query()], request: Request, scope: ScopeOf, queries: QueriesOf
+) -> Response:
+    """Explain a verdict: raw readings, flags, calibration, window, rounding, clause; computed now, beside what was stored."""
+    rule = next((r for r in queries.registry.rules if r.key == given.rule and r.site in scope), None)
+    if rule is None:
+        raise Problem(404, f"There is no rule {given.rule!r}; /api/v1/stations lists them as site/station/limit.")
+    rows = queries.verdict_revisions(scope, rule.key, given.start)
+    row = next((r for r in rows if (r.latest if given.revision is None else r.revision == given.revision)), None)
+    if row is None:
+        zone = queries.registry.site(rule.site).zone
+        raise Problem(404, f"There is no such verdict on {rule.key} for the period from {local(given.start, zone)}.")
+    tag = entity_tag(request, scope, row.revision, row.serial, row.latest, queries.registry.digest)
+    return unchanged(request, tag) or tagged(JSON(explained(queries, rule, row)), tag)
+
+
+def explained(queries: Queries, rule: Rule, row: Row[Any]) -> ExplanationView:
+    """Explanation of a stored verdict that the caller has been found to see."""
+    registry = queries.registry
+    zone = registry.site(rule.site).zone
+    made = schema.mark.c
+    marks = queries.connection.execute(select(schema.mark).where(made.site == rule.site, made.made <= row.issued))
+    found = explain(
+        registry,
+        rule,
+        (row.start // MINUTE, row.end // MINUTE),
+        _Stored(queries, row.issued),
+        [stored_mark(dict(mark)) for mark in marks.mappings()],
+    )
+    detail = msgspec.json.decode(row.detail) if row.detail else {}
+    stored = Outcome(row.verdict, row.reason, row.value, row.judged, detail.get("have"), detail.get("need"))
+    judged = found.judged
+    computed = Outcome("not in force", "not-in-force", None, None, None, None)
+    if judged is not None:
+        v = judged.verdict
+        computed = Outcome(v.judgement, v.reason, judged.value, v.judged, v.have, v.need)
+    statistic = found.statistic
+    channel = registry.channels[rule.channel]
+    lowest, highest = found.raw or (None, None)
+    corrected = found.calibrated or (None, None)
+    start, end = local(row.start, zone), local(row.end, zone)
+    href = f"/api/v1/readings?channel={channel.key}&from={_utc(row.start)}&to={_utc(row.end)}"
+    return ExplanationView(
+        rule=rule.key,
+        revision=row.revision,
+        latest=row.latest,
+        issued=local(row.issued, zone),
+        readings=ReadingsStep(channel.key, found.readings, lowest, highest, href),
+        flags=FlagsStep(found.flags, found.implausible, found.valid),
+        calibration=CalibrationStep(
+            [
+                CorrectionItem(local(c.since, zone) if c.since is not None else None, c.slope, c.offset, c.readings)
+                for c in found.corrections
+            ],
+            corrected[0],
+            corrected[1],
+        ),
+        window=WindowStep(
+            start,
+            end,
+            rule.limit.statistic,
+            channel.parameter.averaging,
+            [MarkPeriod(m.kind, local(m.start * MINUTE, zone), local(m.end * MINUTE, zone)) for m in found.marks],
+            statistic.excluded if statistic else 0,
+            _hours(found, zone) if rule.limit.window != "hour" else [],
+            statistic.hours if statistic else None,
+            statistic.count if statistic else 0,
+            statistic.expected if statistic else 0.0,
+            judged.share if judged else 0.0,
+            judged.value if judged else None,
+        ),
+        rounding=RoundingStep(
+            rule.limit.rounding.compare,
+            rule.limit.rounding.digits,
+            rule.limit.rounding.source,
+            judged.value if judged else None,
+            computed.judged,
+        ),
+        clause=_clause(rule, judged.threshold if judged else None),
+        computed=computed,
+        stored=stored,
+        agrees=_agree(computed, stored),
+    )
+
+
+class _Stored:
+    """Readings of the record that had been received by an instant [ms UTC]."""
+
+    def __init__(self, queries: Queries, received: int) -> None:
+        self._connection = queries.connection
+        self._blocks = queries.blocks
+        keys = {
+            key: number for number, key in self._connection.execute(select(schema.channel.c.id, schema.channel.c.key))
+        }
+        self._numbers = [keys.get(channel.key) for channel in queries.registry.channels]
+        self._received = received
+
+    def __call__(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
+        """Readings of a channel in [start, end) [ms UTC], by time, with their quality bits."""
+        block = schema.reading_block.c
+        found = self._connection.execute(
+            select(*COLUMNS)
+            .where(block.channel == self._numbers[channel], block.received <= self._received)
+            .where(block.hour >= start // HOUR, block.hour <= (end - 1) // HOUR)
+        ).all()
+        rows = np.frombuffer(self._blocks.joined(self._connection, found), ROW)
+        rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
+        rows = rows[np.argsort(rows["time"], kind="stable")]
+        column = np.full(len(rows), channel, np.int32)
+        return Readings(column, rows["time"], rows["value"], rows["flag"]), rows["quality"]
+
+
+def _hours(found: Explanation, zone: str) -> list[HourFigure]:
+    return [
+        HourFigure(local(s.start * MINUTE, zone), s.mean, s.count, s.share, s.excluded, s.valid) for s in found.hours
+    ]
+
+
+def _clause(rule: Rule, threshold: Threshold | None) -> ClauseStep:
+    limit = rule.limit
+    return ClauseStep(
+        limit.id,
+        limit.standard,
+        threshold.clause if threshold else "",
+        threshold.source if threshold else "",
+        threshold.confidence if threshold else "",
+        threshold.low if threshold else None,
+        threshold.high if threshold else None,
+        limit.unit,
+        limit.indicative,
+    )
+
+
+def _agree(computed: Outcome, stored: Outcome) -> bool:
+    same = (computed.verdict, computed.reason, computed.judged) == (stored.verdict, stored.reason, stored.judged)
+    if computed.value is None or stored.value is None:
+        return same and computed.value is stored.value
+    return same and abs(computed.value - stored.value) <= _SAME * max(1.0, abs(stored.value))
+
+
+def _utc(time: int) -> str:
+    return f"{local(time, 'UTC'):%Y-%m-%dT%H:%M:%S}Z"

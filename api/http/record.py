@@ -1,0 +1,80 @@
+"""The record as the web server sees it: empty as long as there is none, and read-only but for what people say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, StaticPool, create_engine
+
+from greenmine.api.http.problems import Problem
+from greenmine.record import schema
+from greenmine.record.blocks import Blocks
+from greenmine.record.changes import Changes
+from greenmine.record.reader import Queries
+from greenmine.record.record import next_serial, open_engine
+from greenmine.registry import Registry
+
+
+class Record:
+    """Opens connections to the record.
+
+    Parameters
+    ----------
+    path : Path
+        File of the record; it may appear later.
+    registry : Registry
+        Handed to the queries.
+    archive : str, optional
+        Where readings lie that were pruned from the record.
+    """
+
+    def __init__(self, path: Path, registry: Registry, archive: str | None = None) -> None:
+        self._path = path
+        self._registry = registry
+        self._blocks = Blocks(registry, archive)
+        self.changes = Changes(path)
+
+    @contextmanager
+    def queries(self) -> Iterator[Queries]:
+        """Queries on one connection, in one transaction: all of them see the same state."""
+        engine = self._file if self._path.exists() else self._empty
+        with engine.connect() as connection:
+            yield Queries(connection, self._registry, self._blocks)
+
+    @contextmanager
+    def transaction(self) -> Iterator[tuple[Connection, int]]:
+        """A durable transaction with its serial, for what people say; figures are the worker's alone.
+
+        Raises
+        ------
+        Problem
+            There is no record yet.
+        """
+        if not self._path.exists():
+            raise Problem(503, "There is no record yet: no worker has run.")
+        with self._writable.begin() as connection:
+            yield connection, next_serial(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.changes.close()
+        for name in ("_file", "_empty", "_writable"):
+            if name in self.__dict__:
+                self.__dict__[name].dispose()
+
+    @cached_property
+    def _file(self) -> Engine:
+        return open_engine(self._path, read_only=True)
+
+    @cached_property
+    def _writable(self) -> Engine:
+        return open_engine(self._path)
+
+    @cached_property
+    def _empty(self) -> Engine:
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        schema.metadata.create_all(engine)
+        return engine

@@ -1,0 +1,391 @@
+"""What routes and pages show: rows of the record joined with the registry and the catalogues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from sqlalchemy import Row
+
+from greenmine.limits import threshold_on
+from greenmine.record.reader import Newest, Queries, Scope
+from greenmine.registry import Channel, Registry, Rule
+from greenmine.times import DAY, HOUR, local
+
+Theme = Literal["dust", "noise", "water"]
+THEMES: tuple[Theme, ...] = ("dust", "noise", "water")
+JUDGEMENTS = ("exceeds", "not assessable", "meets")
+"""From worst to best: a theme is judged by its worst limit."""
+
+
+class VerdictView(msgspec.Struct, frozen=True):
+    """A judgement on one limit, station and period."""
+
+    rule: str
+    site: str
+    station: str
+    limit: str
+    start: datetime
+    end: datetime
+    verdict: str
+    value: float | None
+    judged: str | None
+    low: float | None
+    high: float | None
+    capture: float
+    reason: str
+    detail: Any
+    revision: int
+    change: str
+
+
+class LimitView(msgspec.Struct, frozen=True):
+    """A limit in force, and how its figure stands against it now.
+
+    ``running`` is the limit's own statistic over the hours ``since .. until``: the last hour, the last 24 hours, or the
+    day or night period under way; ``share`` is running ÷ high, ``margin`` the distance to the nearest bound, negative beyond it.
+    """
+
+    rule: str
+    id: str
+    name_zh: str
+    name_en: str
+    standard: str
+    clause: str
+    window: str
+    kind: str
+    indicative: bool
+    unit: str
+    low: float | None
+    high: float | None
+    running: float | None
+    since: datetime | None
+    until: datetime | None
+    share: float | None
+    margin: float | None
+    verdict: VerdictView | None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """State of a channel: good, silent, frozen, skewed, implausible, or unknown before anything was said of it."""
+
+    state: str
+    since: datetime | None
+    detail: str
+
+
+class LatestView(msgspec.Struct, frozen=True):
+    """The newest valid reading of a channel (value null: none), the newest of any flag, and the limits on it."""
+
+    channel: str
+    site: str
+    station: str
+    parameter: str
+    unit: str
+    decimals: int
+    value: float | None
+    time: datetime | None
+    flag: str | None
+    last_time: datetime | None
+    last_flag: str | None
+    health: Health
+    limit: LimitView | None
+    limits: list[LimitView]
+
+
+class ExceedanceView(msgspec.Struct, frozen=True):
+    """One episode above a limit; ``duration`` in minutes, to now while it is open."""
+
+    id: int
+    rule: str
+    site: str
+    station: str
+    limit: str
+    kind: str
+    parameter: str
+    name_zh: str
+    name_en: str
+    unit: str
+    threshold: float | None
+    start: datetime
+    end: datetime | None
+    duration: int
+    minutes_above: int
+    peak: float | None
+    peak_time: datetime | None
+    state: str
+    revision: int
+    changed: datetime
+    standard: str
+    clause: str
+    cause: str
+    handling: str
+    acknowledged: datetime | None
+
+
+def verdict_view(registry: Registry, row: Row[Any]) -> VerdictView:
+    """A verdict as it is shown."""
+    site, station, limit = row.rule.split("/", 2)
+    zone = registry.site(site).zone
+    return VerdictView(
+        rule=row.rule,
+        site=site,
+        station=station,
+        limit=limit,
+        start=local(row.start, zone),
+        end=local(row.end, zone),
+        verdict=row.verdict,
+        value=row.value,
+        judged=row.judged,
+        low=row.low,
+        high=row.high,
+        capture=row.capture,
+        reason=row.reason,
+        detail=msgspec.json.decode(row.detail) if row.detail else None,
+        revision=row.revision,
+        change=row.change,
+    )
+
+
+def exceedance_view(registry: Registry, row: Row[Any], now: int) -> ExceedanceView:
+    """An exceedance as it is shown; its rule may have left the registry since."""
+    site, station, limit_key = row.rule.split("/", 2)
+    zone = registry.site(site).zone
+    limit = registry.limits.get(limit_key.split("#", 1)[0])
+    rule = next((rule for rule in registry.rules if rule.key == row.rule), None)
+    if rule is not None:
+        limit = rule.limit
+    start = local(row.start, zone)
+    threshold = threshold_on(rule.limit, start.date()) if rule is not None else None
+    end = row.end if row.end is not None else max(now, row.start)
+    return ExceedanceView(
+        id=row.id,
+        rule=row.rule,
+        site=site,
+        station=station,
+        limit=limit_key,
+        kind=limit.kind if limit else "",
+        parameter=limit.parameter if limit else "",
+        name_zh=limit.name_zh if limit else limit_key,
+        name_en=limit.name_en if limit else limit_key,
+        unit=limit.unit if limit else "",
+        threshold=row.threshold,
+        start=start,
+        end=local(row.end, zone) if row.end is not None else None,
+        duration=round((end - row.start) / 60_000),
+        minutes_above=row.minutes,
+        peak=row.peak,
+        peak_time=local(row.peak_time, zone) if row.peak_time is not None else None,
+        state=row.state,
+        revision=row.revision,
+        changed=local(row.changed, zone),
+        standard=limit.standard if limit else "",
+        clause=threshold.clause if threshold else "",
+        cause=row.cause,
+        handling=row.handling,
+        acknowledged=local(row.acknowledged, zone) if row.acknowledged is not None else None,
+    )
+
+
+def latest(
+    queries: Queries,
+    scope: Scope,
+    now: int,
+    site: str | None = None,
+    hours: dict[str, list[Row[Any]]] | None = None,
+) -> list[LatestView]:
+    """The state of every channel of the registry in scope, in the registry's order.
+
+    Parameters
+    ----------
+    now : int
+        Instant [ms UTC] at which limits must be in force.
+    hours : dict, optional
+        Hourly figures of the last 24 hours by channel key, where the caller has them already.
+    """
+    registry = queries.registry
+    numbers = {channel.key: number for number, channel in queries.channels(scope).items()}
+    channels = [c for c in registry.channels if c.site in scope and site in {None, c.site}]
+    newest = queries.newest(scope, [numbers[c.key] for c in channels if c.key in numbers])
+    health = queries.health(scope)
+    verdicts = queries.last_verdicts(scope)
+    if hours is None:
+        hours = queries.hours(scope, now - DAY - HOUR, now, site)
+    rules: dict[int, list[Rule]] = {}
+    for rule in registry.rules:
+        rules.setdefault(rule.channel, []).append(rule)
+    views = []
+    for channel in channels:
+        found = newest.get(numbers[channel.key]) if channel.key in numbers else None
+        limits = [
+            view
+            for rule in rules.get(channel.index, [])
+            if (view := _limit(queries.registry, rule, channel, hours.get(channel.key, []), verdicts, now)) is not None
+        ]
+        views.append(_latest(registry, channel, found, health.get(channel.key), limits, now))
+    return views
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """The worst verdict over some limits of a theme, and the limits that have it."""
+
+    verdict: str
+    indicative: bool
+    limits: int
+    behind: list[tuple[LatestView, LimitView]]
+
+
+def theme_judgements(latest: Sequence[LatestView], theme: Theme, registry: Registry) -> list[Judgement]:
+    """Worst verdict of the last periods over the legal limits of a theme: first the binding ones, then the indicative.
+
+    Either is left out where no such limit applies. A limit that was never judged counts as not assessable: silence is
+    never compliance.
+    """
+    bound = [
+        (view, limit)
+        for view in latest
+        if registry.parameters[view.parameter].theme == theme
+        for limit in view.limits
+        if limit.kind == "legal"
+    ]
+    found = []
+    for indicative in (False, True):
+        pairs = [pair for pair in bound if pair[1].indicative == indicative]
+        for verdict in JUDGEMENTS:
+            behind = [
+                pair for pair in pairs if (pair[1].verdict.verdict if pair[1].verdict else "not assessable") == verdict
+            ]
+            if behind:
+                found.append(Judgement(verdict, indicative, len(pairs), behind))
+                break
+    return found
+
+
+def running_mean(averaging: str, values: Sequence[float], counts: Sequence[int]) -> float:
+    """Mean of hourly means by the parameter's way of averaging, weighted with their readings."""
+    weights = np.asarray(counts, float)
+    figures = np.asarray(values, float)
+    if averaging == "energy":
+        return float(10 * math.log10(np.average(10 ** (figures / 10), weights=weights)))
+    return float(np.average(figures, weights=weights))
+
+
+def _latest(
+    registry: Registry,
+    channel: Channel,
+    newest: Newest | None,
+    health: Row[Any] | None,
+    limits: list[LimitView],
+    now: int,
+) -> LatestView:
+    zone = registry.site(channel.site).zone
+    last = newest.last if newest else None
+    good = newest.valid if newest else None
+    return LatestView(
+        channel=channel.key,
+        site=channel.site,
+        station=channel.station,
+        parameter=channel.parameter.id,
+        unit=channel.parameter.unit,
+        decimals=channel.parameter.decimals,
+        value=float(good["value"]) if good is not None else None,
+        time=local(int(good["time"]), zone) if good is not None else None,
+        flag=chr(good["flag"]) if good is not None else None,
+        last_time=local(int(last["time"]), zone) if last is not None else None,
+        last_flag=chr(last["flag"]) if last is not None else None,
+        health=Health(
+            health.state if health else "unknown",
+            local(health.since, zone) if health else None,
+            health.detail if health else "",
+        ),
+        limit=_governing(limits, local(now, zone), registry),
+        limits=limits,
+    )
+
+
+def _governing(limits: list[LimitView], now: datetime, registry: Registry) -> LimitView | None:
+    """The limit that a channel's row shows: a legal one before others, for sound the one of the present period."""
+    conditions = registry.conditions
+    present = "daytime" if conditions.day_start <= now.hour < conditions.night_start else "nighttime"
+    absent = {"daytime": "nighttime", "nighttime": "daytime"}[present]
+
+    def order(limit: LimitView) -> tuple[bool, bool, bool]:
+        return limit.window == absent, limit.kind != "legal", limit.indicative
+
+    return min(limits, key=order, default=None)
+
+
+def _limit(
+    registry: Registry,
+    rule: Rule,
+    channel: Channel,
+    hours: list[Row[Any]],
+    verdicts: dict[str, Row[Any]],
+    now: int,
+) -> LimitView | None:
+    zone = registry.site(rule.site).zone
+    threshold = threshold_on(rule.limit, local(now, zone).date())
+    if threshold is None:
+        return None
+    used = [] if rule.limit.statistic == "difference" else _hours_of(registry, rule, hours, now)
+    running = None
+    if used:
+        running = (
+            max(row.mean for row in used)
+            if rule.limit.statistic == "maximum"
+            else running_mean(channel.parameter.averaging, [row.mean for row in used], [row.readings for row in used])
+        )
+    margins = (
+        []
+        if running is None
+        else [
+            *([threshold.high - running] if threshold.high is not None else []),
+            *([running - threshold.low] if threshold.low is not None else []),
+        ]
+    )
+    row = verdicts.get(rule.key)
+    return LimitView(
+        rule=rule.key,
+        id=rule.limit.id,
+        name_zh=rule.limit.name_zh,
+        name_en=rule.limit.name_en,
+        standard=rule.limit.standard,
+        clause=threshold.clause,
+        window=rule.limit.window,
+        kind=rule.limit.kind,
+        indicative=rule.limit.indicative,
+        unit=rule.limit.unit,
+        low=threshold.low,
+        high=threshold.high,
+        running=running,
+        since=local(used[0].start, zone) if used else None,
+        until=local(used[-1].end, zone) if used else None,
+        share=running / threshold.high if running is not None and threshold.high else None,
+        margin=min(margins, default=None),
+        verdict=verdict_view(registry, row) if row is not None else None,
+    )
+
+
+def _hours_of(registry: Registry, rule: Rule, hours: list[Row[Any]], now: int) -> list[Row[Any]]:
+    """Hourly figures that the present period of a limit rests on: none when they are more than two hours old."""
+    usable = [row for row in hours if row.mean is not None and row.readings > 0]
+    if not usable or usable[-1].end < now - 2 * HOUR:
+        return []
+    if rule.limit.window == "hour":
+        return usable[-1:]
+    if rule.limit.window == "day":
+        return [row for row in usable if row.start >= usable[-1].end - DAY]
+    zone = registry.site(rule.site).zone
+    conditions = registry.conditions
+    night = rule.limit.window == "nighttime"
+    chosen: list[Row[Any]] = []
+    for row in reversed(usable):
+        hour = local(row.start, zone).hour
+        if (conditions.day_start <= hour < conditions.night_start) == night:
+            break
+        chosen.insert(0, row)
+    return chosen

@@ -1,0 +1,182 @@
+"""The broadcast: one reader of the record for all live streams, however many there are.
+
+It looks up what is new a few times a second, and only if something was committed; every event is encoded once for all who may
+see it, and put into the queues of their seats. A seat whose reader is slow is not waited for and does not grow: it falls behind,
+and catches up from the record as one does who comes back with ``Last-Event-ID``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
+from threading import Event as Flag
+from typing import Final
+
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
+
+from greenmine.api.http.record import Record
+from greenmine.api.live.events import PAGE, Cursor, Event, events_between, newest_cursor, ready
+from greenmine.record.reader import Newest, Scope
+from greenmine.times import now
+
+LOOK_SECONDS: Final = 0.2
+CHECK_SECONDS: Final = 10.0
+"""How often a stream makes sure that its session goes on or its token is good, and says so if it has nothing else to say."""
+QUEUE: Final = 64
+"""Events that wait for a reader."""
+
+
+class Seat:
+    """The place of one stream in the broadcast.
+
+    Parameters
+    ----------
+    scope : Scope
+        Sites of which it is told.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.behind = True
+        """Whether it has to catch up from the record before its queue counts."""
+        self._queue: list[Event] = []
+        self._woken = asyncio.Event()
+
+    def offer(self, events: Iterable[Event] | None) -> None:
+        """Put events into the queue; None: there may be some that nobody read for its scope."""
+        if events is not None:
+            self._queue += events
+        if events is None or len(self._queue) > QUEUE:
+            self.behind = True
+            self._queue.clear()
+        if self.behind or self._queue:
+            self._woken.set()
+
+    def wake(self) -> None:
+        """Have the stream look around."""
+        self._woken.set()
+
+    async def taken(self) -> list[Event]:
+        """Events that came, as soon as there are some or there is something else to see; none after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._woken.wait()
+        return self._take()
+
+    def catch_up(self) -> None:
+        """Begin to count on the queue again."""
+        self.behind = False
+        self._take()
+
+    def _take(self) -> list[Event]:
+        self._woken.clear()
+        taken, self._queue = self._queue, []
+        return taken
+
+
+class Broadcast:
+    """Tells all streams of an application what is new.
+
+    Parameters
+    ----------
+    record : Record
+        What is followed.
+    closing : threading.Event
+        Set when the server shuts down.
+    """
+
+    def __init__(self, record: Record, closing: Flag) -> None:
+        self._record = record
+        self._closing = closing
+        self._seats: set[Seat] = set()
+        self._cursor: Cursor | None = None
+        self._number: int | None = None
+        self._known: tuple[Scope, dict[int, Newest]] = Scope(frozenset()), {}
+        """Newest readings up to the cursor, of the sites that are looked at."""
+        self._following: asyncio.Task[None] | None = None
+
+    async def stream(
+        self, scope: Scope, last: Cursor | None, admitted: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
+        """Events of a scope, from the one behind ``last`` on, else from now on.
+
+        It ends with the server, and with the right to see it. A record that cannot be read is waited for.
+
+        Parameters
+        ----------
+        admitted : callable
+            Tells whether who reads it still may.
+        """
+        yield b"retry: 2000\n\n"
+        seat = Seat(scope)
+        self._seats.add(seat)
+        clock = asyncio.get_running_loop().time
+        checked = clock()
+        cursor = last
+        try:
+            while not self._closing.is_set():
+                if self._following is None or self._following.done():
+                    self._following = asyncio.create_task(self._follow())
+                if seat.behind and self._cursor is not None:
+                    fresh = await self._missed(seat, cursor, self._cursor)
+                else:
+                    taken = await seat.taken()
+                    fresh = [event for event in taken if cursor is not None and event.cursor.beyond(cursor)]
+                if fresh:
+                    cursor = fresh[-1].cursor
+                    yield b"".join(event.text for event in fresh)
+                if clock() - checked >= CHECK_SECONDS:
+                    checked = clock()
+                    if not await admitted():
+                        return
+                    if not fresh:
+                        yield b": still here\n\n"
+        finally:
+            self._seats.discard(seat)
+
+    async def _follow(self) -> None:
+        """Follow the record as long as anybody listens."""
+        while self._seats and not self._closing.is_set():
+            number = self._record.changes.number()
+            if self._cursor is None or number != self._number:
+                scopes = {seat.scope for seat in self._seats}
+                with suppress(SQLAlchemyError):
+                    self._cursor, events = await run_in_threadpool(self._new, scopes, self._cursor)
+                    self._number = number
+                    for seat in self._seats:
+                        seat.offer(events.get(seat.scope))
+            await asyncio.sleep(LOOK_SECONDS)
+        self._cursor = None
+        for seat in self._seats:
+            seat.wake()
+
+    def _new(self, scopes: set[Scope], after: Cursor | None) -> tuple[Cursor, dict[Scope, list[Event]]]:
+        with self._record.queries() as queries:
+            last = newest_cursor(queries)
+            everything = Scope(frozenset().union(*scopes))
+            if after is None or after.beyond(last):  # the latter: the record was replaced
+                self._known = everything, {}
+                return last, {}
+            if everything != self._known[0]:
+                self._known = everything, {}
+            return last, events_between(queries, scopes, after, last, now(), known=self._known[1])
+
+    async def _missed(self, seat: Seat, after: Cursor | None, last: Cursor) -> list[Event]:
+        """What a seat missed up to the cursor of the broadcast, at most a page of it; from there on its queue counts."""
+        seat.catch_up()
+        try:
+            events = await run_in_threadpool(self._read, seat.scope, after, last)
+        except SQLAlchemyError:
+            seat.behind = True
+            await asyncio.sleep(LOOK_SECONDS)
+            return []
+        seat.behind |= len(events) >= PAGE
+        return events
+
+    def _read(self, scope: Scope, after: Cursor | None, last: Cursor) -> list[Event]:
+        with self._record.queries() as queries:
+            if after is None or after.beyond(newest_cursor(queries)):
+                return [ready(last)]
+            return events_between(queries, [scope], after, last, now(), pages=1)[scope]

@@ -1,0 +1,79 @@
+"""The page on which those who oversee all mines compare them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from greenmine.api.accounts.caller import CallerOf
+from greenmine.api.http import arguments
+from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.health import service_health
+from greenmine.api.http.problems import Problem
+from greenmine.api.http.rolling import site_week
+from greenmine.api.http.views import THEMES, LatestView, latest, theme_judgements
+from greenmine.api.pages.pages import notice_of
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.record.reader import Queries, Scope
+from greenmine.registry import Site
+from greenmine.times import DAY, HOUR, now
+
+router = APIRouter()
+
+_BAD = {"silent", "frozen", "skewed", "implausible"}
+
+
+@router.get("/comparison")
+def comparison_page(
+    given: Annotated[arguments.PageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page that compares all mines, the one with the largest share of time above a limit first."""
+    if not caller.oversees:
+        raise Problem(404, "There is no such page.")
+    wording = Wording(language_of(request, given.lang), context.registry)
+    instant = now()
+    hours = queries.hours(caller.scope, instant - DAY - HOUR, instant)
+    views = latest(queries, caller.scope, instant, hours=hours)
+    rows = [
+        _row(queries, caller.scope, site, [view for view in views if view.site == site.id], hours, instant)
+        for site in context.registry.sites
+        if site.id in caller.scope
+    ]
+    rows.sort(key=lambda row: row["week"].share or 0.0, reverse=True)
+    return render(
+        request,
+        "comparison.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service_health(queries, instant)),
+        rows=rows,
+        themes=THEMES,
+        events="/api/v1/events",
+    )
+
+
+def _row(
+    queries: Queries, scope: Scope, site: Site, own: list[LatestView], hours: dict[str, list[Any]], instant: int
+) -> dict[str, Any]:
+    judgements = {theme: theme_judgements(own, theme, queries.registry) for theme in THEMES}
+    captures = [row.capture for view in own for row in hours.get(view.channel, [])]
+    waiting = queries.exceedances(scope, 0, 1 << 62, site=site.id, todo=True, limit=1_000)
+    return {
+        "site": site,
+        "themes": {theme: found[0] if found else None for theme, found in judgements.items()},
+        "week": site_week(queries, scope, site, instant),
+        "open": queries.open_exceedances(scope).get(site.id, 0),
+        "waiting": sum(row.state != "withdrawn" for row in waiting),
+        "capture": sum(captures) / len(captures) if captures else None,
+        "bad": sum(view.health.state in _BAD for view in own),
+        "channels": len(own),
+        "newest": max((view.last_time for view in own if view.last_time is not None), default=None),
+    }

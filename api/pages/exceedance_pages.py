@@ -1,0 +1,137 @@
+"""Pages of exceedances: the list, and one of them with its history and what can be done about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from greenmine.api.accounts.caller import CallerOf
+from greenmine.api.http import arguments
+from greenmine.api.http.attachments import TYPES
+from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.handling import ExceedanceDetail, exceedance_detail
+from greenmine.api.http.health import service_health
+from greenmine.api.http.views import exceedance_view
+from greenmine.api.pages.pages import notice_of
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.record.reader import Queries, Scope
+from greenmine.times import HOUR, local, milliseconds, now
+
+router = APIRouter()
+
+SHOWN: Final = 100
+_CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
+
+
+@router.get("/exceedances")
+def all_exceedances(
+    given: Annotated[arguments.ExceedancePageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of the exceedances of all mines."""
+    return _list(request, given, queries, scope, None, Wording(language_of(request, given.lang), context.registry))
+
+
+@router.get("/sites/{site}/exceedances")
+def site_exceedances(
+    site: str,
+    given: Annotated[arguments.ExceedancePageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of the exceedances of one mine."""
+    visible_site(context.registry, scope, site)
+    return _list(request, given, queries, scope, site, Wording(language_of(request, given.lang), context.registry))
+
+
+@router.get("/exceedances/{number}")
+def exceedance_page(
+    number: int,
+    given: Annotated[arguments.PageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of one exceedance."""
+    instant = now()
+    detail = exceedance_detail(queries, caller.scope, number, instant)
+    item = detail.exceedance
+    wording = Wording(language_of(request, given.lang), context.registry)
+    site = context.registry.site(item.site)
+    start = milliseconds(item.start) - 2 * HOUR
+    end = (milliseconds(item.end) if item.end is not None else instant) + 2 * HOUR
+    rule = next((rule for rule in context.registry.rules if rule.key == item.rule), None)
+    return render(
+        request,
+        "exceedance.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service_health(queries, instant)),
+        site=site,
+        item=item,
+        timeline=_timeline(detail),
+        indicative=rule is not None and rule.limit.indicative,
+        start=local(start, site.zone),
+        end=local(min(end, start + 31 * 24 * HOUR), site.zone),
+        drawn=rule is not None and rule.limit.statistic != "difference",
+        acts=caller.may_act(item.site),
+        comments=caller.may_comment(item.site),
+        endings=",".join(sorted(TYPES)),
+        megabytes=context.settings.attachment_bytes // 1_000_000,
+        events="",
+    )
+
+
+def _list(
+    request: Request,
+    given: arguments.ExceedancePageArguments,
+    queries: Queries,
+    scope: Scope,
+    site: str | None,
+    wording: Wording,
+) -> Response:
+    instant = now()
+    cursor = arguments.cursor_parts(_CURSOR, given.cursor)
+    rows = queries.exceedances(
+        scope,
+        0,
+        1 << 62,
+        site=site,
+        state=given.state or None,
+        todo=given.todo,
+        limit=SHOWN + 1,
+        before=(int(cursor[1]), int(cursor[2])) if cursor else None,
+    )
+    last = rows[SHOWN - 1] if len(rows) > SHOWN else None
+    return render(
+        request,
+        "exceedances.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service_health(queries, instant)),
+        site=queries.registry.site(site) if site is not None else None,
+        items=[exceedance_view(queries.registry, row, instant) for row in rows[:SHOWN]],
+        filters=given,
+        next=f"{last.start}-{last.id}" if last is not None else None,
+        events="/api/v1/events" if site is None else f"/api/v1/events?site={site}",
+    )
+
+
+def _timeline(detail: ExceedanceDetail) -> list[tuple[Any, str, Any]]:
+    """Forms of the exceedance and entries of its handling, in order of time: (when, kind, which)."""
+    forms: list[tuple[Any, str, Any]] = [(form.changed, "form", form) for form in detail.revisions]
+    item = detail.exceedance
+    entries: list[tuple[Any, str, Any]] = [(entry.made, entry.kind, entry) for entry in detail.handling]
+    return sorted([*forms, (item.changed, "form", item), *entries], key=lambda step: step[0])

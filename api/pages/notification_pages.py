@@ -1,0 +1,282 @@
+"""Pages of notifications: the subscriptions, and one of them with its messages and what can be changed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import Field
+from starlette.responses import RedirectResponse, Response
+
+from greenmine.api.accounts.caller import Caller, CallerOf
+from greenmine.api.http import arguments, subscriptions
+from greenmine.api.http.context import Context
+from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.problems import Problem
+from greenmine.api.http.subscriptions import NewSubscription, SubscriptionChange, visible_subscription
+from greenmine.api.http.trail import TrailOf
+from greenmine.api.messages import Language
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.notify.event import EVENTS
+from greenmine.notify.targets import KINDS
+from greenmine.registry import Site
+from greenmine.times import now
+
+router = APIRouter()
+
+Kind = Literal["webhook", "mail", "dingtalk", "wecom", "mqtt"]
+_DISTRICT = ""
+_PATH = "/notifications"
+
+
+class NotificationsArguments(arguments.PageArguments):
+    """Of which kind a subscription is to be made."""
+
+    kind: Kind = "webhook"
+
+
+class WishForm(arguments.Filled):
+    """What is told, of which mines, in which language, and when not."""
+
+    name: str = Field(max_length=200)
+    events: list[str] = Field(default=[], max_length=50)
+    sites: list[str] = Field(default=[], max_length=1_000)
+    language: str = "zh"
+    quiet_start: str = ""
+    quiet_end: str = ""
+
+    def wishes(self) -> dict[str, Any]:
+        """As a JSON document has them."""
+        quiet = {"start": self.quiet_start, "end": self.quiet_end} if self.quiet_start or self.quiet_end else None
+        return {
+            "name": self.name.strip(),
+            "events": self.events,
+            "sites": self.sites or None,
+            "language": self.language,
+            "quiet": quiet,
+        }
+
+
+class NewForm(WishForm):
+    """A new subscription; of the target the fields of its kind."""
+
+    kind: Kind = "webhook"
+    enterprise: str = Field(default=_DISTRICT, max_length=80)
+    url: str = Field(default="", max_length=2_000)
+    to: str = Field(default="", max_length=6_000)
+    token: str = Field(default="", max_length=200)
+    secret: str = Field(default="", max_length=200)
+    key: str = Field(default="", max_length=200)
+
+    def target(self) -> dict[str, Any]:
+        """As a JSON document has it."""
+        fields: dict[str, dict[str, Any]] = {
+            "webhook": {"url": self.url.strip()},
+            "mail": {"to": self.to.replace(",", " ").replace(";", " ").split()},
+            "dingtalk": {"token": self.token.strip(), "secret": self.secret.strip()},
+            "wecom": {"key": self.key.strip()},
+            "mqtt": {},
+        }
+        return {"kind": self.kind, **fields[self.kind]}
+
+
+class ChangeForm(WishForm):
+    """Changes of a subscription."""
+
+    enabled: bool = False
+
+
+@router.get(_PATH)
+def notifications(
+    given: Annotated[NotificationsArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+) -> Response:
+    """Page of subscriptions."""
+    return _list(request, context, caller, given.lang, given.kind)
+
+
+@router.post(_PATH)
+def make_subscription(
+    given: Annotated[NewForm, Form()], request: Request, context: ContextOf, caller: CallerOf, trail: TrailOf
+) -> Response:
+    """Make a subscription; the page that answers shows its secret, once."""
+    _signed_in(caller)
+    asked = given.wishes() | {"target": given.target(), "enterprise": given.enterprise or None}
+    try:
+        made = subscriptions.make(context, caller, trail, msgspec.convert(asked, NewSubscription))
+    except msgspec.ValidationError as error:
+        return _list(request, context, caller, None, given.kind, form=given, fault=str(error), status=400)
+    except Problem as problem:
+        if problem.status not in {400, 409}:
+            raise
+        return _list(
+            request, context, caller, None, given.kind, form=given, fault=problem.detail, status=problem.status
+        )
+    secret = subscriptions.secret_of(made)
+    return _list(request, context, caller, None, given.kind, secret=secret or "", made=made.name)
+
+
+@router.get(_PATH + "/{number}")
+def notification(
+    number: int,
+    given: Annotated[arguments.PageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+) -> Response:
+    """Page of one subscription."""
+    return _one(request, context, caller, number, given.lang)
+
+
+@router.post(_PATH + "/{number}")
+def change_notification(
+    number: int,
+    given: Annotated[ChangeForm, Form()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    trail: TrailOf,
+) -> Response:
+    """Change a subscription."""
+    _signed_in(caller)
+    found = visible_subscription(context, caller, number)
+    try:
+        asked = msgspec.convert(given.wishes() | {"enabled": given.enabled}, SubscriptionChange)
+        subscriptions.change(context, caller, trail, found, asked)
+    except msgspec.ValidationError as error:
+        return _one(request, context, caller, number, None, fault=str(error), status=400)
+    except Problem as problem:
+        if problem.status != 400:
+            raise
+        return _one(request, context, caller, number, None, fault=problem.detail, status=400)
+    return RedirectResponse(f"{_PATH}/{number}", 303)
+
+
+@router.post(_PATH + "/{number}/test")
+def try_notification(
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+) -> Response:
+    """Send a test."""
+    _signed_in(caller)
+    found = visible_subscription(context, caller, number)
+    try:
+        subscriptions.try_out(context, caller, trail, found)
+    except Problem as problem:
+        if problem.status != 429:
+            raise  # that one is under way already can be seen on the page
+    return RedirectResponse(f"{_PATH}/{number}", 303)
+
+
+@router.post(_PATH + "/{number}/remove")
+def remove_notification(
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+) -> Response:
+    """Remove a subscription."""
+    _signed_in(caller)
+    subscriptions.remove(context, caller, trail, visible_subscription(context, caller, number))
+    return RedirectResponse(_PATH, 303)
+
+
+def _signed_in(caller: Caller) -> None:
+    if caller.session is None:
+        raise Problem(403, "This page is for who is signed in; tokens use /api/v1/subscriptions.")
+
+
+def _list(
+    request: Request,
+    context: Context,
+    caller: Caller,
+    chosen: Language | None,
+    kind: Kind,
+    *,
+    form: NewForm | None = None,
+    fault: str = "",
+    secret: str = "",
+    made: str = "",
+    status: int = 200,
+) -> Response:
+    _signed_in(caller)
+    known = subscriptions.owners(context, caller)
+    kinds = [name for name in KINDS if name != "mail" or context.settings.smtp_host is not None]
+    return _page(
+        request,
+        context,
+        chosen,
+        "notifications.html",
+        status,
+        sites=_sites(context, caller, None),
+        items=subscriptions.items(context, context.notices.subscriptions.of(known)),
+        owners=known,
+        kinds=kinds,
+        kind=kind if kind in kinds else kinds[0],
+        form=form or NewForm(name="", events=["exceedance-opened", "exceedance-closed", "station-silent"]),
+        fault=fault,
+        secret=secret,
+        made=made,
+    )
+
+
+def _one(
+    request: Request,
+    context: Context,
+    caller: Caller,
+    number: int,
+    chosen: Language | None,
+    *,
+    fault: str = "",
+    status: int = 200,
+) -> Response:
+    _signed_in(caller)
+    found = visible_subscription(context, caller, number)
+    [item] = subscriptions.items(context, [found])
+    return _page(
+        request,
+        context,
+        chosen,
+        "notification.html",
+        status,
+        sites=_sites(context, caller, found.enterprise),
+        item=item,
+        messages=subscriptions.message_items(context, found),
+        form=ChangeForm(
+            name=found.name,
+            events=list(found.events),
+            sites=list(found.sites or ()),
+            language=found.language,
+            quiet_start="" if found.quiet is None else found.quiet.start,
+            quiet_end="" if found.quiet is None else found.quiet.end,
+            enabled=found.enabled,
+        ),
+        fault=fault,
+    )
+
+
+def _sites(context: Context, caller: Caller, owner: str | None) -> list[Site]:
+    """Sites of which an owner can be told, as far as the caller sees them."""
+    return [s for s in context.registry.sites if s.id in caller.scope and owner in {None, s.enterprise}]
+
+
+def _page(
+    request: Request,
+    context: Context,
+    chosen: Language | None,
+    template: str,
+    status: int,
+    **values: Any,
+) -> Response:
+    registry = context.registry
+    page = render(
+        request,
+        template,
+        Wording(language_of(request, chosen), registry),
+        chosen,
+        now(),
+        notice=None,
+        events="",
+        enterprises={enterprise.id: enterprise for enterprise in registry.enterprises},
+        all_events=EVENTS,
+        **values,
+    )
+    page.status_code = status
+    return page

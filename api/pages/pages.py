@@ -1,0 +1,444 @@
+"""The pages: all mines, and one mine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Row
+from starlette.responses import FileResponse, Response
+
+from greenmine.api.accounts.caller import CallerOf
+from greenmine.api.http import arguments
+from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, context_of, visible_site
+from greenmine.api.http.health import ServiceHealth, service_health
+from greenmine.api.http.problems import Problem
+from greenmine.api.http.responses import JSON
+from greenmine.api.http.rolling import rolling_statistics, site_week
+from greenmine.api.http.views import THEMES, LatestView, Theme, exceedance_view, latest, theme_judgements
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.sparkline import sparkline
+from greenmine.api.pages.vega import bundle
+from greenmine.api.pages.wording import Wording
+from greenmine.limits import threshold_on
+from greenmine.processing.rolling import SPANS
+from greenmine.processing.series import summarise, window_bounds
+from greenmine.record.reader import Queries, Scope, valid
+from greenmine.registry import Registry, Site
+from greenmine.times import DAY, HOUR, MINUTE, local, now
+from greenmine.wording.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
+
+router = APIRouter()
+
+EXCEEDANCES_SHOWN: Final = 20
+_RAIL: Final = 4
+"""Exceedances beside the cards of the mines: as many as stand beside one, and two more for each further."""
+REJECTIONS_SHOWN: Final = 8
+_ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment")
+_CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
+_ISSUED_AFTER: Final = 3 * MINUTE
+"""An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
+_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible"}
+
+
+@router.get("/")
+def overview(
+    given: Annotated[arguments.PageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of all mines."""
+    scope = caller.scope
+    language = language_of(request, given.lang)
+    wording = Wording(language, context.registry)
+    instant = now()
+    hours = queries.hours(scope, instant - DAY - HOUR, instant)
+    views = latest(queries, scope, instant, hours=hours)
+    sites = _visible(context.registry, scope)
+    service = service_health(queries, instant)
+    cards = [
+        _card(site, views, hours, context.registry, instant) | {"week": site_week(queries, scope, site, instant)}
+        for site in sites
+    ]
+    return render(
+        request,
+        "overview.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service),
+        watched=service.state == "running",
+        cards=cards,
+        summary=_summary(queries, scope, cards, instant),
+        exceedances=_exceedances(queries, scope, None, instant, _RAIL + 2 * (len(sites) - 1)),
+        events="/api/v1/events",
+    )
+
+
+@router.get("/sites/{site}")
+def mine(
+    site: str,
+    given: Annotated[arguments.PageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of one mine."""
+    registry = context.registry
+    shown = visible_site(registry, scope, site)
+    wording = Wording(language_of(request, given.lang), registry)
+    instant = now()
+    hours = queries.hours(scope, instant - DAY - HOUR, instant, site)
+    views = latest(queries, scope, instant, site, hours)
+    today = f"{local(instant, shown.zone):%Y-%m-%d}"
+    return render(
+        request,
+        "site.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service_health(queries, instant)),
+        card=_card(shown, views, hours, registry, instant),
+        views=views,
+        stations=sorted(shown.stations, key=lambda station: _ROLES.index(station.role)),
+        charts=[_hourly(registry, shown, parameter, hours, instant) for parameter in _charted(registry, site)],
+        rolling=_rolling(queries, scope, shown, instant),
+        weather=_weather(views),
+        ledger=_ledger(queries, scope, shown, today),
+        rejections=[
+            (local(row.received, shown.zone), row)
+            for row in queries.rejections(scope, site=site, limit=REJECTIONS_SHOWN, before=None)
+        ],
+        exceedances=_exceedances(queries, scope, site, instant, EXCEEDANCES_SHOWN),
+        events=f"/api/v1/events?site={site}",
+    )
+
+
+@router.get("/sites/{site}/charts/{parameter}")
+def chart(
+    site: str,
+    parameter: str,
+    given: Annotated[arguments.ChartArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
+) -> Response:
+    """Vega-Lite specification of a parameter at all stations of a mine."""
+    shown = visible_site(context.registry, scope, site)
+    if parameter not in _charted(context.registry, site):
+        raise Problem(404, f"There is no chart of {parameter!r} at {site!r}.")
+    wording = Wording(language_of(request, given.lang), context.registry)
+    return JSON(_chart(queries, scope, shown, parameter, given.days, wording, now()))
+
+
+@router.get("/static/vega.js")
+def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Response:
+    """Vega, Vega-Lite and Vega-Embed, as vl-convert ships them."""
+    return FileResponse(bundle(context.settings.data), media_type="text/javascript")
+
+
+def error_page(request: Request, problem: Problem) -> Response:
+    """What a browser shows instead of problem details."""
+    context = context_of(request)
+    wording = Wording(language_of(request, None), context.registry)
+    status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
+    page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
+    page.status_code = problem.status
+    return page
+
+
+def _visible(registry: Registry, scope: Scope) -> list[Site]:
+    return [site for site in registry.sites if site.id in scope]
+
+
+def _card(
+    site: Site, views: Sequence[LatestView], hours: dict[str, list[Row[Any]]], registry: Registry, instant: int
+) -> dict[str, Any]:
+    own = [view for view in views if view.site == site.id]
+    bad = [view for view in own if view.health.state in _BAD_HEALTH]
+    return {
+        "site": site,
+        "themes": [_theme(theme, own, hours, registry, instant) for theme in THEMES],
+        "channels": len(own),
+        "bad": bad,
+        "unknown": sum(view.health.state == "unknown" for view in own),
+        "newest": max((view.last_time for view in own if view.last_time is not None), default=None),
+    }
+
+
+def _theme(
+    theme: Theme, own: Sequence[LatestView], hours: dict[str, list[Row[Any]]], registry: Registry, instant: int
+) -> dict[str, Any]:
+    judgements = theme_judgements(own, theme, registry)
+    rows = [view for view in own if registry.parameters[view.parameter].theme == theme and view.limits]
+    rows.sort(key=_urgency, reverse=True)
+    chosen = next((view for view in rows if view.limit is not None and hours.get(view.channel)), None)
+    spark = None
+    if chosen is not None and chosen.limit is not None:
+        start = instant - DAY - HOUR
+        points = [((row.end - start) / (DAY + HOUR), row.mean) for row in hours[chosen.channel]]
+        spark = sparkline(points, chosen.limit.low, chosen.limit.high, from_zero=chosen.unit not in {"dB(A)", "1"})
+    return {
+        "theme": theme,
+        "main": judgements[0] if judgements else None,
+        "second": judgements[1] if len(judgements) > 1 else None,
+        "rows": rows,
+        "unit": rows[0].unit if len({view.unit for view in rows}) == 1 else None,
+        "chosen": chosen,
+        "spark": spark,
+    }
+
+
+def _urgency(view: LatestView) -> tuple[bool, float]:
+    """Rows with the figure nearest to, or furthest beyond, its limit come first."""
+    limit = view.limit
+    if limit is None or limit.running is None:
+        return False, 0.0
+    if limit.share is not None and limit.low is None:
+        return True, limit.share
+    return True, float(limit.margin is not None and limit.margin < 0)
+
+
+def _summary(queries: Queries, scope: Scope, cards: list[dict[str, Any]], instant: int) -> dict[str, Any]:
+    totals = dict.fromkeys(("received", "stored", "duplicate", "rejected", "late"), 0)
+    for site in _visible(queries.registry, scope):
+        today = f"{local(instant, site.zone):%Y-%m-%d}"
+        for row in queries.ledger(scope, today, today, site=site.id, limit=arguments.MAX_PAGE, after=None):
+            for name in totals:
+                totals[name] += getattr(row, name)
+    mains = [[theme["main"].verdict for theme in card["themes"] if theme["main"]] for card in cards]
+    return {
+        "sites": len(cards),
+        "exceeding": sum("exceeds" in verdicts for verdicts in mains),
+        "unknown": sum("not assessable" in verdicts for verdicts in mains),
+        "open": sum(queries.open_exceedances(scope).values()),
+        "channels": sum(card["channels"] for card in cards),
+        "bad": sum(len(card["bad"]) for card in cards),
+        "ledger": totals,
+    }
+
+
+def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
+    """What the reader must know of the collector before believing the page; None while all is well."""
+    zone = wording.registry.sites[0].zone if wording.registry.sites else "UTC"
+    if service.state == "no worker yet":
+        return wording.t("collector.none")
+    if service.state == "stopped":
+        newest = max(worker.updated for worker in service.workers)
+        return wording.t("collector.stopped", time=wording.date_time(newest.astimezone(ZoneInfo(zone))))
+    for worker in service.workers:
+        if worker.running and worker.status.get("connected") is False:
+            last = worker.status.get("last_message")
+            broker = worker.status.get("broker", "")
+            if not last:
+                return wording.t("collector.unheard", broker=broker)
+            return wording.t("collector.disconnected", broker=broker, time=wording.date_time(local(last, zone)))
+    return None
+
+
+def _rolling(queries: Queries, scope: Scope, site: Site, instant: int) -> list[dict[str, Any]]:
+    """For each span the legal limits in force, with their statistics or None where there are none yet."""
+    views = {(view.rule, view.span): view for view in rolling_statistics(queries, scope, site, instant)}
+    today = local(instant, site.zone).date()
+    order = {station.id: _ROLES.index(station.role) for station in site.stations}
+    rules = [
+        (rule, threshold)
+        for rule in queries.registry.rules
+        if rule.site == site.id and rule.limit.kind == "legal" and (threshold := threshold_on(rule.limit, today))
+    ]
+    rules.sort(key=lambda pair: order[pair[0].station])
+    return [
+        {"span": span, "rows": [(rule, threshold, views.get((rule.key, span))) for rule, threshold in rules]}
+        for span in SPANS
+    ]
+
+
+def _hourly(
+    registry: Registry, site: Site, parameter: str, hours: dict[str, list[Row[Any]]], instant: int
+) -> dict[str, Any]:
+    """Hourly figures of a parameter over 24 hours, newest first, a column for each station; gaps stay visible."""
+    channels = [c for c in registry.site_channels(site.id) if c.parameter.id == parameter]
+    last = (instant - _ISSUED_AFTER) // HOUR * HOUR
+    wanted = range(last - HOUR, last - DAY - HOUR, -HOUR)
+    figures = [{row.start: row for row in hours.get(channel.key, [])} for channel in channels]
+    shown = [[row for start in wanted if (row := column.get(start)) is not None] for column in figures]
+    return {
+        "parameter": parameter,
+        "stations": [channel.station for channel in channels],
+        "rows": [
+            (local(start, site.zone), [column.get(start) for column in figures]) for start in wanted if any(shown)
+        ],
+        "left_out": [
+            (channel.station, sum(row.excluded for row in rows), sum(row.suspect for row in rows))
+            for channel, rows in zip(channels, shown, strict=True)
+        ],
+    }
+
+
+def _ledger(queries: Queries, scope: Scope, site: Site, day: str) -> dict[str, Any]:
+    """Ledger of a day: every device of the registry, None where nothing came, and whoever else sent; and the sums."""
+    found = {
+        row.device: row for row in queries.ledger(scope, day, day, site=site.id, limit=arguments.MAX_PAGE, after=None)
+    }
+    devices = list(dict.fromkeys([*(device.id for device in site.devices), *found]))
+    names = ("received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
+    return {
+        "rows": [(device, found.get(device)) for device in devices],
+        "total": {name: sum(getattr(row, name) for row in found.values()) for name in names} if found else None,
+    }
+
+
+def _exceedances(queries: Queries, scope: Scope, site: str | None, instant: int, shown: int) -> dict[str, Any]:
+    """Open ones first, then the newest; counts are over seven days."""
+    shown = min(shown, EXCEEDANCES_SHOWN)
+    far = instant + 365 * DAY
+    under_way = queries.exceedances(scope, 0, far, site=site, state="open", limit=arguments.MAX_PAGE)
+    week = queries.exceedances(scope, instant - 7 * DAY, far, site=site, limit=arguments.MAX_PAGE)
+    recent = [row for row in queries.exceedances(scope, 0, far, site=site, limit=shown) if row.state != "open"]
+    rows = [*under_way, *recent][: max(shown, len(under_way))]
+    return {
+        "items": [exceedance_view(queries.registry, row, instant) for row in rows],
+        "week": sum(row.state != "withdrawn" for row in week),
+        "open": len(under_way),
+    }
+
+
+def _weather(views: Sequence[LatestView]) -> list[LatestView]:
+    names = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
+    return [view for name in names for view in views if view.parameter == name]
+
+
+def _charted(registry: Registry, site: str) -> list[str]:
+    measured = {channel.parameter.id for channel in registry.site_channels(site)}
+    return [parameter for parameter in _CHART_ORDER if parameter in measured]
+
+
+def _chart(
+    queries: Queries, scope: Scope, site: Site, parameter_id: str, days: int, wording: Wording, instant: int
+) -> dict[str, Any]:
+    registry = queries.registry
+    parameter = registry.parameters[parameter_id]
+    channels = [c for c in registry.site_channels(site.id) if c.parameter.id == parameter_id]
+    start = instant - days * DAY
+    unit = wording.unit(parameter.unit)
+    columns = (wording.t("site.time"), wording.t("site.series"))
+    title = wording.t(
+        "site.chart-description", site=wording.name(site), parameter=wording.parameter(parameter_id), days=days
+    )
+    hours = queries.hours(scope, start, instant, site.id)
+    if days == 1 and parameter.averaging not in {"sum", "state"}:
+        points = {c.key: _quarters(queries, scope, c.key, start, instant, site.zone) for c in channels}
+    else:
+        points = {c.key: [(local(row.end, site.zone), row.mean) for row in hours.get(c.key, [])] for c in channels}
+    if parameter.averaging == "sum":
+        bars = [
+            Bar(local(row.start, site.zone), local(row.end, site.zone), row.mean)
+            for c in channels
+            for row in hours.get(c.key, [])
+            if row.mean is not None
+        ]
+        return bar_chart(bars, title=title, unit=unit, columns=columns)
+    series = [Series(wording.station(site.id, c.station), points[c.key]) for c in channels if points[c.key]]
+    limits = limit_steps(registry, site, {c.index for c in channels}, start, instant, wording) if series else []
+    return line_chart(
+        series,
+        limits,
+        _excluded(site, [(c.station, hours.get(c.key, [])) for c in channels], wording),
+        title=title,
+        unit=unit,
+        columns=columns,
+        decimals=parameter.decimals,
+        from_zero=parameter.unit not in {"dB(A)", "1"},
+    )
+
+
+def _excluded(site: Site, figures: Sequence[tuple[str, list[Row[Any]]]], wording: Wording) -> list[Note]:
+    """A note for each hour of which some minutes were excluded at some station."""
+    texts: dict[tuple[int, int], list[str]] = {}
+    for station, rows in figures:
+        for row in rows:
+            if row.excluded:
+                name = wording.station(site.id, station)
+                texts.setdefault((row.start, row.end), []).append(
+                    wording.t("hourly.band", station=name, n=row.excluded)
+                )
+    separator = wording.t("hourly.separator")
+    return [
+        Note(local(start, site.zone), local(end, site.zone), separator.join(found))
+        for (start, end), found in sorted(texts.items())
+    ]
+
+
+def _quarters(
+    queries: Queries, scope: Scope, key: str, start: int, end: int, zone: str
+) -> list[tuple[datetime, float | None]]:
+    """Means over quarters of an hour, at their ends; None where there was no valid reading."""
+    channel = next(channel for channel in queries.registry.channels if channel.key == key)
+    rows = queries.readings(scope, key, start, end)
+    rows = rows[valid(rows)]
+    if not len(rows):
+        return []
+    length = max(15 * 60_000, channel.interval)
+    starts, ends = window_bounds(start, end, length, length, zone)
+    inside = ends <= end
+    starts, ends = starts[inside], ends[inside]
+    figures = summarise(
+        rows["time"], rows["value"], averaging=channel.parameter.averaging, windows=(starts, ends), percentiles=()
+    )
+    return [
+        (local(instant, zone), None if np.isnan(mean) else mean)
+        for instant, mean in zip(ends.tolist(), figures.mean.tolist(), strict=True)
+    ]
+
+
+def limit_steps(
+    registry: Registry, site: Site, channels: set[int], start: int, end: int, wording: Wording
+) -> list[LimitStep]:
+    """Limit lines over a chart: for sound each day and night period has its own height."""
+    steps: dict[tuple[str, datetime, float], LimitStep] = {}
+    first, last = local(start, site.zone), local(end, site.zone)
+    hours = [local(time, site.zone) for time in range(start // HOUR * HOUR + HOUR, end, HOUR)]
+    for rule in registry.rules:
+        if rule.channel not in channels or rule.limit.kind != "legal" or rule.limit.statistic == "difference":
+            continue
+        for begin, finish in _runs(rule.limit.window, hours, first, last, registry):
+            threshold = threshold_on(rule.limit, begin.date())
+            if threshold is None:
+                continue
+            for value in (threshold.low, threshold.high):
+                if value is not None:
+                    name = wording.t(
+                        "site.limit-label",
+                        window=wording.t(f"window.{rule.limit.window}"),
+                        value=wording.plain(value),
+                    )
+                    steps[name, begin, value] = LimitStep(name, begin, finish, value)
+    return list(steps.values())
+
+
+def _runs(
+    window: str, hours: list[datetime], first: datetime, last: datetime, registry: Registry
+) -> list[tuple[datetime, datetime]]:
+    """Stretches between two instants in which a limit of a window applies."""
+    if window not in {"daytime", "nighttime"}:
+        return [(first, last)]
+    conditions = registry.conditions
+    runs: list[tuple[datetime, datetime]] = []
+    edges = [first, *hours, last]
+    for begin, finish in pairwise(edges):
+        by_day = conditions.day_start <= begin.hour < conditions.night_start
+        if by_day == (window == "daytime"):
+            if runs and runs[-1][1] == begin:
+                runs[-1] = (runs[-1][0], finish)
+            else:
+                runs.append((begin, finish))
+    return runs

@@ -1,0 +1,127 @@
+"""The page of data quality: is everything arriving, and what of it could not be used?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import func, select
+from starlette.responses import Response
+
+from greenmine.api.accounts.caller import CallerOf
+from greenmine.api.http import arguments
+from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.health import service_health
+from greenmine.api.http.marks import mark_items, request_item
+from greenmine.api.http.views import latest
+from greenmine.api.pages.pages import notice_of
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.processing.exclusion import KINDS
+from greenmine.record import schema
+from greenmine.record.reader import Queries, Scope
+from greenmine.registry import Site
+from greenmine.times import DAY, local, now
+
+router = APIRouter()
+
+SHOWN: Final = 20
+_COUNTS: Final = ("received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
+
+
+@router.get("/sites/{site}/quality")
+def quality_page(
+    site: str,
+    given: Annotated[arguments.QualityArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of a mine's data quality."""
+    scope = caller.scope
+    shown = visible_site(context.registry, scope, site)
+    wording = Wording(language_of(request, given.lang), context.registry)
+    instant = now()
+    start = instant - given.days * DAY
+    views = {view.channel: view for view in latest(queries, scope, instant, site)}
+    captures = _captures(queries, scope, shown, start)
+    return render(
+        request,
+        "quality.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service_health(queries, instant)),
+        site=shown,
+        days=given.days,
+        channels=[
+            (channel, views[channel.key], captures.get(channel.key)) for channel in context.registry.site_channels(site)
+        ],
+        ledger=_ledger(queries, scope, shown, instant, given.days),
+        gaps=queries.gaps(scope, site=site, limit=SHOWN, after=None),
+        conflicts=_local(
+            shown,
+            queries.aside(scope, schema.conflict, start, instant + DAY, site=site, key=None, limit=SHOWN, before=None),
+        ),
+        late=_local(
+            shown, queries.aside(scope, schema.late, 0, instant + DAY, site=site, key=None, limit=SHOWN, before=None)
+        ),
+        rejections=[
+            (local(row.received, shown.zone), row)
+            for row in queries.rejections(scope, site=site, limit=SHOWN, before=None)
+        ],
+        health=[
+            (local(row.since, shown.zone), channel, row)
+            for channel, row in queries.health_changes(scope, start, instant + DAY, site=site, limit=SHOWN, before=None)
+        ],
+        marks=sorted(
+            mark_items(queries, list(queries.marks(scope, start, 1 << 62, site=site, limit=200))),
+            key=lambda mark: mark.start,
+            reverse=True,
+        ),
+        requests=[
+            request_item(queries, row)
+            for row in queries.mark_requests(scope, site=site, limit=SHOWN)
+            if row.state != "done" and row.made > instant - 7 * DAY
+        ],
+        kinds=sorted(KINDS),
+        acts=caller.may_act(site),
+        events=f"/api/v1/events?site={site}",
+    )
+
+
+def _captures(queries: Queries, scope: Scope, site: Site, start: int) -> dict[str, Any]:
+    """Valid and expected readings of each channel over the issued hours since an instant, and minutes left out."""
+    numbers = {number: c.key for number, c in queries.channels(scope).items() if c.site == site.id}
+    c = schema.statistic.c
+    columns: list[Any] = [
+        c.channel,
+        func.sum(c.count).label("readings"),
+        func.sum(c.expected).label("expected"),
+        func.sum(c.excluded).label("excluded"),
+        func.sum(c.suspect).label("suspect"),
+    ]
+    rows = queries.connection.execute(
+        select(*columns)
+        .where(c.channel.in_(numbers), c.window == "hour", c.latest.is_(True), c.start >= start)
+        .group_by(c.channel)
+    )
+    return {numbers[row.channel]: row for row in rows}
+
+
+def _ledger(queries: Queries, scope: Scope, site: Site, instant: int, days: int) -> dict[str, Any]:
+    """Sums of each device over some days to today, and of all."""
+    today = local(instant, site.zone).date()
+    first = today - timedelta(days=days - 1)
+    rows: dict[str, dict[str, int]] = {device.id: dict.fromkeys(_COUNTS, 0) for device in site.devices}
+    for row in queries.ledger(scope, str(first), str(today), site=site.id, limit=arguments.MAX_PAGE, after=None):
+        sums = rows.setdefault(row.device, dict.fromkeys(_COUNTS, 0))
+        for name in _COUNTS:
+            sums[name] += getattr(row, name)
+    return {"rows": rows, "total": {name: sum(sums[name] for sums in rows.values()) for name in _COUNTS}}
+
+
+def _local(site: Site, pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any, Any, Any]]:
+    return [(channel, local(row.time, site.zone), local(row.received, site.zone), row) for channel, row in pairs]

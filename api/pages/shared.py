@@ -1,0 +1,101 @@
+"""What a link opens: one evidence bundle, to whoever has the code of the link, for a while.
+
+The code stands behind the ``#`` of the link, which browsers keep to themselves: it is in no address that the server, a proxy
+or another page gets to see. The page sends it as a form.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import Field
+from sqlalchemy import Row, select
+from starlette.responses import Response
+
+from greenmine.api.accounts.shares import Share
+from greenmine.api.http import arguments
+from greenmine.api.http.bundles import bundle_view, file_response
+from greenmine.api.http.context import Context
+from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.problems import Problem
+from greenmine.api.http.trail import client_address
+from greenmine.api.messages import Language
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.record import schema
+from greenmine.record.reader import Queries
+from greenmine.times import local, now
+
+router = APIRouter()
+
+
+class CodeForm(arguments.Filled):
+    """The code of a link."""
+
+    code: str = Field(max_length=200)
+
+
+@router.get("/shared")
+def shared(given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf) -> Response:
+    """Page to which links lead; its script sends the code that stands behind the address."""
+    return _page(request, context, given.lang, None)
+
+
+@router.post("/shared")
+def open_shared(
+    given: Annotated[CodeForm, Form()], request: Request, context: ContextOf, queries: QueriesOf
+) -> Response:
+    """Page of the bundle that a code opens."""
+    found = _opened(context, queries, given.code)
+    page = _page(request, context, None, found, given.code)
+    page.status_code = 200 if found else 404
+    return page
+
+
+@router.post("/shared/file")
+def shared_file(
+    given: Annotated[CodeForm, Form()], request: Request, context: ContextOf, queries: QueriesOf
+) -> Response:
+    """The file of the bundle that a code opens."""
+    found = _opened(context, queries, given.code)
+    if found is None:
+        raise Problem(404, "The link is unknown, has expired or was revoked; ask whoever sent it for another.")
+    share, row = found
+    answer = file_response(context, row)
+    context.accounts.shares.note_download(share, now())
+    context.accounts.audit.add(
+        now(), "shared-download", user=None, name=share.receiver, address=client_address(request), site=share.site,
+        subject=f"bundle {share.bundle}", share=share.id,
+    )  # fmt: skip
+    return answer
+
+
+def _opened(context: Context, queries: Queries, code: str) -> tuple[Share, Row[Any]] | None:
+    share = context.accounts.shares.find(code.strip(), now())
+    if share is None or share.site not in {site.id for site in context.registry.sites}:
+        return None
+    c = schema.bundle.c
+    mine = select(schema.bundle).where(c.id == share.bundle, c.digest == share.digest, c.state == "done")
+    row = queries.connection.execute(mine).first()
+    return None if row is None else (share, row)
+
+
+def _page(
+    request: Request, context: Context, chosen: Language | None, found: tuple[Share, Row[Any]] | None, code: str = ""
+) -> Response:
+    site = None if found is None else context.registry.site(found[0].site)
+    return render(
+        request,
+        "shared.html",
+        Wording(language_of(request, chosen), context.registry),
+        chosen,
+        now(),
+        notice=None,
+        events="",
+        site=site,
+        bundle=None if found is None else bundle_view(context.registry, found[1]),
+        expires=None if found is None or site is None else local(found[0].expires, site.zone),
+        code=code,
+        wrong=bool(code) and found is None,
+    )

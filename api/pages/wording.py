@@ -1,0 +1,288 @@
+"""Figures, times and judgements in words, for the pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView
+from greenmine.api.messages import Language, has_message, message
+from greenmine.clauses import in_chinese
+from greenmine.registry import Registry
+from greenmine.times import DAY, HOUR, MINUTE
+
+NOTHING: Final = "—"
+SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?", "none": "–"}
+"""A verdict is told by sign and word, never by colour alone."""
+
+_UNITS: Final = {
+    "ug/m3": "µg/m³", "uS/cm": "µS/cm", "degC": "°C", "1": "", "deg": "°",
+}  # fmt: skip
+_SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
+_DETAIL: Final = re.compile(r"([\d.e+-]*) ?(.*)", re.DOTALL)
+_POINTS: Final = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Words of one language."""
+
+    language: Language
+    registry: Registry
+
+    @property
+    def t(self) -> Callable[..., str]:
+        """Text of a key."""
+
+        def text(key: str, **values: object) -> str:
+            return message(self.language, key, **values)
+
+        return text
+
+    def name(self, thing: Any) -> str:
+        """Name of whatever has a Chinese and an English one."""
+        return str(thing.name_zh if self.language == "zh" else thing.name_en)
+
+    def site_name(self, site: str) -> str:
+        """Name of a mine, its id if it has left the registry."""
+        try:
+            return self.name(self.registry.site(site))
+        except KeyError:
+            return site
+
+    def station(self, site: str, station: str) -> str:
+        """Name of a station, its id if it has left the registry."""
+        try:
+            return self.name(self.registry.station(site, station))
+        except KeyError:
+            return station
+
+    def parameter(self, parameter: str) -> str:
+        """Name of a parameter; what is judged is known by its symbol, which Chinese names do not contain."""
+        found = self.registry.parameters[parameter]
+        name = self.name(found)
+        measured = found.theme in {"dust", "noise", "water"} and not name.isascii()
+        return f"{found.symbol} {name}" if measured and not name.startswith(found.symbol) else name
+
+    def parameter_short(self, parameter: str) -> str:
+        """Symbol of what is judged, else the name."""
+        found = self.registry.parameters[parameter]
+        return found.symbol if found.theme in {"dust", "noise", "water"} else self.name(found)
+
+    def action(self, action: str) -> str:
+        """What was done, by the audit log; the word itself where there is no text."""
+        key = f"action.{action}"
+        return self.t(key) if has_message(key) else action
+
+    def facts(self, detail: Mapping[str, Any]) -> str:
+        """Further facts of the audit log."""
+        return self.t("audit.separator").join(
+            self.t("audit.fact", name=self._known(f"fact.{name}", name), value=self._fact(name, value))
+            for name, value in detail.items()
+            if value not in ([], "", None)
+        )
+
+    def subject(self, subject: str) -> str:
+        """What something was done to, by the audit log."""
+        thing, _, number = subject.rpartition(" ")
+        return self.t(f"audit.{thing}", n=number) if thing in {"exceedance", "mark request"} else subject
+
+    def citation(self, item: ExceedanceView) -> str:
+        """Standard and clause of a limit."""
+        text = f"{item.standard} {item.clause}".strip()
+        return in_chinese(text) if self.language == "zh" else text
+
+    def _fact(self, name: str, value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        if isinstance(value, bool):
+            return self.t("fact.yes" if value else "fact.no")
+        words = {"kind": f"mark.{value}", "role": f"user-role.{value}"}
+        return self._known(words.get(name, ""), str(value))
+
+    def _known(self, key: str, otherwise: str) -> str:
+        return self.t(key) if has_message(key) else otherwise
+
+    def number(self, value: float | None, decimals: int = 0) -> str:
+        """Number with a true minus sign; a dash for none."""
+        if value is None or value != value:  # noqa: PLR0124 - NaN
+            return NOTHING
+        text = f"{value:.{decimals}f}"
+        return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+    def state(self, value: float | None) -> str:
+        """Whether equipment is on."""
+        return NOTHING if value is None else self.t("site.state-on" if value else "site.state-off")
+
+    def plain(self, value: float | None) -> str:
+        """Number as short as it goes, such as a limit."""
+        return NOTHING if value is None else f"{value:g}".replace("-", "−")
+
+    def unit(self, unit: str) -> str:
+        """Sign of a unit."""
+        return _UNITS.get(unit, unit)
+
+    def date_time(self, time: datetime | None) -> str:
+        """Day and minute on the site's clock."""
+        return f"{time:%m-%d %H:%M}" if time else NOTHING
+
+    def span(self, start: datetime, end: datetime) -> str:
+        """A span of time; the day is told once where both ends share it."""
+        last = f"{end:%H:%M}" if start.date() == end.date() else self.date_time(end)
+        return self.t("exceedance.span", start=self.date_time(start), end=last)
+
+    def hour(self, start: datetime) -> str:
+        """A clock hour."""
+        return f"{start:%m-%d %H}:00–{(start.hour + 1) % 24 or 24:02d}:00"
+
+    def ago(self, time: datetime | None, now: datetime) -> str:
+        """How long ago an instant was."""
+        if time is None:
+            return NOTHING
+        past = round((now - time).total_seconds() * 1000)
+        if past < -MINUTE:
+            return self.t("ago.future")
+        past = max(0, past)
+        for unit, length, most in (
+            ("seconds", 1000, 2 * MINUTE),
+            ("minutes", MINUTE, 2 * HOUR),
+            ("hours", HOUR, 2 * DAY),
+        ):
+            if past < most:
+                return self.t(f"ago.{unit}", n=past // length)
+        return self.t("ago.days", n=past // DAY)
+
+    def duration(self, minutes: int) -> str:
+        """Length of time."""
+        if minutes < 60:
+            return self.t("duration.minutes", m=minutes)
+        if minutes < 2880:
+            return self.t("duration.hours", h=minutes // 60, m=minutes % 60)
+        return self.t("duration.days", d=minutes // 1440, h=minutes % 1440 // 60)
+
+    def part(self, share: float | None) -> str:
+        """Share of 1 in per cent; what is not zero is not told as zero, what is not all not as all."""
+        if share is None:
+            return NOTHING
+        if 0 < share < 0.0005:
+            return self.t("limit.percent", share="< 0.1")
+        if 0.9995 <= share < 1:
+            return self.t("limit.percent", share="> 99.9")
+        return self.t("limit.percent", share=self.number(100 * share, 1 if 0 < share < 1 else 0))
+
+    def bytes(self, size: int | None) -> str:
+        """Size of a file."""
+        if size is None:
+            return NOTHING
+        return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{-(-size // 1000):,} kB"
+
+    def bundle_step(self, step: str) -> str:
+        """What is being done for a bundle; what the catalogue does not know is told as it is."""
+        word, _, rest = step.partition(" ")
+        key = f"evidence.step-{word}"
+        return self.t(key, rest=rest) if has_message(key) else step or self.t("evidence.running")
+
+    def health_detail(self, detail: str) -> str:
+        """Why a channel is in its state; what the catalogue does not know is told as it is."""
+        number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
+        key = f"health.why-{text.replace(' ', '-')}"
+        return self.t(key, n=number) if has_message(key) else detail
+
+    def trouble(self, text: str) -> str:
+        """Why a notice was not delivered; what the catalogue does not know is told as it is."""
+        key = f"notify.why-{text.replace(' ', '-')}"
+        return self.t(key) if has_message(key) else text
+
+    def left_out(self, site: str, station: str, excluded: int, suspect: int) -> str:
+        """How many minutes of a day were excluded at a station, and how many are suspect; not both zero."""
+        key = "both" if excluded and suspect else ("excluded-only" if excluded else "suspect-only")
+        minutes = self.t(f"hourly.{key}", excluded=excluded, suspect=suspect)
+        return self.t("hourly.summary", station=self.station(site, station), parts=minutes)
+
+    def rejection(self, reason: str) -> str:
+        """Why a reading was rejected."""
+        key = f"rejection.{reason}"
+        return self.t(key) if has_message(key) else reason
+
+    def bounds(self, low: float | None, high: float | None) -> str:
+        """What a limit allows."""
+        if low is not None and high is not None:
+            return self.t("limit.range", low=self.plain(low), high=self.plain(high))
+        if high is not None:
+            return self.t("limit.at-most", high=self.plain(high))
+        return self.t("limit.at-least", low=self.plain(low))
+
+    def standing(self, limit: LimitView) -> str:
+        """How the running figure stands against its limit: share, distance in decibels, or inside a range."""
+        if limit.running is None or limit.margin is None:
+            return NOTHING
+        if limit.unit == "dB(A)":
+            key = "limit.under" if limit.margin >= 0 else "limit.beyond"
+            return self.t(key, margin=self.number(abs(limit.margin), 1))
+        if limit.low is not None or limit.share is None:
+            return self.t("limit.inside" if limit.margin >= 0 else "limit.outside")
+        return self.t("limit.percent", share=self.number(100 * limit.share))
+
+    def scale(self, scale: str) -> str:
+        """Output a year; English does not count in ten thousands."""
+        match = _SCALE.fullmatch(scale)
+        return f"{float(match[1]) * 10_000:,.0f} t/a" if match and self.language == "en" else scale
+
+    def direction(self, degrees: float) -> str:
+        """Point of the compass that wind comes from."""
+        return self.t(f"compass.{_POINTS[round(degrees / 45) % 8]}")
+
+    def reason(self, judgement: Judgement) -> str:
+        """Why a theme is judged as it is, in one sentence."""
+        if judgement.verdict == "meets":
+            limits = [limit for _, limit in judgement.behind if limit.low is None and limit.unit != "dB(A)"]
+            shares = [limit.share for limit in limits if limit.share is not None]
+            if not shares:
+                return self.t("reason.meets", n=judgement.limits)
+            nearest = self.t("limit.percent", share=self.number(100 * max(shares)))
+            return self.t("reason.meets-near", n=judgement.limits, share=nearest)
+        first = self.limit_reason(*judgement.behind[0])
+        others = len(judgement.behind) - 1
+        return self.t("reason.more", first=first, n=others) if others else first
+
+    def all_reasons(self, judgement: Judgement) -> str:
+        """Reason of every limit behind a judgement, one a line."""
+        return "\n".join(self.limit_reason(view, limit) for view, limit in judgement.behind)
+
+    def limit_reason(self, view: LatestView, limit: LimitView) -> str:
+        """Reason of the last verdict on a limit."""
+        names = {"station": self.station(view.site, view.station), "limit": self.limit_name(limit)}
+        verdict = limit.verdict
+        if verdict is None:
+            return self.t("reason.never", **names)
+        detail = verdict.detail if isinstance(verdict.detail, dict) else {}
+        bound = verdict.low if verdict.reason == "under-limit" or verdict.high is None else verdict.high
+        key = f"reason.{verdict.reason}"
+        return self.t(
+            key if has_message(key) else "reason.other",
+            **names,
+            code=verdict.reason,
+            value=verdict.judged or self.plain(verdict.value),
+            unit=self.unit(limit.unit),
+            bound=self.plain(bound),
+            period=self.period(limit),
+            have=self.plain(detail.get("have")),
+            need=self.plain(detail.get("need")),
+        )
+
+    def limit_name(self, limit: LimitView) -> str:
+        """Parameter and period of a limit, which within a card tell it well enough."""
+        found = self.registry.limits.get(limit.id)
+        symbol = self.registry.parameters[found.parameter].symbol if found else limit.id
+        return f"{symbol} {self.t(f'window.{limit.window}')}"
+
+    def period(self, limit: LimitView) -> str:
+        """Period of the last verdict on a limit."""
+        assert limit.verdict is not None
+        start, end = limit.verdict.start, limit.verdict.end
+        if limit.window == "hour":
+            return f"{start:%m-%d %H:%M}–{end:%H:%M}"
+        return f"{start:%m-%d} {self.t(f'window.{limit.window}')}"

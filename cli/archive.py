@@ -1,0 +1,208 @@
+"""``greenmine archive``: seal days, check the chains, list what is sealed, let what is sealed leave the record."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import cyclopts
+import msgspec
+import sqlalchemy as sa
+import structlog
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from greenmine.errors import StoreError
+from greenmine.loading import load_registry
+from greenmine.record.archive.archive import Archive, head_of, verify
+from greenmine.record.archive.archive import seal as seal_days
+from greenmine.record.archive.chain import ChainError
+from greenmine.record.archive.pruning import prune
+from greenmine.record.archive.signing import PublicKey, SigningKey
+from greenmine.record.record import migrate, open_engine
+from greenmine.registry import Registry, RegistryError
+from greenmine.settings import Settings
+
+app = cyclopts.App(name="archive", help="Seal days of raw data in a signed hash chain for each site, and check them.")
+
+_HOUR: Final = 3_600_000
+_EVERY: Final = 3600.0
+"""How often the archivist looks for days that are due [s]."""
+
+_log = structlog.get_logger(__name__)
+
+
+@app.command
+def seal(*, data: Path | None = None) -> None:
+    """Seal the days whose lateness has passed, and what came later for days that are sealed.
+
+    ``greenmine run`` does the same every hour.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    """
+    settings, registry = _installation(data)
+    try:
+        migrate(engine := open_engine(settings.record))
+        archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
+        for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
+            sys.stdout.write(f"{entry.site}  {entry.day}  part {entry.part}  {sum(entry.rows.values()):>9} rows\n")
+            sys.stdout.flush()
+    except (ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
+        raise SystemExit(f"greenmine archive seal: {error}") from error
+
+
+@app.command(name="verify")
+def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | None = None) -> None:
+    """Check every entry, signature and file of the archive; exits with 1 if anything is not as it was sealed.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    site
+        Only this site; may be given several times. Default: all.
+    key
+        Public key to check with (PEM). Default: keys/archive.pub under the data directory; give a copy that was kept elsewhere
+        to find out whether the whole archive was signed anew.
+    """
+    settings, registry = _installation(data)
+    try:
+        public = PublicKey.read(settings.keys / "archive.pub" if key is None else key)
+        archive = Archive(settings.archive_place)
+        engine = open_engine(settings.record, read_only=True)
+        wrong = 0
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            for one in _chosen(registry, site):
+                report = partial(_report, bar, bar.add_task(one, total=None))
+                for finding in verify(archive, one, public, head_of(engine, one), report):
+                    wrong += 1
+                    sys.stdout.write(f"{finding.place}: {finding.what}\n")
+                sys.stdout.write(f"{one}: {len(archive.chain(one).numbers())} entries checked\n")
+    except (ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
+        raise SystemExit(f"greenmine archive verify: {error}") from error
+    if wrong:
+        raise SystemExit(f"{wrong} {'finding' if wrong == 1 else 'findings'}")
+
+
+@app.command(name="list")
+def list_(*, data: Path | None = None, site: Sequence[str] = (), format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
+    """List the sealed days.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    site
+        Only this site; may be given several times. Default: all.
+    format
+        A table to read, or a JSON list of the entries.
+    """
+    settings, registry = _installation(data)
+    try:
+        archive = Archive(settings.archive_place)
+        entries = [entry for one in _chosen(registry, site) for entry in archive.chain(one).entries()]
+    except ChainError as error:
+        raise SystemExit(f"greenmine archive list: {error}") from error
+    if format == "json":
+        sys.stdout.write(json.dumps(msgspec.to_builtins(entries), ensure_ascii=False, indent=2) + "\n")
+        return
+    table = Table("site", "day", "part", "readings", "other rows", "bytes", "SHA-256")
+    for entry in entries:
+        readings = entry.rows["reading"]
+        table.add_row(
+            entry.site, entry.day, str(entry.part), f"{readings:,}", f"{sum(entry.rows.values()) - readings:,}",
+            f"{entry.size:,}", f"{entry.sha256[:16]}…",
+        )  # fmt: skip
+    Console().print(table)
+
+
+@app.command(name="prune")
+def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | None = None) -> None:
+    """Let readings of sealed days leave the record; from then on they are read from the archive.
+
+    Only what the archive gives back byte for byte leaves. ``greenmine run`` does the same every hour where GREENMINE_RAW_DAYS
+    is set.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    site
+        Only this site; may be given several times. Default: all.
+    days
+        How long readings stay after their day has ended. Default: GREENMINE_RAW_DAYS.
+    """
+    settings, registry = _installation(data)
+    days = settings.raw_days if days is None else days
+    if days < 1:
+        raise SystemExit("greenmine archive prune: say how long readings stay: --days, or GREENMINE_RAW_DAYS")
+    chosen = set(_chosen(registry, site))
+    try:
+        migrate(engine := open_engine(settings.record))
+        public = SigningKey(settings.keys).public
+        sites = [one for one in registry.sites if one.id in chosen]
+        for found in prune(engine, registry, settings.archive_place, public, _now(), days, sites):
+            stay = f", {found.kept} stay: the archive gives them back otherwise" if found.kept else ""
+            sys.stdout.write(f"{found.site}  {found.day}  {found.readings:>9} readings{stay}\n")
+            sys.stdout.flush()
+    except (ChainError, StoreError, ValueError, OSError, sa.exc.DBAPIError) as error:
+        raise SystemExit(f"greenmine archive prune: {error}") from error
+
+
+def archivist(settings: Settings, stop: threading.Event) -> None:
+    """Seal and prune what is due, every hour, until ``stop`` is set; what fails is tried again an hour later."""
+    registry = load_registry(settings.registry)
+    engine = open_engine(settings.record)
+    while not stop.is_set():
+        try:
+            archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
+            for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
+                _log.info("sealed", site=entry.site, day=entry.day, part=entry.part, rows=sum(entry.rows.values()))
+                if stop.is_set():
+                    return
+            if settings.raw_days:
+                days, sites = settings.raw_days, registry.sites
+                for left in prune(engine, registry, settings.archive_place, key.public, _now(), days, sites):
+                    _log.info("pruned", site=left.site, day=left.day, readings=left.readings, kept=left.kept)
+                    if stop.is_set():
+                        return
+        except (ChainError, StoreError, ValueError, OSError, sa.exc.DBAPIError) as error:
+            _log.error("the archive is not looked after; trying again in an hour", error=str(error))
+        stop.wait(_EVERY)
+
+
+def _report(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
+def _installation(data: Path | None) -> tuple[Settings, Registry]:
+    settings = Settings() if data is None else Settings(data=data)
+    if not settings.record.exists():
+        raise SystemExit(
+            f"greenmine archive: no record at {settings.record}; start with `greenmine demo` or `greenmine run`"
+        )
+    try:
+        return settings, load_registry(settings.registry)
+    except RegistryError as error:
+        raise SystemExit(f"greenmine archive: {error}") from error
+
+
+def _chosen(registry: Registry, site: Sequence[str]) -> list[str]:
+    known = [s.id for s in registry.sites]
+    if unknown := [s for s in site if s not in known]:
+        raise SystemExit(f"greenmine archive: there is no site {', '.join(unknown)}; there are {', '.join(known)}")
+    return list(site) or known
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

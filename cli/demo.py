@@ -1,0 +1,161 @@
+"""``greenmine demo``: the whole system with simulated mines, in one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from greenmine.api.http.addresses import check_addresses
+from greenmine.cli.mines import SENT, STORY, stored
+from greenmine.cli.processes import Processes
+from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, welcome
+from greenmine.collector.mqtt.broker import start_broker
+from greenmine.loading import load_registry
+from greenmine.record.record import migrate, open_engine
+from greenmine.registry import RegistryError
+from greenmine.settings import Settings
+
+_DAY: Final = 86_400_000
+_SEED: Final = 1
+_LONG: Final = 14
+"""A demo that was away for longer begins a new history rather than fill the gap [days]."""
+_DRAIN: Final = 600.0
+"""Longest time for the worker to take what was published [s]."""
+
+
+def demo(
+    *,
+    data: Path | None = None,
+    port: int | None = None,
+    days: float = 7.0,
+    live: Annotated[bool, Parameter(negative="--no-live")] = True,
+) -> None:
+    """Show everything at work: a broker, five simulated mines with a history, live data, and the pages.
+
+    It prints who can sign in, and leaves a token for scripts in the file demo-token of its directory. Ctrl-C ends it and leaves no
+    process behind. Started again on the same directory, it fills in what passed meanwhile and
+    goes on.
+
+    Parameters
+    ----------
+    data
+        Directory of all state. Default: GREENMINE_DATA, or var.
+    port
+        Port of the pages on 127.0.0.1. Default: GREENMINE_PORT, or 8000.
+    days
+        Days of history.
+    live
+        Go on live and serve the pages. With --no-live the history is filled and the command ends, for scripts.
+    """
+    given = {"data": data, "port": port}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    if not 0 < days <= 3660:
+        raise SystemExit(
+            f"greenmine demo: --days {days:g} is out of range; a number above 0 and up to 3660 would be right"
+        )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        check_addresses(settings)
+        registry = load_registry(settings.registry)
+        settings.data.mkdir(parents=True, exist_ok=True)
+        migrate(open_engine(settings.record))
+        visitors = welcome(settings, registry)
+        story = _story(settings.data / STORY, days)
+        with start_broker(settings.data / "broker") as broker, Processes() as processes:
+            here = settings.model_copy(
+                update={
+                    "broker_host": broker.host,
+                    "broker_port": broker.port,
+                    "broker_tls": False,
+                    "broker_user": None,
+                    "metrics_loopback": True,
+                }
+            )
+            _play(here, story, processes, stop, visitors if live else [])
+    except (RegistryError, ValueError, OSError) as error:
+        raise SystemExit(f"greenmine demo: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Which simulated history a directory holds: the same start and seed always tell the same."""
+
+    start: int
+    seed: int
+
+
+def _story(path: Path, days: float) -> Story:
+    now = time.time_ns() // 1_000_000
+    if path.exists():
+        told = Story(**json.loads(path.read_text()))
+        if path.stat().st_mtime * 1000 > now - _LONG * _DAY:
+            os.utime(path)
+            return told
+    begin = now - round(days * _DAY)
+    story = Story(begin - begin % 60_000, _SEED)
+    path.write_text(json.dumps({"start": story.start, "seed": story.seed}))
+    return story
+
+
+def _play(
+    settings: Settings, story: Story, processes: Processes, stop: threading.Event, visitors: list[Visitor]
+) -> None:
+    """Go on live if there is somebody to see it, else end with the history."""
+    console = Console(stderr=True)
+    live = bool(visitors)
+    processes.start("worker", "greenmine.cli.work:work", settings)
+    if live:
+        processes.start("web server", "greenmine.cli.web:web", settings)
+        processes.start_aside("notifier", "greenmine.notify.service:run", settings)
+        console.print(
+            f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
+        )
+        console.print(_accounts(visitors, settings), soft_wrap=True, highlight=False, markup=False)
+    before, newest = stored(settings)
+    until = time.time_ns() // 1_000_000
+    simulator = processes.start("simulator", f"greenmine.cli.mines:{'live' if live else 'past'}", settings)
+    columns = (TextColumn("history"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        begin = max(story.start, newest)
+        task = bar.add_task("history", total=max(1, until - begin))
+        sent: int | None = None
+        deadline = float("inf")
+        while not stop.is_set():
+            processes.check(finished=() if live else ("simulator",))
+            messages, newest = stored(settings)
+            bar.update(task, completed=max(0, newest - begin))
+            if live and newest > until - 120_000:
+                bar.update(task, completed=until - begin)
+                break
+            if not live and sent is None and simulator.exitcode is not None:
+                sent = json.loads((settings.data / SENT).read_text())["messages"]
+                deadline = time.monotonic() + _DRAIN
+            if sent is not None and messages >= before + sent:
+                bar.update(task, completed=until - begin)
+                break
+            if time.monotonic() > deadline:
+                raise SystemExit(f"greenmine demo: of {sent} messages sent only {messages - before} were stored")
+            stop.wait(0.25)
+    if live and not stop.is_set():
+        processes.start_aside("builder", "greenmine.cli.builder:build_bundles", settings)
+        console.print(f"History complete; live. [bold]http://127.0.0.1:{settings.port}/[/]")
+        processes.watch(stop)
+
+
+def _accounts(visitors: list[Visitor], settings: Settings) -> str:
+    """Who can sign in to the demo, and how: plain lines, as a table would cut passwords on a narrow screen."""
+    lines = [f"{visitor.name:22}{visitor.password}  {visitor.about}" for visitor in visitors]
+    files = f"also in {settings.data / PASSWORDS}; a token for scripts is in {settings.data / TOKEN}"
+    return "\n".join((f"{'user':22}password", *lines, files))

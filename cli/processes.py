@@ -1,0 +1,147 @@
+"""Child processes that end when their parent does, however it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection
+from importlib import import_module
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from greenmine.settings import Settings
+
+_PATIENCE: Final = 10.0
+"""Longest time for a process to end in order [s]."""
+_REST: Final = 5.0
+"""Least time between two starts of a process that is started again [s]."""
+_COMMON: Final = "greenmine.cli.preloaded"
+"""Imported before any process is forked: they share its memory, and begin sooner."""
+_log = structlog.get_logger(__name__)
+
+Task = Callable[[Settings, threading.Event], None]
+"""What a process does until the event is set."""
+
+
+class Processes:
+    """Starts processes, watches over them, and ends them in the reverse order.
+
+    Each holds one end of a pipe whose other end only the parent has: when that closes, by order or because the parent was
+    killed, the process is to stop. All are forked from one that has imported what they share; their environment is that of the
+    first start.
+    """
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([_COMMON])
+        self._running: list[tuple[str, ForkServerProcess, Connection]] = []
+        self._aside: dict[str, tuple[str, Settings, float]] = {}
+
+    def start_aside(self, name: str, task: str, settings: Settings) -> None:
+        """Start a process that the others can do without: should it end, it is started again after a while."""
+        self._aside[name] = (task, settings, time.monotonic() + _REST)
+        self.start(name, task, settings)
+
+    def start(self, name: str, task: str, settings: Settings) -> ForkServerProcess:
+        """Start a process.
+
+        Parameters
+        ----------
+        name : str
+            What it is called when it fails.
+        task : str
+            Where its `Task` is, as ``module:function``: only the child need carry what the task imports.
+        settings : Settings
+            Handed to the task.
+        """
+        theirs, ours = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_live, args=(task, settings, theirs), name=name)
+        process.start()
+        theirs.close()
+        self._running.append((name, process, ours))
+        return process
+
+    def watch(self, stop: threading.Event) -> None:
+        """Wait until ``stop`` is set.
+
+        Raises
+        ------
+        SystemExit
+            A process ended by itself.
+        """
+        while not stop.wait(0.2):
+            self.check()
+
+    def check(self, finished: Collection[str] = ()) -> None:
+        """See that all processes live; those named in ``finished`` may have ended well.
+
+        Raises
+        ------
+        SystemExit
+            A process ended by itself.
+        """
+        for place, (name, process, lifeline) in enumerate(self._running):
+            if process.exitcode is None:
+                continue
+            if name in self._aside:
+                task, settings, due = self._aside[name]
+                if time.monotonic() >= due:
+                    _log.warning("started again", process=name, status=process.exitcode)
+                    lifeline.close()
+                    self.start_aside(name, task, settings)
+                    self._running[place] = self._running.pop()
+            elif process.exitcode or name not in finished:
+                raise SystemExit(f"greenmine: the {name} ended with status {process.exitcode}; see the log above")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        while self._running:
+            _end(*self._running.pop()[1:])
+
+
+def _end(process: ForkServerProcess, lifeline: Connection) -> None:
+    lifeline.close()
+    process.join(_PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+
+
+def _live(task: str, settings: Settings, lifeline: Connection) -> None:
+    """Do the task in the child; Ctrl-C is the parent's business."""
+    from greenmine.cli import configure_logging  # noqa: PLC0415 - only the child needs it
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    configure_logging()
+    stop = threading.Event()
+
+    def wait_for_the_end() -> None:
+        try:
+            lifeline.recv()
+        except (EOFError, OSError):
+            stop.set()
+            # A task that does not heed the event is ended as by a service manager.
+            if not finished.wait(_PATIENCE / 4):
+                os.kill(os.getpid(), signal.SIGTERM)
+            if not finished.wait(_PATIENCE / 4):
+                os._exit(0)
+
+    finished = threading.Event()
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    module, _, function = task.partition(":")
+    run: Task = getattr(import_module(module), function)
+    try:
+        run(settings, stop)
+    finally:
+        finished.set()

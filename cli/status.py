@@ -1,0 +1,159 @@
+"""``greenmine status``: is everything arriving?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table
+
+from greenmine.errors import StoreError
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.record import open_engine
+from greenmine.record.status import WorkerStatus
+from greenmine.registry import Registry, RegistryError
+from greenmine.settings import Settings
+from greenmine.uplink.outbox import FILE, Outbox
+
+_ALIVE = 10_000
+"""A worker that has said nothing for this long is taken as stopped [ms]."""
+
+
+def status(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
+    """Show whether the worker runs, what it has stored, and which exceedances are open.
+
+    Exits with 0 when a worker runs and is connected to the broker, if any device needs one; else with 1.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    format
+        A text to read, or JSON.
+    """
+    settings = Settings() if data is None else Settings(data=data)
+    if not settings.record.exists():
+        raise SystemExit(
+            f"greenmine status: no record at {settings.record}; start with `greenmine demo` or `greenmine run`"
+        )
+    try:
+        found = _look(settings, load_registry(settings.registry))
+    except (RegistryError, StoreError, sa.exc.DBAPIError) as error:
+        raise SystemExit(f"greenmine status: {error}") from error
+    if format == "json":
+        sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+    else:
+        _print(found)
+    if not found["worker"]["running"] or not found["worker"]["connected"]:
+        raise SystemExit(1)
+
+
+def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
+    ledger, exceedance = schema.ledger.c, schema.exceedance.c
+    counts = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late")
+    with open_engine(settings.record, read_only=True).connect() as connection:
+        worker = (
+            connection.execute(sa.select(schema.worker).order_by(schema.worker.c.updated.desc())).mappings().first()
+        )
+        totals = {
+            row["site"]: {c: int(row[c]) for c in counts}
+            for row in connection.execute(
+                sa.select(ledger.site, *(sa.func.sum(ledger[c]).label(c) for c in counts)).group_by(ledger.site)
+            ).mappings()
+        }
+        counted = (
+            sa.select(exceedance.site, sa.func.count()).where(exceedance.state == "open").group_by(exceedance.site)
+        )
+        open_now: dict[str, int] = dict(connection.execute(counted).tuples().all())
+    said = None if worker is None else msgspec.json.decode(worker["status"], type=WorkerStatus)
+    age = None if worker is None else time.time_ns() // 1_000_000 - worker["updated"]
+    return {
+        "record": str(settings.record),
+        "worker": {
+            "running": age is not None and age < _ALIVE,
+            "connected": said is not None and said.connected,
+            "last_message": None if said is None or not said.last_message else _iso(said.last_message),
+            **(
+                {}
+                if said is None
+                else {"broker": said.broker, "messages": said.messages, "commit_p99": said.commit_p99}
+            ),
+            "loggers": None if said is None or said.loggers is None else msgspec.to_builtins(said.loggers),
+        },
+        "sites": [
+            {
+                "site": site.id,
+                "name": site.name_zh,
+                "ledger": totals.get(site.id, dict.fromkeys(counts, 0)),
+                "open_exceedances": open_now.get(site.id, 0),
+            }
+            for site in registry.sites
+        ],
+        "uplink": _uplink(settings),
+    }
+
+
+def _uplink(settings: Settings) -> list[dict[str, Any]]:
+    """How far the authority's platforms are behind."""
+    path = settings.data / FILE
+    if not path.exists():
+        return []
+    now = time.time_ns() // 1_000_000
+    return [
+        {
+            "feed": state.feed,
+            "running": now - state.told < _ALIVE,
+            "connected": state.connected,
+            "waiting": state.waiting,
+            "oldest": None if state.oldest is None else _iso(state.oldest),
+            "acknowledged": state.acknowledged,
+            "last_acknowledged": None if not state.last else _iso(state.last),
+            "trouble": state.trouble,
+        }
+        for state in Outbox(path, read_only=True).states(now)
+    ]
+
+
+def _print(found: dict[str, Any]) -> None:
+    worker = found["worker"]
+    console = Console()
+    running = "runs" if worker["running"] else "does not run"
+    connected = "connected" if worker["connected"] else "not connected"
+    if worker.get("broker") == "":
+        connected = "no broker needed"
+    console.print(
+        f"Record {found['record']}. The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
+    )
+    if (loggers := worker["loggers"]) is not None:
+        console.print(
+            f"Data loggers: port {loggers['port']}, {loggers['connections']} connections, {loggers['frames']} frames, "
+            f"{loggers['answered']} answered, {sum(loggers['damaged'].values())} damaged, "
+            f"{loggers['strangers'] + loggers['passwords']} dropped; "
+            f"newest frame {_iso(loggers['newest']) if loggers['newest'] else 'none'}."
+        )
+    table = Table("site", "name", "received", "stored", "duplicate", "rejected", "late", "open exceedances")
+    for site in found["sites"]:
+        ledger = site["ledger"]
+        cells = (ledger[c] for c in ("received", "stored", "duplicate", "rejected", "late"))
+        table.add_row(site["site"], site["name"], *(str(c) for c in cells), str(site["open_exceedances"]))
+    console.print(table)
+    for feed in found["uplink"]:
+        connected = (
+            "connected" if feed["running"] and feed["connected"] else f"not connected ({feed['trouble'] or 'stopped'})"
+        )
+        waiting = f"{feed['waiting']} reports wait" + (
+            f", the oldest since {feed['oldest']}" if feed["waiting"] else ""
+        )
+        console.print(f"Uplink {feed['feed']}: {connected}; {feed['acknowledged']} acknowledged; {waiting}.")
+
+
+def _iso(instant: int) -> str:
+    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="seconds")

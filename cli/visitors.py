@@ -1,0 +1,85 @@
+"""Accounts of the demo: an administrator, a user for each enterprise, and a token for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from greenmine.api.accounts.accounts import Accounts
+from greenmine.api.accounts.secret import new_secret
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+
+PASSWORDS: Final = "demo-accounts"
+"""File in the data directory with the passwords; only its owner reads it."""
+TOKEN: Final = "demo-token"  # noqa: S105 - the name of a file
+"""File in the data directory with an administrator's token, likewise."""
+
+ADMINISTRATOR: Final = "administrator"
+_DAYS: Final = 366
+_RENEW_MS: Final = 30 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """An account of the demo."""
+
+    name: str
+    password: str
+    about: str
+
+
+def welcome(settings: Settings, registry: Registry) -> list[Visitor]:
+    """Accounts of the demo; those made before keep their passwords, which are kept in a file for that.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where accounts and files are.
+    registry : Registry
+        Whose enterprises get an account, named like the enterprise.
+    """
+    accounts = Accounts(settings)
+    try:
+        path = settings.data / PASSWORDS
+        passwords: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        wanted = [(ADMINISTRATOR, "all mines, and the accounts")]
+        wanted += [(enterprise.id, enterprise.name_zh) for enterprise in registry.enterprises]
+        now = time.time_ns() // 1_000_000
+        for name, _ in wanted:
+            if accounts.users.named(name) is None:
+                passwords[name] = new_secret()
+                enterprise = name != ADMINISTRATOR
+                accounts.users.add(
+                    name,
+                    "enterprise" if enterprise else "administrator",
+                    now,
+                    enterprises=[name] if enterprise else [],
+                    password=passwords[name],
+                )
+        write_secret(path, json.dumps(passwords, indent=1))
+        _token(accounts, settings.data / TOKEN, now)
+        return [Visitor(name, passwords[name], about) for name, about in wanted if name in passwords]
+    finally:
+        accounts.close()
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, also if it was there before."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)
+
+
+def _token(accounts: Accounts, path: Path, now: int) -> None:
+    """Leave a token, unless there is one that is good for another month."""
+    if path.exists() and accounts.tokens.find(path.read_text().strip(), now + _RENEW_MS) is not None:
+        return
+    user = accounts.users.named(ADMINISTRATOR)
+    assert user is not None
+    write_secret(path, accounts.tokens.add(user, "demo", now, days=_DAYS, write=True) + "\n")

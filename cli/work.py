@@ -1,0 +1,177 @@
+"""The worker as a process of its own: collector, processing, record."""
+
+from __future__ import annotations
+
+import gc
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from greenmine.collector.hj212.server.server import Server
+from greenmine.collector.hj212.server.thread import ServerThread
+from greenmine.collector.mqtt.session import Message, Session
+from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.errors import ListenError, StoreError
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.loggers import LoggerDesk
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.status import LoggerServerStatus, WorkerStatus
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
+from greenmine.routes import filters, routes
+from greenmine.settings import Settings
+
+NAME: Final = "worker"
+"""Name of the worker in the record; there is one for a partition of sites."""
+
+_WAIT: Final = 60.0
+"""How often windows of silent channels are looked at [s]."""
+_STATUS: Final = 2.0
+"""How often the worker says how it is [s]."""
+_TURN: Final = 0.2
+"""How often the clock is looked at where nothing comes from a broker [s]."""
+
+_log = structlog.get_logger(__name__)
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """Collect and process until ``stop`` is set.
+
+    Raises
+    ------
+    SystemExit
+        With the reason, if the port for data loggers cannot be listened on.
+    """
+    registry = load_registry(settings.registry)
+    engine = open_engine(settings.record)
+    migrate(engine)
+    record = Record(engine, registry, settings.archive_place)
+    pipeline = Pipeline(
+        registry,
+        record,
+        lateness=settings.lateness_hours * 60,
+        grace=math.ceil(settings.grace_seconds / 60),
+        silent_minutes=settings.silent_minutes,
+        now=_now(),
+    )
+    desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
+    builder = BatchBuilder(registry, settings)
+    # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
+    writer = ThreadPoolExecutor(1, "record")
+    loggers = None
+    if settings.hj212_port is not None:
+        loggers = ServerThread(Server(registry, settings, desk, writer, stop), stop)
+    elif any(device.mn for site in registry.sites for device in site.devices):
+        _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
+    # Where all devices are data loggers there need be no broker.
+    alone = loggers is not None and all(device.mn for site in registry.sites for device in site.devices)
+    broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
+    written = _at_once if loggers is None else partial(_handed_over, writer)
+    started = _now()
+    due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
+
+    def handle(messages: list[Message]) -> None:
+        for message in messages:
+            builder.add(message.topic, message.payload, message.received, retained=message.retained)
+        written(pipeline.commit, builder.finish(), _now())
+
+    refused = False
+
+    def tick() -> None:
+        nonlocal refused
+        clock = time.monotonic()
+        try:
+            if clock >= due["wait"]:
+                due["wait"] = clock + _WAIT
+                written(pipeline.wait, _now())
+            if clock >= due["status"]:
+                due["status"] = clock + _STATUS
+                written(_say, record, _status(session, broker, started, registry.digest, loggers))
+                written(pipeline.answer_request, _now())
+                if loggers is not None:
+                    written(desk.look_after, _now())
+                refused = False
+        except StoreError as error:
+            if not refused:  # said once, not every two seconds until somebody makes room
+                _log.error("the record takes nothing; trying again", error=str(error))
+            refused = True
+
+    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry))
+    gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
+    _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
+
+
+def _receive(run: Callable[[], None], loggers: ServerThread | None, writer: ThreadPoolExecutor) -> None:
+    try:
+        if loggers is not None:
+            loggers.start()
+        run()
+    finally:
+        try:
+            if loggers is not None:
+                loggers.end()
+        except ListenError as error:
+            raise SystemExit(f"greenmine: {error}") from None
+        finally:
+            writer.shutdown()
+
+
+def _keep_ticking(stop: threading.Event, tick: Callable[[], None]) -> None:
+    while not stop.wait(_TURN):
+        tick()
+
+
+def _subscriptions(settings: Settings, registry: Registry) -> Subscriptions:
+    broker = f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}"
+    return Subscriptions(filters(routes(registry)), broker, settings.data / "subscriptions.json")
+
+
+def _at_once(task: Callable[..., Any], *arguments: object) -> None:
+    task(*arguments)
+
+
+def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *arguments: object) -> None:
+    writer.submit(task, *arguments).result()
+
+
+def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:
+    counters = session.counters
+    quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
+    return WorkerStatus(
+        started=started,
+        connected=counters.connected or not broker,
+        broker=broker,
+        messages=counters.messages,
+        bytes=counters.bytes,
+        batches=counters.batches,
+        connections=counters.connections,
+        failures=counters.failures,
+        retries=counters.retries,
+        unacknowledged=counters.unacknowledged,
+        last_message=counters.last_message,
+        commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
+        commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
+        registry=digest,
+        loggers=None
+        if loggers is None
+        else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),
+    )
+
+
+def _say(record: Record, status: WorkerStatus) -> None:
+    with record.transaction() as connection:
+        row = (NAME, _now(), msgspec.json.encode(status).decode())
+        record.upsert(connection, schema.worker, [row], ("name", "updated", "status"))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

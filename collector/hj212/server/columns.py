@@ -1,0 +1,252 @@
+"""From the messages of data loggers to what is committed together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime, time
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from greenmine.collector.hj212.equipment import read_state
+from greenmine.collector.hj212.message import Field, Message, Value
+from greenmine.collector.hj212.secret import hide, hide_in_segment
+from greenmine.collector.hj212.segment import read_text
+from greenmine.collector.hj212.server.loggers import Logger
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.collector.payloads.reasons import Reason, RefusedError
+from greenmine.delivery import Delivery, Information, RawFrame, Report
+from greenmine.readings import NORMAL
+from greenmine.registry import Channel, Registry
+from greenmine.settings import Settings
+
+MINUTE: Final = 60_000
+_SPANS: Final = {"2061": 60, "2031": 1440}
+"""Commands of aggregates and their windows [min]; that of 2051 is in the profile."""
+_INSTANT: Final = ("Rtd",)
+_MEANS: Final = ("Avg", "Rtd", "Data")
+_TOTALS: Final = ("Cou", *_MEANS)
+_BY_DAY: Final = "DayData"
+"""Kind of what a day's report says of the day hours alone."""
+_BY_NIGHT: Final = "NightData"
+"""The same of the night; which night of the two that touch the day is not said, so that it is compared with none."""
+_STATE: Final = ("RS",)
+_LONGEST: Final = 4_000
+"""Characters of information that are kept of a message; the standard allows 1024 bytes."""
+
+
+class FrameBuilder(BatchBuilder):
+    """Takes the messages of loggers, one after another, into a delivery.
+
+    It never raises for what a message contains. Every value of a known factor becomes a reading, a rejection, or a part
+    of a reported aggregate.
+
+    Parameters
+    ----------
+    registry : Registry
+        What the loggers were made from.
+    settings : Settings
+        As for ``BatchBuilder``; ``hj212_frame_days`` says whether frames are kept.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        super().__init__(registry, settings)
+        self._registry = registry
+        self._keeps = settings.hj212_frame_days > 0
+        self._reports: list[Report] = []
+        self._information: list[Information] = []
+        self._frames: list[RawFrame] = []
+
+    def add_message(self, logger: Logger, message: Message, raw: bytes, received: int) -> None:
+        """Take a message.
+
+        Parameters
+        ----------
+        logger : Logger
+            Who sent it.
+        message : Message
+            What it says.
+        raw : bytes
+            Its frame.
+        received : int
+            When it was received [ms UTC].
+        """
+        intake = self._intake
+        start = len(intake.time)
+        intake.sequence = -1
+        shown = hide_in_segment(read_text(raw)[0]).encode()
+        try:
+            self._check(logger, message)
+            self._take(logger, message, received)
+        except RefusedError as refused:
+            intake.refuse(refused.reason, refused.detail, refused.readings)
+        self._close(f"hj212/{logger.mn}/{hide(message.cn or '')[:20]}", shown, received, logger.number, start)
+        if self._keeps:
+            self._frames.append(RawFrame(received, logger.site, logger.device, shown))
+
+    def deliver(self) -> Delivery:
+        """Close the delivery and start the next."""
+        delivery = Delivery(self.finish(), self._reports, self._information, self._frames)
+        self._reports, self._information, self._frames = [], [], []
+        return delivery
+
+    @staticmethod
+    def _check(logger: Logger, message: Message) -> None:
+        speech = logger.speech
+        if speech.version is not None and message.version != speech.version:
+            detail = f"a frame of {message.version or 'an unknown edition'}; the profile says {speech.version}"
+            raise RefusedError(Reason.WRONG_VERSION, detail, len(message.values))
+        if speech.st and message.st != speech.st and message.values:
+            detail = f"ST is {hide(message.st or 'absent')[:20]}; the profile says {speech.st}"
+            raise RefusedError(Reason.WRONG_SYSTEM, detail, len(message.values))
+
+    def _take(self, logger: Logger, message: Message, received: int) -> None:
+        command = message.cn or ""
+        if command == logger.speech.readings_from:
+            self._read(logger, message, received)
+        elif command == "2051" or command in _SPANS:
+            self._report(logger, message, received)
+        elif command == "2021" and any(logger.channels.get(value.code) for value in message.values):
+            self._read(logger, message, received)
+        elif command != "2011":
+            self._inform(logger, message, received, message.values)
+
+    def _read(self, logger: Logger, message: Message, received: int) -> None:
+        """Values become readings; of several kinds of a factor, one does."""
+        time = message.time if message.time is not None or not logger.receive_time else received
+        chosen: dict[int, tuple[int, Channel, list[Value]]] = {}
+        unknown: dict[str, None] = {}
+        for value, channel, rank in self._ranked(logger, message):
+            if channel is None:
+                unknown[value.code] = None
+                continue
+            best = chosen.get(channel.index)
+            if best is None or rank < best[0]:
+                chosen[channel.index] = (rank, channel, [value])
+            elif rank == best[0]:
+                best[2].append(value)
+        count = sum(len(values) for _, _, values in chosen.values())
+        if not count and not unknown:
+            raise RefusedError(Reason.EMPTY, "the message holds no value that could be a reading")
+        if time is None:
+            bad = any(field.name.lower() == "datatime" for field in message.fields)
+            reason = Reason.BAD_TIME if bad else Reason.NO_TIME
+            raise RefusedError(reason, "DataTime is to be a time of 14 digits", count + len(unknown))
+        for code in unknown:
+            self._intake.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code))
+        for _, channel, values in chosen.values():
+            for value in values:
+                self._put(logger, channel, value, time)
+
+    @staticmethod
+    def _ranked(logger: Logger, message: Message) -> Iterator[tuple[Value, Channel | None, int]]:
+        """Values that may be readings, their channel, and how well their kind suits: a lower rank suits better."""
+        for value in message.values:
+            exact = logger.channels.get(f"{value.code}-{value.kind}")
+            if exact is not None:
+                yield value, exact, -1
+                continue
+            channel = logger.channels.get(value.code)
+            kinds: tuple[str, ...] = _INSTANT if message.cn == "2011" else _STATE if message.cn == "2021" else _MEANS
+            if channel is not None and channel.parameter.averaging == "sum" and kinds is _MEANS:
+                kinds = _TOTALS
+            if value.kind is None:
+                rank = len(kinds)
+            elif value.kind in kinds:
+                rank = kinds.index(value.kind)
+            else:
+                continue
+            if channel is None and (value.code in logger.speech.ignored or message.cn == "2021"):
+                continue
+            yield value, channel, rank
+
+    def _put(self, logger: Logger, channel: Channel, value: Value, time: int) -> None:
+        flag = value.flag
+        if value.kind == "RS" and isinstance(value.value, float):
+            number, flag = read_state(value.value)
+        else:
+            number = value.value if isinstance(value.value, float) else None
+            if flag is None and logger.sends_flags:
+                detail = f"{channel.key}: the profile says that the logger sends flags; there is none"
+                self._intake.refuse(Reason.MISSING_FLAG, detail)
+                return
+        if number is None and flag in {None, "N"}:
+            why = value.reason or "no number"
+            detail = f"{channel.key}: '{hide(value.text)[:40]}' is no value ({why}), and no flag other than N says why"
+            self._intake.refuse(Reason.NULL_WITHOUT_FLAG, detail)
+            return
+        if number is not None and flag in {None, "N"} and (fault := logger.units.fault(channel, number)):
+            self._intake.refuse(Reason.UNIT, fault)
+            return
+        letter = NORMAL if flag is None else ord(flag) if len(flag) == 1 and flag.isascii() else 0
+        self._intake.put(channel.index, time, number, letter)
+
+    def _report(self, logger: Logger, message: Message, received: int) -> None:
+        """Values become reported aggregates, which are no readings and do not count as such in the ledger."""
+        command, start = message.cn or "", message.time
+        if start is None or start > received + self._future:
+            reason = Reason.NO_TIME if start is None else Reason.FUTURE
+            self._intake.refuse(reason, "the begin of the reported window is not known, or in the future", 0)
+            return
+        whole = start, start + _SPANS.get(command, logger.speech.minutes) * MINUTE
+        parts: dict[tuple[int, tuple[int, int]], tuple[Channel, dict[str, Value]]] = {}
+        rest: list[Value] = []
+        for value in message.values:
+            by_day = value.kind == _BY_DAY
+            channel = logger.channels.get(value.code)
+            if channel is None and by_day:
+                channel = logger.channels.get(f"{value.code}-{_BY_DAY}")
+            if channel is None or value.kind == _BY_NIGHT:
+                rest.append(value)
+                continue
+            span = self._day_hours(logger, start) if by_day else whole
+            parts.setdefault((channel.index, span), (channel, {}))[1].setdefault(value.kind or "", value)
+        if rest and command == "2031":
+            self._inform(logger, message, received, rest)
+        for (_, (begin, end)), (channel, kinds) in parts.items():
+            mean = next((kinds[kind] for kind in (*_MEANS, _BY_DAY) if kind in kinds), None)
+            flags = [value.flag for value in kinds.values() if value.flag]
+            self._reports.append(
+                Report(
+                    channel=channel.index,
+                    command=command,
+                    start=begin,
+                    end=end,
+                    mean=_canonical(channel, mean),
+                    minimum=_canonical(channel, kinds.get("Min")),
+                    maximum=_canonical(channel, kinds.get("Max")),
+                    total=_number(kinds.get("Cou")),
+                    flag=flags[0][:1] if flags else "N",
+                    received=received,
+                )
+            )
+
+    def _day_hours(self, logger: Logger, start: int) -> tuple[int, int]:
+        """The day hours of a local day that has begun [ms UTC, half-open]."""
+        zone, hours = ZoneInfo(self._registry.site(logger.site).zone), self._registry.conditions
+        day = datetime.fromtimestamp(start / 1000, zone).date()
+        begin, end = (datetime.combine(day, time(hour), zone) for hour in (hours.day_start, hours.night_start))
+        return round(begin.timestamp()) * 1000, round(end.timestamp()) * 1000
+
+    def _inform(self, logger: Logger, message: Message, received: int, values: Iterable[Value]) -> None:
+        said = [_shown(field) for field in (*message.header, *message.fields)]
+        said += [(f"{value.code}-{value.kind or 'Flag'}", hide(value.text or value.flag or "")) for value in values]
+        content = msgspec.json.encode(said[:200]).decode()
+        if len(content) > _LONGEST:
+            content = msgspec.json.encode([("cut", content[:_LONGEST])]).decode()
+        command = hide(message.cn or "")[:4]
+        self._information.append(Information(received, logger.site, logger.device, command, message.time, content))
+
+
+def _shown(field: Field) -> tuple[str, str | None]:
+    return hide(field.name), None if field.text is None else hide(str(field.text))
+
+
+def _number(value: Value | None) -> float:
+    return value.value if value is not None and isinstance(value.value, float) else math.nan
+
+
+def _canonical(channel: Channel, value: Value | None) -> float:
+    return channel.scale * _number(value) + channel.offset

@@ -1,0 +1,1 @@
+"""Messages of the broker: the session, its subscription, and accounts."""

@@ -1,0 +1,449 @@
+"""The MQTT session: receive in batches, commit, and only then acknowledge."""
+
+from __future__ import annotations
+
+import random
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import structlog
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.errors import StoreError
+from greenmine.settings import Settings
+
+TOPIC: Final = "greenmine/v1/+/+/readings"
+
+_KEEPALIVE: Final = 60
+_TICK: Final = 0.2
+"""Longest time without a look at ``stop`` and at the keep-alive [s]."""
+_LONGEST_LINGER: Final = 1.0
+"""Longest time that messages are gathered for one commit, however long commits take [s]."""
+_FAREWELL: Final = 2.0
+"""Longest time for the last acknowledgements to leave [s]."""
+_TCP_ESTABLISHED: Final = 1
+"""State in Linux's ``tcp_info`` (include/net/tcp_states.h)."""
+_NEVER: Final = 0xFFFFFFFF
+"""Session expiry interval of MQTT 5 that means: never."""
+_VERSIONS: Final = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
+
+_log = structlog.get_logger(__name__)
+
+
+class Message(NamedTuple):
+    """A message as it came in.
+
+    Parameters
+    ----------
+    topic : str
+        Topic it was published on.
+    payload : bytes
+        Its content.
+    mid : int
+        Packet identifier on this connection; 0 where none is to be acknowledged (QoS 0).
+    received : int
+        When it was received [ms UTC].
+    retained : bool
+        Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
+    """
+
+    topic: str
+    payload: bytes
+    mid: int
+    received: int
+    retained: bool = False
+
+
+Handler = Callable[[list[Message]], None]
+"""Decodes, processes and commits messages; raises ``StoreError`` when the record cannot take them now."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the session has done since it was made; written by its thread, read by any."""
+
+    connected: bool = False
+    """Whether the broker has accepted the connection and the subscription: what is published from then on will come."""
+    messages: int = 0
+    """Messages received."""
+    bytes: int = 0
+    """Bytes of their payloads."""
+    batches: int = 0
+    """Batches committed."""
+    unacknowledged: int = 0
+    """Messages committed whose connection was lost before the acknowledgement; the broker sends them again."""
+    connections: int = 0
+    """Connections accepted; all but the first are reconnects."""
+    failures: int = 0
+    """Attempts to connect that failed, and connections lost."""
+    retries: int = 0
+    """Commits that the record refused."""
+    last_message: int = 0
+    """When the newest message was received [ms UTC]; 0: none yet."""
+    commits: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    """Durations of the newest commits [s]."""
+
+    def commit_quantile(self, share: float) -> float:
+        """Duration within which this share (0..1) of the newest commits was done [s]; NaN before the first."""
+        durations = list(self.commits)
+        return float(np.quantile(durations, share)) if durations else float("nan")
+
+
+class _Backoff:
+    """Delays that double up to a bound, with jitter so that many clients do not come back at one instant."""
+
+    def __init__(self, first: float, last: float) -> None:
+        self._first, self._last, self._next = first, last, first
+
+    def reset(self) -> None:
+        self._next = self._first
+
+    def delay(self) -> float:
+        delay, self._next = self._next, min(2 * self._next, self._last)
+        return delay * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+
+
+class Session:
+    """Receives readings from the broker in batches.
+
+    The session on the broker is persistent and everything is delivered at least once: messages are acknowledged
+    after the handler has committed them, so that whatever happens before is delivered again.
+
+    All work, callbacks included, is done in the thread that calls ``run``; paho's thread is not used. Memory is
+    bounded by ``batch_readings`` and ``batch_bytes`` and one message more: beyond them nothing is read, and the
+    broker keeps the rest.
+
+    Parameters
+    ----------
+    settings : Settings
+        The broker's address, credentials and TLS, the protocol version, and the bounds of a batch.
+    handler : Handler
+        Called with each batch, in order of receipt.
+    stop : threading.Event
+        Ends ``run`` when set.
+    tick : callable, optional
+        Called after each turn of the loop, a few times a second when nothing comes; for work that the clock asks for.
+    subscriptions : Subscriptions, optional
+        Topics to receive besides the devices' own.
+
+    Raises
+    ------
+    ValueError
+        ``mqtt_version`` is neither 3.1.1 nor 5.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        handler: Handler,
+        stop: threading.Event,
+        tick: Callable[[], None] = lambda: None,
+        subscriptions: Subscriptions | None = None,
+    ) -> None:
+        if settings.mqtt_version not in _VERSIONS:
+            raise ValueError(f"mqtt_version is '{settings.mqtt_version}'; it must be '3.1.1' or '5'")
+        self.counters = Counters()
+        self._settings = settings
+        self._handler = handler
+        self._stop = stop
+        self._tick = tick
+        self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
+        self._pending: list[Message] = []
+        self._readings = 0
+        self._bytes = 0
+        self._begun = 0.0
+        self._linger = settings.linger_ms / 1000
+        self._pace = settings.idle_ms / 1000
+        self._attempted = False
+        self._selector = selectors.DefaultSelector()
+        self._backoff = _Backoff(0.2, 30.0)
+        self._client = self._make_client()
+
+    def run(self) -> None:
+        """Receive until ``stop`` is set, then commit and acknowledge what was received, and disconnect.
+
+        Raises
+        ------
+        Exception
+            Whatever the handler raises besides ``StoreError``; its batch is not acknowledged.
+        """
+        try:
+            while not self._stop.is_set():
+                if self._client.socket() is None:
+                    self._flush()  # it cannot be acknowledged and will come again, which changes nothing
+                    self._connect()
+                else:
+                    self._turn()
+                self._tick()
+            self._flush()
+        finally:
+            self._close()
+
+    def _make_client(self) -> Client:
+        settings = self._settings
+        version = _VERSIONS[settings.mqtt_version]
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.broker_client,
+            clean_session=None if version == MQTTProtocolVersion.MQTTv5 else False,
+            protocol=version,
+            manual_ack=True,
+        )
+        if settings.broker_user is not None:
+            password = settings.broker_password
+            client.username_pw_set(settings.broker_user, None if password is None else password.get_secret_value())
+        if settings.broker_tls:
+            authority, certificate, key = (
+                None if path is None else str(path)
+                for path in (settings.broker_ca, settings.broker_certificate, settings.broker_key)
+            )
+            client.tls_set(ca_certs=authority, certfile=certificate, keyfile=key)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
+        client.on_message = self._on_message
+        client.on_socket_open = self._on_socket_open
+        client.on_socket_close = self._on_socket_close
+        # With these set, paho queues acknowledgements, and writes them when it is told to.
+        client.on_socket_register_write = self._on_socket_register_write
+        client.on_socket_unregister_write = self._on_socket_unregister_write
+        return client
+
+    # Callbacks: they only note what happened, so that they cannot fail.
+
+    def _on_connect(
+        self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            _log.error("the broker refuses the connection", broker=self._address, reason=str(reason))
+            return
+        self.counters.connections += 1
+        _log.info("connected", broker=self._address, session_present=flags.session_present)
+        self._subscriptions.begin()
+        client.subscribe([(topic, 1) for topic in (TOPIC, *self._subscriptions.wanted)])
+        stale = self._subscriptions.stale()
+        if stale:
+            _log.info("giving up subscriptions that no device needs", topics=stale)
+            client.unsubscribe(stale)
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self.counters.connected = False
+        if not self._stop.is_set():
+            self._failed(str(reason))
+
+    def _on_subscribe(
+        self, client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        refused = [
+            topic
+            for topic, reason in zip((TOPIC, *self._subscriptions.wanted), reasons, strict=False)
+            if reason.is_failure
+        ]
+        if refused:
+            _log.error("the broker refuses the subscription; the account needs read access", topic=refused)
+        if TOPIC in refused:
+            client.disconnect()
+        else:
+            self.counters.connected = True
+            self._backoff.reset()
+
+    def _on_unsubscribe(
+        self, _client: Client, _data: Any, _mid: int, _reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._subscriptions.settle()
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        payload = bytes(message.payload)
+        if not self._pending:
+            self._begun = time.monotonic()
+        self._pending.append(Message(topic, payload, message.mid, time.time_ns() // 1_000_000, message.retain))
+        self._bytes += len(payload)
+        # An upper bound that costs no decoding: commas part values, and at least two part other members.
+        self._readings += max(1, payload.count(b",") - 2)
+
+    def _on_socket_open(self, _client: Client, _data: Any, sock: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._selector.register(sock, selectors.EVENT_READ)
+
+    def _on_socket_close(self, _client: Client, _data: Any, sock: Any) -> None:
+        self._selector.unregister(sock)
+
+    def _on_socket_register_write(self, _client: Client, _data: Any, sock: Any) -> None:
+        self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def _on_socket_unregister_write(self, _client: Client, _data: Any, sock: Any) -> None:
+        self._selector.modify(sock, selectors.EVENT_READ)
+
+    # The connection.
+
+    @property
+    def _address(self) -> str:
+        return f"{self._settings.broker_host}:{self._settings.broker_port}"
+
+    def _connect(self) -> None:
+        if self._attempted:
+            self._stop.wait(self._backoff.delay())
+        self._attempted = True
+        client, settings = self._client, self._settings
+        try:
+            if client.protocol == MQTTProtocolVersion.MQTTv5:
+                properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+                properties.SessionExpiryInterval = _NEVER
+                client.connect(
+                    settings.broker_host, settings.broker_port, _KEEPALIVE, clean_start=False, properties=properties
+                )
+            else:
+                client.connect(settings.broker_host, settings.broker_port, _KEEPALIVE)
+        except OSError as error:
+            self._failed(str(error))
+
+    def _failed(self, reason: str) -> None:
+        self.counters.failures += 1
+        _log.warning("no connection to the broker; trying again", broker=self._address, reason=reason)
+
+    def _close(self) -> None:
+        if self._client.socket() is not None:
+            self._client.disconnect()
+            deadline = time.monotonic() + _FAREWELL
+            while self._client.socket() is not None and time.monotonic() < deadline:
+                self._write()
+                self._selector.select(0.01)
+        if (left := self._client.socket()) is not None:
+            left.close()
+        self._selector.close()
+
+    # The loop.
+
+    def _turn(self) -> None:
+        """Wait for packets, take what is there, and commit what is due."""
+        due = self._read() if self._wait() else bool(self._pending)
+        self._write()
+        if due:
+            self._flush()
+        self._client.loop_misc()
+
+    def _wait(self) -> bool:
+        """Wait until there is something to read or to write; False: nothing came, not even in the time of a pause."""
+        sock: Any = self._client.socket()
+        if hasattr(sock, "pending") and sock.pending():
+            return True  # TLS has decrypted more than was read; the selector cannot know
+        timeout = _TICK
+        if self._pending:
+            left = self._begun + self._linger - time.monotonic()
+            timeout = max(0.0, min(self._settings.idle_ms / 1000, left))
+        return bool(self._selector.select(timeout))
+
+    def _read(self) -> bool:
+        """Take all packets that are there, up to the bounds of a batch; True: the batch is due."""
+        settings, read, pending = self._settings, self._client.loop_read, self._pending
+        while True:
+            before = len(pending)
+            read()
+            if pending and (
+                self._readings >= settings.batch_readings
+                or self._bytes >= settings.batch_bytes
+                or time.monotonic() - self._begun >= self._linger
+            ):
+                return True
+            if len(pending) == before:
+                # All that came is here. To gather for as long as a commit takes leaves time to read between commits.
+                return bool(pending) and time.monotonic() - self._begun >= self._pace
+
+    def _write(self) -> None:
+        """Write what paho has queued, in few packets."""
+        client = self._client
+        sock: Any = client.socket()
+        if sock is None or not client.want_write():
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        client.loop_write()
+        if client.socket() is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+    def _flush(self) -> None:
+        """Commit what was received, then acknowledge it if the connection it came by still stands."""
+        batch, sock = self._pending, self._client.socket()
+        if not batch:
+            return
+        committed = self._commit(batch)
+        self._pending, self._readings, self._bytes = [], 0, 0
+        if not committed:
+            return
+        self.counters.batches += 1
+        if sock is None or self._client.socket() is not sock or not _established(sock):
+            self.counters.unacknowledged += len(batch)
+            return
+        for message in batch:
+            if message.mid:
+                self._client.ack(message.mid, 1)
+        self._write()
+
+    def _commit(self, batch: list[Message]) -> bool:
+        """Have the batch handled, however long that takes; False: given up because the session is to stop."""
+        counters = self.counters
+        counters.messages += len(batch)
+        counters.bytes += self._bytes
+        counters.last_message = batch[-1].received
+        backoff = _Backoff(0.2, 10.0)
+        refused = False
+        while True:
+            begun = time.monotonic()
+            try:
+                self._handler(batch)
+            except StoreError as error:
+                counters.retries += 1
+                if not refused:
+                    _log.error("the record takes no readings; trying again", error=str(error), messages=len(batch))
+                refused = True
+                if self._stop.is_set():
+                    _log.warning("stopped before the record took the batch; the broker keeps it", messages=len(batch))
+                    return False
+                self._keep_alive(backoff.delay())
+            else:
+                took = time.monotonic() - begun
+                counters.commits.append(took)
+                # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
+                self._linger = max(self._settings.linger_ms / 1000, min(took, _LONGEST_LINGER))
+                self._pace = max(self._settings.idle_ms / 1000, took)
+                if refused:
+                    _log.info("the record takes readings again", messages=len(batch))
+                return True
+
+    def _keep_alive(self, seconds: float) -> None:
+        """Let time pass without reading.
+
+        After two minutes without reading paho misses the broker's sign of life and closes the connection; the broker
+        keeps the session, and the batch stays here.
+        """
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._stop.wait(min(left, _TICK)):
+            self._client.loop_misc()
+            self._write()
+
+
+def _established(sock: Any) -> bool:
+    """Whether the other end still listens.
+
+    When it does not, writing to it would make paho close the socket and lose what is there to be read.
+    """
+    state: int = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return state == _TCP_ESTABLISHED

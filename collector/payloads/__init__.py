@@ -1,0 +1,1 @@
+"""Decoders of payloads; they know no store."""

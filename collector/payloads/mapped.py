@@ -1,0 +1,269 @@
+"""Payloads of any kind, read as the mapping of the device's profile says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from greenmine.collector.payloads.content import Content, evaluate
+from greenmine.collector.payloads.instant import UNREADABLE
+from greenmine.collector.payloads.numeral import number, text
+from greenmine.collector.payloads.reading_buffer import Intake
+from greenmine.collector.payloads.reasons import Reason, RefusedError
+from greenmine.collector.payloads.source import Source
+from greenmine.collector.payloads.stamp import StampReader
+from greenmine.durations import parse_duration
+from greenmine.expression import Expression, expression
+from greenmine.mapping import MappedValue, Mapping
+from greenmine.parameters import Parameter
+from greenmine.readings import FLAGS, NORMAL
+from greenmine.units import conversion
+
+_UNKNOWN_FLAG: Final = 0
+"""Stands for a flag that is none; the check of all readings rejects it."""
+
+
+class MappedDecoder:
+    """Decodes what a device says as a mapping tells.
+
+    Each sample gives the readings of all values whose expression finds something in it. What no expression finds is not
+    read; a message in which none finds anything is rejected as empty, unless the mapping's ``ignore`` says that this is as
+    it should be.
+
+    Parameters
+    ----------
+    source : Source
+        The device.
+    intake : Intake
+        Where its readings go.
+    mapping : Mapping
+        How its profile finds readings.
+    parameters : dict of str to Parameter
+        The parameters of the device.
+    name : str or None
+        What the topic says at ``{name}``: only values of this name are read. None: values without a name.
+    """
+
+    __slots__ = (
+        "_content",
+        "_flags",
+        "_ignore",
+        "_intake",
+        "_samples",
+        "_source",
+        "_stamps",
+        "_step",
+        "_time",
+        "_values",
+    )
+
+    def __init__(
+        self,
+        source: Source,
+        intake: Intake,
+        mapping: Mapping,
+        parameters: dict[str, Parameter],
+        name: str | None = None,
+    ) -> None:
+        self._source = source
+        self._intake = intake
+        self._content = Content(mapping)
+        self._ignore = _compiled(mapping.ignore)
+        self._samples = _compiled(mapping.samples)
+        self._time = _compiled(mapping.time)
+        self._step = parse_duration(mapping.step) if mapping.step else 0
+        self._stamps = StampReader(mapping, source.zone)
+        self._values = [
+            _Value.of(value, mapping, source, parameters[value.parameter])
+            for value in mapping.values
+            if value.parameter in parameters and value.name == name
+        ]
+
+    def decode(self, payload: bytes, received: int) -> None:
+        """Put the readings of a payload into the intake; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
+        document = self._content.open(payload)
+        if self._ignore is not None and _is_true(evaluate(self._ignore, document)):
+            return
+        found = False
+        for sample in self._parts(document):
+            found |= self._take(sample, received)
+        if not found:
+            names = ", ".join(value.parameter for value in self._values) or "nothing, as the topic names no value"
+            raise RefusedError(Reason.EMPTY, f"the profile's expressions find nothing in it; they look for {names}")
+
+    def _parts(self, document: Any) -> list[Any]:
+        if self._samples is None:
+            return [document]
+        samples = evaluate(self._samples, document)
+        if not isinstance(samples, list):
+            detail = f"{self._samples.text!r} finds no list of samples"
+            raise RefusedError(Reason.WRONG_SHAPE if samples is not None else Reason.EMPTY, detail)
+        return samples
+
+    def _take(self, sample: Any, received: int) -> bool:
+        """Take the readings of a sample; False: it has none."""
+        columns: list[tuple[_Value, list[Any]]] = []
+        refused_some = False
+        for value in self._values:
+            try:
+                sent = evaluate(value.find, sample)
+            except RefusedError as refused:
+                self._intake.refuse(refused.reason, f"{value.parameter}: {refused.detail}")
+                refused_some = True
+                continue
+            if sent is None or sent == []:
+                continue
+            columns.append((value, sent if isinstance(sent, list) else [sent]))
+        if columns:
+            total = sum(len(rows) for _, rows in columns)
+            try:
+                times = self._times(sample, received)
+            except RefusedError as refused:
+                self._intake.refuse(refused.reason, refused.detail, total)
+            else:
+                for value, rows in columns:
+                    self._put(sample, value, rows, times)
+        return refused_some or bool(columns)
+
+    def _times(self, sample: Any, received: int) -> int | list[int]:
+        """The time of a sample, or those of its values."""
+        sent = None if self._time is None else evaluate(self._time, sample)
+        if sent is None:
+            if not self._source.receive_time:
+                where = "it has none" if self._time is None else f"{self._time.text!r} finds none"
+                raise RefusedError(Reason.NO_TIME, f"no time ({where}), and the profile forbids the time of receipt")
+            if received == UNREADABLE:
+                raise RefusedError(Reason.NO_TIME, "no time, and nobody knows when this retained message was sent")
+            return received
+        return [*map(self._stamps.read, sent)] if isinstance(sent, list) else self._stamps.read(sent)
+
+    def _put(self, sample: Any, value: _Value, rows: list[Any], times: int | list[int]) -> None:
+        refuse = self._intake.refuse
+        if isinstance(times, int):
+            if len(rows) > 1 and not self._step:
+                detail = (
+                    f"{value.parameter}: {value.find.text!r} finds {len(rows)} values for one time; "
+                    "the profile must say which, or a step"
+                )
+                refuse(Reason.WRONG_SHAPE, detail, len(rows))
+                return
+            step = self._step if times != UNREADABLE else 0
+            times = [times + row * step for row in range(len(rows))]
+        if len(times) != len(rows):
+            detail = f"{value.parameter} has {len(rows)} values; it needs {len(times)}, one for each time"
+            refuse(Reason.LENGTHS_DIFFER, detail, len(rows))
+            return
+        try:
+            flags = value.flags(sample, len(rows))
+            factor, offset = value.unit(sample)
+        except RefusedError as refused:
+            refuse(refused.reason, f"{value.parameter}: {refused.detail}", len(rows))
+            return
+        for time, sent, flag in zip(times, rows, flags, strict=True):
+            sentinel = value.sentinel(sent)
+            if sent is None or sentinel:
+                self._intake.put(value.channel, time, None, sentinel if sentinel and flag == NORMAL else flag)
+                continue
+            found = float(sent) if value.is_state and isinstance(sent, bool) else number(sent)
+            if found is None:
+                detail = f"{value.parameter}: {_shown(sent)} is no number; only states may be true or false"
+                refuse(Reason.NOT_A_NUMBER, detail)
+            else:
+                self._intake.put(value.channel, time, factor * found + offset, flag)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value of a mapping, compiled for a device."""
+
+    parameter: str
+    channel: int
+    find: Expression
+    is_state: bool
+    find_unit: Expression | None
+    units: dict[str | None, tuple[float, float]]
+    """Factor and offset to the canonical unit, by what ``find_unit`` finds."""
+    sentinels: dict[str | float, int]
+    find_flag: Expression | None
+    letters: dict[str, str]
+    sends_flags: bool
+
+    @staticmethod
+    def of(value: MappedValue, mapping: Mapping, source: Source, parameter: Parameter) -> _Value:
+        units: dict[str | None, str] = {None: value.unit} if value.unit is not None else dict(value.units.items())
+        sentinels: dict[str | float, int] = {}
+        for sent, letter in value.sentinels.items():
+            as_number = number(sent)
+            sentinels[sent if as_number is None else as_number] = ord(letter)
+        return _Value(
+            parameter=value.parameter,
+            channel=source.channels[value.parameter],
+            find=expression(value.value),
+            is_state=value.parameter in source.states,
+            find_unit=_compiled(value.unit_from),
+            units={name: _scaled(conversion(unit, parameter.unit), value.scale) for name, unit in units.items()},
+            sentinels=sentinels,
+            find_flag=_compiled(value.flag or mapping.flag),
+            letters=mapping.flags,
+            sends_flags=source.sends_flags,
+        )
+
+    def unit(self, sample: Any) -> tuple[float, float]:
+        """Factor and offset from the number sent to the canonical unit."""
+        if self.find_unit is None:
+            return self.units[None]
+        sent = evaluate(self.find_unit, sample)
+        known = self.units.get(sent) if isinstance(sent, str) else None
+        if known is None:
+            names = ", ".join(str(name) for name in self.units)
+            said = "no unit" if sent is None else f"the unit {_shown(sent)}"
+            raise RefusedError(Reason.UNIT, f"{self.find_unit.text!r} finds {said}; the profile knows {names}")
+        return known
+
+    def sentinel(self, sent: Any) -> int:
+        """Code of the flag if the number or text stands for no value; 0: it does not."""
+        if not self.sentinels:
+            return 0
+        as_number = number(sent)
+        key = as_number if as_number is not None else sent
+        return self.sentinels.get(key, 0) if isinstance(key, str | float) else 0
+
+    def flags(self, sample: Any, rows: int) -> list[int]:
+        """Code of the flag of each row."""
+        sent = None if self.find_flag is None else evaluate(self.find_flag, sample)
+        if isinstance(sent, list) and len(sent) == 1 and rows == 1:
+            sent = sent[0]
+        if sent is None or sent == []:
+            if self.sends_flags:
+                raise RefusedError(
+                    Reason.MISSING_FLAG, "no flag found, and the profile says that the device sends them"
+                )
+            return [NORMAL] * rows
+        if not isinstance(sent, list):
+            return [self._code(sent)] * rows
+        if len(sent) != rows:
+            raise RefusedError(Reason.LENGTHS_DIFFER, f"{len(sent)} flags for {rows} values")
+        return [self._code(flag) for flag in sent]
+
+    def _code(self, sent: Any) -> int:
+        said = text(sent)
+        letter = self.letters.get(said or "") if self.letters else said
+        return ord(letter) if letter in FLAGS else _UNKNOWN_FLAG
+
+
+def _compiled(text: str | None) -> Expression | None:
+    return None if text is None else expression(text)
+
+
+def _scaled(unit: tuple[float, float], scale: float) -> tuple[float, float]:
+    factor, offset = unit
+    return factor * scale, offset
+
+
+def _is_true(found: Any) -> bool:
+    """As JMESPath sees it: false, null and what is empty are not true; 0 is."""
+    return found is not None and found is not False and found not in ("", [], {})
+
+
+def _shown(sent: Any) -> str:
+    return repr(sent[:40]) if isinstance(sent, str) else type(sent).__name__

@@ -1,0 +1,286 @@
+"""From the payloads of many messages to one batch of columns."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.batch import Batch, Rejection
+from greenmine.collector.payloads.instant import UNREADABLE
+from greenmine.collector.payloads.mapped import MappedDecoder
+from greenmine.collector.payloads.own import OwnDecoder
+from greenmine.collector.payloads.reading_buffer import Decoder, Intake
+from greenmine.collector.payloads.reasons import Reason, RefusedError
+from greenmine.collector.payloads.routing import Router
+from greenmine.collector.payloads.senml import SenmlDecoder
+from greenmine.collector.payloads.source import Source
+from greenmine.collector.payloads.thingsboard import ThingsboardDecoder
+from greenmine.readings import FLAGS, NORMAL, Readings
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+from greenmine.topics import OWN
+
+MAGNITUDE: Final = 1e9
+"""No quantity in its canonical unit comes near it; a larger number is a fault of transmission or of the device."""
+EARLIEST: Final = 946_684_800_000
+"""2000-01-01T00:00Z [ms UTC]; an earlier time is an unset clock."""
+
+_FORMATS: Final[dict[str, type[OwnDecoder | SenmlDecoder | ThingsboardDecoder]]] = {
+    "greenmine": OwnDecoder,
+    "senml": SenmlDecoder,
+    "thingsboard": ThingsboardDecoder,
+}
+_Message = tuple[str, bytes, int, int, int, int]
+"""Topic, payload, time of receipt, index of the device, sequence number, rows."""
+_NAME: Final = 80
+"""Characters of a name from a topic that the record keeps."""
+_KNOWN_FLAG: Final = np.isin(np.arange(256), [ord(letter) for letter in FLAGS])
+_ROW_REASONS: Final = (
+    Reason.FUTURE,
+    Reason.ANCIENT,
+    Reason.BAD_TIME,
+    Reason.NOT_FINITE,
+    Reason.NULL_WITHOUT_FLAG,
+    Reason.BAD_FLAG,
+)
+"""What is found of single readings when the batch is finished; a later one goes before an earlier one."""
+
+
+class BatchBuilder:
+    """Decodes messages, one after another, into a batch.
+
+    It never raises for what a message contains: everything received is accepted or becomes a rejection.
+
+    Parameters
+    ----------
+    registry : Registry
+        Says which devices exist and how each speaks.
+    settings : Settings
+        ``payload_limit``, ``rejection_bytes`` and ``future_seconds`` are used.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._limit = settings.payload_limit
+        self._kept = settings.rejection_bytes
+        self._future = settings.future_seconds * 1000
+        self._keys = [channel.key for channel in registry.channels]
+        self._scale = np.array([channel.scale for channel in registry.channels], np.float64)
+        self._offset = np.array([channel.offset for channel in registry.channels], np.float64)
+        self._intake = Intake()
+        self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
+        self._decoders: dict[str, tuple[int, Decoder]] = {}
+        for index, (site, device) in enumerate(self._devices):
+            if registry.device(site, device).mn:
+                continue  # a data logger has a connection of its own
+            self._decoders[OWN.format(site=site, device=device)] = (
+                index,
+                _decoder(registry, site, device, self._intake),
+            )
+        self._router = Router(
+            registry, lambda route: _decoder(registry, route.site, route.device, self._intake, route.name)
+        )
+        self._index = {names: index for index, names in enumerate(self._devices)}
+        self._messages: list[_Message] = []
+        self._rejections: list[Rejection] = []
+
+    def __len__(self) -> int:
+        """Messages added since the last batch was finished."""
+        return len(self._messages)
+
+    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False) -> None:
+        """Decode a message.
+
+        Parameters
+        ----------
+        topic : str
+            Topic it was published on.
+        payload : bytes
+            Its content, whatever it is.
+        received : int
+            When it was received [ms UTC].
+        retained : bool
+            Whether the broker had kept it: then nobody knows when it was sent, and ``received`` dates none of its readings.
+        """
+        intake = self._intake
+        start = len(intake.time)
+        device, decode = self._decoders.get(topic, _NOBODY)
+        intake.sequence = -1
+        try:
+            if len(payload) > self._limit:
+                detail = f"{len(payload)} bytes; at most {self._limit} are decoded"
+                raise RefusedError(Reason.TOO_LARGE, detail)  # noqa: TRY301 - one way out for all refusals
+            if device < 0:
+                device, decode = self._stranger(topic, payload)
+            decode(payload, UNREADABLE if retained else received)
+        except RefusedError as refused:
+            intake.refuse(refused.reason, refused.detail, refused.readings)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            intake.refuse(*_undecodable(payload, error))
+        self._close(topic, payload, received, device, start)
+
+    def _close(self, topic: str, payload: bytes, received: int, device: int, start: int) -> None:
+        """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
+        intake = self._intake
+        self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start))
+        if intake.refused:
+            message = len(self._messages) - 1
+            for reason, (detail, count) in intake.refused.items():
+                self._reject(message, reason, detail, count)
+            intake.refused.clear()
+
+    def _stranger(self, topic: str, payload: bytes) -> tuple[int, Decoder]:
+        """Device and decoder of a message that is on no device's own topic."""
+        found = self._router.find(topic, payload)
+        if found is None:
+            raise _unknown_topic(topic)
+        route, decode = found
+        return self._index[route.site, route.device], decode
+
+    def finish(self) -> Batch:
+        """Close the batch, check every reading, and start the next batch.
+
+        Returns
+        -------
+        Batch
+            All messages added since the last call.
+        """
+        intake = self._intake
+        columns = zip(*self._messages, strict=True) if self._messages else [()] * 6
+        _, payloads, *numbers = columns
+        received, device, sequence, rows = (np.array(column, np.int64) for column in numbers)
+        message = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
+        sent = np.array(intake.value, np.float64)
+        channel = np.repeat(np.array(intake.channel, np.int32), np.array(intake.run, np.int64))
+        with np.errstate(over="ignore"):
+            value = self._scale[channel] * sent + self._offset[channel]
+        readings = Readings(
+            channel, np.array(intake.time, np.int64), value, np.frombuffer(bytes(intake.flag), np.uint8)
+        )
+        fault = _faults(readings, received[message] + self._future)
+        if fault.any():
+            self._reject_rows(readings, message, fault)
+            good = fault == 0
+            readings, message = readings.take(good), message[good]
+        seen, position = np.unique(device[device >= 0], return_inverse=True)
+        device[device >= 0] = position
+        batch = Batch(
+            readings=readings,
+            message=message,
+            devices=[self._devices[index] for index in seen],
+            message_device=device.astype(np.int32),
+            message_seq=sequence,
+            message_received=received,
+            message_bytes=np.array([len(payload) for payload in payloads], np.int64),
+            rejections=sorted(self._rejections, key=lambda rejection: rejection.message),
+        )
+        intake.clear()
+        self._messages.clear()
+        self._rejections.clear()
+        return batch
+
+    def _reject_rows(self, readings: Readings, message: NDArray[np.int32], fault: NDArray[np.uint8]) -> None:
+        bad = np.flatnonzero(fault)
+        group = message[bad].astype(np.int64) * 256 + fault[bad]
+        _, first, count = np.unique(group, return_index=True, return_counts=True)
+        for row, number in zip(bad[first], count, strict=True):
+            reason = _ROW_REASONS[fault[row] - 1]
+            self._reject(int(message[row]), reason, self._row_detail(readings, row, reason), int(number))
+
+    def _row_detail(self, readings: Readings, row: int, reason: Reason) -> str:
+        key, time = self._keys[readings.channel[row]], int(readings.time[row])
+        match reason:
+            case Reason.BAD_TIME:
+                return f"{key}: the time is no instant; milliseconds UTC or ISO 8601 date and time are"
+            case Reason.FUTURE:
+                return f"{key}: {time} ms UTC is more than {self._future // 1000} s ahead of the time of receipt"
+            case Reason.ANCIENT:
+                return f"{key}: {time} ms UTC is before the year 2000"
+            case Reason.NOT_FINITE:
+                return f"{key}: {readings.value[row]:g} is not a finite number below {MAGNITUDE:g} in size"
+            case Reason.NULL_WITHOUT_FLAG:
+                return f"{key}: null needs a flag other than N that says why"
+            case _:
+                return f"{key}: the flag is none of {', '.join(sorted(FLAGS))}"
+
+    def _reject(self, message: int, reason: Reason, detail: str, readings: int) -> None:
+        topic, payload, received, index, *_ = self._messages[message]
+        site, device = self._devices[index] if index >= 0 else _names(topic)
+        self._rejections.append(
+            Rejection(
+                received=received,
+                site=site[:_NAME],
+                device=device[:_NAME],
+                topic=topic,
+                reason=reason.value,
+                detail=detail,
+                readings=readings,
+                size=len(payload),
+                payload=payload[: self._kept],
+                message=message,
+            )
+        )
+
+
+def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> Decoder:
+    """What decodes the messages of a device that carry values of a name, or all of them."""
+    profile = registry.profiles[registry.device(site, device).profile]
+    source = Source.of(registry, site, device)
+    if profile.mapping is None:
+        return _FORMATS[profile.format](source, intake).decode
+    parameters = {name: channel.parameter for name, channel in registry.device_channels(site, device).items()}
+    return MappedDecoder(source, intake, profile.mapping, parameters, name).decode
+
+
+def _nobody(_payload: bytes, _received: int) -> None:
+    """Decode nothing: stands where a topic has no decoder."""
+
+
+_NOBODY: Final[tuple[int, Decoder]] = (-1, _nobody)
+
+
+def _faults(readings: Readings, latest: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """1 + position in ``_ROW_REASONS`` of what is wrong with each reading; 0: nothing."""
+    null = np.isnan(readings.value)
+    tests = (
+        readings.time > latest,
+        readings.time < EARLIEST,
+        readings.time == UNREADABLE,
+        ~null & ~(np.abs(readings.value) < MAGNITUDE),
+        null & (readings.flag == NORMAL),
+        ~_KNOWN_FLAG[readings.flag],
+    )
+    fault = np.zeros(len(readings), np.uint8)
+    for number, test in enumerate(tests, start=1):
+        fault[test] = number
+    return fault
+
+
+def _names(topic: str) -> tuple[str, str]:
+    """Site and device that a topic names; empty where it names none."""
+    levels = topic.split("/")
+    right = len(levels) == 5 and levels[:2] == ["greenmine", "v1"] and levels[4] == "readings"
+    return (levels[2], levels[3]) if right else ("", "")
+
+
+def _unknown_topic(topic: str) -> RefusedError:
+    site, device = _names(topic)
+    if not site or not device:
+        detail = "readings are published on greenmine/v1/{site}/{device}/readings"
+        return RefusedError(Reason.UNKNOWN_TOPIC, detail)
+    return RefusedError(Reason.UNKNOWN_DEVICE, f"the registry has no device '{device[:_NAME]}' at '{site[:_NAME]}'")
+
+
+def _undecodable(payload: bytes, error: Exception) -> tuple[Reason, str]:
+    """Say why a payload could not be decoded."""
+    if isinstance(error, RecursionError):
+        return Reason.TOO_DEEP, "nested too deeply; no format needs more than a few levels"
+    if isinstance(error, msgspec.ValidationError):
+        return Reason.WRONG_SHAPE, str(error)
+    try:
+        payload.decode()
+    except UnicodeDecodeError as fault:
+        return Reason.NOT_UTF8, f"byte {fault.start} is not UTF-8"
+    return Reason.NOT_JSON, str(error)

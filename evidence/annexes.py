@@ -1,0 +1,119 @@
+"""What a report must say beside the figures: calibrations, marks, restatements, handling, formulas and laws."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from greenmine.evaluation import Evaluation
+from greenmine.evidence.from_record import ATTACHMENTS, Attested
+from greenmine.evidence.recompute import Recomputed
+from greenmine.evidence.sections import (
+    CalibrationFigures,
+    CitationFigures,
+    FormulaFigures,
+    HandlingFigures,
+    MarkFigures,
+    RestatementFigures,
+)
+from greenmine.processing.exclusion import EXCLUDING
+from greenmine.registry import Calibration, Site
+from greenmine.reporting import Period
+
+
+def calibrations(site: Site, found: Recomputed) -> list[CalibrationFigures]:
+    """Calibrations in force at some time of the period, by channel and time."""
+    by_channel: dict[str, list[Calibration]] = defaultdict(list)
+    for entry in sorted(site.calibrations, key=lambda c: c.valid_from):
+        by_channel[f"{site.id}/{entry.station}/{entry.parameter}"].append(entry)
+    start, end = found.start * 60, found.end * 60
+    zone = ZoneInfo(site.zone)
+    return [
+        CalibrationFigures(
+            channel=channel,
+            valid_from=entry.valid_from.astimezone(zone).isoformat(),
+            slope=entry.slope,
+            offset=entry.offset,
+            certificate=entry.certificate,
+            note=entry.note,
+        )
+        for channel, entries in sorted(by_channel.items())
+        for entry, following in zip(entries, [*entries[1:], None], strict=True)
+        if entry.valid_from.timestamp() < end and (following is None or following.valid_from.timestamp() > start)
+    ]
+
+
+def marks(site: Site, found: Recomputed, told: Mapping[int, Mapping[str, Any]]) -> list[MarkFigures]:
+    """Marks that touch the period, in the order in which they were made; ``told`` is what the sealed files hold."""
+    return [
+        MarkFigures(
+            station=mark["station"],
+            parameter=mark["parameter"],
+            start=_text(mark["start"], site),
+            end=_text(mark["end"], site),
+            kind=mark["kind"],
+            excludes=mark["kind"] in EXCLUDING,
+            reason=mark["reason"],
+            author=mark["author"],
+            made=_text(mark["made"], site),
+        )
+        for _, mark in sorted(told.items())
+        if mark["start"] < found.end * 60_000 and mark["end"] > found.start * 60_000
+    ]
+
+
+def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
+    """Verdicts that were issued more than once, each form in its turn."""
+    return [
+        RestatementFigures(
+            rule=row.rule,
+            start=_text(row.start, site),
+            revision=row.revision,
+            verdict=row.verdict,
+            value=row.value,
+            capture=row.capture,
+            reason=row.reason,
+            change=row.change,
+            issued=_text(row.issued, site),
+        )
+        for row in attested.restatements
+    ]
+
+
+def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
+    """What people did about the exceedances, by limit, exceedance and time."""
+    return [
+        HandlingFigures(
+            rule=row.rule,
+            start=_text(row.start, site),
+            made=_text(row.made, site),
+            author=row.author,
+            kind=row.kind,
+            text=row.text,
+            name=row.name,
+            size=row.size,
+            sha256=row.digest,
+            file=f"{ATTACHMENTS}/{row.digest}" if row.kept else None,
+        )
+        for row in attested.handling
+    ]
+
+
+def formulas(evaluation: Evaluation) -> list[FormulaFigures]:
+    """The formulas of the catalogue."""
+    return [FormulaFigures(f.id, f.name_zh, f.name_en, f.formula, f.source) for f in evaluation.formulas]
+
+
+def citations(evaluation: Evaluation, period: Period) -> list[CitationFigures]:
+    """Laws in force on the last day of the period."""
+    return [
+        CitationFigures(c.name_zh, c.name_en, c.theme, c.source, c.confidence) for c in evaluation.cited(period.last)
+    ]
+
+
+def _text(instant: int, site: Site) -> str:
+    """ISO 8601 of an instant [ms UTC] in the site's zone."""
+    return datetime.fromtimestamp(instant / 1000, UTC).astimezone(ZoneInfo(site.zone)).isoformat()

@@ -1,0 +1,301 @@
+"""Building a bundle: sealed days, registry, figures, manifest and signature in one zip."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import sqlalchemy as sa
+from pyarrow import parquet as pq
+
+from greenmine import evaluation, limits, parameters, reporting, shipped_profiles
+from greenmine.evidence.compute import compute
+from greenmine.evidence.figures import FiguresDocument, hours_table
+from greenmine.evidence.from_record import ATTESTED, attested
+from greenmine.evidence.recompute import days_needed
+from greenmine.evidence.report.content import Content
+from greenmine.evidence.report.document import makers, pdf
+from greenmine.evidence.report.workbook import workbook
+from greenmine.evidence.requirements import DOCUMENTS
+from greenmine.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
+from greenmine.record.archive.archive import Archive, seal, unsealed
+from greenmine.record.archive.signing import SigningKey
+from greenmine.registry import DEFAULT, Registry, Site
+from greenmine.reporting import Period, period_before
+from greenmine.wording.messages import Language
+
+FORM: Final = "greenmine-bundle-1"
+"""Names the form of a bundle; a later form will have another name."""
+MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = "manifest.sig"
+FIGURES: Final = "figures.json"
+HOURS: Final = "hours.parquet"
+REPORT: Final = "report.pdf"
+WORKBOOK: Final = "figures.xlsx"
+KEY: Final = "key.pub"
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""Time of all files in the zip: the same content has the same bytes."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+class PackedFile(msgspec.Struct, frozen=True):
+    """A file of the bundle."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``manifest.json``: all files of a bundle but itself and its signature."""
+
+    form: str
+    site: str
+    period: str
+    first: str
+    last: str
+    software: str
+    key: str
+    """Fingerprint of the key that signed it."""
+    language: Language
+    """Of the report."""
+    makers: dict[str, str]
+    """Versions of what drew the report: others may draw it a little otherwise."""
+    provisional: list[str]
+    """Days that were not sealed yet when the bundle was built: more may come for them."""
+    files: list[PackedFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where a bundle is built from."""
+
+    engine: sa.Engine
+    registry: Registry
+    registry_folder: Path | None
+    """Directory of the registry; None: the one that ships with the package."""
+    archive: Archive
+    key: SigningKey
+    lateness: int
+    """[ms]"""
+    attachments: Path | None = None
+    """Folder of the files attached to exceedances; None: there are none."""
+
+
+def build(
+    here: Installation,
+    site: str,
+    period: Period,
+    out: Path,
+    now: int,
+    progress: Progress = lambda *_: None,
+    *,
+    language: Language = "zh",
+) -> Manifest:
+    """Build a bundle.
+
+    Parameters
+    ----------
+    here : Installation
+        Its days that are due are sealed first.
+    site : str
+        Id of the site.
+    period : Period
+        Local days.
+    out : Path
+        The zip; written whole or not at all.
+    now : int
+        The clock [ms UTC]: days that ended less than the lateness ago are provisional.
+    progress : callable, optional
+        See `Progress`.
+    language : str
+        Of the report.
+
+    Raises
+    ------
+    KeyError
+        If there is no such site.
+    ValueError
+        If the period has not begun, or if there is no font for the report (`FontMissingError`).
+    ChainError, OSError
+        If the archive or the target cannot be read or written.
+    """
+    place = here.registry.site(site)
+    made_by = makers()
+    if _today(now, place) < period.first:
+        raise ValueError(f"period {period.name}: begins on {period.first}, which is still to come")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".evidence-", dir=out.parent) as name:
+        folder = Path(name)
+        _registry(here, place, folder / REGISTRY)
+        _documents(here, place, folder / DOCUMENTS)
+        provisional = _days(here, place, period, folder, now, progress)
+        source = Source(folder)
+        periods = period, period_before(period, source.reporting)
+        told = attested(here.engine, source.registry, source.site, periods, here.attachments, folder)
+        (folder / ATTESTED).write_bytes(pretty(told))
+        found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
+        written = pretty(figures)
+        figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
+        (folder / FIGURES).write_bytes(written)
+        pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
+        del found  # its memory serves for the report
+        (folder / KEY).write_bytes(here.key.public.pem)
+        (folder / "README.txt").write_text(_README, encoding="utf-8")
+        manifest = Manifest(
+            form=FORM,
+            site=site,
+            period=period.name,
+            first=period.first.isoformat(),
+            last=period.last.isoformat(),
+            software=version("greenmine"),
+            key=here.key.public.fingerprint,
+            language=language,
+            makers=made_by,
+            provisional=[day.isoformat() for day in provisional],
+            files=[],
+        )
+        progress("drawing the report", 0, 0)
+        (folder / WORKBOOK).write_bytes(workbook(figures))
+        (folder / REPORT).write_bytes(pdf(report_content(manifest, source, figures), written))
+        packed = [PackedFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files_in(folder)]
+        manifest = msgspec.structs.replace(manifest, files=packed)
+        raw = pretty(manifest)
+        (folder / MANIFEST).write_bytes(raw)
+        (folder / SIGNATURE).write_bytes(base64.b64encode(here.key.sign(raw)) + b"\n")
+        part = folder / "bundle.zip.part"
+        with part.open("wb") as file:
+            pack(file, ((n, c) for n, c in files_in(folder) if n != part.name))
+        part.replace(out)
+    return manifest
+
+
+def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
+    """What the report of a bundle tells of; building and verifying do the same."""
+    return Content(
+        manifest.language,
+        figures,
+        source.registry,
+        manifest.provisional,
+        _to_come(manifest, source),
+        manifest.key,
+        manifest.software,
+    )
+
+
+def _to_come(manifest: Manifest, source: Source) -> tuple[date, date] | None:
+    """Days behind that of building, which is provisional itself; days that have passed are sealed or provisional."""
+    reached = max([*manifest.provisional, *(entry.day for entry in source.entries)])
+    if reached >= manifest.last:
+        return None
+    return date.fromisoformat(reached) + timedelta(days=1), date.fromisoformat(manifest.last)
+
+
+def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:
+    """Names and contents of all files below a folder, by name."""
+    for name in sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()):
+        yield name, (folder / name).read_bytes()
+
+
+def pack(file: io.BufferedIOBase, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write a zip without compression (what is large in it is compressed already): its bytes follow from names and contents."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)
+
+
+def _registry(here: Installation, site: Site, folder: Path) -> None:
+    """The registry with this site only, and the catalogues that it was read with."""
+    given = here.registry_folder or DEFAULT
+    (folder / "sites").mkdir(parents=True)
+    for name in (f"sites/{site.id}.toml", "profiles.toml"):
+        shutil.copyfile(given / name, folder / name)
+    kept = given / shipped_profiles.KEPT
+    shutil.copyfile(kept if kept.exists() else shipped_profiles.CATALOGUE, folder / shipped_profiles.KEPT)
+    owner = next(e for e in here.registry.enterprises if e.id == site.enterprise)
+    lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
+    (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
+    for shipped in (parameters.CATALOGUE, limits.CATALOGUE, reporting.CATALOGUE, evaluation.CATALOGUE):
+        own = given / shipped.name
+        shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
+
+
+def _documents(here: Installation, site: Site, folder: Path) -> None:
+    """Copy the documents of the site's requirement items; the figures tell of those that are missing."""
+    for document in site.documents:
+        given = (here.registry_folder or DEFAULT) / DOCUMENTS / site.id / document.file
+        if given.is_file():
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(given, folder / document.file)
+
+
+def _days(here: Installation, site: Site, period: Period, folder: Path, now: int, progress: Progress) -> list[date]:
+    """Copy the chain and the files of the days needed; returns the days of which something is not sealed."""
+    for entry in seal(here.engine, [site], here.archive, here.key, now, here.lateness):
+        progress(f"sealing {entry.day}", 0, 0)
+    chain = here.archive.chain(site.id)
+    entries = chain.entries()
+    target = folder / ARCHIVE / site.id
+    (target / "chain").mkdir(parents=True)
+    for entry in entries:
+        (target / f"chain/{entry.number:08d}.json").write_bytes(chain.content(entry.number))
+    days = days_needed(period)
+    provisional = []
+    for done, day in enumerate(days):
+        progress("collecting", done, len(days))
+        mine = [entry for entry in entries if entry.day == day.isoformat()]
+        for entry in mine:
+            (target / entry.file).write_bytes(chain.data(entry.file))
+        if mine or day > _today(now, site):
+            continue
+        content, rows = unsealed(here.engine, site, day, mine)
+        if sum(rows.values()):
+            (folder / PROVISIONAL).mkdir(exist_ok=True)
+            (folder / PROVISIONAL / f"{day}.parquet").write_bytes(content)
+        provisional.append(day)
+    return [day for day in provisional if period.first <= day <= period.last]
+
+
+def _today(now: int, site: Site) -> date:
+    return datetime.fromtimestamp(now / 1000, ZoneInfo(site.zone)).date()
+
+
+def pretty(value: msgspec.Struct) -> bytes:
+    """A document of a bundle, as it is written."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+_README: Final = """\
+证据包 Evidence bundle
+
+report.pdf                    报告 the report, with figures.json inside
+figures.json, figures.xlsx, hours.parquet
+                              统计值和判定 figures and verdicts, all computed from archive/ and registry/
+archive/, provisional/        原始数据 raw data: sealed days in their hash chain; days that were not sealed yet
+registry/                     监测点、限值、参数 stations, limits and parameters as in force
+record.json                   系统记录的处置、重新判定和上期数据 handling, restatements and the last period as the record has them;
+                              raw data cannot prove these
+attachments/, documents/      处置附件、要求事项的证明文件 files attached to the handling, and documents of requirement items
+manifest.json, manifest.sig   清单和签名 digest of every file, signed (Ed25519); key.pub is the key
+
+校验 To check all of it, offline: greenmine evidence verify BUNDLE.zip --key KEY.pub
+KEY.pub: 另行取得的公钥 a copy of the public key that did not come with the bundle.
+"""

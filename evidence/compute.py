@@ -1,0 +1,55 @@
+"""The figures of a bundle from what it holds; building and verifying do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, restatements
+from greenmine.evidence.comparison import comparison
+from greenmine.evidence.figures import FiguresDocument, document
+from greenmine.evidence.measures import effects, responses, watched
+from greenmine.evidence.recompute import Recomputed, days_needed, recompute
+from greenmine.evidence.requirements import Proofs, indicators, requirements
+from greenmine.evidence.source import Source
+from greenmine.reporting import Period
+
+
+def compute(
+    source: Source, period: Period, progress: Callable[[int, int], None] | None = None
+) -> tuple[Recomputed, FiguresDocument]:
+    """All figures of a period.
+
+    Parameters
+    ----------
+    source : Source
+        The folder of the bundle, but for the figures.
+    period : Period
+        Its days.
+    progress : callable, optional
+        Told days done and their number.
+    """
+    registry, site, evaluation = source.registry, source.site, source.evaluation
+    told = source.mark_rows(days_needed(period))
+    found = recompute(registry, site, period, source.tables, source.marks(told), progress, watched(registry, site))
+    figures = document(registry, site, period, source.reporting, found)
+    figures = msgspec.structs.replace(
+        figures,
+        effects=effects(registry, site, evaluation.effect, found),
+        responses=responses(registry, site, found),
+    )
+    proofs = Proofs(figures, source.reporting)
+    enough = source.reporting.summary.assessable_share
+    return found, msgspec.structs.replace(
+        figures,
+        comparison=comparison(registry, found, figures, source.attested.last, enough),
+        requirements=requirements(site, evaluation, proofs, source.documents),
+        indicators=indicators(evaluation, proofs),
+        calibrations=calibrations(site, found),
+        marks=marks(site, found, told),
+        restatements=restatements(site, source.attested),
+        handling=handling(site, source.attested),
+        formulas=formulas(evaluation),
+        citations=citations(evaluation, period),
+    )

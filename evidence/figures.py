@@ -1,0 +1,520 @@
+"""The figures of a report: what `recompute` found, counted, summed up and named."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from math import fsum, log10
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from greenmine.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
+from greenmine.evidence.recompute import Recomputed
+from greenmine.evidence.sections import (
+    CalibrationFigures,
+    CitationFigures,
+    Comparison,
+    EffectFigures,
+    FormulaFigures,
+    HandlingFigures,
+    IndicatorSetFigures,
+    MarkFigures,
+    RequirementFigures,
+    ResponseFigures,
+    RestatementFigures,
+)
+from greenmine.limits import Limit, Threshold, threshold_on
+from greenmine.processing.alarms import SlidingHour
+from greenmine.processing.engine import Judged, Statistic
+from greenmine.processing.rolling import SlidingHours, exceedance_statistics
+from greenmine.processing.windows import minute_of, moment_of, windows_touching
+from greenmine.registry import Channel, Registry, Rule, Site
+from greenmine.reporting import Period, Reporting
+
+FORM: Final = "greenmine-figures-1"
+"""Names the form of the document; a later form will have another name."""
+
+Theme = Literal["dust", "noise", "water"]
+THEMES: Final[tuple[Theme, ...]] = ("dust", "noise", "water")
+
+
+class Month(msgspec.Struct, frozen=True):
+    """Data of a channel in a calendar month, as far as it lies in the period."""
+
+    month: str
+    due: float
+    """Readings due, from the interval of the device and the hours of the month."""
+    valid: int
+    """Readings that entered figures."""
+    capture: float
+    """valid ÷ due, at most 1."""
+
+
+class ChannelFigures(msgspec.Struct, frozen=True):
+    """A channel over the period."""
+
+    channel: str
+    unit: str
+    averaging: str
+    hours: int
+    """Valid hours."""
+    minimum: float | None
+    maximum: float | None
+    due: float
+    valid: int
+    capture: float
+    excluded_minutes: int
+    """Minutes of hours with data that were excluded for rain, wind or a mark."""
+    flags: dict[str, int]
+    """Readings by data flag; T includes what lay outside the plausible range."""
+    months: list[Month]
+
+
+class WindowFigures(msgspec.Struct, frozen=True):
+    """A day, day period or night period of a channel; times are ISO 8601 in the site's zone."""
+
+    channel: str
+    window: str
+    start: str
+    end: str
+    mean: float | None
+    minimum: float | None
+    maximum: float | None
+    count: int
+    capture: float
+    valid: bool
+    hours: int | None
+    excluded: int
+    levels: tuple[float | None, float | None, float | None]
+    """L10, L50, L90 of sound."""
+
+
+class VerdictFigures(msgspec.Struct, frozen=True):
+    """A verdict; ``value`` is the unrounded statistic, ``judged`` what was compared."""
+
+    rule: str
+    start: str
+    end: str
+    verdict: str
+    value: float | None
+    judged: str | None
+    low: float | None
+    high: float | None
+    capture: float
+    reason: str
+    have: float | None
+    need: float | None
+
+
+class ThresholdFigures(msgspec.Struct, frozen=True):
+    """A threshold that was in force within the period."""
+
+    valid_from: str
+    valid_to: str | None
+    low: float | None
+    high: float | None
+    source: str
+    clause: str
+    confidence: str
+
+
+class RuleFigures(msgspec.Struct, frozen=True):
+    """A limit at a station over the period."""
+
+    rule: str
+    limit: str
+    standard: str
+    kind: str
+    theme: str
+    indicative: bool
+    window: str
+    unit: str
+    thresholds: list[ThresholdFigures]
+    periods: int
+    """Windows that begin in the period while the limit is in force."""
+    meets: int
+    exceeds: int
+    not_assessable: int
+    reasons: dict[str, int]
+    """Windows by reason; ``no-data`` includes those in which nothing came at all."""
+    share_meeting: float | None
+    """meets ÷ (meets + exceeds); None without either."""
+    worst: float | None
+    """Statistic furthest towards or beyond the limit among the assessable windows."""
+    worst_start: str | None
+    episodes: int
+    minutes_above: int
+    """Minutes in which the sliding statistic was beyond the limit."""
+    minutes_assessable: int
+    share_above: float | None
+    longest_minutes: int
+    sliding_worst: float | None
+
+
+class ExceedanceFigures(msgspec.Struct, frozen=True):
+    """An exceedance that touches the period."""
+
+    rule: str
+    start: str
+    end: str | None
+    """None: it lasted at the end of the data."""
+    minutes: int
+    duration: int | None
+    """[min]"""
+    peak: float
+    peak_time: str
+    threshold: float
+
+
+class ThemeSummary(msgspec.Struct, frozen=True):
+    """What can be said of dust, noise or water: by legal limits that are no mere indication."""
+
+    theme: str
+    verdict: Literal["meets", "exceeds", "not assessable"]
+    rules: int
+    periods: int
+    exceeds: int
+    assessable_share: float | None
+    reasons: dict[str, int]
+    """Why periods could not be assessed."""
+
+
+class FiguresDocument(msgspec.Struct, frozen=True):
+    """``figures.json``."""
+
+    form: str
+    site: str
+    period: str
+    first: str
+    last: str
+    zone: str
+    registry: str
+    """Digest of the registry in the bundle."""
+    summary: list[ThemeSummary]
+    channels: list[ChannelFigures]
+    rules: list[RuleFigures]
+    windows: list[WindowFigures]
+    verdicts: list[VerdictFigures]
+    exceedances: list[ExceedanceFigures]
+    distributions: list[Distribution]
+    gaps: list[Gap]
+    roses: list[Rose]
+    effects: list[EffectFigures] = []
+    responses: list[ResponseFigures] = []
+    comparison: Comparison | None = None
+    requirements: list[RequirementFigures] = []
+    indicators: list[IndicatorSetFigures] = []
+    calibrations: list[CalibrationFigures] = []
+    marks: list[MarkFigures] = []
+    restatements: list[RestatementFigures] = []
+    handling: list[HandlingFigures] = []
+    formulas: list[FormulaFigures] = []
+    citations: list[CitationFigures] = []
+
+
+def document(
+    registry: Registry, site: Site, period: Period, reporting: Reporting, found: Recomputed
+) -> FiguresDocument:
+    """Statistics, verdicts and exceedances of a period, without hourly figures, which `hours_table` gives, and further sections.
+
+    Parameters
+    ----------
+    registry : Registry
+        Holds this site only.
+    site : Site
+        The site.
+    period : Period
+        Its days.
+    reporting : Reporting
+        Says how much must be assessable before a theme meets its limits.
+    found : Recomputed
+        What the core found.
+    """
+    zone = ZoneInfo(site.zone)
+    hours: dict[int, list[Statistic]] = defaultdict(list)
+    for (channel, window, _), s in sorted(found.statistics.items()):
+        if window == "hour":
+            hours[channel].append(s)
+    minutes = _month_minutes(found, zone)
+    rules = limit_figures(registry, period, found)
+    return FiguresDocument(
+        form=FORM,
+        site=site.id,
+        period=period.name,
+        first=period.first.isoformat(),
+        last=period.last.isoformat(),
+        zone=site.zone,
+        registry=registry.digest,
+        summary=[_summary(theme, rules, reporting) for theme in THEMES],
+        channels=[_channel(c, zone, found, hours[c.index], minutes) for c in registry.channels],
+        rules=rules,
+        windows=[
+            _window(registry.channels[s.channel], s, zone)
+            for key, s in sorted(found.statistics.items())
+            if key[1] != "hour"
+        ],
+        verdicts=[_verdict(registry.rules[rule].key, v, zone) for (rule, _), v in sorted(found.verdicts.items())],
+        exceedances=[
+            ExceedanceFigures(
+                rule=registry.rules[e.rule].key,
+                start=_text(e.start + 1, zone),
+                end=None if e.end is None else _text(e.end + 1, zone),
+                minutes=e.minutes,
+                duration=None if e.end is None else e.end - e.start,
+                peak=e.peak,
+                peak_time=_text(e.peak_minute + 1, zone),
+                threshold=e.threshold,
+            )
+            for e in found.exceedances
+        ],
+        distributions=distributions(registry, found.statistics),
+        gaps=gaps(registry, hours, found.start, found.end, zone),
+        roses=roses(registry, hours),
+    )
+
+
+def limit_figures(registry: Registry, period: Period, found: Recomputed) -> list[RuleFigures]:
+    """Each limit over a period, from verdicts, sliding hours and exceedances."""
+    verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
+    for (rule, start), v in sorted(found.verdicts.items()):
+        verdicts[rule][start] = v
+    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
+    for (rule, _), h in sorted(found.sliding.items()):
+        sliding[rule].append(h)
+    return [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
+
+
+def hourly_mean(channel: Channel, means: Sequence[float]) -> float | None:
+    """Mean of hourly means by the parameter's way of averaging; None without any, and for directions, which have none."""
+    if not means or channel.parameter.averaging == "vector":
+        return None
+    if channel.parameter.averaging == "energy":
+        return 10 * log10(fsum(10 ** (level / 10) for level in means) / len(means))
+    return fsum(means) / len(means)
+
+
+def hours_table(registry: Registry, found: Recomputed) -> pa.Table:
+    """Hourly figures, sorted by channel and start; times in UTC."""
+    hours = [s for key, s in sorted(found.statistics.items()) if key[1] == "hour"]
+    stamp = pa.timestamp("ms", "UTC")
+    keys = [channel.key for channel in registry.channels]
+    codes = pa.array(np.array([s.channel for s in hours], np.int32))
+    columns = {
+        "channel": pa.DictionaryArray.from_arrays(codes, pa.array(keys, pa.string())),
+        "start": pa.array([s.start * 60_000 for s in hours], stamp),
+        "mean": pa.array([s.mean for s in hours], pa.float64()),
+        "minimum": pa.array([s.minimum for s in hours], pa.float64()),
+        "maximum": pa.array([s.maximum for s in hours], pa.float64()),
+        "count": pa.array([s.count for s in hours], pa.int32()),
+        "capture": pa.array([s.share for s in hours], pa.float64()),
+        "valid": pa.array([s.valid for s in hours], pa.bool_()),
+        "excluded": pa.array([s.excluded for s in hours], pa.int16()),
+        "suspect": pa.array([s.suspect for s in hours], pa.int16()),
+        "l10": pa.array([s.levels[0] for s in hours], pa.float64()),
+        "l50": pa.array([s.levels[1] for s in hours], pa.float64()),
+        "l90": pa.array([s.levels[2] for s in hours], pa.float64()),
+    }
+    return pa.table(columns)
+
+
+def _channel(
+    channel: Channel, zone: ZoneInfo, found: Recomputed, hours: Sequence[Statistic], minutes: dict[str, int]
+) -> ChannelFigures:
+    count: Counter[str] = Counter()
+    for s in hours:
+        count[_month(s.start, zone)] += s.count
+    due = {month: length * 60_000 / channel.interval for month, length in minutes.items()}
+    months = [Month(m, d, count[m], min(1.0, count[m] / d)) for m, d in due.items()]
+    lows = [s.minimum for s in hours if s.minimum is not None]
+    highs = [s.maximum for s in hours if s.maximum is not None]
+    valid, all_due = sum(count.values()), sum(due.values())
+    return ChannelFigures(
+        channel=channel.key,
+        unit=channel.parameter.unit,
+        averaging=channel.parameter.averaging,
+        hours=sum(s.valid for s in hours),
+        minimum=min(lows, default=None),
+        maximum=max(highs, default=None),
+        due=all_due,
+        valid=valid,
+        capture=min(1.0, valid / all_due),
+        excluded_minutes=sum(s.excluded for s in hours),
+        flags={flag: n for (c, flag), n in sorted(found.flags.items()) if c == channel.index},
+        months=months,
+    )
+
+
+def _month_minutes(found: Recomputed, zone: ZoneInfo) -> dict[str, int]:
+    """Minutes of the period by calendar month, in order."""
+    minutes: dict[str, int] = defaultdict(int)
+    minute = found.start
+    while minute < found.end:
+        here = moment_of(minute, zone.key)
+        following = minute_of(
+            datetime.combine(here.date() + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC)
+        )
+        minutes[f"{here:%Y-%m}"] += min(following, found.end) - minute
+        minute = following
+    return dict(minutes)
+
+
+def _rule(
+    rule: Rule,
+    registry: Registry,
+    period: Period,
+    found: Recomputed,
+    verdicts: dict[int, Judged],
+    slid: Sequence[SlidingHour],
+) -> RuleFigures:
+    limit, zone = rule.limit, ZoneInfo(registry.site(rule.site).zone)
+    due = _windows_due(limit, registry, found, zone)
+    reasons = Counter(v.verdict.reason for v in verdicts.values())
+    reasons["no-data"] += len(set(due) - verdicts.keys())
+    judged = Counter(v.verdict.judgement for v in verdicts.values())
+    assessable = [v for v in verdicts.values() if v.verdict.judgement != "not assessable" and v.value is not None]
+    worst = max(assessable, key=lambda v: (_badness(v), -v.start), default=None)
+    lower = all(threshold.high is None for threshold in limit.thresholds)
+    pairs = [
+        (e.start + 1, found.end if e.end is None else e.end + 1) for e in found.exceedances if e.rule == rule.index
+    ]
+    figures = exceedance_statistics(
+        SlidingHours(
+            np.array([h.hour for h in slid], np.int64),
+            np.array([h.assessable for h in slid], np.uint64),
+            np.array([h.above for h in slid], np.uint64),
+            np.array([h.worst for h in slid], np.float64),
+        ),
+        np.array(pairs, np.int64).reshape(-1, 2),
+        found.start,
+        found.end,
+        lower=lower,
+    )
+    meets, exceeds = judged["meets"], judged["exceeds"]
+    return RuleFigures(
+        rule=rule.key,
+        limit=limit.id,
+        standard=limit.standard,
+        kind=limit.kind,
+        theme=registry.channels[rule.channel].parameter.theme,
+        indicative=limit.indicative,
+        window=limit.window,
+        unit=limit.unit,
+        thresholds=[_threshold(t) for t in limit.thresholds if _in_force(t, period.first, period.last)],
+        periods=len(due),
+        meets=meets,
+        exceeds=exceeds,
+        not_assessable=len(due) - meets - exceeds,
+        reasons={reason: n for reason, n in sorted(reasons.items()) if n},
+        share_meeting=meets / (meets + exceeds) if meets + exceeds else None,
+        worst=None if worst is None else worst.value,
+        worst_start=None if worst is None else _text(worst.start, zone),
+        episodes=figures.episodes,
+        minutes_above=figures.minutes_above,
+        minutes_assessable=figures.minutes_assessable,
+        share_above=figures.share,
+        longest_minutes=figures.longest,
+        sliding_worst=figures.worst,
+    )
+
+
+def _windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[int]:
+    """Starts of the limit's windows that begin in the period while the limit is in force."""
+    if limit.window == "hour":
+        starts: Sequence[int] = range(found.start, found.end, 60)
+    else:
+        touching = windows_touching(limit.window, found.start, found.end, zone.key, registry.conditions)
+        starts = [start for start, _ in touching if start >= found.start]
+    return [s for s in starts if threshold_on(limit, moment_of(s, zone.key).date()) is not None]
+
+
+def _badness(judged: Judged) -> float:
+    """How far a verdict's value lies towards or beyond its threshold."""
+    assert judged.value is not None
+    over = -np.inf if judged.threshold.high is None else judged.value - judged.threshold.high
+    under = -np.inf if judged.threshold.low is None else judged.threshold.low - judged.value
+    return float(max(over, under))
+
+
+def _summary(theme: Theme, rules: Iterable[RuleFigures], reporting: Reporting) -> ThemeSummary:
+    mine = [r for r in rules if r.theme == theme and r.kind == "legal" and not r.indicative]
+    periods, exceeds = sum(r.periods for r in mine), sum(r.exceeds for r in mine)
+    reasons: Counter[str] = Counter()
+    for r in mine:
+        reasons.update({k: n for k, n in r.reasons.items() if k not in {"within-limit", "above-limit", "under-limit"}})
+    # Each limit by itself: a limit with many periods must not hide one with few.
+    shares = [(r.meets + r.exceeds) / r.periods if r.periods else 0.0 for r in mine]
+    share = min(shares, default=None)
+    enough = share is not None and share >= reporting.summary.assessable_share
+    return ThemeSummary(
+        theme=theme,
+        verdict="exceeds" if exceeds else "meets" if enough else "not assessable",
+        rules=len(mine),
+        periods=periods,
+        exceeds=exceeds,
+        assessable_share=share,
+        reasons=dict(sorted(reasons.items())),
+    )
+
+
+def _window(channel: Channel, s: Statistic, zone: ZoneInfo) -> WindowFigures:
+    return WindowFigures(
+        channel=channel.key,
+        window=s.window,
+        start=_text(s.start, zone),
+        end=_text(s.end, zone),
+        mean=s.mean,
+        minimum=s.minimum,
+        maximum=s.maximum,
+        count=s.count,
+        capture=s.share,
+        valid=s.valid,
+        hours=s.hours,
+        excluded=s.excluded,
+        levels=s.levels,
+    )
+
+
+def _verdict(rule: str, v: Judged, zone: ZoneInfo) -> VerdictFigures:
+    return VerdictFigures(
+        rule=rule,
+        start=_text(v.start, zone),
+        end=_text(v.end, zone),
+        verdict=v.verdict.judgement,
+        value=v.value,
+        judged=v.verdict.judged,
+        low=v.threshold.low,
+        high=v.threshold.high,
+        capture=v.share,
+        reason=v.verdict.reason,
+        have=v.verdict.have,
+        need=v.verdict.need,
+    )
+
+
+def _threshold(t: Threshold) -> ThresholdFigures:
+    return ThresholdFigures(
+        valid_from=t.valid_from.isoformat(),
+        valid_to=None if t.valid_to is None else t.valid_to.isoformat(),
+        low=t.low,
+        high=t.high,
+        source=t.source,
+        clause=t.clause,
+        confidence=t.confidence,
+    )
+
+
+def _in_force(t: Threshold, first: date, last: date) -> bool:
+    return t.valid_from <= last and (t.valid_to is None or t.valid_to >= first)
+
+
+def _month(minute: int, zone: ZoneInfo) -> str:
+    return f"{moment_of(minute, zone.key):%Y-%m}"
+
+
+def _text(minute: int, zone: ZoneInfo) -> str:
+    return moment_of(minute, zone.key).isoformat()

@@ -1,0 +1,161 @@
+"""What the hours of a period say together: distributions, gaps, and concentration by wind direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.limits import Window
+from greenmine.processing.engine import Statistic
+from greenmine.processing.windows import moment_of
+from greenmine.registry import Channel, Registry
+
+SECTORS: Final = 16
+"""Directions that a wind rose tells apart."""
+
+Hours = Mapping[int, Sequence[Statistic]]
+"""Hourly statistics by index of the channel, in order."""
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """Quantiles of the valid figures of a channel over one kind of window [unit of the channel].
+
+    A quantile between two figures is interpolated between them linearly, as HJ 663-2013 does for percentiles.
+    """
+
+    channel: str
+    window: str
+    count: int
+    minimum: float
+    p5: float
+    p25: float
+    p50: float
+    p75: float
+    p95: float
+    p98: float
+    maximum: float
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Hours on end in which a channel has no valid hourly figure."""
+
+    channel: str
+    start: str
+    end: str
+    hours: int
+    silent: int
+    """Of these, hours in which no reading came that could be used."""
+    excluded: int
+    """Of these, hours with minutes that were excluded for rain, wind or a mark."""
+
+
+class Sector(msgspec.Struct, frozen=True):
+    """Hours with wind from one direction."""
+
+    direction: float
+    """Middle of the sector, where the wind comes from [deg]."""
+    hours: int
+    mean: float | None
+    """Mean of the hourly figures; None without hours."""
+
+
+class Rose(msgspec.Struct, frozen=True):
+    """Concentration of a channel by direction of the wind, of hours in which all of it is valid."""
+
+    channel: str
+    hours: int
+    calm: int
+    """Hours with less wind than is needed to tell upwind from downwind; in no sector."""
+    sectors: list[Sector]
+
+
+def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], Statistic]) -> list[Distribution]:
+    """Of dust, noise and water; windows without a valid figure are left out.
+
+    Parameters
+    ----------
+    registry : Registry
+        Holds this site only.
+    found : mapping of Statistic
+        By channel, window and start.
+    """
+    values: dict[tuple[int, str], list[float]] = {}
+    for (channel, window, _), s in sorted(found.items()):
+        if s.valid and s.mean is not None and registry.channels[channel].parameter.theme in {"dust", "noise", "water"}:
+            values.setdefault((channel, window), []).append(s.mean)
+    return [
+        Distribution(
+            registry.channels[channel].key,
+            window,
+            len(mine),
+            *np.quantile(mine, (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98, 1.0)).tolist(),
+        )
+        for (channel, window), mine in values.items()
+    ]
+
+
+def gaps(registry: Registry, hours: Hours, start: int, end: int, zone: ZoneInfo) -> list[Gap]:
+    """Of every channel, in order.
+
+    Parameters
+    ----------
+    start, end : int
+        The period [min since 1970 UTC, half-open].
+    """
+    count = (end - start) // 60
+    found = []
+    for channel in registry.channels:
+        silent, excluded, valid = np.ones(count, bool), np.zeros(count, bool), np.zeros(count, bool)
+        for s in hours.get(channel.index, ()):
+            place = (s.start - start) // 60
+            silent[place], excluded[place], valid[place] = not s.count and not s.excluded, s.excluded > 0, s.valid
+        edges = np.flatnonzero(np.diff(np.concatenate(([True], valid, [True]))))
+        found += [
+            Gap(
+                channel.key,
+                moment_of(start + 60 * first, zone.key).isoformat(),
+                moment_of(start + 60 * last, zone.key).isoformat(),
+                last - first,
+                int(silent[first:last].sum()),
+                int(excluded[first:last].sum()),
+            )
+            for first, last in edges.reshape(-1, 2).tolist()
+        ]
+    return found
+
+
+def roses(registry: Registry, hours: Hours) -> list[Rose]:
+    """Of every channel of dust, at a site with a wind channel."""
+    wind = {c.parameter.id: c for c in registry.channels if c.parameter.id in {"wind-speed", "wind-direction"}}
+    if len(wind) < 2:
+        return []
+    speed, direction = (_valid(hours, wind[name]) for name in ("wind-speed", "wind-direction"))
+    return [
+        _rose(c, _valid(hours, c), speed, direction, registry.conditions.difference_wind_minimum)
+        for c in registry.channels
+        if c.parameter.theme == "dust"
+    ]
+
+
+def _rose(
+    channel: Channel, dust: dict[int, float], speed: dict[int, float], direction: dict[int, float], least: float
+) -> Rose:
+    common = sorted(dust.keys() & speed.keys() & direction.keys())
+    value = np.array([dust[hour] for hour in common], np.float64)
+    blowing: NDArray[np.bool_] = np.array([speed[hour] >= least for hour in common], bool)
+    width = 360 / SECTORS
+    sector = np.array([round(direction[hour] / width) % SECTORS for hour in common], np.int64)
+    sectors = []
+    for n in range(SECTORS):
+        mine = value[blowing & (sector == n)]
+        sectors.append(Sector(n * width, len(mine), float(mine.mean()) if len(mine) else None))
+    return Rose(channel.key, len(common), int((~blowing).sum()), sectors)
+
+
+def _valid(hours: Hours, channel: Channel) -> dict[int, float]:
+    return {s.start: s.mean for s in hours.get(channel.index, ()) if s.valid and s.mean is not None}

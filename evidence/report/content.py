@@ -1,0 +1,48 @@
+"""What a report tells of: figures, registry, and what the manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Final
+
+from greenmine.evidence.figures import FiguresDocument, RuleFigures
+from greenmine.evidence.report.words import Words
+from greenmine.registry import Registry, Site
+from greenmine.wording.messages import Language
+
+UNJUDGED: Final = frozenset({"within-limit", "above-limit", "under-limit"})
+"""Reasons of windows that could be assessed."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a report is made of; who verifies a bundle has the same."""
+
+    language: Language
+    figures: FiguresDocument
+    registry: Registry
+    """Holds this site only."""
+    provisional: list[str]
+    """Days that were not sealed yet."""
+    to_come: tuple[date, date] | None
+    """First and last of the days that were still to come."""
+    key: str
+    """Fingerprint of the key that signs the bundle."""
+    software: str
+    """Version of this software that made the bundle."""
+
+    @cached_property
+    def words(self) -> Words:
+        """Words of its language."""
+        return Words(self.language, self.registry)
+
+    @property
+    def site(self) -> Site:
+        """The mine."""
+        return self.registry.sites[0]
+
+    def legal(self, theme: str) -> list[RuleFigures]:
+        """Legal limits of a theme."""
+        return [rule for rule in self.figures.rules if rule.theme == theme and rule.kind == "legal"]

@@ -1,0 +1,110 @@
+"""First page: the verdicts and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from greenmine.evidence.figures import ThemeSummary
+from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
+from greenmine.evidence.report.content import Content
+from greenmine.evidence.report.words import SIGNS
+
+_LISTED = 8
+"""Spans of provisional days that are named."""
+
+
+def opening(content: Content) -> list[Block]:
+    """The mine, the period, a verdict for each theme, and what is to be known before relying on it."""
+    w, figures = content.words, content.figures
+    enterprise = next(e for e in content.registry.enterprises if e.id == content.site.enterprise)
+    return [
+        Title(title=w.t("opening.title"), subtitle=w.name(content.site)),
+        Facts(
+            rows=[
+                (w.t("opening.enterprise"), w.name(enterprise)),
+                (
+                    w.t("opening.period"),
+                    _period(content),
+                ),
+                (w.t("opening.zone"), figures.zone),
+            ]
+        ),
+        Heading(text=w.t("opening.verdict")),
+        Findings(rows=[_finding(content, summary) for summary in figures.summary]),
+        Paragraph(text=w.t("opening.rule"), small=True),
+        Heading(text=w.t("opening.rests-on")),
+        Bullets(items=_grounds(content)),
+    ]
+
+
+def _period(content: Content) -> str:
+    """Name and days of the period; one that is named by its days has no other name."""
+    w, figures = content.words, content.figures
+    days = w.span(figures.first, figures.last)
+    return days if figures.first in figures.period else w.t("opening.period-of", period=figures.period, days=days)
+
+
+def _finding(content: Content, summary: ThemeSummary) -> Finding:
+    w = content.words
+    mine = [rule for rule in content.legal(summary.theme) if not rule.indicative]
+    episodes = sum(rule.episodes for rule in mine)
+    lines = []
+    if not mine:
+        lines.append(w.t("opening.no-limit"))
+    else:
+        assessed = sum(rule.meets + rule.exceeds for rule in mine)
+        lines.append(w.t("opening.assessed", rules=len(mine), due=summary.periods, assessed=assessed))
+        lines.append(w.t("opening.exceeding", windows=summary.exceeds, episodes=episodes))
+        lines.append(w.t("opening.least-share", share=w.share(summary.assessable_share)))
+    if summary.reasons:
+        lines.append(w.t("opening.reasons", reasons=w.reasons(summary.reasons)))
+    indicative = [rule for rule in content.legal(summary.theme) if rule.indicative]
+    if indicative:
+        exceeds = sum(rule.exceeds for rule in indicative)
+        lines.append(w.t("opening.indicative", rules=len(indicative), windows=exceeds))
+    return Finding(
+        theme=w.t(f"theme.{summary.theme}"),
+        verdict=summary.verdict,
+        sign=SIGNS[summary.verdict],
+        word=w.t(f"verdict.{summary.verdict.replace(' ', '-')}"),
+        lines=lines,
+    )
+
+
+def _grounds(content: Content) -> list[str]:
+    w, channels = content.words, content.figures.channels
+    received = sum(sum(channel.flags.values()) for channel in channels)
+    due, valid = sum(channel.due for channel in channels), sum(channel.valid for channel in channels)
+    days = content.provisional
+    spans = _spans([w.calendar(day) for day in days])
+    named = w.t("list.comma").join(
+        first.isoformat() if first == last else w.t("span.days", first=first, last=last)
+        for first, last in spans[:_LISTED]
+    )
+    if spans[_LISTED:]:
+        named += w.t("opening.more-spans", n=len(spans) - _LISTED)
+    return [
+        *([w.t("opening.to-come", days=w.span(*map(str, content.to_come)))] if content.to_come else []),
+        w.t(
+            "opening.readings",
+            channels=len(channels),
+            received=received,
+            valid=valid,
+            share=w.share(min(1.0, valid / due) if due else None),
+        ),
+        w.t("opening.sealed") if not days else w.t("opening.provisional", n=len(days), days=named),
+        w.t("opening.unproven"),
+        w.t("opening.recompute"),
+    ]
+
+
+def _spans(days: Sequence[date]) -> list[tuple[date, date]]:
+    """First and last of days that follow on each other."""
+    spans: list[tuple[date, date]] = []
+    for day in days:
+        if spans and day == spans[-1][1] + timedelta(days=1):
+            spans[-1] = spans[-1][0], day
+        else:
+            spans.append((day, day))
+    return spans

@@ -1,0 +1,257 @@
+"""Dust, noise and water: verdicts by limit, courses, distributions, and dust by the wind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from greenmine.evidence.figures import RuleFigures, Theme, VerdictFigures
+from greenmine.evidence.hourly import Distribution, Rose
+from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
+from greenmine.evidence.report.content import UNJUDGED, Content
+from greenmine.evidence.report.words import NOTHING
+from greenmine.wording.charts import LimitStep, Series, line_chart, wind_rose
+
+_LEAST: Final = 24
+"""Hours that a wind rose is drawn from."""
+_HEIGHT, _TALLER = 130, 200
+"""Of a course [px], and of one with more than two limits, whose names need room."""
+_CARDINAL: Final = ("n", "e", "s", "w")
+
+
+def dust(content: Content) -> list[Block]:
+    """Verdicts, courses, distributions and wind roses."""
+    return [*_theme(content, "dust"), *_roses(content)]
+
+
+def noise(content: Content) -> list[Block]:
+    """Verdicts, levels of day and night, and what was excluded."""
+    blocks = _theme(content, "noise")
+    return [*blocks, Paragraph(text=content.words.t("noise.background"), small=True)]
+
+
+def water(content: Content) -> list[Block]:
+    """Verdicts, courses and distributions."""
+    return _theme(content, "water")
+
+
+def rolling(content: Content) -> list[Block]:
+    """Exceedance statistics of the sliding figures that alarms rest on."""
+    w = content.words
+    rows = [
+        [
+            w.station(rule.rule),
+            w.limit(rule.rule),
+            str(rule.episodes),
+            w.minutes(rule.minutes_above),
+            w.share(rule.share_above),
+            w.minutes(rule.longest_minutes) if rule.longest_minutes else NOTHING,
+            _figure(content, rule, rule.sliding_worst),
+            w.minutes(rule.minutes_assessable),
+        ]
+        for rule in content.figures.rules
+        if rule.minutes_assessable or rule.episodes
+    ]
+    head: list[Block] = [Heading(text=w.t("rolling.heading")), Paragraph(text=w.t("rolling.meaning"))]
+    if not rows:
+        return [*head, Paragraph(text=w.t("rolling.none"))]
+    heads = ("episodes", "above", "share-above", "longest", "worst", "assessable")
+    columns = [
+        Column(w.t("column.station"), share=1),
+        Column(w.t("column.limit"), share=2),
+        *(Column(w.t(f"column.{name}"), "right") for name in heads),
+    ]
+    return [*head, Table(caption=w.t("rolling.table"), columns=columns, rows=rows, small=True)]
+
+
+def _theme(content: Content, theme: Theme) -> list[Block]:
+    w = content.words
+    rules = [rule for rule in content.figures.rules if rule.theme == theme]
+    head: list[Block] = [Heading(text=w.t(f"{theme}.heading"))]
+    if not rules:
+        return [*head, Paragraph(text=w.t("theme.no-limits")), *_distributions(content, theme)]
+    return [*head, _verdicts(content, rules), *_courses(content, rules), *_distributions(content, theme)]
+
+
+def _verdicts(content: Content, rules: Sequence[RuleFigures]) -> Table:
+    w = content.words
+    rows = [
+        [
+            w.station(rule.rule),
+            w.limit(rule.rule),
+            w.t(f"window.{rule.window}"),
+            str(rule.periods),
+            str(rule.meets),
+            str(rule.exceeds),
+            str(rule.not_assessable),
+            w.reasons({k: n for k, n in rule.reasons.items() if k not in UNJUDGED}) or NOTHING,
+            _figure(content, rule, rule.worst),
+            w.moment(rule.worst_start),
+        ]
+        for rule in rules
+    ]
+    columns = [
+        Column(w.t("column.station"), share=2),
+        Column(w.t("column.limit"), share=3),
+        Column(w.t("column.window")),
+        *(Column(w.t(f"column.{head}"), "right") for head in ("windows", "meets", "exceeds", "not-assessable")),
+        Column(w.t("column.reasons"), share=3),
+        Column(w.t("column.worst"), "right"),
+        Column(w.t("column.worst-start")),
+    ]
+    return Table(caption=w.t("theme.verdicts"), columns=columns, rows=rows, small=True)
+
+
+def _figure(content: Content, rule: RuleFigures, value: float | None) -> str:
+    decimals = content.words.judged(rule.rule).parameter.decimals
+    return (
+        NOTHING if value is None else f"{content.words.number(value, decimals)} {content.words.unit(rule.unit)}".strip()
+    )
+
+
+def _courses(content: Content, rules: Sequence[RuleFigures]) -> list[Block]:
+    """A chart for each judged channel and statistic: of hours the highest of each day, else each window."""
+    verdicts: dict[str, list[VerdictFigures]] = defaultdict(list)
+    for verdict in content.figures.verdicts:
+        verdicts[verdict.rule].append(verdict)
+    groups: dict[tuple[str, str, bool], list[RuleFigures]] = defaultdict(list)
+    for rule in rules:
+        statistic = content.words.rules[rule.rule].limit.statistic
+        groups[content.words.judged(rule.rule).key, statistic, rule.window == "hour"].append(rule)
+    return [
+        Charts(charts=[_course(content, channel, hourly, group, verdicts)])
+        for (channel, _, hourly), group in groups.items()
+        if any(v.value is not None for rule in group for v in verdicts[rule.rule])
+    ]
+
+
+def _course(
+    content: Content,
+    channel: str,
+    hourly: bool,  # noqa: FBT001 - tells two kinds of charts apart
+    rules: Sequence[RuleFigures],
+    verdicts: dict[str, list[VerdictFigures]],
+) -> Chart:
+    w, figures = content.words, content.figures
+    first, last = date.fromisoformat(figures.first), date.fromisoformat(figures.last)
+    series: dict[str, Series] = {}
+    steps = []
+    for rule in rules:
+        name = w.t("theme.daily-highest") if hourly else w.t(f"window.{rule.window}")
+        if name not in series:
+            series[name] = Series(name, _points(verdicts[rule.rule], first, last))
+        for threshold in rule.thresholds:
+            label = w.t("theme.bound", limit=w.t(f"window.{rule.window}"), kind=w.t(f"limit.{rule.kind}"))
+            start = max(first, date.fromisoformat(threshold.valid_from))
+            end = min(last, date.fromisoformat(threshold.valid_to or figures.last))
+            steps += [
+                LimitStep(f"{label} {w.plain(bound)}", _midnight(start), _midnight(end) + timedelta(days=1), bound)
+                for bound in (threshold.low, threshold.high)
+                if bound is not None
+            ]
+    statistic = w.known(f"statistic.{w.rules[rules[0].rule].limit.statistic}", "")
+    of = w.t("theme.of-hours") if hourly else ""
+    caption = w.t("theme.course", channel=w.channel(channel), statistic=statistic, of=of)
+    if unit := w.unit(rules[0].unit):
+        caption = w.t("theme.with-unit", caption=caption, unit=unit)
+    spec = line_chart(
+        list(series.values()),
+        steps,
+        title=caption,
+        unit=w.unit(rules[0].unit),
+        columns=(w.t("column.start"), w.t("column.window")),
+        from_zero=rules[0].theme == "dust",
+    )
+    height = _HEIGHT if len({step.value for step in steps}) <= 2 else _TALLER
+    return Chart(caption=caption, spec={**spec, "height": height})
+
+
+def _points(verdicts: Sequence[VerdictFigures], first: date, last: date) -> list[tuple[datetime, float | None]]:
+    """The highest figure of each day; None for a day without any."""
+    highest: dict[str, float] = {}
+    for verdict in verdicts:
+        if verdict.value is not None:
+            day = verdict.start[:10]
+            highest[day] = max(verdict.value, highest.get(day, verdict.value))
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return [(_midnight(day) + timedelta(hours=12), highest.get(day.isoformat())) for day in days]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - charts show wall-clock time
+
+
+def _distributions(content: Content, theme: Theme) -> list[Block]:
+    w = content.words
+    mine = [d for d in content.figures.distributions if w.channels[d.channel].parameter.theme == theme]
+    if not mine:
+        return [Paragraph(text=w.t("theme.no-data"))]
+    heads = ("count", "minimum", "p5", "p25", "p50", "p75", "p95", "p98", "maximum")
+    columns = [
+        Column(w.t("column.channel"), share=1),
+        Column(w.t("column.unit")),
+        Column(w.t("column.window")),
+        *(Column(w.t(f"column.{head}"), "right") for head in heads),
+    ]
+    rows = [_distribution(content, d) for d in mine]
+    return [Table(caption=w.t("theme.distribution"), columns=columns, rows=rows, small=True)]
+
+
+def _distribution(content: Content, d: Distribution) -> list[str]:
+    w = content.words
+    parameter = w.channels[d.channel].parameter
+    quantiles = (d.minimum, d.p5, d.p25, d.p50, d.p75, d.p95, d.p98, d.maximum)
+    return [
+        w.channel(d.channel),
+        w.unit(parameter.unit) or NOTHING,
+        w.t(f"window.{d.window}"),
+        str(d.count),
+        *(w.number(q, parameter.decimals) for q in quantiles),
+    ]
+
+
+def _roses(content: Content) -> list[Block]:
+    """Of channels that a legal limit judges."""
+    w = content.words
+    judged = {w.judged(rule.rule).key for rule in content.legal("dust")}
+    mine = [rose for rose in content.figures.roses if rose.channel in judged and rose.hours - rose.calm >= _LEAST]
+    if not mine:
+        return []
+    charts = [
+        Chart(
+            caption=w.t(
+                "dust.rose", channel=w.channel(rose.channel), unit=w.unit(w.channels[rose.channel].parameter.unit)
+            ),
+            spec=wind_rose(
+                [sector.mean for sector in rose.sectors],
+                title=w.t("dust.rose-title", channel=w.channel(rose.channel)),
+                points=[w.t(f"compass.{point}") for point in _CARDINAL],
+            ),
+        )
+        for rose in mine
+    ]
+    return [
+        Heading(text=w.t("dust.wind"), level=2),
+        Paragraph(text=w.t("dust.rose-meaning", least=w.plain(content.registry.conditions.difference_wind_minimum))),
+        Charts(charts=charts, columns=min(3, len(charts))),
+        _sectors(content, mine),
+    ]
+
+
+def _sectors(content: Content, roses: Sequence[Rose]) -> Table:
+    w = content.words
+    columns = [
+        Column(w.t("column.channel"), share=1),
+        Column(""),
+        *(Column(w.point(sector.direction), "right") for sector in roses[0].sectors),
+        Column(w.t("column.calm"), "right"),
+    ]
+    rows = []
+    for rose in roses:
+        parameter = w.channels[rose.channel].parameter
+        means = [w.number(sector.mean) for sector in rose.sectors]
+        rows.append([w.channel(rose.channel), w.unit(parameter.unit), *means, NOTHING])
+        rows.append(["", w.t("column.hours"), *(str(sector.hours) for sector in rose.sectors), str(rose.calm)])
+    return Table(caption=w.t("dust.sectors"), columns=columns, rows=rows, small=True)

@@ -1,0 +1,179 @@
+"""Figures, times and names in words, for one language of a report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Final
+
+from greenmine.registry import Channel, Registry, Rule
+from greenmine.wording.messages import Language, texts
+
+NOTHING: Final = "—"
+SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?"}
+"""A verdict is told by sign and word, never by colour alone."""
+POINTS: Final = ("n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw")
+"""Points of the compass, clockwise from north."""
+
+_UNITS: Final = {"ug/m3": "µg/m³", "uS/cm": "µS/cm", "degC": "°C", "1": "", "deg": "°"}
+_SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of one language for the things of one registry."""
+
+    language: Language
+    registry: Registry
+
+    @cached_property
+    def _texts(self) -> Mapping[str, str]:
+        return texts("greenmine.evidence.report", self.language)
+
+    def t(self, key: str, /, **values: object) -> str:
+        """Text of a key of the message catalogue.
+
+        Raises
+        ------
+        KeyError
+            If there is none, or if it needs a value that was not given.
+        """
+        return self._texts[key].format(**values)
+
+    def known(self, key: str, otherwise: str) -> str:
+        """Text of a key, or this."""
+        return self._texts.get(key, otherwise)
+
+    def name(self, thing: Any) -> str:
+        """Name of whatever has a Chinese and an English one."""
+        return str(thing.name_zh if self.language == "zh" else thing.name_en)
+
+    def note(self, thing: Any) -> str:
+        """Its note."""
+        return str(thing.note_zh if self.language == "zh" else thing.note_en)
+
+    def station(self, key: str) -> str:
+        """Name of the station of a channel or a rule."""
+        site, station, _ = key.split("/", 2)
+        return self.name(self.registry.station(site, station))
+
+    def channel(self, key: str) -> str:
+        """Station and symbol of a channel."""
+        return f"{self.station(key)} {self.channels[key].parameter.symbol}"
+
+    def together(self, keys: Iterable[str]) -> str:
+        """Several channels, by station."""
+        stations: dict[str, list[str]] = {}
+        for key in keys:
+            stations.setdefault(self.station(key), []).append(self.channels[key].parameter.symbol)
+        return self.t("list.comma").join(" ".join((station, *symbols)) for station, symbols in stations.items())
+
+    def limit(self, key: str) -> str:
+        """Name of the limit of a rule; of a target, with what it is."""
+        limit = self.rules[key].limit
+        kind = "" if limit.kind == "legal" else self.t("limit.of-kind", kind=self.t(f"limit.{limit.kind}"))
+        return (
+            self.name(self.registry.limits[limit.id]) + kind + (self.t("limit.indicative") if limit.indicative else "")
+        )
+
+    def rule(self, key: str) -> str:
+        """Station and limit."""
+        return f"{self.station(key)} · {self.limit(key)}"
+
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """By key."""
+        return {rule.key: rule for rule in self.registry.rules}
+
+    @cached_property
+    def channels(self) -> dict[str, Channel]:
+        """By key."""
+        return {channel.key: channel for channel in self.registry.channels}
+
+    def judged(self, rule: str) -> Channel:
+        """The channel that a rule judges."""
+        return self.registry.channels[self.rules[rule].channel]
+
+    @staticmethod
+    def unit(unit: str) -> str:
+        """A unit as it is written."""
+        return _UNITS.get(unit, unit)
+
+    @staticmethod
+    def number(value: float | None, decimals: int = 0) -> str:
+        """A figure with so many decimals."""
+        return NOTHING if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+    @staticmethod
+    def plain(value: float | None) -> str:
+        """A figure with the decimals that it has."""
+        return NOTHING if value is None else f"{value:g}".replace("-", "−")
+
+    @staticmethod
+    def share(share: float | None) -> str:
+        """Share of 1 in per cent; what is not zero is not told as zero, what is not all not as all."""
+        if share is None:
+            return NOTHING
+        if 0 < share < 0.0005:
+            return "< 0.1 %"
+        if 0.9995 <= share < 1:
+            return "> 99.9 %"
+        return f"{100 * share:.{1 if 0 < share < 1 else 0}f} %"
+
+    def bounds(self, low: float | None, high: float | None) -> str:
+        """What a threshold allows."""
+        if low is not None and high is not None:
+            return f"{self.plain(low)}–{self.plain(high)}"
+        return f"≤ {self.plain(high)}" if high is not None else f"≥ {self.plain(low)}"
+
+    @staticmethod
+    def moment(text: str | None) -> str:
+        """Date and time of an ISO 8601 text."""
+        return NOTHING if text is None else f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
+
+    @staticmethod
+    def day(text: str) -> str:
+        """Date of an ISO 8601 text."""
+        return text[:10]
+
+    def span(self, first: str, last: str | None) -> str:
+        """From a day to another, both included; None: until further notice."""
+        return self.t("span.since", first=first) if last is None else self.t("span.days", first=first, last=last)
+
+    def minutes(self, minutes: int | None) -> str:
+        """How long something lasted."""
+        if minutes is None:
+            return self.t("duration.open")
+        if minutes < 60:
+            return self.t("duration.minutes", m=minutes)
+        if minutes < 2880:
+            return self.t("duration.hours", h=minutes // 60, m=minutes % 60)
+        return self.t("duration.days", d=minutes // 1440, h=minutes % 1440 // 60)
+
+    def reasons(self, reasons: dict[str, int]) -> str:
+        """Why windows are judged as they are, most frequent first."""
+        ordered = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+        return self.t("list.comma").join(
+            self.t("reason.times", reason=self.known(f"reason.{reason}", reason), n=n) for reason, n in ordered
+        )
+
+    def confidence(self, confidence: str) -> str:
+        """How far a number of the law may be relied on."""
+        return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
+
+    def scale(self, scale: str) -> str:
+        """Output a year; English does not count in ten thousands."""
+        match = _SCALE.fullmatch(scale)
+        return f"{float(match[1]) * 10_000:,.0f} t/a" if match and self.language == "en" else scale
+
+    def point(self, direction: float) -> str:
+        """Point of the compass."""
+        return self.t(f"compass.{POINTS[round(direction / 22.5) % 16]}")
+
+    @staticmethod
+    def calendar(text: str) -> date:
+        """The day of an ISO 8601 text."""
+        return date.fromisoformat(text[:10])

@@ -1,0 +1,115 @@
+"""The folder of a bundle: registry, sealed days and chain, as they are packed and as they are checked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from greenmine.evaluation import Evaluation, load_evaluation
+from greenmine.evidence.from_record import ATTESTED, Attested
+from greenmine.evidence.recompute import COLUMNS, marks_of
+from greenmine.evidence.requirements import DOCUMENTS
+from greenmine.loading import load_registry
+from greenmine.processing.exclusion import Mark
+from greenmine.processing.panes import MINUTE
+from greenmine.record.archive.archive import Archive
+from greenmine.record.archive.chain import Entry
+from greenmine.registry import Registry, Site
+from greenmine.reporting import Reporting, load_reporting
+
+REGISTRY: Final = "registry"
+ARCHIVE: Final = "archive"
+PROVISIONAL: Final = "provisional"
+
+
+class Source:
+    """What a bundle's figures are computed from.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``registry/``, ``archive/<site>/`` and, for days that were not sealed, ``provisional/``.
+
+    Raises
+    ------
+    RegistryError, DataFileError
+        If the registry, or the catalogues of reporting periods and of evaluation in it, are not sound.
+    ValueError
+        If the registry does not hold exactly one site.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.registry: Registry = load_registry(folder / REGISTRY)
+        if len(self.registry.sites) != 1:
+            raise ValueError(f"the registry of a bundle holds one site; this one holds {len(self.registry.sites)}")
+        self.site: Site = self.registry.sites[0]
+        self.reporting: Reporting = load_reporting(folder / REGISTRY / "reporting.toml")
+        self.archive = Archive(folder / ARCHIVE)
+        self.evaluation: Evaluation = load_evaluation(folder / REGISTRY / "evaluation.toml")
+        self.entries: list[Entry] = self.archive.chain(self.site.id).entries()
+        self._by_day: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            self._by_day[entry.day].append(entry)
+
+    @cached_property
+    def attested(self) -> Attested:
+        """What the record said.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the file is missing or has another form.
+        """
+        return msgspec.json.decode((self._folder / ATTESTED).read_bytes(), type=Attested)
+
+    @property
+    def documents(self) -> Path:
+        """Folder of the documents of requirement items."""
+        return self._folder / DOCUMENTS
+
+    def tables(self, day: date) -> Sequence[pa.Table]:
+        """Sealed tables of a day: as first sealed, its addenda, and what was not sealed yet; the columns that figures rest on."""
+        return [pq.read_table(pa.BufferReader(content), columns=list(COLUMNS)) for _, content in self._contents(day)]
+
+    def mark_rows(self, days: Sequence[date]) -> dict[int, dict[str, Any]]:
+        """Marks that touch the days, by number, with all that was said."""
+        return marks_of(
+            pq.read_table(pa.BufferReader(content), filters=[("kind", "==", "mark")])
+            for day in days
+            for _, content in self._contents(day, lambda entry: entry.rows["mark"] > 0)
+        )
+
+    def marks(self, told: Mapping[int, Mapping[str, Any]]) -> list[Mark]:
+        """The marks of `mark_rows` as the core takes them: a mark holds for the whole of the minutes that it touches."""
+        return [
+            Mark(
+                self.site.id,
+                mark["station"],
+                mark["parameter"],
+                mark["start"] // MINUTE,
+                -(-mark["end"] // MINUTE),
+                mark["kind"],
+            )
+            for _, mark in sorted(told.items())
+        ]
+
+    def _contents(
+        self, day: date, wanted: Callable[[Entry], bool] = lambda _: True
+    ) -> Iterator[tuple[Entry | None, bytes]]:
+        """Files of a day, those of the chain if they are wanted."""
+        chain = self.archive.chain(self.site.id)
+        for entry in self._by_day.get(day.isoformat(), ()):
+            if wanted(entry):
+                yield entry, chain.data(entry.file)
+        provisional = self._folder / PROVISIONAL / f"{day}.parquet"
+        if provisional.exists():
+            yield None, provisional.read_bytes()

@@ -1,0 +1,1 @@
+"""The projection of the record in InfluxDB, which Grafana reads."""

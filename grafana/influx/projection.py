@@ -1,0 +1,470 @@
+"""The projection: what is committed to the record goes to InfluxDB, for each enterprise and for the district."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+
+from greenmine.grafana.influx.feed import Feed, Portion, Rolling
+from greenmine.grafana.influx.influx import (
+    Influx,
+    InfluxError,
+    RefusedError,
+    Tokens,
+    UnavailableError,
+    admin_token,
+    load_tokens,
+)
+from greenmine.grafana.influx.influx_provision import provision
+from greenmine.grafana.influx.influx_schema import BY_NAME, DISTRICT, MEASUREMENTS, Precision, bucket_of
+from greenmine.grafana.influx.lines import Encoder
+from greenmine.record import schema
+from greenmine.record.blocks import Blocks
+from greenmine.record.follower import FILE, Cursor, Cursors, Positions, behind, heads
+from greenmine.record.record import open_engine
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+
+_POLL: Final = 0.5
+"""How often the record is looked at when nothing is left to do [s]."""
+_TURN: Final = 20
+"""Portions of buckets at one place before the others have their turn."""
+_WIDEST: Final = 100_000
+"""Points of a portion at most, however many buckets it is for."""
+_LONGEST_PAUSE: Final = 30.0
+"""Between two attempts while InfluxDB cannot [s]."""
+_DAY: Final = 86_400_000
+_MARGIN: Final = 3_600_000
+"""Points are left out so long before InfluxDB would refuse them as too old [ms]."""
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+def cursors_file(settings: Settings) -> Path:
+    """Where the cursors of all buckets are kept."""
+    return settings.data / FILE
+
+
+class Projection:
+    """Follows the record and keeps all buckets up to date; those at the same place of it get the same lines.
+
+    Parameters
+    ----------
+    settings : Settings
+        With ``influx_url``.
+    registry : Registry
+        Whose enterprises get buckets.
+    rolling : Rolling
+        Computes rolling exceedance statistics.
+    sample : float
+        How often lag and workers are sampled, and buckets looked at whether they were emptied [s].
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, rolling: Rolling, *, sample: float = 10.0) -> None:
+        self.cursors = Cursors(cursors_file(settings))
+        self._settings = settings
+        self._registry = registry
+        self._rolling = rolling
+        self._engine = open_engine(settings.record, read_only=True)
+        owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
+        self._lanes = [
+            _Lane(bucket, enterprise, settings, registry, self._engine, self.cursors, sample)
+            for bucket, enterprise in owners.items()
+        ]
+        self._convoys: dict[tuple[tuple[str, int], ...], _Convoy] = {}
+        self.buckets = list(owners)
+        self._again = 0.0
+
+    def run(self, stop: threading.Event, finished: Callable[[], bool] = lambda: False) -> None:
+        """Go on until ``stop`` is set or all is done that the caller waits for.
+
+        Parameters
+        ----------
+        stop : Event
+            Set from elsewhere.
+        finished : callable
+            Asked when there is nothing to do, or nothing can be done.
+        """
+        try:
+            while not stop.is_set():
+                if not self.turn() and (finished() or stop.wait(_POLL)):
+                    break
+        finally:
+            self._keep_convoys(())
+            for lane in self._lanes:
+                lane.close()
+
+    def turn(self) -> bool:
+        """Give every bucket its turn; whether there is more to do at once."""
+        if time.monotonic() < self._again:
+            return False
+        try:
+            with self._engine.connect() as connection:
+                ends = heads(connection)
+            ready = [lane for lane in self._lanes if lane.ready(ends)]
+            busy = False
+            for convoy in self._assembled(ready):
+                busy |= convoy.turn(ends)
+            for lane in ready:
+                lane.settle()
+        except sa.exc.DBAPIError as error:  # a file may be busy
+            _log.warning("record or cursors cannot be used; trying again", error=str(error.orig))
+            self._keep_convoys(())
+            return False
+        except _SilentError as error:  # it does not answer: so the others need not wait for it in vain
+            self._again = time.monotonic() + error.pause
+            self._keep_convoys(())
+            return False
+        return busy
+
+    def _assembled(self, ready: Iterable[_Lane]) -> list[_Convoy]:
+        """The lanes that are ready, those at the same place together; what has not changed goes on as it was."""
+        places: dict[tuple[object, ...], list[_Lane]] = {}
+        for lane in ready:
+            places.setdefault(lane.cursor.place, []).append(lane)
+        convoys = {}
+        for lanes in places.values():
+            key = tuple((lane.bucket, lane.cursor.generation) for lane in lanes)
+            convoy = self._convoys.get(key)
+            if convoy is None or convoy.closed:
+                convoy = _Convoy(lanes, self._settings, self._registry, self._rolling, self._engine)
+            convoys[key] = convoy
+        self._keep_convoys(convoys)
+        self._convoys = convoys
+        return list(convoys.values())
+
+    def _keep_convoys(self, keys: Collection[tuple[tuple[str, int], ...]]) -> None:
+        for key in [key for key in self._convoys if key not in keys]:
+            self._convoys.pop(key).close()
+
+
+class _SilentError(Exception):
+    """InfluxDB does not answer at all."""
+
+    def __init__(self, pause: float) -> None:
+        super().__init__()
+        self.pause = pause
+
+
+class _Convoy:
+    """Buckets at the same place of the record, which is read and put into lines once for all of them."""
+
+    def __init__(
+        self, lanes: Sequence[_Lane], settings: Settings, registry: Registry, rolling: Rolling, engine: sa.Engine
+    ) -> None:
+        self._lanes = lanes
+        self._portions: Generator[Portion] | None = None
+        self.closed = False
+        silent = _known_by_all(lanes, registry)
+        for lane in lanes:
+            lane.silent = silent
+        whole = any(lane.enterprise is None for lane in lanes)
+        self._feed = Feed(
+            registry,
+            engine,
+            lanes[0].cursor,
+            None if whole else {lane.enterprise for lane in lanes if lane.enterprise},
+            rolling,
+            min(_WIDEST, settings.influx_batch * len(lanes)),
+            lanes[0].oldest,
+            silent,
+            Blocks(registry, settings.archive_place),
+        )
+
+    def turn(self, ends: Positions) -> bool:
+        """Write some portions; whether there are more to write at once.
+
+        Raises
+        ------
+        _SilentError
+            InfluxDB does not answer at all; what else goes wrong concerns one bucket only and is tried again later.
+        """
+        if self._portions is None:
+            self._portions = _ahead(self._feed.portions(ends))
+        for _ in range(_TURN):
+            portion = next(self._portions, None)
+            if portion is None:
+                self._portions = None
+                return False
+            taken = [lane.take(portion) for lane in self._lanes]
+            if not all(taken):  # whoever falls out of step goes on alone until it is where the others are
+                self.close()
+                return True
+        return True
+
+    def close(self) -> None:
+        """End what reads ahead; nobody goes on from here."""
+        self.closed = True
+        if self._portions is not None:
+            self._portions.close()
+            self._portions = None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one portion led to."""
+
+    written: int = 0
+    refused: int = 0
+    example: str = ""
+
+    def refuse(self, example: str) -> None:
+        """Count something that InfluxDB will never do."""
+        self.refused += 1
+        self.example = example
+
+
+class _Lane:
+    """One bucket, and where it stands."""
+
+    def __init__(
+        self,
+        bucket: str,
+        enterprise: str | None,
+        settings: Settings,
+        registry: Registry,
+        engine: sa.Engine,
+        cursors: Cursors,
+        sample: float,
+    ) -> None:
+        self.bucket = bucket
+        self.enterprise = enterprise
+        self.cursor = Cursor(bucket)
+        self.silent: dict[str, int] = {}
+        """See `Feed`."""
+        self._every = sample
+        self._settings = settings
+        self._registry = registry
+        self._engine = engine
+        self._cursors = cursors
+        self._influx: Influx | None = None
+        self._pause = 0.0
+        self._again = 0.0
+        self._sampled = -math.inf
+        self._missing = False
+        """Whether the sample before was seen to be missing at the last look."""
+
+    def ready(self, ends: Positions) -> bool:
+        """See that the bucket holds what its cursor says, and write the samples that are due; whether it can be written to."""
+        if time.monotonic() < self._again:
+            return False
+        self.cursor = self._cursors.begin(self.bucket, ends)
+        return self._tried(self._prepare)
+
+    def take(self, portion: Portion) -> bool:
+        """Write what a portion has for this bucket, and move the cursor; False if it is not where the portion ends."""
+        return self._tried(lambda: self._take(portion))
+
+    def settle(self) -> None:
+        """At the end of a turn: what did not fail in it need not wait any longer."""
+        if self._pause and time.monotonic() >= self._again:
+            _log.info("InfluxDB takes points again", bucket=self.bucket)
+            self._pause = 0.0
+
+    def _tried(self, step: Callable[[], bool]) -> bool:
+        """Do a step with InfluxDB; False, and the bucket has to wait, if that fails.
+
+        Raises
+        ------
+        _SilentError
+            InfluxDB does not answer at all.
+        """
+        try:
+            return step()
+        except InfluxError as error:
+            pause = self._failed(error)
+            if isinstance(error, UnavailableError) and error.silent:
+                raise _SilentError(pause) from error
+            self._again = time.monotonic() + pause
+            return False
+
+    @property
+    def influx(self) -> Influx:
+        """The connection, with the token that the file of tokens holds when it is made."""
+        if self._influx is None:
+            token = load_tokens(self._settings).get(self.bucket, Tokens()).write or admin_token(self._settings)
+            self._influx = Influx(self._settings, token)
+        return self._influx
+
+    def _prepare(self) -> bool:
+        if self.cursor.clear:  # a person asked for it
+            for measurement in MEASUREMENTS:
+                if not measurement.sample:
+                    self.influx.delete(self.bucket, measurement.name, (), self.cursor.since, None)
+            self.cursor = replace(self.cursor, clear=False)
+            self._cursors.keep(self.cursor)
+        if time.monotonic() - self._sampled >= self._every:
+            # Before any point: a bucket without samples could be emptied and nobody would notice.
+            self._sample()
+        return True
+
+    def _take(self, portion: Portion) -> bool:
+        if portion.hour > self.cursor.hour:
+            self.cursor = replace(self.cursor, hour=portion.hour)
+            self._cursors.keep(self.cursor)
+        tally = self._write(portion)
+        self.cursor = replace(
+            self.cursor,
+            positions={**self.cursor.positions, portion.table: portion.position},
+            written=self.cursor.written + tally.written,
+            refused=self.cursor.refused + tally.refused,
+            trouble=tally.example,
+        )
+        return self._cursors.keep(self.cursor)  # if not, it is to be made anew
+
+    def _write(self, portion: Portion) -> _Tally:
+        tally = _Tally()
+        parts = portion.of(self.enterprise)
+        for deletion in chain.from_iterable(part.deletions for part in parts):
+            try:
+                self.influx.delete(self.bucket, deletion.measurement, deletion.tags, deletion.start, deletion.end)
+            except RefusedError as error:  # for good: asking again would hold up the bucket for ever
+                tally.refuse(f"{error}: deletion from {deletion.measurement}")
+        size = self._settings.influx_batch
+        for precision in get_args(Precision):
+            lines = list(chain.from_iterable(part.lines[precision] for part in parts))
+            for i in range(0, len(lines), size):
+                self._write_lines(lines[i : i + size], precision, tally)
+        if tally.refused:
+            _log.warning("InfluxDB refused", bucket=self.bucket, times=tally.refused, example=tally.example)
+        return tally
+
+    def _write_lines(self, lines: Sequence[str], precision: Precision, tally: _Tally) -> None:
+        """Write lines; where some are refused, halve until all others are written."""
+        try:
+            self.influx.write(self.bucket, lines, precision)
+        except RefusedError as error:
+            if len(lines) == 1 or error.retention:
+                # Of points that are too old only those are left out; how many does not matter.
+                tally.refuse(f"{error}: {lines[0][:200]}" if len(lines) == 1 else str(error))
+            else:
+                middle = len(lines) // 2
+                self._write_lines(lines[:middle], precision, tally)
+                self._write_lines(lines[middle:], precision, tally)
+        else:
+            tally.written += len(lines)
+
+    def _sample(self) -> None:
+        """Write how far the bucket is behind, to the district's bucket how far all are, and read it again.
+
+        A bucket counts as emptied when, at two looks, the sample just written is there and the one before it is not. It is
+        then filled again from the record. Nothing is removed for that: no answer of InfluxDB ever leads to a deletion.
+        """
+        now = _now()
+        with self._engine.connect() as connection:
+            if self.enterprise is None:
+                lines = [_lag_line(connection, one, now) for one in self._cursors.all()]
+                lines += map(_worker_line, connection.execute(sa.select(schema.worker)))
+            else:
+                lines = [_lag_line(connection, self.cursor, now)]
+        self.influx.write(self.bucket, lines, "ms")
+        held = self._held(self.cursor.sample or now, now)
+        if now not in held:
+            raise UnavailableError(f"{self.bucket}: InfluxDB does not hold what it has just taken")
+        missing = self.cursor.sample is not None and self.cursor.sample not in held
+        if missing and self._missing:
+            _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.bucket)
+            self.cursor = self._cursors.refill(self.bucket)
+        if not missing or self._missing:
+            self.cursor = replace(self.cursor, sample=now)
+            self._cursors.keep(self.cursor)
+        self._missing = missing and not self._missing
+        self._sampled = time.monotonic()
+
+    def _held(self, first: int, last: int) -> set[int]:
+        """Times of the samples that the bucket holds, between two instants [ms UTC]."""
+        statement = (  # a bucket's name is made of an enterprise's id
+            f'SELECT "written" FROM "projection" WHERE "bucket" = \'{self.bucket}\' AND time >= {first}ms AND time <= {last}ms'
+        )
+        return {row["time"] for row in self.influx.ask(self.bucket, statement)}
+
+    def _failed(self, error: InfluxError) -> float:
+        """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""
+        if not self._pause:
+            _log.warning("InfluxDB takes no points; trying again", bucket=self.bucket, error=str(error))
+        self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
+        self._sampled = -math.inf  # it may come back empty
+        self._missing = False
+        self.close()
+        if isinstance(error, UnavailableError) and error.status == 404:
+            self._restore()
+        cursor = self._cursors.get(self.bucket)
+        if cursor is not None:
+            self._cursors.keep(replace(cursor, failures=cursor.failures + 1, trouble=str(error)))
+        return self._pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts
+
+    def _restore(self) -> None:
+        """Make the bucket where there is none, if we may."""
+        try:
+            provision(self._settings, self._registry)
+        except (InfluxError, OSError) as error:
+            _log.warning("the bucket cannot be made; `greenmine influx provision` would", error=str(error))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._influx is not None:
+            self._influx.close()
+            self._influx = None
+
+    def oldest(self) -> int:
+        """Points before this instant are not taken [ms UTC]."""
+        days = self._settings.influx_retention_days
+        return _now() - days * _DAY + _MARGIN if days else -(2**62)
+
+
+def _known_by_all(lanes: Iterable[_Lane], registry: Registry) -> dict[str, int]:
+    """What is known of a limit's newest hour in each bucket that has the limit."""
+    by_enterprise = {lane.enterprise: lane.silent for lane in lanes}
+    sites = {site.id: site.enterprise for site in registry.sites}
+    known = {}
+    for rule in registry.rules:
+        said = {by_enterprise[e].get(rule.key) for e in (None, sites[rule.site]) if e in by_enterprise}
+        if len(said) == 1 and (hour := said.pop()) is not None:
+            known[rule.key] = hour
+    return known
+
+
+def _ahead(some: Iterator[T]) -> Generator[T]:
+    """The same, the next one being made while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, some, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, some, None)
+            yield item
+
+
+def _lag_line(connection: sa.Connection, cursor: Cursor, now: int) -> str:
+    oldest, backlog = behind(connection, cursor.positions)
+    lag = 0.0 if oldest is None else max(0, now - oldest) / 1000
+    encoder = Encoder(BY_NAME["projection"])
+    values = (lag, backlog, cursor.written, cursor.refused, cursor.failures)
+    return encoder.line(encoder.series(cursor.bucket), values, now)
+
+
+def _worker_line(row: Any) -> str:
+    """What a process says of itself, as far as the schema knows it; durations in ms."""
+    said: dict[str, Any] = msgspec.json.decode(row.status)
+    said["uptime"] = (row.updated - said["started"]) / 1000 if "started" in said else None
+    for name in ("commit_p50", "commit_p99"):
+        if said.get(name) is not None:
+            said[name] *= 1000
+    measurement = BY_NAME["worker"]
+    encoder = Encoder(measurement)
+    return encoder.line(encoder.series(row.name), [said.get(f.name) for f in measurement.fields], row.updated)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

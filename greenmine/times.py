@@ -1,0 +1,53 @@
+"""Instants at the border: milliseconds UTC inside, ISO 8601 with the site's offset outside."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
+
+
+def now() -> int:
+    """The present instant [ms UTC]."""
+    return time.time_ns() // 1_000_000
+
+
+def local(instant: int, zone: str) -> datetime:
+    """Instant [ms UTC] as an aware time of a zone."""
+    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(ZoneInfo(zone))
+
+
+def milliseconds(moment: datetime) -> int:
+    """Aware time as an instant [ms UTC]."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def parse_time(text: object) -> int:
+    """Instant [ms UTC] of an ISO 8601 time with offset.
+
+    A ``+`` that a query string turned into a space is put back.
+
+    Raises
+    ------
+    ValueError
+        The text is not such a time, or has no offset: a zone is never guessed.
+    """
+    fault = f"{text!r} is not an ISO 8601 time with offset, such as 2026-11-22T10:00:00+08:00 or 2026-11-22T02:00:00Z"
+    try:
+        moment = datetime.fromisoformat(_LOST_PLUS.sub("+", str(text)))
+    except ValueError:
+        raise ValueError(fault) from None
+    if moment.tzinfo is None:
+        raise ValueError(fault)
+    try:
+        return milliseconds(moment)
+    except OverflowError:
+        raise ValueError(fault) from None

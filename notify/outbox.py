@@ -1,0 +1,344 @@
+"""The outbox: what is still to be told, on disk, so that nothing is forgotten by a restart and nothing is told under two ids."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from greenmine.notify import schema
+from greenmine.notify.event import TEST, Event
+from greenmine.notify.quiet import quiet_until
+from greenmine.notify.subscriptions import Subscription
+from greenmine.notify.targets import GROUPED
+from greenmine.record.record import transaction
+from greenmine.registry import Registry
+
+TOGETHER: Final = 50
+"""Most notices in a message; the rest follows in the next one."""
+KEPT_DAYS: Final = 30
+"""Messages that are done are shown for so long."""
+_DAY: Final = 86_400_000
+_CURSOR: Final = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent at once."""
+
+    id: str
+    subscription: int
+    digest: bool
+    since: int
+    """When the first of its notices was due [ms UTC]."""
+    state: str
+    """waiting, sent, dead."""
+    attempts: int
+    next: int
+    """Not tried before [ms UTC]."""
+    done: int | None
+    trouble: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How the outbox of an owner stands."""
+
+    enterprise: str | None
+    waiting: int
+    oldest: int | None
+    """When the oldest that waits was due [ms UTC]."""
+    dead: int
+    sent: int
+
+
+class Outbox:
+    """The outbox of an installation.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the file of the notices.
+
+    Raises
+    ------
+    StoreError
+        By every method, when the file cannot be read or written.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    # What has been told of the record
+
+    def serial(self) -> int | None:
+        """Transaction of the record up to which it has been followed; None: it has not been yet."""
+        with self._transaction() as connection:
+            return connection.scalar(sa.select(schema.cursor.c.serial).where(schema.cursor.c.name == _CURSOR))
+
+    def told(self, subjects: Collection[str]) -> dict[str, str]:
+        """States that have been told of subjects."""
+        found: dict[str, str] = {}
+        names = list(subjects)
+        with self._transaction() as connection:
+            for at in range(0, len(names), 500):
+                c = schema.told.c
+                rows = connection.execute(
+                    sa.select(c.subject, c.state).where(c.subject.in_(names[at : at + 500]))
+                ).all()
+                found.update((row.subject, row.state) for row in rows)
+        return found
+
+    def begin(self, serial: int, states: Mapping[str, str]) -> None:
+        """Follow the record from here on: what it holds now counts as told."""
+        with self._transaction() as connection:
+            connection.execute(sa.delete(schema.told))
+            _remember(connection, states)
+            _move(connection, serial)
+
+    def enlist(
+        self,
+        serial: int,
+        states: Mapping[str, str],
+        events: Sequence[Event],
+        subscriptions: Iterable[Subscription],
+        registry: Registry,
+        now: int,
+    ) -> int:
+        """Let events wait for whoever subscribed to them, and move on past the rows they come from, in one transaction.
+
+        Returns
+        -------
+        int
+            How many notices that makes.
+        """
+        rows = [
+            row
+            for event in events
+            for subscription in subscriptions
+            if subscription.wants(event.kind, event.site, registry.site(event.site).enterprise)
+            for row in [_row(event, subscription, registry.site(event.site).zone, now)]
+        ]
+        with self._transaction() as connection:
+            if rows:
+                connection.execute(sa.insert(schema.notice), rows)
+            _remember(connection, states)
+            _move(connection, serial)
+        return len(rows)
+
+    def test(self, subscription: Subscription, registry: Registry, now: int) -> bool:
+        """Let a test wait for a subscription, quiet hours or not; False, and there is no other, if one waits already."""
+        sites = [site for site in registry.sites if subscription.enterprise in {None, site.enterprise}]
+        wanted = [site for site in sites if subscription.sites is None or site.id in subscription.sites]
+        site = (wanted or sites or list(registry.sites))[0].id
+        event = Event(TEST, site, f"subscription/{subscription.id}", now, TEST, newest=False, data={})
+        n, m = schema.notice.c, schema.message.c
+        waits = (
+            sa.select(n.id)
+            .join(schema.message, m.id == n.message, isouter=True)
+            .where(n.subscription == subscription.id, n.kind == TEST, sa.or_(n.message.is_(None), m.state == "waiting"))
+        )
+        with self._transaction() as connection:
+            if connection.execute(waits.limit(1)).first() is not None:
+                return False
+            connection.execute(sa.insert(schema.notice), [_row(event, subscription, None, now)])
+            return True
+
+    # What is sent
+
+    def due(self, now: int) -> set[int]:
+        """Subscriptions for which something is to be sent now."""
+        n, m = schema.notice.c, schema.message.c
+        fresh = sa.select(n.subscription).where(n.message.is_(None), n.due <= now)
+        waiting = sa.select(m.subscription).where(m.state == "waiting", m.next <= now)
+        with self._transaction() as connection:
+            return set(connection.scalars(fresh.union(waiting)))
+
+    def next(self, subscription: Subscription, now: int) -> Message | None:
+        """The message to be sent to a subscription now, made of what is due if there is none; None: nothing is."""
+        n, m = schema.notice.c, schema.message.c
+        with self._transaction() as connection:
+            waiting = sa.select(schema.message).where(
+                m.subscription == subscription.id, m.state == "waiting", m.next <= now
+            )
+            row = connection.execute(waiting.order_by(m.number).limit(1)).one_or_none()
+            if row is None:
+                open_ = sa.select(n.id, n.due, n.held, n.kind).where(
+                    n.subscription == subscription.id, n.message.is_(None), n.due <= now
+                )
+                chosen = _together(subscription, connection.execute(open_.order_by(n.id).limit(TOGETHER)).all())
+                if not chosen:
+                    return None
+                row = _form(connection, subscription, chosen)
+            return _message(connection, row)
+
+    def sent(self, message: Message, now: int, remark: str = "") -> None:
+        """A message has been delivered."""
+        s = schema.subscription.c
+        with self._transaction() as connection:
+            _end(connection, message, "sent", now, remark)
+            connection.execute(
+                sa.update(schema.subscription)
+                .where(s.id == message.subscription)
+                .values(failures=0, trouble="", sent=s.sent + 1, last=now)
+            )
+
+    def failed(self, message: Message, again: int, trouble: str) -> None:
+        """A message could not be delivered and is to be tried again at an instant [ms UTC]."""
+        with self._transaction() as connection:
+            connection.execute(
+                sa.update(schema.message)
+                .where(schema.message.c.id == message.id)
+                .values(attempts=message.attempts + 1, next=again, trouble=trouble)
+            )
+            _note_failure(connection, message.subscription, trouble)
+
+    def died(self, message: Message, now: int, trouble: str) -> None:
+        """A message is given up."""
+        with self._transaction() as connection:
+            _end(connection, message, "dead", now, trouble)
+            _note_failure(connection, message.subscription, trouble)
+
+    def prune(self, now: int) -> None:
+        """Forget messages that have been done for `KEPT_DAYS`."""
+        m, n = schema.message.c, schema.notice.c
+        old = sa.select(m.id).where(m.state != "waiting", m.done < now - KEPT_DAYS * _DAY)
+        with self._transaction() as connection:
+            connection.execute(sa.delete(schema.notice).where(n.message.in_(old)))
+            connection.execute(sa.delete(schema.message).where(m.id.in_(old)))
+
+    # What is shown
+
+    def messages(self, subscription: Subscription, limit: int) -> list[Message]:
+        """Messages of a subscription, newest first."""
+        m = schema.message.c
+        with self._transaction() as connection:
+            rows = connection.execute(
+                sa.select(schema.message)
+                .where(m.subscription == subscription.id)
+                .order_by(m.number.desc())
+                .limit(limit)
+            ).all()
+            return [_message(connection, row) for row in rows]
+
+    def waiting(self) -> dict[int, tuple[int, int]]:
+        """For each subscription how many notices are not delivered, and how many of them quiet hours hold."""
+        n, m = schema.notice.c, schema.message.c
+        counts = (
+            sa.select(
+                n.subscription, sa.func.count(), sa.func.sum(sa.and_(n.held, n.message.is_(None)).cast(sa.Integer))
+            )
+            .join(schema.message, m.id == n.message, isouter=True)
+            .where(sa.or_(n.message.is_(None), m.state == "waiting"))
+            .group_by(n.subscription)
+        )
+        with self._transaction() as connection:
+            return {number: (count, held) for number, count, held in connection.execute(counts)}
+
+    def loads(self) -> list[Load]:
+        """How the outboxes of all owners stand."""
+        s, m, n = schema.subscription.c, schema.message.c, schema.notice.c
+        undone = (
+            sa.select(n.subscription, sa.func.count().label("waiting"), sa.func.min(n.due).label("oldest"))
+            .join(schema.message, m.id == n.message, isouter=True)
+            .where(sa.or_(n.message.is_(None), m.state == "waiting"))
+            .group_by(n.subscription)
+            .subquery()
+        )
+        dead = (
+            sa.select(m.subscription, sa.func.count().label("dead"))
+            .where(m.state == "dead")
+            .group_by(m.subscription)
+            .subquery()
+        )
+        query = (
+            sa.select(
+                s.enterprise,
+                sa.func.coalesce(sa.func.sum(undone.c.waiting), 0),
+                sa.func.min(undone.c.oldest),
+                sa.func.coalesce(sa.func.sum(dead.c.dead), 0),
+                sa.func.sum(s.sent),
+            )
+            .join(undone, undone.c.subscription == s.id, isouter=True)
+            .join(dead, dead.c.subscription == s.id, isouter=True)
+            .group_by(s.enterprise)
+            .order_by(s.enterprise)
+        )
+        with self._transaction() as connection:
+            return [Load(*row) for row in connection.execute(query)]
+
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        return transaction(self._engine, "the file of the notices")
+
+
+def _row(event: Event, subscription: Subscription, zone: str | None, now: int) -> dict[str, object]:
+    """A notice; without a zone there are no quiet hours."""
+    until = None if zone is None else quiet_until(subscription.quiet, now, zone)
+    return {
+        "subscription": subscription.id, "kind": event.kind, "time": event.time, "made": now,
+        "due": now if until is None else until, "held": until is not None, "data": msgspec.json.encode(event).decode(),
+    }  # fmt: skip
+
+
+def _together(subscription: Subscription, rows: Sequence[Any]) -> list[Any]:
+    """The first notices of ``rows`` that make one message: all for people; for programs one, or a digest of what was held."""
+    if not rows:
+        return []
+    if rows[0].held:
+        return [row for row in rows if row.held]
+    if isinstance(subscription.target, GROUPED):
+        return [row for row in rows if not row.held]
+    return list(rows[:1])
+
+
+def _form(connection: sa.Connection, subscription: Subscription, chosen: Sequence[Any]) -> sa.Row[Any]:
+    row = {
+        "id": str(uuid.uuid4()), "subscription": subscription.id, "digest": chosen[0].held, "since": min(n.due for n in chosen),
+        "state": "waiting", "attempts": 0, "next": 0, "trouble": "",
+    }  # fmt: skip
+    made = connection.execute(sa.insert(schema.message).values(row).returning(schema.message)).one()
+    these = schema.notice.c.id.in_([n.id for n in chosen])
+    connection.execute(sa.update(schema.notice).where(these).values(message=made.id))
+    return made
+
+
+def _message(connection: sa.Connection, row: sa.Row[Any]) -> Message:
+    n = schema.notice.c
+    data = connection.scalars(sa.select(n.data).where(n.message == row.id).order_by(n.id))
+    events = tuple(msgspec.json.decode(text, type=Event) for text in data)
+    return Message(
+        row.id, row.subscription, row.digest, row.since, row.state, row.attempts, row.next, row.done, row.trouble, events
+    )  # fmt: skip
+
+
+def _end(connection: sa.Connection, message: Message, state: str, now: int, trouble: str) -> None:
+    connection.execute(
+        sa.update(schema.message)
+        .where(schema.message.c.id == message.id)
+        .values(state=state, attempts=message.attempts + 1, done=now, trouble=trouble)
+    )
+
+
+def _note_failure(connection: sa.Connection, subscription: int, trouble: str) -> None:
+    s = schema.subscription.c
+    failed = sa.update(schema.subscription).where(s.id == subscription)
+    connection.execute(failed.values(failures=s.failures + 1, trouble=trouble))
+
+
+def _remember(connection: sa.Connection, states: Mapping[str, str]) -> None:
+    if states:
+        fresh = insert(schema.told)
+        again = fresh.on_conflict_do_update(index_elements=["subject"], set_={"state": fresh.excluded.state})
+        connection.execute(again, [{"subject": subject, "state": state} for subject, state in states.items()])
+
+
+def _move(connection: sa.Connection, serial: int) -> None:
+    fresh = insert(schema.cursor).values(name=_CURSOR, serial=serial)
+    connection.execute(fresh.on_conflict_do_update(index_elements=["name"], set_={"serial": serial}))

@@ -1,0 +1,117 @@
+"""Figures over windows, from panes: by the parameter's way of averaging, with capture and validity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.processing.levels import level
+from greenmine.processing.panes import Block
+
+EPSILON = 1e-9
+"""Slack in comparing shares of readings, so that 45 of 60 is 75 %."""
+CANCELLED = 1e-9
+"""Length of a mean unit vector at and below which there is no mean direction: what is left is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One figure a row; float64 unless said otherwise, NaN where there is none.
+
+    ``count`` (int64) valid readings used; ``share`` valid ÷ expected readings, at most 1; ``hours`` (int64) valid hours in
+    the window; ``valid`` (bool) whether it may be judged; ``excluded`` (int64) minutes left out for weather or a mark.
+    """
+
+    mean: NDArray[np.float64]
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    count: NDArray[np.int64]
+    share: NDArray[np.float64]
+    hours: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    excluded: NDArray[np.int64]
+
+
+def figures(
+    block: Block,
+    excluded: NDArray[np.bool_] | None,
+    kind: NDArray[np.str_],
+    expected: NDArray[np.float64],
+    minutes_per_hour: int,
+    hours_needed: int | None,
+) -> Figures:
+    """Figures over windows of whole hours.
+
+    An hour's mean is that of its readings. Over longer windows, arithmetic and energy means are means of the valid hours'
+    figures, each hour with the same weight; directions, sums and extremes are taken over all readings.
+
+    Parameters
+    ----------
+    block : Block
+        Panes (k, 60·h), from the first minute of the window.
+    excluded : bool array (k, 60·h) or None
+        Minutes that do not count.
+    kind : str array (k,)
+        Way of averaging of each row.
+    expected : float64 array (k,)
+        Readings due in an hour.
+    minutes_per_hour : int
+        Valid minutes that make an hour valid; as a share of 60 it applies to the readings due.
+    hours_needed : int or None
+        Valid hours that make the window valid; None for windows of one hour.
+
+    Returns
+    -------
+    Figures
+        k rows. A window without valid hours has no mean, unless it is itself one hour with some readings.
+
+    References
+    ----------
+    GB 3095-2026, clause 3 and Table 4 (24-hour mean of hourly means); HJ 906-2017, clause 7 (Ld, Ln from hourly Leq);
+    HJ 212-2017, Annex D (75 % of the due readings).
+    """
+    count, total, other, low, high = block.count, block.total, block.other, block.low, block.high
+    left_out = np.zeros(len(count), np.int64)
+    if excluded is not None and excluded.any():
+        left_out = excluded.sum(axis=1)
+        count = np.where(excluded, 0, count)
+        total, other = np.where(excluded, 0.0, total), np.where(excluded, 0.0, other)
+        low, high = np.where(excluded, np.inf, low), np.where(excluded, -np.inf, high)
+    rows = len(count)
+    hourly = count.reshape(rows, -1, 60).sum(axis=2, dtype=np.int64)
+    sums = total.reshape(rows, -1, 60).sum(axis=2)
+    hours = hourly.shape[1]
+    sufficient = hourly >= expected[:, None] * (minutes_per_hour / 60) * (1 - EPSILON)
+    used = sufficient & (hourly > 0) if hours > 1 else hourly > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.where(used, sums / hourly, 0.0).sum(axis=1) / used.sum(axis=1)
+        share = np.minimum(1.0, hourly.sum(axis=1) / (expected * hours))
+    all_counts = hourly.sum(axis=1)
+    minimum, maximum = low.min(axis=1), high.max(axis=1)
+    mean = np.where(kind == "energy", level(means), means)
+    mean = np.where(kind == "sum", sums.sum(axis=1), mean)
+    mean = np.where(kind == "maximum", maximum, mean)
+    if (kind == "vector").any():
+        mean = np.where(kind == "vector", direction(sums.sum(axis=1), other.sum(axis=1), all_counts), mean)
+    empty = all_counts == 0
+    sufficient_hours = (sufficient & (hourly > 0)).sum(axis=1)
+    return Figures(
+        mean=np.where(empty, np.nan, mean),
+        minimum=np.where(empty, np.nan, minimum),
+        maximum=np.where(empty, np.nan, maximum),
+        count=all_counts,
+        share=share,
+        hours=sufficient_hours,
+        valid=sufficient_hours >= (1 if hours_needed is None else hours_needed),
+        excluded=left_out,
+    )
+
+
+def direction(
+    cosines: NDArray[np.float64], sines: NDArray[np.float64], count: NDArray[np.float64] | NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean direction of ``count`` unit vectors with these sums [deg], 0 <= d < 360; NaN without any, or where they cancel."""
+    angle = np.degrees(np.arctan2(sines, cosines)) % 360.0 % 360.0  # twice: a tiny negative angle gives 360 at first
+    return np.where(np.hypot(cosines, sines) > CANCELLED * count, angle, np.nan)

@@ -1,0 +1,1 @@
+"""Sealed days of raw data in a signed hash chain."""

@@ -1,0 +1,628 @@
+"""The archive: each day of a site, sealed as one Parquet file when its lateness has passed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from pyarrow import fs
+from pyarrow import parquet as pq
+
+from greenmine.files import locked
+from greenmine.record import schema
+from greenmine.record.archive.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
+from greenmine.record.archive.signing import PublicKey, SigningKey
+from greenmine.record.rows import HOUR, ROW
+from greenmine.registry import Site
+
+KINDS: Final = ("reading", "conflict", "late", "rejection", "mark")
+"""Kinds of rows in a sealed file, in their order."""
+
+FIELDS: Final = pa.schema(
+    [
+        pa.field("kind", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("channel", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("time", pa.timestamp("ms", "UTC"), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("flag", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("quality", pa.uint8()),
+        pa.field("received", pa.timestamp("ms", "UTC"), nullable=False),
+        pa.field("detail", pa.string()),
+    ]
+)
+"""Columns of a sealed file; see docs/archive.md."""
+
+_GROUP: Final = 1 << 16
+"""Rows from which on a row group is written: small ones are slow to read, large ones take memory."""
+
+_WRITING: Final = {
+    "compression": "zstd",
+    "compression_level": 6,
+    "use_dictionary": ["kind", "channel", "value", "flag"],
+    "column_encoding": {"time": "DELTA_BINARY_PACKED", "received": "DELTA_BINARY_PACKED"},
+}
+"""Instants come at even distances, values are few: so a day of seconds takes a third of the space."""
+
+_TABLES: Final = {
+    "block": schema.reading_block,
+    "conflict": schema.conflict,
+    "late": schema.late,
+    "rejection": schema.rejection,
+    "mark": schema.mark,
+}
+
+
+def _quiet(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong in an archive: where, and what."""
+
+    place: str
+    what: str
+
+
+class Archive:
+    """Where sealed days lie.
+
+    Parameters
+    ----------
+    place : str or Path
+        A directory, or the address of a store that pyarrow knows (``s3://bucket/folder``).
+
+    Raises
+    ------
+    ChainError
+        If there is no such kind of store.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        if "://" in str(place):
+            try:
+                self._store, self._root = fs.FileSystem.from_uri(str(place))
+            except (pa.ArrowInvalid, OSError) as error:
+                told = urlsplit(str(place))  # without keys, which may stand in it
+                name = f"{told.scheme}://{told.hostname}{told.path}"
+                raise ChainError(f"{name}: is not the address of a store: {error}") from error
+        else:
+            self._store, self._root = fs.LocalFileSystem(), str(Path(place).absolute())
+
+    def chain(self, site: str) -> Chain:
+        """The chain of a site, which may be empty."""
+        return Chain(self._store, self._root, site)
+
+    def table(self, site: str, entry: Entry) -> pa.Table:
+        """Rows of a sealed file, with the columns of `FIELDS`."""
+        return pq.read_table(pa.BufferReader(self.chain(site).data(entry.file)))
+
+
+def seal(
+    engine: sa.Engine, sites: Iterable[Site], archive: Archive, key: SigningKey, now: int, lateness: int
+) -> Iterator[Entry]:
+    """Seal the days that are due, and what came later for days that are sealed already.
+
+    A day is due when it ended at least ``lateness`` ago; a day without any row is not sealed. Everything that the record holds
+    for the day goes in: readings with flags and quality, conflicts, readings beyond the lateness, rejections received on the
+    day, and marks that touch it. A later row for a sealed day goes into an addendum.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the record.
+    sites : iterable of Site
+        Each is sealed by itself.
+    archive : Archive
+        Where to.
+    key : SigningKey
+        Signs the entries.
+    now : int
+        The clock [ms UTC].
+    lateness : int
+        [ms].
+
+    Yields
+    ------
+    Entry
+        As they are stored.
+
+    Raises
+    ------
+    ChainError
+        If the archive cannot be read or written, or holds rows that the record does not have.
+    """
+    for site in sites:
+        with locked(key.lock):
+            yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
+
+
+def _seal_site(
+    engine: sa.Engine, site: Site, chain: Chain, key: SigningKey, now: int, lateness: int
+) -> Iterator[Entry]:
+    entries = chain.entries()
+    sealed: dict[date, Through] = {date.fromisoformat(entry.day): entry.through for entry in entries}
+    parts = Counter(date.fromisoformat(entry.day) for entry in entries)
+    count = len(entries)
+    previous = hashlib.sha256(chain.content(count - 1)).hexdigest() if entries else ""
+    zone = ZoneInfo(site.zone)
+    head = head_of(engine, site.id)
+    if head is not None and head.entries > count:
+        raise ChainError(
+            f"the chain of {site.id} has {count} entries, but the record remembers {head.entries}: it was cut off"
+        )
+    with engine.connect() as connection:
+        top = _top(connection)
+        if entries and not entries[-1].through.within(top):
+            raise ChainError(
+                f"the archive of {site.id} holds rows that this record does not have: it is another installation's, "
+                "or the record was restored from an older copy"
+            )
+        channels = _channels(connection, site.id)
+        for day in sorted(_days(connection, site, channels, head if entries else None)):
+            start, end = bounds(day, zone)
+            if day not in sealed and end + lateness > now:
+                continue
+            content, rows = _file(connection, site.id, channels, (start, end), (sealed.get(day, Through()), top))
+            if not sum(rows.values()):
+                continue
+            part = parts[day]
+            entry = Entry(
+                form=ENTRY_SCHEMA,
+                number=count,
+                site=site.id,
+                day=day.isoformat(),
+                part=part,
+                file=file_name(day.isoformat(), part),
+                size=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+                rows=rows,
+                through=top,
+                sealed=now,
+                software=version("greenmine"),
+                key=key.public.fingerprint,
+                previous=previous,
+            )
+            previous = chain.append(entry, content, key)
+            parts[day] += 1
+            count += 1
+            yield entry
+    due = datetime.fromtimestamp((now - lateness) / 1000, zone).date()
+    _remember(engine, site.id, Head(top, due, count, previous), {day.isoformat() for day in parts})
+
+
+def file_name(day: str, part: int) -> str:
+    """Name of the file of a day (``YYYY-MM-DD``) or of an addendum to it."""
+    return f"{day}.{part}.parquet" if part else f"{day}.parquet"
+
+
+def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry]) -> tuple[bytes, dict[str, int]]:
+    """The file of a day as it would be sealed now, and its rows by kind; without what its entries hold already."""
+    reached = {entry.day: entry.through for entry in entries}
+    with engine.connect() as connection:
+        range_ = (reached.get(day.isoformat(), Through()), _top(connection))
+        channels = _channels(connection, site.id)
+        return _file(connection, site.id, channels, bounds(day, ZoneInfo(site.zone)), range_)
+
+
+def readings_of(chain: Chain, day: str, channel: str) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Readings of a channel in all sealed files of a day, as blocks hold them.
+
+    Parameters
+    ----------
+    chain : Chain
+        Of the site.
+    day : str
+        ``YYYY-MM-DD``.
+    channel : str
+        Its key.
+
+    Returns
+    -------
+    tuple of arrays
+        Rows of ``greenmine.record.rows.ROW`` sorted by time, and when each was received [ms UTC].
+
+    Raises
+    ------
+    ChainError
+        If a file cannot be read.
+    """
+    names = [name for name in chain.data_files() if name.startswith(f"{day}.")]
+    parts = [part for name in names for part in _of_channel(chain.data(name), channel)]
+    table = pa.concat_tables(parts) if parts else FIELDS.empty_table()
+    rows = np.empty(table.num_rows, ROW)
+    rows["time"] = table["time"].cast(pa.int64()).to_numpy()
+    rows["value"] = table["value"].to_numpy(zero_copy_only=False)
+    rows["flag"] = table["flag"].to_numpy(zero_copy_only=False)
+    rows["quality"] = table["quality"].to_numpy(zero_copy_only=False)
+    order = np.argsort(rows["time"], kind="stable")
+    return rows[order], table["received"].cast(pa.int64()).to_numpy()[order]
+
+
+def verify(
+    archive: Archive,
+    site: str,
+    key: PublicKey,
+    head: Head | None = None,
+    progress: Callable[[int, int], None] = _quiet,
+    days: Collection[str] | None = None,
+) -> list[Finding]:
+    """Check a site's chain from its first entry to its last, and every file.
+
+    Parameters
+    ----------
+    archive : Archive
+        Where it lies.
+    site : str
+        Id of the site.
+    key : PublicKey
+        That the entries must be signed with.
+    head : Head, optional
+        What the record remembers of the chain: shows whether its end was cut off.
+    progress : callable, optional
+        Told the number of entries done and their number in all.
+    days : collection of str, optional
+        Only the files of these days (``YYYY-MM-DD``) are here, as in a bundle; None: all files are.
+
+    Returns
+    -------
+    list of Finding
+        Empty if everything is as it was sealed.
+    """
+    chain = archive.chain(site)
+    numbers = chain.numbers()
+    found: list[Finding] = []
+    named: set[str] = set()
+    parts: Counter[str] = Counter()
+    previous = ""
+    expected = 0
+    for done, number in enumerate(numbers):
+        progress(done, len(numbers))
+        place = f"{site}, entry {number}"
+        found.extend(Finding(f"{site}, entry {missing}", "is missing") for missing in range(expected, number))
+        expected = number + 1
+        try:
+            content = chain.content(number)
+            entry, genuine = parse(content, place, key)
+        except ChainError as error:
+            found.append(Finding(place, str(error)))
+            previous = ""
+            continue
+        found.extend(Finding(place, what) for what in _entry_faults(entry, site, number, parts, previous, key))
+        if not genuine:
+            found.append(Finding(place, f"is not signed with the key {key.fingerprint[:16]}…"))
+        previous = hashlib.sha256(content).hexdigest()
+        parts[entry.day] += 1
+        named.add(entry.file)
+        if days is not None and entry.day not in days:
+            continue
+        found.extend(Finding(f"{site}/{entry.file}", what) for what in _file_faults(chain, entry))
+    found.extend(Finding(f"{site}/{name}", "is named by no entry") for name in chain.data_files() if name not in named)
+    if head is not None and (head.entries > expected or (head.entries == expected and head.last != previous)):
+        found.append(
+            Finding(
+                f"{site}, end of the chain", f"the record remembers {head.entries} entries, the last {head.last[:16]}…"
+            )
+        )
+    return found
+
+
+def _of_channel(content: bytes, channel: str) -> Iterator[pa.Table]:
+    """Readings of a channel in a sealed file, flags as their codes; only row groups that may hold some are read."""
+    file = pq.ParquetFile(pa.BufferReader(content))
+    sought = {"kind": "reading", "channel": channel}
+    for group in range(file.num_row_groups):
+        columns = file.metadata.row_group(group)
+        limits = {name: columns.column(FIELDS.get_field_index(name)).statistics for name in sought}
+        if any(b is not None and b.has_min_max and not b.min <= sought[name] <= b.max for name, b in limits.items()):
+            continue
+        table = file.read_row_group(group, use_threads=False)
+        mine = pc.and_(pc.equal(table["kind"], "reading"), pc.equal(table["channel"], channel))
+        table = table.filter(mine).combine_chunks()
+        flags = table["flag"].combine_chunks()
+        codes = np.array([ord(letter) for letter in flags.dictionary.to_pylist()], np.uint8)[flags.indices.to_numpy()]
+        yield table.select(["time", "value", "quality", "received"]).append_column("flag", pa.array(codes))
+
+
+def faults_of_day(chain: Chain, entries: Iterable[tuple[Entry, bool]]) -> list[Finding]:
+    """What is wrong with the sealed files of a day; its entries come with whether they are signed as they should be."""
+    found: list[Finding] = []
+    for entry, genuine in entries:
+        if not genuine:
+            found.append(Finding(f"{chain.site}, entry {entry.number}", "is not signed with the installation's key"))
+        found.extend(Finding(f"{chain.site}/{entry.file}", what) for what in _file_faults(chain, entry))
+    return found
+
+
+def _entry_faults(
+    entry: Entry, site: str, number: int, parts: Counter[str], previous: str, key: PublicKey
+) -> Iterator[str]:
+    if entry.form != ENTRY_SCHEMA:
+        yield f"has the form {entry.form!r}; this version knows {ENTRY_SCHEMA!r}"
+    if (entry.site, entry.number) != (site, number):
+        yield f"says that it is entry {entry.number} of {entry.site}"
+    if entry.part != parts[entry.day] or entry.file != file_name(entry.day, entry.part):
+        yield f"names part {entry.part} of {entry.day}, in {entry.file}; part {parts[entry.day]} was due"
+    if entry.previous != previous:
+        yield "does not name the entry before it"
+    if entry.key != key.fingerprint:
+        yield f"names the key {entry.key[:16]}…; {key.fingerprint[:16]}… was due"
+
+
+def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
+    try:
+        content = chain.data(entry.file)
+    except ChainError as error:
+        yield str(error)
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    if (len(content), digest) != (entry.size, entry.sha256):
+        yield f"has {len(content)} bytes of SHA-256 {digest[:16]}…; sealed were {entry.size} of {entry.sha256[:16]}…"
+        return
+    try:
+        kinds = pq.read_table(pa.BufferReader(content), columns=["kind"])["kind"]
+    except (pa.ArrowInvalid, OSError) as error:
+        yield f"is no Parquet file: {error}"
+        return
+    counted = {row["values"]: row["counts"] for row in kinds.cast(pa.string()).value_counts().to_pylist()}
+    if {kind: counted.get(kind, 0) for kind in KINDS} != entry.rows:
+        yield f"holds rows {counted}; its entry says {entry.rows}"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What the record remembers of a site's chain after a complete turn."""
+
+    through: Through
+    """Rows looked at: those up to it are sealed, or lie in a day that was not due."""
+    due: date
+    """First local day that was not due."""
+    entries: int
+    """Length of the chain."""
+    last: str
+    """SHA-256 of the last entry's file; a chain that was cut off at its end is noticed by it."""
+
+
+def head_of(engine: sa.Engine, site: str) -> Head | None:
+    """What the record remembers of a site's chain; None before its first turn."""
+    table = schema.archive_head.c
+    with engine.connect() as connection:
+        text = connection.scalar(sa.select(table.head).where(table.site == site))
+    return None if text is None else msgspec.json.decode(text, type=Head)
+
+
+def _remember(engine: sa.Engine, site: str, head: Head, days: set[str]) -> None:
+    table, sealed = schema.archive_head, schema.sealed_day
+    text = msgspec.json.encode(head).decode()
+    with engine.begin() as connection:
+        if not connection.execute(sa.update(table).where(table.c.site == site).values(head=text)).rowcount:
+            connection.execute(sa.insert(table).values(site=site, head=text))
+        known = connection.scalars(sa.select(sealed.c.day).where(sealed.c.site == site))
+        if new := sorted(days.difference(known)):
+            connection.execute(sa.insert(sealed), [{"site": site, "day": day} for day in new])
+
+
+def _top(connection: sa.Connection) -> Through:
+    return Through(**{n: connection.scalar(sa.select(sa.func.max(t.c.id))) or 0 for n, t in _TABLES.items()})
+
+
+def _channels(connection: sa.Connection, site: str) -> dict[int, str]:
+    """All channels that the site ever had, in the order of their keys: number to key."""
+    table = schema.channel.c
+    rows = connection.execute(sa.select(table.id, table.key).order_by(table.key))
+    return {number: key for number, key in rows if key.startswith(f"{site}/")}
+
+
+def _days(connection: sa.Connection, site: Site, channels: Iterable[int], head: Head | None) -> set[date]:
+    """Local days that may have something to seal: those with rows not looked at yet, and those that were not due."""
+    zone = ZoneInfo(site.zone)
+    since = Through() if head is None else head.through
+    open_from = 0 if head is None else bounds(head.due, zone)[0]
+    numbers = list(channels)
+    instants: set[int] = set()
+    block = schema.reading_block.c
+    hours = sa.select(block.hour).where(
+        block.channel.in_(numbers), sa.or_(block.id > since.block, block.hour >= open_from // HOUR)
+    )
+    for hour in connection.scalars(hours.distinct()):
+        instants |= {hour * HOUR, hour * HOUR + HOUR - 1}  # midnight may come within an hour of UTC
+    for name in ("conflict", "late"):
+        column = _TABLES[name].c
+        new = sa.or_(column.id > getattr(since, name), column.time >= open_from)
+        instants |= set(connection.scalars(sa.select(column.time).where(column.channel.in_(numbers), new)))
+    rejected, marked = schema.rejection.c, schema.mark.c
+    new = sa.or_(rejected.id > since.rejection, rejected.received >= open_from)
+    instants |= set(connection.scalars(sa.select(rejected.received).where(rejected.site == site.id, new)))
+    days = {_day(instant, zone) for instant in instants}
+    new = sa.or_(marked.id > since.mark, marked.end > open_from)
+    for start, end in connection.execute(sa.select(marked.start, marked.end).where(marked.site == site.id, new)):
+        first, last = _day(start, zone), _day(end - 1, zone)
+        days |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
+    return days
+
+
+def _file(
+    connection: sa.Connection,
+    site: str,
+    channels: dict[int, str],
+    span: tuple[int, int],
+    range_: tuple[Through, Through],
+) -> tuple[bytes, dict[str, int]]:
+    """The Parquet file of the rows of a span [ms UTC, half-open] numbered above the first bound and up to the second."""
+    rows = dict.fromkeys(KINDS, 0)
+    buffer = io.BytesIO()
+    group: list[pa.Table] = []
+    with pq.ParquetWriter(buffer, FIELDS, **_WRITING) as writer:
+        for kind, columns in _parts(connection, site, channels, span, range_):
+            count = len(columns["time"])
+            if count:
+                rows[kind] += count
+                group.append(_table(kind, count, columns))
+            if sum(table.num_rows for table in group) >= _GROUP:
+                _write(writer, group)
+        _write(writer, group)
+    return buffer.getvalue(), rows
+
+
+def _write(writer: pq.ParquetWriter, group: list[pa.Table]) -> None:
+    """Write tables as one row group, and forget them."""
+    if group:
+        writer.write_table(pa.concat_tables(group).unify_dictionaries().combine_chunks())
+        group.clear()
+
+
+def _parts(
+    connection: sa.Connection,
+    site: str,
+    channels: dict[int, str],
+    span: tuple[int, int],
+    range_: tuple[Through, Through],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Columns by kind: readings channel by channel, so that no more than a channel's day is in memory."""
+    (start, end), (above, upto) = span, range_
+
+    def numbered(name: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+        column = _TABLES[name].c.id
+        return column > getattr(above, name), column <= getattr(upto, name)
+
+    block = schema.reading_block.c
+    for number, channel in channels.items():
+        found = connection.execute(
+            sa.select(block.data, block.received)
+            .where(
+                block.channel == number,
+                block.hour >= start // HOUR,
+                block.hour <= (end - 1) // HOUR,
+                *numbered("block"),
+            )
+            .order_by(block.hour, block.id)
+        ).all()
+        if not found:
+            continue
+        if not all(row.data for row in found):
+            raise ChainError(f"readings of {channel} were pruned from the record that this archive has not sealed")
+        readings = np.frombuffer(b"".join(row.data for row in found), ROW)
+        received = np.repeat(
+            np.array([row.received for row in found], np.int64), [len(row.data) // ROW.itemsize for row in found]
+        )
+        keep = np.flatnonzero((readings["time"] >= start) & (readings["time"] < end))
+        keep = keep[np.argsort(readings["time"][keep], kind="stable")]
+        chosen = readings[keep]
+        yield (
+            "reading",
+            {
+                "channel": channel,
+                "time": chosen["time"],
+                "value": chosen["value"],
+                "flag": chosen["flag"],
+                "quality": chosen["quality"],
+                "received": received[keep],
+            },
+        )
+    for kind in ("conflict", "late"):
+        column = _TABLES[kind].c
+        some = connection.execute(
+            sa.select(_TABLES[kind])
+            .where(column.channel.in_(list(channels)), column.time >= start, column.time < end, *numbered(kind))
+            .order_by(column.id)
+        ).all()
+        yield (
+            kind,
+            {
+                "channel": [channels[row.channel] for row in some],
+                "time": [row.time for row in some],
+                "value": [row.value for row in some],
+                "flag": [ord(row.flag) for row in some],
+                "received": [row.received for row in some],
+            },
+        )
+    rejected, marked = schema.rejection.c, schema.mark.c
+    within = (rejected.site == site, rejected.received >= start, rejected.received < end)
+    some = connection.execute(
+        sa.select(schema.rejection).where(*within, *numbered("rejection")).order_by(rejected.id)
+    ).all()
+    yield (
+        "rejection",
+        {
+            "time": [row.received for row in some],
+            "received": [row.received for row in some],
+            "detail": [
+                _json(
+                    device=row.device, topic=row.topic, reason=row.reason, detail=row.detail, readings=row.readings,
+                    size=row.size, payload=base64.b64encode(row.payload).decode(),
+                )
+                for row in some
+            ],
+        },
+    )  # fmt: skip
+    touching = (marked.site == site, marked.start < end, marked.end > start)
+    some = connection.execute(sa.select(schema.mark).where(*touching, *numbered("mark")).order_by(marked.id)).all()
+    yield (
+        "mark",
+        {
+            "time": [row.start for row in some],
+            "received": [row.made for row in some],
+            "detail": [
+                _json(
+                    number=row.id, station=row.station, parameter=row.parameter, end=row.end, kind=row.kind, reason=row.reason,
+                    author=row.author,
+                )
+                for row in some
+            ],
+        },
+    )  # fmt: skip
+
+
+def _table(kind: str, count: int, columns: dict[str, Any]) -> pa.Table:
+    arrays: list[pa.Array] = []
+    for field in FIELDS:
+        given = columns.get(field.name)
+        if field.name == "kind":
+            array = _constant(kind, count, field.type)
+        elif given is None:
+            array = pa.nulls(count, field.type)
+        elif isinstance(given, str):
+            array = _constant(given, count, field.type)
+        elif field.name == "flag":
+            letters, codes = np.unique(np.asarray(given, np.uint8), return_inverse=True)
+            array = pa.DictionaryArray.from_arrays(codes.astype(np.int8), [chr(letter) for letter in letters.tolist()])
+        elif pa.types.is_dictionary(field.type):
+            array = pa.array(given, pa.string()).dictionary_encode()
+        else:
+            array = pa.array(given, field.type)
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, schema=FIELDS)
+
+
+def _constant(text: str, count: int, kind: pa.DictionaryType) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count), kind.index_type), pa.array([text]))
+
+
+def _json(**values: Any) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _day(instant: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(instant / 1000, zone).date()
+
+
+def bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
+    """Instants at which a local day begins and ends [ms UTC]."""
+    first, last = (datetime.combine(day + timedelta(days=n), time(), zone).astimezone(UTC).timestamp() for n in (0, 1))
+    return round(first * 1000), round(last * 1000)

@@ -1,0 +1,612 @@
+"""Reading the record: every query takes the scope, the sites that its caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, Table, and_, func, or_, select, tuple_
+
+from greenmine.processing.flags import RANGE
+from greenmine.readings import NORMAL
+from greenmine.record import schema
+from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.rows import ROW
+from greenmine.registry import Channel, Registry, Rule
+from greenmine.times import DAY, HOUR
+
+Scope = NewType("Scope", frozenset[str])
+"""Ids of the sites that the caller may see."""
+
+Rows = NDArray[np.void]
+"""Readings of one channel as rows of ``greenmine.record.rows.ROW``."""
+
+_LOOK_BACK = (0, 24, 720)
+"""How far [h] behind a channel's newest hour its newest valid reading is looked for, in steps."""
+
+
+def valid(rows: Rows) -> NDArray[np.bool_]:
+    """Mask of the readings that may enter figures: normal flag, a value, inside the plausible range."""
+    mask: NDArray[np.bool_] = (rows["flag"] == NORMAL) & np.isfinite(rows["value"]) & ((rows["quality"] & RANGE) == 0)
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest readings of a channel; ``valid`` is None where none was found within 30 days of the newest."""
+
+    last: np.void
+    valid: np.void | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Queries on one connection.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the record; nothing is written.
+    registry : Registry
+        Says which channels and rules belong to which site.
+    blocks : Blocks
+        Tells the content of blocks, those that were pruned among them.
+    """
+
+    connection: Connection
+    registry: Registry
+    blocks: Blocks = field(default_factory=Blocks)
+
+    # Channels and readings
+
+    def channels(self, scope: Scope) -> dict[int, Channel]:
+        """Channels in scope that ever had data, by their number in the record."""
+        known = {channel.key: channel for channel in self.registry.channels if channel.site in scope}
+        rows = self.connection.execute(select(schema.channel.c.id, schema.channel.c.key))
+        return {number: known[key] for number, key in rows if key in known}
+
+    def number(self, scope: Scope, key: str) -> int | None:
+        """Number of a channel in the record; None where it has no data yet or is out of scope."""
+        if key.split("/", 1)[0] not in scope:
+            return None
+        return self.connection.scalar(select(schema.channel.c.id).where(schema.channel.c.key == key))
+
+    def readings(self, scope: Scope, key: str, start: int, end: int, limit: int | None = None) -> Rows:
+        """Readings of a channel from ``start`` (inclusive) to ``end`` (exclusive) [ms], by time.
+
+        With ``limit``, the first readings only, at least that many where there are as many.
+        """
+        number = self.number(scope, key)
+        if number is None:
+            return np.empty(0, ROW)
+        block = schema.reading_block.c
+        statement = (
+            select(*COLUMNS)
+            .where(block.channel == number, block.hour >= start // HOUR, block.hour <= end // HOUR)
+            .order_by(block.hour, block.id)
+        )
+        parts: list[Rows] = []
+        found = 0
+        hour = None
+        for row in self.connection.execute(statement):
+            if limit is not None and found >= limit and row.hour != hour:
+                break
+            hour = row.hour
+            rows = np.frombuffer(self.blocks.data(self.connection, row), ROW)
+            rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
+            parts.append(rows)
+            found += len(rows)
+        return _by_time(parts)
+
+    def reading_blocks(
+        self, scope: Scope, key: str, place: tuple[int, int], last: int, newest: int, limit: int
+    ) -> tuple[list[Rows], tuple[int, int] | None]:
+        """Stored blocks of a channel behind a place (hour, block number) up to the hour ``last``, and the place reached.
+
+        Blocks above ``newest`` are left out; None: there are no more.
+        """
+        number = self.number(scope, key)
+        if number is None:
+            return [], None
+        block = schema.reading_block.c
+        found = self.connection.execute(
+            select(*COLUMNS)
+            .where(block.channel == number, block.hour >= place[0], block.hour <= last, block.id <= newest)
+            .where(or_(block.hour > place[0], block.id > place[1]))
+            .order_by(block.hour, block.id)
+            .limit(limit)
+        ).all()
+        return [np.frombuffer(self.blocks.data(self.connection, row), ROW) for row in found], (
+            (found[-1].hour, found[-1].id) if len(found) == limit else None
+        )
+
+    def newest(self, scope: Scope, numbers: Iterable[int] | None = None) -> dict[int, Newest]:
+        """Newest reading and newest valid reading of each channel in scope, by number."""
+        wanted = set(self.channels(scope))
+        if numbers is not None:
+            wanted &= set(numbers)
+        block, channel = schema.reading_block.c, schema.channel.c
+        newest_hour = select(func.max(block.hour)).where(block.channel == channel.id).scalar_subquery()
+        hours = {
+            number: hour
+            for number, hour in self.connection.execute(select(channel.id, newest_hour))
+            if number in wanted and hour is not None
+        }
+        found: dict[int, Newest] = {}
+        for back in _LOOK_BACK:
+            for number, tail in self._tails(hours, back).items():
+                found[number] = tail
+                if tail.valid is not None:
+                    del hours[number]
+        return found
+
+    def changed_channels(self, scope: Scope, after: int, last: int) -> list[int]:
+        """Channels in scope with blocks above ``after`` up to ``last``."""
+        block = schema.reading_block.c
+        numbers = self.connection.scalars(select(block.channel).where(block.id > after, block.id <= last).distinct())
+        visible = self.channels(scope)
+        return [number for number in numbers if number in visible]
+
+    def newest_between(self, scope: Scope, after: int, last: int) -> dict[int, Newest]:
+        """Of the blocks above ``after`` up to ``last``, the newest readings of each channel in scope, by number."""
+        block = schema.reading_block.c
+        found = self._newest_of(select(*COLUMNS).where(block.id > after, block.id <= last))
+        visible = self.channels(scope)
+        return {number: newest for number, newest in found.items() if number in visible}
+
+    def newest_block(self) -> int:
+        """Highest block number, 0 for an empty record: where a new live stream begins."""
+        return self.connection.scalar(select(func.max(schema.reading_block.c.id))) or 0
+
+    def newest_times(self, scope: Scope) -> dict[str, int]:
+        """Newest reading of each site in scope [ms UTC]."""
+        channels = self.channels(scope)
+        times: dict[str, int] = {}
+        for number, newest in self.newest(scope).items():
+            site = channels[number].site
+            times[site] = max(times.get(site, 0), int(newest.last["time"]))
+        return times
+
+    # Figures
+
+    def statistics(
+        self,
+        scope: Scope,
+        key: str,
+        window: str,
+        start: int,
+        end: int,
+        *,
+        revisions: bool,
+        limit: int,
+        after: tuple[int, int] | None = None,
+    ) -> Sequence[Row[Any]]:
+        """Figures of a channel whose window begins in [start, end), by start and revision."""
+        number = self.number(scope, key)
+        if number is None:
+            return []
+        c = schema.statistic.c
+        statement = select(schema.statistic).where(
+            c.channel == number, c.window == window, c.start >= start, c.start < end
+        )
+        if not revisions:
+            statement = statement.where(c.latest.is_(True))
+        if after is not None:
+            statement = statement.where(or_(c.start > after[0], and_(c.start == after[0], c.revision > after[1])))
+        return self.connection.execute(statement.order_by(c.start, c.revision).limit(limit)).all()
+
+    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[Row[Any]]]:
+        """Latest hourly figures beginning in [start, end) of every channel in scope, by channel key and time."""
+        channels = {n: c for n, c in self.channels(scope).items() if site is None or c.site == site}
+        c = schema.statistic.c
+        columns: list[Any] = [
+            *(c.channel, c.start, c.end, c.mean, c.count.label("readings")),
+            *(c.valid, c.capture, c.excluded, c.suspect),
+        ]
+        rows = self.connection.execute(
+            select(*columns)
+            .where(c.channel.in_(channels), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True))
+            .order_by(c.channel, c.start)
+        )
+        found: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            found.setdefault(channels[row.channel].key, []).append(row)
+        return found
+
+    def newest_hour(self, scope: Scope) -> int | None:
+        """End of the newest hourly figure in scope [ms]; None without any."""
+        c = schema.statistic.c
+        newest = select(func.max(c.end)).where(c.channel == schema.channel.c.id, c.window == "hour").scalar_subquery()
+        visible = self.channels(scope)
+        ends = [
+            end for number, end in self.connection.execute(select(schema.channel.c.id, newest)) if number in visible
+        ]
+        return max((end for end in ends if end is not None), default=None)
+
+    # Judgements
+
+    def verdicts(
+        self,
+        scope: Scope,
+        start: int,
+        end: int,
+        *,
+        site: str | None,
+        limit_id: str | None,
+        limit: int,
+        after: tuple[int, str, int] | None = None,
+        key: str | None = None,
+        revisions: bool = False,
+    ) -> Sequence[Row[Any]]:
+        """Latest verdicts, or all revisions, on periods beginning in [start, end), by start, rule and revision."""
+        rules = [
+            rule.key
+            for rule in self._rules(scope)
+            if site in {None, rule.site} and limit_id in {None, rule.limit.id} and key in {None, rule.key}
+        ]
+        c = schema.verdict.c
+        statement = select(schema.verdict).where(c.rule.in_(rules), c.start >= start, c.start < end)
+        if not revisions:
+            statement = statement.where(c.latest.is_(True))
+        if after is not None:
+            at, rule, revision = after
+            later = or_(c.rule > rule, and_(c.rule == rule, c.revision > revision))
+            statement = statement.where(or_(c.start > at, and_(c.start == at, later)))
+        return self.connection.execute(statement.order_by(c.start, c.rule, c.revision).limit(limit)).all()
+
+    def verdict_revisions(self, scope: Scope, key: str, start: int) -> Sequence[Row[Any]]:
+        """All revisions of one verdict, the first first; none where the rule is out of scope."""
+        c = schema.verdict.c
+        if key.split("/", 1)[0] not in scope:
+            return []
+        statement = select(schema.verdict).where(c.rule == key, c.start == start)
+        return self.connection.execute(statement.order_by(c.revision)).all()
+
+    def last_verdicts(self, scope: Scope) -> dict[str, Row[Any]]:
+        """Verdict of the last period of each rule in scope, by rule key.
+
+        Periods that began more than three days before the newest one of the record are not "last" any more.
+        """
+        c = schema.verdict.c
+        newest = self.connection.scalar(select(func.max(c.start)))
+        if newest is None:
+            return {}
+        keys = [rule.key for rule in self._rules(scope)]
+        last = (
+            select(c.rule, func.max(c.start).label("start"))
+            .where(c.start >= newest - 3 * DAY, c.rule.in_(keys))
+            .group_by(c.rule)
+            .subquery()
+        )
+        rows = self.connection.execute(
+            select(schema.verdict)
+            .join(last, and_(c.rule == last.c.rule, c.start == last.c.start))
+            .where(c.latest.is_(True))
+        )
+        return {row.rule: row for row in rows}
+
+    def exceedances(
+        self,
+        scope: Scope,
+        start: int,
+        end: int,
+        *,
+        site: str | None = None,
+        state: str | None = None,
+        todo: bool = False,
+        limit: int,
+        before: tuple[int, int] | None = None,
+    ) -> Sequence[Row[Any]]:
+        """Exceedances that overlap [start, end), newest first; an open one reaches to the end of time.
+
+        With ``todo`` only those that nobody has acknowledged, but for the withdrawn.
+        """
+        c = schema.exceedance.c
+        statement = _exceedances_of(scope, site).where(c.start < end, or_(c.end.is_(None), c.end > start))
+        if state is not None:
+            statement = statement.where(c.state == state)
+        if todo:
+            statement = statement.where(c.acknowledged.is_(None), c.state != "withdrawn")
+        if before is not None:
+            statement = statement.where(or_(c.start < before[0], and_(c.start == before[0], c.id < before[1])))
+        return self.connection.execute(statement.order_by(c.start.desc(), c.id.desc()).limit(limit)).all()
+
+    def exceedance(self, scope: Scope, number: int) -> Row[Any] | None:
+        """One exceedance; None where it does not exist or is out of scope."""
+        c = schema.exceedance.c
+        return self.connection.execute(_exceedances_of(scope, None).where(c.id == number)).first()
+
+    def exceedance_revisions(self, number: int) -> Sequence[Row[Any]]:
+        """Earlier forms of an exceedance that the caller has been found to see, the first first."""
+        c = schema.exceedance_revision.c
+        statement = select(schema.exceedance_revision).where(c.id == number).order_by(c.revision)
+        return self.connection.execute(statement).all()
+
+    def handling(self, number: int) -> Sequence[Row[Any]]:
+        """What was done about an exceedance that the caller has been found to see, the first first."""
+        c = schema.handling.c
+        return self.connection.execute(select(schema.handling).where(c.exceedance == number).order_by(c.id)).all()
+
+    def changed_exceedances(
+        self, scope: Scope, after: tuple[int, int], last: tuple[int, int], limit: int
+    ) -> Sequence[Row[Any]]:
+        """Exceedances changed after a (serial, id) up to another, in the order of their change."""
+        c = schema.exceedance.c
+        change = tuple_(c.serial, c.id)
+        return self.connection.execute(
+            _exceedances_of(scope, None)
+            .where(c.serial >= after[0], change > after, change <= last)
+            .order_by(c.serial, c.id)
+            .limit(limit)
+        ).all()
+
+    def newest_change(self) -> tuple[int, int]:
+        """Serial and id of the newest change to an exceedance: where a new live stream begins."""
+        c = schema.exceedance.c
+        row = self.connection.execute(select(c.serial, c.id).order_by(c.serial.desc(), c.id.desc()).limit(1)).first()
+        return (row.serial, row.id) if row else (0, 0)
+
+    def sliding_hours(self, scope: Scope, start: int, site: str) -> dict[str, list[Row[Any]]]:
+        """What the sliding statistics of a site did in the hours that end after ``start`` [ms], by rule key and hour."""
+        c = schema.sliding_hour.c
+        keys = [rule.key for rule in self._rules(scope) if rule.site == site]
+        rows = self.connection.execute(
+            select(schema.sliding_hour).where(c.rule.in_(keys), c.hour >= start // HOUR).order_by(c.rule, c.hour)
+        )
+        found: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            found.setdefault(row.rule, []).append(row)
+        return found
+
+    def sliding_masks(self, scope: Scope, start: int, rules: Collection[str]) -> Sequence[Row[Any]]:
+        """What the sliding statistics of some rules did in the hours that end after ``start`` [ms], by hour.
+
+        Rules that did the same in an hour are told once.
+        """
+        c = schema.sliding_hour.c
+        keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
+        columns: list[Any] = [c.hour, c.assessable, c.above]
+        return self.connection.execute(
+            select(*columns).where(c.rule.in_(keys), c.hour >= start // HOUR).distinct().order_by(c.hour)
+        ).all()
+
+    def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> list[tuple[str, int, str]]:
+        """Rule, start and verdict of the latest revisions on some rules, of periods from ``start`` [ms] on."""
+        c = schema.verdict.c
+        keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
+        statement = select(c.rule, c.start, c.verdict).where(c.rule.in_(keys), c.start >= start, c.latest)
+        return [(row.rule, row.start, row.verdict) for row in self.connection.execute(statement)]
+
+    # Bookkeeping
+
+    def ledger(
+        self, scope: Scope, first: str | None, last: str | None, *, site: str | None, limit: int, after: str | None
+    ) -> Sequence[Row[Any]]:
+        """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device."""
+        c = schema.ledger.c
+        statement = select(schema.ledger).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if first is not None:
+            statement = statement.where(c.day >= first)
+        if last is not None:
+            statement = statement.where(c.day <= last)
+        if after is not None:
+            day, at, device = after.split("/", 2)
+            later = or_(c.day > day, and_(c.day == day, or_(c.site > at, and_(c.site == at, c.device > device))))
+            statement = statement.where(later)
+        return self.connection.execute(statement.order_by(c.day, c.site, c.device).limit(limit)).all()
+
+    def ledger_totals(self, scope: Scope) -> Sequence[Row[Any]]:
+        """Sums of the ledger per site over all days."""
+        c = schema.ledger.c
+        names = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
+        return self.connection.execute(
+            select(c.site, *(func.sum(c[name]).label(name) for name in names))
+            .where(c.site.in_(scope))
+            .group_by(c.site)
+            .order_by(c.site)
+        ).all()
+
+    def rejections(self, scope: Scope, *, site: str | None, limit: int, before: int | None) -> Sequence[Row[Any]]:
+        """Rejections, newest first."""
+        c = schema.rejection.c
+        columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
+        statement = select(*columns).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        return self.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def marks(
+        self,
+        scope: Scope,
+        start: int,
+        end: int,
+        *,
+        site: str | None = None,
+        station: str | None = None,
+        limit: int,
+        after: int = 0,
+    ) -> Sequence[Row[Any]]:
+        """Marks that share an instant with [start, end), in the order in which they were made."""
+        c = schema.mark.c
+        statement = select(schema.mark).where(c.site.in_(scope), c.start < end, c.end > start, c.id > after)
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if station is not None:
+            statement = statement.where(c.station == station)
+        return self.connection.execute(statement.order_by(c.id).limit(limit)).all()
+
+    def issued_before(self, mark: Row[Any]) -> bool:
+        """Whether figures of a mark's period had been issued when it was made."""
+        touched = [
+            channel.key
+            for channel in self.registry.channels
+            if (channel.site, channel.station) == (mark.site, mark.station)
+            and mark.parameter in {None, channel.parameter.id}
+        ]
+        c = schema.statistic.c
+        numbers = select(schema.channel.c.id).where(schema.channel.c.key.in_(touched))
+        first = select(c.start).where(
+            c.channel.in_(numbers),
+            c.window == "hour",
+            c.start > mark.start - HOUR,
+            c.start < mark.end,
+            c.revision == 0,
+            c.issued < mark.made,
+        )
+        return self.connection.execute(first.limit(1)).first() is not None
+
+    def mark_requests(
+        self, scope: Scope, *, site: str | None = None, limit: int, before: int | None = None, number: int | None = None
+    ) -> Sequence[Row[Any]]:
+        """Marks that were asked for, newest first; or the one of a number."""
+        c = schema.mark_request.c
+        statement = select(schema.mark_request).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        if number is not None:
+            statement = statement.where(c.id == number)
+        return self.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def aside(
+        self,
+        scope: Scope,
+        table: Table,
+        start: int,
+        end: int,
+        *,
+        site: str | None,
+        key: str | None,
+        limit: int,
+        before: int | None,
+    ) -> list[tuple[Channel, Row[Any]]]:
+        """Readings kept in ``conflict`` or ``late``, newest receipt first."""
+        channels = {
+            number: channel
+            for number, channel in self.channels(scope).items()
+            if site in {None, channel.site} and key in {None, channel.key}
+        }
+        c = table.c
+        statement = select(table).where(c.channel.in_(channels), c.time >= start, c.time < end)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        rows = self.connection.execute(statement.order_by(c.id.desc()).limit(limit))
+        return [(channels[row.channel], row) for row in rows]
+
+    def gaps(
+        self, scope: Scope, *, site: str | None, limit: int, after: tuple[str, str, int] | None
+    ) -> Sequence[Row[Any]]:
+        """Sequence numbers that never came, by site, device and number."""
+        c = schema.sequence_gap.c
+        statement = select(schema.sequence_gap).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if after is not None:
+            statement = statement.where(tuple_(c.site, c.device, c.first) > after)
+        return self.connection.execute(statement.order_by(c.site, c.device, c.first).limit(limit)).all()
+
+    def health_changes(
+        self, scope: Scope, start: int, end: int, *, site: str | None, limit: int, before: tuple[int, int] | None
+    ) -> list[tuple[Channel, Row[Any]]]:
+        """Changes of health in [start, end), newest first."""
+        channels = {number: channel for number, channel in self.channels(scope).items() if site in {None, channel.site}}
+        c = schema.health.c
+        statement = select(schema.health).where(c.channel.in_(channels), c.since >= start, c.since < end)
+        if before is not None:
+            statement = statement.where(tuple_(c.since, c.channel) < before)
+        rows = self.connection.execute(statement.order_by(c.since.desc(), c.channel.desc()).limit(limit))
+        return [(channels[row.channel], row) for row in rows]
+
+    def version(self, *tables: Table) -> tuple[int, ...]:
+        """What changes whenever one of some tables does: highest serial, else highest number."""
+        columns = [table.c.serial if "serial" in table.c else table.c.id for table in tables]
+        return tuple(self.connection.scalar(select(func.max(column))) or 0 for column in columns)
+
+    def open_exceedances(self, scope: Scope) -> dict[str, int]:
+        """Number of open exceedances per site in scope."""
+        c = schema.exceedance.c
+        rows = self.connection.execute(
+            select(c.site, func.count()).where(c.site.in_(scope), c.state == "open").group_by(c.site)
+        )
+        return {site: int(count) for site, count in rows}
+
+    def health(self, scope: Scope) -> dict[str, Row[Any]]:
+        """State of health of each channel in scope, by channel key."""
+        channels = self.channels(scope)
+        c = schema.health.c
+        last = select(c.channel, func.max(c.since).label("since")).group_by(c.channel).subquery()
+        rows = self.connection.execute(
+            select(schema.health).join(last, and_(c.channel == last.c.channel, c.since == last.c.since))
+        )
+        return {channels[row.channel].key: row for row in rows if row.channel in channels}
+
+    def workers(self) -> Sequence[Row[Any]]:
+        """What the running collectors say of themselves."""
+        return self.connection.execute(select(schema.worker).order_by(schema.worker.c.name)).all()
+
+    # Helpers
+
+    def _rules(self, scope: Scope) -> list[Rule]:
+        return [rule for rule in self.registry.rules if rule.site in scope]
+
+    def _tails(self, hours: dict[int, int], back: int) -> dict[int, Newest]:
+        """Newest readings in the newest hours of channels and so many before; channels of the same hour are asked for at once."""
+        block = schema.reading_block.c
+        together: dict[int, list[int]] = {}
+        for number, hour in hours.items():
+            together.setdefault(hour, []).append(number)
+        found: dict[int, Newest] = {}
+        for hour, numbers in together.items():
+            statement = select(*COLUMNS).where(
+                block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
+            )
+            found |= self._newest_of(statement)
+        return found
+
+    def _newest_of(self, statement: Select[Any]) -> dict[int, Newest]:
+        """Newest readings of channels by their number, of blocks in any order."""
+        found: dict[int, Newest] = {}
+        for block in self.connection.execute(statement):
+            rows = np.frombuffer(self.blocks.data(self.connection, block), ROW)
+            if len(rows):
+                last = _last(rows)
+                good = last if valid(last).all() else _last(rows[valid(rows)])
+                newest = Newest(last[0], good[0] if len(good) else None)
+                found[block.channel] = later(found.get(block.channel), newest)
+        return found
+
+
+def later(one: Newest | None, other: Newest) -> Newest:
+    """The newest readings of two parts of a channel."""
+    if one is None:
+        return other
+    last = one.last if one.last["time"] > other.last["time"] else other.last
+    if one.valid is None or other.valid is None:
+        return Newest(last, other.valid if one.valid is None else one.valid)
+    return Newest(last, one.valid if one.valid["time"] > other.valid["time"] else other.valid)
+
+
+def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
+    c = schema.exceedance.c
+    statement = select(schema.exceedance).where(c.site.in_(scope))
+    return statement if site is None else statement.where(c.site == site)
+
+
+def _by_time(parts: Sequence[Rows]) -> Rows:
+    rows = np.concatenate(parts) if parts else np.empty(0, ROW)
+    time = rows["time"]
+    return rows if np.all(time[1:] >= time[:-1]) else rows[np.argsort(time, kind="stable")]
+
+
+def _last(rows: Rows) -> Rows:
+    """The one reading of the greatest time, or none of none."""
+    newest = int(np.argmax(rows["time"])) if len(rows) else 0
+    return rows[newest : newest + 1]

@@ -1,0 +1,282 @@
+"""The system of record: one transaction holds the readings of a batch, its ledger, and all that follows from them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.dialects import postgresql, sqlite
+
+from greenmine.errors import StoreError
+from greenmine.readings import Readings
+from greenmine.record import schema
+from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.rows import HOUR, ROW
+from greenmine.registry import Registry
+
+__all__ = ["MIGRATIONS", "Record", "migrate", "next_serial", "open_engine"]
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
+    """Open the SQLite file of a record; write-ahead log, durable commits.
+
+    Parameters
+    ----------
+    path : Path
+        File; made with its folder if it does not exist, unless read-only.
+    read_only : bool
+        For readers in other processes: nothing can be written by mistake.
+    """
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    mode = "ro" if read_only else "rwc"
+    engine = sa.create_engine(f"sqlite:///file:{path.resolve()}?mode={mode}&uri=true", connect_args={"timeout": 10})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _: object) -> None:
+        cursor = connection.cursor()
+        if not read_only:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        cursor.execute("PRAGMA cache_size=-32000")
+        cursor.close()
+
+    return engine
+
+
+def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
+    """Bring the tables to the newest form, by the migrations of the record or of another database."""
+    # Whoever only checks evidence has no record, and need not have it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def transaction(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
+    """A transaction of the record or of another database that is durable when the block ends, or leaves nothing.
+
+    Raises
+    ------
+    StoreError
+        Saying that ``what`` cannot be written or read.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+        raise StoreError(f"{what} cannot be written or read: {getattr(error, 'orig', None) or error}") from error
+
+
+def next_serial(connection: sa.Connection) -> int:
+    """Number of a transaction for the column ``serial`` of what it writes; to be drawn before anything is read in it.
+
+    It is higher than that of every transaction committed before, and a later one begins only when this has ended: whoever
+    has read all rows up to a number misses none by going on above it.
+    """
+    insert = _insert_for(connection)(schema.counter).values(name="transaction", value=1)
+    one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
+    number: int = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
+    return number
+
+
+class Record:
+    """Writer and reader of the record, bound to a registry.
+
+    Parameters
+    ----------
+    engine : Engine
+        From `open_engine`, or any SQLAlchemy engine of a supported database.
+    registry : Registry
+        Its channels get stable numbers in the record the first time they are seen.
+    archive : str, optional
+        Where readings lie that were pruned from the record.
+
+    Raises
+    ------
+    StoreError
+        By every method, when the database cannot do its work: disk full, file missing, locked for too long.
+    """
+
+    def __init__(self, engine: sa.Engine, registry: Registry, archive: str | None = None) -> None:
+        self.engine = engine
+        self.registry = registry
+        self._archived = Blocks(registry, archive)
+        with self.transaction() as connection:
+            self.channel_ids: NDArray[np.int64] = _bind(connection, registry)
+        self._index = {int(i): k for k, i in enumerate(self.channel_ids)}
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A transaction that is durable when the block ends, or leaves nothing."""
+        with transaction(self.engine, "the record") as connection:
+            yield connection
+
+    def serial(self, connection: sa.Connection) -> int:
+        """Number of this transaction; see `next_serial`."""
+        return next_serial(connection)
+
+    def insert(
+        self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
+    ) -> None:
+        """Insert many rows given as tuples in the order of ``columns``."""
+        if rows:
+            self._many(connection, sa.insert(table).values({c: sa.bindparam(c) for c in columns}), rows, columns)
+
+    def upsert(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[tuple[Any, ...]],
+        columns: Sequence[str],
+        *,
+        add: Sequence[str] = (),
+        keep: bool = False,
+    ) -> None:
+        """Insert rows, or where the primary key exists replace their columns; those of ``add`` are added up instead.
+
+        With ``keep``, a row that breaks any uniqueness is left out and the stored one stays.
+        """
+        if not rows:
+            return
+        insert = _insert_for(connection)(table)
+        if keep:
+            values = insert.values({c: sa.bindparam(c) for c in columns}).on_conflict_do_nothing()
+            self._many(connection, values, rows, columns)
+            return
+        keys = [c.name for c in table.primary_key]
+        new = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in columns if c not in keys}
+        values = insert.values({c: sa.bindparam(c) for c in columns})
+        self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new), rows, columns)
+
+    @staticmethod
+    def _many(
+        connection: sa.Connection, statement: sa.Insert, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
+    ) -> None:
+        """Hand tuples to the driver as they are: dictionaries would cost more than the insertion."""
+        compiled = statement.compile(dialect=connection.dialect)
+        order = getattr(compiled, "positiontup", None)
+        if order is None:
+            connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
+        elif list(order) == list(columns):
+            connection.exec_driver_sql(str(compiled), list(rows))
+        else:
+            place = [list(columns).index(name) for name in order]
+            connection.exec_driver_sql(str(compiled), [tuple(row[i] for i in place) for row in rows])
+
+    def insert_readings(
+        self, connection: sa.Connection, readings: Readings, quality: NDArray[np.uint8], received: int
+    ) -> None:
+        """Store new readings, sorted by channel and time, as blocks of one channel and hour each."""
+        if not len(readings):
+            return
+        rows = np.empty(len(readings), ROW)
+        rows["time"], rows["value"] = readings.time, readings.value
+        rows["flag"], rows["quality"] = readings.flag, quality
+        hour = readings.time // HOUR
+        starts = np.flatnonzero(np.append(True, (np.diff(readings.channel) != 0) | (np.diff(hour) != 0)))
+        ends = np.append(starts[1:], len(rows))
+        data = memoryview(rows.tobytes())
+        size = ROW.itemsize
+        blocks = [
+            (c, h, b - a, received, data[a * size : b * size])
+            for c, h, a, b in zip(
+                self.channel_ids[readings.channel[starts]].tolist(),
+                hour[starts].tolist(),
+                starts.tolist(),
+                ends.tolist(),
+                strict=True,
+            )
+        ]
+        self.insert(connection, schema.reading_block, blocks, ("channel", "hour", "count", "received", "data"))
+
+    def stored(
+        self, channel: NDArray[np.int32], time: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.uint8]]:
+        """For each (channel, time): whether a reading is stored, with which value and flag."""
+        known = np.zeros(len(time), np.bool_)
+        value, flag = np.full(len(time), np.nan), np.zeros(len(time), np.uint8)
+        hour = time // HOUR
+        order = np.lexsort((hour, channel))
+        edges = np.flatnonzero(np.append(True, (np.diff(channel[order]) != 0) | (np.diff(hour[order]) != 0)))
+        with self.transaction() as connection:
+            for group in np.split(order, edges[1:]):
+                first = group[0]
+                rows = self._blocks(connection, int(channel[first]), int(hour[first]), int(hour[first]))
+                if len(rows):
+                    place = np.minimum(np.searchsorted(rows["time"], time[group]), len(rows) - 1)
+                    hit = rows["time"][place] == time[group]
+                    known[group] = hit
+                    value[group] = np.where(hit, rows["value"][place], np.nan)
+                    flag[group] = np.where(hit, rows["flag"][place], 0)
+        return known, value, flag
+
+    def readings(self, channel: int, start: int, end: int) -> NDArray[np.void]:
+        """Stored readings of a channel between two instants [ms UTC], half-open: array of `ROW`, sorted by time."""
+        with self.transaction() as connection:
+            rows = self._blocks(connection, channel, start // HOUR, (end - 1) // HOUR)
+        return rows[(rows["time"] >= start) & (rows["time"] < end)]
+
+    def _blocks(self, connection: sa.Connection, channel: int, first_hour: int, last_hour: int) -> NDArray[np.void]:
+        block = schema.reading_block.c
+        found = connection.execute(
+            sa.select(*COLUMNS).where(
+                block.channel == int(self.channel_ids[channel]), block.hour >= first_hour, block.hour <= last_hour
+            )
+        )
+        rows = np.frombuffer(self._archived.joined(connection, found), ROW)
+        return rows[np.argsort(rows["time"], kind="stable")]
+
+    def newest(self) -> NDArray[np.int64]:
+        """Instant of the newest reading of each channel of the registry [ms UTC]; -1 if none."""
+        out = np.full(len(self.registry.channels), -1, np.int64)
+        block = schema.reading_block.c
+        with self.transaction() as connection:
+            hours = connection.execute(sa.select(block.channel, sa.func.max(block.hour)).group_by(block.channel)).all()
+            for number, hour in hours:
+                index = self._index.get(number)
+                if index is not None:
+                    out[index] = self._blocks(connection, index, hour, hour)["time"][-1]
+        return out
+
+    def recent(self, minutes: int) -> Iterator[tuple[Readings, NDArray[np.uint8]]]:
+        """The last minutes of every channel, up to its newest reading: readings sorted by time, with quality bits."""
+        for index, newest in enumerate(self.newest().tolist()):
+            if newest >= 0:
+                rows = self.readings(index, (newest // 60_000 - minutes + 1) * 60_000, newest + 1)
+                channel = np.full(len(rows), index, np.int32)
+                yield Readings(channel, rows["time"], rows["value"], rows["flag"]), rows["quality"]
+
+    def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
+        """Result of a query as mappings."""
+        with self.transaction() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _insert_for(connection: sa.Connection) -> Any:
+    """The database's own ``INSERT``, which knows ``ON CONFLICT``."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
+
+
+def _bind(connection: sa.Connection, registry: Registry) -> NDArray[np.int64]:
+    table = schema.channel
+    known: dict[str, int] = {key: number for number, key in connection.execute(sa.select(table.c.id, table.c.key))}
+    missing = [c.key for c in registry.channels if c.key not in known]
+    if missing:
+        connection.execute(sa.insert(table), [{"key": key} for key in missing])
+        known = {key: number for number, key in connection.execute(sa.select(table.c.id, table.c.key))}
+    return np.array([known[c.key] for c in registry.channels], np.int64)

@@ -1,0 +1,138 @@
+"""Aggregates that data loggers report: kept apart from our figures, and compared with them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+
+from greenmine.delivery import Report
+from greenmine.processing.series import summarise
+from greenmine.record import schema
+from greenmine.record.record import Record
+from greenmine.record.writer import Pipeline
+
+_COLUMNS: Final = (
+    "channel", "command", "start", "revision", "latest", "end", "mean", "minimum", "maximum", "total", "flag", "received",
+    "serial",
+)  # fmt: skip
+_KEY: Final = ("channel", "command", "start", "revision")
+_VALUES: Final = ("end", "mean", "minimum", "maximum", "total", "flag")
+_GRACE: Final = 120_000
+"""A window is compared when it ended this long ago, so that our readings of it are there [ms]."""
+_AT_ONCE: Final = 1_000
+"""Windows compared in one transaction."""
+_FOLLOWED: Final = "reported-compared"
+"""Key in the table ``meta``: up to which transaction our statistics have been followed."""
+_WINDOWS: Final = (("2061", "hour"), ("2031", "day"), ("2031", "daytime"))
+"""Windows of our statistics that begin with those of reports; with noise a day's report says more of its day hours."""
+
+
+def store(record: Record, connection: sa.Connection, reports: Sequence[Report], serial: int) -> None:
+    """Store reports; one that says something else than before is a new revision, one that says the same changes nothing."""
+    table = schema.reported
+    said = {(int(record.channel_ids[r.channel]), r.command, r.start): r for r in reports}
+    known = _known(connection, set(said))
+    rows: list[tuple[Any, ...]] = []
+    for (channel, command, start), r in said.items():
+        values = (r.end, _null(r.mean), _null(r.minimum), _null(r.maximum), _null(r.total), r.flag)
+        old = known.get((channel, command, start))
+        if old is not None:
+            if tuple(old[name] for name in _VALUES) == values:
+                continue
+            connection.execute(
+                sa.update(table)
+                .where(table.c.channel == channel, table.c.command == command, table.c.start == start, table.c.latest)
+                .values(latest=False, serial=serial)
+            )
+        revision = 0 if old is None else old["revision"] + 1
+        rows.append((channel, command, start, revision, True, *values, r.received, serial))
+    record.insert(connection, table, rows, _COLUMNS)
+
+
+def _known(connection: sa.Connection, keys: set[tuple[int, str, int]]) -> dict[tuple[int, str, int], Mapping[str, Any]]:
+    c = schema.reported.c
+    found: dict[tuple[int, str, int], Mapping[str, Any]] = {}
+    for channel in {key[0] for key in keys}:
+        starts = [key[2] for key in keys if key[0] == channel]
+        statement = sa.select(schema.reported).where(
+            c.channel == channel, c.command.in_(["2051", "2061", "2031"]), c.start.in_(starts), c.latest
+        )
+        for row in connection.execute(statement).mappings():
+            found[row["channel"], row["command"], row["start"]] = dict(row)
+    return found
+
+
+def compare(pipeline: Pipeline, now: int) -> int:
+    """Set our own mean of the same window beside reports that have none yet, or whose window we have restated.
+
+    Ours is computed from the valid, calibrated readings in the window by the parameter's way of averaging, so that it is
+    of what the logger had too; what a legal figure excludes (rain, wind, marks) is in it.
+
+    Returns
+    -------
+    int
+        How many were compared; a further call goes on.
+    """
+    record, table = pipeline.record, schema.reported
+    c, s = table.c, schema.statistic.c
+    new = sa.select(table).where(c.compared.is_(None), c.latest, c.end <= now - _GRACE)
+    new = new.order_by(c.channel, c.start).limit(_AT_ONCE)
+    rows = record.rows(new)
+    followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == _FOLLOWED))
+    since = int(followed[0]["value"]) if followed else 0
+    newest = record.rows(sa.select(sa.func.max(s.serial).label("serial")))[0]["serial"] or 0
+    for command, window in _WINDOWS:
+        restated = sa.and_(
+            s.channel == c.channel, s.start == c.start, s.window == window, s.serial > since, s.revision > 0
+        )
+        rows += record.rows(
+            sa.select(table)
+            .join(schema.statistic, restated)
+            .where(c.command == command, c.latest, c.compared.is_not(None))
+        )
+    if not rows and newest == since:
+        return 0
+    index = {int(number): i for i, number in enumerate(record.channel_ids)}
+    of_channel: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["channel"] in index:
+            of_channel[index[row["channel"]]].append(row)
+    strangers = [row for row in rows if row["channel"] not in index]
+    updates = [{**{name: row[name] for name in _KEY}, "compared": now} for row in strangers]
+    updates += [update for channel, some in of_channel.items() for update in _compared(pipeline, channel, some, now)]
+    with record.transaction() as connection:
+        serial = record.serial(connection)
+        for update in updates:
+            where = [c[name] == update.pop(name) for name in _KEY]
+            connection.execute(sa.update(table).where(*where).values(**update, serial=serial))
+        record.upsert(connection, schema.meta, [(_FOLLOWED, str(newest))], ("key", "value"))
+    return len(updates)
+
+
+def _compared(
+    pipeline: Pipeline, channel: int, rows: Sequence[Mapping[str, Any]], now: int
+) -> Iterator[dict[str, Any]]:
+    starts, ends = (np.array([row[name] for row in rows], np.int64) for name in ("start", "end"))
+    time, value = pipeline.samples(channel, int(starts.min()), int(ends.max()))
+    averaging = pipeline.registry.channels[channel].parameter.averaging
+    ours = summarise(time, value, averaging=averaging, windows=(starts, ends))
+    for row, mean, count in zip(rows, ours.mean.tolist(), ours.count.tolist(), strict=True):
+        difference = math.nan if row["mean"] is None else row["mean"] - mean
+        if averaging == "vector":
+            difference = (difference + 180) % 360 - 180
+        yield {
+            **{name: row[name] for name in _KEY},
+            "own_mean": _null(mean),
+            "own_count": count,
+            "difference": _null(difference),
+            "compared": now,
+        }
+
+
+def _null(value: float) -> float | None:
+    return None if math.isnan(value) else value

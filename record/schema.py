@@ -1,0 +1,469 @@
+"""Tables of the record. Times are milliseconds UTC; nothing here is specific to one database."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
+
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _serial() -> Column[int]:
+    return Column(
+        "serial",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        index=True,
+        comment="number of the transaction that wrote the row; whoever follows the record goes by it",
+    )
+
+
+channel = Table(
+    "channel",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(200), nullable=False, unique=True, comment="site/station/parameter"),
+    comment="Channels that ever had data: keeps their numbers stable when the registry changes.",
+)
+
+reading_block = Table(
+    "reading_block",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True, comment="order of commit"),
+    Column("channel", Integer, nullable=False),
+    Column("hour", Integer, nullable=False, comment="hours since 1970 UTC; a block never spans two"),
+    Column("count", Integer, nullable=False),
+    Column("received", BigInteger, nullable=False, comment="when its batch was received"),
+    Column("data", LargeBinary, nullable=False, comment="rows of greenmine.record.rows.ROW, sorted by time"),
+    Index(None, "channel", "hour"),
+    comment="Raw readings, immutable, never twice for an instant of a channel.",
+)
+
+conflict = Table(
+    "conflict",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("channel", Integer, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("value", Float),
+    Column("flag", String(1), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    UniqueConstraint("channel", "time", "value", "flag"),
+    comment="A different value for an instant already stored: kept, shown, not used.",
+)
+
+late = Table(
+    "late",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("channel", Integer, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("value", Float),
+    Column("flag", String(1), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    UniqueConstraint("channel", "time"),
+    comment="Readings later than the allowed lateness: kept, shown, not used.",
+)
+
+rejection = Table(
+    "rejection",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("received", BigInteger, nullable=False),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("readings", Integer, nullable=False, comment="how many readings it stands for in the ledger"),
+    Column("size", Integer, nullable=False, comment="bytes of the whole payload"),
+    Column("payload", LargeBinary, nullable=False, comment="the payload, cut to a settable length"),
+    Index(None, "site", "id"),
+    comment="What could not be taken, with its reason.",
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("day", String(10), nullable=False, comment="day of receipt in the site's zone"),
+    Column("messages", Integer, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("duplicate", Integer, nullable=False, comment="repeats, conflicts included"),
+    Column("conflict", Integer, nullable=False, comment="of the duplicates, those with another value"),
+    Column("rejected", Integer, nullable=False),
+    Column("late", Integer, nullable=False, comment="later than the allowed lateness"),
+    Column("reordered", Integer, nullable=False, comment="of the stored, those older than their channel's newest"),
+    Column(
+        "sequence_last",
+        BigInteger,
+        nullable=False,
+        server_default="-1",
+        comment="highest sequence number so far, -1 if none",
+    ),
+    Column("sequence_missing", Integer, nullable=False, comment="numbers passed over, less those that came later"),
+    Column("latency_sum", BigInteger, nullable=False, comment="sum over stored readings of receipt - time [ms]"),
+    _serial(),
+    PrimaryKeyConstraint("site", "device", "day"),
+    comment="received = stored + duplicate + rejected + late, for every device and day.",
+)
+
+sequence_gap = Table(
+    "sequence_gap",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False, comment="inclusive"),
+    PrimaryKeyConstraint("site", "device", "first"),
+    comment="Message sequence numbers passed over and not seen since.",
+)
+
+statistic = Table(
+    "statistic",
+    metadata,
+    Column("channel", Integer, nullable=False),
+    Column("window", String(10), nullable=False, comment="hour, day, daytime, nighttime"),
+    Column("start", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("latest", Boolean, nullable=False, comment="false once a later revision exists"),
+    Column("end", BigInteger, nullable=False),
+    Column("mean", Float, comment="by the parameter's way of averaging"),
+    Column("minimum", Float),
+    Column("maximum", Float),
+    Column("count", Integer, nullable=False, comment="valid readings used"),
+    Column("expected", Float, nullable=False),
+    Column("capture", Float, nullable=False, comment="share of the expected readings, 0..1"),
+    Column("valid", Boolean, nullable=False),
+    Column("hours", Integer, comment="valid hours, for windows longer than one"),
+    Column("excluded", Integer, nullable=False, comment="minutes excluded for rain, wind or a mark"),
+    Column("suspect", Integer, nullable=False, comment="minutes that look like a spike or a jump"),
+    Column("l10", Float),
+    Column("l50", Float),
+    Column("l90", Float),
+    Column("reason", String(40), nullable=False, comment="why this revision was issued"),
+    Column("issued", BigInteger, nullable=False),
+    _serial(),
+    PrimaryKeyConstraint("channel", "window", "start", "revision"),
+    comment="Figures over legal windows; restated, not overwritten.",
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("rule", String(200), nullable=False, comment="site/station/limit"),
+    Column("start", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("latest", Boolean, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("verdict", String(16), nullable=False, comment="meets, exceeds, not assessable"),
+    Column("value", Float, comment="the statistic, unrounded"),
+    Column("judged", String(40), comment="the figure that was compared, after rounding"),
+    Column("low", Float),
+    Column("high", Float),
+    Column("capture", Float, nullable=False),
+    Column("reason", String(40), nullable=False, comment="code of the reason; see docs"),
+    Column("detail", Text, nullable=False, comment="JSON: what the reason rests on"),
+    Column("change", String(40), nullable=False, comment="why this revision was issued"),
+    Column("issued", BigInteger, nullable=False),
+    _serial(),
+    PrimaryKeyConstraint("rule", "start", "revision"),
+    Index(None, "start"),
+    comment="Judgements with reasons; restated, not overwritten.",
+)
+
+exceedance = Table(
+    "exceedance",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("rule", String(200), nullable=False),
+    Column("site", String(80), nullable=False),
+    Column("start", BigInteger, nullable=False, comment="event time"),
+    Column("end", BigInteger, comment="event time; null while open"),
+    Column("state", String(10), nullable=False, comment="open, closed, withdrawn"),
+    Column("peak", Float),
+    Column("peak_time", BigInteger),
+    Column("threshold", Float, comment="in force at the start"),
+    Column("minutes", Integer, nullable=False, comment="minutes above the threshold"),
+    Column("revision", Integer, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False, server_default=""),
+    Column("handling", Text, nullable=False, server_default=""),
+    Column("acknowledged", BigInteger, comment="when somebody first said that it was seen"),
+    _serial(),
+    Index(None, "site", "start"),
+    Index(None, "rule", "start"),
+    comment="One episode above a limit.",
+)
+
+exceedance_revision = Table(
+    "exceedance_revision",
+    metadata,
+    Column("id", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger),
+    Column("state", String(10), nullable=False),
+    Column("peak", Float),
+    Column("minutes", Integer, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id", "revision"),
+    comment="Earlier forms of restated episodes.",
+)
+
+sliding_hour = Table(
+    "sliding_hour",
+    metadata,
+    Column("rule", String(200), nullable=False),
+    Column("hour", Integer, nullable=False, comment="hours since 1970 UTC"),
+    Column("assessable", BigInteger, nullable=False, comment="bit i: minute i of the hour could be assessed"),
+    Column("above", BigInteger, nullable=False, comment="bit i: the sliding statistic was beyond the threshold"),
+    Column("worst", Float, comment="value furthest from compliance among the assessable minutes"),
+    _serial(),
+    PrimaryKeyConstraint("rule", "hour"),
+    comment="What a limit's sliding statistic did, an hour a row: the brick of rolling exceedance statistics.",
+)
+
+mark = Table(
+    "mark",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("station", String(80), nullable=False),
+    Column("parameter", String(40), comment="null: all of the station"),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("kind", String(20), nullable=False, comment="maintenance, calibration, stop, fault, blasting, weather"),
+    Column("reason", Text, nullable=False),
+    Column("author", String(80), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Index(None, "site", "start"),
+    comment="Statements about periods; readings under an excluding mark stay stored and do not count.",
+)
+
+health = Table(
+    "health",
+    metadata,
+    Column("channel", Integer, nullable=False),
+    Column("state", String(12), nullable=False, comment="good, silent, frozen, skewed, implausible"),
+    Column("since", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    _serial(),
+    PrimaryKeyConstraint("channel", "since"),
+    comment="Changes of a channel's health; the newest row is its state.",
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("updated", BigInteger, nullable=False),
+    Column("status", Text, nullable=False, comment="JSON: connection, counters, latencies"),
+    comment="What the running collector says of itself.",
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    comment="Numbers handed out, such as those of transactions.",
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Facts about this record, such as the digest of the registry it was judged with.",
+)
+
+archive_head = Table(
+    "archive_head",
+    metadata,
+    Column("site", String(80), primary_key=True),
+    Column("head", Text, nullable=False, comment="JSON: greenmine.record.archive.archive.Head"),
+    comment="What the record remembers of each site's archive.",
+)
+
+reported = Table(
+    "reported",
+    metadata,
+    Column("channel", Integer, nullable=False),
+    Column("command", String(4), nullable=False, comment="2051 minutes, 2061 hour, 2031 day"),
+    Column("start", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("latest", Boolean, nullable=False, comment="false once the logger has reported something else"),
+    Column("end", BigInteger, nullable=False),
+    Column("mean", Float),
+    Column("minimum", Float),
+    Column("maximum", Float),
+    Column("total", Float, comment="amount, in the unit of the logger"),
+    Column("flag", String(1), nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("own_mean", Float, comment="ours of the same window, by the parameter's way of averaging"),
+    Column("own_count", Integer, comment="valid readings in ours"),
+    Column("difference", Float, comment="reported mean - own mean"),
+    Column("compared", BigInteger, comment="when; null: not yet"),
+    _serial(),
+    PrimaryKeyConstraint("channel", "command", "start", "revision"),
+    Index(None, "start"),
+    Index(None, "compared"),
+    comment="Aggregates that loggers computed themselves: compared with ours, never mixed in.",
+)
+
+gap = Table(
+    "gap",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("found", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="open, filled, partly, unfilled"),
+    Column("filled", Integer, nullable=False, comment="minutes that have come since"),
+    Column("source", String(10), nullable=False, comment="what they came as: readings, reported; empty: none came"),
+    Column("asked", Integer, nullable=False, comment="how often it was asked for"),
+    Column("changed", BigInteger, nullable=False),
+    _serial(),
+    PrimaryKeyConstraint("site", "device", "start"),
+    comment="Spans in which a logger's readings are missing, and what became of asking for them.",
+)
+
+information = Table(
+    "information",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("received", BigInteger, nullable=False),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("command", String(4), nullable=False),
+    Column("time", BigInteger, comment="DataTime"),
+    Column("content", Text, nullable=False, comment="JSON: names and texts as sent, without passwords"),
+    Index(None, "site", "device", "id"),
+    comment="What loggers say beside values: logs, states, serial numbers, intervals.",
+)
+
+frame = Table(
+    "frame",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("received", BigInteger, nullable=False, index=True),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="as it came, its password and keys as ***"),
+    Column("sha256", LargeBinary, nullable=False, comment="of data"),
+    comment="Frames of loggers as they came, for as long as the setting says.",
+)
+
+handling = Table(
+    "handling",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("exceedance", BigInteger, nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("author", String(80), nullable=False),
+    Column("kind", String(12), nullable=False, comment="acknowledged, cause, handling, comment, attachment"),
+    Column("text", Text, nullable=False),
+    Column("name", String(200), comment="file name of an attachment"),
+    Column("media_type", String(100)),
+    Column("size", BigInteger, comment="[bytes]"),
+    Column("digest", String(64), comment="SHA-256 of the attachment, which names its file"),
+    Index(None, "exceedance", "id"),
+    comment="What people did about an exceedance; rows are only added.",
+)
+
+mark_request = Table(
+    "mark_request",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("station", String(80), nullable=False),
+    Column("parameter", String(40), comment="null: all of the station"),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", String(80), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="waiting, done, refused"),
+    Column("answer", Text, nullable=False, comment="why it was refused"),
+    Column("mark", BigInteger, comment="the mark that it became"),
+    Column("answered", BigInteger),
+    Index(None, "state"),
+    Index(None, "site", "id"),
+    comment="Marks that people asked for; the worker, which alone writes figures, takes them up and answers.",
+)
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("period", String(40), nullable=False),
+    Column("first", String(10), nullable=False, comment="local day, inclusive"),
+    Column("last", String(10), nullable=False, comment="likewise"),
+    Column("language", String(2), nullable=False, comment="of the report: zh, en"),
+    Column("author", String(140), nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="waiting, running, done, failed, removed"),
+    Column("attempts", Integer, nullable=False, comment="how often building began"),
+    Column("step", String(80), nullable=False, comment="what is being done"),
+    Column("done", Integer, nullable=False, comment="how much of it"),
+    Column("total", Integer, nullable=False, comment="of how much; 0: not known"),
+    Column("ended", BigInteger, comment="when it was done or failed"),
+    Column("error", Text, nullable=False, comment="why it failed"),
+    Column("provisional", Text, nullable=False, comment="JSON: days that were not sealed yet"),
+    Column("size", BigInteger, comment="[bytes]"),
+    Column("digest", String(64), comment="SHA-256 of the file"),
+    Index(None, "state"),
+    Index(None, "site", "id"),
+    comment="Evidence bundles that people asked for; a process of its own builds them, one after the other.",
+)
+
+sealed_day = Table(
+    "sealed_day",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("day", String(10), nullable=False, comment="local"),
+    Column("pruned", BigInteger, comment="its blocks up to this one left the record; null: none did"),
+    PrimaryKeyConstraint("site", "day"),
+    comment="Days that the archive holds.",
+)
+
+assessment = Table(
+    "assessment",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("period", String(40), nullable=False),
+    Column("item", String(80), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("author", String(140), nullable=False),
+    Column("state", String(12), nullable=False, comment="open, underway, met, inapplicable; empty for an attachment"),
+    Column("text", Text, nullable=False),
+    Column("name", String(200), comment="file name of an attachment"),
+    Column("media_type", String(100)),
+    Column("size", BigInteger, comment="[bytes]"),
+    Column("digest", String(64), comment="SHA-256 of the attachment, which names its file"),
+    Index(None, "site", "period", "id"),
+    comment="What an enterprise says of the requirement items of a mine; rows are only added.",
+)

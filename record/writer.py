@@ -1,0 +1,647 @@
+"""A batch becomes one transaction of the record: readings, ledger, statistics, verdicts, exceedances."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from greenmine.batch import Batch
+from greenmine.errors import StoreError
+from greenmine.processing.alarms import SlidingHour
+from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
+from greenmine.processing.exceedances import Exceedance
+from greenmine.processing.exclusion import KINDS, Mark
+from greenmine.processing.health import SKEW, Change
+from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
+from greenmine.processing.panes import MINUTE
+from greenmine.processing.restatement import restate
+from greenmine.processing.windows import offset_minutes
+from greenmine.readings import NORMAL, Readings
+from greenmine.record import schema
+from greenmine.record.record import Record
+from greenmine.registry import Registry
+
+_SAME: Final = 1e-12
+"""Figures that differ by less, relatively, differ only by the order of summation."""
+
+_STATISTIC = (
+    "channel", "window", "start", "revision", "latest", "end", "mean", "minimum", "maximum", "count", "expected", "capture",
+    "valid", "hours", "excluded", "suspect", "l10", "l50", "l90", "reason", "issued", "serial",
+)  # fmt: skip
+_VERDICT = (
+    "rule", "start", "revision", "latest", "end", "verdict", "value", "judged", "low", "high", "capture", "reason", "detail",
+    "change", "issued", "serial",
+)  # fmt: skip
+Beside = Callable[[sa.Connection, int], None]
+"""Stores more in the transaction of a batch, whose number it gets."""
+
+_LEDGER = tuple(f.name for f in fields(Entry))
+
+
+@dataclass(frozen=True, slots=True)
+class _Issue:
+    """What a transaction notes beside the figures it stores."""
+
+    now: int
+    """The clock [ms UTC]."""
+    reason: str
+    """Why a figure that was issued before is issued again."""
+    serial: int
+    """Number of the transaction."""
+
+
+class Pipeline:
+    """The processing of one partition of sites, with its record.
+
+    Parameters
+    ----------
+    registry : Registry
+        What the batches' channel indices refer to.
+    record : Record
+        Bound to the same registry.
+    lateness : int
+        Allowed lateness [min].
+    grace : int
+        A window is issued when its channel has moved this far past its end [min].
+    silent_minutes : int
+        See `greenmine.processing.health.Health`.
+    now : int
+        The clock at the start [ms UTC].
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        record: Record,
+        *,
+        lateness: int = DAY,
+        grace: int = 2,
+        silent_minutes: int = 15,
+        now: int = 0,
+    ) -> None:
+        self.registry = registry
+        self.record = record
+        self._options = {"lateness": lateness, "grace": grace, "silent_minutes": silent_minutes}
+        self._patience = silent_minutes * MINUTE
+        self._heard = {site.id: now for site in registry.sites}
+        self._site = np.array([[s.id for s in registry.sites].index(c.site) for c in registry.channels], np.int64)
+        self._zone = {site.id: site.zone for site in registry.sites}
+        self.engine: Engine
+        self.sequences: Sequences
+        self._stale = False
+        self._load()
+
+    def _load(self) -> None:
+        """Build the state anew from the record, as after a start."""
+        self.engine = engine = Engine(
+            self.registry, self.record.stored, self.samples, marks=self._marks(), **self._options
+        )
+        newest = self.record.newest()
+        exceedances, next_id = self._exceedances(newest)
+        engine.restore(self.record.recent(engine.panes.minutes), self._issued(), exceedances, next_id)
+        table = schema.health.c
+        last = sa.select(table.channel, sa.func.max(table.since).label("since")).group_by(table.channel).subquery()
+        states = sa.select(schema.health).join(
+            last, sa.and_(table.channel == last.c.channel, table.since == last.c.since)
+        )
+        numbers = {int(n): i for i, n in enumerate(self.record.channel_ids)}
+        for row in self.record.rows(states):
+            if row["channel"] in numbers:
+                engine.health.restore(numbers[row["channel"]], row["state"], row["since"])
+        self.sequences = Sequences()
+        gaps: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for row in self.record.rows(sa.select(schema.sequence_gap)):
+            gaps[row["site"], row["device"]].append((row["first"], row["last"]))
+        ledger = schema.ledger.c
+        newest_rows = sa.select(ledger.site, ledger.device, ledger.sequence_last).order_by(ledger.day)
+        for row in self.record.rows(newest_rows.where(ledger.sequence_last >= 0)):
+            device = row["site"], row["device"]
+            self.sequences.restore(device, row["sequence_last"], gaps.get(device, ()))
+        self._stale = False
+
+    def _marks(self) -> list[Mark]:
+        return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]
+
+    def _issued(self) -> NDArray[np.int64]:
+        table = schema.statistic.c
+        ends = sa.select(table.channel, sa.func.max(table.end).label("end")).where(table.window == "hour")
+        found = {row["channel"]: row["end"] for row in self.record.rows(ends.group_by(table.channel))}
+        return np.array([found.get(int(n), -MINUTE) // MINUTE for n in self.record.channel_ids], np.int64)
+
+    def _since(self) -> NDArray[np.int64]:
+        table = schema.statistic.c
+        starts = sa.select(table.channel, sa.func.min(table.start).label("start")).where(table.window == "hour")
+        found = {row["channel"]: row["start"] for row in self.record.rows(starts.group_by(table.channel))}
+        return np.array([found.get(int(n), -MINUTE) // MINUTE for n in self.record.channel_ids], np.int64)
+
+    def _exceedances(self, newest: NDArray[np.int64]) -> tuple[list[Exceedance], int]:
+        table = schema.exceedance.c
+        horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
+        found = self._episodes(sa.or_(table.end.is_(None), table.end > horizon))
+        highest = sa.select(sa.func.max(table.id).label("id"), sa.func.max(table.changed).label("changed"))
+        row = self.record.rows(highest)[0]
+        self._changed = row["changed"] or 0
+        return found, (row["id"] or 0) + 1
+
+    def _episodes(self, condition: sa.ColumnElement[bool]) -> list[Exceedance]:
+        """The stored episodes of rules that still exist, without those that were withdrawn."""
+        index = {r.key: r.index for r in self.registry.rules}
+        statement = sa.select(schema.exceedance).where(schema.exceedance.c.state != "withdrawn", condition)
+        return [
+            Exceedance(
+                row["id"],
+                index[row["rule"]],
+                _minute(row["start"]),
+                None if row["end"] is None else _minute(row["end"]),
+                float("nan") if row["peak"] is None else row["peak"],
+                _minute(row["peak_time"]),
+                float("nan") if row["threshold"] is None else row["threshold"],
+                row["minutes"],
+                row["revision"],
+            )
+            for row in self.record.rows(statement)
+            if row["rule"] in index
+        ]
+
+    def samples(self, channel: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Valid readings of a channel [ms UTC, half-open], those of the batch in work included: times, calibrated values."""
+        rows = self.record.readings(channel, start, end)
+        valid = (rows["flag"] == NORMAL) & (rows["quality"] == 0)
+        rows = rows[valid]
+        columns = np.full(len(rows), channel, np.intp)
+        return rows["time"], self.engine.calibrated(columns, rows["time"], rows["value"])
+
+    def commit(self, batch: Batch, now: int, beside: Beside | None = None) -> Outcome:
+        """Process a batch and store all of it, durably, or nothing.
+
+        Parameters
+        ----------
+        batch : Batch
+            What came.
+        now : int
+            The clock [ms UTC], noted as the time of issue.
+        beside : callable, optional
+            Given the connection and the number of the transaction, stores what belongs into the same one.
+
+        Raises
+        ------
+        StoreError
+            If the record cannot take it; the state is then as before, and the batch may be given again.
+        """
+        with self._restoring():
+            outcome = self.engine.ingest(batch.readings)
+            self._clocks(batch, outcome)
+            news = self.sequences.take(batch)
+            with self.record.transaction() as connection:
+                issue = _Issue(now, "late data", self.record.serial(connection))
+                self._store_readings(connection, batch, outcome, news, issue)
+                self._store_outcome(connection, outcome, issue)
+                if beside is not None:
+                    beside(connection, issue.serial)
+        for site, _ in batch.devices:
+            self._heard[site] = now
+        return outcome
+
+    def wait(self, now: int) -> Outcome:
+        """Let the clock move on [ms UTC]: windows of channels that have fallen silent are issued.
+
+        A channel is waited for no longer when nothing has come from its site for a while, or when its site's other channels
+        are up to date; while a site sends a backlog, its channels are given time.
+        """
+        heads = self.engine.panes.head
+        live = np.array([int(heads[self._site == i].max(initial=-1)) for i in range(len(self.registry.sites))])
+        quiet = np.array([now - heard > self._patience for heard in self._heard.values()])
+        current = live * MINUTE > now - self._patience
+        with self._restoring():
+            outcome = self.engine.wait(now, (quiet | current)[self._site])
+            with self.record.transaction() as connection:
+                self._store_outcome(connection, outcome, _Issue(now, "late data", self.record.serial(connection)))
+        return outcome
+
+    def restate(self, site: str, start: int, end: int, now: int, reason: str) -> None:
+        """Compute windows again from the stored readings, with the marks, calibrations and limits that hold now.
+
+        What comes out differently is stored as a new revision.
+
+        Parameters
+        ----------
+        site : str
+            Id of the site.
+        start, end : int
+            Windows that share a minute with this span are computed again [ms UTC, half-open].
+        now : int
+            The clock [ms UTC].
+        reason : str
+            Why, in at most 40 characters; stored with every new revision.
+
+        Raises
+        ------
+        KeyError
+            If there is no such site.
+        StoreError
+            If the record cannot take it; nothing has changed then.
+        """
+        self._restate(site, (start, end), now, reason, None)
+
+    def mark(
+        self,
+        site: str,
+        station: str,
+        parameter: str | None,
+        span: tuple[int, int],
+        kind: str,
+        reason: str,
+        author: str,
+        now: int,
+        *,
+        request: int | None = None,
+    ) -> None:
+        """Store a mark and restate what it touches.
+
+        Parameters
+        ----------
+        site, station : str
+            Where it holds.
+        parameter : str or None
+            For which parameter; None for all of the station.
+        span : tuple of int
+            From when to when [ms UTC, half-open].
+        kind : str
+            ``maintenance``, ``calibration``, ``stop``, ``fault`` and ``weather`` take readings out of the figures;
+            ``blasting`` explains.
+        reason, author : str
+            Why, and who says so.
+        now : int
+            The clock [ms UTC].
+        request : int, optional
+            The request in the record that the mark answers.
+
+        Raises
+        ------
+        ValueError
+            If there is no such station, the kind is none of these, the parameter is not measured there, or the span is empty.
+        StoreError
+            If the record cannot take it; nothing has changed then.
+        """
+        if fault := self._fault(site, station, parameter, span, kind):
+            raise ValueError(fault)
+        row = {
+            "site": site, "station": station, "parameter": parameter, "start": span[0], "end": span[1], "kind": kind,
+            "reason": reason, "author": author, "made": now,
+        }  # fmt: skip
+        self._restate(site, span, now, f"mark: {kind}", row, request)
+
+    def _fault(self, site: str, station: str, parameter: str | None, span: tuple[int, int], kind: str) -> str:
+        """Why a mark cannot be made; empty if it can."""
+        if all(s.id != station for known in self.registry.sites if known.id == site for s in known.stations):
+            return f"there is no station {site}/{station}"
+        measured = [c.parameter.id for c in self.registry.site_channels(site) if c.station == station]
+        if kind not in KINDS:
+            return f"mark of the kind {kind!r}: must be one of {', '.join(sorted(KINDS))}"
+        if parameter is not None and parameter not in measured:
+            return f"mark for {parameter!r}: {site}/{station} measures {', '.join(measured)}"
+        if span[0] >= span[1]:
+            return f"mark from {span[0]} to {span[1]}: must end after its beginning"
+        return ""
+
+    def answer_request(self, now: int) -> bool:
+        """Take up the mark that has been asked for longest: it is made, or refused with the reason.
+
+        The request is answered in the transaction that stores its mark, so that a crash leaves it either waiting or done.
+
+        Parameters
+        ----------
+        now : int
+            The clock [ms UTC].
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+
+        Raises
+        ------
+        StoreError
+            If the record cannot take it; the request is still waiting then.
+        """
+        table = schema.mark_request
+        waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
+        for row in waiting:
+            place = row["site"], row["station"], row["parameter"]
+            span = row["start"], row["end"]
+            if fault := self._fault(*place, span, row["kind"]):
+                refused = {"state": "refused", "answer": fault, "answered": now}
+                with self.record.transaction() as connection:
+                    connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
+            else:
+                self.mark(*place, span, row["kind"], row["reason"], row["author"], now, request=row["id"])
+        return bool(waiting)
+
+    def _restate(
+        self,
+        site: str,
+        span: tuple[int, int],
+        now: int,
+        reason: str,
+        mark: dict[str, Any] | None,
+        request: int | None = None,
+    ) -> None:
+        if self._stale:
+            self._load()
+        marks = self._marks()
+        if mark is not None:
+            marks.append(stored_mark(mark))
+        found = restate(
+            self.engine,
+            self._fetch,
+            site,
+            (span[0] // MINUTE, -(-span[1] // MINUTE)),
+            marks,
+            self._since(),
+            self._episodes(schema.exceedance.c.site == site),
+            self._exceedances(self.engine.panes.newest)[1],
+        )
+        with self.record.transaction() as connection:
+            if mark is not None:
+                made = connection.execute(sa.insert(schema.mark), mark).inserted_primary_key
+                assert made is not None
+                done = {"state": "done", "mark": made[0], "answered": now}
+                asked = schema.mark_request.c.id == request
+                connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
+            issue = _Issue(now, reason, self.record.serial(connection))
+            self._store_statistics(connection, found.statistics, issue)
+            self._store_verdicts(connection, found.verdicts, issue)
+            self._store_sliding(connection, found.sliding, issue)
+            self._store_exceedances(connection, found.exceedances, issue)
+        self._load()
+
+    def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
+        rows = self.record.readings(channel, start, end)
+        return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows[
+            "quality"
+        ]
+
+    @contextmanager
+    def _restoring(self) -> Iterator[None]:
+        """Whatever goes wrong in the block leaves the state as the record has it."""
+        if self._stale:
+            self._load()
+        self._stale = True
+        try:
+            yield
+        except StoreError:
+            self._load()
+            raise
+        self._stale = False
+
+    def _clocks(self, batch: Batch, outcome: Outcome) -> None:
+        """Compare the devices' clocks with ours; a stamp in the future was rejected, and says so too."""
+        newest = np.full(batch.messages, -1, np.int64)
+        if len(batch.message):
+            np.maximum.at(newest, batch.message, batch.readings.time)
+        for rejection in batch.rejections:
+            if rejection.reason == "future":
+                newest[rejection.message] = rejection.received + 2 * SKEW
+        told = np.flatnonzero((newest >= 0) & (batch.message_device >= 0))
+        told = told[np.argsort(newest[told], kind="stable")]
+        newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))
+        for device, message in newest_of_device.items():
+            changes = self.engine.health.message(
+                batch.devices[device], int(batch.message_received[message]), int(newest[message])
+            )
+            outcome.health.extend(changes)
+
+    def _store_readings(
+        self,
+        connection: sa.Connection,
+        batch: Batch,
+        outcome: Outcome,
+        news: Mapping[tuple[str, str], SequenceNews],
+        issue: _Issue,
+    ) -> None:
+        readings, parts = batch.readings, outcome.parts
+        received = int(batch.message_received.max()) if batch.messages else 0
+        self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
+        for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
+            some = readings.take(index)
+            rows = [
+                (n, t, None if v != v else v, chr(f), received)  # noqa: PLR0124 - NaN becomes NULL
+                for n, t, v, f in zip(
+                    self.record.channel_ids[some.channel].tolist(),
+                    some.time.tolist(),
+                    some.value.tolist(),
+                    some.flag.tolist(),
+                    strict=True,
+                )
+            ]
+            self.record.upsert(connection, table, rows, ("channel", "time", "value", "flag", "received"), keep=True)
+        self.record.insert(
+            connection,
+            schema.rejection,
+            [
+                (r.received, r.site, r.device, r.topic, r.reason, r.detail, r.readings, r.size, r.payload)
+                for r in batch.rejections
+            ],
+            ("received", "site", "device", "topic", "reason", "detail", "readings", "size", "payload"),
+        )
+        self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
+
+    def _offset(self, now: int) -> Any:
+        zones = self._zone
+        return lambda site: offset_minutes(zones.get(site, "UTC"), now // MINUTE) * MINUTE
+
+    def _store_ledger(
+        self,
+        connection: sa.Connection,
+        counted: Sequence[Entry],
+        news: Mapping[tuple[str, str], SequenceNews],
+        issue: _Issue,
+    ) -> None:
+        newest = {(entry.site, entry.device): entry for entry in counted}  # the later of two days, around midnight
+        for key, told in news.items():
+            newest[key].sequence_last, newest[key].sequence_missing = told.last, told.missing
+        add = tuple(c for c in _LEDGER if c not in {"site", "device", "day", "sequence_last"})
+        # A batch without sequence numbers leaves the highest as it is: -1 is never above it.
+        without = tuple(c for c in _LEDGER if c != "sequence_last")
+        for columns, some in (
+            (_LEDGER, [e for e in counted if e.sequence_last >= 0]),
+            (without, [e for e in counted if e.sequence_last < 0]),
+        ):
+            rows = [(*(getattr(e, name) for name in columns), issue.serial) for e in some]
+            self.record.upsert(connection, schema.ledger, rows, (*columns, "serial"), add=add)
+        table = schema.sequence_gap
+        for (site, device), told in news.items():
+            if told.gaps is not None:
+                connection.execute(sa.delete(table).where(table.c.site == site, table.c.device == device))
+                rows = [(site, device, first, last) for first, last in told.gaps]
+                self.record.insert(connection, table, rows, ("site", "device", "first", "last"))
+
+    def _store_outcome(self, connection: sa.Connection, outcome: Outcome, issue: _Issue) -> None:
+        self._store_statistics(connection, outcome.statistics, issue)
+        self._store_verdicts(connection, outcome.verdicts, issue)
+        self._store_sliding(connection, outcome.sliding, issue)
+        self._store_exceedances(connection, outcome.exceedances, issue)
+        self._store_health(connection, outcome.health, issue)
+
+    def _store_statistics(self, connection: sa.Connection, found: Sequence[Statistic], issue: _Issue) -> None:
+        last = {(s.channel, s.window, s.start): s for s in found}
+        first = {(s.channel, s.window, s.start) for s in found if not s.restated}
+        rows: list[tuple[Any, ...]] = []
+        again: dict[tuple[int, str], list[Statistic]] = defaultdict(list)
+        for key, s in last.items():
+            if key in first:
+                rows.append(self._statistic_row(s, 0, "first", issue))
+            else:
+                again[s.channel, s.window].append(s)
+        table = schema.statistic
+        for (channel, window), some in again.items():
+            number = int(self.record.channel_ids[channel])
+            where = (table.c.channel == number, table.c.window == window, table.c.latest)
+            starts = [s.start * MINUTE for s in some]
+            known = {
+                row["start"]: row
+                for row in connection.execute(sa.select(table).where(*where, table.c.start.in_(starts))).mappings()
+            }
+            for s in some:
+                old = known.get(s.start * MINUTE)
+                row = self._statistic_row(
+                    s, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
+                )
+                if old is not None:
+                    if _same(old, dict(zip(_STATISTIC, row, strict=True)), _STATISTIC[6:19]):
+                        continue
+                    connection.execute(
+                        sa.update(table).where(*where, table.c.start == s.start * MINUTE).values(latest=False)
+                    )
+                rows.append(row)
+        self.record.insert(connection, table, rows, _STATISTIC)
+
+    def _statistic_row(self, s: Statistic, revision: int, reason: str, issue: _Issue) -> tuple[Any, ...]:
+        number = int(self.record.channel_ids[s.channel])
+        return (
+            number, s.window, s.start * MINUTE, revision, True, s.end * MINUTE, s.mean, s.minimum, s.maximum, s.count,
+            s.expected, s.share, s.valid, s.hours, s.excluded, s.suspect, *s.levels, reason, issue.now,
+            issue.serial,
+        )  # fmt: skip
+
+    def _store_verdicts(self, connection: sa.Connection, found: Sequence[Judged], issue: _Issue) -> None:
+        last = {(v.rule, v.start): v for v in found}
+        first = {(v.rule, v.start) for v in found if not v.restated}
+        rows: list[tuple[Any, ...]] = []
+        again: dict[int, list[Judged]] = defaultdict(list)
+        for key, v in last.items():
+            if key in first:
+                rows.append(self._verdict_row(v, 0, "first", issue))
+            else:
+                again[v.rule].append(v)
+        table = schema.verdict
+        for rule, some in again.items():
+            where = (table.c.rule == self.registry.rules[rule].key, table.c.latest)
+            starts = [v.start * MINUTE for v in some]
+            known = {
+                row["start"]: row
+                for row in connection.execute(sa.select(table).where(*where, table.c.start.in_(starts))).mappings()
+            }
+            for v in some:
+                old = known.get(v.start * MINUTE)
+                row = self._verdict_row(
+                    v, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
+                )
+                if old is not None:
+                    if _same(old, dict(zip(_VERDICT, row, strict=True)), _VERDICT[5:13]):
+                        continue
+                    connection.execute(
+                        sa.update(table).where(*where, table.c.start == v.start * MINUTE).values(latest=False)
+                    )
+                rows.append(row)
+        self.record.insert(connection, table, rows, _VERDICT)
+
+    def _verdict_row(self, v: Judged, revision: int, reason: str, issue: _Issue) -> tuple[Any, ...]:
+        detail = msgspec.json.encode(
+            {"have": v.verdict.have, "need": v.verdict.need, "clause": v.threshold.clause}
+        ).decode()
+        return (
+            self.registry.rules[v.rule].key, v.start * MINUTE, revision, True, v.end * MINUTE, v.verdict.judgement, v.value,
+            v.verdict.judged, v.threshold.low, v.threshold.high, v.share, v.verdict.reason, detail, reason, issue.now,
+            issue.serial,
+        )  # fmt: skip
+
+    def _store_sliding(self, connection: sa.Connection, found: Sequence[SlidingHour], issue: _Issue) -> None:
+        last = {(h.rule, h.hour): h for h in found}
+        rows = [
+            (
+                self.registry.rules[h.rule].key, h.hour, h.assessable, h.above, None if h.worst != h.worst else h.worst,
+                issue.serial,
+            )
+            for h in last.values()
+        ]  # fmt: skip
+        columns = ("rule", "hour", "assessable", "above", "worst", "serial")
+        self.record.upsert(connection, schema.sliding_hour, rows, columns)
+
+    def _store_exceedances(self, connection: sa.Connection, found: Sequence[Exceedance], issue: _Issue) -> None:
+        last = {e.id: e for e in found}
+        if last:  # strictly growing from commit to commit: it is the cursor of those who follow
+            self._changed = max(issue.now, self._changed + 1)
+        table, old = schema.exceedance, schema.exceedance_revision
+        kept = [c.name for c in old.columns]
+        for e in last.values():
+            if e.revision:
+                connection.execute(
+                    sa.insert(old).from_select(
+                        kept,
+                        sa.select(*(table.c[c] for c in kept)).where(table.c.id == e.id, table.c.revision < e.revision),
+                    )
+                )
+        columns = (
+            "id", "rule", "site", "start", "end", "state", "peak", "peak_time", "threshold", "minutes", "revision", "changed",
+            "serial",
+        )  # fmt: skip
+        rows = [
+            (
+                e.id, self.registry.rules[e.rule].key, self.registry.rules[e.rule].site, _instant(e.start),
+                None if e.end is None else _instant(e.end), "withdrawn" if e.withdrawn else "open" if e.end is None else "closed",
+                e.peak, _instant(e.peak_minute), e.threshold, e.minutes, e.revision, self._changed, issue.serial,
+            )
+            for e in last.values()
+        ]  # fmt: skip
+        self.record.upsert(connection, table, rows, columns)
+
+    def _store_health(self, connection: sa.Connection, found: Sequence[Change], issue: _Issue) -> None:
+        last = {(c.channel, c.since): c for c in found}
+        rows = [
+            (int(self.record.channel_ids[c.channel]), c.state, c.since, c.detail, issue.serial) for c in last.values()
+        ]
+        self.record.upsert(connection, schema.health, rows, ("channel", "state", "since", "detail", "serial"))
+
+
+def stored_mark(row: Mapping[str, Any]) -> Mark:
+    """A mark of the record [ms UTC]; it holds for the whole of the minutes that it touches."""
+    start, end = row["start"] // MINUTE, -(-row["end"] // MINUTE)
+    return Mark(row["site"], row["station"], row["parameter"], start, end, row["kind"])
+
+
+def _instant(minute: int) -> int:
+    """Instant [ms] at which the window of a sliding statistic's minute ends."""
+    return (minute + 1) * MINUTE
+
+
+def _minute(instant: int) -> int:
+    return instant // MINUTE - 1
+
+
+def _same(old: sa.RowMapping, new: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return all(_equal(old[n], new[n]) for n in names)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= _SAME * max(abs(a), abs(b), 1e-300)
+    return bool(a == b)

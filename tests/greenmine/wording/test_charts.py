@@ -1,0 +1,35 @@
+"""Charts that reports and pages share: maps to scale, and wind roses."""
+
+from __future__ import annotations
+
+import pytest
+
+from greenmine.wording.charts import Place, site_map, wind_rose
+
+
+def test_a_map_is_to_scale_and_holds_all_places() -> None:
+    places = [Place("pit", "pit", 0.0, 0.0), Place("1", "boundary", 310.0, -40.0), Place("2", "receptor", -90.0, 505.0)]
+    spec = site_map(places, title="map", north="N")
+    assert spec["width"] == spec["height"]
+    scales = [spec["layer"][0]["encoding"][axis]["scale"]["domain"] for axis in ("x", "y")]
+    assert scales[0] == scales[1]
+    low, high = scales[0]
+    assert low < -505 < 505 < high
+    assert spec["datasets"]["places"][1] == {"label": "1", "role": "boundary", "east": 310.0, "north": -40.0}
+
+
+@pytest.mark.parametrize(
+    ("means", "rings"),
+    [
+        ([10.0, None, 95.0, 40.0], [50.0, 100.0]),
+        ([None] * 4, [0.5, 1.0]),
+        ([0.0, 0.003, 0.0, 0.0], [0.001, 0.002, 0.003]),
+    ],
+)
+def test_a_wind_rose_has_a_sector_for_each_mean_within_its_rings(means: list[float | None], rings: list[float]) -> None:
+    spec = wind_rose(means, title="rose", points="NESW")
+    assert sorted(ring["value"] for ring in spec["datasets"]["rings"]) == pytest.approx(rings)
+    sectors = spec["datasets"]["points"]
+    assert [sector["value"] for sector in sectors] == [mean for mean in means if mean is not None]
+    assert all(sector["from"] < sector["to"] for sector in sectors)
+    assert [point["text"] for point in spec["datasets"]["compass"]] == list("NESW")

@@ -154,8 +154,11 @@ class _Work:
                 self.attempt(self._do, "delete", "dashboard", uid, self._api.dashboard.delete_dashboard, uid)
 
     def alerting(self, deadline: float) -> None:
-        """Rules, and who is told of them."""
+        """Who is told of what, and then the rules."""
+        self.attempt(self._notifications, deadline)
         self.attempt(self._rules)
+
+    def _notifications(self, deadline: float) -> None:
         if not self._dry:
             self._await_alertmanager(deadline)
         self.attempt(self._template)

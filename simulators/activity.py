@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from greenmine.simulators.clock import Clock
 from greenmine.simulators.layout import Character
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams
 
 _SUNDAY = 6
 _FIRST_WEEKDAY = 3
@@ -52,13 +52,13 @@ class _Plan:
     night: tuple[tuple[int, int], ...]
 
 
-def activity(chance: Chance, clock: Clock, kind: Character, first: int, count: int) -> Activity:
+def activity(streams: RandomStreams, clock: Clock, kind: Character, first: int, count: int) -> Activity:
     """What goes on over a span of minutes.
 
     Parameters
     ----------
-    chance : Chance
-        The site's own chance.
+    streams : RandomStreams
+        The site's own streams.
     clock : Clock
         The site's wall clock: working hours are local.
     kind : Character
@@ -69,15 +69,15 @@ def activity(chance: Chance, clock: Clock, kind: Character, first: int, count: i
     local = clock.local_minutes(first, count)
     columns = {name: np.zeros(count, bool) for name in ("work", "crusher", "spray", "mishap", "night", "blast")}
     for day in range(int(local[0]) // MINUTES_PER_DAY - 1, int(local[-1]) // MINUTES_PER_DAY + 1):
-        plan = _plan(chance, kind, day)
+        plan = _plan(streams, kind, day)
         minute = local - day * MINUTES_PER_DAY
         for name in ("work", "crusher", "spray", "mishap", "night"):
             for start, end in getattr(plan, name):
                 columns[name] |= (minute >= start) & (minute < end)
         columns["blast"] |= np.isin(minute, plan.blasts)
     busy = columns["work"] | columns["night"]
-    trucks = np.clip(1 + 0.45 * chance.smooth("traffic", first, count, 25), 0.1, 2.2)
-    passing = np.clip(1 + 0.3 * chance.minutes("trucks", first, count), 0, 2.5)
+    trucks = np.clip(1 + 0.45 * streams.smooth("traffic", first, count, 25), 0.1, 2.2)
+    passing = np.clip(1 + 0.3 * streams.minutes("trucks", first, count), 0, 2.5)
     return Activity(
         working=columns["work"],
         crusher=columns["crusher"] | columns["night"],
@@ -89,9 +89,9 @@ def activity(chance: Chance, clock: Clock, kind: Character, first: int, count: i
     )
 
 
-def _plan(chance: Chance, kind: Character, day: int) -> _Plan:
-    draw = chance.generator("plan", day)
-    turn = int(chance.generator("turn").integers(3))
+def _plan(streams: RandomStreams, kind: Character, day: int) -> _Plan:
+    draw = streams.generator("plan", day)
+    turn = int(streams.generator("turn").integers(3))
     start = 7 * 60 + int(draw.integers(0, 25))
     noon = 12 * 60 + int(draw.integers(0, 15))
     again = noon + 60 + int(draw.integers(0, 15))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from greenmine.simulators.activity import Activity
 from greenmine.simulators.clock import Clock
 from greenmine.simulators.layout import Character, Layout, Point
-from greenmine.simulators.random_streams import Chance, Floats, hold
+from greenmine.simulators.random_streams import Floats, RandomStreams, hold
 from greenmine.simulators.weather import Weather
 
 SPRAYER_FACTOR = 0.35
@@ -97,14 +97,14 @@ def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Poin
 
 
 def emissions(
-    chance: Chance, kind: Character, places: Layout, air: Weather, work: Activity, first: int
+    streams: RandomStreams, kind: Character, places: Layout, air: Weather, work: Activity, first: int
 ) -> list[Emission]:
     """Dust of each source without water: more when it is dry and windy, none where nothing moves."""
     count = len(air.rain)
     dry = (1 - 0.93 * air.wetness) * kind.care * np.sqrt(kind.output)
     dry = dry * np.where(work.mishap, _MISHAP_FACTOR, 1.0)
     lift = np.clip(air.wind_speed / 2.5, 0.3, 2.5)
-    puff = np.exp(0.25 * chance.smooth("puff", first, count, 6) + 0.15 * chance.minutes("puff", first, count))
+    puff = np.exp(0.25 * streams.smooth("puff", first, count, 6) + 0.15 * streams.minutes("puff", first, count))
     blast = np.convolve(work.blast, [9.0, 5.0, 2.0, 1.0])[:count]
     pit = (1.1 * work.working + blast + 0.05) * lift
     road = 2.4 / len(places.road) * work.traffic * lift
@@ -117,8 +117,8 @@ def emissions(
 
 
 def dust(
-    chance: Chance,
-    region: Chance,
+    streams: RandomStreams,
+    region: RandomStreams,
     clock: Clock,
     kind: Character,
     places: Layout,
@@ -131,7 +131,7 @@ def dust(
 
     Parameters
     ----------
-    chance, region : Chance
+    streams, region : RandomStreams
         The site's own, and what the sites of the region share (the background).
     clock : Clock
         The site's wall clock.
@@ -147,10 +147,10 @@ def dust(
     count = len(air.rain)
     hour = clock.local_minutes(first, count) % 1440 / 60
     rush = np.exp(-(((hour - 8) / 1.8) ** 2)) + 0.8 * np.exp(-(((hour - 20) / 2.2) ** 2))
-    haze = np.exp(0.28 * region.smooth("haze", first, count, 900) + 0.06 * chance.smooth("haze", first, count, 30))
+    haze = np.exp(0.28 * region.smooth("haze", first, count, 900) + 0.06 * streams.smooth("haze", first, count, 30))
     background = 62 * haze * (1 + 0.25 * rush) * (1 - 0.5 * air.wetness)
 
-    sources = emissions(chance, kind, places, air, work, first)
+    sources = emissions(streams, kind, places, air, work, first)
     dry: dict[str, list[Floats]] = {
         station: [plume(s.rate, air.wind_speed, air.wind_direction, s.place, point) for s in sources]
         for station, point in places.stations.items()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from greenmine.registry import Channel, Registry
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
-from greenmine.simulators.random_streams import Chance, Floats
+from greenmine.simulators.random_streams import Floats, RandomStreams
 from greenmine.simulators.truth import Fault, Kind
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -51,7 +51,7 @@ class Plans:
 
     def __init__(self, registry: Registry, seed: int) -> None:
         self._channels = registry.channels
-        self._chance = Chance(seed, "faults")
+        self._streams = RandomStreams(seed, "faults")
         self.day: Callable[[int], tuple[Fault, ...]] = lru_cache(maxsize=64)(self._day)
 
     def _day(self, day: int) -> tuple[Fault, ...]:
@@ -59,7 +59,7 @@ class Plans:
         for turn, kind in enumerate(KINDS):
             if (day + turn) % _EVERY[kind]:
                 continue
-            draw = self._chance.generator(kind, day)
+            draw = self._streams.generator(kind, day)
             candidates = [channel for channel in self._channels if _possible(kind, channel)]
             for _ in range(_TRIES if candidates else 0):
                 fault = _draw(kind, draw, candidates[int(draw.integers(len(candidates)))], day)

@@ -22,7 +22,7 @@ from greenmine.simulators.faults import KINDS, Plans, drifted, frozen, skewed, s
 from greenmine.simulators.instruments import INSTRUMENTS, MAINTENANCE, NORMAL, measure, respond, service
 from greenmine.simulators.layout import character, layout
 from greenmine.simulators.messages import Message, payloads, topic
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, runs
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, runs
 from greenmine.simulators.sound import sound
 from greenmine.simulators.truth import Event, EventKind, Fault, Truth
 from greenmine.simulators.water import water
@@ -77,8 +77,8 @@ class Mine:
     def __init__(self, registry: Registry, site: str, seed: int) -> None:
         self.site = registry.site(site)
         self._registry = registry
-        self._chance = Chance(seed, site)
-        self._region = Chance(seed, _REGION)
+        self._streams = RandomStreams(seed, site)
+        self._region = RandomStreams(seed, _REGION)
         self._clock = Clock(self.site.zone)
         self._kind = character(self.site)
         self._places = layout(self.site)
@@ -119,7 +119,7 @@ class Mine:
         values = np.column_stack([self._readings(channel, measured, day) for channel in channels])
         flags = np.full(values.shape, NORMAL, np.uint8)
         if self._serviced(device):
-            minutes = service(self._chance, self._clock, device.id, _minutes(day))
+            minutes = service(self._streams, self._clock, device.id, _minutes(day))
             flags[:] = minutes[(measured - day * DAY_MS) // MINUTE_MS][:, None]
             for k, channel in enumerate(channels):
                 checked = (flags[:, k] != NORMAL) & (flags[:, k] != MAINTENANCE)
@@ -227,7 +227,9 @@ class Mine:
         """When each message is sent, and which: faults delay, repeat, reorder and drop."""
         slack = min(period, MINUTE_MS) * 4 // 5
         phase = crc32(f"{self.site.id}/{device.id}".encode()) % slack
-        whole = self._chance.generator("jitter", device.id, day).integers(0, slack // 25 + 1, size=DAY_MS // period + 2)
+        whole = self._streams.generator("jitter", device.id, day).integers(
+            0, slack // 25 + 1, size=DAY_MS // period + 2
+        )
         sent = last + phase + whole[(taken - day * DAY_MS) // period]
         index = np.arange(len(taken))
         keep = np.ones(len(taken), bool)
@@ -268,17 +270,17 @@ class Mine:
         truth = minutes[index]
         if width > 1:
             truth = aggregate(minutes[index[:, None] + np.arange(width)], channel.parameter.averaging)
-        return measure(self._chance, channel.key, channel.parameter, truth, day)
+        return measure(self._streams, channel.key, channel.parameter, truth, day)
 
     def _simulate(self, day: int) -> _Day:
         first = day * MINUTES_PER_DAY - _LOOKBACK
         count = MINUTES_PER_DAY + _LOOKBACK
-        chance, region, clock, kind, places = self._chance, self._region, self._clock, self._kind, self._places
-        air = weather(region, chance, clock, places.prevailing, first, count)
-        work = activity(chance, clock, kind, first, count)
-        flying = dust(chance, region, clock, kind, places, self._guarded, air, work, first)
-        heard = sound(chance, clock, kind, places, air, work, flying.spraying, first)
-        pond = water(chance, region, clock, kind, air, first)
+        streams, region, clock, kind, places = self._streams, self._region, self._clock, self._kind, self._places
+        air = weather(region, streams, clock, places.prevailing, first, count)
+        work = activity(streams, clock, kind, first, count)
+        flying = dust(streams, region, clock, kind, places, self._guarded, air, work, first)
+        heard = sound(streams, clock, kind, places, air, work, flying.spraying, first)
+        pond = water(streams, region, clock, kind, air, first)
         of_site = {
             "wind-speed": air.wind_speed,
             "wind-direction": air.wind_direction,
@@ -349,7 +351,7 @@ class Mine:
     def _services(self, day: int) -> list[Event]:
         found = []
         for device in filter(self._serviced, self.site.devices):
-            flags = service(self._chance, self._clock, device.id, _minutes(day))
+            flags = service(self._streams, self._clock, device.id, _minutes(day))
             for start, end in runs(flags != NORMAL):
                 found.append(
                     Event(

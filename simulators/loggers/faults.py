@@ -15,7 +15,7 @@ from greenmine.collector.hj212.link import Line
 from greenmine.collector.hj212.message import Message
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.source import Source
-from greenmine.simulators.random_streams import Chance, Floats
+from greenmine.simulators.random_streams import Floats, RandomStreams
 from greenmine.simulators.truth import Event
 
 WireKind = Literal[
@@ -93,7 +93,7 @@ class WirePlans:
     """
 
     def __init__(self, seed: int, mn: str, key: str, source: Source, kinds: Sequence[WireKind] = WIRE_KINDS) -> None:
-        self._chance = Chance(seed, "loggers", mn)
+        self._streams = RandomStreams(seed, "loggers", mn)
         self._mn, self._key, self._source, self._kinds = mn, key, source, kinds
         self.day: Callable[[int], tuple[WireFault, ...]] = lru_cache(maxsize=8)(self._day)
 
@@ -104,7 +104,7 @@ class WirePlans:
     def _day(self, day: int) -> tuple[WireFault, ...]:
         faults: list[WireFault] = []
         for kind in WIRE_KINDS:
-            draw = self._chance.generator(kind, day)
+            draw = self._streams.generator(kind, day)
             for _ in range(_TRIES if possible(kind, self._source) else 0):
                 fault = self._draw(kind, draw, day)
                 if not any(fault.start < other.end and other.start < fault.end for other in faults):

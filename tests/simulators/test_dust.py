@@ -9,7 +9,7 @@ from greenmine.simulators.activity import activity
 from greenmine.simulators.clock import Clock
 from greenmine.simulators.dust import SPRAYER_FACTOR, dust, plume
 from greenmine.simulators.layout import Point, character, layout
-from greenmine.simulators.random_streams import Chance
+from greenmine.simulators.random_streams import RandomStreams
 from greenmine.simulators.weather import weather
 
 SOURCE = Point(0.0, 0.0, 2.0)
@@ -40,20 +40,20 @@ def test_dust_thins_out_with_distance():
 @pytest.mark.parametrize("kind", ["tsp", "pm10", "pm25"])
 def test_sprayers_leave_the_known_share_of_what_the_mine_adds(registry, monday, kind):
     site = registry.site("kunyin")
-    chance, region, clock = Chance(1, site.id), Chance(1, "region"), Clock(site.zone)
+    streams, region, clock = RandomStreams(1, site.id), RandomStreams(1, "region"), Clock(site.zone)
     mine, places = character(site), layout(site)
     first, count = monday // 60_000, 600
     air = replace(
-        weather(region, chance, clock, places.prevailing, first, count), rain=np.zeros(count), wetness=np.zeros(count)
+        weather(region, streams, clock, places.prevailing, first, count), rain=np.zeros(count), wetness=np.zeros(count)
     )
-    work = replace(activity(chance, clock, mine, first, count), mishap=np.zeros(count, bool))
+    work = replace(activity(streams, clock, mine, first, count), mishap=np.zeros(count, bool))
 
     def station(**changes):
-        columns = dust(chance, region, clock, mine, places, [], air, replace(work, **changes), first)
+        columns = dust(streams, region, clock, mine, places, [], air, replace(work, **changes), first)
         return getattr(columns, kind)["boundary"]
 
     idle = replace(mine, output=0.0)
-    background = getattr(dust(chance, region, clock, idle, places, [], air, work, first), kind)["boundary"]
+    background = getattr(dust(streams, region, clock, idle, places, [], air, work, first), kind)["boundary"]
     dry, sprayed = station(spray=np.zeros(count, bool)), station(spray=np.ones(count, bool))
     assert (dry - background).max() > 50
     np.testing.assert_allclose(sprayed - background, SPRAYER_FACTOR * (dry - background), rtol=1e-9, atol=1e-9)
@@ -61,16 +61,16 @@ def test_sprayers_leave_the_known_share_of_what_the_mine_adds(registry, monday, 
 
 def test_high_dust_starts_the_sprayers_and_a_mishap_stops_them(registry, monday):
     site = registry.site("yanjing")
-    chance, region, clock = Chance(1, site.id), Chance(1, "region"), Clock(site.zone)
+    streams, region, clock = RandomStreams(1, site.id), RandomStreams(1, "region"), Clock(site.zone)
     places = layout(site)
     first, count = monday // 60_000, 600
     dusty = replace(character(site), output=30.0)
     air = replace(
-        weather(region, chance, clock, places.prevailing, first, count), rain=np.zeros(count), wetness=np.zeros(count)
+        weather(region, streams, clock, places.prevailing, first, count), rain=np.zeros(count), wetness=np.zeros(count)
     )
-    work = activity(chance, clock, dusty, first, count)
+    work = activity(streams, clock, dusty, first, count)
     fine = replace(work, spray=np.zeros(count, bool), mishap=np.zeros(count, bool))
     broken = replace(fine, mishap=np.ones(count, bool))
-    assert dust(chance, region, clock, dusty, places, ["boundary"], air, fine, first).automatic.any()
-    assert not dust(chance, region, clock, dusty, places, ["boundary"], air, broken, first).spraying.any()
-    assert not dust(chance, region, clock, dusty, places, [], air, fine, first).spraying.any()
+    assert dust(streams, region, clock, dusty, places, ["boundary"], air, fine, first).automatic.any()
+    assert not dust(streams, region, clock, dusty, places, ["boundary"], air, broken, first).spraying.any()
+    assert not dust(streams, region, clock, dusty, places, [], air, fine, first).spraying.any()

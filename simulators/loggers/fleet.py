@@ -18,7 +18,7 @@ from greenmine.simulators.clock import DAY_MS
 from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WireKind, WirePlans, WireTruth
 from greenmine.simulators.loggers.logger import Habits, Logger
 from greenmine.simulators.loggers.report import Reporter
-from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import MineSource
 from greenmine.simulators.mine import Mine, truth
 
@@ -64,7 +64,7 @@ def fleet(
     copies: int = 1,
     codes: Mapping[str, str] | None = None,
     habits: Habits | None = None,
-    watch: Watch | None = None,
+    clock: SimClock | None = None,
     terms: Terms | None = None,
 ) -> list[Member]:
     """A logger for each device of some sites.
@@ -89,7 +89,7 @@ def fleet(
         Loggers for each device: the same readings under different numbers.
     codes : mapping or None
         Factor codes by parameter, where they are not those of the catalogue.
-    habits, watch, terms : Habits, Watch, Terms or None
+    habits, clock, terms : Habits, SimClock, Terms or None
         How each is set up; its time; how long it waits for answers (each has its own).
     """
     members = []
@@ -113,7 +113,7 @@ def fleet(
                     port,
                     start,
                     end,
-                    watch=watch,
+                    clock=clock,
                     habits=habits,
                     zone=zone,
                     at=plans.at,

@@ -20,7 +20,7 @@ from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WireFault, scales
 from greenmine.simulators.loggers.report import Reporter
 from greenmine.simulators.loggers.schedule import Agenda, Backlog, Command, Periods
-from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import Source
 
 _SLACK: Final = 2000
@@ -80,7 +80,7 @@ class Logger:
         The platform.
     start, end : int, int or None
         First DataTime, and the last, exclusive [ms UTC]. What lies in the past is sent at once.
-    watch : Watch or None
+    clock : SimClock or None
         Its time; None: real.
     habits : Habits
         How it is set up.
@@ -106,7 +106,7 @@ class Logger:
         start: int,
         end: int | None = None,
         *,
-        watch: Watch | None = None,
+        clock: SimClock | None = None,
         habits: Habits | None = None,
         zone: str = "Asia/Shanghai",
         at: Callable[[int], WireFault | None] = lambda _: None,
@@ -116,7 +116,7 @@ class Logger:
     ) -> None:
         self.sender = sender
         self._source, self._reporter = source, reporter
-        self._watch = watch or Watch()
+        self._clock = clock or SimClock()
         self._habits = habits or Habits()
         self._at, self._end = at, end
         self._terms = terms or Terms()
@@ -174,11 +174,11 @@ class Logger:
         """Wait until there is power, and see what there is to report."""
         outage = self._outage()
         if outage is not None:
-            await self._watch.until(outage.end)
+            await self._clock.until(outage.end)
 
     def _outage(self) -> WireFault | None:
         """The loss of power of now; a logger whose time has passed only sends what it holds and has none."""
-        now = self._watch.now()
+        now = self._clock.now()
         fault = self._at(now) if self._end is None or now < self._end else None
         return fault if fault is not None and fault.kind == "catch-up" else None
 
@@ -196,7 +196,7 @@ class Logger:
                 await link.send(say(self.sender, "9015", self._numbers.next(), st=self.sender.st))
 
     async def _report(self, link: Link) -> None:
-        self._agenda.reconnected(self._watch.now(), self._habits.backlog)
+        self._agenda.reconnected(self._clock.now(), self._habits.backlog)
         if self._habits.calibrate:
             await link.deliver(say(self.sender, "1013", self._numbers.next(), st=self.sender.st, answer=True))
         while True:
@@ -210,9 +210,9 @@ class Logger:
                 return
             due, command, datatime = found
             self._changed.clear()
-            if due > self._watch.now():
+            if due > self._clock.now():
                 waits = asyncio.create_task(self._changed.wait())
-                due_task = asyncio.create_task(self._watch.until(due))
+                due_task = asyncio.create_task(self._clock.until(due))
                 try:
                     await asyncio.wait({waits, due_task}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -247,7 +247,7 @@ class Logger:
         return [replace(message, datatime=shown) for message in messages] if error else messages
 
     def _device_now(self) -> int:
-        now = self._watch.now()
+        now = self._clock.now()
         return now + self._error(now)
 
     def _skew(self, instant: int) -> WireFault | None:
@@ -261,7 +261,7 @@ class Logger:
         return self._corrected.get(start, offset)
 
     def _set_clock(self, told: int) -> None:
-        now = self._watch.now()
+        now = self._clock.now()
         skew = self._skew(now)
         error = told - now
         error = 0 if abs(error) <= _SLACK else round(error / 1000) * 1000
@@ -326,7 +326,7 @@ class Logger:
         self, link: Link, request: Message, command: Command, fields: Mapping[str, str]
     ) -> AsyncIterator[str]:
         """Reports from BeginTime to EndTime, both included; instants without them: the newest, and reporting goes on."""
-        now = self._watch.now()
+        now = self._clock.now()
         length = self._periods.length(command)
         begin, end = (read_time(fields.get(name, "")) for name in ("BeginTime", "EndTime"))
         if begin is None or end is None:

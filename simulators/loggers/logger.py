@@ -19,7 +19,7 @@ from greenmine.collector.hj212.secret import Secret
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WireFault, scales
 from greenmine.simulators.loggers.report import Reporter
-from greenmine.simulators.loggers.schedule import Agenda, Backlog, Command, Periods
+from greenmine.simulators.loggers.schedule import Backlog, Command, Periods, Schedule
 from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import Source
 
@@ -130,7 +130,7 @@ class Logger:
         minutes = next((minutes for minutes in self._minutes if minutes >= least), self._minutes[-1])
         self._periods = Periods(zone, int(self._habits.rtd or rtd) * 1000, minutes * MINUTE_MS)
         commands = self.commands if self._habits.commands is None else self._habits.commands
-        self._agenda = Agenda(commands, self._periods, start, end, at)
+        self._schedule = Schedule(commands, self._periods, start, end, at)
         self._numbers = Numbers(self._device_now)
         self._corrected: dict[int | None, int] = {}
         """What orders have made of the clock's error, by the start of the fault that had made it wrong; None: no fault."""
@@ -196,7 +196,7 @@ class Logger:
                 await link.send(say(self.sender, "9015", self._numbers.next(), st=self.sender.st))
 
     async def _report(self, link: Link) -> None:
-        self._agenda.reconnected(self._clock.now(), self._habits.backlog)
+        self._schedule.reconnected(self._clock.now(), self._habits.backlog)
         if self._habits.calibrate:
             await link.deliver(say(self.sender, "1013", self._numbers.next(), st=self.sender.st, answer=True))
         while True:
@@ -204,8 +204,8 @@ class Logger:
                 await self._send(link, self._under_way[0])
                 del self._under_way[0]
                 if not self._under_way:
-                    self._agenda.done()
-            found = self._agenda.next()
+                    self._schedule.done()
+            found = self._schedule.next()
             if found is None:
                 return
             due, command, datatime = found
@@ -223,7 +223,7 @@ class Logger:
             if self._instant or command not in {"2011", "2021"}:
                 self._under_way = self._compose(command, datatime)
             if not self._under_way:
-                self._agenda.done()
+                self._schedule.done()
 
     async def _send(self, link: Link, message: Message) -> None:
         if message.answer:
@@ -350,7 +350,7 @@ class Logger:
 
     def _realign(self, *commands: Command) -> None:
         for command in commands:
-            self._agenda.realign(command)
+            self._schedule.realign(command)
         self._changed.set()
 
 

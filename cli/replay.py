@@ -15,7 +15,7 @@ from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.publish import connection, publish
-from greenmine.simulators.recording import read_tape
+from greenmine.simulators.recording import read_recording
 from greenmine.simulators.replay import Replay
 
 
@@ -110,7 +110,7 @@ def _rows(
 
 def _tape(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:
     first = last = 0
-    for number, message in enumerate(read_tape(file)):  # a fault in the file shows before anything is sent
+    for number, message in enumerate(read_recording(file)):  # a fault in the file shows before anything is sent
         first = first if number else message.time_sent
         last = message.time_sent
-    return (first, last), lambda: read_tape(file)
+    return (first, last), lambda: read_recording(file)

@@ -15,7 +15,7 @@ from greenmine.simulators.weather import Weather
 
 SPRAYER_FACTOR = 0.35
 """What running sprayers leave of the emission of pit, crusher and haul road."""
-_MISHAP_FACTOR = 1.8
+_INCIDENT_FACTOR = 1.8
 """How much more dust flies while dry stock is loaded without water."""
 _AUTOMATIC_START = 550.0
 """TSP at a boundary station, were there no water, at which sprayers start by themselves [ug/m3]."""
@@ -102,7 +102,7 @@ def emissions(
     """Dust of each source without water: more when it is dry and windy, none where nothing moves."""
     count = len(air.rain)
     dry = (1 - 0.93 * air.wetness) * kind.care * np.sqrt(kind.output)
-    dry = dry * np.where(work.mishap, _MISHAP_FACTOR, 1.0)
+    dry = dry * np.where(work.incident, _INCIDENT_FACTOR, 1.0)
     lift = np.clip(air.wind_speed / 2.5, 0.3, 2.5)
     puff = np.exp(0.25 * streams.smooth("puff", first, count, 6) + 0.15 * streams.minutes("puff", first, count))
     blast = np.convolve(work.blast, [9.0, 5.0, 2.0, 1.0])[:count]
@@ -155,7 +155,7 @@ def dust(
         station: [plume(s.rate, air.wind_speed, air.wind_direction, s.place, point) for s in sources]
         for station, point in places.stations.items()
     }
-    usable = ~work.mishap & (air.rain <= 0)
+    usable = ~work.incident & (air.rain <= 0)
     threatened = np.zeros(count, bool)
     for station in guarded:
         threatened |= np.sum(dry[station], axis=0) > _AUTOMATIC_START

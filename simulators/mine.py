@@ -320,7 +320,7 @@ class Mine:
             *self._events("blast", work.blast, first, {}),
             *self._events("sprayers", flying.scheduled, first, {"factor": SPRAYER_FACTOR, "mode": "scheduled"}),
             *self._events("sprayers", flying.automatic, first, {"factor": SPRAYER_FACTOR, "mode": "automatic"}),
-            *self._events("mishap", work.mishap, first, {}),
+            *self._events("incident", work.incident, first, {}),
             *self._events("night-shift", work.night, first, {}),
             *self._events("overflow", pond.flow > 0 if kind.retains else np.zeros(count, bool), first, {}),
             *self._events("rain", air.rain > 0, first, {}, bridge=30),

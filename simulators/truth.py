@@ -10,7 +10,7 @@ import msgspec
 Kind = Literal["late", "duplicate", "reordered", "gap", "frozen", "drift", "clock-skew", "unit-slip", "power-loss"]
 """Kinds of fault."""
 
-EventKind = Literal["blast", "sprayers", "mishap", "night-shift", "overflow", "rain", "maintenance", "calibration"]
+EventKind = Literal["blast", "sprayers", "incident", "night-shift", "overflow", "rain", "maintenance", "calibration"]
 """Kinds of event."""
 
 

@@ -46,7 +46,7 @@ def test_sprayers_leave_the_known_share_of_what_the_mine_adds(registry, monday, 
     air = replace(
         weather(region, streams, clock, places.prevailing, first, count), rain=np.zeros(count), wetness=np.zeros(count)
     )
-    work = replace(activity(streams, clock, mine, first, count), mishap=np.zeros(count, bool))
+    work = replace(activity(streams, clock, mine, first, count), incident=np.zeros(count, bool))
 
     def station(**changes):
         columns = dust(streams, region, clock, mine, places, [], air, replace(work, **changes), first)
@@ -59,7 +59,7 @@ def test_sprayers_leave_the_known_share_of_what_the_mine_adds(registry, monday, 
     np.testing.assert_allclose(sprayed - background, SPRAYER_FACTOR * (dry - background), rtol=1e-9, atol=1e-9)
 
 
-def test_high_dust_starts_the_sprayers_and_a_mishap_stops_them(registry, monday):
+def test_high_dust_starts_the_sprayers_and_an_incident_stops_them(registry, monday):
     site = registry.site("yanjing")
     streams, region, clock = RandomStreams(1, site.id), RandomStreams(1, "region"), Clock(site.zone)
     places = layout(site)
@@ -69,8 +69,8 @@ def test_high_dust_starts_the_sprayers_and_a_mishap_stops_them(registry, monday)
         weather(region, streams, clock, places.prevailing, first, count), rain=np.zeros(count), wetness=np.zeros(count)
     )
     work = activity(streams, clock, dusty, first, count)
-    fine = replace(work, spray=np.zeros(count, bool), mishap=np.zeros(count, bool))
-    broken = replace(fine, mishap=np.ones(count, bool))
+    fine = replace(work, spray=np.zeros(count, bool), incident=np.zeros(count, bool))
+    broken = replace(fine, incident=np.ones(count, bool))
     assert dust(streams, region, clock, dusty, places, ["boundary"], air, fine, first).automatic.any()
     assert not dust(streams, region, clock, dusty, places, ["boundary"], air, broken, first).spraying.any()
     assert not dust(streams, region, clock, dusty, places, [], air, fine, first).spraying.any()

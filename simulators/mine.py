@@ -24,7 +24,7 @@ from greenmine.simulators.layout import character, layout
 from greenmine.simulators.messages import Message, payloads, topic
 from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, runs
 from greenmine.simulators.sound import sound
-from greenmine.simulators.truth import Event, EventKind, Fault, Truth
+from greenmine.simulators.truth import Event, EventKind, InjectedFault, Truth
 from greenmine.simulators.water import water
 from greenmine.simulators.weather import weather
 
@@ -94,7 +94,7 @@ class Mine:
         """What happened on a UTC day (days since 1970); what passes midnight is cut there."""
         return self._day(day).events
 
-    def columns(self, device: Device, day: int, faults: Sequence[Fault] = ()) -> Columns:
+    def columns(self, device: Device, day: int, faults: Sequence[InjectedFault] = ()) -> Columns:
         """Readings of a device on one UTC day.
 
         Parameters
@@ -103,7 +103,7 @@ class Mine:
             One of the site's.
         day : int
             Days since 1970.
-        faults : sequence of Fault
+        faults : sequence of InjectedFault
             Those that touch the values or the clock take effect; faults of other devices and of messages do not.
 
         Returns
@@ -142,7 +142,7 @@ class Mine:
                     pass
         return Columns(measured, times, values, flags)
 
-    def readings(self, day: int, faults: Sequence[Fault] = ()) -> Readings:
+    def readings(self, day: int, faults: Sequence[InjectedFault] = ()) -> Readings:
         """Readings of all devices on one UTC day as columns, device by device; see ``columns``."""
         parts = []
         for device in self.site.devices:
@@ -158,7 +158,9 @@ class Mine:
             )
         return Readings.concat(parts)
 
-    def messages(self, device: Device, day: int, start: int, end: int, faults: Sequence[Fault] = ()) -> list[Message]:
+    def messages(
+        self, device: Device, day: int, start: int, end: int, faults: Sequence[InjectedFault] = ()
+    ) -> list[Message]:
         """Messages of a device about what it measured on one UTC day.
 
         Parameters
@@ -169,7 +171,7 @@ class Mine:
             Days since 1970.
         start, end : int
             Only true instants of measurement from ``start`` to before ``end`` count [ms UTC].
-        faults : sequence of Fault
+        faults : sequence of InjectedFault
             All faults of the day.
 
         Returns
@@ -222,7 +224,7 @@ class Mine:
         last: NDArray[np.int64],
         taken: NDArray[np.int64],
         period: int,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
     ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """When each message is sent, and which: faults delay, repeat, reorder and drop."""
         slack = min(period, MINUTE_MS) * 4 // 5

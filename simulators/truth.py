@@ -14,7 +14,7 @@ EventKind = Literal["blast", "sprayers", "incident", "night-shift", "overflow", 
 """Kinds of event."""
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class InjectedFault(msgspec.Struct, frozen=True, kw_only=True):
     """One injected fault.
 
     ``device`` is empty for a fault of the whole site, ``channel`` for one of a whole device. ``start`` and ``end``
@@ -55,7 +55,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the registry it was made from."""
     start: int
     end: int
-    faults: tuple[Fault, ...]
+    faults: tuple[InjectedFault, ...]
     events: tuple[Event, ...]
 
     def write(self, path: Path) -> None:

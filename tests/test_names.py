@@ -13,7 +13,7 @@ FOLDERS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"b
 
 SHARED = frozenset({
     "Block", "Broker", "Calibration", "Caller", "Change", "Column", "Content", "Cursor", "Document", "Entry", "Event",
-    "Factor", "Fault", "Feed", "Field", "Figures", "Finding", "Gap", "Health", "Layout", "Link", "Logger", "Message",
+    "Factor", "Feed", "Field", "Figures", "Finding", "Gap", "Health", "Layout", "Link", "Logger", "Message",
     "Outbox", "Outcome", "Pace", "Part", "Period", "Point", "Record", "RefusedError", "Route", "Rule", "Server",
     "Session", "Source", "StampReader", "Stored", "Subscriptions", "Summary", "Table", "Tokens", "User", "Wording",
 })  # fmt: skip

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from greenmine.simulators.activity import Activity
 from greenmine.simulators.clock import Clock
-from greenmine.simulators.layout import Character, Layout, Point
+from greenmine.simulators.layout import Character, LocalPoint, MineLayout
 from greenmine.simulators.random_streams import Floats, RandomStreams, hold
 from greenmine.simulators.weather import Weather
 
@@ -30,7 +30,7 @@ _CALM = 1.3
 class Emission:
     """A source's dust."""
 
-    place: Point
+    place: LocalPoint
     rate: Floats
     """TSP without water [g/s]."""
     pm10: float
@@ -58,7 +58,7 @@ class Dust:
         return self.scheduled | self.automatic
 
 
-def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Point, receiver: Point) -> Floats:
+def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: LocalPoint, receiver: LocalPoint) -> Floats:
     """Concentration of a steady plume reflected at the ground, neutral stratification over open country.
 
     Parameters
@@ -69,7 +69,7 @@ def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Poin
         [m/s]
     wind_direction : float64 array (n,)
         Where the wind blows from [deg].
-    source, receiver : Point
+    source, receiver : LocalPoint
         Places [m].
 
     Returns
@@ -97,7 +97,7 @@ def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Poin
 
 
 def emissions(
-    streams: RandomStreams, kind: Character, places: Layout, air: Weather, work: Activity, first: int
+    streams: RandomStreams, kind: Character, places: MineLayout, air: Weather, work: Activity, first: int
 ) -> list[Emission]:
     """Dust of each source without water: more when it is dry and windy, none where nothing moves."""
     count = len(air.rain)
@@ -121,7 +121,7 @@ def dust(
     region: RandomStreams,
     clock: Clock,
     kind: Character,
-    places: Layout,
+    places: MineLayout,
     guarded: list[str],
     air: Weather,
     work: Activity,
@@ -135,7 +135,7 @@ def dust(
         The site's own, and what the sites of the region share (the background).
     clock : Clock
         The site's wall clock.
-    kind, places : Character, Layout
+    kind, places : Character, MineLayout
         The mine.
     guarded : list of str
         Stations whose dust starts the sprayers.

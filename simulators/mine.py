@@ -24,7 +24,7 @@ from greenmine.simulators.layout import character, layout
 from greenmine.simulators.messages import Message, payloads, topic
 from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, runs
 from greenmine.simulators.sound import sound
-from greenmine.simulators.truth import Event, EventKind, InjectedFault, Truth
+from greenmine.simulators.truth import EventKind, InjectedFault, SimulatedEvent, Truth
 from greenmine.simulators.water import water
 from greenmine.simulators.weather import weather
 
@@ -58,7 +58,7 @@ class _Day:
     """What is there to be measured on one UTC day, by channel index, and what happened."""
 
     values: dict[int, Floats]
-    events: tuple[Event, ...]
+    events: tuple[SimulatedEvent, ...]
 
 
 class Mine:
@@ -90,7 +90,7 @@ class Mine:
         """Channels of a device, in the order of its columns."""
         return self._channels[device]
 
-    def events(self, day: int) -> tuple[Event, ...]:
+    def events(self, day: int) -> tuple[SimulatedEvent, ...]:
         """What happened on a UTC day (days since 1970); what passes midnight is cut there."""
         return self._day(day).events
 
@@ -331,7 +331,7 @@ class Mine:
 
     def _events(
         self, kind: EventKind, mask: NDArray[np.bool_], first: int, parameters: dict[str, float | str], bridge: int = 0
-    ) -> list[Event]:
+    ) -> list[SimulatedEvent]:
         """Runs of a mask within the day; pauses up to ``bridge`` minutes do not end an event."""
         mask = mask[_LOOKBACK:]
         for start, end in runs(~mask):
@@ -340,7 +340,7 @@ class Mine:
                 mask[start:end] = True
         begin = (first + _LOOKBACK) * MINUTE_MS
         return [
-            Event(
+            SimulatedEvent(
                 kind=kind,
                 site=self.site.id,
                 start=begin + start * MINUTE_MS,
@@ -350,13 +350,13 @@ class Mine:
             for start, end in runs(mask)
         ]
 
-    def _services(self, day: int) -> list[Event]:
+    def _services(self, day: int) -> list[SimulatedEvent]:
         found = []
         for device in filter(self._serviced, self.site.devices):
             flags = service(self._streams, self._clock, device.id, _minutes(day))
             for start, end in runs(flags != NORMAL):
                 found.append(
-                    Event(
+                    SimulatedEvent(
                         kind="maintenance" if flags[start] == MAINTENANCE else "calibration",
                         site=self.site.id,
                         device=device.id,
@@ -434,7 +434,7 @@ def truth(
     plans = Plans(registry, seed)
     days = range(start // DAY_MS, -(-end // DAY_MS))
     injected = [f for day in days for f in plans.day(day) if f.kind in faults and f.site in sites]
-    happened: list[Event] = []
+    happened: list[SimulatedEvent] = []
     for site in sites:
         mine = Mine(registry, site, seed)
         happened += _joined([event for day in days for event in mine.events(day)])
@@ -448,9 +448,9 @@ def truth(
     )
 
 
-def _joined(events: list[Event]) -> list[Event]:
+def _joined(events: list[SimulatedEvent]) -> list[SimulatedEvent]:
     """Put together what was cut at midnight UTC."""
-    joined: list[Event] = []
+    joined: list[SimulatedEvent] = []
     for event in events:
         before = next(
             (
@@ -465,7 +465,7 @@ def _joined(events: list[Event]) -> list[Event]:
             joined.append(event)
         else:
             old = joined[before]
-            joined[before] = Event(
+            joined[before] = SimulatedEvent(
                 kind=old.kind,
                 site=old.site,
                 device=old.device,

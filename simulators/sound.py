@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from greenmine.simulators.activity import Activity
 from greenmine.simulators.clock import Clock
-from greenmine.simulators.layout import Character, Layout
+from greenmine.simulators.layout import Character, MineLayout
 from greenmine.simulators.random_streams import Floats, RandomStreams
 from greenmine.simulators.weather import Weather
 
@@ -48,7 +48,7 @@ def sound(
     streams: RandomStreams,
     clock: Clock,
     kind: Character,
-    places: Layout,
+    places: MineLayout,
     air: Weather,
     work: Activity,
     spraying: NDArray[np.bool_],

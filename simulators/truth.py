@@ -36,7 +36,7 @@ class InjectedFault(msgspec.Struct, frozen=True, kw_only=True):
         return self.channel or (f"{self.site}/{self.device}" if self.device else self.site)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that really happened at a site, and may be the cause of an exceedance [ms UTC, end exclusive]."""
 
     kind: EventKind
@@ -56,7 +56,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     faults: tuple[InjectedFault, ...]
-    events: tuple[Event, ...]
+    events: tuple[SimulatedEvent, ...]
 
     def write(self, path: Path) -> None:
         """Write it as indented JSON."""

@@ -16,7 +16,7 @@ from greenmine.collector.hj212.message import Message
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.source import Source
 from greenmine.simulators.random_streams import Floats, RandomStreams
-from greenmine.simulators.truth import Event
+from greenmine.simulators.truth import SimulatedEvent
 
 WireKind = Literal[
     "wrong-crc", "cut-stream", "packets", "catch-up", "clock-off", "lost-ack", "hectopascal", "milligram"
@@ -65,7 +65,7 @@ class WireTruth(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     faults: tuple[WireFault, ...]
-    events: tuple[Event, ...]
+    events: tuple[SimulatedEvent, ...]
 
     def write(self, path: Path) -> None:
         """Write it as indented JSON."""

@@ -8,16 +8,16 @@ import pytest
 from greenmine.simulators.activity import activity
 from greenmine.simulators.clock import Clock
 from greenmine.simulators.dust import SPRAYER_FACTOR, dust, plume
-from greenmine.simulators.layout import Point, character, layout
+from greenmine.simulators.layout import LocalPoint, character, layout
 from greenmine.simulators.random_streams import RandomStreams
 from greenmine.simulators.weather import weather
 
-SOURCE = Point(0.0, 0.0, 2.0)
+SOURCE = LocalPoint(0.0, 0.0, 2.0)
 ONE = np.ones(1)
 
 
 def test_there_is_no_dust_upwind_and_most_on_the_axis():
-    north = Point(0.0, 200.0, 3.0)
+    north = LocalPoint(0.0, 200.0, 3.0)
     blowing_from = np.array([0.0, 180.0, 160.0])
     upwind, axis, beside = plume(np.ones(3), np.full(3, 3.0), blowing_from, SOURCE, north)
     assert upwind == 0
@@ -25,7 +25,7 @@ def test_there_is_no_dust_upwind_and_most_on_the_axis():
 
 
 def test_twice_the_emission_or_half_the_wind_is_twice_the_dust():
-    east = Point(250.0, 0.0, 3.0)
+    east = LocalPoint(250.0, 0.0, 3.0)
     west_wind = np.array([270.0])
     base = plume(ONE, 4 * ONE, west_wind, SOURCE, east)
     np.testing.assert_allclose(plume(2 * ONE, 4 * ONE, west_wind, SOURCE, east), 2 * base)
@@ -33,7 +33,7 @@ def test_twice_the_emission_or_half_the_wind_is_twice_the_dust():
 
 
 def test_dust_thins_out_with_distance():
-    steps = [plume(ONE, 3 * ONE, np.array([270.0]), SOURCE, Point(x, 0.0, 3.0))[0] for x in (100.0, 200.0, 400.0)]
+    steps = [plume(ONE, 3 * ONE, np.array([270.0]), SOURCE, LocalPoint(x, 0.0, 3.0))[0] for x in (100.0, 200.0, 400.0)]
     assert steps == sorted(steps, reverse=True)
 
 

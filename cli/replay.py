@@ -65,7 +65,7 @@ def replay(
     try:
         host, port, access = connection(settings, broker)
         if file.suffix == ".jsonl":
-            span, messages = _tape(file)
+            span, messages = _recording(file)
             summary = ""
         else:
             rows, notes = _rows(file, site, device, map or [], time, zone, delimiter, batch, settings)
@@ -108,7 +108,7 @@ def _rows(
     return Replay(load_registry(settings.registry), table, site, device, mapping, batch), table.notes
 
 
-def _tape(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:
+def _recording(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:
     first = last = 0
     for number, message in enumerate(read_recording(file)):  # a fault in the file shows before anything is sent
         first = first if number else message.time_sent

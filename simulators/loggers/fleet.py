@@ -16,7 +16,7 @@ from greenmine.collector.hj212.secret import Secret
 from greenmine.registry import Registry
 from greenmine.simulators.clock import DAY_MS
 from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WireKind, WirePlans, WireTruth
-from greenmine.simulators.loggers.logger import Habits, Logger
+from greenmine.simulators.loggers.logger import Habits, SimulatedLogger
 from greenmine.simulators.loggers.report import Reporter
 from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import MineSource
@@ -34,7 +34,7 @@ class Member:
     """``site/device`` whose readings it has."""
     mn: str
     plans: WirePlans
-    logger: Logger
+    logger: SimulatedLogger
 
 
 def number(site: str, device: str, copy: int = 0) -> str:
@@ -105,7 +105,7 @@ def fleet(
             for copy in range(copies):
                 mn = number(site, device.id, copy)
                 plans = WirePlans(seed, mn, f"{site}/{device.id}", source, faults)
-                logger = Logger(
+                logger = SimulatedLogger(
                     Sender(mn, SYSTEMS[source.factors[0].parameter.theme], Secret(password), version),
                     source,
                     reporter,
@@ -130,7 +130,7 @@ async def run(members: Iterable[Member], stop: asyncio.Event | None = None) -> C
     Returns
     -------
     Counter
-        Their counts, summed; see ``Logger``.
+        Their counts, summed; see ``SimulatedLogger``.
     """
     loggers = [member.logger for member in members]
     async with asyncio.TaskGroup() as group:

@@ -21,7 +21,7 @@ from greenmine.simulators.loggers.faults import WireFault, scales
 from greenmine.simulators.loggers.report import Reporter
 from greenmine.simulators.loggers.schedule import Backlog, Command, Periods, Schedule
 from greenmine.simulators.loggers.sim_clock import SimClock
-from greenmine.simulators.loggers.source import Source
+from greenmine.simulators.loggers.source import ReadingSource
 
 _SLACK: Final = 2000
 """A clock this near to the platform's is not set: the way takes time and SystemTime has whole seconds [ms]."""
@@ -65,14 +65,14 @@ class Habits:
     keep: int = 30
 
 
-class Logger:
+class SimulatedLogger:
     """One simulated logger.
 
     Parameters
     ----------
     sender : Sender
         Its number, password, system and edition.
-    source : Source
+    source : ReadingSource
         Its readings.
     reporter : Reporter
         Makes values of them.
@@ -99,7 +99,7 @@ class Logger:
     def __init__(
         self,
         sender: Sender,
-        source: Source,
+        source: ReadingSource,
         reporter: Reporter,
         host: str,
         port: int,

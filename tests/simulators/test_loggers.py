@@ -19,7 +19,7 @@ from greenmine.collector.hj212.secret import Secret
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WirePlans, WireTruth
 from greenmine.simulators.loggers.fleet import Member, fleet, number, run, wire_truth
-from greenmine.simulators.loggers.logger import Habits, Logger
+from greenmine.simulators.loggers.logger import Habits, SimulatedLogger
 from greenmine.simulators.loggers.report import Reporter
 from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import MineSource
@@ -48,7 +48,7 @@ def members_for(
         mn = number(site, device)
         planned = [WireFault(mn=mn, key=key, **fault) for fault in faults]
         at = lambda instant, planned=planned: next((f for f in planned if f.touches(instant)), None)  # noqa: E731
-        logger = Logger(
+        logger = SimulatedLogger(
             Sender(mn, "39", Secret(PASSWORD), version),
             source,
             Reporter(source, "Asia/Shanghai", 6, 22),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from greenmine.collector.hj212.server.link import Link
+from greenmine.collector.hj212.server.link import LoggerLink
 from greenmine.collector.hj212.server.logger_store import Keeper
 from greenmine.collector.hj212.server.request import End
 from greenmine.delivery import Gap
@@ -31,7 +31,7 @@ class Conversation:
 
     Parameters
     ----------
-    link : Link
+    link : LoggerLink
         Whose logger has named itself.
     settings : Settings
         ``hj212_overtime_seconds``, ``hj212_resends`` and ``hj212_catchup_...``.
@@ -50,7 +50,7 @@ class Conversation:
 
     def __init__(
         self,
-        link: Link,
+        link: LoggerLink,
         settings: Settings,
         keeper: Keeper,
         search: Callable[..., Awaitable[Any]],

@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 class Arrival:
     """A message on its way to the record, with the link that waits for its answer."""
 
-    link: Link
+    link: LoggerLink
     logger: Logger
     message: Message
     raw: bytes
@@ -74,7 +74,7 @@ class DropLog:
         self._last, self._untold = now, 0
 
 
-class Link:
+class LoggerLink:
     """A connection.
 
     Parameters
@@ -103,7 +103,7 @@ class Link:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         take: Callable[[Arrival], Awaitable[None]],
-        met: Callable[[Link], None],
+        met: Callable[[LoggerLink], None],
         drops: DropLog,
     ) -> None:
         self.logger: Logger | None = None

@@ -18,7 +18,7 @@ import structlog
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
-from greenmine.collector.hj212.server.link import Arrival, DropLog, Link
+from greenmine.collector.hj212.server.link import Arrival, DropLog, LoggerLink
 from greenmine.collector.hj212.server.logger_store import Keeper
 from greenmine.collector.hj212.server.loggers import load_loggers
 from greenmine.delivery import Delivery
@@ -80,9 +80,9 @@ class Server:
         self._loggers = load_loggers(registry, settings)
         self._builder = FrameBuilder(registry, settings)
         self._tls = _tls(settings)
-        self._links: set[Link] = set()
+        self._links: set[LoggerLink] = set()
         self._drops = DropLog()
-        self._talks: dict[Link, asyncio.Task[None]] = {}
+        self._talks: dict[LoggerLink, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._searching: asyncio.Semaphore
         self._queue: asyncio.Queue[Arrival | asyncio.Future[None]]
@@ -155,7 +155,9 @@ class Server:
             return
         counters.connections += 1
         counters.accepted += 1
-        link = Link(self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops)
+        link = LoggerLink(
+            self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops
+        )
         self._links.add(link)
         try:
             reason = await self._track(link.run())
@@ -172,7 +174,7 @@ class Server:
         mn = link.logger.mn if link.logger else ""
         _log.info("connection closed", peer=link.peer, mn=mn, reason=reason)
 
-    def _meet(self, link: Link) -> None:
+    def _meet(self, link: LoggerLink) -> None:
         self.counters.loggers += 1
         if link.logger is not None and link.logger.speech.obeys:
             conversation = Conversation(link, self._settings, self._keeper, self.search, self.settled)

@@ -42,7 +42,7 @@ _LONGEST_DELAY: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
-class Server:
+class LoggerServer:
     """Receives the frames of data loggers over TCP.
 
     It runs in a thread of its own; what it has decoded is committed by the one thread that writes the record. What is

@@ -19,7 +19,7 @@ from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
 from greenmine.collector.hj212.server.link import Arrival, DropLog, LoggerLink
-from greenmine.collector.hj212.server.logger_store import Keeper
+from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.loggers import load_loggers
 from greenmine.delivery import Delivery
 from greenmine.errors import ListenError, StoreError
@@ -54,10 +54,10 @@ class LoggerServer:
         Names the loggers.
     settings : Settings
         ``hj212_...``.
-    keeper : Keeper
+    store : LoggerStore
         The record.
     writer : Executor
-        Runs what uses the keeper.
+        Runs what uses the store.
     stop : threading.Event
         Ends ``run`` when set.
 
@@ -68,13 +68,13 @@ class LoggerServer:
     """
 
     def __init__(
-        self, registry: Registry, settings: Settings, keeper: Keeper, writer: Executor, stop: threading.Event
+        self, registry: Registry, settings: Settings, store: LoggerStore, writer: Executor, stop: threading.Event
     ) -> None:
         self.counters = ServerCounters()
         self.port = 0
         """The port, once it listens."""
         self._settings = settings
-        self._keeper = keeper
+        self._store = store
         self._writer = writer
         self._stop = stop
         self._loggers = load_loggers(registry, settings)
@@ -95,7 +95,7 @@ class LoggerServer:
         ListenError
             If the port cannot be listened on.
         Exception
-            What the keeper raises besides ``StoreError``; what it was given is not answered.
+            What the store raises besides ``StoreError``; what it was given is not answered.
         """
         asyncio.run(self._serve())
 
@@ -177,7 +177,7 @@ class LoggerServer:
     def _meet(self, link: LoggerLink) -> None:
         self.counters.loggers += 1
         if link.logger is not None and link.logger.speech.obeys:
-            conversation = Conversation(link, self._settings, self._keeper, self.search, self.settled)
+            conversation = Conversation(link, self._settings, self._store, self.search, self.settled)
             self._talks[link] = self._track(conversation.run())
 
     def _track(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -228,7 +228,7 @@ class LoggerServer:
         delay = 0.2
         while True:
             try:
-                await self.call(self._keeper.commit, delivery, time.time_ns() // 1_000_000)
+                await self.call(self._store.commit, delivery, time.time_ns() // 1_000_000)
             except StoreError as error:
                 self.counters.retries += 1
                 _log.error("the record takes no frames; trying again", error=str(error), frames=delivery.batch.messages)

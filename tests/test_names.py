@@ -13,7 +13,7 @@ FOLDERS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"b
 
 SHARED = frozenset({
     "Block", "Broker", "Calibration", "Caller", "Change", "Column", "Content", "Cursor", "Entry", "Event",
-    "Factor", "Feed", "Field", "Figures", "Finding", "Gap", "Health", "Message",
+    "Factor", "Feed", "Figures", "Finding", "Gap", "Health", "Message",
     "Outbox", "Outcome", "Part", "Period", "Record", "RefusedError", "Route", "Rule", "Server",
     "Session", "Source", "StampReader", "Stored", "Subscriptions", "Summary", "Table", "Tokens", "User", "Wording",
 })  # fmt: skip

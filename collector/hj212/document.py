@@ -14,7 +14,7 @@ from greenmine.collector.hj212.deviation import Deviation, Fault
 from greenmine.collector.hj212.dialect import STANDARD, Dialect
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, read_line
-from greenmine.collector.hj212.message import Field, Message, Reason, Value, is_plain, read_message
+from greenmine.collector.hj212.message import Message, Reason, SegmentField, Value, is_plain, read_message
 from greenmine.collector.hj212.secret import HIDDEN, Secret, hide, hide_in_segment, is_secret
 from greenmine.collector.hj212.segment import read_text
 
@@ -250,10 +250,10 @@ def _version(number: int) -> Version:
     return next(version for version in VERSIONS if version == number)
 
 
-def _field(field: FieldDocument) -> Field:
+def _field(field: FieldDocument) -> SegmentField:
     if field.hidden:
         raise EncodeError(f"{field.name} was hidden; write its value and leave out hidden")
-    return Field(field.name, field.value)
+    return SegmentField(field.name, field.value)
 
 
 def _value(document: ValueDocument) -> Value:
@@ -294,7 +294,7 @@ def _describe_value(value: Value) -> ValueDocument:
     return document
 
 
-def _describe_field(field: Field, *, shown: bool) -> FieldDocument:
+def _describe_field(field: SegmentField, *, shown: bool) -> FieldDocument:
     secret = isinstance(field.text, Secret) or not shown
     if field.text is None and not shown:
         return FieldDocument(name=HIDDEN, value=None, hidden=True)

@@ -15,7 +15,7 @@ from greenmine.collector.hj212.codes import VERSIONS
 from greenmine.collector.hj212.dialect import STANDARD
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, Framer
-from greenmine.collector.hj212.message import Field, Message, read_message
+from greenmine.collector.hj212.message import Message, SegmentField, read_message
 from greenmine.collector.hj212.secret import hide
 from greenmine.collector.hj212.server.counters import ServerCounters
 from greenmine.collector.hj212.server.loggers import Logger
@@ -336,7 +336,7 @@ class LoggerLink:
             password=logger.password,
             mn=logger.mn,
             flag=flag,
-            fields=tuple(Field(name, text) for name, text in fields),
+            fields=tuple(SegmentField(name, text) for name, text in fields),
         )
         try:
             data = encode_frame(encode_message(message), logger.dialect)

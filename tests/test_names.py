@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"bench", "tests"})
 
 SHARED = frozenset({
-    "Block", "Broker", "Calibration", "Caller", "Change", "Column", "Content", "Cursor", "Entry", "Event",
+    "Block", "Broker", "Calibration", "Change", "Column", "Content", "Cursor", "Entry", "Event",
     "Factor", "Feed", "Figures", "Finding", "Gap", "Health", "Message",
     "Outbox", "Outcome", "Part", "Period", "Record", "RefusedError", "Route", "Rule", "Server",
     "Session", "Source", "StampReader", "Stored", "Subscriptions", "Summary", "Table", "Tokens", "User", "Wording",

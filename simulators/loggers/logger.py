@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.caller import PlatformCaller
 from greenmine.collector.hj212.compose import Numbers, Sender, compose, reply, say, write_time
 from greenmine.collector.hj212.link import Line, Link, Terms
 from greenmine.collector.hj212.message import Message, read_time
@@ -120,7 +120,9 @@ class SimulatedLogger:
         self._habits = habits or Habits()
         self._at, self._end = at, end
         self._terms = terms or Terms()
-        self._caller = Caller(host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls)
+        self._caller = PlatformCaller(
+            host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls
+        )
         self._noise = all(factor.parameter.theme == "noise" for factor in source.factors)
         self._state = all(factor.parameter.averaging == "state" for factor in source.factors)
         rtd = max(rule("rtd-least"), min(rule("rtd-most"), source.interval / 1000))
@@ -141,7 +143,7 @@ class SimulatedLogger:
 
     @property
     def counts(self) -> Counter[str]:
-        """What happened so far; see ``Caller``."""
+        """What happened so far; see ``PlatformCaller``."""
         return self._caller.counts
 
     @property

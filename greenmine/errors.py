@@ -9,6 +9,10 @@ class StoreError(Exception):
     """The record cannot take a batch now (disk full, locked, unreachable); it may later."""
 
 
+class NoRecordError(StoreError):
+    """There is no record yet: no worker has run."""
+
+
 class SchemaError(ValueError):
     """A database was made by another version of greenmine, and is left as it is.
 

@@ -20,9 +20,14 @@ from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry
 
-__all__ = ["MIGRATIONS", "Record", "migrate", "next_serial", "open_engine"]
+__all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+DatabaseError = sa.exc.SQLAlchemyError
+"""Whatever a database answers instead of what it was asked for."""
+Engine = sa.Engine
+"""From `open_engine`."""
 
 
 def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:

@@ -33,7 +33,6 @@ from greenmine.api.http.addresses import check_addresses
 from greenmine.api.http.answers import Repeats
 from greenmine.api.http.context import Context
 from greenmine.api.http.pace import LARGEST, Pace
-from greenmine.api.http.record import Record
 from greenmine.api.http.security import Guard
 from greenmine.api.live.broadcast import Broadcast
 from greenmine.api.pages import (
@@ -55,6 +54,7 @@ from greenmine.api.pages import (
 )
 from greenmine.evaluation import evaluation_of
 from greenmine.notify.store import Notices
+from greenmine.record.access import RecordAccess
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
@@ -79,7 +79,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     addresses = check_addresses(settings)
     provider = provider_of(settings, registry)
     accounts = Accounts(settings)
-    record = Record(settings.record, registry, settings.archive_place)
+    record = RecordAccess(settings.record, registry, settings.archive_place)
     notices = Notices(settings)
 
     @asynccontextmanager

@@ -18,10 +18,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from greenmine.api.http.addresses import check_addresses
 from greenmine.cli.mines import SENT, STORY, stored
 from greenmine.cli.processes import Processes
+from greenmine.cli.run import prepare
 from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, welcome
 from greenmine.collector.mqtt.broker import start_broker
 from greenmine.loading import load_registry
-from greenmine.record.record import migrate, open_engine
 from greenmine.registry import RegistryError
 from greenmine.settings import Settings
 
@@ -70,7 +70,7 @@ def demo(
         check_addresses(settings)
         registry = load_registry(settings.registry)
         settings.data.mkdir(parents=True, exist_ok=True)
-        migrate(open_engine(settings.record))
+        prepare(settings)
         visitors = welcome(settings, registry)
         story = _story(settings.data / STORY, days)
         with start_broker(settings.data / "broker") as broker, Processes() as processes:

@@ -7,12 +7,14 @@ import threading
 from pathlib import Path
 from typing import Final, Literal
 
+from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.providers import provider_of
 from greenmine.api.http.addresses import check_addresses
 from greenmine.cli.processes import Processes
 from greenmine.collector.hj212.server.loggers import load_loggers
 from greenmine.loading import load_registry
 from greenmine.notify.service import check
+from greenmine.notify.store import Notices
 from greenmine.record.record import migrate, open_engine
 from greenmine.registry import RegistryError
 from greenmine.settings import Settings
@@ -58,7 +60,7 @@ def run(
             load_plan(settings.uplink, registry)
         check(settings)
         provider_of(settings, registry)
-        migrate(open_engine(settings.record))
+        prepare(settings)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
     stop = threading.Event()
@@ -78,3 +80,18 @@ def run(
         if only is None:
             processes.start_aside("notifier", "greenmine.notify.service:run", settings)
         processes.watch(stop)
+
+
+def prepare(settings: Settings) -> None:
+    """Make the databases, before any process is started that would end for want of one.
+
+    Raises
+    ------
+    SchemaError
+        One was made by another version of greenmine.
+    """
+    engine = open_engine(settings.record)
+    migrate(engine)
+    engine.dispose()
+    Accounts(settings).close()
+    Notices(settings).close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -29,9 +28,7 @@ class Notices:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self._engine = open_engine(path)
-        with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # web server and notifier start at the same time
-            migrate(self._engine, _MIGRATIONS)
+        migrate(self._engine, _MIGRATIONS)
         self.subscriptions = Subscriptions(self._engine)
         self.outbox = Outbox(self._engine)
 

@@ -71,8 +71,8 @@ async def send(http: Http, subscription: Subscription, message: Message, wording
 
 
 def _event(event: Any, wording: Wording) -> dict[str, Any]:
-    site = wording.registry.site(event.site)
-    data = event.data | {"site": event.site, "enterprise": site.enterprise, "text": wording.line(event)}
+    enterprise = next((site.enterprise for site in wording.registry.sites if site.id == event.site), None)
+    data = event.data | {"site": event.site, "enterprise": enterprise, "text": wording.line(event)}
     if "href" in data:
         data["href"] = wording.link(data["href"])
     return {

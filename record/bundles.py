@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from greenmine.record import schema
 from greenmine.reporting import Period
-from greenmine.wording.messages import Language
 
 ATTEMPTS: Final = 3
 """How often building begins anew after it was interrupted."""
@@ -30,16 +29,6 @@ def file_of(folder: Path, number: int) -> Path:
 def period_of(row: sa.Row[Any]) -> Period:
     """Days that a bundle is about."""
     return Period(row.period, date.fromisoformat(row.first), date.fromisoformat(row.last))
-
-
-def ask(connection: sa.Connection, site: str, period: Period, language: Language, author: str, now: int) -> sa.Row[Any]:
-    """Ask for a bundle; it waits for its turn."""
-    row = {
-        "site": site, "period": period.name, "first": period.first.isoformat(), "last": period.last.isoformat(),
-        "language": language, "author": author, "asked": now, "state": "waiting", "attempts": 0, "step": "", "done": 0,
-        "total": 0, "error": "", "provisional": "[]",
-    }  # fmt: skip
-    return connection.execute(sa.insert(_TABLE).values(row).returning(_TABLE)).one()
 
 
 class Workbench:

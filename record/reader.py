@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, Table, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
 from greenmine.processing.flags import RANGE
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.follower import Positions, behind
 from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR
 
 Scope = NewType("Scope", frozenset[str])
 """Ids of the sites that the caller may see."""
+
+Row = sa.Row[Any]
+"""A row of the record, whose columns are read by name."""
 
 Rows = NDArray[np.void]
 """Readings of one channel as rows of ``greenmine.record.rows.ROW``."""
@@ -48,31 +53,31 @@ class Queries:
 
     Parameters
     ----------
-    connection : Connection
-        To the record; nothing is written.
+    _connection : Connection
+        To the record; nothing is written. No caller gets at it: all that belongs to a mine is read with a scope.
     registry : Registry
         Says which channels and rules belong to which site.
-    blocks : Blocks
+    _blocks : Blocks
         Tells the content of blocks, those that were pruned among them.
     """
 
-    connection: Connection
+    _connection: Connection
     registry: Registry
-    blocks: Blocks = field(default_factory=Blocks)
+    _blocks: Blocks = field(default_factory=Blocks)
 
     # Channels and readings
 
     def channels(self, scope: Scope) -> dict[int, Channel]:
         """Channels in scope that ever had data, by their number in the record."""
         known = {channel.key: channel for channel in self.registry.channels if channel.site in scope}
-        rows = self.connection.execute(select(schema.channel.c.id, schema.channel.c.key))
+        rows = self._connection.execute(select(schema.channel.c.id, schema.channel.c.key))
         return {number: known[key] for number, key in rows if key in known}
 
     def number(self, scope: Scope, key: str) -> int | None:
         """Number of a channel in the record; None where it has no data yet or is out of scope."""
         if key.split("/", 1)[0] not in scope:
             return None
-        return self.connection.scalar(select(schema.channel.c.id).where(schema.channel.c.key == key))
+        return self._connection.scalar(select(schema.channel.c.id).where(schema.channel.c.key == key))
 
     def readings(self, scope: Scope, key: str, start: int, end: int, limit: int | None = None) -> Rows:
         """Readings of a channel from ``start`` (inclusive) to ``end`` (exclusive) [ms], by time.
@@ -91,11 +96,11 @@ class Queries:
         parts: list[Rows] = []
         found = 0
         hour = None
-        for row in self.connection.execute(statement):
+        for row in self._connection.execute(statement):
             if limit is not None and found >= limit and row.hour != hour:
                 break
             hour = row.hour
-            rows = np.frombuffer(self.blocks.data(self.connection, row), ROW)
+            rows = np.frombuffer(self._blocks.data(self._connection, row), ROW)
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             parts.append(rows)
             found += len(rows)
@@ -112,16 +117,39 @@ class Queries:
         if number is None:
             return [], None
         block = schema.reading_block.c
-        found = self.connection.execute(
+        found = self._connection.execute(
             select(*COLUMNS)
             .where(block.channel == number, block.hour >= place[0], block.hour <= last, block.id <= newest)
             .where(or_(block.hour > place[0], block.id > place[1]))
             .order_by(block.hour, block.id)
             .limit(limit)
         ).all()
-        return [np.frombuffer(self.blocks.data(self.connection, row), ROW) for row in found], (
+        return [np.frombuffer(self._blocks.data(self._connection, row), ROW) for row in found], (
             (found[-1].hour, found[-1].id) if len(found) == limit else None
         )
+
+    def readings_received(self, scope: Scope, key: str, start: int, end: int, received: int) -> Rows:
+        """Readings of a channel in [start, end) [ms UTC] that had been received by an instant, by time."""
+        block = schema.reading_block.c
+        found = self._connection.execute(
+            select(*COLUMNS)
+            .where(block.channel == self.number(scope, key), block.received <= received)
+            .where(block.hour >= start // HOUR, block.hour <= (end - 1) // HOUR)
+        ).all()
+        rows = np.frombuffer(self._blocks.joined(self._connection, found), ROW)
+        return _by_time([rows[(rows["time"] >= start) & (rows["time"] < end)]])
+
+    def extent(self, scope: Scope, keys: Collection[str], start: int, end: int) -> tuple[int, int, int]:
+        """Number of the newest block of some channels in a period, how many blocks there are, and how many readings.
+
+        A few readings more are counted: all of the first and last hour.
+        """
+        block = schema.reading_block.c
+        numbers = [number for number, channel in self.channels(scope).items() if channel.key in keys]
+        within = block.channel.in_(numbers), block.hour >= start // HOUR, block.hour <= end // HOUR
+        found = select(func.max(block.id), func.count(), func.sum(block.count)).where(*within)
+        newest, blocks, readings = self._connection.execute(found).one()
+        return newest or 0, blocks, readings or 0
 
     def newest(self, scope: Scope, numbers: Iterable[int] | None = None) -> dict[int, Newest]:
         """Newest reading and newest valid reading of each channel in scope, by number."""
@@ -132,7 +160,7 @@ class Queries:
         newest_hour = select(func.max(block.hour)).where(block.channel == channel.id).scalar_subquery()
         hours = {
             number: hour
-            for number, hour in self.connection.execute(select(channel.id, newest_hour))
+            for number, hour in self._connection.execute(select(channel.id, newest_hour))
             if number in wanted and hour is not None
         }
         found: dict[int, Newest] = {}
@@ -146,7 +174,7 @@ class Queries:
     def changed_channels(self, scope: Scope, after: int, last: int) -> list[int]:
         """Channels in scope with blocks above ``after`` up to ``last``."""
         block = schema.reading_block.c
-        numbers = self.connection.scalars(select(block.channel).where(block.id > after, block.id <= last).distinct())
+        numbers = self._connection.scalars(select(block.channel).where(block.id > after, block.id <= last).distinct())
         visible = self.channels(scope)
         return [number for number in numbers if number in visible]
 
@@ -159,7 +187,7 @@ class Queries:
 
     def newest_block(self) -> int:
         """Highest block number, 0 for an empty record: where a new live stream begins."""
-        return self.connection.scalar(select(func.max(schema.reading_block.c.id))) or 0
+        return self._connection.scalar(select(func.max(schema.reading_block.c.id))) or 0
 
     def newest_times(self, scope: Scope) -> dict[str, int]:
         """Newest reading of each site in scope [ms UTC]."""
@@ -183,7 +211,7 @@ class Queries:
         revisions: bool,
         limit: int,
         after: tuple[int, int] | None = None,
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Figures of a channel whose window begins in [start, end), by start and revision."""
         number = self.number(scope, key)
         if number is None:
@@ -196,9 +224,9 @@ class Queries:
             statement = statement.where(c.latest.is_(True))
         if after is not None:
             statement = statement.where(or_(c.start > after[0], and_(c.start == after[0], c.revision > after[1])))
-        return self.connection.execute(statement.order_by(c.start, c.revision).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.start, c.revision).limit(limit)).all()
 
-    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[Row[Any]]]:
+    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[Row]]:
         """Latest hourly figures beginning in [start, end) of every channel in scope, by channel key and time."""
         channels = {n: c for n, c in self.channels(scope).items() if site is None or c.site == site}
         c = schema.statistic.c
@@ -206,15 +234,44 @@ class Queries:
             *(c.channel, c.start, c.end, c.mean, c.count.label("readings")),
             *(c.valid, c.capture, c.excluded, c.suspect),
         ]
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             select(*columns)
             .where(c.channel.in_(channels), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True))
             .order_by(c.channel, c.start)
         )
-        found: dict[str, list[Row[Any]]] = {}
+        found: dict[str, list[Row]] = {}
         for row in rows:
             found.setdefault(channels[row.channel].key, []).append(row)
         return found
+
+    def hours_between(self, scope: Scope, key: str, start: int, end: int) -> Sequence[Row]:
+        """Latest hourly statistics of a channel that share an instant with [start, end), by time."""
+        c = schema.statistic.c
+        columns: list[Any] = [c.start, c.mean, c.minimum, c.maximum, c.excluded]
+        return self._connection.execute(
+            select(*columns)
+            .where(c.channel == self.number(scope, key), c.window == "hour", c.latest.is_(True))
+            .where(c.start > start - HOUR, c.start < end)
+            .order_by(c.start)
+        ).all()
+
+    def captures(self, scope: Scope, start: int, end: int | None, site: str) -> dict[str, Row]:
+        """Sums over the latest hourly statistics of a site from ``start`` up to ``end``, by channel key.
+
+        Each has ``readings``, ``expected``, and the minutes ``excluded`` and ``suspect``.
+        """
+        channels = {number: channel for number, channel in self.channels(scope).items() if channel.site == site}
+        c = schema.statistic.c
+        columns: list[Any] = [
+            c.channel,
+            func.sum(c.count).label("readings"),
+            *(func.sum(c[name]).label(name) for name in ("expected", "excluded", "suspect")),
+        ]
+        statement = select(*columns).where(c.channel.in_(channels), c.window == "hour", c.latest.is_(True))
+        statement = statement.where(c.start >= start)
+        if end is not None:
+            statement = statement.where(c.start < end)
+        return {channels[row.channel].key: row for row in self._connection.execute(statement.group_by(c.channel))}
 
     def newest_hour(self, scope: Scope) -> int | None:
         """End of the newest hourly figure in scope [ms]; None without any."""
@@ -222,7 +279,7 @@ class Queries:
         newest = select(func.max(c.end)).where(c.channel == schema.channel.c.id, c.window == "hour").scalar_subquery()
         visible = self.channels(scope)
         ends = [
-            end for number, end in self.connection.execute(select(schema.channel.c.id, newest)) if number in visible
+            end for number, end in self._connection.execute(select(schema.channel.c.id, newest)) if number in visible
         ]
         return max((end for end in ends if end is not None), default=None)
 
@@ -240,7 +297,7 @@ class Queries:
         after: tuple[int, str, int] | None = None,
         key: str | None = None,
         revisions: bool = False,
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Latest verdicts, or all revisions, on periods beginning in [start, end), by start, rule and revision."""
         rules = [
             rule.key
@@ -255,23 +312,23 @@ class Queries:
             at, rule, revision = after
             later = or_(c.rule > rule, and_(c.rule == rule, c.revision > revision))
             statement = statement.where(or_(c.start > at, and_(c.start == at, later)))
-        return self.connection.execute(statement.order_by(c.start, c.rule, c.revision).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.start, c.rule, c.revision).limit(limit)).all()
 
-    def verdict_revisions(self, scope: Scope, key: str, start: int) -> Sequence[Row[Any]]:
+    def verdict_revisions(self, scope: Scope, key: str, start: int) -> Sequence[Row]:
         """All revisions of one verdict, the first first; none where the rule is out of scope."""
         c = schema.verdict.c
         if key.split("/", 1)[0] not in scope:
             return []
         statement = select(schema.verdict).where(c.rule == key, c.start == start)
-        return self.connection.execute(statement.order_by(c.revision)).all()
+        return self._connection.execute(statement.order_by(c.revision)).all()
 
-    def last_verdicts(self, scope: Scope) -> dict[str, Row[Any]]:
+    def last_verdicts(self, scope: Scope) -> dict[str, Row]:
         """Verdict of the last period of each rule in scope, by rule key.
 
         Periods that began more than three days before the newest one of the record are not "last" any more.
         """
         c = schema.verdict.c
-        newest = self.connection.scalar(select(func.max(c.start)))
+        newest = self._connection.scalar(select(func.max(c.start)))
         if newest is None:
             return {}
         keys = [rule.key for rule in self._rules(scope)]
@@ -281,7 +338,7 @@ class Queries:
             .group_by(c.rule)
             .subquery()
         )
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             select(schema.verdict)
             .join(last, and_(c.rule == last.c.rule, c.start == last.c.start))
             .where(c.latest.is_(True))
@@ -299,7 +356,7 @@ class Queries:
         todo: bool = False,
         limit: int,
         before: tuple[int, int] | None = None,
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Exceedances that overlap [start, end), newest first; an open one reaches to the end of time.
 
         With ``todo`` only those that nobody has acknowledged, but for the withdrawn.
@@ -312,31 +369,32 @@ class Queries:
             statement = statement.where(c.acknowledged.is_(None), c.state != "withdrawn")
         if before is not None:
             statement = statement.where(or_(c.start < before[0], and_(c.start == before[0], c.id < before[1])))
-        return self.connection.execute(statement.order_by(c.start.desc(), c.id.desc()).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.start.desc(), c.id.desc()).limit(limit)).all()
 
-    def exceedance(self, scope: Scope, number: int) -> Row[Any] | None:
+    def exceedance(self, scope: Scope, number: int) -> Row | None:
         """One exceedance; None where it does not exist or is out of scope."""
         c = schema.exceedance.c
-        return self.connection.execute(_exceedances_of(scope, None).where(c.id == number)).first()
+        return self._connection.execute(_exceedances_of(scope, None).where(c.id == number)).first()
 
-    def exceedance_revisions(self, number: int) -> Sequence[Row[Any]]:
-        """Earlier forms of an exceedance that the caller has been found to see, the first first."""
+    def exceedance_revisions(self, scope: Scope, number: int) -> Sequence[Row]:
+        """Earlier forms of an exceedance, the first first; none where it is out of scope."""
         c = schema.exceedance_revision.c
-        statement = select(schema.exceedance_revision).where(c.id == number).order_by(c.revision)
-        return self.connection.execute(statement).all()
+        statement = select(schema.exceedance_revision).where(c.id == number, _seen(scope, c.id)).order_by(c.revision)
+        return self._connection.execute(statement).all()
 
-    def handling(self, number: int) -> Sequence[Row[Any]]:
-        """What was done about an exceedance that the caller has been found to see, the first first."""
+    def handling(self, scope: Scope, number: int) -> Sequence[Row]:
+        """Steps taken about an exceedance, the first first; none where it is out of scope."""
         c = schema.handling.c
-        return self.connection.execute(select(schema.handling).where(c.exceedance == number).order_by(c.id)).all()
+        statement = select(schema.handling).where(c.exceedance == number, _seen(scope, c.exceedance)).order_by(c.id)
+        return self._connection.execute(statement).all()
 
     def changed_exceedances(
         self, scope: Scope, after: tuple[int, int], last: tuple[int, int], limit: int
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Exceedances changed after a (serial, id) up to another, in the order of their change."""
         c = schema.exceedance.c
         change = tuple_(c.serial, c.id)
-        return self.connection.execute(
+        return self._connection.execute(
             _exceedances_of(scope, None)
             .where(c.serial >= after[0], change > after, change <= last)
             .order_by(c.serial, c.id)
@@ -346,22 +404,22 @@ class Queries:
     def newest_change(self) -> tuple[int, int]:
         """Serial and id of the newest change to an exceedance: where a new live stream begins."""
         c = schema.exceedance.c
-        row = self.connection.execute(select(c.serial, c.id).order_by(c.serial.desc(), c.id.desc()).limit(1)).first()
+        row = self._connection.execute(select(c.serial, c.id).order_by(c.serial.desc(), c.id.desc()).limit(1)).first()
         return (row.serial, row.id) if row else (0, 0)
 
-    def sliding_hours(self, scope: Scope, start: int, site: str) -> dict[str, list[Row[Any]]]:
+    def sliding_hours(self, scope: Scope, start: int, site: str) -> dict[str, list[Row]]:
         """What the sliding statistics of a site did in the hours that end after ``start`` [ms], by rule key and hour."""
         c = schema.sliding_hour.c
         keys = [rule.key for rule in self._rules(scope) if rule.site == site]
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             select(schema.sliding_hour).where(c.rule.in_(keys), c.hour >= start // HOUR).order_by(c.rule, c.hour)
         )
-        found: dict[str, list[Row[Any]]] = {}
+        found: dict[str, list[Row]] = {}
         for row in rows:
             found.setdefault(row.rule, []).append(row)
         return found
 
-    def sliding_masks(self, scope: Scope, start: int, rules: Collection[str]) -> Sequence[Row[Any]]:
+    def sliding_masks(self, scope: Scope, start: int, rules: Collection[str]) -> Sequence[Row]:
         """What the sliding statistics of some rules did in the hours that end after ``start`` [ms], by hour.
 
         Rules that did the same in an hour are told once.
@@ -369,7 +427,7 @@ class Queries:
         c = schema.sliding_hour.c
         keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
         columns: list[Any] = [c.hour, c.assessable, c.above]
-        return self.connection.execute(
+        return self._connection.execute(
             select(*columns).where(c.rule.in_(keys), c.hour >= start // HOUR).distinct().order_by(c.hour)
         ).all()
 
@@ -378,13 +436,13 @@ class Queries:
         c = schema.verdict.c
         keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
         statement = select(c.rule, c.start, c.verdict).where(c.rule.in_(keys), c.start >= start, c.latest)
-        return [(row.rule, row.start, row.verdict) for row in self.connection.execute(statement)]
+        return [(row.rule, row.start, row.verdict) for row in self._connection.execute(statement)]
 
     # Bookkeeping
 
     def ledger(
         self, scope: Scope, first: str | None, last: str | None, *, site: str | None, limit: int, after: str | None
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device."""
         c = schema.ledger.c
         statement = select(schema.ledger).where(c.site.in_(scope))
@@ -398,20 +456,20 @@ class Queries:
             day, at, device = after.split("/", 2)
             later = or_(c.day > day, and_(c.day == day, or_(c.site > at, and_(c.site == at, c.device > device))))
             statement = statement.where(later)
-        return self.connection.execute(statement.order_by(c.day, c.site, c.device).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.day, c.site, c.device).limit(limit)).all()
 
-    def ledger_totals(self, scope: Scope) -> Sequence[Row[Any]]:
+    def ledger_totals(self, scope: Scope) -> Sequence[Row]:
         """Sums of the ledger per site over all days."""
         c = schema.ledger.c
         names = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
-        return self.connection.execute(
+        return self._connection.execute(
             select(c.site, *(func.sum(c[name]).label(name) for name in names))
             .where(c.site.in_(scope))
             .group_by(c.site)
             .order_by(c.site)
         ).all()
 
-    def rejections(self, scope: Scope, *, site: str | None, limit: int, before: int | None) -> Sequence[Row[Any]]:
+    def rejections(self, scope: Scope, *, site: str | None, limit: int, before: int | None) -> Sequence[Row]:
         """Rejections, newest first."""
         c = schema.rejection.c
         columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
@@ -420,7 +478,7 @@ class Queries:
             statement = statement.where(c.site == site)
         if before is not None:
             statement = statement.where(c.id < before)
-        return self.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
 
     def marks(
         self,
@@ -432,7 +490,7 @@ class Queries:
         station: str | None = None,
         limit: int,
         after: int = 0,
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Marks that share an instant with [start, end), in the order in which they were made."""
         c = schema.mark.c
         statement = select(schema.mark).where(c.site.in_(scope), c.start < end, c.end > start, c.id > after)
@@ -440,14 +498,21 @@ class Queries:
             statement = statement.where(c.site == site)
         if station is not None:
             statement = statement.where(c.station == station)
-        return self.connection.execute(statement.order_by(c.id).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.id).limit(limit)).all()
 
-    def issued_before(self, mark: Row[Any]) -> bool:
-        """Whether figures of a mark's period had been issued when it was made."""
+    def marks_made(self, scope: Scope, site: str, until: int) -> Sequence[Mapping[str, Any]]:
+        """Marks of a site that had been made by an instant [ms UTC]."""
+        c = schema.mark.c
+        statement = select(schema.mark).where(c.site == site, c.site.in_(scope), c.made <= until)
+        return [dict(row) for row in self._connection.execute(statement).mappings()]
+
+    def issued_before(self, scope: Scope, mark: Row) -> bool:
+        """Tell if statistics of a mark's period had been issued when it was made."""
         touched = [
             channel.key
             for channel in self.registry.channels
-            if (channel.site, channel.station) == (mark.site, mark.station)
+            if channel.site in scope
+            and (channel.site, channel.station) == (mark.site, mark.station)
             and mark.parameter in {None, channel.parameter.id}
         ]
         c = schema.statistic.c
@@ -460,11 +525,11 @@ class Queries:
             c.revision == 0,
             c.issued < mark.made,
         )
-        return self.connection.execute(first.limit(1)).first() is not None
+        return self._connection.execute(first.limit(1)).first() is not None
 
     def mark_requests(
         self, scope: Scope, *, site: str | None = None, limit: int, before: int | None = None, number: int | None = None
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Row]:
         """Marks that were asked for, newest first; or the one of a number."""
         c = schema.mark_request.c
         statement = select(schema.mark_request).where(c.site.in_(scope))
@@ -474,12 +539,110 @@ class Queries:
             statement = statement.where(c.id < before)
         if number is not None:
             statement = statement.where(c.id == number)
-        return self.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def mark_requests_version(self) -> tuple[int, ...]:
+        """Number that changes whenever a mark is asked for or answered."""
+        c = schema.mark_request.c
+        found = self._connection.execute(select(func.max(c.id), func.max(c.answered))).one()
+        return tuple(number or 0 for number in found)
+
+    def assessments(self, scope: Scope, site: str, period: str) -> Sequence[Row]:
+        """Entries of the self-assessment of a site for a period, the first first."""
+        c = schema.assessment.c
+        statement = select(schema.assessment).where(c.site == site, c.site.in_(scope), c.period == period)
+        return self._connection.execute(statement.order_by(c.id)).all()
+
+    def assessment_document(self, scope: Scope, number: int) -> Row | None:
+        """Entry of a self-assessment that has a file attached; None where there is none in scope."""
+        c = schema.assessment.c
+        statement = select(schema.assessment).where(c.id == number, c.site.in_(scope), c.digest.is_not(None))
+        return self._connection.execute(statement).first()
+
+    def bundles(
+        self,
+        scope: Scope,
+        handed: Collection[tuple[int, str]] = (),
+        *,
+        site: str | None = None,
+        number: int | None = None,
+        period: str | None = None,
+        state: str | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> Sequence[Row]:
+        """Evidence bundles of sites in scope, and those handed to the caller by number and digest, newest first."""
+        c = schema.bundle.c
+        given = [and_(c.id == bundle, c.digest == digest) for bundle, digest in handed]
+        statement = select(schema.bundle).where(or_(c.site.in_(scope), *given))
+        statement = statement.where(c.site.in_([known.id for known in self.registry.sites]))
+        for column, value in ((c.site, site), (c.id, number), (c.period, period), (c.state, state)):
+            if value is not None:
+                statement = statement.where(column == value)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def sealed_days(self, scope: Scope, site: str, first: str, before: str) -> int:
+        """Number of days of a site from ``first`` on and before another that the archive holds."""
+        c = schema.sealed_day.c
+        statement = select(func.count()).where(c.site == site, c.site.in_(scope), c.day >= first, c.day < before)
+        return self._connection.scalar(statement) or 0
+
+    def reported(
+        self,
+        scope: Scope,
+        start: int | None,
+        end: int | None,
+        *,
+        command: str | None,
+        limit: int,
+        after: tuple[int, int, str] | None,
+    ) -> list[tuple[Channel, Row]]:
+        """Aggregates that loggers reported of windows beginning in [start, end), by start, channel and command."""
+        channels = self.channels(scope)
+        c = schema.reported.c
+        statement = select(schema.reported).where(
+            c.channel.in_(channels), c.latest, *_touching(c.start, c.start, start, end)
+        )
+        if command is not None:
+            statement = statement.where(c.command == command)
+        if after is not None:
+            statement = statement.where(tuple_(c.start, c.channel, c.command) > after)
+        rows = self._connection.execute(statement.order_by(c.start, c.channel, c.command).limit(limit))
+        return [(channels[row.channel], row) for row in rows]
+
+    def logger_gaps(
+        self,
+        scope: Scope,
+        start: int | None,
+        end: int | None,
+        *,
+        state: str | None,
+        limit: int,
+        after: tuple[int, str, str] | None,
+    ) -> Sequence[Row]:
+        """Spans that overlap [start, end) in which a logger's readings are missing, by start, site and device."""
+        c = schema.gap.c
+        statement = select(schema.gap).where(c.site.in_(scope), *_touching(c.start, c.end - 1, start, end))
+        if state is not None:
+            statement = statement.where(c.state == state)
+        if after is not None:
+            statement = statement.where(tuple_(c.start, c.site, c.device) > after)
+        return self._connection.execute(statement.order_by(c.start, c.site, c.device).limit(limit)).all()
+
+    def information(self, scope: Scope, *, limit: int, before: int | None) -> Sequence[Row]:
+        """Messages of loggers beside values, newest first."""
+        c = schema.information.c
+        statement = select(schema.information).where(c.site.in_(scope))
+        if before is not None:
+            statement = statement.where(c.id < before)
+        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
 
     def aside(
         self,
         scope: Scope,
-        table: Table,
+        table: Literal["conflict", "late"],
         start: int,
         end: int,
         *,
@@ -487,23 +650,22 @@ class Queries:
         key: str | None,
         limit: int,
         before: int | None,
-    ) -> list[tuple[Channel, Row[Any]]]:
+    ) -> list[tuple[Channel, Row]]:
         """Readings kept in ``conflict`` or ``late``, newest receipt first."""
         channels = {
             number: channel
             for number, channel in self.channels(scope).items()
             if site in {None, channel.site} and key in {None, channel.key}
         }
-        c = table.c
-        statement = select(table).where(c.channel.in_(channels), c.time >= start, c.time < end)
+        aside = schema.metadata.tables[table]
+        c = aside.c
+        statement = select(aside).where(c.channel.in_(channels), c.time >= start, c.time < end)
         if before is not None:
             statement = statement.where(c.id < before)
-        rows = self.connection.execute(statement.order_by(c.id.desc()).limit(limit))
+        rows = self._connection.execute(statement.order_by(c.id.desc()).limit(limit))
         return [(channels[row.channel], row) for row in rows]
 
-    def gaps(
-        self, scope: Scope, *, site: str | None, limit: int, after: tuple[str, str, int] | None
-    ) -> Sequence[Row[Any]]:
+    def gaps(self, scope: Scope, *, site: str | None, limit: int, after: tuple[str, str, int] | None) -> Sequence[Row]:
         """Sequence numbers that never came, by site, device and number."""
         c = schema.sequence_gap.c
         statement = select(schema.sequence_gap).where(c.site.in_(scope))
@@ -511,46 +673,51 @@ class Queries:
             statement = statement.where(c.site == site)
         if after is not None:
             statement = statement.where(tuple_(c.site, c.device, c.first) > after)
-        return self.connection.execute(statement.order_by(c.site, c.device, c.first).limit(limit)).all()
+        return self._connection.execute(statement.order_by(c.site, c.device, c.first).limit(limit)).all()
 
     def health_changes(
         self, scope: Scope, start: int, end: int, *, site: str | None, limit: int, before: tuple[int, int] | None
-    ) -> list[tuple[Channel, Row[Any]]]:
+    ) -> list[tuple[Channel, Row]]:
         """Changes of health in [start, end), newest first."""
         channels = {number: channel for number, channel in self.channels(scope).items() if site in {None, channel.site}}
         c = schema.health.c
         statement = select(schema.health).where(c.channel.in_(channels), c.since >= start, c.since < end)
         if before is not None:
             statement = statement.where(tuple_(c.since, c.channel) < before)
-        rows = self.connection.execute(statement.order_by(c.since.desc(), c.channel.desc()).limit(limit))
+        rows = self._connection.execute(statement.order_by(c.since.desc(), c.channel.desc()).limit(limit))
         return [(channels[row.channel], row) for row in rows]
 
-    def version(self, *tables: Table) -> tuple[int, ...]:
-        """What changes whenever one of some tables does: highest serial, else highest number."""
-        columns = [table.c.serial if "serial" in table.c else table.c.id for table in tables]
-        return tuple(self.connection.scalar(select(func.max(column))) or 0 for column in columns)
+    def version(self, *tables: str) -> tuple[int, ...]:
+        """Numbers that change whenever one of some tables does: highest serial, else highest id."""
+        named = [schema.metadata.tables[name] for name in tables]
+        columns = [table.c.serial if "serial" in table.c else table.c.id for table in named]
+        return tuple(self._connection.scalar(select(func.max(column))) or 0 for column in columns)
 
     def open_exceedances(self, scope: Scope) -> dict[str, int]:
         """Number of open exceedances per site in scope."""
         c = schema.exceedance.c
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             select(c.site, func.count()).where(c.site.in_(scope), c.state == "open").group_by(c.site)
         )
         return {site: int(count) for site, count in rows}
 
-    def health(self, scope: Scope) -> dict[str, Row[Any]]:
+    def health(self, scope: Scope) -> dict[str, Row]:
         """State of health of each channel in scope, by channel key."""
         channels = self.channels(scope)
         c = schema.health.c
         last = select(c.channel, func.max(c.since).label("since")).group_by(c.channel).subquery()
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             select(schema.health).join(last, and_(c.channel == last.c.channel, c.since == last.c.since))
         )
         return {channels[row.channel].key: row for row in rows if row.channel in channels}
 
-    def workers(self) -> Sequence[Row[Any]]:
+    def workers(self) -> Sequence[Row]:
         """What the running collectors say of themselves."""
-        return self.connection.execute(select(schema.worker).order_by(schema.worker.c.name)).all()
+        return self._connection.execute(select(schema.worker).order_by(schema.worker.c.name)).all()
+
+    def behind(self, positions: Positions) -> tuple[int | None, int]:
+        """Age and number of the rows behind positions; see `greenmine.record.follower.behind`."""
+        return behind(self._connection, positions)
 
     # Helpers
 
@@ -574,8 +741,8 @@ class Queries:
     def _newest_of(self, statement: Select[Any]) -> dict[int, Newest]:
         """Newest readings of channels by their number, of blocks in any order."""
         found: dict[int, Newest] = {}
-        for block in self.connection.execute(statement):
-            rows = np.frombuffer(self.blocks.data(self.connection, block), ROW)
+        for block in self._connection.execute(statement):
+            rows = np.frombuffer(self._blocks.data(self._connection, block), ROW)
             if len(rows):
                 last = _last(rows)
                 good = last if valid(last).all() else _last(rows[valid(rows)])
@@ -594,10 +761,25 @@ def later(one: Newest | None, other: Newest) -> Newest:
     return Newest(last, one.valid if one.valid["time"] > other.valid["time"] else other.valid)
 
 
+def _seen(scope: Scope, number: ColumnElement[int]) -> ColumnElement[bool]:
+    """Condition that a column names an exceedance in scope."""
+    return number.in_(select(schema.exceedance.c.id).where(schema.exceedance.c.site.in_(scope)))
+
+
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
     c = schema.exceedance.c
     statement = select(schema.exceedance).where(c.site.in_(scope))
     return statement if site is None else statement.where(c.site == site)
+
+
+def _touching(
+    first: ColumnElement[int], last: ColumnElement[int], start: int | None, end: int | None
+) -> list[ColumnElement[bool]]:
+    """Conditions that the span from ``first`` to ``last``, both inclusive, shares an instant with [start, end)."""
+    return [
+        *([last >= start] if start is not None else []),
+        *([first < end] if end is not None else []),
+    ]
 
 
 def _by_time(parts: Sequence[Rows]) -> Rows:

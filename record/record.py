@@ -13,16 +13,21 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
-from greenmine.errors import StoreError
+from greenmine.errors import SchemaError, StoreError
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry
 
-__all__ = ["MIGRATIONS", "Record", "migrate", "next_serial", "open_engine"]
+__all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+DatabaseError = sa.exc.SQLAlchemyError
+"""Whatever a database answers instead of what it was asked for."""
+Engine = sa.Engine
+"""From `open_engine`."""
 
 
 def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
@@ -54,16 +59,37 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
 
 
 def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
-    """Bring the tables to the newest form, by the migrations of the record or of another database."""
+    """Bring the tables of a SQLite file to the newest form, all at once or not at all; other processes wait meanwhile.
+
+    Parameters
+    ----------
+    engine : Engine
+        From `open_engine`.
+    scripts : Path
+        Folder of the migrations of the record, or of another database.
+
+    Raises
+    ------
+    SchemaError
+        The file was made by another version of greenmine; nothing was changed.
+    """
     # Whoever only checks evidence has no record, and need not have it.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(scripts))
-    with engine.begin() as connection:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins no transaction by itself before DDL
+        version = MigrationContext.configure(connection).get_current_revision()
+        if version not in known and sa.inspect(connection).get_table_names():
+            raise SchemaError(Path((engine.url.database or "").removeprefix("file:")))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.commit()
 
 
 @contextmanager

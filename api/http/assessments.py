@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Row, func, insert, select
 from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
@@ -24,8 +23,7 @@ from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import file, listed, single, taking, taking_file
 from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.evaluation import Evaluation, Requirement
-from greenmine.record import schema
-from greenmine.record.reader import Queries, Scope
+from greenmine.record.reader import Queries, Row, Scope
 from greenmine.registry import Site
 from greenmine.reporting import Period, Reporting, around, parse_period
 from greenmine.times import local, now
@@ -81,12 +79,10 @@ class ItemView(msgspec.Struct, frozen=True):
     history: list[AssessmentEntry]
 
 
-def assessment_of(queries: Queries, evaluation: Evaluation, site: Site, period: Period) -> list[ItemView]:
-    """Requirement items of a site that the caller has been found to see, in the order of the registry."""
-    c = schema.assessment.c
-    mine = select(schema.assessment).where(c.site == site.id, c.period == period.name).order_by(c.id)
+def assessment_of(queries: Queries, scope: Scope, evaluation: Evaluation, site: Site, period: Period) -> list[ItemView]:
+    """Requirement items of a site in scope, in the order of the registry."""
     entries: dict[str, list[AssessmentEntry]] = {}
-    for row in queries.connection.execute(mine):
+    for row in queries.assessments(scope, site.id, period.name):
         entries.setdefault(row.item, []).append(_entry(row, site.zone))
     return [_item(site, period, evaluation.requirement(item), entries.get(item, [])) for item in site.requirement_items]
 
@@ -117,7 +113,9 @@ def assessments(
     """Requirement items of a site with what its enterprise says of them in a reporting period."""
     site = visible_site(context.registry, scope, given.site)
     items: list[Any] = list(
-        assessment_of(queries, context.evaluation, site, period_named(context.reporting, site, given.period, now()))
+        assessment_of(
+            queries, scope, context.evaluation, site, period_named(context.reporting, site, given.period, now())
+        )
     )
     return listing(items)
 
@@ -192,12 +190,8 @@ def proof(
     return FileResponse(path, media_type=row.media_type, headers=headers)
 
 
-def _attached(queries: Queries, scope: Scope, number: int) -> Row[Any] | None:
-    c = schema.assessment.c
-    if not 0 <= number < 1 << 62:
-        return None
-    found = select(schema.assessment).where(c.id == number, c.site.in_(scope), c.digest.is_not(None))
-    return queries.connection.execute(found).first()
+def _attached(queries: Queries, scope: Scope, number: int) -> Row | None:
+    return queries.assessment_document(scope, number) if 0 <= number < 1 << 62 else None
 
 
 def _assessable(context: Context, caller: Caller, site: str, period: str | None, item: str) -> tuple[Site, Period]:
@@ -212,13 +206,11 @@ def _assessable(context: Context, caller: Caller, site: str, period: str | None,
 def _add(
     context: Context, caller: Caller, site: Site, period: Period, item: str, values: dict[str, object]
 ) -> AssessmentEntry:
-    table = schema.assessment
     row = {"site": site.id, "period": period.name, "item": item, "made": now(), "author": caller.name, **values}
-    here = select(func.count()).where(table.c.site == site.id, table.c.period == period.name)
-    with context.record.transaction() as (connection, _):
-        if (connection.scalar(here) or 0) >= ENTRIES:
+    with context.record.contributions() as contributions:
+        if contributions.assessed(site.id, period.name) >= ENTRIES:
             raise Problem(409, f"The assessment of {site.id!r} for {period.name} is full: it holds {ENTRIES} entries.")
-        return _entry(connection.execute(insert(table).values(row).returning(table)).one(), site.zone)
+        return _entry(contributions.assess(row), site.zone)
 
 
 def _columns(stored: Stored) -> dict[str, object]:
@@ -232,7 +224,7 @@ def _note(trail: Trail, action: str, site: Site, period: Period, item: str, **de
     trail.add(action, site=site.id, subject=item, period=period.name, **detail)
 
 
-def _entry(row: Row[Any], zone: str) -> AssessmentEntry:
+def _entry(row: Row, zone: str) -> AssessmentEntry:
     kept = None
     if row.digest is not None:
         kept = Attachment(row.name, row.media_type, row.size, row.digest, f"/api/v1/assessments/{row.id}/attachment")

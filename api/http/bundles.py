@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
@@ -27,9 +26,8 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import listed, single, taking, zipped
 from greenmine.api.http.trail import Trail, TrailOf
-from greenmine.record import schema
-from greenmine.record.bundles import ask, file_of
-from greenmine.record.reader import Queries, Scope
+from greenmine.record.bundles import file_of
+from greenmine.record.reader import Queries, Row
 from greenmine.registry import Registry
 from greenmine.reporting import parse_period
 from greenmine.times import local, now
@@ -108,11 +106,11 @@ class ShareView(msgspec.Struct, frozen=True):
 class Seen:
     """A bundle that a caller may see, and by which share, if it is not of one of the caller's own mines."""
 
-    row: Row[Any]
+    row: Row
     share: Share | None
 
 
-def bundle_view(registry: Registry, row: Row[Any]) -> BundleView:
+def bundle_view(registry: Registry, row: Row) -> BundleView:
     """A bundle as it is shown."""
     zone = registry.site(row.site).zone
     return BundleView(
@@ -156,27 +154,9 @@ def share_view(context: Context, share: Share, instant: int, code: str | None = 
     )
 
 
-def bundle_rows(
-    queries: Queries,
-    scope: Scope,
-    handed: Collection[Share] = (),
-    *,
-    site: str | None = None,
-    number: int | None = None,
-    before: int | None = None,
-    limit: int,
-) -> list[Row[Any]]:
-    """Bundles of sites in scope and those that were handed to the caller, newest first."""
-    c = schema.bundle.c
-    own: ColumnElement[bool] = c.site.in_(scope)
-    given = [and_(c.id == share.bundle, c.digest == share.digest) for share in handed]
-    statement = select(schema.bundle).where(or_(own, *given), c.site.in_([s.id for s in queries.registry.sites]))
-    for column, value in ((c.site, site), (c.id, number)):
-        if value is not None:
-            statement = statement.where(column == value)
-    if before is not None:
-        statement = statement.where(c.id < before)
-    return list(queries.connection.execute(statement.order_by(c.id.desc()).limit(limit)).all())
+def named(handed: Iterable[Share]) -> list[tuple[int, str]]:
+    """Numbers and digests of the bundles that are handed over: no other file is ever given instead."""
+    return [(share.bundle, share.digest) for share in handed]
 
 
 def handed_to(context: Context, caller: Caller, instant: int) -> list[Share]:
@@ -195,7 +175,7 @@ def visible_bundle(context: Context, queries: Queries, caller: Caller, number: i
         404, if there is none, or the caller may not see it.
     """
     handed = handed_to(context, caller, now())
-    rows = bundle_rows(queries, caller.scope, handed, number=number, limit=1) if 0 <= number < 1 << 62 else []
+    rows = queries.bundles(caller.scope, named(handed), number=number, limit=1) if 0 <= number < 1 << 62 else []
     if not rows:
         raise Problem(404, f"There is no bundle {number}; /api/v1/bundles lists them.")
     row = rows[0]
@@ -204,7 +184,7 @@ def visible_bundle(context: Context, queries: Queries, caller: Caller, number: i
     return Seen(row, next(share for share in handed if (share.bundle, share.digest) == (number, row.digest)))
 
 
-def shareable_bundle(context: Context, queries: Queries, caller: Caller, number: int) -> Row[Any]:
+def shareable_bundle(context: Context, queries: Queries, caller: Caller, number: int) -> Row:
     """A bundle that the caller may open to others, or shut.
 
     Raises
@@ -233,7 +213,7 @@ def bundles(
         visible_site(context.registry, caller.scope, given.site)
     before = number_of(given.cursor)
     handed = handed_to(context, caller, now())
-    rows = bundle_rows(queries, caller.scope, handed, site=given.site, before=before, limit=given.size + 1)
+    rows = queries.bundles(caller.scope, named(handed), site=given.site, before=before, limit=given.size + 1)
     tag = entity_tag(request, caller.scope, [tuple(row) for row in rows])
     items: list[Any] = [bundle_view(context.registry, row) for row in rows[: given.size]]
     following = str(rows[given.size - 1].id) if len(rows) > given.size else None
@@ -294,7 +274,7 @@ def bundle_file(
     return answer
 
 
-def file_response(context: Context, row: Row[Any]) -> FileResponse:
+def file_response(context: Context, row: Row) -> FileResponse:
     """The file of a bundle, to be saved.
 
     Raises
@@ -415,7 +395,7 @@ def end_share(context: Context, queries: Queries, caller: Caller, trail: Trail, 
     return share_view(context, shut, instant)
 
 
-def _shareable(context: Context, caller: Caller, number: int) -> Row[Any]:
+def _shareable(context: Context, caller: Caller, number: int) -> Row:
     with context.record.queries() as queries:
         return shareable_bundle(context, queries, caller, number)
 
@@ -431,13 +411,11 @@ def _ask(context: Context, caller: Caller, trail: Trail, asked: NewBundle) -> Bu
         raise Problem(400, str(error)) from None
     if period.first > local(instant, site.zone).date():
         raise Problem(400, f"period {period.name}: begins on {period.first}, which is still to come")
-    c = schema.bundle.c
-    with context.record.transaction() as (connection, _):
-        under_way = select(func.count()).where(c.site == site.id, c.state.in_(("waiting", "running")))
-        if connection.scalar(under_way.where(c.period == period.name, c.language == asked.language)):
+    with context.record.contributions() as contributions:
+        if contributions.bundles_under_way(site.id, period.name, asked.language):
             raise Problem(409, f"A bundle of {site.id!r} for {period.name} in this language is under way already.")
-        if (connection.scalar(under_way) or 0) >= WAITING:
+        if contributions.bundles_under_way(site.id) >= WAITING:
             raise Problem(429, f"{WAITING} bundles of {site.id!r} are waiting already; is the builder running?")
-        row = ask(connection, site.id, period, asked.language, caller.name, instant)
+        row = contributions.ask_for_bundle(site.id, period, asked.language, caller.name, instant)
     trail.add("bundle-asked", site=site.id, subject=f"bundle {row.id}", period=period.name)
     return bundle_view(context.registry, row)

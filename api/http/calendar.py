@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Query
-from sqlalchemy import func, select
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
@@ -16,7 +15,6 @@ from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Site
 from greenmine.reporting import Period, around
@@ -89,11 +87,10 @@ def _reporting_date(
     state: Literal["ended", "running", "coming"] = "ended" if left < 0 else "running"
     if period.first > today:
         state = "coming"
-    days_due = max(0, (min(due, period.last + timedelta(days=1)) - period.first).days)
-    sealed, bundle = schema.sealed_day.c, schema.bundle.c
-    within = sealed.site == site.id, sealed.day >= period.first.isoformat(), sealed.day <= period.last.isoformat()
-    held = queries.connection.scalar(select(func.count()).where(*within, sealed.day < due.isoformat())) or 0
-    mine = bundle.site == site.id, bundle.period == period.name, bundle.state == "done"
+    first_not_due = min(due, period.last + timedelta(days=1))
+    held = queries.sealed_days(scope, site.id, period.first.isoformat(), first_not_due.isoformat())
+    newest = next(iter(queries.bundles(scope, site=site.id, period=period.name, state="done", limit=1)), None)
+    days_due = max(0, (first_not_due - period.first).days)
     return ReportingDate(
         site.id,
         period.name,
@@ -105,7 +102,7 @@ def _reporting_date(
         days_due,
         days_due - held,
         _capture(context, queries, scope, site, period, instant),
-        queries.connection.scalar(select(func.max(bundle.id)).where(*mine)),
+        None if newest is None else newest.id,
     )
 
 
@@ -124,16 +121,11 @@ def _capture(
     kept = context.bodies.get(tag)
     if kept is not None:
         return msgspec.json.decode(kept, type=float)
-    numbers = [n for n, c in queries.channels(scope).items() if c.index in judged]
-    c = schema.statistic.c
-    valid = queries.connection.scalar(
-        select(func.sum(c.count)).where(
-            c.channel.in_(numbers), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True)
-        )
-    )
-    share = min(1.0, (valid or 0) / expected)
-    context.bodies.put(tag, msgspec.json.encode(share))
-    return share
+    keys = {queries.registry.channels[index].key for index in judged}
+    valid: int = sum(row.readings for key, row in queries.captures(scope, start, end, site.id).items() if key in keys)
+    capture = min(1.0, valid / expected)
+    context.bodies.put(tag, msgspec.json.encode(capture))
+    return capture
 
 
 def _midnight(day: date, zone: str) -> int:

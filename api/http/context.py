@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.lockout import Lockout
 from greenmine.api.http.addresses import Addresses
-from greenmine.api.http.record import Record
 from greenmine.api.http.response_cache import Kept
 from greenmine.api.live.broadcast import Broadcast
 from greenmine.evaluation import Evaluation
 from greenmine.notify.store import Notices
+from greenmine.record.access import RecordAccess
 from greenmine.record.changes import Remembered
 from greenmine.registry import Registry
 from greenmine.reporting import Reporting
@@ -30,7 +30,7 @@ class Context:
 
     settings: Settings
     registry: Registry
-    record: Record
+    record: RecordAccess
     closing: Event
     """Set when the server shuts down: live streams end."""
     accounts: Accounts

@@ -14,19 +14,16 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request
 from numpy.typing import NDArray
-from sqlalchemy import select
 from starlette.responses import Response
 from tsdownsample import MinMaxDownsampler
 
 from greenmine.api.http import arguments
 from greenmine.api.http.answers import kept_answer
 from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_channel
-from greenmine.api.http.exports import newest_block
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.schemas import single
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.series import summarise
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Scope, valid
 from greenmine.registry import Channel
 from greenmine.times import DAY, HOUR, MINUTE, now
@@ -94,7 +91,7 @@ class CurveView(msgspec.Struct, frozen=True):
 def curve(queries: Queries, scope: Scope, channel: Channel, start: int, end: int, points: int) -> Curve:
     """Course of a channel over [start, end) [ms UTC] in at most about ``points`` points; every extreme is among them."""
     hours = _hours(queries, scope, channel, start, end)
-    short = end - start <= MINUTES_UP_TO and _blocks(queries, scope, channel, start, end) <= _BLOCKS_AT_MOST
+    short = end - start <= MINUTES_UP_TO and queries.extent(scope, {channel.key}, start, end)[1] <= _BLOCKS_AT_MOST
     found = _minutes(queries, scope, channel, start, end, hours) if short else hours
     return _thinned(found, points, (end - start) / points)
 
@@ -139,20 +136,14 @@ def _minutes(queries: Queries, scope: Scope, channel: Channel, start: int, end: 
 
 
 def _hours(queries: Queries, scope: Scope, channel: Channel, start: int, end: int) -> Curve:
-    c = schema.statistic.c
-    columns: list[Any] = [c.start, c.mean, c.minimum, c.maximum, c.excluded]
-    rows = queries.connection.execute(
-        select(*columns)
-        .where(c.channel == queries.number(scope, channel.key), c.window == "hour", c.latest.is_(True))
-        .where(c.start > start - HOUR, c.start < end)
-        .order_by(c.start)
-    ).all()
-    table = np.array([tuple(row) for row in rows], np.float64).reshape(-1, 5)
-    time = table[:, 0].astype(np.int64)
-    some = ~np.isnan(table[:, 1])
-    excluded = _merged(time[table[:, 4] > 0], end - start)
-    mean, low, high = np.ascontiguousarray(table[some, 1:4].T)  # the thinning takes no strides
-    return Curve("hour", HOUR, time[some], mean, low, high, excluded, [])
+    rows = queries.hours_between(scope, channel.key, start, end)
+    time = np.array([row.start for row in rows], np.int64)
+    excluded = _merged(time[np.array([row.excluded > 0 for row in rows], np.bool_)], end - start)
+    mean, low, high = (
+        np.array([getattr(row, name) for row in rows], np.float64) for name in ("mean", "minimum", "maximum")
+    )
+    some = ~np.isnan(mean)
+    return Curve("hour", HOUR, time[some], mean[some], low[some], high[some], excluded, [])
 
 
 def _merged(hours: Times, span: int) -> NDArray[np.int64]:
@@ -177,13 +168,6 @@ def _runs(time: Times, letter: NDArray[Any], apart: int, length: int) -> list[tu
     return sorted(sorted(runs, key=lambda run: run[0] - run[1])[:_SPANS_AT_MOST])
 
 
-def _blocks(queries: Queries, scope: Scope, channel: Channel, start: int, end: int) -> int:
-    block = schema.reading_block.c
-    number = queries.number(scope, channel.key)
-    within = block.channel == number, block.hour >= start // HOUR, block.hour <= end // HOUR
-    return len(queries.connection.execute(select(block.id).where(*within).limit(_BLOCKS_AT_MOST + 1)).all())
-
-
 @router.get("/api/v1/chart", responses=single(CurveView))
 def chart(
     given: Annotated[arguments.CurveArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
@@ -196,8 +180,8 @@ def chart(
         raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to'")
 
     def version(queries: Queries) -> object:
-        newest, _ = newest_block(queries, scope, [channel], start, end) if end - start <= MINUTES_UP_TO else (0, 0)
-        return newest, queries.version(schema.statistic, schema.mark)
+        newest = queries.extent(scope, {channel.key}, start, end)[0] if end - start <= MINUTES_UP_TO else 0
+        return newest, queries.version("statistic", "mark")
 
     def make(queries: Queries) -> bytes:
         found = curve(queries, scope, channel, start, end, given.points)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import Table
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
@@ -15,7 +14,6 @@ from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_channel,
 from greenmine.api.http.exports import answer
 from greenmine.api.http.items import GapItem, HealthItem, LedgerItem, RejectionItem, SideItem
 from greenmine.api.http.schemas import listed
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Scope
 from greenmine.times import local
 
@@ -49,7 +47,7 @@ def ledger(
         last = items[-1] if len(rows) > size else None
         return items, f"{last.day}/{last.site}/{last.device}" if last is not None else None
 
-    return answer(request, context, scope, given, "ledger", LedgerItem, page, _version(schema.ledger), zone)
+    return answer(request, context, scope, given, "ledger", LedgerItem, page, _version("ledger"), zone)
 
 
 @router.get("/api/v1/gaps", responses=listed(GapItem, files=True))
@@ -68,7 +66,7 @@ def gaps(
         return items, f"{last.site}/{last.device}/{last.first}" if last is not None else None
 
     # A gap opens or closes with the count of missing messages in the ledger.
-    return answer(request, context, scope, given, "gaps", GapItem, page, _version(schema.ledger), zone)
+    return answer(request, context, scope, given, "gaps", GapItem, page, _version("ledger"), zone)
 
 
 @router.get("/api/v1/conflicts", responses=listed(SideItem, files=True))
@@ -76,7 +74,7 @@ def conflicts(
     given: Annotated[arguments.SidePeriod, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Other values for instants already stored, newest receipt first: kept, shown, not used."""
-    return _aside(request, context, scope, given, schema.conflict, "conflicts")
+    return _aside(request, context, scope, given, "conflict", "conflicts")
 
 
 @router.get("/api/v1/late", responses=listed(SideItem, files=True))
@@ -84,7 +82,7 @@ def late(
     given: Annotated[arguments.SidePeriod, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Readings later than the allowed lateness, newest receipt first: kept, shown, not used."""
-    return _aside(request, context, scope, given, schema.late, "late")
+    return _aside(request, context, scope, given, "late", "late")
 
 
 @router.get("/api/v1/rejections", responses=listed(RejectionItem, files=True))
@@ -106,7 +104,7 @@ def rejections(
         ]
         return items, str(items[-1].id) if len(rows) > size else None
 
-    version = _version(schema.rejection)
+    version = _version("rejection")
     return answer(request, context, scope, given, "rejections", RejectionItem, page, version, zone)
 
 
@@ -129,11 +127,16 @@ def health(
         last = rows[size - 1][1] if len(rows) > size else None
         return items, f"{last.since}-{last.channel}" if last is not None else None
 
-    return answer(request, context, scope, given, "health", HealthItem, page, _version(schema.health), zone)
+    return answer(request, context, scope, given, "health", HealthItem, page, _version("health"), zone)
 
 
 def _aside(
-    request: Request, context: Context, scope: Scope, given: arguments.SidePeriod, table: Table, name: str
+    request: Request,
+    context: Context,
+    scope: Scope,
+    given: arguments.SidePeriod,
+    table: Literal["conflict", "late"],
+    name: str,
 ) -> Response:
     zone = _zone(context, scope, given.site)
     if given.channel is not None:
@@ -171,7 +174,7 @@ def _period(given: arguments.Period) -> tuple[int, int]:
     return given.start if given.start is not None else 0, given.end if given.end is not None else _END_OF_TIME
 
 
-def _version(table: Table) -> Any:
+def _version(table: str) -> Any:
     """Highest serial or number of a table; rows of it are never taken away."""
 
     def version(queries: Queries) -> object:

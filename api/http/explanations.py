@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from numpy.typing import NDArray
-from sqlalchemy import Row, select
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
@@ -21,13 +21,10 @@ from greenmine.api.http.schemas import single
 from greenmine.limits import Threshold
 from greenmine.processing.explanation import Explanation, explain
 from greenmine.readings import Readings
-from greenmine.record import schema
-from greenmine.record.blocks import COLUMNS
-from greenmine.record.reader import Queries
-from greenmine.record.rows import ROW
+from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.writer import stored_mark
 from greenmine.registry import Rule
-from greenmine.times import HOUR, MINUTE, local
+from greenmine.times import MINUTE, local
 
 router = APIRouter()
 
@@ -176,21 +173,19 @@ def explanation(
         zone = queries.registry.site(rule.site).zone
         raise Problem(404, f"There is no such verdict on {rule.key} for the period from {local(given.start, zone)}.")
     tag = entity_tag(request, scope, row.revision, row.serial, row.latest, queries.registry.digest)
-    return unchanged(request, tag) or tagged(JSON(explained(queries, rule, row)), tag)
+    return unchanged(request, tag) or tagged(JSON(explained(queries, scope, rule, row)), tag)
 
 
-def explained(queries: Queries, rule: Rule, row: Row[Any]) -> ExplanationView:
-    """Explanation of a stored verdict that the caller has been found to see."""
+def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> ExplanationView:
+    """Explanation of a stored verdict in scope."""
     registry = queries.registry
     zone = registry.site(rule.site).zone
-    made = schema.mark.c
-    marks = queries.connection.execute(select(schema.mark).where(made.site == rule.site, made.made <= row.issued))
     found = explain(
         registry,
         rule,
         (row.start // MINUTE, row.end // MINUTE),
-        _Stored(queries, row.issued),
-        [stored_mark(dict(mark)) for mark in marks.mappings()],
+        partial(_received, queries, scope, row.issued),
+        [stored_mark(mark) for mark in queries.marks_made(scope, rule.site, row.issued)],
     )
     detail = msgspec.json.decode(row.detail) if row.detail else {}
     stored = Outcome(row.verdict, row.reason, row.value, row.judged, detail.get("have"), detail.get("need"))
@@ -248,31 +243,12 @@ def explained(queries: Queries, rule: Rule, row: Row[Any]) -> ExplanationView:
     )
 
 
-class _Stored:
-    """Readings of the record that had been received by an instant [ms UTC]."""
-
-    def __init__(self, queries: Queries, received: int) -> None:
-        self._connection = queries.connection
-        self._blocks = queries.blocks
-        keys = {
-            key: number for number, key in self._connection.execute(select(schema.channel.c.id, schema.channel.c.key))
-        }
-        self._numbers = [keys.get(channel.key) for channel in queries.registry.channels]
-        self._received = received
-
-    def __call__(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
-        """Readings of a channel in [start, end) [ms UTC], by time, with their quality bits."""
-        block = schema.reading_block.c
-        found = self._connection.execute(
-            select(*COLUMNS)
-            .where(block.channel == self._numbers[channel], block.received <= self._received)
-            .where(block.hour >= start // HOUR, block.hour <= (end - 1) // HOUR)
-        ).all()
-        rows = np.frombuffer(self._blocks.joined(self._connection, found), ROW)
-        rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
-        rows = rows[np.argsort(rows["time"], kind="stable")]
-        column = np.full(len(rows), channel, np.int32)
-        return Readings(column, rows["time"], rows["value"], rows["flag"]), rows["quality"]
+def _received(
+    queries: Queries, scope: Scope, received: int, channel: int, start: int, end: int
+) -> tuple[Readings, NDArray[np.uint8]]:
+    """Readings of a channel in [start, end) [ms UTC] that had been received by an instant, with their quality bits."""
+    rows = queries.readings_received(scope, queries.registry.channels[channel].key, start, end, received)
+    return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows["quality"]
 
 
 def _hours(found: Explanation, zone: str) -> list[HourFigure]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import Request
-from sqlalchemy import select
 from starlette.responses import Response, StreamingResponse
 
 from greenmine.api.http.arguments import Tabular
@@ -19,10 +18,7 @@ from greenmine.api.http.pagination import Page
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
 from greenmine.api.http.trail import get_trail
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Scope
-from greenmine.registry import Channel
-from greenmine.times import HOUR
 
 if TYPE_CHECKING:  # Arrow takes time and memory, and files are seldom asked for
     from pyarrow import RecordBatch, Schema
@@ -126,26 +122,6 @@ def stream(
         media_type=MEDIA_TYPES[format_],
         headers={"Content-Disposition": f'attachment; filename="{name}.{format_}"'},
     )
-
-
-def newest_block(queries: Queries, scope: Scope, channels: Iterable[Channel], start: int, end: int) -> tuple[int, int]:
-    """Number of the newest block of some channels in a period, and the number of their readings there, or a few more."""
-    block = schema.reading_block.c
-    numbers = [number for number, channel in queries.channels(scope).items() if channel in set(channels)]
-    found = [
-        queries.connection.execute(
-            select(block.id, block.count).where(
-                block.channel == number, block.hour >= start // HOUR, block.hour <= end // HOUR
-            )
-        )
-        for number in numbers
-    ]
-    newest = total = 0
-    for rows in found:
-        for number, count in rows:
-            newest = max(newest, number)
-            total += count
-    return newest, total
 
 
 def _headers(tag: str) -> dict[str, str]:

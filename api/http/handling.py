@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Row, func, insert, select, update
 from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
@@ -23,8 +22,8 @@ from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import file, single, taking, taking_file
 from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.api.http.views import ExceedanceView, exceedance_view
-from greenmine.record import schema
-from greenmine.record.reader import Queries, Scope
+from greenmine.record.contributions import Step
+from greenmine.record.reader import Queries, Row, Scope
 from greenmine.times import local, now
 
 router = APIRouter()
@@ -72,9 +71,9 @@ def exceedance_detail(queries: Queries, scope: Scope, number: int, time: int) ->
                 old.minutes,
                 local(old.changed, zone),
             )
-            for old in queries.exceedance_revisions(number)
+            for old in queries.exceedance_revisions(scope, number)
         ],
-        [_item(entry, zone) for entry in queries.handling(number)],
+        [_item(entry, zone) for entry in queries.handling(scope, number)],
     )
 
 
@@ -88,7 +87,7 @@ def exceedance(
 ) -> Response:
     """An exceedance with its revisions and the history of its handling."""
     instant = now()
-    tag = entity_tag(request, scope, queries.version(schema.exceedance, schema.handling), instant // 60_000)
+    tag = entity_tag(request, scope, queries.version("exceedance", "handling"), instant // 60_000)
     return unchanged(request, tag) or tagged(JSON(exceedance_detail(queries, scope, number, instant)), tag)
 
 
@@ -156,7 +155,7 @@ def attachment(
 ) -> Response:
     """An attached file, to be saved."""
     _visible(queries, scope, number)
-    row = next((row for row in queries.handling(number) if row.id == entry and row.digest is not None), None)
+    row = next((row for row in queries.handling(scope, number) if row.id == entry and row.digest is not None), None)
     path = path_of(context.settings.attachments, row.digest) if row is not None else None
     if row is None or path is None or not path.is_file():
         raise Problem(404, f"There is no attachment {entry} at exceedance {number}.")
@@ -168,7 +167,7 @@ def attachment(
     return FileResponse(path, media_type=row.media_type, headers=headers)
 
 
-def _visible(queries: Queries, scope: Scope, number: int) -> Row[Any]:
+def _visible(queries: Queries, scope: Scope, number: int) -> Row:
     row = queries.exceedance(scope, number) if 0 <= number < 1 << 62 else None
     if row is None:
         raise Problem(404, f"There is no exceedance {number}; /api/v1/exceedances lists them.")
@@ -180,27 +179,18 @@ def _site_of(context: Context, scope: Scope, number: int) -> str:
         return str(_visible(queries, scope, number).site)
 
 
-def _add(context: Context, caller: Caller, number: int, kind: str, text: str, stored: Stored | None) -> HandlingItem:
-    table, episode = schema.handling, schema.exceedance
-    instant = now()
-    row = {
-        "exceedance": number, "made": instant, "author": caller.name, "kind": kind, "text": text,
+def _add(context: Context, caller: Caller, number: int, kind: Step, text: str, stored: Stored | None) -> HandlingItem:
+    values = {
+        "made": now(), "author": caller.name,
         **({"name": stored.name, "media_type": stored.media_type, "size": stored.size, "digest": stored.digest} if stored else {}),
     }  # fmt: skip
-    with context.record.transaction() as (connection, serial):
-        known = connection.execute(select(episode).where(episode.c.id == number)).one()
-        count = connection.scalar(select(func.count()).where(table.c.exceedance == number)) or 0
-        if count >= ENTRIES:
+    with context.record.contributions() as contributions:
+        known = contributions.exceedance(number)
+        if contributions.steps(number) >= ENTRIES:
             raise Problem(409, f"The history of exceedance {number} is full: it holds {ENTRIES} entries.")
         if kind == "acknowledged" and known.acknowledged is not None:
             raise Problem(409, f"Exceedance {number} has been acknowledged already.")
-        added = connection.execute(insert(table).values(row).returning(table)).one()
-        change: dict[str, object] = {"serial": serial}
-        if kind == "acknowledged":
-            change["acknowledged"] = instant
-        elif kind in {"cause", "handling"}:
-            change[kind] = text
-        connection.execute(update(episode).where(episode.c.id == number).values(**change))
+        added = contributions.handle(number, kind, text, values)
     return _item(added, context.registry.site(known.site).zone)
 
 
@@ -208,7 +198,7 @@ def _note(trail: Trail, action: str, site: str, number: int, **detail: str) -> N
     trail.add(action, site=site, subject=f"exceedance {number}", **detail)
 
 
-def _item(row: Row[Any], zone: str) -> HandlingItem:
+def _item(row: Row, zone: str) -> HandlingItem:
     kept = None
     if row.digest is not None:
         href = f"/api/v1/exceedances/{row.exceedance}/attachments/{row.id}"

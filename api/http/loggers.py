@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import Select, Table, select, tuple_
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
@@ -17,7 +16,6 @@ from greenmine.api.http.exports import answer
 from greenmine.api.http.items import InformationItem, LoggerGapItem, ReportedItem
 from greenmine.api.http.pagination import Page
 from greenmine.api.http.schemas import listed
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Scope
 from greenmine.times import local
 
@@ -45,20 +43,13 @@ def reported_aggregates(
 ) -> Response:
     """Aggregates that data loggers computed themselves, beside ours of the same window."""
     chosen = _sites(context, scope, given.site)
-    c = schema.reported.c
 
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
-        channels = queries.channels(chosen)
-        statement = select(schema.reported).where(c.channel.in_(channels), c.latest, *_period(c.start, c.start, given))
-        if given.command is not None:
-            statement = statement.where(c.command == given.command)
-        if (match := arguments.cursor_parts(_REPORTED, cursor)) is not None:
-            place = int(match[1]), int(match[2]), match[3]
-            statement = statement.where(tuple_(c.start, c.channel, c.command) > place)
-        rows = _rows(queries, statement.order_by(c.start, c.channel, c.command), size)
+        match = arguments.cursor_parts(_REPORTED, cursor)
+        after = None if match is None else (int(match[1]), int(match[2]), match[3])
+        rows = queries.reported(chosen, given.start, given.end, command=given.command, limit=size + 1, after=after)
         items: list[Any] = []
-        for row in rows[:size]:
-            channel = channels[row.channel]
+        for channel, row in rows[:size]:
             zone = context.registry.site(channel.site).zone
             items.append(
                 ReportedItem(
@@ -80,10 +71,10 @@ def reported_aggregates(
                     compared=None if row.compared is None else local(row.compared, zone),
                 )
             )
-        last = rows[size - 1] if len(rows) > size else None
+        last = rows[size - 1][1] if len(rows) > size else None
         return items, f"{last.start}-{last.channel}-{last.command}" if last is not None else None
 
-    return _answer(request, context, scope, given, "reported", ReportedItem, page, schema.reported)
+    return _answer(request, context, scope, given, "reported", ReportedItem, page, "reported")
 
 
 @router.get("/api/v1/loggers/gaps", responses=listed(LoggerGapItem, files=True))
@@ -92,15 +83,11 @@ def logger_gaps(
 ) -> Response:
     """Spans in which a data logger's readings are missing, and what came when they were asked back."""
     chosen = _sites(context, scope, given.site)
-    c = schema.gap.c
 
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
-        statement = select(schema.gap).where(c.site.in_(chosen), *_period(c.start, c.end - 1, given))
-        if given.state is not None:
-            statement = statement.where(c.state == given.state)
-        if (match := arguments.cursor_parts(_GAP, cursor)) is not None:
-            statement = statement.where(tuple_(c.start, c.site, c.device) > (int(match[1]), match[2], match[3]))
-        rows = _rows(queries, statement.order_by(c.start, c.site, c.device), size)
+        match = arguments.cursor_parts(_GAP, cursor)
+        after = None if match is None else (int(match[1]), match[2], match[3])
+        rows = queries.logger_gaps(chosen, given.start, given.end, state=given.state, limit=size + 1, after=after)
         items: list[Any] = []
         for row in rows[:size]:
             zone = context.registry.site(row.site).zone
@@ -122,7 +109,7 @@ def logger_gaps(
         last = rows[size - 1] if len(rows) > size else None
         return items, f"{last.start}/{last.site}/{last.device}" if last is not None else None
 
-    return _answer(request, context, scope, given, "logger-gaps", LoggerGapItem, page, schema.gap)
+    return _answer(request, context, scope, given, "logger-gaps", LoggerGapItem, page, "gap")
 
 
 @router.get("/api/v1/loggers/information", responses=listed(InformationItem, files=True))
@@ -131,13 +118,9 @@ def logger_information(
 ) -> Response:
     """Logs, states, serial numbers and the like that data loggers sent, newest first."""
     chosen = _sites(context, scope, given.site)
-    c = schema.information.c
 
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
-        statement = select(schema.information).where(c.site.in_(chosen))
-        if (before := arguments.number_of(cursor)) is not None:
-            statement = statement.where(c.id < before)
-        rows = _rows(queries, statement.order_by(c.id.desc()), size)
+        rows = queries.information(chosen, limit=size + 1, before=arguments.number_of(cursor))
         items: list[Any] = []
         for row in rows[:size]:
             zone = context.registry.site(row.site).zone
@@ -155,7 +138,7 @@ def logger_information(
             )
         return items, str(items[-1].id) if len(rows) > size else None
 
-    return _answer(request, context, scope, given, "information", InformationItem, page, schema.information)
+    return _answer(request, context, scope, given, "information", InformationItem, page, "information")
 
 
 def _answer(
@@ -166,24 +149,10 @@ def _answer(
     name: str,
     kind: type[msgspec.Struct],
     page: Page,
-    table: Table,
+    table: str,
 ) -> Response:
     zone = "UTC" if given.site is None else context.registry.site(given.site).zone
     return answer(request, context, scope, given, name, kind, page, lambda queries: queries.version(table), zone)
-
-
-def _rows(queries: Queries, statement: Select[Any], size: int) -> list[Any]:
-    return list(queries.connection.execute(statement.limit(size + 1)))
-
-
-def _period(start: Any, end: Any, given: arguments.SitePeriod) -> list[Any]:
-    """Conditions that [start, end] touches the period asked for."""
-    conditions = []
-    if given.start is not None:
-        conditions.append(end >= given.start)
-    if given.end is not None:
-        conditions.append(start < given.end)
-    return conditions
 
 
 def _sites(context: Context, scope: Scope, site: str | None) -> Scope:

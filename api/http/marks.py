@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Row, func, insert, select
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
@@ -21,8 +21,8 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking
 from greenmine.api.http.trail import Trail, TrailOf
-from greenmine.record import schema
-from greenmine.record.reader import Queries
+from greenmine.record.reader import Queries, Row, Scope
+from greenmine.registry import Registry
 from greenmine.times import DAY, local, now, parse_time
 
 router = APIRouter()
@@ -50,7 +50,7 @@ class NewMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameter: Annotated[str, msgspec.Meta(max_length=40)] | None = None
 
 
-def mark_items(queries: Queries, rows: list[Row[Any]]) -> list[MarkItem]:
+def mark_items(queries: Queries, scope: Scope, rows: Sequence[Row]) -> list[MarkItem]:
     """Marks as they are shown."""
     return [
         MarkItem(
@@ -64,15 +64,15 @@ def mark_items(queries: Queries, rows: list[Row[Any]]) -> list[MarkItem]:
             row.reason,
             row.author,
             local(row.made, zone),
-            queries.issued_before(row),
+            queries.issued_before(scope, row),
         )
         for row in rows
     ]
 
 
-def request_item(queries: Queries, row: Row[Any]) -> MarkRequestItem:
+def request_item(registry: Registry, row: Row) -> MarkRequestItem:
     """A mark that was asked for, as it is shown."""
-    zone = queries.registry.site(row.site).zone
+    zone = registry.site(row.site).zone
     return MarkRequestItem(
         row.id,
         row.site,
@@ -102,13 +102,13 @@ def marks(
 
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
         after = arguments.number_of(cursor)
-        rows = list(
-            queries.marks(scope, start, end, site=given.site, station=given.station, limit=size + 1, after=after or 0)
+        rows = queries.marks(
+            scope, start, end, site=given.site, station=given.station, limit=size + 1, after=after or 0
         )
-        return mark_items(queries, rows[:size]), str(rows[size - 1].id) if len(rows) > size else None
+        return mark_items(queries, scope, rows[:size]), str(rows[size - 1].id) if len(rows) > size else None
 
     def version(queries: Queries) -> object:
-        return queries.version(schema.mark, schema.statistic)
+        return queries.version("mark", "statistic")
 
     return answer(request, context, scope, given, "marks", MarkItem, page, version, zone)
 
@@ -158,12 +158,11 @@ def requests(
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
         before = arguments.number_of(cursor)
         rows = queries.mark_requests(scope, site=given.site, limit=size + 1, before=before)
-        items = [request_item(queries, row) for row in rows[:size]]
+        items = [request_item(context.registry, row) for row in rows[:size]]
         return items, str(rows[size - 1].id) if len(rows) > size else None
 
     def version(queries: Queries) -> object:
-        table = schema.mark_request.c
-        return queries.version(schema.mark_request), queries.connection.scalar(select(func.max(table.answered)))
+        return queries.mark_requests_version()
 
     return answer(request, context, scope, given, "mark-requests", MarkRequestItem, page, version, zone)
 
@@ -176,7 +175,7 @@ def asked_for(
     rows = queries.mark_requests(scope, limit=1, number=number) if 0 <= number < 1 << 62 else []
     if not rows:
         raise Problem(404, f"There is no mark request {number}; /api/v1/mark-requests lists them.")
-    return JSON(request_item(queries, rows[0]))
+    return JSON(request_item(queries.registry, rows[0]))
 
 
 def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, object]:
@@ -200,18 +199,14 @@ def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, obje
         raise Problem(400, "reason: must say something")
     return {
         "site": site.id, "station": asked.station, "parameter": asked.parameter, "start": start, "end": end,
-        "kind": asked.kind, "reason": asked.reason.strip(), "author": caller.name, "made": instant, "state": "waiting",
-        "answer": "",
+        "kind": asked.kind, "reason": asked.reason.strip(), "author": caller.name, "made": instant,
     }  # fmt: skip
 
 
 def _add(context: Context, trail: Trail, row: dict[str, object]) -> MarkRequestItem:
-    table = schema.mark_request
-    with context.record.transaction() as (connection, _):
-        here = table.c.site == row["site"], table.c.state == "waiting"
-        if (connection.scalar(select(func.count()).where(*here)) or 0) >= WAITING:
+    with context.record.contributions() as contributions:
+        if contributions.marks_waiting(str(row["site"])) >= WAITING:
             raise Problem(429, f"{WAITING} marks are waiting at {row['site']!r} already; is the worker running?")
-        added = connection.execute(insert(table).values(row).returning(table)).one()
-        item = request_item(Queries(connection, context.registry), added)
+        item = request_item(context.registry, contributions.ask_for_mark(row))
     trail.add("mark", site=item.site, subject=f"mark request {item.id}", kind=item.kind, station=item.station)
     return item

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from greenmine.grafana.influx.influx_schema import DISTRICT, bucket_of
 from greenmine.notify.outbox import Outbox as Notices
 from greenmine.record.follower import FILE as CURSORS
-from greenmine.record.follower import Cursor, behind, stored_cursors
+from greenmine.record.follower import Cursor, stored_cursors
 from greenmine.record.reader import Queries, Scope
 from greenmine.uplink.outbox import FILE as OUTBOX
 from greenmine.uplink.outbox import Outbox
@@ -113,7 +113,7 @@ class _Families(Collector):
             "greenmine_projection_failures", "Writes that were tried again.", labels=["bucket"]
         )
         for cursor in found:
-            oldest, rows = behind(self._queries.connection, cursor.positions)
+            oldest, rows = self._queries.behind(cursor.positions)
             lag.add_metric([cursor.bucket], 0.0 if oldest is None else max(0, self._now - oldest) / 1000)
             backlog.add_metric([cursor.bucket], rows)
             refused.add_metric([cursor.bucket], cursor.refused)

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from greenmine.errors import StoreError
+from greenmine.errors import NoRecordError, StoreError
+from greenmine.record.record import DatabaseError
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
@@ -67,7 +67,7 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(SQLAlchemyError, _record)
+    app.add_exception_handler(DatabaseError, _record)
     app.add_exception_handler(StoreError, _record)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -94,8 +94,11 @@ async def _validation(request: Request, error: Exception) -> Response:
     return _answer(request, Problem(400, detail, errors))
 
 
-async def _record(request: Request, _: Exception) -> Response:
-    return _answer(request, Problem(503, "The record cannot be read at the moment; try again."))
+async def _record(request: Request, error: Exception) -> Response:
+    known = isinstance(error, NoRecordError)
+    return _answer(
+        request, Problem(503, str(error) if known else "The record cannot be read at the moment; try again.")
+    )
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:

@@ -18,7 +18,7 @@ from greenmine.api.http.answers import kept_answer
 from greenmine.api.http.arguments import cursor_parts
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_channel, visible_site
-from greenmine.api.http.exports import answer, entity_tag, newest_block, stream, tagged, unchanged
+from greenmine.api.http.exports import answer, entity_tag, stream, tagged, unchanged
 from greenmine.api.http.formats import XLSX_ROWS, chosen
 from greenmine.api.http.health import ServiceHealth, service_health
 from greenmine.api.http.items import (
@@ -41,7 +41,6 @@ from greenmine.api.live.events import Cursor
 from greenmine.durations import parse_duration
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.series import summarise, window_bounds
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Rows, Scope, valid
 from greenmine.registry import Channel, Registry
 from greenmine.times import DAY, MINUTE, local, now
@@ -159,7 +158,7 @@ def latest_readings(
     instant = now()
 
     def version(queries: Queries) -> object:
-        return queries.version(schema.reading_block, schema.statistic, schema.verdict, schema.health)
+        return queries.version("reading_block", "statistic", "verdict", "health")
 
     def make(queries: Queries) -> bytes:
         return listing_bytes(list(latest(queries, chosen_sites, instant)))
@@ -179,7 +178,7 @@ def readings(
     """Readings as they came, by time: pages of one channel, or files of a channel, a station or a site."""
     channels = _channels_of(context, scope, given)
     start, end = _last_day(given)
-    newest, count = newest_block(queries, scope, channels, start, end)
+    newest, _, count = queries.extent(scope, {channel.key for channel in channels}, start, end)
     tag = entity_tag(request, scope, newest, count, start if given.start is None else None)
     if (same := unchanged(request, tag)) is not None:
         return same
@@ -235,7 +234,7 @@ def statistics(
         return items, f"{last.start}-{last.revision}" if last is not None else None
 
     def version(queries: Queries) -> object:
-        return queries.version(schema.statistic)
+        return queries.version("statistic")
 
     if chosen(given.format, request.headers.get("accept", "")) == "json":
 
@@ -277,7 +276,7 @@ def verdicts(
         return items, f"{last.start}-{last.revision}-{last.rule}" if last is not None else None
 
     def version(queries: Queries) -> object:
-        return queries.version(schema.verdict)
+        return queries.version("verdict")
 
     zone = registry.site(site).zone if site else "UTC"
     return answer(request, context, scope, given, "verdicts", VerdictRevision, page, version, zone)
@@ -336,7 +335,7 @@ def exceedances(
         return items, f"{last.start}-{last.id}" if last is not None else None
 
     def version(queries: Queries) -> object:
-        return queries.version(schema.exceedance), instant // MINUTE
+        return queries.version("exceedance"), instant // MINUTE
 
     zone = context.registry.site(given.site).zone if given.site else "UTC"
     return answer(request, context, scope, given, "exceedances", ExceedanceView, page, version, zone)
@@ -360,7 +359,7 @@ def limit_statistics(
         if not 0 < end - start <= _LONGEST:
             raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to', not in the future")
         period = start, end
-    version = queries.version(schema.sliding_hour, schema.exceedance)
+    version = queries.version("sliding_hour", "exceedance")
     tag = entity_tag(request, scope, version, instant // MINUTE, context.registry.digest)
     return unchanged(request, tag) or tagged(
         listing(list(rolling_statistics(queries, scope, site, instant, period))), tag

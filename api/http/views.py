@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-from sqlalchemy import Row
 
 from greenmine.limits import threshold_on
-from greenmine.record.reader import Newest, Queries, Scope
+from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, local
 
@@ -127,7 +126,7 @@ class ExceedanceView(msgspec.Struct, frozen=True):
     acknowledged: datetime | None
 
 
-def verdict_view(registry: Registry, row: Row[Any]) -> VerdictView:
+def verdict_view(registry: Registry, row: Row) -> VerdictView:
     """A verdict as it is shown."""
     site, station, limit = row.rule.split("/", 2)
     zone = registry.site(site).zone
@@ -151,7 +150,7 @@ def verdict_view(registry: Registry, row: Row[Any]) -> VerdictView:
     )
 
 
-def exceedance_view(registry: Registry, row: Row[Any], now: int) -> ExceedanceView:
+def exceedance_view(registry: Registry, row: Row, now: int) -> ExceedanceView:
     """An exceedance as it is shown; its rule may have left the registry since."""
     site, station, limit_key = row.rule.split("/", 2)
     zone = registry.site(site).zone
@@ -196,7 +195,7 @@ def latest(
     scope: Scope,
     now: int,
     site: str | None = None,
-    hours: dict[str, list[Row[Any]]] | None = None,
+    hours: dict[str, list[Row]] | None = None,
 ) -> list[LatestView]:
     """The state of every channel of the registry in scope, in the registry's order.
 
@@ -278,7 +277,7 @@ def _latest(
     registry: Registry,
     channel: Channel,
     newest: Newest | None,
-    health: Row[Any] | None,
+    health: Row | None,
     limits: list[LimitView],
     now: int,
 ) -> LatestView:
@@ -323,8 +322,8 @@ def _limit(
     registry: Registry,
     rule: Rule,
     channel: Channel,
-    hours: list[Row[Any]],
-    verdicts: dict[str, Row[Any]],
+    hours: list[Row],
+    verdicts: dict[str, Row],
     now: int,
 ) -> LimitView | None:
     zone = registry.site(rule.site).zone
@@ -370,7 +369,7 @@ def _limit(
     )
 
 
-def _hours_of(registry: Registry, rule: Rule, hours: list[Row[Any]], now: int) -> list[Row[Any]]:
+def _hours_of(registry: Registry, rule: Rule, hours: list[Row], now: int) -> list[Row]:
     """Hourly figures that the present period of a limit rests on: none when they are more than two hours old."""
     usable = [row for row in hours if row.mean is not None and row.readings > 0]
     if not usable or usable[-1].end < now - 2 * HOUR:
@@ -382,7 +381,7 @@ def _hours_of(registry: Registry, rule: Rule, hours: list[Row[Any]], now: int) -
     zone = registry.site(rule.site).zone
     conditions = registry.conditions
     night = rule.limit.window == "nighttime"
-    chosen: list[Row[Any]] = []
+    chosen: list[Row] = []
     for row in reversed(usable):
         hour = local(row.start, zone).hour
         if (conditions.day_start <= hour < conditions.night_start) == night:

@@ -14,11 +14,11 @@ from threading import Event as Flag
 from typing import Final
 
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import SQLAlchemyError
 
-from greenmine.api.http.record import Record
 from greenmine.api.live.events import PAGE, Cursor, Event, events_between, newest_cursor, ready
+from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Newest, Scope
+from greenmine.record.record import DatabaseError
 from greenmine.times import now
 
 LOOK_SECONDS: Final = 0.2
@@ -81,13 +81,13 @@ class Broadcast:
 
     Parameters
     ----------
-    record : Record
+    record : RecordAccess
         What is followed.
     closing : threading.Event
         Set when the server shuts down.
     """
 
-    def __init__(self, record: Record, closing: Flag) -> None:
+    def __init__(self, record: RecordAccess, closing: Flag) -> None:
         self._record = record
         self._closing = closing
         self._seats: set[Seat] = set()
@@ -142,7 +142,7 @@ class Broadcast:
             number = self._record.changes.number()
             if self._cursor is None or number != self._number:
                 scopes = {seat.scope for seat in self._seats}
-                with suppress(SQLAlchemyError):
+                with suppress(DatabaseError):
                     self._cursor, events = await run_in_threadpool(self._new, scopes, self._cursor)
                     self._number = number
                     for seat in self._seats:
@@ -168,7 +168,7 @@ class Broadcast:
         seat.catch_up()
         try:
             events = await run_in_threadpool(self._read, seat.scope, after, last)
-        except SQLAlchemyError:
+        except DatabaseError:
             seat.behind = True
             await asyncio.sleep(LOOK_SECONDS)
             return []

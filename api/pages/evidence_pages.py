@@ -17,10 +17,10 @@ from greenmine.api.http.bundles import (
     BundleView,
     ShareView,
     add_share,
-    bundle_rows,
     bundle_view,
     end_share,
     handed_to,
+    named,
     share_view,
     visible_bundle,
 )
@@ -62,7 +62,7 @@ def all_evidence(
 ) -> Response:
     """Page of the reporting dates and bundles of all mines; to an evaluator, of the bundles that were handed to it."""
     instant = now()
-    rows = bundle_rows(queries, caller.scope, handed_to(context, caller, instant), limit=SHOWN)
+    rows = queries.bundles(caller.scope, named(handed_to(context, caller, instant)), limit=SHOWN)
     sites = [site for site in context.registry.sites if site.id in caller.scope]
     dates = {site.id: reporting_dates(context, queries, caller.scope, site, instant) for site in sites}
     return _render(
@@ -86,7 +86,7 @@ def site_evidence(
     """Page of the reporting dates and bundles of a mine."""
     shown = visible_site(context.registry, caller.scope, site)
     dates = reporting_dates(context, queries, caller.scope, shown, now())
-    rows = bundle_rows(queries, caller.scope, site=site, limit=SHOWN)
+    rows = queries.bundles(caller.scope, site=site, limit=SHOWN)
     return _render(
         request, context, queries, given.lang, "site-evidence.html",
         site=shown,
@@ -109,7 +109,7 @@ def assessment_page(
     shown = visible_site(context.registry, caller.scope, site)
     instant = now()
     period = period_named(context.reporting, shown, given.period, instant)
-    items = assessment_of(queries, context.evaluation, shown, period)
+    items = assessment_of(queries, caller.scope, context.evaluation, shown, period)
     return _render(
         request, context, queries, given.lang, "assessment.html",
         site=shown,

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import Row
 from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import CallerOf
@@ -28,7 +27,7 @@ from greenmine.api.pages.wording import Wording
 from greenmine.limits import threshold_on
 from greenmine.processing.rolling import SPANS
 from greenmine.processing.series import summarise, window_bounds
-from greenmine.record.reader import Queries, Scope, valid
+from greenmine.record.reader import Queries, Row, Scope, valid
 from greenmine.registry import Registry, Site
 from greenmine.times import DAY, HOUR, MINUTE, local, now
 from greenmine.wording.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
@@ -161,7 +160,7 @@ def _visible(registry: Registry, scope: Scope) -> list[Site]:
 
 
 def _card(
-    site: Site, views: Sequence[LatestView], hours: dict[str, list[Row[Any]]], registry: Registry, instant: int
+    site: Site, views: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
 ) -> dict[str, Any]:
     own = [view for view in views if view.site == site.id]
     bad = [view for view in own if view.health.state in _BAD_HEALTH]
@@ -176,7 +175,7 @@ def _card(
 
 
 def _theme(
-    theme: Theme, own: Sequence[LatestView], hours: dict[str, list[Row[Any]]], registry: Registry, instant: int
+    theme: Theme, own: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
 ) -> dict[str, Any]:
     judgements = theme_judgements(own, theme, registry)
     rows = [view for view in own if registry.parameters[view.parameter].theme == theme and view.limits]
@@ -263,7 +262,7 @@ def _rolling(queries: Queries, scope: Scope, site: Site, instant: int) -> list[d
 
 
 def _hourly(
-    registry: Registry, site: Site, parameter: str, hours: dict[str, list[Row[Any]]], instant: int
+    registry: Registry, site: Site, parameter: str, hours: dict[str, list[Row]], instant: int
 ) -> dict[str, Any]:
     """Hourly figures of a parameter over 24 hours, newest first, a column for each station; gaps stay visible."""
     channels = [c for c in registry.site_channels(site.id) if c.parameter.id == parameter]
@@ -361,7 +360,7 @@ def _chart(
     )
 
 
-def _excluded(site: Site, figures: Sequence[tuple[str, list[Row[Any]]]], wording: Wording) -> list[Note]:
+def _excluded(site: Site, figures: Sequence[tuple[str, list[Row]]], wording: Wording) -> list[Note]:
     """A note for each hour of which some minutes were excluded at some station."""
     texts: dict[tuple[int, int], list[str]] = {}
     for station, rows in figures:

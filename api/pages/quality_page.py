@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import func, select
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
@@ -19,7 +18,6 @@ from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.processing.exclusion import KINDS
-from greenmine.record import schema
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Site
 from greenmine.times import DAY, local, now
@@ -46,7 +44,7 @@ def quality_page(
     instant = now()
     start = instant - given.days * DAY
     views = {view.channel: view for view in latest(queries, scope, instant, site)}
-    captures = _captures(queries, scope, shown, start)
+    captures = queries.captures(scope, start, None, site)
     return render(
         request,
         "quality.html",
@@ -63,10 +61,10 @@ def quality_page(
         gaps=queries.gaps(scope, site=site, limit=SHOWN, after=None),
         conflicts=_local(
             shown,
-            queries.aside(scope, schema.conflict, start, instant + DAY, site=site, key=None, limit=SHOWN, before=None),
+            queries.aside(scope, "conflict", start, instant + DAY, site=site, key=None, limit=SHOWN, before=None),
         ),
         late=_local(
-            shown, queries.aside(scope, schema.late, 0, instant + DAY, site=site, key=None, limit=SHOWN, before=None)
+            shown, queries.aside(scope, "late", 0, instant + DAY, site=site, key=None, limit=SHOWN, before=None)
         ),
         rejections=[
             (local(row.received, shown.zone), row)
@@ -77,12 +75,12 @@ def quality_page(
             for channel, row in queries.health_changes(scope, start, instant + DAY, site=site, limit=SHOWN, before=None)
         ],
         marks=sorted(
-            mark_items(queries, list(queries.marks(scope, start, 1 << 62, site=site, limit=200))),
+            mark_items(queries, scope, queries.marks(scope, start, 1 << 62, site=site, limit=200)),
             key=lambda mark: mark.start,
             reverse=True,
         ),
         requests=[
-            request_item(queries, row)
+            request_item(context.registry, row)
             for row in queries.mark_requests(scope, site=site, limit=SHOWN)
             if row.state != "done" and row.made > instant - 7 * DAY
         ],
@@ -90,25 +88,6 @@ def quality_page(
         acts=caller.may_act(site),
         events=f"/api/v1/events?site={site}",
     )
-
-
-def _captures(queries: Queries, scope: Scope, site: Site, start: int) -> dict[str, Any]:
-    """Valid and expected readings of each channel over the issued hours since an instant, and minutes left out."""
-    numbers = {number: c.key for number, c in queries.channels(scope).items() if c.site == site.id}
-    c = schema.statistic.c
-    columns: list[Any] = [
-        c.channel,
-        func.sum(c.count).label("readings"),
-        func.sum(c.expected).label("expected"),
-        func.sum(c.excluded).label("excluded"),
-        func.sum(c.suspect).label("suspect"),
-    ]
-    rows = queries.connection.execute(
-        select(*columns)
-        .where(c.channel.in_(numbers), c.window == "hour", c.latest.is_(True), c.start >= start)
-        .group_by(c.channel)
-    )
-    return {numbers[row.channel]: row for row in rows}
 
 
 def _ledger(queries: Queries, scope: Scope, site: Site, instant: int, days: int) -> dict[str, Any]:

@@ -6,16 +6,15 @@ or another page gets to see. The page sends it as a form.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import Field
-from sqlalchemy import Row, select
 from starlette.responses import Response
 
 from greenmine.api.accounts.shares import Share
 from greenmine.api.http import arguments
-from greenmine.api.http.bundles import bundle_view, file_response
+from greenmine.api.http.bundles import bundle_view, file_response, named
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.problems import Problem
@@ -23,8 +22,7 @@ from greenmine.api.http.trail import client_address
 from greenmine.api.messages import Language
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
-from greenmine.record import schema
-from greenmine.record.reader import Queries
+from greenmine.record.reader import Queries, Row, Scope
 from greenmine.times import local, now
 
 router = APIRouter()
@@ -71,18 +69,16 @@ def shared_file(
     return answer
 
 
-def _opened(context: Context, queries: Queries, code: str) -> tuple[Share, Row[Any]] | None:
+def _opened(context: Context, queries: Queries, code: str) -> tuple[Share, Row] | None:
     share = context.accounts.shares.find(code.strip(), now())
-    if share is None or share.site not in {site.id for site in context.registry.sites}:
+    if share is None:
         return None
-    c = schema.bundle.c
-    mine = select(schema.bundle).where(c.id == share.bundle, c.digest == share.digest, c.state == "done")
-    row = queries.connection.execute(mine).first()
-    return None if row is None else (share, row)
+    rows = queries.bundles(Scope(frozenset()), named([share]), number=share.bundle, state="done", limit=1)
+    return (share, rows[0]) if rows else None
 
 
 def _page(
-    request: Request, context: Context, chosen: Language | None, found: tuple[Share, Row[Any]] | None, code: str = ""
+    request: Request, context: Context, chosen: Language | None, found: tuple[Share, Row] | None, code: str = ""
 ) -> Response:
     site = None if found is None else context.registry.site(found[0].site)
     return render(

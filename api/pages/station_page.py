@@ -75,7 +75,7 @@ def station_page(
             }
             for channel in channels
         ],
-        marks=mark_items(queries, list(rows)),
+        marks=mark_items(queries, scope, rows),
         events=f"/api/v1/events?site={site}",
     )
 
@@ -153,7 +153,7 @@ def _spec(
         Point(local(time, site.zone), *(None if figure != figure else figure for figure in figures))  # noqa: PLR0124
         for time, *figures in columns
     ]
-    marks = mark_items(queries, list(queries.marks(scope, *span, site=site.id, station=channel.station, limit=200)))
+    marks = mark_items(queries, scope, queries.marks(scope, *span, site=site.id, station=channel.station, limit=200))
     excluded = [
         Note(local(a, site.zone), local(b, site.zone), wording.t("station.excluded"))
         for a, b in found.excluded.tolist()

@@ -7,10 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
-from greenmine.api.accounts import schema
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.cli import app
 from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, TOKEN, welcome
@@ -93,10 +90,3 @@ def test_the_demo_keeps_its_accounts_and_its_token(tmp_path: Path) -> None:
     accounts.close()
     for name in (PASSWORDS, TOKEN, settings.accounts.name):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-
-
-def test_the_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
-    accounts = Accounts(Settings(data=tmp_path))
-    with accounts.users._engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-    accounts.close()

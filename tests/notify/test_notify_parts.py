@@ -12,8 +12,10 @@ from greenmine.loading import load_registry
 from greenmine.notify.event import Event
 from greenmine.notify.mail import check_mail
 from greenmine.notify.network import may_be_called, networks
+from greenmine.notify.outbox import Message
 from greenmine.notify.quiet import QuietHours, quiet_until
 from greenmine.notify.targets import Target, Webhook, shown, with_secret
+from greenmine.notify.webhook import cloud_event
 from greenmine.notify.wording import Wording
 from greenmine.settings import Settings
 
@@ -142,3 +144,14 @@ def test_a_text_for_a_robot_keeps_to_its_length_and_counts_what_is_left_out() ->
     assert f"另有 {40 - told} 条" in text
     long = wording.text([event("exceedance-opened", station="点" * 2_000)], 2_048)
     assert len(long.encode()) <= 2_048
+
+
+def test_a_notice_of_a_mine_that_has_left_the_registry_is_still_told() -> None:
+    event = Event("exceedance-opened", "closed-mine", "exceedance/7", 0, "boundary/limit", newest=True, data=DATA)
+    message = Message(
+        "id", 1, digest=False, since=0, state="waiting", attempts=0, next=0, done=None, trouble="", events=(event,)
+    )
+    told = cloud_event(message, Wording("en", load_registry(), "https://mines.example.org"))
+    assert told["data"]["site"] == "closed-mine"
+    assert told["data"]["enterprise"] is None
+    assert "closed-mine" in told["data"]["text"]

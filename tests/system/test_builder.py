@@ -19,7 +19,8 @@ from greenmine.cli.builder import build_bundles
 from greenmine.evidence.verify import verify
 from greenmine.files import locked
 from greenmine.record import schema
-from greenmine.record.bundles import ATTEMPTS, Workbench, ask, file_of
+from greenmine.record.bundles import ATTEMPTS, Workbench, file_of
+from greenmine.record.contributions import Contributions
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period
@@ -58,7 +59,7 @@ class Workshop:
 
     def ask(self, site: str = "mine") -> int:
         with self.engine.begin() as connection:
-            return int(ask(connection, site, PERIOD, "zh", "li", FIRST).id)
+            return int(Contributions(connection, 0).ask_for_bundle(site, PERIOD, "zh", "li", FIRST).id)
 
     def row(self, number: int) -> sa.Row[Any]:
         with self.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The record as the web server sees it: empty as long as there is none, and read-only but for what people say."""
+"""The record for a process that serves it: empty as long as there is none, and read-only but for what people add."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine
+from sqlalchemy import Engine, StaticPool, create_engine
 
-from greenmine.api.http.problems import Problem
+from greenmine.errors import NoRecordError
 from greenmine.record import schema
 from greenmine.record.blocks import Blocks
 from greenmine.record.changes import Changes
+from greenmine.record.contributions import Contributions
 from greenmine.record.reader import Queries
 from greenmine.record.record import next_serial, open_engine
 from greenmine.registry import Registry
 
 
-class Record:
+class RecordAccess:
     """Opens connections to the record.
 
     Parameters
@@ -45,18 +46,18 @@ class Record:
             yield Queries(connection, self._registry, self._blocks)
 
     @contextmanager
-    def transaction(self) -> Iterator[tuple[Connection, int]]:
-        """A durable transaction with its serial, for what people say; figures are the worker's alone.
+    def contributions(self) -> Iterator[Contributions]:
+        """Add what people say, in a transaction that is durable when the block ends; figures are the worker's alone.
 
         Raises
         ------
-        Problem
-            There is no record yet.
+        NoRecordError
+            No worker has run.
         """
         if not self._path.exists():
-            raise Problem(503, "There is no record yet: no worker has run.")
+            raise NoRecordError("There is no record yet: no worker has run.")
         with self._writable.begin() as connection:
-            yield connection, next_serial(connection)
+            yield Contributions(connection, next_serial(connection))
 
     def close(self) -> None:
         """Close all connections."""

@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 import cyclopts
 import msgspec
-import sqlalchemy as sa
 import structlog
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -26,7 +25,7 @@ from greenmine.record.archive.archive import seal as seal_days
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.pruning import prune
 from greenmine.record.archive.signing import PublicKey, SigningKey
-from greenmine.record.record import migrate, open_engine
+from greenmine.record.record import DatabaseError, migrate, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 
@@ -57,7 +56,7 @@ def seal(*, data: Path | None = None) -> None:
         for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
             sys.stdout.write(f"{entry.site}  {entry.day}  part {entry.part}  {sum(entry.rows.values()):>9} rows\n")
             sys.stdout.flush()
-    except (ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
+    except (ChainError, ValueError, OSError, DatabaseError) as error:
         raise SystemExit(f"greenmine archive seal: {error}") from error
 
 
@@ -88,7 +87,7 @@ def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | N
                     wrong += 1
                     sys.stdout.write(f"{finding.place}: {finding.what}\n")
                 sys.stdout.write(f"{one}: {len(archive.chain(one).numbers())} entries checked\n")
-    except (ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
+    except (ChainError, ValueError, OSError, DatabaseError) as error:
         raise SystemExit(f"greenmine archive verify: {error}") from error
     if wrong:
         raise SystemExit(f"{wrong} {'finding' if wrong == 1 else 'findings'}")
@@ -155,7 +154,7 @@ def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | No
             stay = f", {found.kept} stay: the archive gives them back otherwise" if found.kept else ""
             sys.stdout.write(f"{found.site}  {found.day}  {found.readings:>9} readings{stay}\n")
             sys.stdout.flush()
-    except (ChainError, StoreError, ValueError, OSError, sa.exc.DBAPIError) as error:
+    except (ChainError, StoreError, ValueError, OSError, DatabaseError) as error:
         raise SystemExit(f"greenmine archive prune: {error}") from error
 
 
@@ -176,7 +175,7 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
                     _log.info("pruned", site=left.site, day=left.day, readings=left.readings, kept=left.kept)
                     if stop.is_set():
                         return
-        except (ChainError, StoreError, ValueError, OSError, sa.exc.DBAPIError) as error:
+        except (ChainError, StoreError, ValueError, OSError, DatabaseError) as error:
             _log.error("the archive is not looked after; trying again in an hour", error=str(error))
         stop.wait(_EVERY)
 

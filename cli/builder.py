@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Final
+from typing import Final
 
-import sqlalchemy as sa
 import structlog
 
 from greenmine.files import locked
 from greenmine.loading import load_registry
 from greenmine.record.bundles import Workbench, file_of, period_of
-from greenmine.record.record import open_engine
+from greenmine.record.reader import Row
+from greenmine.record.record import DatabaseError, Engine, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.tables import DataFileError
@@ -50,13 +50,13 @@ def build_bundles(settings: Settings, stop: threading.Event) -> None:
                     continue
                 if settings.bundle_days:
                     bench.remove(_now() - settings.bundle_days * 24 * _HOUR)
-            except sa.exc.DBAPIError as error:
+            except DatabaseError as error:
                 _log.error("the record cannot be written; trying again", error=str(error))
             stop.wait(_LOOK)
 
 
 def _build(
-    settings: Settings, registry: Registry, engine: sa.Engine, bench: Workbench, row: sa.Row[Any], stop: threading.Event
+    settings: Settings, registry: Registry, engine: Engine, bench: Workbench, row: Row, stop: threading.Event
 ) -> None:
     # What figures are computed with is loaded when the first bundle is asked for.
     from greenmine.evidence.bundle import Installation, build  # noqa: PLC0415
@@ -84,7 +84,7 @@ def _build(
         bench.finish(row.id, manifest.provisional, _now())
     except _Stopped:
         bench.put_back(row.id)
-    except sa.exc.DBAPIError:
+    except DatabaseError:
         bench.put_back(row.id)
         raise
     except (ChainError, DataFileError, ValueError, OSError) as error:

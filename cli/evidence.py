@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import cyclopts
-import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -18,7 +17,7 @@ from greenmine.loading import load_registry
 from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import PublicKey, SigningKey
-from greenmine.record.record import migrate, open_engine
+from greenmine.record.record import DatabaseError, migrate, open_engine
 from greenmine.registry import RegistryError
 from greenmine.reporting import parse_period, reporting_of
 from greenmine.settings import Settings
@@ -78,7 +77,7 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
                 lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None),
                 language=language,
             )
-    except (RegistryError, DataFileError, ChainError, ValueError, OSError, sa.exc.DBAPIError) as error:
+    except (RegistryError, DataFileError, ChainError, ValueError, OSError, DatabaseError) as error:
         raise SystemExit(f"greenmine evidence build: {error}") from error
     sys.stdout.write(f"{out}: {manifest.site}, {manifest.first} to {manifest.last}, {len(manifest.files)} files\n")
     if manifest.provisional:

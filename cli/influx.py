@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import cyclopts
-import sqlalchemy as sa
 import structlog
 from cyclopts import Parameter
 
@@ -25,7 +24,7 @@ from greenmine.grafana.influx.projection import Projection, cursors_file
 from greenmine.loading import load_registry
 from greenmine.processing.rolling import hourly_statistics
 from greenmine.record.follower import Cursors, Positions, heads
-from greenmine.record.record import open_engine
+from greenmine.record.record import DatabaseError, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 from greenmine.times import parse_time
@@ -104,7 +103,7 @@ def rebuild(
         cursors = Cursors(cursors_file(settings))
         for name in names:
             cursors.reset(name, ends, since)
-    except (ValueError, InfluxError, StoreError, sa.exc.DBAPIError) as error:
+    except (ValueError, InfluxError, StoreError, DatabaseError) as error:
         raise SystemExit(f"greenmine influx rebuild: {error}") from error
     stop = _stop()
 

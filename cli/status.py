@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
-from greenmine.record import schema
-from greenmine.record.record import open_engine
+from greenmine.record.access import RecordAccess
+from greenmine.record.reader import Scope
+from greenmine.record.record import DatabaseError
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -46,7 +46,7 @@ def status(*, data: Path | None = None, format: Literal["text", "json"] = "text"
         )
     try:
         found = _look(settings, load_registry(settings.registry))
-    except (RegistryError, StoreError, sa.exc.DBAPIError) as error:
+    except (RegistryError, StoreError, DatabaseError) as error:
         raise SystemExit(f"greenmine status: {error}") from error
     if format == "json":
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
@@ -57,24 +57,15 @@ def status(*, data: Path | None = None, format: Literal["text", "json"] = "text"
 
 
 def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
-    ledger, exceedance = schema.ledger.c, schema.exceedance.c
     counts = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late")
-    with open_engine(settings.record, read_only=True).connect() as connection:
-        worker = (
-            connection.execute(sa.select(schema.worker).order_by(schema.worker.c.updated.desc())).mappings().first()
-        )
-        totals = {
-            row["site"]: {c: int(row[c]) for c in counts}
-            for row in connection.execute(
-                sa.select(ledger.site, *(sa.func.sum(ledger[c]).label(c) for c in counts)).group_by(ledger.site)
-            ).mappings()
-        }
-        counted = (
-            sa.select(exceedance.site, sa.func.count()).where(exceedance.state == "open").group_by(exceedance.site)
-        )
-        open_now: dict[str, int] = dict(connection.execute(counted).tuples().all())
-    said = None if worker is None else msgspec.json.decode(worker["status"], type=WorkerStatus)
-    age = None if worker is None else time.time_ns() // 1_000_000 - worker["updated"]
+    access, scope = RecordAccess(settings.record, registry), Scope(frozenset(site.id for site in registry.sites))
+    with access.queries() as queries:
+        worker = max(queries.workers(), key=lambda row: row.updated, default=None)
+        totals = {row.site: {c: int(getattr(row, c)) for c in counts} for row in queries.ledger_totals(scope)}
+        open_now = queries.open_exceedances(scope)
+    access.close()
+    said = None if worker is None else msgspec.json.decode(worker.status, type=WorkerStatus)
+    age = None if worker is None else time.time_ns() // 1_000_000 - worker.updated
     return {
         "record": str(settings.record),
         "worker": {

@@ -18,7 +18,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-import sqlalchemy as sa
 from pyarrow import parquet as pq
 
 from greenmine import evaluation, limits, parameters, reporting, shipped_profiles
@@ -33,6 +32,7 @@ from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 from greenmine.record.archive.archive import Archive, seal, unsealed
 from greenmine.record.archive.signing import SigningKey
+from greenmine.record.record import Engine
 from greenmine.registry import DEFAULT, Registry, Site
 from greenmine.reporting import Period, period_before
 from greenmine.wording.messages import Language
@@ -86,7 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Installation:
     """Where a bundle is built from."""
 
-    engine: sa.Engine
+    engine: Engine
     registry: Registry
     registry_folder: Path | None
     """Directory of the registry; None: the one that ships with the package."""

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
-import sqlalchemy as sa
 import structlog
 
 from greenmine.errors import StoreError
@@ -22,7 +21,7 @@ from greenmine.notify.events import Follower
 from greenmine.notify.mail import check_mail
 from greenmine.notify.network import networks
 from greenmine.notify.store import Notices
-from greenmine.record.record import open_engine
+from greenmine.record.record import DatabaseError, Engine, open_engine
 from greenmine.registry import Registry
 from greenmine.reporting import load_reporting
 from greenmine.settings import Settings
@@ -80,7 +79,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 
 async def _serve(
-    settings: Settings, registry: Registry, notices: Notices, engine: sa.Engine, stop: threading.Event
+    settings: Settings, registry: Registry, notices: Notices, engine: Engine, stop: threading.Event
 ) -> None:
     loop = asyncio.get_running_loop()
     # The loop resolves names of receivers in its default threads, at any pace; the outbox has its own.
@@ -110,7 +109,7 @@ async def _serve(
                     found = await store(notices.subscriptions.all)
                     deliveries.start(due, {subscription.id: subscription for subscription in found})
                 trouble = ""
-            except (StoreError, sa.exc.DBAPIError) as error:
+            except (StoreError, DatabaseError) as error:
                 if str(error) != trouble:  # said once, not five times a second
                     _log.error("the notifier cannot work; trying again", error=str(error))
                 trouble = str(error)

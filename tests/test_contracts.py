@@ -60,7 +60,13 @@ PLANTED = {
         ("processing/panes.py", "import sqlalchemy"),
         ("api/app.py", "from sqlalchemy import select"),
         ("simulators/mine.py", "import sqlite3"),
+        ("api/http/marks.py", "import sqlalchemy as sa"),
+        ("api/pages/quality_page.py", "from sqlalchemy import select"),
         ("cli/run.py", "from alembic import command"),
+    ],
+    "Pages and routes know no tables": [
+        ("api/http/marks.py", "from greenmine.record import schema"),
+        ("api/pages/shared.py", "from greenmine.record.schema import bundle"),
     ],
 }
 """For each contract: files, and what is put at their ends."""

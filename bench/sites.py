@@ -41,8 +41,12 @@ profile = "bench"
 station = "{device}"
 parameters = ["{parameter}"]
 """
-_UNITS = {"laeq": "dB(A)", "tsp": "ug/m3"}
-_LIMITS = {"laeq": ("gb12348-class2-day", "gb12348-class2-night"), "tsp": ("db50-418-fugitive",)}
+_UNITS = {"laeq": "dB(A)", "tsp": "ug/m3", "pm10": "ug/m3"}
+_LIMITS = {
+    "laeq": ("gb12348-class2-day", "gb12348-class2-night"),
+    "tsp": ("db50-418-fugitive",),
+    "pm10": ("gb3095-pm10-day-class2",),
+}
 
 
 def device_of(number: int) -> tuple[str, str]:
@@ -67,7 +71,7 @@ def write_registry(
         Where its files go.
     channels : int
         How many; channel i is served by ``device_of(i)``.
-    parameter : {"laeq", "tsp"}
+    parameter : {"laeq", "tsp", "pm10"}
         What is measured.
     judged : bool
         Whether the usual limits apply at every station.

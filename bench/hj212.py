@@ -37,12 +37,14 @@ def frame_of(number: int, mn: str = "010000A8900016F000169DC0", cn: bytes = b"20
     return encode_frame(f"{head}CP=&&DataTime={second:%Y%m%d%H%M%S};{values}&&".encode())
 
 
-def damaged(chance: random.Random, frame: bytes) -> bytes:
+def damaged(generator: random.Random, frame: bytes) -> bytes:
     """A frame with one to five damages."""
     data = bytearray(frame)
-    for _ in range(chance.randrange(1, 6)):
-        start = chance.randrange(len(data) + 1)
-        data[start : start + chance.choice((0, 1, 1, 4, 30))] = chance.choice((b"", chance.choice(_TOKENS), b"\x9f7;"))
+    for _ in range(generator.randrange(1, 6)):
+        start = generator.randrange(len(data) + 1)
+        data[start : start + generator.choice((0, 1, 1, 4, 30))] = generator.choice(
+            (b"", generator.choice(_TOKENS), b"\x9f7;")
+        )
     return bytes(data)
 
 
@@ -98,11 +100,11 @@ def _read(frames: list[Frame], found: Counter[str]) -> None:
 
 def _fuzz(frames: list[bytes], rate: float) -> Iterator[Row]:
     """Any exception ends the run."""
-    chance = random.Random(212)
+    generator = random.Random(212)
     spent, found = 0.0, Counter[str]()
     before = 0
     for _ in range(_DAMAGED // len(frames)):
-        took, some = _decode(b"".join(damaged(chance, frame) for frame in frames))
+        took, some = _decode(b"".join(damaged(generator, frame) for frame in frames))
         spent, found = spent + took, found + some
         before = before or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

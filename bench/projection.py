@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -28,6 +29,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.influxing import RealInflux
+from tests.real.servers import ORG, StartedInfluxDB, shipped
 
 CHANNELS: Final = 5_000
 """A province: 1,000 devices of five channels."""
@@ -46,18 +48,21 @@ _PATIENCE: Final = 0.02
 
 def measure() -> Iterator[Row]:
     """The rows of this subject."""
-    if shutil.which("influxd") is None or shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
+    real = "INFLUXD_BIN" in os.environ
+    if not real and (
+        shutil.which("influxd") is None or shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None
+    ):
         yield Row("projection", "points of an hour", "skipped: influxd and nginx are not installed", "", None)
         return
     with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
         directory = Path(name)
-        with RealInflux(directory / "influx") as server:
+        with _Server2(directory / "influx") if real else _Server1(directory / "influx") as server:
             for enterprises, together, target in ((1, 1, None), (_ENTERPRISES, _TOGETHER, None), (1, _TOGETHER, 0.8)):
                 given = directory / f"{enterprises}-by-{together}"
                 registry = load_registry(
                     write_registry(given / "registry", CHANNELS, interval="60s", enterprises=enterprises)
                 )
-                settings = Settings(data=given, registry=given / "registry", influx_url=server.url, influx_version="1")
+                settings = Settings(data=given, registry=given / "registry", influx_url=server.url, **server.access)
                 _fill(settings, registry, together)
                 raw, projected, points = _rates(server, settings, registry)
                 yield Row(
@@ -81,7 +86,46 @@ def measure() -> Iterator[Row]:
         )
 
 
-def _rates(server: RealInflux, settings: Settings, registry: Registry) -> tuple[float, float, int]:
+class _Server1(RealInflux):
+    """Debian's InfluxDB 1."""
+
+    access: Final = {"influx_version": "1"}
+    headers: Final[dict[str, str]] = {}
+
+    def make(self, database: str) -> None:
+        """Make a database."""
+        self.query(f'CREATE DATABASE "{database}"')
+
+    def drop(self, database: str) -> None:
+        """Remove a database."""
+        self.query(f'DROP DATABASE "{database}"')
+
+
+class _Server2(StartedInfluxDB):
+    """The InfluxDB 2 that INFLUXD_BIN names."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, shipped("influxdb"))
+        self.access = {"influx_version": "2", "influx_org": ORG, "influx_admin_token": self.token}
+        self.headers = {"Authorization": f"Token {self.token}"}
+
+    def make(self, database: str) -> None:
+        """Make a bucket."""
+        org = self.call("GET", f"/api/v2/orgs?org={ORG}").json()["orgs"][0]["id"]
+        assert (
+            self.call("POST", "/api/v2/buckets", {"orgID": org, "name": database, "retentionRules": []}).status == 201
+        )
+
+    def drop(self, database: str) -> None:
+        """Remove a bucket."""
+        (bucket,) = self.call("GET", f"/api/v2/buckets?name={database}").json()["buckets"]
+        assert self.call("DELETE", f"/api/v2/buckets/{bucket['id']}").status == 204
+
+
+_Server = _Server1 | _Server2
+
+
+def _rates(server: _Server, settings: Settings, registry: Registry) -> tuple[float, float, int]:
     """Points a second raw and projected, the best of some rounds that take turns, and how many points were projected."""
     bodies, points = _bodies(settings, registry)
     raw, projected = [], []
@@ -119,20 +163,21 @@ def _bodies(settings: Settings, registry: Registry) -> tuple[list[bytes], int]:
     return ["\n".join(lines[i : i + size]).encode() for i in range(0, len(lines), size)], len(lines)
 
 
-def _raw(server: RealInflux, database: str, bodies: list[bytes]) -> float:
+def _raw(server: _Server, database: str, bodies: list[bytes]) -> float:
     """Seconds for a client that does nothing else."""
-    server.query(f"CREATE DATABASE {database}")
+    server.make(database)
     http = urllib3.PoolManager()
     begun = time.perf_counter()
     for body in bodies:
-        answer = http.request("POST", f"{server.url}/api/v2/write?bucket={database}&precision=ms", body=body)
+        address = f"{server.url}/api/v2/write?org={ORG}&bucket={database}&precision=ms"
+        answer = http.request("POST", address, body=body, headers=server.headers)
         assert answer.status == 204, answer.data
     took = time.perf_counter() - begun
-    server.query(f"DROP DATABASE {database}")
+    server.drop(database)
     return took
 
 
-def _projected(server: RealInflux, settings: Settings, registry: Registry) -> float:
+def _projected(server: _Server, settings: Settings, registry: Registry) -> float:
     """Seconds until a projection that was shut out for the hour has caught up."""
     fresh = settings.model_copy(update={"data": settings.data / "again"})
     shutil.rmtree(fresh.data, ignore_errors=True)
@@ -147,5 +192,5 @@ def _projected(server: RealInflux, settings: Settings, registry: Registry) -> fl
         pass
     took = time.perf_counter() - begun
     for bucket in projection.buckets:
-        server.query(f'DROP DATABASE "{bucket}"')
+        server.drop(bucket)
     return took

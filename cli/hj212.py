@@ -17,7 +17,7 @@ import msgspec
 
 from greenmine.collector.hj212.crc import Variant
 from greenmine.collector.hj212.dialect import Dialect
-from greenmine.collector.hj212.document import Document, describe, encode_document
+from greenmine.collector.hj212.document import FrameDocument, describe, encode_document
 from greenmine.collector.hj212.encode import EncodeError
 from greenmine.collector.hj212.frame import Frame, Framer, no_frame, read_line
 
@@ -88,7 +88,7 @@ def encode(file: Source = _INPUT, /, *, password: Password = EXAMPLE, crc: Varia
         Check sum that the receiver expects.
     """
     dialect = Dialect(crc=crc)
-    decoder = msgspec.json.Decoder(Document, float_hook=Decimal)
+    decoder = msgspec.json.Decoder(FrameDocument, float_hook=Decimal)
     refused = 0
     with _opened(file) as stream, _output() as out:
         for number, line in enumerate(_lines(stream, _LONGEST_OBJECT), start=1):

@@ -18,7 +18,7 @@ from greenmine.collector.hj212.codes import Version
 from greenmine.registry import Registry
 from greenmine.simulators.loggers.faults import WIRE_KINDS
 from greenmine.simulators.loggers.fleet import Member, fleet, run, wire_truth
-from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.sim_clock import SimClock
 
 _EXAMPLE: Final = "123456"
 """Password of the standard's examples."""
@@ -61,7 +61,7 @@ def run_loggers(
         version=version,
         faults=[kind for kind in WIRE_KINDS if kind in faults],
         copies=copies,
-        watch=Watch() if speed == "max" or (end is None and speed == 1.0) else Watch(speed, start),
+        clock=SimClock() if speed == "max" or (end is None and speed == 1.0) else SimClock(speed, start),
     )
     for member in members:
         sys.stdout.write(f"{member.key} MN={member.mn} ST={member.logger.sender.st}\n")

@@ -15,7 +15,7 @@ from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.publish import connection, publish
-from greenmine.simulators.recording import read_tape
+from greenmine.simulators.recording import read_recording
 from greenmine.simulators.replay import Replay
 
 
@@ -65,7 +65,7 @@ def replay(
     try:
         host, port, access = connection(settings, broker)
         if file.suffix == ".jsonl":
-            span, messages = _tape(file)
+            span, messages = _recording(file)
             summary = ""
         else:
             rows, notes = _rows(file, site, device, map or [], time, zone, delimiter, batch, settings)
@@ -108,9 +108,9 @@ def _rows(
     return Replay(load_registry(settings.registry), table, site, device, mapping, batch), table.notes
 
 
-def _tape(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:
+def _recording(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:
     first = last = 0
-    for number, message in enumerate(read_tape(file)):  # a fault in the file shows before anything is sent
+    for number, message in enumerate(read_recording(file)):  # a fault in the file shows before anything is sent
         first = first if number else message.time_sent
         last = message.time_sent
-    return (first, last), lambda: read_tape(file)
+    return (first, last), lambda: read_recording(file)

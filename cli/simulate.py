@@ -28,7 +28,7 @@ from greenmine.simulators.mine import stream, truth
 from greenmine.simulators.presence import presence
 from greenmine.simulators.publish import Progress as Report
 from greenmine.simulators.publish import connection, publish
-from greenmine.simulators.recording import write_tape
+from greenmine.simulators.recording import write_recording
 from greenmine.simulators.score import score as compare
 from greenmine.simulators.score import table
 from greenmine.simulators.truth import Truth
@@ -147,7 +147,7 @@ def run(
         messages = followed()
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            messages = stack.enter_context(closing(write_tape(out / "messages.jsonl", messages)))
+            messages = stack.enter_context(closing(write_recording(out / "messages.jsonl", messages)))
         report = stack.enter_context(progress_over(start, end))
         try:
             if out is None or broker is not None:

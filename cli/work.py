@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from greenmine.collector.hj212.server.server import Server
+from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
 from greenmine.collector.mqtt.session import Message, Session
 from greenmine.collector.mqtt.subscription import Subscriptions
@@ -70,7 +70,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
     if settings.hj212_port is not None:
-        loggers = ServerThread(Server(registry, settings, desk, writer, stop), stop)
+        loggers = ServerThread(LoggerServer(registry, settings, desk, writer, stop), stop)
     elif any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     # Where all devices are data loggers there need be no broker.

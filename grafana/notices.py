@@ -12,6 +12,12 @@ from greenmine.grafana.alerts import SYSTEM, TEMPLATE
 
 Json = dict[str, Any]
 
+_PREFIX: Final = "greenmine-"
+NOBODY: Final[Json] = {
+    "name": f"{_PREFIX}nobody",
+    "time_intervals": [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}],
+}
+"""Mute timing of alerts that nobody is told of: the whole day."""
 _TYPES: Final = {"email": "email", "webhook": "webhook", "dingtalk": "dingding", "wecom": "wecom"}
 _TITLE: Final = f'{{{{ template "{TEMPLATE}.title" . }}}}'
 _MESSAGE: Final = f'{{{{ template "{TEMPLATE}.message" . }}}}'
@@ -28,7 +34,7 @@ def contact_points(access: Access, organisation: str) -> dict[str, Json]:
         if contact.organisation == organisation:
             settings = _settings(contact, access.urls.get(contact.id, ""))
             digest = hashlib.sha256(json.dumps([contact.kind, settings], sort_keys=True).encode()).hexdigest()[:12]
-            uid = f"greenmine-{contact.kind}-{digest}"
+            uid = f"{_PREFIX}{contact.kind}-{digest}"
             made[uid] = {
                 "uid": uid,
                 "name": receiver(contact),
@@ -41,16 +47,25 @@ def contact_points(access: Access, organisation: str) -> dict[str, Json]:
 
 def receiver(contact: Contact) -> str:
     """Name of a contact point, which policies refer to; the prefix marks it as ours."""
-    return f"greenmine-{contact.id}"
+    return f"{_PREFIX}{contact.id}"
 
 
 def routes(contacts: Iterable[Contact], organisation: str) -> list[Json]:
-    """One policy for each contact: our alerts, grouped by enterprise; those behind it are asked too."""
-    return [_route(contact) for contact in contacts if contact.organisation == organisation]
+    """One policy for each contact: our alerts, grouped by enterprise; those behind it are asked too.
+
+    Where there is no contact, one that is always mute: Grafana would mail our alerts to the address that it comes with.
+    """
+    own = [_route(contact) for contact in contacts if contact.organisation == organisation]
+    return own or [{"object_matchers": _matchers(), "mute_time_intervals": [NOBODY["name"]]}]
+
+
+def ours(route: Json) -> bool:
+    """Whether a policy is one of these."""
+    return str(route.get("receiver", "")).startswith(_PREFIX) or route.get("mute_time_intervals") == [NOBODY["name"]]
 
 
 def _route(contact: Contact) -> Json:
-    matchers = [[name, "=", value] for name, value in SYSTEM.items()]
+    matchers = _matchers()
     if contact.enterprises:
         # The empty one: what is of no enterprise concerns all, such as that readings cannot be seen.
         matchers.append(["enterprise", "=~", "|".join(["", *contact.enterprises])])
@@ -65,6 +80,10 @@ def _route(contact: Contact) -> Json:
         "repeat_interval": "12h",
         "continue": True,
     }
+
+
+def _matchers() -> list[list[str]]:
+    return [[name, "=", value] for name, value in SYSTEM.items()]
 
 
 def _settings(contact: Contact, url: str) -> Json:

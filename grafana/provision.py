@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
+from greenmine.grafana import notices
 from greenmine.grafana.access import Access, User
 from greenmine.grafana.alerts import TEMPLATE, states_of
 from greenmine.grafana.organisation import PREFIX, Organisation
@@ -154,12 +155,16 @@ class _Work:
                 self.attempt(self._do, "delete", "dashboard", uid, self._api.dashboard.delete_dashboard, uid)
 
     def alerting(self, deadline: float) -> None:
-        """Rules, and who is told of them."""
+        """Who is told of what, and then the rules."""
+        self.attempt(self._notifications, deadline)
         self.attempt(self._rules)
+
+    def _notifications(self, deadline: float) -> None:
         if not self._dry:
             self._await_alertmanager(deadline)
         self.attempt(self._template)
         surplus = self._contacts()
+        self._mute_timing()
         self._policies()
         for uid, name in surplus.items():
             self.attempt(self._do, "delete", "contact point", name, self._alerting.delete_contactpoint, uid)
@@ -272,6 +277,11 @@ class _Work:
         action: Action = "update" if present else "create"
         self._do(action, "message template", TEMPLATE, self._alerting.create_or_update_template, TEMPLATE, body)
 
+    def _mute_timing(self) -> None:
+        name, api = notices.NOBODY["name"], self._alerting
+        if self._read("mute timing", api.get_mute_timing, name) is None:
+            self._do("create", "mute timing", name, api.create_mute_timing, notices.NOBODY)
+
     def _contacts(self) -> dict[str, str]:
         """Contact points, and names by uid of those that are no longer wanted."""
         api = self._alerting
@@ -313,7 +323,7 @@ class _Work:
         """Our routes before those of others, which stay as they are and stay editable."""
         tree = self._read("notification policies", self._alerting.get_notification_policy_tree) or {}
         routes = tree.get("routes") or []
-        ours = [route for route in routes if str(route.get("receiver", "")).startswith(PREFIX)]
+        ours = [route for route in routes if notices.ours(route)]
         if not differences(self._wanted.routes, ours):
             return
         if tree.get("provenance") == "file":

@@ -1,4 +1,4 @@
-"""What is going on at a mine: working hours, crusher, haul road, blasting, scheduled sprayers and mishaps."""
+"""What is going on at a mine: working hours, crusher, haul road, blasting, scheduled sprayers and incidents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from greenmine.simulators.clock import Clock
 from greenmine.simulators.layout import Character
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams
 
 _SUNDAY = 6
 _FIRST_WEEKDAY = 3
@@ -34,7 +34,7 @@ class Activity:
     """A blast is fired in this minute."""
     spray: Mask
     """Sprayers run by schedule."""
-    mishap: Mask
+    incident: Mask
     """Sprayers are out of order while dry stock is being loaded."""
     night: Mask
     """A night shift works."""
@@ -48,17 +48,17 @@ class _Plan:
     crusher: tuple[tuple[int, int], ...]
     blasts: tuple[int, ...]
     spray: tuple[tuple[int, int], ...]
-    mishap: tuple[tuple[int, int], ...]
+    incident: tuple[tuple[int, int], ...]
     night: tuple[tuple[int, int], ...]
 
 
-def activity(chance: Chance, clock: Clock, kind: Character, first: int, count: int) -> Activity:
+def activity(streams: RandomStreams, clock: Clock, kind: Character, first: int, count: int) -> Activity:
     """What goes on over a span of minutes.
 
     Parameters
     ----------
-    chance : Chance
-        The site's own chance.
+    streams : RandomStreams
+        The site's own streams.
     clock : Clock
         The site's wall clock: working hours are local.
     kind : Character
@@ -67,31 +67,31 @@ def activity(chance: Chance, clock: Clock, kind: Character, first: int, count: i
         Minutes since 1970 UTC, and how many.
     """
     local = clock.local_minutes(first, count)
-    columns = {name: np.zeros(count, bool) for name in ("work", "crusher", "spray", "mishap", "night", "blast")}
+    columns = {name: np.zeros(count, bool) for name in ("work", "crusher", "spray", "incident", "night", "blast")}
     for day in range(int(local[0]) // MINUTES_PER_DAY - 1, int(local[-1]) // MINUTES_PER_DAY + 1):
-        plan = _plan(chance, kind, day)
+        plan = _plan(streams, kind, day)
         minute = local - day * MINUTES_PER_DAY
-        for name in ("work", "crusher", "spray", "mishap", "night"):
+        for name in ("work", "crusher", "spray", "incident", "night"):
             for start, end in getattr(plan, name):
                 columns[name] |= (minute >= start) & (minute < end)
         columns["blast"] |= np.isin(minute, plan.blasts)
     busy = columns["work"] | columns["night"]
-    trucks = np.clip(1 + 0.45 * chance.smooth("traffic", first, count, 25), 0.1, 2.2)
-    passing = np.clip(1 + 0.3 * chance.minutes("trucks", first, count), 0, 2.5)
+    trucks = np.clip(1 + 0.45 * streams.smooth("traffic", first, count, 25), 0.1, 2.2)
+    passing = np.clip(1 + 0.3 * streams.minutes("trucks", first, count), 0, 2.5)
     return Activity(
         working=columns["work"],
         crusher=columns["crusher"] | columns["night"],
         traffic=np.where(busy, trucks * passing, 0.0),
         blast=columns["blast"],
         spray=columns["spray"],
-        mishap=columns["mishap"],
+        incident=columns["incident"],
         night=columns["night"],
     )
 
 
-def _plan(chance: Chance, kind: Character, day: int) -> _Plan:
-    draw = chance.generator("plan", day)
-    turn = int(chance.generator("turn").integers(3))
+def _plan(streams: RandomStreams, kind: Character, day: int) -> _Plan:
+    draw = streams.generator("plan", day)
+    turn = int(streams.generator("turn").integers(3))
     start = 7 * 60 + int(draw.integers(0, 25))
     noon = 12 * 60 + int(draw.integers(0, 15))
     again = noon + 60 + int(draw.integers(0, 15))
@@ -99,7 +99,7 @@ def _plan(chance: Chance, kind: Character, day: int) -> _Plan:
     stop = int(draw.integers(start + 60, noon - 60)), int(draw.integers(again + 60, end - 60))
     pause = int(draw.integers(10, 30)), int(draw.integers(10, 30))
     blasts = (noon - 8 - int(draw.integers(0, 10)), end - 5 - int(draw.integers(0, 10)))[: int(draw.integers(1, 3))]
-    mishap = (13 * 60 + 30 + int(draw.integers(0, 30)), 16 * 60 + int(draw.integers(0, 40)))
+    incident = (13 * 60 + 30 + int(draw.integers(0, 30)), 16 * 60 + int(draw.integers(0, 40)))
     resting = (day + _FIRST_WEEKDAY) % 7 == _SUNDAY
     if resting and not kind.night_shift:
         return _Plan((), (), (), (), (), ())
@@ -114,6 +114,6 @@ def _plan(chance: Chance, kind: Character, day: int) -> _Plan:
         ),
         blasts=blasts if kind.blasting else (),
         spray=tuple((s, s + _SPRAY_MINUTES) for s in _SPRAY_STARTS),
-        mishap=(mishap,) if ordinary and (day + turn) % 3 == 0 else (),
+        incident=(incident,) if ordinary and (day + turn) % 3 == 0 else (),
         night=((_NIGHT_START, _NIGHT_END),) if kind.night_shift and (day + turn) % 3 == 1 else (),
     )

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from greenmine.simulators.activity import Activity
 from greenmine.simulators.clock import Clock
-from greenmine.simulators.layout import Character, Layout, Point
-from greenmine.simulators.random_streams import Chance, Floats, hold
+from greenmine.simulators.layout import Character, LocalPoint, MineLayout
+from greenmine.simulators.random_streams import Floats, RandomStreams, hold
 from greenmine.simulators.weather import Weather
 
 SPRAYER_FACTOR = 0.35
 """What running sprayers leave of the emission of pit, crusher and haul road."""
-_MISHAP_FACTOR = 1.8
+_INCIDENT_FACTOR = 1.8
 """How much more dust flies while dry stock is loaded without water."""
 _AUTOMATIC_START = 550.0
 """TSP at a boundary station, were there no water, at which sprayers start by themselves [ug/m3]."""
@@ -30,7 +30,7 @@ _CALM = 1.3
 class Emission:
     """A source's dust."""
 
-    place: Point
+    place: LocalPoint
     rate: Floats
     """TSP without water [g/s]."""
     pm10: float
@@ -58,7 +58,7 @@ class Dust:
         return self.scheduled | self.automatic
 
 
-def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Point, receiver: Point) -> Floats:
+def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: LocalPoint, receiver: LocalPoint) -> Floats:
     """Concentration of a steady plume reflected at the ground, neutral stratification over open country.
 
     Parameters
@@ -69,7 +69,7 @@ def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Poin
         [m/s]
     wind_direction : float64 array (n,)
         Where the wind blows from [deg].
-    source, receiver : Point
+    source, receiver : LocalPoint
         Places [m].
 
     Returns
@@ -97,14 +97,14 @@ def plume(rate: Floats, wind_speed: Floats, wind_direction: Floats, source: Poin
 
 
 def emissions(
-    chance: Chance, kind: Character, places: Layout, air: Weather, work: Activity, first: int
+    streams: RandomStreams, kind: Character, places: MineLayout, air: Weather, work: Activity, first: int
 ) -> list[Emission]:
     """Dust of each source without water: more when it is dry and windy, none where nothing moves."""
     count = len(air.rain)
     dry = (1 - 0.93 * air.wetness) * kind.care * np.sqrt(kind.output)
-    dry = dry * np.where(work.mishap, _MISHAP_FACTOR, 1.0)
+    dry = dry * np.where(work.incident, _INCIDENT_FACTOR, 1.0)
     lift = np.clip(air.wind_speed / 2.5, 0.3, 2.5)
-    puff = np.exp(0.25 * chance.smooth("puff", first, count, 6) + 0.15 * chance.minutes("puff", first, count))
+    puff = np.exp(0.25 * streams.smooth("puff", first, count, 6) + 0.15 * streams.minutes("puff", first, count))
     blast = np.convolve(work.blast, [9.0, 5.0, 2.0, 1.0])[:count]
     pit = (1.1 * work.working + blast + 0.05) * lift
     road = 2.4 / len(places.road) * work.traffic * lift
@@ -117,11 +117,11 @@ def emissions(
 
 
 def dust(
-    chance: Chance,
-    region: Chance,
+    streams: RandomStreams,
+    region: RandomStreams,
     clock: Clock,
     kind: Character,
-    places: Layout,
+    places: MineLayout,
     guarded: list[str],
     air: Weather,
     work: Activity,
@@ -131,11 +131,11 @@ def dust(
 
     Parameters
     ----------
-    chance, region : Chance
+    streams, region : RandomStreams
         The site's own, and what the sites of the region share (the background).
     clock : Clock
         The site's wall clock.
-    kind, places : Character, Layout
+    kind, places : Character, MineLayout
         The mine.
     guarded : list of str
         Stations whose dust starts the sprayers.
@@ -147,15 +147,15 @@ def dust(
     count = len(air.rain)
     hour = clock.local_minutes(first, count) % 1440 / 60
     rush = np.exp(-(((hour - 8) / 1.8) ** 2)) + 0.8 * np.exp(-(((hour - 20) / 2.2) ** 2))
-    haze = np.exp(0.28 * region.smooth("haze", first, count, 900) + 0.06 * chance.smooth("haze", first, count, 30))
+    haze = np.exp(0.28 * region.smooth("haze", first, count, 900) + 0.06 * streams.smooth("haze", first, count, 30))
     background = 62 * haze * (1 + 0.25 * rush) * (1 - 0.5 * air.wetness)
 
-    sources = emissions(chance, kind, places, air, work, first)
+    sources = emissions(streams, kind, places, air, work, first)
     dry: dict[str, list[Floats]] = {
         station: [plume(s.rate, air.wind_speed, air.wind_direction, s.place, point) for s in sources]
         for station, point in places.stations.items()
     }
-    usable = ~work.mishap & (air.rain <= 0)
+    usable = ~work.incident & (air.rain <= 0)
     threatened = np.zeros(count, bool)
     for station in guarded:
         threatened |= np.sum(dry[station], axis=0) > _AUTOMATIC_START

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from greenmine.registry import Channel, Registry
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
-from greenmine.simulators.random_streams import Chance, Floats
-from greenmine.simulators.truth import Fault, Kind
+from greenmine.simulators.random_streams import Floats, RandomStreams
+from greenmine.simulators.truth import InjectedFault, Kind
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """All kinds of fault."""
@@ -51,15 +51,15 @@ class Plans:
 
     def __init__(self, registry: Registry, seed: int) -> None:
         self._channels = registry.channels
-        self._chance = Chance(seed, "faults")
-        self.day: Callable[[int], tuple[Fault, ...]] = lru_cache(maxsize=64)(self._day)
+        self._streams = RandomStreams(seed, "faults")
+        self.day: Callable[[int], tuple[InjectedFault, ...]] = lru_cache(maxsize=64)(self._day)
 
-    def _day(self, day: int) -> tuple[Fault, ...]:
-        faults: list[Fault] = []
+    def _day(self, day: int) -> tuple[InjectedFault, ...]:
+        faults: list[InjectedFault] = []
         for turn, kind in enumerate(KINDS):
             if (day + turn) % _EVERY[kind]:
                 continue
-            draw = self._chance.generator(kind, day)
+            draw = self._streams.generator(kind, day)
             candidates = [channel for channel in self._channels if _possible(kind, channel)]
             for _ in range(_TRIES if candidates else 0):
                 fault = _draw(kind, draw, candidates[int(draw.integers(len(candidates)))], day)
@@ -69,7 +69,7 @@ class Plans:
         return tuple(faults)
 
 
-def frozen(fault: Fault, times: NDArray[np.int64], values: Floats) -> Floats:
+def frozen(fault: InjectedFault, times: NDArray[np.int64], values: Floats) -> Floats:
     """Hold the first value of the fault's span to its end; what is NaN stays NaN."""
     touched = within(fault, times) & np.isfinite(values)
     held = values.copy()
@@ -78,23 +78,23 @@ def frozen(fault: Fault, times: NDArray[np.int64], values: Floats) -> Floats:
     return held
 
 
-def drifted(fault: Fault, times: NDArray[np.int64], values: Floats) -> Floats:
+def drifted(fault: InjectedFault, times: NDArray[np.int64], values: Floats) -> Floats:
     """Let the values of the fault's span grow away from the truth by ``slope`` of themselves per hour."""
     hours = (times - fault.start) / (_HOUR * MINUTE_MS)
     return np.where(within(fault, times), values * (1 + fault.parameters["slope"] * hours), values)
 
 
-def slipped(fault: Fault, times: NDArray[np.int64], values: Floats) -> Floats:
+def slipped(fault: InjectedFault, times: NDArray[np.int64], values: Floats) -> Floats:
     """Multiply the values of the fault's span by ``factor``, as a wrong unit does."""
     return np.where(within(fault, times), values * fault.parameters["factor"], values)
 
 
-def skewed(fault: Fault, times: NDArray[np.int64]) -> NDArray[np.int64]:
+def skewed(fault: InjectedFault, times: NDArray[np.int64]) -> NDArray[np.int64]:
     """Shift the instants of the fault's span by ``offset`` [ms], as a wrong clock does."""
     return np.where(within(fault, times), times + int(fault.parameters["offset"]), times)
 
 
-def within(fault: Fault, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+def within(fault: InjectedFault, times: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which instants [ms UTC] the fault touches."""
     return (times >= fault.start) & (times < fault.end)
 
@@ -114,7 +114,7 @@ def _possible(kind: Kind, channel: Channel) -> bool:
             return True
 
 
-def _draw(kind: Kind, draw: np.random.Generator, channel: Channel, day: int) -> Fault:
+def _draw(kind: Kind, draw: np.random.Generator, channel: Channel, day: int) -> InjectedFault:
     parameters: dict[str, float] = {}
     minutes = float(draw.uniform(30, 120))
     match kind:
@@ -145,7 +145,7 @@ def _draw(kind: Kind, draw: np.random.Generator, channel: Channel, day: int) -> 
             pass
     length = max(round(minutes), -(-_LEAST_READINGS * channel.interval // MINUTE_MS)) * MINUTE_MS
     start = day * DAY_MS + int(draw.integers(0, (DAY_MS - length) // MINUTE_MS)) * MINUTE_MS
-    return Fault(
+    return InjectedFault(
         kind=kind,
         site=channel.site,
         device="" if kind == "power-loss" else channel.device,
@@ -156,7 +156,7 @@ def _draw(kind: Kind, draw: np.random.Generator, channel: Channel, day: int) -> 
     )
 
 
-def _collide(one: Fault, other: Fault) -> bool:
+def _collide(one: InjectedFault, other: InjectedFault) -> bool:
     """Two faults never touch the same readings, so that each does exactly what its truth says."""
     same = one.site == other.site and (one.device == other.device or not (one.device and other.device))
     return same and one.start < other.end and other.start < one.end

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from greenmine.parameters import Parameter
 from greenmine.simulators.clock import Clock
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams
 
 NORMAL: Final = ord("N")
 MAINTENANCE: Final = ord("M")
@@ -81,12 +81,12 @@ def respond(truth: Floats, response: float) -> Floats:
     return np.asarray(np.convolve(padded, weights / weights.sum(), mode="valid"), np.float64)
 
 
-def measure(chance: Chance, key: str, parameter: Parameter, truth: Floats, day: int) -> Floats:
+def measure(streams: RandomStreams, key: str, parameter: Parameter, truth: Floats, day: int) -> Floats:
     """Readings of a channel: noise, the instrument's resolution and the ends of its range.
 
     Parameters
     ----------
-    chance : Chance
+    streams : RandomStreams
         The site's own.
     key : str
         Key of the channel.
@@ -106,19 +106,19 @@ def measure(chance: Chance, key: str, parameter: Parameter, truth: Floats, day: 
     spread = np.hypot(instrument.relative * truth, instrument.absolute)
     if instrument.noisy:
         spread = np.maximum(spread, 0.8 * 10.0**-parameter.decimals)
-    shown = truth + spread * chance.normal(f"noise {key}", day, len(truth))
+    shown = truth + spread * streams.normal(f"noise {key}", day, len(truth))
     if parameter.averaging == "vector":
         return np.asarray(np.round(shown, parameter.decimals) % 360, np.float64)
     within = np.clip(shown, parameter.low, parameter.high)
     return np.asarray(np.round(within, parameter.decimals) + 0.0, np.float64)  # no minus zero
 
 
-def service(chance: Chance, clock: Clock, device: str, times: NDArray[np.int64]) -> NDArray[np.uint8]:
+def service(streams: RandomStreams, clock: Clock, device: str, times: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Data flags of a device: maintenance once a week in the morning, calibration once a week at night (local time).
 
     Parameters
     ----------
-    chance : Chance
+    streams : RandomStreams
         The site's own.
     clock : Clock
         The site's wall clock.
@@ -133,7 +133,7 @@ def service(chance: Chance, clock: Clock, device: str, times: NDArray[np.int64])
         ASCII codes N, M or C.
     """
     local = clock.local_minutes(int(times[0]), len(times))
-    draw = chance.generator("service", device)
+    draw = streams.generator("service", device)
     weekday = local // MINUTES_PER_DAY % 7
     minute = local % MINUTES_PER_DAY
     flags = np.full(len(times), NORMAL, np.uint8)

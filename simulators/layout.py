@@ -16,14 +16,14 @@ _DEFAULT_BOUNDARY = (-150.0, -180.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class LocalPoint:
     """A place relative to the centre of the pit [m east, m north, m above ground]."""
 
     east: float
     north: float
     height: float = 3.0
 
-    def distance(self, other: Point) -> float:
+    def distance(self, other: LocalPoint) -> float:
         """Distance to another point [m], never less than one metre."""
         return max(1.0, hypot(self.east - other.east, self.north - other.north, self.height - other.height))
 
@@ -43,13 +43,13 @@ class Character:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class MineLayout:
     """Places of a mine's sources and stations."""
 
-    pit: Point
-    crusher: Point
-    road: tuple[Point, ...]
-    stations: dict[str, Point]
+    pit: LocalPoint
+    crusher: LocalPoint
+    road: tuple[LocalPoint, ...]
+    stations: dict[str, LocalPoint]
     prevailing: float
     """Direction from which the wind mostly blows [deg]."""
 
@@ -71,7 +71,7 @@ def character(site: Site) -> Character:
     )
 
 
-def layout(site: Site) -> Layout:
+def layout(site: Site) -> MineLayout:
     """Place the sources between the centre of the pit and the boundary stations.
 
     The crusher stands on the way to the first boundary station, the haul road leads towards the last; the wind mostly
@@ -81,10 +81,10 @@ def layout(site: Site) -> Layout:
     boundary = [(p.east, p.north) for s, p in stations.items() if _role(site, s) == "boundary"] or [_DEFAULT_BOUNDARY]
     reference = [(p.east, p.north) for s, p in stations.items() if _role(site, s) == "reference"]
     upwind = reference[0] if reference else (-boundary[0][0], -boundary[0][1])
-    return Layout(
-        pit=Point(0.0, 0.0, 2.0),
-        crusher=Point(0.4 * boundary[0][0], 0.4 * boundary[0][1], 6.0),
-        road=tuple(Point(f * boundary[-1][0], f * boundary[-1][1], 1.5) for f in (0.15, 0.35, 0.55)),
+    return MineLayout(
+        pit=LocalPoint(0.0, 0.0, 2.0),
+        crusher=LocalPoint(0.4 * boundary[0][0], 0.4 * boundary[0][1], 6.0),
+        road=tuple(LocalPoint(f * boundary[-1][0], f * boundary[-1][1], 1.5) for f in (0.15, 0.35, 0.55)),
         stations=stations,
         prevailing=degrees(np.arctan2(upwind[0], upwind[1])) % 360,
     )
@@ -94,7 +94,7 @@ def _role(site: Site, station: str) -> str:
     return next(s.role for s in site.stations if s.id == station)
 
 
-def _point(centre: Position, station: Station) -> Point:
+def _point(centre: Position, station: Station) -> LocalPoint:
     east = (station.position.longitude - centre.longitude) * _METRES_PER_DEGREE * cos(radians(centre.latitude))
     north = (station.position.latitude - centre.latitude) * _METRES_PER_DEGREE
-    return Point(east, north, station.position.height)
+    return LocalPoint(east, north, station.position.height)

@@ -22,9 +22,9 @@ from greenmine.simulators.faults import KINDS, Plans, drifted, frozen, skewed, s
 from greenmine.simulators.instruments import INSTRUMENTS, MAINTENANCE, NORMAL, measure, respond, service
 from greenmine.simulators.layout import character, layout
 from greenmine.simulators.messages import Message, payloads, topic
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, runs
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, runs
 from greenmine.simulators.sound import sound
-from greenmine.simulators.truth import Event, EventKind, Fault, Truth
+from greenmine.simulators.truth import EventKind, InjectedFault, SimulatedEvent, Truth
 from greenmine.simulators.water import water
 from greenmine.simulators.weather import weather
 
@@ -58,7 +58,7 @@ class _Day:
     """What is there to be measured on one UTC day, by channel index, and what happened."""
 
     values: dict[int, Floats]
-    events: tuple[Event, ...]
+    events: tuple[SimulatedEvent, ...]
 
 
 class Mine:
@@ -77,8 +77,8 @@ class Mine:
     def __init__(self, registry: Registry, site: str, seed: int) -> None:
         self.site = registry.site(site)
         self._registry = registry
-        self._chance = Chance(seed, site)
-        self._region = Chance(seed, _REGION)
+        self._streams = RandomStreams(seed, site)
+        self._region = RandomStreams(seed, _REGION)
         self._clock = Clock(self.site.zone)
         self._kind = character(self.site)
         self._places = layout(self.site)
@@ -90,11 +90,11 @@ class Mine:
         """Channels of a device, in the order of its columns."""
         return self._channels[device]
 
-    def events(self, day: int) -> tuple[Event, ...]:
+    def events(self, day: int) -> tuple[SimulatedEvent, ...]:
         """What happened on a UTC day (days since 1970); what passes midnight is cut there."""
         return self._day(day).events
 
-    def columns(self, device: Device, day: int, faults: Sequence[Fault] = ()) -> Columns:
+    def columns(self, device: Device, day: int, faults: Sequence[InjectedFault] = ()) -> Columns:
         """Readings of a device on one UTC day.
 
         Parameters
@@ -103,7 +103,7 @@ class Mine:
             One of the site's.
         day : int
             Days since 1970.
-        faults : sequence of Fault
+        faults : sequence of InjectedFault
             Those that touch the values or the clock take effect; faults of other devices and of messages do not.
 
         Returns
@@ -119,7 +119,7 @@ class Mine:
         values = np.column_stack([self._readings(channel, measured, day) for channel in channels])
         flags = np.full(values.shape, NORMAL, np.uint8)
         if self._serviced(device):
-            minutes = service(self._chance, self._clock, device.id, _minutes(day))
+            minutes = service(self._streams, self._clock, device.id, _minutes(day))
             flags[:] = minutes[(measured - day * DAY_MS) // MINUTE_MS][:, None]
             for k, channel in enumerate(channels):
                 checked = (flags[:, k] != NORMAL) & (flags[:, k] != MAINTENANCE)
@@ -142,7 +142,7 @@ class Mine:
                     pass
         return Columns(measured, times, values, flags)
 
-    def readings(self, day: int, faults: Sequence[Fault] = ()) -> Readings:
+    def readings(self, day: int, faults: Sequence[InjectedFault] = ()) -> Readings:
         """Readings of all devices on one UTC day as columns, device by device; see ``columns``."""
         parts = []
         for device in self.site.devices:
@@ -158,7 +158,9 @@ class Mine:
             )
         return Readings.concat(parts)
 
-    def messages(self, device: Device, day: int, start: int, end: int, faults: Sequence[Fault] = ()) -> list[Message]:
+    def messages(
+        self, device: Device, day: int, start: int, end: int, faults: Sequence[InjectedFault] = ()
+    ) -> list[Message]:
         """Messages of a device about what it measured on one UTC day.
 
         Parameters
@@ -169,7 +171,7 @@ class Mine:
             Days since 1970.
         start, end : int
             Only true instants of measurement from ``start`` to before ``end`` count [ms UTC].
-        faults : sequence of Fault
+        faults : sequence of InjectedFault
             All faults of the day.
 
         Returns
@@ -222,12 +224,14 @@ class Mine:
         last: NDArray[np.int64],
         taken: NDArray[np.int64],
         period: int,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
     ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """When each message is sent, and which: faults delay, repeat, reorder and drop."""
         slack = min(period, MINUTE_MS) * 4 // 5
         phase = crc32(f"{self.site.id}/{device.id}".encode()) % slack
-        whole = self._chance.generator("jitter", device.id, day).integers(0, slack // 25 + 1, size=DAY_MS // period + 2)
+        whole = self._streams.generator("jitter", device.id, day).integers(
+            0, slack // 25 + 1, size=DAY_MS // period + 2
+        )
         sent = last + phase + whole[(taken - day * DAY_MS) // period]
         index = np.arange(len(taken))
         keep = np.ones(len(taken), bool)
@@ -268,17 +272,17 @@ class Mine:
         truth = minutes[index]
         if width > 1:
             truth = aggregate(minutes[index[:, None] + np.arange(width)], channel.parameter.averaging)
-        return measure(self._chance, channel.key, channel.parameter, truth, day)
+        return measure(self._streams, channel.key, channel.parameter, truth, day)
 
     def _simulate(self, day: int) -> _Day:
         first = day * MINUTES_PER_DAY - _LOOKBACK
         count = MINUTES_PER_DAY + _LOOKBACK
-        chance, region, clock, kind, places = self._chance, self._region, self._clock, self._kind, self._places
-        air = weather(region, chance, clock, places.prevailing, first, count)
-        work = activity(chance, clock, kind, first, count)
-        flying = dust(chance, region, clock, kind, places, self._guarded, air, work, first)
-        heard = sound(chance, clock, kind, places, air, work, flying.spraying, first)
-        pond = water(chance, region, clock, kind, air, first)
+        streams, region, clock, kind, places = self._streams, self._region, self._clock, self._kind, self._places
+        air = weather(region, streams, clock, places.prevailing, first, count)
+        work = activity(streams, clock, kind, first, count)
+        flying = dust(streams, region, clock, kind, places, self._guarded, air, work, first)
+        heard = sound(streams, clock, kind, places, air, work, flying.spraying, first)
+        pond = water(streams, region, clock, kind, air, first)
         of_site = {
             "wind-speed": air.wind_speed,
             "wind-direction": air.wind_direction,
@@ -318,7 +322,7 @@ class Mine:
             *self._events("blast", work.blast, first, {}),
             *self._events("sprayers", flying.scheduled, first, {"factor": SPRAYER_FACTOR, "mode": "scheduled"}),
             *self._events("sprayers", flying.automatic, first, {"factor": SPRAYER_FACTOR, "mode": "automatic"}),
-            *self._events("mishap", work.mishap, first, {}),
+            *self._events("incident", work.incident, first, {}),
             *self._events("night-shift", work.night, first, {}),
             *self._events("overflow", pond.flow > 0 if kind.retains else np.zeros(count, bool), first, {}),
             *self._events("rain", air.rain > 0, first, {}, bridge=30),
@@ -327,7 +331,7 @@ class Mine:
 
     def _events(
         self, kind: EventKind, mask: NDArray[np.bool_], first: int, parameters: dict[str, float | str], bridge: int = 0
-    ) -> list[Event]:
+    ) -> list[SimulatedEvent]:
         """Runs of a mask within the day; pauses up to ``bridge`` minutes do not end an event."""
         mask = mask[_LOOKBACK:]
         for start, end in runs(~mask):
@@ -336,7 +340,7 @@ class Mine:
                 mask[start:end] = True
         begin = (first + _LOOKBACK) * MINUTE_MS
         return [
-            Event(
+            SimulatedEvent(
                 kind=kind,
                 site=self.site.id,
                 start=begin + start * MINUTE_MS,
@@ -346,13 +350,13 @@ class Mine:
             for start, end in runs(mask)
         ]
 
-    def _services(self, day: int) -> list[Event]:
+    def _services(self, day: int) -> list[SimulatedEvent]:
         found = []
         for device in filter(self._serviced, self.site.devices):
-            flags = service(self._chance, self._clock, device.id, _minutes(day))
+            flags = service(self._streams, self._clock, device.id, _minutes(day))
             for start, end in runs(flags != NORMAL):
                 found.append(
-                    Event(
+                    SimulatedEvent(
                         kind="maintenance" if flags[start] == MAINTENANCE else "calibration",
                         site=self.site.id,
                         device=device.id,
@@ -430,7 +434,7 @@ def truth(
     plans = Plans(registry, seed)
     days = range(start // DAY_MS, -(-end // DAY_MS))
     injected = [f for day in days for f in plans.day(day) if f.kind in faults and f.site in sites]
-    happened: list[Event] = []
+    happened: list[SimulatedEvent] = []
     for site in sites:
         mine = Mine(registry, site, seed)
         happened += _joined([event for day in days for event in mine.events(day)])
@@ -444,9 +448,9 @@ def truth(
     )
 
 
-def _joined(events: list[Event]) -> list[Event]:
+def _joined(events: list[SimulatedEvent]) -> list[SimulatedEvent]:
     """Put together what was cut at midnight UTC."""
-    joined: list[Event] = []
+    joined: list[SimulatedEvent] = []
     for event in events:
         before = next(
             (
@@ -461,7 +465,7 @@ def _joined(events: list[Event]) -> list[Event]:
             joined.append(event)
         else:
             old = joined[before]
-            joined[before] = Event(
+            joined[before] = SimulatedEvent(
                 kind=old.kind,
                 site=old.site,
                 device=old.device,

@@ -15,7 +15,7 @@ Speed = float | Literal["max"]
 """Simulated seconds per second, or as fast as possible."""
 
 
-class Pace:
+class PlaybackPace:
     """Says how long to wait for an instant; what lies in the past is due at once.
 
     Parameters
@@ -72,7 +72,7 @@ def live(
         Kinds of fault to inject.
     """
     chosen = [site.id for site in registry.sites] if sites is None else sites
-    pace = Pace(speed, time.time_ns() // 1_000_000 if speed == 1.0 else None)
+    pace = PlaybackPace(speed, time.time_ns() // 1_000_000 if speed == 1.0 else None)
     for message in stream(registry, chosen, seed, start, None, faults):
         wait = pace.wait(message.time_sent)
         if wait > 0:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
-from greenmine.simulators.pace import Pace, Speed
+from greenmine.simulators.pace import PlaybackPace, Speed
 from greenmine.simulators.session import Connection, Session
 
 _CHUNK = 256
@@ -92,7 +92,7 @@ def publish(
         If the broker cannot be reached, or not again within ``patience``.
     """
     started = time.monotonic()
-    pace = Pace(speed, since)
+    pace = PlaybackPace(speed, since)
     client = f"greenmine-simulator-{uuid.uuid4().hex[:8]}"
     session = Session(host, port, client, user=user, password=password, tls=tls, patience=patience, keep=keep)
     newest, reported = 0, 0.0

@@ -1,4 +1,4 @@
-"""Chance that can be drawn again: every random number follows from a seed, a name and an absolute index."""
+"""Random numbers that can be drawn again: each follows from a seed, a name and an absolute index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KNOTS = 64
 Floats = NDArray[np.float64]
 
 
-class Chance:
+class RandomStreams:
     """Random numbers that depend on a seed and on names only, never on what was drawn before.
 
     Parameters

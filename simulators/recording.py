@@ -1,4 +1,4 @@
-"""A tape of messages: a file of JSON lines with one message each."""
+"""A recording of messages: a file of JSON lines with one message each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     payload: str
 
 
-def write_tape(path: Path, messages: Iterable[Message]) -> Generator[Message, None, None]:
+def write_recording(path: Path, messages: Iterable[Message]) -> Generator[Message, None, None]:
     """Write messages to a file, ``{"sent": ms UTC, "topic": ..., "payload": text}`` on each line, and pass them on.
 
     Nothing is written before the first message is asked for; the file is complete when the generator is exhausted or closed.
@@ -28,8 +28,8 @@ def write_tape(path: Path, messages: Iterable[Message]) -> Generator[Message, No
             yield message
 
 
-def read_tape(path: Path) -> Iterator[Message]:
-    """Read what ``write_tape`` wrote.
+def read_recording(path: Path) -> Iterator[Message]:
+    """Read what ``write_recording`` wrote.
 
     Raises
     ------

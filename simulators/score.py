@@ -10,7 +10,7 @@ from rich.table import Table
 
 from greenmine.simulators.clock import MINUTE_MS
 from greenmine.simulators.faults import KINDS
-from greenmine.simulators.truth import Fault, Kind, Truth
+from greenmine.simulators.truth import InjectedFault, Kind, Truth
 
 NOT_CLAIMED: Final[frozenset[Kind]] = frozenset({"drift"})
 """Kinds that no look at the data can tell from the truth: only a calibration shows them."""
@@ -99,7 +99,7 @@ def table(scores: Sequence[Score]) -> Table:
     return result
 
 
-def _meet(fault: Fault, detection: Detection, tolerance: int) -> bool:
+def _meet(fault: InjectedFault, detection: Detection, tolerance: int) -> bool:
     return detection.start <= fault.end + tolerance and detection.end >= fault.start - tolerance
 
 
@@ -107,7 +107,7 @@ def _related(one: str, other: str) -> bool:
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
-def _explains(fault: Fault, detection: Detection, tolerance: int) -> bool:
+def _explains(fault: InjectedFault, detection: Detection, tolerance: int) -> bool:
     """Whether a detection is the fault or a consequence of it, at the same site."""
     if not _meet(fault, detection, tolerance):
         return False

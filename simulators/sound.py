@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from greenmine.simulators.activity import Activity
 from greenmine.simulators.clock import Clock
-from greenmine.simulators.layout import Character, Layout
-from greenmine.simulators.random_streams import Chance, Floats
+from greenmine.simulators.layout import Character, MineLayout
+from greenmine.simulators.random_streams import Floats, RandomStreams
 from greenmine.simulators.weather import Weather
 
 _CRUSHER = 111.0
@@ -45,10 +45,10 @@ def energy_sum(levels: list[Floats]) -> Floats:
 
 
 def sound(
-    chance: Chance,
+    streams: RandomStreams,
     clock: Clock,
     kind: Character,
-    places: Layout,
+    places: MineLayout,
     air: Weather,
     work: Activity,
     spraying: NDArray[np.bool_],
@@ -59,8 +59,8 @@ def sound(
     hour = clock.local_minutes(first, count) % 1440 / 60
     size = 10 * np.log10(max(kind.output, 0.1))
     enclosure = _ENCLOSURE * (1 - min(kind.care, 1.0))
-    unsteady = chance.smooth("machines", first, count, 8)
-    load = 1.2 * chance.minutes("machines", first, count)
+    unsteady = streams.smooth("machines", first, count, 8)
+    load = 1.2 * streams.minutes("machines", first, count)
     crusher = np.where(work.crusher, _CRUSHER + size - enclosure + 0.8 * unsteady, _QUIET)
     excavator = np.where(work.working, _EXCAVATOR + 0.6 * size + 1.5 * unsteady + load, _QUIET)
     with np.errstate(divide="ignore"):
@@ -77,13 +77,13 @@ def sound(
             at_distance(pump, places.crusher.distance(point)),
             *(at_distance(truck, place.distance(point)) for place in places.road),
         ]
-        surroundings = 36.5 + 6.5 * waking + 1.6 * chance.smooth(f"life {station}", first, count, 12)
+        surroundings = 36.5 + 6.5 * waking + 1.6 * streams.smooth(f"life {station}", first, count, 12)
         weather = np.stack([18 + 25 * np.log10(1 + air.wind_speed), 30 + 12 * np.log10(1 + 60 * air.rain)]).max(axis=0)
         steady = energy_sum([*machines, surroundings, weather])
         bang = at_distance(blast, places.pit.distance(point))
-        laeq[station] = energy_sum([steady, bang - 10 * np.log10(60.0)]) + 0.5 * chance.minutes(
+        laeq[station] = energy_sum([steady, bang - 10 * np.log10(60.0)]) + 0.5 * streams.minutes(
             f"laeq {station}", first, count
         )
-        peaks = 5.0 + 2.0 * np.abs(chance.minutes(f"lafmax {station}", first, count))
+        peaks = 5.0 + 2.0 * np.abs(streams.minutes(f"lafmax {station}", first, count))
         lafmax[station] = np.maximum(laeq[station] + peaks, bang + 1.0)
     return Sound(laeq, lafmax)

@@ -10,11 +10,11 @@ import msgspec
 Kind = Literal["late", "duplicate", "reordered", "gap", "frozen", "drift", "clock-skew", "unit-slip", "power-loss"]
 """Kinds of fault."""
 
-EventKind = Literal["blast", "sprayers", "mishap", "night-shift", "overflow", "rain", "maintenance", "calibration"]
+EventKind = Literal["blast", "sprayers", "incident", "night-shift", "overflow", "rain", "maintenance", "calibration"]
 """Kinds of event."""
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class InjectedFault(msgspec.Struct, frozen=True, kw_only=True):
     """One injected fault.
 
     ``device`` is empty for a fault of the whole site, ``channel`` for one of a whole device. ``start`` and ``end``
@@ -36,7 +36,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
         return self.channel or (f"{self.site}/{self.device}" if self.device else self.site)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that really happened at a site, and may be the cause of an exceedance [ms UTC, end exclusive]."""
 
     kind: EventKind
@@ -55,8 +55,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the registry it was made from."""
     start: int
     end: int
-    faults: tuple[Fault, ...]
-    events: tuple[Event, ...]
+    faults: tuple[InjectedFault, ...]
+    events: tuple[SimulatedEvent, ...]
 
     def write(self, path: Path) -> None:
         """Write it as indented JSON."""

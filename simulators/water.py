@@ -8,7 +8,7 @@ import numpy as np
 
 from greenmine.simulators.clock import Clock
 from greenmine.simulators.layout import Character
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, decay
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, decay
 from greenmine.simulators.weather import Weather, rain
 
 _SETTLING = 7 * 60
@@ -45,8 +45,8 @@ class Water:
 
 
 def water(
-    chance: Chance,
-    region: Chance,
+    streams: RandomStreams,
+    region: RandomStreams,
     clock: Clock,
     kind: Character,
     air: Weather,
@@ -60,23 +60,25 @@ def water(
     runoff = decay(fallen, _RUNOFF)[_LOOKBACK:]
     washing = np.clip(0.5 + 0.5 * np.sin(np.pi * (hour - 8) / 10), 0, 1) * np.where((hour > 8) & (hour < 19), 1, 0)
 
-    solids = np.exp(0.10 * chance.smooth("solids", first, count, 120))
+    solids = np.exp(0.10 * streams.smooth("solids", first, count, 120))
     ss = (14 + 12 * washing * kind.care + 26 * kind.care**1.5 * load) * solids
-    body = air.temperature * 0.55 + 8.5 + 0.4 * chance.smooth("body", first, count, 300)
+    body = air.temperature * 0.55 + 8.5 + 0.4 * streams.smooth("body", first, count, 300)
     dilution = 1 / (1 + 0.05 * load)
-    outflow = 0.8 + 1.4 * washing + 2.6 * runoff * np.sqrt(kind.output) + 0.05 * chance.smooth("flow", first, count, 20)
+    outflow = (
+        0.8 + 1.4 * washing + 2.6 * runoff * np.sqrt(kind.output) + 0.05 * streams.smooth("flow", first, count, 20)
+    )
     if kind.retains:
         outflow = 2.6 * np.sqrt(kind.output) * np.maximum(runoff - _FREEBOARD, 0)
     return Water(
         ss=ss,
-        turbidity=1.25 * ss * np.exp(0.04 * chance.smooth("turbid", first, count, 60)),
+        turbidity=1.25 * ss * np.exp(0.04 * streams.smooth("turbid", first, count, 60)),
         ph=7.85
         - 0.03 * load
-        + 0.12 * chance.smooth("ph", first, count, 480)
+        + 0.12 * streams.smooth("ph", first, count, 480)
         + 0.1 * np.sin(2 * np.pi * (hour - 9) / 24),
-        cod=(16 + 0.6 * load + 2 * washing) * np.exp(0.08 * chance.smooth("cod", first, count, 360)),
-        ammonia=0.42 * dilution * np.exp(0.12 * chance.smooth("ammonia", first, count, 360)),
-        conductivity=640 * dilution * np.exp(0.03 * chance.smooth("conductivity", first, count, 480)),
+        cod=(16 + 0.6 * load + 2 * washing) * np.exp(0.08 * streams.smooth("cod", first, count, 360)),
+        ammonia=0.42 * dilution * np.exp(0.12 * streams.smooth("ammonia", first, count, 360)),
+        conductivity=640 * dilution * np.exp(0.03 * streams.smooth("conductivity", first, count, 480)),
         oxygen=14.6 - 0.39 * body + 0.0062 * body**2 - 0.9 + 0.5 * np.sin(2 * np.pi * (hour - 9) / 24),
         temperature=body,
         flow=outflow,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from greenmine.simulators.clock import Clock
-from greenmine.simulators.random_streams import MINUTES_PER_DAY, Chance, Floats, decay
+from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, decay
 
 _SPELL = 3 * MINUTES_PER_DAY
 """Weather comes in spells of three days, each with one rain at least, so that every week holds some."""
@@ -37,19 +37,21 @@ class Weather:
     """Of the ground, 0 dry to 1 wet."""
 
 
-def rain(region: Chance, first: int, count: int) -> Floats:
+def rain(region: RandomStreams, first: int, count: int) -> Floats:
     """Rain of each minute in tips of the gauge [mm], shape (count,); the same for all sites of the region."""
     spells = range(first // _SPELL, (first + count - 1) // _SPELL + 1)
     start = first - spells[0] * _SPELL
     return np.concatenate([_spell(region, spell) for spell in spells])[start : start + count]
 
 
-def weather(region: Chance, local: Chance, clock: Clock, prevailing: float, first: int, count: int) -> Weather:
+def weather(
+    region: RandomStreams, local: RandomStreams, clock: Clock, prevailing: float, first: int, count: int
+) -> Weather:
     """Weather of a site over a span of minutes.
 
     Parameters
     ----------
-    region, local : Chance
+    region, local : RandomStreams
         What the sites of a region share, and what is the site's own.
     clock : Clock
         The site's wall clock.
@@ -104,14 +106,14 @@ def weather(region: Chance, local: Chance, clock: Clock, prevailing: float, firs
     )
 
 
-def _spell(region: Chance, spell: int) -> Floats:
-    chance = region.generator("rain", spell)
+def _spell(region: RandomStreams, spell: int) -> Floats:
+    streams = region.generator("rain", spell)
     intensity = np.zeros(_SPELL)
-    for _ in range(1 + int(chance.random() < 0.35)):
-        duration = int(chance.integers(90, 330))
-        start = int(chance.integers(0, _SPELL - duration))
-        depth = chance.uniform(6, 22)
-        shape = np.sin(np.pi * (np.arange(duration) + 0.5) / duration) * chance.gamma(2.0, 0.5, duration)
+    for _ in range(1 + int(streams.random() < 0.35)):
+        duration = int(streams.integers(90, 330))
+        start = int(streams.integers(0, _SPELL - duration))
+        depth = streams.uniform(6, 22)
+        shape = np.sin(np.pi * (np.arange(duration) + 0.5) / duration) * streams.gamma(2.0, 0.5, duration)
         intensity[start : start + duration] += depth * shape / shape.sum()
     tips = np.floor(np.cumsum(intensity) / _TIP)
     return np.asarray(np.diff(tips, prepend=0.0) * _TIP)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# How long an example takes says something of the machine only.
+hypothesis.settings.register_profile("greenmine", deadline=None)
+hypothesis.settings.load_profile("greenmine")
 
 WAITING = {"system", "uplink", "notify"}
 """Folders of tests that mostly wait for processes and servers."""

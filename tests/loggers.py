@@ -12,7 +12,7 @@ from typing import Self
 from greenmine.collector.hj212.dialect import STANDARD, Dialect
 from greenmine.collector.hj212.encode import encode_frame, encode_message
 from greenmine.collector.hj212.frame import Framer
-from greenmine.collector.hj212.message import Field, Message, Value, read_message
+from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message
 from greenmine.collector.hj212.secret import Secret
 
 CHINA = timezone(timedelta(hours=8))
@@ -177,7 +177,7 @@ class TcpLogger:
             mn=self.mn,
             flag=flag,
             datatime=None if time is None else stamp(time),
-            fields=tuple(Field(name, text) for name, text in (fields or {}).items()),
+            fields=tuple(SegmentField(name, text) for name, text in (fields or {}).items()),
             values=tuple(
                 Value(*name.rsplit("-", 1), None, str(value), flag=(flags or {}).get(name.rsplit("-", 1)[0]))
                 for name, value in (values or {}).items()

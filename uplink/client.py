@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.caller import PlatformCaller
 from greenmine.collector.hj212.compose import Numbers, compose, reply, say, write_time
 from greenmine.collector.hj212.link import Link
 from greenmine.collector.hj212.message import Message, read_time
@@ -53,7 +53,7 @@ class Client:
         self._stopped: set[str] = set()
         """Which of 2011 and 2021 wait: 2012 and 2022 stop them, they themselves as requests let them go on."""
         self._news = asyncio.Event()
-        self.caller = Caller(
+        self.caller = PlatformCaller(
             route.host,
             route.port,
             self._terms,

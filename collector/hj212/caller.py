@@ -21,7 +21,7 @@ _BACKOFF: Final = (0.2, 30.0)
 Task = Callable[[Link], Awaitable[None]]
 
 
-class Caller:
+class PlatformCaller:
     """Connects, and does its tasks until the first of them has done its work.
 
     Parameters

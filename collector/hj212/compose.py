@@ -12,7 +12,7 @@ from typing import Final
 from greenmine.collector.hj212.codes import VERSIONS, Version
 from greenmine.collector.hj212.dialect import STANDARD, Dialect
 from greenmine.collector.hj212.encode import encode_message
-from greenmine.collector.hj212.message import Field, Message, Value
+from greenmine.collector.hj212.message import Message, SegmentField, Value
 from greenmine.collector.hj212.rules import rule
 from greenmine.collector.hj212.secret import Secret
 
@@ -169,7 +169,7 @@ def say(
         password=sender.password,
         mn=sender.mn,
         flag=flag(sender.version, answer=answer),
-        fields=tuple(Field(name, text) for name, text in (fields or {}).items()),
+        fields=tuple(SegmentField(name, text) for name, text in (fields or {}).items()),
     )
 
 

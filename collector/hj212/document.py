@@ -14,7 +14,7 @@ from greenmine.collector.hj212.deviation import Deviation, Fault
 from greenmine.collector.hj212.dialect import STANDARD, Dialect
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, read_line
-from greenmine.collector.hj212.message import Field, Message, Reason, Value, is_plain, read_message
+from greenmine.collector.hj212.message import Message, Reason, SegmentField, Value, is_plain, read_message
 from greenmine.collector.hj212.secret import HIDDEN, Secret, hide, hide_in_segment, is_secret
 from greenmine.collector.hj212.segment import read_text
 
@@ -71,7 +71,7 @@ class Check(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     computed: str | None
 
 
-class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
+class FrameDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
     """One frame. Only ``cn`` must be there when encoding."""
 
     ok: bool = True
@@ -98,7 +98,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     """The data segment of a sound frame whose order or writing the other members do not give back."""
 
 
-def describe(frame: Frame, dialect: Dialect = STANDARD) -> Document:
+def describe(frame: Frame, dialect: Dialect = STANDARD) -> FrameDocument:
     """A frame as a JSON object.
 
     Parameters
@@ -110,19 +110,19 @@ def describe(frame: Frame, dialect: Dialect = STANDARD) -> Document:
 
     Returns
     -------
-    Document
+    FrameDocument
         Without any password. What the header has that is not of the standard is shown only if the frame is sound and a
         password was read from it: else it might be what damage has made of one, which one check sum in 256 lets pass.
     """
     if not frame.found:
-        return Document(ok=False, error=frame.fault, text=frame.text, flag=FlagDocument())
+        return FrameDocument(ok=False, error=frame.fault, text=frame.text, flag=FlagDocument())
     message = read_message(frame.segment, dialect)
     fault, text = frame.fault, frame.text
     if fault is None and message.cn is None:
         fault, text = Fault.SYNTAX, "the data segment has no CN=, which says what the message is"
     password = message.password.reveal() if message.password else ""
     open_ = fault is None and password != ""
-    document = Document(
+    document = FrameDocument(
         ok=fault is None,
         error=fault,
         text=text,
@@ -149,12 +149,12 @@ def describe(frame: Frame, dialect: Dialect = STANDARD) -> Document:
     return document
 
 
-def encode_document(document: Document, password: str, dialect: Dialect = STANDARD) -> bytes:
+def encode_document(document: FrameDocument, password: str, dialect: Dialect = STANDARD) -> bytes:
     """The frame of a JSON object: the inverse of ``describe``.
 
     Parameters
     ----------
-    document : Document
+    document : FrameDocument
         What ``describe`` made of a sound frame, or a new one. ``ok``, ``length``, ``crc`` and ``deviations`` play no
         part, except that a frame that was not sound is refused.
     password : str
@@ -176,7 +176,7 @@ def encode_document(document: Document, password: str, dialect: Dialect = STANDA
     return encode_frame(encode_message(_message(document, password, dialect)), dialect)
 
 
-def _encode_segment(document: Document, segment: str, password: str, dialect: Dialect) -> bytes:
+def _encode_segment(document: FrameDocument, segment: str, password: str, dialect: Dialect) -> bytes:
     word = document.pw if isinstance(document.pw, str) else password
     text = _MASK.sub(lambda mask: mask[1] + word, segment, count=1) if document.pw else segment
     if HIDDEN in text:
@@ -191,7 +191,7 @@ def _encode_segment(document: Document, segment: str, password: str, dialect: Di
     return frame
 
 
-def _said(document: Document) -> list[Any]:
+def _said(document: FrameDocument) -> list[Any]:
     """What a document says, in a form that can be compared."""
     values = [(value.code, value.kind, _plain(value.value), value.flag) for value in document.values]
     fields = [(field.name, field.value) for field in (*document.header, *document.fields)]
@@ -210,7 +210,7 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, int | float | Decimal) else value
 
 
-def _message(document: Document, password: str, dialect: Dialect) -> Message:
+def _message(document: FrameDocument, password: str, dialect: Dialect) -> Message:
     word = document.pw if isinstance(document.pw, str) else password
     return Message(
         qn=document.qn,
@@ -228,7 +228,7 @@ def _message(document: Document, password: str, dialect: Dialect) -> Message:
     )
 
 
-def _flag(document: Document) -> int | None:
+def _flag(document: FrameDocument) -> int | None:
     flag = document.flag or FlagDocument()
     if document.version is not None and document.version not in VERSIONS:
         raise EncodeError(f"version {document.version} is none of {', '.join(map(str, VERSIONS))}")
@@ -250,10 +250,10 @@ def _version(number: int) -> Version:
     return next(version for version in VERSIONS if version == number)
 
 
-def _field(field: FieldDocument) -> Field:
+def _field(field: FieldDocument) -> SegmentField:
     if field.hidden:
         raise EncodeError(f"{field.name} was hidden; write its value and leave out hidden")
-    return Field(field.name, field.value)
+    return SegmentField(field.name, field.value)
 
 
 def _value(document: ValueDocument) -> Value:
@@ -294,7 +294,7 @@ def _describe_value(value: Value) -> ValueDocument:
     return document
 
 
-def _describe_field(field: Field, *, shown: bool) -> FieldDocument:
+def _describe_field(field: SegmentField, *, shown: bool) -> FieldDocument:
     secret = isinstance(field.text, Secret) or not shown
     if field.text is None and not shown:
         return FieldDocument(name=HIDDEN, value=None, hidden=True)
@@ -306,7 +306,7 @@ def _hidden(text: str | None) -> str | None:
     return None if text is None else hide(text)
 
 
-def _gives_back(document: Document, message: Message, password: str, dialect: Dialect, segment: str) -> bool:
+def _gives_back(document: FrameDocument, message: Message, password: str, dialect: Dialect, segment: str) -> bool:
     """Whether a document is enough to write its segment again. An empty password is not told from another."""
     if message.password and not password:
         return False

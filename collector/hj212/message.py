@@ -49,7 +49,7 @@ _NAMES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SegmentField:
     """A name without a factor: inside CP, such as ``RtdInterval=30``, or an unknown one of the header."""
 
     name: str
@@ -96,9 +96,9 @@ class Message:
     """DataTime [ms UTC]: the instant of 2011 and 2021, the begin of the period of 2051, 2061, 2031 and 2041."""
     datatime: str | None = None
     """DataTime as sent, if it is a time; else it is among the fields."""
-    header: tuple[Field, ...] = ()
+    header: tuple[SegmentField, ...] = ()
     """Header parts that the standard does not have, or that could not be read."""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SegmentField, ...] = ()
     """Names of CP without a factor."""
     values: tuple[Value, ...] = ()
     deviations: tuple[Deviation, ...] = ()
@@ -251,9 +251,9 @@ def known_flags() -> frozenset[str]:
     return frozenset(flag for version in VERSIONS for flag in codes(version).flags)
 
 
-def _header(pairs: Iterable[Pair], found: dict[Deviation, None]) -> tuple[dict[str, str], list[Field]]:
+def _header(pairs: Iterable[Pair], found: dict[Deviation, None]) -> tuple[dict[str, str], list[SegmentField]]:
     header: dict[str, str] = {}
-    rest: list[Field] = []
+    rest: list[SegmentField] = []
     last = -1
     for name, text in pairs:
         known = name if name in _ORDER else _CANONICAL.get(name.lower())
@@ -274,20 +274,20 @@ def _header(pairs: Iterable[Pair], found: dict[Deviation, None]) -> tuple[dict[s
     return header, rest
 
 
-def field_of(name: str, text: str | None) -> Field:
+def field_of(name: str, text: str | None) -> SegmentField:
     """A field, its text hidden if the name or the text itself is that of a password or key."""
     if text is None:
-        return Field(name, None)
-    return Field(name, Secret(text) if is_secret(name) else text)
+        return SegmentField(name, None)
+    return SegmentField(name, Secret(text) if is_secret(name) else text)
 
 
-def _flag(header: dict[str, str], rest: list[Field], found: dict[Deviation, None]) -> int | None:
+def _flag(header: dict[str, str], rest: list[SegmentField], found: dict[Deviation, None]) -> int | None:
     text = header.get("Flag")
     if text is None:
         return None
     if _DIGITS.fullmatch(text) is None or int(text) > 255:
         found[Deviation.BAD_FLAG] = None
-        rest.append(Field("Flag", text))
+        rest.append(SegmentField("Flag", text))
         return None
     return int(text)
 
@@ -302,13 +302,13 @@ def _version(flag: int | None, *, absent: bool, found: dict[Deviation, None]) ->
     return None
 
 
-def _count(header: dict[str, str], name: str, rest: list[Field], found: dict[Deviation, None]) -> int | None:
+def _count(header: dict[str, str], name: str, rest: list[SegmentField], found: dict[Deviation, None]) -> int | None:
     text = header.get(name)
     if text is None:
         return None
     if _DIGITS.fullmatch(text) is None or int(text) == 0:
         found[Deviation.BAD_PACKET_NUMBER] = None
-        rest.append(Field(name, text))
+        rest.append(SegmentField(name, text))
         return None
     return int(text)
 
@@ -361,7 +361,7 @@ class _Content:
     def __init__(self, dialect: Dialect, found: dict[Deviation, None]) -> None:
         self.time: int | None = None
         self.datatime: str | None = None
-        self.fields: list[Field] = []
+        self.fields: list[SegmentField] = []
         self.values: list[Value] = []
         self._dialect = dialect
         self._found = found

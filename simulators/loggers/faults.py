@@ -14,9 +14,9 @@ import numpy as np
 from greenmine.collector.hj212.link import Line
 from greenmine.collector.hj212.message import Message
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
-from greenmine.simulators.loggers.source import Source
-from greenmine.simulators.random_streams import Chance, Floats
-from greenmine.simulators.truth import Event
+from greenmine.simulators.loggers.source import ReadingSource
+from greenmine.simulators.random_streams import Floats, RandomStreams
+from greenmine.simulators.truth import SimulatedEvent
 
 WireKind = Literal[
     "wrong-crc", "cut-stream", "packets", "catch-up", "clock-off", "lost-ack", "hectopascal", "milligram"
@@ -65,7 +65,7 @@ class WireTruth(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     faults: tuple[WireFault, ...]
-    events: tuple[Event, ...]
+    events: tuple[SimulatedEvent, ...]
 
     def write(self, path: Path) -> None:
         """Write it as indented JSON."""
@@ -86,14 +86,16 @@ class WirePlans:
         Seed of the simulation.
     mn, key : str
         The logger, and ``site/device`` of what it measures.
-    source : Source
+    source : ReadingSource
         What it measures: faults that cannot happen to it are left out.
     kinds : sequence of WireKind
         Kinds to inject.
     """
 
-    def __init__(self, seed: int, mn: str, key: str, source: Source, kinds: Sequence[WireKind] = WIRE_KINDS) -> None:
-        self._chance = Chance(seed, "loggers", mn)
+    def __init__(
+        self, seed: int, mn: str, key: str, source: ReadingSource, kinds: Sequence[WireKind] = WIRE_KINDS
+    ) -> None:
+        self._streams = RandomStreams(seed, "loggers", mn)
         self._mn, self._key, self._source, self._kinds = mn, key, source, kinds
         self.day: Callable[[int], tuple[WireFault, ...]] = lru_cache(maxsize=8)(self._day)
 
@@ -104,7 +106,7 @@ class WirePlans:
     def _day(self, day: int) -> tuple[WireFault, ...]:
         faults: list[WireFault] = []
         for kind in WIRE_KINDS:
-            draw = self._chance.generator(kind, day)
+            draw = self._streams.generator(kind, day)
             for _ in range(_TRIES if possible(kind, self._source) else 0):
                 fault = self._draw(kind, draw, day)
                 if not any(fault.start < other.end and other.start < fault.end for other in faults):
@@ -128,7 +130,7 @@ class WirePlans:
         return WireFault(kind=kind, mn=self._mn, key=self._key, start=start, end=start + length, parameters=parameters)
 
 
-def possible(kind: WireKind, source: Source) -> bool:
+def possible(kind: WireKind, source: ReadingSource) -> bool:
     """Whether a fault can happen to a logger of this source."""
     match kind:
         case "hectopascal" | "milligram":
@@ -139,7 +141,7 @@ def possible(kind: WireKind, source: Source) -> bool:
             return True
 
 
-def scales(fault: WireFault | None, source: Source) -> Floats:
+def scales(fault: WireFault | None, source: ReadingSource) -> Floats:
     """By what the values of each factor are multiplied under a fault, shape (k,)."""
     found = np.ones(len(source.factors))
     if fault is not None and "factor" in fault.parameters:

@@ -16,9 +16,9 @@ from greenmine.collector.hj212.secret import Secret
 from greenmine.registry import Registry
 from greenmine.simulators.clock import DAY_MS
 from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WireKind, WirePlans, WireTruth
-from greenmine.simulators.loggers.logger import Habits, Logger
+from greenmine.simulators.loggers.logger import Habits, SimulatedLogger
 from greenmine.simulators.loggers.report import Reporter
-from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import MineSource
 from greenmine.simulators.mine import Mine, truth
 
@@ -34,7 +34,7 @@ class Member:
     """``site/device`` whose readings it has."""
     mn: str
     plans: WirePlans
-    logger: Logger
+    logger: SimulatedLogger
 
 
 def number(site: str, device: str, copy: int = 0) -> str:
@@ -64,7 +64,7 @@ def fleet(
     copies: int = 1,
     codes: Mapping[str, str] | None = None,
     habits: Habits | None = None,
-    watch: Watch | None = None,
+    clock: SimClock | None = None,
     terms: Terms | None = None,
 ) -> list[Member]:
     """A logger for each device of some sites.
@@ -89,7 +89,7 @@ def fleet(
         Loggers for each device: the same readings under different numbers.
     codes : mapping or None
         Factor codes by parameter, where they are not those of the catalogue.
-    habits, watch, terms : Habits, Watch, Terms or None
+    habits, clock, terms : Habits, SimClock, Terms or None
         How each is set up; its time; how long it waits for answers (each has its own).
     """
     members = []
@@ -105,7 +105,7 @@ def fleet(
             for copy in range(copies):
                 mn = number(site, device.id, copy)
                 plans = WirePlans(seed, mn, f"{site}/{device.id}", source, faults)
-                logger = Logger(
+                logger = SimulatedLogger(
                     Sender(mn, SYSTEMS[source.factors[0].parameter.theme], Secret(password), version),
                     source,
                     reporter,
@@ -113,7 +113,7 @@ def fleet(
                     port,
                     start,
                     end,
-                    watch=watch,
+                    clock=clock,
                     habits=habits,
                     zone=zone,
                     at=plans.at,
@@ -130,7 +130,7 @@ async def run(members: Iterable[Member], stop: asyncio.Event | None = None) -> C
     Returns
     -------
     Counter
-        Their counts, summed; see ``Logger``.
+        Their counts, summed; see ``SimulatedLogger``.
     """
     loggers = [member.logger for member in members]
     async with asyncio.TaskGroup() as group:

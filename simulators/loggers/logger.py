@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.caller import PlatformCaller
 from greenmine.collector.hj212.compose import Numbers, Sender, compose, reply, say, write_time
 from greenmine.collector.hj212.link import Line, Link, Terms
 from greenmine.collector.hj212.message import Message, read_time
@@ -19,9 +19,9 @@ from greenmine.collector.hj212.secret import Secret
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WireFault, scales
 from greenmine.simulators.loggers.report import Reporter
-from greenmine.simulators.loggers.schedule import Agenda, Backlog, Command, Periods
-from greenmine.simulators.loggers.sim_clock import Watch
-from greenmine.simulators.loggers.source import Source
+from greenmine.simulators.loggers.schedule import Backlog, Command, Periods, Schedule
+from greenmine.simulators.loggers.sim_clock import SimClock
+from greenmine.simulators.loggers.source import ReadingSource
 
 _SLACK: Final = 2000
 """A clock this near to the platform's is not set: the way takes time and SystemTime has whole seconds [ms]."""
@@ -65,14 +65,14 @@ class Habits:
     keep: int = 30
 
 
-class Logger:
+class SimulatedLogger:
     """One simulated logger.
 
     Parameters
     ----------
     sender : Sender
         Its number, password, system and edition.
-    source : Source
+    source : ReadingSource
         Its readings.
     reporter : Reporter
         Makes values of them.
@@ -80,7 +80,7 @@ class Logger:
         The platform.
     start, end : int, int or None
         First DataTime, and the last, exclusive [ms UTC]. What lies in the past is sent at once.
-    watch : Watch or None
+    clock : SimClock or None
         Its time; None: real.
     habits : Habits
         How it is set up.
@@ -99,14 +99,14 @@ class Logger:
     def __init__(
         self,
         sender: Sender,
-        source: Source,
+        source: ReadingSource,
         reporter: Reporter,
         host: str,
         port: int,
         start: int,
         end: int | None = None,
         *,
-        watch: Watch | None = None,
+        clock: SimClock | None = None,
         habits: Habits | None = None,
         zone: str = "Asia/Shanghai",
         at: Callable[[int], WireFault | None] = lambda _: None,
@@ -116,11 +116,13 @@ class Logger:
     ) -> None:
         self.sender = sender
         self._source, self._reporter = source, reporter
-        self._watch = watch or Watch()
+        self._clock = clock or SimClock()
         self._habits = habits or Habits()
         self._at, self._end = at, end
         self._terms = terms or Terms()
-        self._caller = Caller(host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls)
+        self._caller = PlatformCaller(
+            host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls
+        )
         self._noise = all(factor.parameter.theme == "noise" for factor in source.factors)
         self._state = all(factor.parameter.averaging == "state" for factor in source.factors)
         rtd = max(rule("rtd-least"), min(rule("rtd-most"), source.interval / 1000))
@@ -130,7 +132,7 @@ class Logger:
         minutes = next((minutes for minutes in self._minutes if minutes >= least), self._minutes[-1])
         self._periods = Periods(zone, int(self._habits.rtd or rtd) * 1000, minutes * MINUTE_MS)
         commands = self.commands if self._habits.commands is None else self._habits.commands
-        self._agenda = Agenda(commands, self._periods, start, end, at)
+        self._schedule = Schedule(commands, self._periods, start, end, at)
         self._numbers = Numbers(self._device_now)
         self._corrected: dict[int | None, int] = {}
         """What orders have made of the clock's error, by the start of the fault that had made it wrong; None: no fault."""
@@ -141,7 +143,7 @@ class Logger:
 
     @property
     def counts(self) -> Counter[str]:
-        """What happened so far; see ``Caller``."""
+        """What happened so far; see ``PlatformCaller``."""
         return self._caller.counts
 
     @property
@@ -174,11 +176,11 @@ class Logger:
         """Wait until there is power, and see what there is to report."""
         outage = self._outage()
         if outage is not None:
-            await self._watch.until(outage.end)
+            await self._clock.until(outage.end)
 
     def _outage(self) -> WireFault | None:
         """The loss of power of now; a logger whose time has passed only sends what it holds and has none."""
-        now = self._watch.now()
+        now = self._clock.now()
         fault = self._at(now) if self._end is None or now < self._end else None
         return fault if fault is not None and fault.kind == "catch-up" else None
 
@@ -196,7 +198,7 @@ class Logger:
                 await link.send(say(self.sender, "9015", self._numbers.next(), st=self.sender.st))
 
     async def _report(self, link: Link) -> None:
-        self._agenda.reconnected(self._watch.now(), self._habits.backlog)
+        self._schedule.reconnected(self._clock.now(), self._habits.backlog)
         if self._habits.calibrate:
             await link.deliver(say(self.sender, "1013", self._numbers.next(), st=self.sender.st, answer=True))
         while True:
@@ -204,15 +206,15 @@ class Logger:
                 await self._send(link, self._under_way[0])
                 del self._under_way[0]
                 if not self._under_way:
-                    self._agenda.done()
-            found = self._agenda.next()
+                    self._schedule.done()
+            found = self._schedule.next()
             if found is None:
                 return
             due, command, datatime = found
             self._changed.clear()
-            if due > self._watch.now():
+            if due > self._clock.now():
                 waits = asyncio.create_task(self._changed.wait())
-                due_task = asyncio.create_task(self._watch.until(due))
+                due_task = asyncio.create_task(self._clock.until(due))
                 try:
                     await asyncio.wait({waits, due_task}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -223,7 +225,7 @@ class Logger:
             if self._instant or command not in {"2011", "2021"}:
                 self._under_way = self._compose(command, datatime)
             if not self._under_way:
-                self._agenda.done()
+                self._schedule.done()
 
     async def _send(self, link: Link, message: Message) -> None:
         if message.answer:
@@ -247,7 +249,7 @@ class Logger:
         return [replace(message, datatime=shown) for message in messages] if error else messages
 
     def _device_now(self) -> int:
-        now = self._watch.now()
+        now = self._clock.now()
         return now + self._error(now)
 
     def _skew(self, instant: int) -> WireFault | None:
@@ -261,7 +263,7 @@ class Logger:
         return self._corrected.get(start, offset)
 
     def _set_clock(self, told: int) -> None:
-        now = self._watch.now()
+        now = self._clock.now()
         skew = self._skew(now)
         error = told - now
         error = 0 if abs(error) <= _SLACK else round(error / 1000) * 1000
@@ -326,7 +328,7 @@ class Logger:
         self, link: Link, request: Message, command: Command, fields: Mapping[str, str]
     ) -> AsyncIterator[str]:
         """Reports from BeginTime to EndTime, both included; instants without them: the newest, and reporting goes on."""
-        now = self._watch.now()
+        now = self._clock.now()
         length = self._periods.length(command)
         begin, end = (read_time(fields.get(name, "")) for name in ("BeginTime", "EndTime"))
         if begin is None or end is None:
@@ -350,7 +352,7 @@ class Logger:
 
     def _realign(self, *commands: Command) -> None:
         for command in commands:
-            self._agenda.realign(command)
+            self._schedule.realign(command)
         self._changed.set()
 
 

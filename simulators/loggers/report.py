@@ -12,7 +12,7 @@ from greenmine.collector.hj212.message import Value
 from greenmine.collector.hj212.rules import rule
 from greenmine.simulators.clock import MINUTE_MS, Clock
 from greenmine.simulators.instruments import NORMAL
-from greenmine.simulators.loggers.source import Factor, Source
+from greenmine.simulators.loggers.source import ReadingSource, SentFactor
 from greenmine.simulators.mine import aggregate
 from greenmine.simulators.random_streams import Floats
 
@@ -27,7 +27,7 @@ class Reporter:
 
     Parameters
     ----------
-    source : Source
+    source : ReadingSource
         The readings.
     zone : str
         Zone in which days begin.
@@ -35,7 +35,7 @@ class Reporter:
         Hours at which day and night begin, for noise.
     """
 
-    def __init__(self, source: Source, zone: str, day: int, night: int) -> None:
+    def __init__(self, source: ReadingSource, zone: str, day: int, night: int) -> None:
         self._source = source
         self._clock = Clock(zone)
         self._hours = day, night
@@ -78,7 +78,7 @@ class Reporter:
             found += self._values(factor, dict(self._figures(factor, values)), "N" if enough else "D", scales[k])
         return found
 
-    def _figures(self, factor: Factor, values: Floats) -> Iterator[tuple[str, float]]:
+    def _figures(self, factor: SentFactor, values: Floats) -> Iterator[tuple[str, float]]:
         if not len(values):
             return
         mean = float(aggregate(values[None, :], factor.parameter.averaging)[0])
@@ -89,7 +89,7 @@ class Reporter:
             yield "Cou", float(values.sum()) * self._source.interval / 1_000_000
         yield from (("Min", float(values.min())), ("Avg", mean), ("Max", float(values.max())))
 
-    def _noise(self, factor: Factor, times: NDArray[np.int64], values: Floats, *, day: bool) -> Iterator[Value]:
+    def _noise(self, factor: SentFactor, times: NDArray[np.int64], values: Floats, *, day: bool) -> Iterator[Value]:
         """Noise has no data flags (HJ 212-2017, C.25 to C.28)."""
         if not len(values):
             return
@@ -116,7 +116,7 @@ class Reporter:
             energy = share * 10 ** (levels["Ld"] / 10) + (1 - share) * 10 ** ((levels["Ln"] + _NIGHT_PENALTY) / 10)
             yield _number("Ldn", "Data", float(10 * np.log10(energy)), decimals)
 
-    def _values(self, factor: Factor, figures: dict[str, float], flag: str, scale: float) -> Iterator[Value]:
+    def _values(self, factor: SentFactor, figures: dict[str, float], flag: str, scale: float) -> Iterator[Value]:
         """Values of a factor; where there is none, its data flag alone says why."""
         told = flag if self._source.sends_flags else None
         decimals = max(0, factor.decimals - round(np.log10(scale)))

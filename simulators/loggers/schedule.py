@@ -70,7 +70,7 @@ class _Series:
     """When the next of what was missed is to be sent; None: as soon as it can be made."""
 
 
-class Agenda:
+class Schedule:
     """The reports that are due, one after the other; it remembers only where each series stands.
 
     Parameters

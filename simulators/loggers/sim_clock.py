@@ -10,7 +10,7 @@ _NAP: Final = 1.0
 """Longest sleep without looking at the clock again [s]."""
 
 
-class Watch:
+class SimClock:
     """Real time, or a time that runs faster from a given instant on.
 
     Parameters

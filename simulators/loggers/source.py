@@ -20,7 +20,7 @@ from greenmine.units import normal_unit
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class SentFactor:
     """One column of a source."""
 
     code: str
@@ -45,11 +45,11 @@ class Rows:
     """ASCII codes of the data flags, shape (n, k)."""
 
 
-class Source(Protocol):
+class ReadingSource(Protocol):
     """Readings that can be asked for again at any time: the memory of a logger costs nothing."""
 
     @property
-    def factors(self) -> tuple[Factor, ...]:
+    def factors(self) -> tuple[SentFactor, ...]:
         """The k columns."""
 
     @property
@@ -90,7 +90,7 @@ class MineSource:
         self.interval = channels[0].interval
         self.sends_flags = profile.sends_flags
         self.factors = tuple(
-            Factor(
+            SentFactor(
                 spoken.get(channel.parameter.id, _code(channel.parameter)),
                 channel.parameter,
                 normal_unit(profile.units[channel.parameter.id]),

@@ -23,7 +23,7 @@ def instant(time: int) -> str:
     return f"{np.datetime64(time, 'ms')}Z"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(0, 5000), points=st.integers(100, 600), gaps=st.integers(0, 5))
 def test_the_extremes_and_both_sides_of_each_wide_gap_are_kept(seed: int, size: int, points: int, gaps: int) -> None:
     rng = np.random.default_rng(seed)

@@ -63,7 +63,6 @@ def test_the_server_keeps_to_its_document(
 
     @settings(
         max_examples=5,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.explicit, Phase.generate],

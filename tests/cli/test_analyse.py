@@ -433,7 +433,7 @@ readings = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(readings=readings, data=st.data())
 def test_order_and_repetition_change_nothing(run, log, readings, data):
     start = datetime.fromisoformat("2018-03-24T22:00+00:00")

@@ -30,7 +30,7 @@ def test_a_service_and_its_version_are_in_both_pages(page: str, name: str) -> No
     assert f"{image.split('/')[-1]} {version.removesuffix('-alpine')}" in page or image == "greenmine"
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "greenmine" / "deployment").glob("*.service")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cli" / "deployment").glob("*.service")))
 def test_a_unit_is_in_both_pages(page: str, name: str) -> None:
     assert f"`{name}`" in page
 

@@ -12,7 +12,7 @@ from greenmine.settings import Settings
 from greenmine.simulators.faults import KINDS
 from greenmine.simulators.mine import stream, truth
 from greenmine.simulators.score import NOT_CLAIMED, score
-from greenmine.simulators.truth import Fault, Truth
+from greenmine.simulators.truth import InjectedFault, Truth
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -25,7 +25,7 @@ def month() -> Truth:
     return truth(load_registry(), ["kunyin", "jianggao"], 1, START, START + 30 * DAY, KINDS)
 
 
-def shortest(kind: str) -> Fault:
+def shortest(kind: str) -> InjectedFault:
     """The shortest fault of a kind whose consequences come within three hours, after a day in which all is usual."""
     suitable = [
         fault

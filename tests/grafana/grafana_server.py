@@ -47,6 +47,7 @@ class Org:
         self.rules: dict[str, Json] = {}
         self.contacts: dict[str, Json] = {}
         self.templates: dict[str, Json] = {}
+        self.mute_timings: dict[str, Json] = {}
         self.alertmanager = time.monotonic() + late
         """When it gets its Alertmanager's configuration."""
         self.policies: Json = {"receiver": "grafana-default-email", "group_by": ["grafana_folder", "alertname"]}
@@ -146,11 +147,12 @@ class FakeGrafana:
             "contact-points": self._contact_points,
             "policies": self._policies,
             "templates": self._templates,
+            "mute-timings": self._mute_timings,
         }
         name = parts[2] if parts[0] == "v1" else parts[0]
         if name not in answers:
             raise HTTPException(404, "Not found")
-        if name in {"contact-points", "policies", "templates"} and time.monotonic() < org.alertmanager:
+        if name in {"contact-points", "policies", "templates", "mute-timings"} and time.monotonic() < org.alertmanager:
             raise HTTPException(
                 500 if name == "templates" else 404, "no Alertmanager configuration present in the organization"
             )
@@ -322,9 +324,23 @@ class FakeGrafana:
         names = {c["name"] for c in org.contacts.values()}
         if missing := set(_receivers(body)) - names:
             raise HTTPException(400, f"receiver {missing} does not exist")
+        if any(
+            set(route.get("mute_time_intervals") or ()) - set(org.mute_timings) for route in body.get("routes") or ()
+        ):
+            raise HTTPException(400, "mute time interval does not exist")
         self._check_provenance(org.policies, request)
         org.policies = {**_sorted(body), "provenance": _provenance(request)}
         return JSONResponse({"message": "policies updated"}, 202)
+
+    def _mute_timings(self, org: Org, method: str, parts: list[str], body: Json, _: Request) -> Response:
+        if method == "GET":
+            if parts[3] not in org.mute_timings:
+                raise HTTPException(404, "Not found")
+            return JSONResponse(org.mute_timings[parts[3]])
+        if body["name"] in org.mute_timings:
+            raise HTTPException(400, "a time interval with this name already exists")
+        org.mute_timings[body["name"]] = body
+        return JSONResponse(body, 201)
 
     def _templates(self, org: Org, method: str, parts: list[str], body: Json, request: Request) -> Response:
         name = parts[3]
@@ -362,7 +378,8 @@ def _sorted(route: Json) -> Json:
 
 
 def _receivers(route: Json) -> list[str]:
-    return [route["receiver"], *(name for child in route.get("routes") or () for name in _receivers(child))]
+    own = [route["receiver"]] if "receiver" in route else []  # else that of the policy above
+    return [*own, *(name for child in route.get("routes") or () for name in _receivers(child))]
 
 
 @contextmanager

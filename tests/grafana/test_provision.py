@@ -175,6 +175,21 @@ def test_users_and_contacts_come_from_the_file(grafana: FakeGrafana, url: str, a
     assert district.policies["receiver"] == "grafana-default-email"
 
 
+def test_where_nobody_is_told_alerts_do_not_go_to_the_address_that_grafana_comes_with(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
+    run(url, wanted_of(access), access)
+    (route,) = org(grafana, "hengjie").policies["routes"]
+    assert route["object_matchers"] == [["system", "=", "greenmine"]]
+    (mute,) = (org(grafana, "hengjie").mute_timings[name] for name in route["mute_time_intervals"])
+    assert mute["time_intervals"] == [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]
+    run(url, wanted_of(Access()), Access())
+    (route,) = grafana.orgs[1].policies["routes"]
+    assert route["mute_time_intervals"] == ["greenmine-nobody"]
+    run(url, wanted_of(access), access)
+    assert not any("mute_time_intervals" in route for route in grafana.orgs[1].policies["routes"])
+
+
 def test_twice_changes_nothing(grafana: FakeGrafana, url: str, access: Access) -> None:
     assert run(url, wanted_of(access), access)
     before = state(grafana)
@@ -212,7 +227,7 @@ def test_what_is_not_ours_is_left_alone(grafana: FakeGrafana, url: str, access: 
     run(url, wanted_of(access), access)
     run(url, wanted_of(Access()), Access())
     assert [getattr(first, n)["theirs"] for n in ("sources", "folders", "dashboards", "rules", "contacts")] == theirs
-    assert first.policies["routes"] == [{"receiver": "Theirs", "object_matchers": [["team", "=", "a"]]}]
+    assert first.policies["routes"][1:] == [{"receiver": "Theirs", "object_matchers": [["team", "=", "a"]]}]
     assert first.policies["provenance"] == ""
     assert set(first.contacts) == {"default", "theirs"}
 

@@ -94,7 +94,7 @@ def test_messages_without_readings_are_counted() -> None:
     assert found["a", "2026-03-01"].received == 0
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(st.data())
 def test_received_is_stored_and_duplicate_and_rejected_and_late(data: st.DataObject) -> None:
     owner = data.draw(st.lists(st.integers(0, 1), min_size=1, max_size=6))
@@ -167,7 +167,7 @@ def test_what_was_restored_goes_on() -> None:
     assert follow(sequences, [8, 11]) == SequenceNews(11, -1, [(3, 3), (7, 7)])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(st.permutations(list(range(12))), st.lists(st.integers(0, 11), max_size=8), st.integers(1, 4))
 def test_when_all_have_come_in_whatever_order_nothing_is_missing(order: list[int], again: list[int], size: int) -> None:
     numbers = [0, *(n for n in order if n), *again]

@@ -98,7 +98,7 @@ def histogram(levels: np.ndarray) -> np.ndarray:
     return np.bincount(histogram_bin(levels), minlength=BINS)[None]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(hnp.arrays(np.float64, st.integers(1, 400), elements=st.floats(11, 139, width=32)))
 def test_percentile_levels_lie_within_half_a_bin_of_those_of_the_samples(levels: np.ndarray) -> None:
     found = percentile_levels(histogram(levels), (5.0, 10.0, 50.0, 90.0, 95.0))[0]

@@ -119,7 +119,7 @@ def test_the_ring_is_of_whole_hours() -> None:
         Panes(["arithmetic"], 90)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(st.data())
 def test_sums_extremes_and_histograms_equal_those_of_the_readings(data: st.DataObject) -> None:
     kinds = ["arithmetic", "energy", "vector"]

@@ -26,7 +26,7 @@ def hours_of(assessable: np.ndarray, above: np.ndarray, worst: np.ndarray) -> Sl
 NO_EPISODES = np.empty((0, 2), np.int64)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.integers(0, 10_000), st.integers(0, 400), st.integers(1, 400))
 def test_minutes_equal_those_counted_one_by_one(seed: int, begin: int, length: int) -> None:
     rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ def test_spans_are_a_day_a_week_and_thirty_days() -> None:
     assert {name: minutes / 1440 for name, minutes in SPANS.items()} == {"24h": 1, "7d": 7, "30d": 30}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.booleans())
 def test_hourly_statistics_are_those_of_each_span_by_itself(seed: int, lower: bool) -> None:
     random = np.random.default_rng(seed)

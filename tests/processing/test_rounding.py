@@ -51,14 +51,14 @@ def test_what_is_not_finite_cannot_be_rounded(value: float) -> None:
         round_half_even(value, 0)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.integers(-10_000_000, 10_000_000), st.integers(0, 3))
 def test_arrays_round_as_single_figures_do(thousandths: int, digits: int) -> None:
     value = thousandths / 1000
     assert round_array(np.array([value]), digits)[0] == float(round_half_even(value, digits))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.decimals(-1000, 1000, places=2))
 def test_rounding_moves_by_half_a_unit_at_most(value: Decimal) -> None:
     assert abs(round_half_even(float(value), 0) - value) <= Decimal("0.5")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from greenmine.processing.series import capture, distinct, median_spacing, summarise, window_bounds
@@ -205,7 +205,6 @@ def test_a_day_every_hour_goes_back_to_the_same_time_of_the_day_before():
     assert iso(ends, "Europe/London") == ["2018-03-25T13:00:00+01:00"]
 
 
-@settings(deadline=None)
 @given(
     first=st.integers(0, 4 * 10**12),
     length=st.integers(0, 40 * DAY),

@@ -19,7 +19,7 @@ def windows(draw: st.DrawFn) -> tuple[np.ndarray, int]:
     return values, width
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(windows())
 def test_sums_and_maxima_equal_those_of_each_window(case: tuple[np.ndarray, int]) -> None:
     values, width = case

@@ -11,7 +11,7 @@ from greenmine.grafana.influx.influx_schema import bucket_of
 from tests.influxing import until
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import InfluxDB
-from tests.real.test_isolation import SITES, ask
+from tests.real.test_tenants import SITES, ask
 
 NAME = bucket_of("hengjie")
 

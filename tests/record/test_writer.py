@@ -63,7 +63,7 @@ def run(
 def test_any_order_and_repetition_within_the_lateness_gives_the_same(
     registry: Registry, tmp_path: Path, hours: int, examples: int
 ) -> None:
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples, derandomize=True, database=None)
     @given(
         seed=st.integers(0, 2**32 - 1),
         lateness=st.sampled_from([30, 180, 1440]),

@@ -11,7 +11,7 @@ from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.faults import KINDS, Plans
 from greenmine.simulators.messages import Message
 from greenmine.simulators.mine import stream, truth
-from greenmine.simulators.truth import Fault
+from greenmine.simulators.truth import InjectedFault
 from tests.simulators.payload_readers import READERS
 
 SPAN = 8 * DAY_MS
@@ -21,7 +21,7 @@ SPAN = 8 * DAY_MS
 class Pair:
     """The messages of the device that a fault touches, without and with the fault."""
 
-    fault: Fault
+    fault: InjectedFault
     device: str
     clean: list[Message]
     faulty: list[Message]

@@ -19,9 +19,9 @@ from greenmine.collector.hj212.secret import Secret
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WirePlans, WireTruth
 from greenmine.simulators.loggers.fleet import Member, fleet, number, run, wire_truth
-from greenmine.simulators.loggers.logger import Habits, Logger
+from greenmine.simulators.loggers.logger import Habits, SimulatedLogger
 from greenmine.simulators.loggers.report import Reporter
-from greenmine.simulators.loggers.sim_clock import Watch
+from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import MineSource
 from greenmine.simulators.mine import Mine
 from tests.hj212_platform import PASSWORD, Platform
@@ -38,7 +38,7 @@ def members_for(
     faults=(),
     version=2017,
     habits=QUIET,
-    watch=None,
+    clock=None,
     overtime=10.0,
 ):
     members = []
@@ -48,7 +48,7 @@ def members_for(
         mn = number(site, device)
         planned = [WireFault(mn=mn, key=key, **fault) for fault in faults]
         at = lambda instant, planned=planned: next((f for f in planned if f.touches(instant)), None)  # noqa: E731
-        logger = Logger(
+        logger = SimulatedLogger(
             Sender(mn, "39", Secret(PASSWORD), version),
             source,
             Reporter(source, "Asia/Shanghai", 6, 22),
@@ -56,7 +56,7 @@ def members_for(
             platform.port,
             start,
             end,
-            watch=watch,
+            clock=clock,
             habits=habits,
             at=at,
             line=FaultyLine(at),
@@ -170,7 +170,7 @@ def test_after_the_last_repetition_the_connection_is_given_up_and_the_report_is_
     assert (counts["resent"], counts["connections"]) == (3, 2)
 
 
-class Hand(Watch):
+class Hand(SimClock):
     """A clock that is set by hand."""
 
     def __init__(self, instant):
@@ -191,12 +191,12 @@ def test_what_fell_due_without_a_connection_is_sent_as_the_logger_is_set_up(regi
     end = monday + 90 * MINUTE_MS
 
     async def go():
-        watch = Hand(monday + 60 * MINUTE_MS)
+        clock = Hand(monday + 60 * MINUTE_MS)
         habits = Habits(calibrate=False, commands=("2011",), backlog=backlog)
         async with Platform() as platform, asyncio.timeout(60):
-            working = asyncio.create_task(run(members_for(registry, platform, monday, end, habits=habits, watch=watch)))
+            working = asyncio.create_task(run(members_for(registry, platform, monday, end, habits=habits, clock=clock)))
             await platform.until(lambda: monday + 60 * MINUTE_MS in instants(platform))
-            watch.instant = end
+            clock.instant = end
             await working
             return instants(platform)
 
@@ -211,9 +211,9 @@ def ask(registry, monday, cn, device="kunyin/boundary-dust", answer=True, versio
     async def go():
         async with Platform() as platform:
             habits = Habits(commands=("2011",), backlog="never")
-            watch = Watch(1.0, monday + 2 * DAY_MS)
+            clock = SimClock(1.0, monday + 2 * DAY_MS)
             (member,) = members_for(
-                registry, platform, watch.now(), None, (device,), habits=habits, version=version, watch=watch
+                registry, platform, clock.now(), None, (device,), habits=habits, version=version, clock=clock
             )
             stop = asyncio.Event()
             working = asyncio.create_task(run([member], stop))
@@ -286,7 +286,7 @@ def test_heartbeats_are_sent_in_the_edition_of_2025(registry, monday):
         async with Platform() as platform:
             habits = Habits(commands=("2031",), heartbeat=0.05)
             members = members_for(
-                registry, platform, monday, None, habits=habits, version=2025, watch=Watch(1.0, monday)
+                registry, platform, monday, None, habits=habits, version=2025, clock=SimClock(1.0, monday)
             )
             stop = asyncio.Event()
             working = asyncio.create_task(run(members, stop))
@@ -362,12 +362,12 @@ def test_an_order_to_set_the_clock_ends_its_error(registry, monday):
         async with Platform() as platform:
             fault = {"kind": "clock-off", "start": monday, "end": monday + DAY_MS, "parameters": {"offset": 600_000}}
             habits = Habits(commands=("2011",))
-            watch = Watch(600.0, monday)
-            (member,) = members_for(registry, platform, monday, None, habits=habits, watch=watch, faults=[fault])
+            clock = SimClock(600.0, monday)
+            (member,) = members_for(registry, platform, monday, None, habits=habits, clock=clock, faults=[fault])
             stop = asyncio.Event()
             working = asyncio.create_task(run([member], stop))
             await platform.until(lambda: len(platform.arrivals) >= 2)
-            told = watch.now() // 1000 * 1000
+            told = clock.now() // 1000 * 1000
             await platform.request(member.mn, "1012", SystemTime=write_time(told))
             count = len(platform.arrivals)
             await platform.until(lambda: len(platform.arrivals) >= count + 3)
@@ -399,8 +399,8 @@ def test_a_wrong_unit_changes_its_values_only(registry, monday, kind, device, co
 def test_a_logger_whose_time_has_passed_sends_at_once_though_power_is_lost_today(registry, monday):
     today = monday + 2 * DAY_MS
     fault = {"kind": "catch-up", "start": today - DAY_MS // 4, "end": today + DAY_MS // 4, "parameters": {}}
-    watch = Watch(1.0, today)
-    given = {"habits": Habits(calibrate=False, commands=("2011",)), "watch": watch}
+    clock = SimClock(1.0, today)
+    given = {"habits": Habits(calibrate=False, commands=("2011",)), "clock": clock}
     clean, *_ = finish(registry, monday, monday + SPAN, **given)
     platform, counts, _ = finish(registry, monday, monday + SPAN, faults=[fault], **given)
     assert platform.taken == clean.taken != {}

@@ -148,7 +148,7 @@ def test_a_pond_without_discharge_overflows_only_when_it_rains(registry, monday)
 def test_the_truth_tells_what_happened(registry, sites, monday):
     known = truth(registry, sites, 1, monday, monday + 7 * DAY_MS)
     events = Counter(event.kind for event in known.events)
-    assert {"blast", "sprayers", "mishap", "night-shift", "rain", "maintenance", "calibration"} <= set(events)
+    assert {"blast", "sprayers", "incident", "night-shift", "rain", "maintenance", "calibration"} <= set(events)
     assert all(event.start < event.end for event in known.events)
     sprayers = [event for event in known.events if event.kind == "sprayers"]
     assert {event.parameters["factor"] for event in sprayers} == {SPRAYER_FACTOR}

@@ -10,7 +10,7 @@ import pytest
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.mine import stream
-from greenmine.simulators.pace import Pace, live
+from greenmine.simulators.pace import PlaybackPace, live
 from greenmine.simulators.presence import presence
 from greenmine.simulators.publish import connection
 from greenmine.simulators.publish import publish as publish_and_settle
@@ -204,7 +204,7 @@ def test_a_wrong_address_is_refused(address):
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
 def test_a_speed_must_be_above_zero(speed):
     with pytest.raises(ValueError, match="above 0"):
-        Pace(speed)
+        PlaybackPace(speed)
 
 
 def test_live_gives_the_past_at_once(registry):

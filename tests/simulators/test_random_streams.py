@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenmine.simulators.random_streams import Chance, decay, hold, runs
+from greenmine.simulators.random_streams import RandomStreams, decay, hold, runs
 
 spans = st.tuples(st.integers(29_000_000, 29_010_000), st.integers(1, 3000), st.integers(0, 2999))
 
@@ -14,26 +14,26 @@ spans = st.tuples(st.integers(29_000_000, 29_010_000), st.integers(1, 3000), st.
 def test_a_minute_is_the_same_whatever_span_it_is_drawn_in(span, step):
     first, count, inside = span
     inside %= count
-    chance = Chance(7, "site")
-    assert chance.minutes("x", first, count)[inside] == chance.minutes("x", first + inside, 1)[0]
-    assert chance.smooth("x", first, count, step)[inside] == pytest.approx(
-        chance.smooth("x", first + inside, 1, step)[0], abs=1e-12
+    streams = RandomStreams(7, "site")
+    assert streams.minutes("x", first, count)[inside] == streams.minutes("x", first + inside, 1)[0]
+    assert streams.smooth("x", first, count, step)[inside] == pytest.approx(
+        streams.smooth("x", first + inside, 1, step)[0], abs=1e-12
     )
 
 
 def test_seed_scope_and_name_each_change_the_numbers():
-    same = Chance(1, "a").minutes("x", 0, 50)
-    np.testing.assert_array_equal(same, Chance(1, "a").minutes("x", 0, 50))
+    same = RandomStreams(1, "a").minutes("x", 0, 50)
+    np.testing.assert_array_equal(same, RandomStreams(1, "a").minutes("x", 0, 50))
     for other in (
-        Chance(2, "a").minutes("x", 0, 50),
-        Chance(1, "b").minutes("x", 0, 50),
-        Chance(1, "a").minutes("y", 0, 50),
+        RandomStreams(2, "a").minutes("x", 0, 50),
+        RandomStreams(1, "b").minutes("x", 0, 50),
+        RandomStreams(1, "a").minutes("y", 0, 50),
     ):
         assert not np.any(same == other)
 
 
 def test_a_smooth_number_has_about_unit_variance_and_no_jumps():
-    x = Chance(3).smooth("x", 29_000_000, 200_000, 60)
+    x = RandomStreams(3).smooth("x", 29_000_000, 200_000, 60)
     assert 0.6 < x.std() < 1.1
     assert np.abs(np.diff(x)).max() < 0.15
 

@@ -8,7 +8,7 @@ import pytest
 
 from greenmine.collector.files import Table
 from greenmine.simulators.messages import Message
-from greenmine.simulators.recording import read_tape, write_tape
+from greenmine.simulators.recording import read_recording, write_recording
 from greenmine.simulators.replay import Replay
 from tests.simulators.payload_readers import own
 
@@ -84,8 +84,8 @@ def test_what_cannot_be_replayed_is_named_with_what_would_be_right(registry, cha
 def test_a_tape_reads_back_to_the_same_messages(tmp_path: Path):
     messages = [Message(i, "greenmine/v1/s/d/readings", f'{{"µ":{i}}}'.encode()) for i in range(100)]
     file = tmp_path / "messages.jsonl"
-    assert list(write_tape(file, messages)) == messages
-    assert list(read_tape(file)) == messages
+    assert list(write_recording(file, messages)) == messages
+    assert list(read_recording(file)) == messages
 
 
 @pytest.mark.parametrize("line", ["nonsense", '{"sent":1,"topic":"x"}', '{"sent":"1","topic":"x","payload":""}'])
@@ -93,4 +93,4 @@ def test_a_damaged_tape_names_the_line(tmp_path: Path, line):
     file = tmp_path / "messages.jsonl"
     file.write_text(f'{{"sent":1,"topic":"x","payload":"y"}}\n{line}\n')
     with pytest.raises(ValueError, match=r"line 2: .*would be right"):
-        list(read_tape(file))
+        list(read_recording(file))

@@ -7,7 +7,7 @@ from greenmine.simulators.clock import MINUTE_MS
 from greenmine.simulators.faults import KINDS
 from greenmine.simulators.mine import truth
 from greenmine.simulators.score import Detection, Score, score, table
-from greenmine.simulators.truth import Fault, Truth
+from greenmine.simulators.truth import InjectedFault, Truth
 
 HOUR = 60 * MINUTE_MS
 
@@ -16,10 +16,10 @@ def known(*faults):
     return Truth(seed=1, registry="", start=0, end=100 * HOUR, faults=faults, events=())
 
 
-GAP = Fault(kind="gap", site="s", device="d", start=10 * HOUR, end=11 * HOUR)
-FROZEN = Fault(kind="frozen", site="s", device="d", channel="s/st/pm10", start=20 * HOUR, end=26 * HOUR)
-LOSS = Fault(kind="power-loss", site="s", start=30 * HOUR, end=31 * HOUR, parameters={"backlog": 0.0})
-SLIP = Fault(kind="unit-slip", site="s", device="x", channel="s/st/tsp", start=40 * HOUR, end=41 * HOUR)
+GAP = InjectedFault(kind="gap", site="s", device="d", start=10 * HOUR, end=11 * HOUR)
+FROZEN = InjectedFault(kind="frozen", site="s", device="d", channel="s/st/pm10", start=20 * HOUR, end=26 * HOUR)
+LOSS = InjectedFault(kind="power-loss", site="s", start=30 * HOUR, end=31 * HOUR, parameters={"backlog": 0.0})
+SLIP = InjectedFault(kind="unit-slip", site="s", device="x", channel="s/st/tsp", start=40 * HOUR, end=41 * HOUR)
 
 
 def of(kind, *detections):
@@ -53,7 +53,7 @@ def test_a_fault_noticed_twice_is_caught_once():
 
 
 def test_a_fault_from_before_the_simulation_explains_but_need_not_be_caught():
-    before = Fault(kind="gap", site="s", device="d", start=-HOUR, end=HOUR)
+    before = InjectedFault(kind="gap", site="s", device="d", start=-HOUR, end=HOUR)
     assert score(known(before), [Detection("gap", "s/d", 0, HOUR)], ["gap"]) == [Score("gap", 0, 0, 0, 0)]
 
 

@@ -14,7 +14,7 @@ from greenmine.cli.replay import replay
 from greenmine.cli.simulate import simulate
 from greenmine.simulators.clock import DAY_MS
 from greenmine.simulators.mine import stream, truth
-from greenmine.simulators.recording import read_tape
+from greenmine.simulators.recording import read_recording
 from greenmine.simulators.truth import Truth
 from tests.simulators.broker_ear import listening, until
 
@@ -23,7 +23,7 @@ START = "2026-11-09T08:00:00+08:00"
 
 def test_files_hold_the_messages_and_the_truth(tmp_path: Path, registry, sites, monday):
     simulate(start=START, days=1.0, seed=5, out=tmp_path / "new")
-    messages = list(read_tape(tmp_path / "new" / "messages.jsonl"))
+    messages = list(read_recording(tmp_path / "new" / "messages.jsonl"))
     assert messages == list(stream(registry, sites, 5, monday, monday + DAY_MS))
     assert Truth.read(tmp_path / "new" / "truth.json") == truth(registry, sites, 5, monday, monday + DAY_MS)
 
@@ -124,7 +124,7 @@ def test_replay_sends_a_csv_file_as_the_device(broker, tmp_path: Path, capsys):
 
 def test_replay_sends_what_simulate_wrote(broker, tmp_path: Path):
     simulate(start=START, days=0.05, site=["jiuchi"], out=tmp_path)
-    expected = [(m.topic, m.payload) for m in read_tape(tmp_path / "messages.jsonl")]
+    expected = [(m.topic, m.payload) for m in read_recording(tmp_path / "messages.jsonl")]
     assert len(expected) > 300
     with listening(broker.port) as ear:
         replay(tmp_path / "messages.jsonl", broker=f"127.0.0.1:{broker.port}")

@@ -1,4 +1,4 @@
-"""What devices on the market send becomes readings: recorded messages, through a real broker and the real worker."""
+"""Messages recorded from devices that can be bought become readings, through a real broker and the real worker."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ CANARY = Message(0, "airgradient/readings/canary", b"{}")
 def outcome(brokers: type[RestartableBroker], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     if not RECORDED.is_dir():
         pytest.skip("the recorded messages are not here")
-    folder = tmp_path_factory.mktemp("market")
+    folder = tmp_path_factory.mktemp("recorded")
     path = write_registry(folder / "registry")
     registry = load_registry(path)
     sounds = bytes.fromhex(recorded("milesight-ws302-sound-level")["payload"])

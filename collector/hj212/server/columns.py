@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from greenmine.collector.hj212.equipment import read_state
-from greenmine.collector.hj212.message import Field, Message, Value
+from greenmine.collector.hj212.message import Message, SegmentField, Value
 from greenmine.collector.hj212.secret import hide, hide_in_segment
 from greenmine.collector.hj212.segment import read_text
 from greenmine.collector.hj212.server.loggers import Logger
@@ -240,7 +240,7 @@ class FrameBuilder(BatchBuilder):
         self._information.append(Information(received, logger.site, logger.device, command, message.time, content))
 
 
-def _shown(field: Field) -> tuple[str, str | None]:
+def _shown(field: SegmentField) -> tuple[str, str | None]:
     return hide(field.name), None if field.text is None else hide(str(field.text))
 
 

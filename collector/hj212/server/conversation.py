@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import structlog
 
-from greenmine.collector.hj212.server.link import Link
-from greenmine.collector.hj212.server.logger_store import Keeper
+from greenmine.collector.hj212.server.link import LoggerLink
+from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.request import End
 from greenmine.delivery import Gap
 from greenmine.errors import StoreError
@@ -31,14 +31,14 @@ class Conversation:
 
     Parameters
     ----------
-    link : Link
+    link : LoggerLink
         Whose logger has named itself.
     settings : Settings
         ``hj212_overtime_seconds``, ``hj212_resends`` and ``hj212_catchup_...``.
-    keeper : Keeper
+    store : LoggerStore
         Knows the gaps.
     search : callable
-        Runs a method of the keeper in its thread, when those of other loggers are done.
+        Runs a method of the store in its thread, when those of other loggers are done.
     settled : callable
         Waits until what has come is committed.
 
@@ -50,16 +50,16 @@ class Conversation:
 
     def __init__(
         self,
-        link: Link,
+        link: LoggerLink,
         settings: Settings,
-        keeper: Keeper,
+        store: LoggerStore,
         search: Callable[..., Awaitable[Any]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
         assert link.logger is not None
         self._link, self._logger = link, link.logger
         self._settings = settings
-        self._keeper = keeper
+        self._store = store
         self._search, self._settled = search, settled
         self._last = 0
 
@@ -114,11 +114,11 @@ class Conversation:
         return await self._ask("1012", ("SystemTime", self._stamp(_now())))
 
     async def _catch_up(self) -> None:
-        for gap in await self._search(self._keeper.gaps, self._logger.site, self._logger.device, _now()):
+        for gap in await self._search(self._store.gaps, self._logger.site, self._logger.device, _now()):
             end = await self._fill(gap)
             await self._settled()
             final = end in {"done", "empty", "refused", "failed"} or gap.asked + 1 >= _ASKED
-            await self._search(partial(self._keeper.settle, gap, _now(), final=final))
+            await self._search(partial(self._store.settle, gap, _now(), final=final))
             if end in {"silent", "broken-off"}:
                 return
 

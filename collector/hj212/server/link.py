@@ -15,7 +15,7 @@ from greenmine.collector.hj212.codes import VERSIONS
 from greenmine.collector.hj212.dialect import STANDARD
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, Framer
-from greenmine.collector.hj212.message import Field, Message, read_message
+from greenmine.collector.hj212.message import Message, SegmentField, read_message
 from greenmine.collector.hj212.secret import hide
 from greenmine.collector.hj212.server.counters import ServerCounters
 from greenmine.collector.hj212.server.loggers import Logger
@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 class Arrival:
     """A message on its way to the record, with the link that waits for its answer."""
 
-    link: Link
+    link: LoggerLink
     logger: Logger
     message: Message
     raw: bytes
@@ -74,7 +74,7 @@ class DropLog:
         self._last, self._untold = now, 0
 
 
-class Link:
+class LoggerLink:
     """A connection.
 
     Parameters
@@ -103,7 +103,7 @@ class Link:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         take: Callable[[Arrival], Awaitable[None]],
-        met: Callable[[Link], None],
+        met: Callable[[LoggerLink], None],
         drops: DropLog,
     ) -> None:
         self.logger: Logger | None = None
@@ -336,7 +336,7 @@ class Link:
             password=logger.password,
             mn=logger.mn,
             flag=flag,
-            fields=tuple(Field(name, text) for name, text in fields),
+            fields=tuple(SegmentField(name, text) for name, text in fields),
         )
         try:
             data = encode_frame(encode_message(message), logger.dialect)

@@ -7,7 +7,7 @@ from typing import Protocol
 from greenmine.delivery import Delivery, Gap
 
 
-class Keeper(Protocol):
+class LoggerStore(Protocol):
     """The record, called in the one thread that writes it; every method may raise ``StoreError``."""
 
     def commit(self, delivery: Delivery, now: int) -> None:

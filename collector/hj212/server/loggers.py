@@ -10,7 +10,7 @@ from greenmine.collector.hj212.codes import VERSIONS, codes
 from greenmine.collector.hj212.dialect import Dialect
 from greenmine.collector.hj212.message import Message
 from greenmine.collector.hj212.secret import Secret
-from greenmine.collector.hj212.server.pace import Pace
+from greenmine.collector.hj212.server.pace import FramePace
 from greenmine.collector.hj212.server.plausibility import UnitCheck
 from greenmine.entries import LoggerProfile
 from greenmine.parameters import Parameter
@@ -43,7 +43,7 @@ class Logger:
         By factor code, or by code, hyphen and kind.
     units : UnitCheck
         Whether its values fit their units.
-    pace : Pace
+    pace : FramePace
         Bounds its frames, on however many connections.
     """
 
@@ -58,7 +58,7 @@ class Logger:
     receive_time: bool
     channels: dict[str, Channel]
     units: UnitCheck
-    pace: Pace = field(compare=False)
+    pace: FramePace = field(compare=False)
 
     @property
     def real_time(self) -> bool | None:
@@ -119,7 +119,7 @@ def load_loggers(registry: Registry, settings: Settings) -> dict[str, Logger]:
             receive_time=profile.receive_time,
             channels=_names(channels, profile.fields),
             units=UnitCheck(channels.values(), profile.units),
-            pace=Pace(settings.hj212_rate),
+            pace=FramePace(settings.hj212_rate),
         )
     if without:
         raise ValueError(

@@ -8,7 +8,7 @@ _BURST: Final = 5.0
 """What a pause saves up [s of frames]: a backlog may begin at full speed."""
 
 
-class Pace:
+class FramePace:
     """A bucket of tokens: so many frames a second, and a few seconds of them at once after a pause.
 
     Parameters
@@ -29,7 +29,7 @@ class Pace:
 
         Examples
         --------
-        >>> pace = Pace(1.0)
+        >>> pace = FramePace(1.0)
         >>> [pace.take(100.0) for _ in range(7)]
         [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0]
         """

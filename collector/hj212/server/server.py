@@ -18,8 +18,8 @@ import structlog
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
-from greenmine.collector.hj212.server.link import Arrival, DropLog, Link
-from greenmine.collector.hj212.server.logger_store import Keeper
+from greenmine.collector.hj212.server.link import Arrival, DropLog, LoggerLink
+from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.loggers import load_loggers
 from greenmine.delivery import Delivery
 from greenmine.errors import ListenError, StoreError
@@ -42,7 +42,7 @@ _LONGEST_DELAY: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
-class Server:
+class LoggerServer:
     """Receives the frames of data loggers over TCP.
 
     It runs in a thread of its own; what it has decoded is committed by the one thread that writes the record. What is
@@ -54,10 +54,10 @@ class Server:
         Names the loggers.
     settings : Settings
         ``hj212_...``.
-    keeper : Keeper
+    store : LoggerStore
         The record.
     writer : Executor
-        Runs what uses the keeper.
+        Runs what uses the store.
     stop : threading.Event
         Ends ``run`` when set.
 
@@ -68,21 +68,21 @@ class Server:
     """
 
     def __init__(
-        self, registry: Registry, settings: Settings, keeper: Keeper, writer: Executor, stop: threading.Event
+        self, registry: Registry, settings: Settings, store: LoggerStore, writer: Executor, stop: threading.Event
     ) -> None:
         self.counters = ServerCounters()
         self.port = 0
         """The port, once it listens."""
         self._settings = settings
-        self._keeper = keeper
+        self._store = store
         self._writer = writer
         self._stop = stop
         self._loggers = load_loggers(registry, settings)
         self._builder = FrameBuilder(registry, settings)
         self._tls = _tls(settings)
-        self._links: set[Link] = set()
+        self._links: set[LoggerLink] = set()
         self._drops = DropLog()
-        self._talks: dict[Link, asyncio.Task[None]] = {}
+        self._talks: dict[LoggerLink, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._searching: asyncio.Semaphore
         self._queue: asyncio.Queue[Arrival | asyncio.Future[None]]
@@ -95,7 +95,7 @@ class Server:
         ListenError
             If the port cannot be listened on.
         Exception
-            What the keeper raises besides ``StoreError``; what it was given is not answered.
+            What the store raises besides ``StoreError``; what it was given is not answered.
         """
         asyncio.run(self._serve())
 
@@ -155,7 +155,9 @@ class Server:
             return
         counters.connections += 1
         counters.accepted += 1
-        link = Link(self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops)
+        link = LoggerLink(
+            self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops
+        )
         self._links.add(link)
         try:
             reason = await self._track(link.run())
@@ -172,10 +174,10 @@ class Server:
         mn = link.logger.mn if link.logger else ""
         _log.info("connection closed", peer=link.peer, mn=mn, reason=reason)
 
-    def _meet(self, link: Link) -> None:
+    def _meet(self, link: LoggerLink) -> None:
         self.counters.loggers += 1
         if link.logger is not None and link.logger.speech.obeys:
-            conversation = Conversation(link, self._settings, self._keeper, self.search, self.settled)
+            conversation = Conversation(link, self._settings, self._store, self.search, self.settled)
             self._talks[link] = self._track(conversation.run())
 
     def _track(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -226,7 +228,7 @@ class Server:
         delay = 0.2
         while True:
             try:
-                await self.call(self._keeper.commit, delivery, time.time_ns() // 1_000_000)
+                await self.call(self._store.commit, delivery, time.time_ns() // 1_000_000)
             except StoreError as error:
                 self.counters.retries += 1
                 _log.error("the record takes no frames; trying again", error=str(error), frames=delivery.batch.messages)

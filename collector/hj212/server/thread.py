@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from greenmine.collector.hj212.server.server import Server
+from greenmine.collector.hj212.server.server import LoggerServer
 
 
 class ServerThread(threading.Thread):
@@ -12,13 +12,13 @@ class ServerThread(threading.Thread):
 
     Parameters
     ----------
-    server : Server
+    server : LoggerServer
         Not yet running.
     stop : threading.Event
         The one that the server was given.
     """
 
-    def __init__(self, server: Server, stop: threading.Event) -> None:
+    def __init__(self, server: LoggerServer, stop: threading.Event) -> None:
         super().__init__(name="loggers")
         self.server = server
         self._halt = stop

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from greenmine.collector.files import LoggerFileError, read_header, read_table
@@ -361,7 +361,6 @@ def test_stamps_without_offset_are_read_in_the_zone(tmp_path, zone, stamps, inst
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 7_000_000_000_000), min_size=1, max_size=20),
     st.sampled_from(

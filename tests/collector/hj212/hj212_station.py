@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from greenmine.collector.hj212.server.server import Server
+from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.loggers import LoggerDesk
@@ -42,7 +42,7 @@ class Station:
         self.desk = LoggerDesk(self.pipeline, catchup_hours=hours, frame_days=days)
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1)
-        self.server = Server(self.registry, self.settings, self.desk, self._writer, self._stop)
+        self.server = LoggerServer(self.registry, self.settings, self.desk, self._writer, self._stop)
         self._thread = threading.Thread(target=self.server.run)
 
     @property

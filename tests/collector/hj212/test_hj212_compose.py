@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenmine.collector.hj212.caller import Caller
+from greenmine.collector.hj212.caller import PlatformCaller
 from greenmine.collector.hj212.codes import VERSIONS
 from greenmine.collector.hj212.compose import Numbers, Sender, compose, flag, say, write_time
 from greenmine.collector.hj212.encode import encode_frame, encode_message
@@ -169,7 +169,7 @@ def test_a_caller_that_is_cancelled_while_the_line_is_lost_ends():
             async def answer(_link, _message):
                 return
 
-            caller = Caller("127.0.0.1", platform.port, Terms(5.0, 1), (work,), answer)
+            caller = PlatformCaller("127.0.0.1", platform.port, Terms(5.0, 1), (work,), answer)
             task = asyncio.create_task(caller.run())
             await platform.until(lambda platform=platform: len(platform.notices) > 0)
             await platform.stop()

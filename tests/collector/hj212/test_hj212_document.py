@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenmine.collector.hj212.document import Document, describe, encode_document
+from greenmine.collector.hj212.document import FrameDocument, describe, encode_document
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import read_line
-from greenmine.collector.hj212.message import Field, Message, Value, read_message
+from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message
 from greenmine.collector.hj212.secret import Secret
 from tests.collector.hj212.hj212_frames import DUST, EMPTY, HOUR, frame, segment
 
-DECODER = msgspec.json.Decoder(Document, float_hook=Decimal)
+DECODER = msgspec.json.Decoder(FrameDocument, float_hook=Decimal)
 ENTRY = {"version": 2017, "qn": "20160801085857223", "st": "32", "cn": "2011", "mn": "A", "pw": True}
 
 
@@ -204,7 +204,7 @@ MESSAGES = st.builds(
     flag=st.sampled_from([4, 5]),
     time=st.just(1_470_012_000_000),
     datatime=st.just("20160801084000"),
-    fields=st.lists(st.builds(Field, NAME.filter(lambda n: "pw" not in n.lower()), TEXT), max_size=3).map(tuple),
+    fields=st.lists(st.builds(SegmentField, NAME.filter(lambda n: "pw" not in n.lower()), TEXT), max_size=3).map(tuple),
     values=st.lists(
         st.builds(
             lambda number, kind, flag: Value("a34002", kind, float(number), number, flag),

@@ -13,7 +13,7 @@ import pytest
 from greenmine.collector.hj212.codes import codes
 from greenmine.collector.hj212.crc import Variant
 from greenmine.collector.hj212.deviation import Deviation, Fault
-from greenmine.collector.hj212.document import Document, describe
+from greenmine.collector.hj212.document import FrameDocument, describe
 from greenmine.collector.hj212.frame import read_line
 from greenmine.collector.hj212.message import Reason
 from greenmine.collector.hj212.server.counters import ServerCounters
@@ -22,7 +22,7 @@ from tests.collector.hj212.hj212_frames import frame
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/hj212.md").read_text()
-NAMES = [*Deviation, *Fault, *get_args(Reason), *get_args(Variant), *Document.__struct_fields__]
+NAMES = [*Deviation, *Fault, *get_args(Reason), *get_args(Variant), *FrameDocument.__struct_fields__]
 EXAMPLE = (
     b"QN=20160801085857223;ST=39;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5;CP=&&"
     b"DataTime=20160801085857;a34002-Rtd=52.10,a34002-Flag=N;LA-Rtd=--,LA-Flag=D&&"

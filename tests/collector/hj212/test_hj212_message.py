@@ -6,7 +6,7 @@ import pytest
 
 from greenmine.collector.hj212.deviation import Deviation
 from greenmine.collector.hj212.dialect import Dialect
-from greenmine.collector.hj212.message import Field, Message, Value, read_message, read_time
+from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message, read_time
 from tests.collector.hj212.hj212_frames import segment
 
 
@@ -96,7 +96,7 @@ def test_a_deviation_of_the_header_has_a_name(old: str, new: str, deviation: Dev
 
 
 def test_unknown_header_parts_are_kept() -> None:
-    assert replaced("ST=32", "XX=1;ST=32").header == (Field("XX", "1"),)
+    assert replaced("ST=32", "XX=1;ST=32").header == (SegmentField("XX", "1"),)
 
 
 def test_the_requests_of_2005_set_the_bit_of_packet_numbers_without_having_any() -> None:
@@ -122,7 +122,7 @@ def test_datatime_is_chinese_standard_time() -> None:
 )
 def test_a_time_that_is_none_is_kept_as_text(text: str) -> None:
     message = read_message(segment(f"DataTime={text}"))
-    assert (message.time, message.fields) == (None, (Field("DataTime", text),))
+    assert (message.time, message.fields) == (None, (SegmentField("DataTime", text),))
     assert Deviation.BAD_TIME in message.deviations
 
 
@@ -234,7 +234,7 @@ def test_a_number_that_only_looks_like_a_sentinel_is_a_value(content: str) -> No
 
 def test_fields_without_a_factor_are_kept_in_order_with_repeats() -> None:
     message = read_message(segment("PolID=101,CTime=04,CTime=10"))
-    assert message.fields == (Field("PolID", "101"), Field("CTime", "04"), Field("CTime", "10"))
+    assert message.fields == (SegmentField("PolID", "101"), SegmentField("CTime", "04"), SegmentField("CTime", "10"))
 
 
 def test_a_segment_that_is_none_says_nothing() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from greenmine.collector.hj212.crc import Variant
 from greenmine.collector.hj212.dialect import Dialect
-from greenmine.collector.hj212.document import Document, describe, encode_document
+from greenmine.collector.hj212.document import FrameDocument, describe, encode_document
 from greenmine.collector.hj212.frame import Frame, Framer, read_line
 
 FILE = Path(__file__).parents[3] / "../shared/data/hj212/frames.jsonl"
@@ -182,5 +182,5 @@ def test_encoding_is_the_inverse_of_decoding(entry: dict[str, Any]) -> None:
     raw = entry["frame"][entry["frame"].index("##") :].rstrip("\r\n")
     password = raw.partition("PW=")[2].partition(";")[0]
     text = msgspec.json.encode(describe(read_line(raw.encode())))
-    again = encode_document(msgspec.json.Decoder(Document, float_hook=Decimal).decode(text), password)
+    again = encode_document(msgspec.json.Decoder(FrameDocument, float_hook=Decimal).decode(text), password)
     assert again.decode() == raw[:-4] + raw[-4:].upper() + "\r\n"

@@ -426,7 +426,7 @@ def odd(registry: Callable[..., Registry]) -> BatchBuilder:
     return BatchBuilder(made, Settings())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, len(ODD) - 1), JSON, st.booleans()), max_size=4))
 def test_whatever_an_expression_returns_is_taken_or_rejected(
     odd: BatchBuilder, messages: list[tuple[int, Any, bool]]

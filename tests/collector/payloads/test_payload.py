@@ -134,7 +134,7 @@ PAYLOADS = st.binary(max_size=200) | (LIKE_READINGS | st.lists(LIKE_READINGS, ma
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from([profile.id for profile in PROFILES]), PAYLOADS), max_size=4))
 def test_whatever_comes_is_taken_or_rejected(builder: BatchBuilder, messages: list[tuple[str, bytes]]) -> None:
     for device, payload in messages:
@@ -148,7 +148,7 @@ def test_whatever_comes_is_taken_or_rejected(builder: BatchBuilder, messages: li
     assert (abs(batch.readings.value[batch.readings.value == batch.readings.value]) < 1e9).all()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

@@ -15,7 +15,7 @@ from greenmine.collector.hj212.message import Message
 from greenmine.collector.hj212.secret import Secret
 from greenmine.loading import load_registry
 from greenmine.record import schema
-from greenmine.simulators.loggers.logger import Logger
+from greenmine.simulators.loggers.logger import SimulatedLogger
 from greenmine.simulators.loggers.report import Reporter
 from greenmine.simulators.loggers.source import MineSource
 from greenmine.simulators.mine import Mine
@@ -336,7 +336,9 @@ def test_a_simulated_logger_of_each_edition_carries_out_the_whole_first_link(
     registry = load_registry()
     source = MineSource(registry, Mine(registry, "kunyin", 1), registry.device("kunyin", "boundary-dust"))
     sender = Sender(mn_of(0), "39", Secret(PASSWORD), edition)
-    logger = Logger(sender, source, Reporter(source, "Asia/Shanghai", 6, 22), "127.0.0.1", station.port, minute())
+    logger = SimulatedLogger(
+        sender, source, Reporter(source, "Asia/Shanghai", 6, 22), "127.0.0.1", station.port, minute()
+    )
 
     async def talk() -> None:
         running = asyncio.create_task(logger.run())

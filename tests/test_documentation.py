@@ -1,0 +1,107 @@
+"""Documentation is part of the product: what exists is documented, links lead somewhere, and the map shows the whole house."""
+
+from __future__ import annotations
+
+import re
+import struct
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from greenmine.cli import app
+from greenmine.limits import load_limits
+from greenmine.parameters import load_parameters
+from greenmine.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PICTURES = sorted((ROOT / "docs/pictures").iterdir())
+CONTRACTS = [
+    contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+]
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]+))?\)")
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_a_setting_is_in_the_settings_page(name: str) -> None:
+    assert f"`GREENMINE_{name.upper()}`" in (ROOT / "docs/settings.md").read_text()
+
+
+def test_the_settings_page_names_no_setting_that_does_not_exist() -> None:
+    named = set(re.findall(r"^\| `GREENMINE_(\w+)`", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
+    assert named == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", [name for name in app if not name.startswith("-")])
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_a_command_is_in_both_readmes(name: str, page: str) -> None:
+    assert f"`greenmine {name}" in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("name", sorted(load_parameters()))
+def test_a_parameter_is_documented(name: str) -> None:
+    assert f"`{name}`" in "".join(page.read_text() for page in PAGES)
+
+
+@pytest.mark.parametrize("name", sorted(load_limits()[0]))
+def test_a_limit_is_in_the_limits_page(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs/limits.md").read_text()
+
+
+def text_of(page: Path) -> str:
+    """A page without its code."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """What headings of a page are called in its address, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def named(page: Path) -> set[Path]:
+    """Files and folders that a page links to."""
+    return {(page.parent / target).resolve() for target, _ in LINK.findall(text_of(page)) if target}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    lost = []
+    for target, anchor in LINK.findall(text_of(page)):
+        file = page.parent / target if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            lost.append(f"{target}#{anchor}")
+    assert lost == []
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in ROOT.glob("*/__init__.py")))
+def test_a_folder_is_on_the_map(folder: str) -> None:
+    assert f"`{folder}/`" in (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_contract_is_explained(contract: str) -> None:
+    assert f"\n| {contract} |" in (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/glossary.md"])
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_both_readmes_lead_to_a_page(readme: str, page: str) -> None:
+    assert ROOT / page in named(ROOT / readme)
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_a_picture_is_shown_in_the_readme_of_its_language_and_is_small(picture: Path) -> None:
+    readme = ROOT / {".en": "README.md", ".zh": "README.zh.md"}[picture.with_suffix("").suffix]
+    assert picture in named(readme)
+    assert picture.stat().st_size < 250_000
+    assert struct.unpack(">II", picture.read_bytes()[16:24]) == (1440, 900)
+
+
+def test_both_readmes_show_the_same_screens() -> None:
+    assert len(PICTURES) == 2 * len({picture.name.split(".")[0] for picture in PICTURES}) > 0

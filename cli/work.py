@@ -24,6 +24,7 @@ from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.loggers import LoggerDesk
 from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
@@ -169,8 +170,8 @@ def _status(session: Session, broker: str, started: int, digest: str, loggers: S
 
 def _say(record: Record, status: WorkerStatus) -> None:
     with record.transaction() as connection:
-        row = (NAME, _now(), msgspec.json.encode(status).decode())
-        record.upsert(connection, schema.worker, [row], ("name", "updated", "status"))
+        row = WorkerRow(name=NAME, updated=_now(), status=msgspec.json.encode(status).decode())
+        record.upsert(connection, schema.worker, [row])
 
 
 def _now() -> int:

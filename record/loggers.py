@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from greenmine.delivery import Delivery, Gap
 from greenmine.processing.gaps import MINUTE, Span, minutes, missing, union, within, without
 from greenmine.record import reported, schema
-from greenmine.record.rows import HOUR
+from greenmine.record.rows import HOUR, FrameRow, GapRow, InformationRow
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Channel
 
@@ -53,14 +53,26 @@ class LoggerDesk:
         record.insert(
             connection,
             schema.information,
-            [(i.received, i.site, i.device, i.command, i.time, i.content) for i in delivery.information],
-            ("received", "site", "device", "command", "time", "content"),
+            [
+                InformationRow(
+                    received=i.received, site=i.site, device=i.device, command=i.command, time=i.time, content=i.content
+                )
+                for i in delivery.information
+            ],
         )
         record.insert(
             connection,
             schema.frame,
-            [(f.received, f.site, f.device, f.data, hashlib.sha256(f.data).digest()) for f in delivery.frames],
-            ("received", "site", "device", "data", "sha256"),
+            [
+                FrameRow(
+                    received=f.received,
+                    site=f.site,
+                    device=f.device,
+                    data=f.data,
+                    sha256=hashlib.sha256(f.data).digest(),
+                )
+                for f in delivery.frames
+            ],
         )
 
     def look_after(self, now: int) -> None:
@@ -91,11 +103,14 @@ class LoggerDesk:
                     self._note(
                         connection, Gap(site, device, row["start"], row["end"], row["asked"]), now, serial, final=True
                     )
-            rows = [(site, device, a, b, now, "open", 0, "", 0, now, serial) for a, b in new]
-            names = (
-                "site", "device", "start", "end", "found", "state", "filled", "source", "asked", "changed", "serial",
-            )  # fmt: skip
-            self._record.insert(connection, schema.gap, rows, names)
+            found = [
+                GapRow(
+                    site=site, device=device, start=first, end=last, found=now, state="open", filled=0, source="", asked=0,
+                    changed=now, serial=serial,
+                )
+                for first, last in new
+            ]  # fmt: skip
+            self._record.insert(connection, schema.gap, found)
         still = self._record.rows(
             sa.select(schema.gap).where(*mine, c.state == "open").order_by(c.start).limit(_AT_ONCE)
         )

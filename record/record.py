@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from greenmine.errors import SchemaError, StoreError
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
-from greenmine.record.rows import HOUR, ROW
+from greenmine.record.rows import HOUR, ROW, BlockRow
 from greenmine.registry import Registry
 
 __all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine"]
@@ -156,36 +156,38 @@ class Record:
         """Number of this transaction; see `next_serial`."""
         return next_serial(connection)
 
-    def insert(
-        self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> None:
-        """Insert many rows given as tuples in the order of ``columns``."""
+    def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[NamedTuple]) -> None:
+        """Insert many rows of one class of `greenmine.record.rows`."""
         if rows:
+            columns = rows[0]._fields
             self._many(connection, sa.insert(table).values({c: sa.bindparam(c) for c in columns}), rows, columns)
 
     def upsert(
         self,
         connection: sa.Connection,
         table: sa.Table,
-        rows: Sequence[tuple[Any, ...]],
-        columns: Sequence[str],
+        rows: Sequence[NamedTuple],
         *,
-        add: Sequence[str] = (),
+        add: Collection[str] = (),
+        leave: Collection[str] = (),
         keep: bool = False,
     ) -> None:
         """Insert rows, or where the primary key exists replace their columns; those of ``add`` are added up instead.
 
-        With ``keep``, a row that breaks any uniqueness is left out and the stored one stays.
+        Columns of ``leave`` stay as they are stored. With ``keep``, a row that breaks any uniqueness is left out and the
+        stored one stays.
         """
         if not rows:
             return
+        columns = rows[0]._fields
         insert = _insert_for(connection)(table)
         if keep:
             values = insert.values({c: sa.bindparam(c) for c in columns}).on_conflict_do_nothing()
             self._many(connection, values, rows, columns)
             return
         keys = [c.name for c in table.primary_key]
-        new = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in columns if c not in keys}
+        changed = [c for c in columns if c not in {*keys, *leave}]
+        new = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in changed}
         values = insert.values({c: sa.bindparam(c) for c in columns})
         self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new), rows, columns)
 
@@ -219,7 +221,7 @@ class Record:
         data = memoryview(rows.tobytes())
         size = ROW.itemsize
         blocks = [
-            (c, h, b - a, received, data[a * size : b * size])
+            BlockRow(channel=c, hour=h, count=b - a, received=received, data=data[a * size : b * size])
             for c, h, a, b in zip(
                 self.channel_ids[readings.channel[starts]].tolist(),
                 hour[starts].tolist(),
@@ -228,7 +230,7 @@ class Record:
                 strict=True,
             )
         ]
-        self.insert(connection, schema.reading_block, blocks, ("channel", "hour", "count", "received", "data"))
+        self.insert(connection, schema.reading_block, blocks)
 
     def stored(
         self, channel: NDArray[np.int32], time: NDArray[np.int64]

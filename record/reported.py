@@ -14,12 +14,9 @@ from greenmine.delivery import Report
 from greenmine.processing.series import summarise
 from greenmine.record import schema
 from greenmine.record.record import Record
+from greenmine.record.rows import MetaRow, ReportedRow
 from greenmine.record.writer import Pipeline
 
-_COLUMNS: Final = (
-    "channel", "command", "start", "revision", "latest", "end", "mean", "minimum", "maximum", "total", "flag", "received",
-    "serial",
-)  # fmt: skip
 _KEY: Final = ("channel", "command", "start", "revision")
 _VALUES: Final = ("end", "mean", "minimum", "maximum", "total", "flag")
 _GRACE: Final = 120_000
@@ -37,21 +34,24 @@ def store(record: Record, connection: sa.Connection, reports: Sequence[Report], 
     table = schema.reported
     said = {(int(record.channel_ids[r.channel]), r.command, r.start): r for r in reports}
     known = _known(connection, set(said))
-    rows: list[tuple[Any, ...]] = []
+    rows: list[ReportedRow] = []
     for (channel, command, start), r in said.items():
-        values = (r.end, _null(r.mean), _null(r.minimum), _null(r.maximum), _null(r.total), r.flag)
         old = known.get((channel, command, start))
+        row = ReportedRow(
+            channel=channel, command=command, start=start, revision=0 if old is None else old["revision"] + 1, latest=True,
+            end=r.end, mean=_null(r.mean), minimum=_null(r.minimum), maximum=_null(r.maximum), total=_null(r.total),
+            flag=r.flag, received=r.received, serial=serial,
+        )  # fmt: skip
         if old is not None:
-            if tuple(old[name] for name in _VALUES) == values:
+            if all(old[name] == getattr(row, name) for name in _VALUES):
                 continue
             connection.execute(
                 sa.update(table)
                 .where(table.c.channel == channel, table.c.command == command, table.c.start == start, table.c.latest)
                 .values(latest=False, serial=serial)
             )
-        revision = 0 if old is None else old["revision"] + 1
-        rows.append((channel, command, start, revision, True, *values, r.received, serial))
-    record.insert(connection, table, rows, _COLUMNS)
+        rows.append(row)
+    record.insert(connection, table, rows)
 
 
 def _known(connection: sa.Connection, keys: set[tuple[int, str, int]]) -> dict[tuple[int, str, int], Mapping[str, Any]]:
@@ -110,7 +110,7 @@ def compare(pipeline: Pipeline, now: int) -> int:
         for update in updates:
             where = [c[name] == update.pop(name) for name in _KEY]
             connection.execute(sa.update(table).where(*where).values(**update, serial=serial))
-        record.upsert(connection, schema.meta, [(_FOLLOWED, str(newest))], ("key", "value"))
+        record.upsert(connection, schema.meta, [MetaRow(key=_FOLLOWED, value=str(newest))])
     return len(updates)
 
 

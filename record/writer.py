@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgspec
@@ -27,23 +27,33 @@ from greenmine.processing.windows import offset_minutes
 from greenmine.readings import NORMAL, Readings
 from greenmine.record import schema
 from greenmine.record.record import Record
+from greenmine.record.rows import (
+    AsideRow,
+    EpisodeRow,
+    HealthRow,
+    LedgerRow,
+    RejectionRow,
+    SequenceGapRow,
+    SlidingHourRow,
+    StatisticRow,
+    VerdictRow,
+)
 from greenmine.registry import Registry
 
 _SAME: Final = 1e-12
 """Figures that differ by less, relatively, differ only by the order of summation."""
 
-_STATISTIC = (
-    "channel", "window", "start", "revision", "latest", "end", "mean", "minimum", "maximum", "count", "expected", "capture",
-    "valid", "hours", "excluded", "suspect", "l10", "l50", "l90", "reason", "issued", "serial",
-)  # fmt: skip
-_VERDICT = (
-    "rule", "start", "revision", "latest", "end", "verdict", "value", "judged", "low", "high", "capture", "reason", "detail",
-    "change", "issued", "serial",
-)  # fmt: skip
+_STATISTIC_ISSUE: Final = frozenset(
+    {"channel", "window", "start", "revision", "latest", "end", "reason", "issued", "serial"}
+)
+"""Columns of a statistic that say which it is and why it was issued; the others are its content."""
+_VERDICT_ISSUE: Final = frozenset({"rule", "start", "revision", "latest", "end", "change", "issued", "serial"})
+"""Likewise of a verdict."""
 Beside = Callable[[sa.Connection, int], None]
 """Stores more in the transaction of a batch, whose number it gets."""
 
-_LEDGER = tuple(f.name for f in fields(Entry))
+_COUNTS: Final = frozenset(LedgerRow._fields) - {"site", "device", "day", "sequence_last", "serial"}
+"""Columns of the ledger that are added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +443,7 @@ class Pipeline:
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(index)
             rows = [
-                (n, t, None if v != v else v, chr(f), received)  # noqa: PLR0124 - NaN becomes NULL
+                AsideRow(channel=n, time=t, value=None if v != v else v, flag=chr(f), received=received)  # noqa: PLR0124 - NaN becomes NULL
                 for n, t, v, f in zip(
                     self.record.channel_ids[some.channel].tolist(),
                     some.time.tolist(),
@@ -442,15 +452,24 @@ class Pipeline:
                     strict=True,
                 )
             ]
-            self.record.upsert(connection, table, rows, ("channel", "time", "value", "flag", "received"), keep=True)
+            self.record.upsert(connection, table, rows, keep=True)
         self.record.insert(
             connection,
             schema.rejection,
             [
-                (r.received, r.site, r.device, r.topic, r.reason, r.detail, r.readings, r.size, r.payload)
+                RejectionRow(
+                    received=r.received,
+                    site=r.site,
+                    device=r.device,
+                    topic=r.topic,
+                    reason=r.reason,
+                    detail=r.detail,
+                    readings=r.readings,
+                    size=r.size,
+                    payload=r.payload,
+                )
                 for r in batch.rejections
             ],
-            ("received", "site", "device", "topic", "reason", "detail", "readings", "size", "payload"),
         )
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
 
@@ -468,21 +487,18 @@ class Pipeline:
         newest = {(entry.site, entry.device): entry for entry in counted}  # the later of two days, around midnight
         for key, told in news.items():
             newest[key].sequence_last, newest[key].sequence_missing = told.last, told.missing
-        add = tuple(c for c in _LEDGER if c not in {"site", "device", "day", "sequence_last"})
+        counts = [LedgerRow(**asdict(entry), serial=issue.serial) for entry in counted]
+        numbered = [row for row in counts if row.sequence_last >= 0]
+        self.record.upsert(connection, schema.ledger, numbered, add=_COUNTS)
         # A batch without sequence numbers leaves the highest as it is: -1 is never above it.
-        without = tuple(c for c in _LEDGER if c != "sequence_last")
-        for columns, some in (
-            (_LEDGER, [e for e in counted if e.sequence_last >= 0]),
-            (without, [e for e in counted if e.sequence_last < 0]),
-        ):
-            rows = [(*(getattr(e, name) for name in columns), issue.serial) for e in some]
-            self.record.upsert(connection, schema.ledger, rows, (*columns, "serial"), add=add)
+        without = [row for row in counts if row.sequence_last < 0]
+        self.record.upsert(connection, schema.ledger, without, add=_COUNTS, leave={"sequence_last"})
         table = schema.sequence_gap
         for (site, device), told in news.items():
             if told.gaps is not None:
                 connection.execute(sa.delete(table).where(table.c.site == site, table.c.device == device))
-                rows = [(site, device, first, last) for first, last in told.gaps]
-                self.record.insert(connection, table, rows, ("site", "device", "first", "last"))
+                gaps = [SequenceGapRow(site=site, device=device, first=first, last=last) for first, last in told.gaps]
+                self.record.insert(connection, table, gaps)
 
     def _store_outcome(self, connection: sa.Connection, outcome: Outcome, issue: _Issue) -> None:
         self._store_statistics(connection, outcome.statistics, issue)
@@ -494,7 +510,7 @@ class Pipeline:
     def _store_statistics(self, connection: sa.Connection, found: Sequence[Statistic], issue: _Issue) -> None:
         last = {(s.channel, s.window, s.start): s for s in found}
         first = {(s.channel, s.window, s.start) for s in found if not s.restated}
-        rows: list[tuple[Any, ...]] = []
+        rows: list[StatisticRow] = []
         again: dict[tuple[int, str], list[Statistic]] = defaultdict(list)
         for key, s in last.items():
             if key in first:
@@ -516,26 +532,27 @@ class Pipeline:
                     s, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
                 )
                 if old is not None:
-                    if _same(old, dict(zip(_STATISTIC, row, strict=True)), _STATISTIC[6:19]):
+                    if _same(old, row, but=_STATISTIC_ISSUE):
                         continue
                     connection.execute(
                         sa.update(table).where(*where, table.c.start == s.start * MINUTE).values(latest=False)
                     )
                 rows.append(row)
-        self.record.insert(connection, table, rows, _STATISTIC)
+        self.record.insert(connection, table, rows)
 
-    def _statistic_row(self, s: Statistic, revision: int, reason: str, issue: _Issue) -> tuple[Any, ...]:
-        number = int(self.record.channel_ids[s.channel])
-        return (
-            number, s.window, s.start * MINUTE, revision, True, s.end * MINUTE, s.mean, s.minimum, s.maximum, s.count,
-            s.expected, s.share, s.valid, s.hours, s.excluded, s.suspect, *s.levels, reason, issue.now,
-            issue.serial,
+    def _statistic_row(self, s: Statistic, revision: int, reason: str, issue: _Issue) -> StatisticRow:
+        l10, l50, l90 = s.levels
+        return StatisticRow(
+            channel=int(self.record.channel_ids[s.channel]), window=s.window, start=s.start * MINUTE, revision=revision,
+            latest=True, end=s.end * MINUTE, mean=s.mean, minimum=s.minimum, maximum=s.maximum, count=s.count,
+            expected=s.expected, capture=s.share, valid=s.valid, hours=s.hours, excluded=s.excluded, suspect=s.suspect,
+            l10=l10, l50=l50, l90=l90, reason=reason, issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
     def _store_verdicts(self, connection: sa.Connection, found: Sequence[Judged], issue: _Issue) -> None:
         last = {(v.rule, v.start): v for v in found}
         first = {(v.rule, v.start) for v in found if not v.restated}
-        rows: list[tuple[Any, ...]] = []
+        rows: list[VerdictRow] = []
         again: dict[int, list[Judged]] = defaultdict(list)
         for key, v in last.items():
             if key in first:
@@ -556,35 +573,34 @@ class Pipeline:
                     v, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
                 )
                 if old is not None:
-                    if _same(old, dict(zip(_VERDICT, row, strict=True)), _VERDICT[5:13]):
+                    if _same(old, row, but=_VERDICT_ISSUE):
                         continue
                     connection.execute(
                         sa.update(table).where(*where, table.c.start == v.start * MINUTE).values(latest=False)
                     )
                 rows.append(row)
-        self.record.insert(connection, table, rows, _VERDICT)
+        self.record.insert(connection, table, rows)
 
-    def _verdict_row(self, v: Judged, revision: int, reason: str, issue: _Issue) -> tuple[Any, ...]:
+    def _verdict_row(self, v: Judged, revision: int, change: str, issue: _Issue) -> VerdictRow:
         detail = msgspec.json.encode(
             {"have": v.verdict.have, "need": v.verdict.need, "clause": v.threshold.clause}
         ).decode()
-        return (
-            self.registry.rules[v.rule].key, v.start * MINUTE, revision, True, v.end * MINUTE, v.verdict.judgement, v.value,
-            v.verdict.judged, v.threshold.low, v.threshold.high, v.share, v.verdict.reason, detail, reason, issue.now,
-            issue.serial,
+        return VerdictRow(
+            rule=self.registry.rules[v.rule].key, start=v.start * MINUTE, revision=revision, latest=True, end=v.end * MINUTE,
+            verdict=v.verdict.judgement, value=v.value, judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high,
+            capture=v.share, reason=v.verdict.reason, detail=detail, change=change, issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
     def _store_sliding(self, connection: sa.Connection, found: Sequence[SlidingHour], issue: _Issue) -> None:
         last = {(h.rule, h.hour): h for h in found}
         rows = [
-            (
-                self.registry.rules[h.rule].key, h.hour, h.assessable, h.above, None if h.worst != h.worst else h.worst,
-                issue.serial,
+            SlidingHourRow(
+                rule=self.registry.rules[h.rule].key, hour=h.hour, assessable=h.assessable, above=h.above,
+                worst=None if h.worst != h.worst else h.worst, serial=issue.serial,
             )
             for h in last.values()
         ]  # fmt: skip
-        columns = ("rule", "hour", "assessable", "above", "worst", "serial")
-        self.record.upsert(connection, schema.sliding_hour, rows, columns)
+        self.record.upsert(connection, schema.sliding_hour, rows)
 
     def _store_exceedances(self, connection: sa.Connection, found: Sequence[Exceedance], issue: _Issue) -> None:
         last = {e.id: e for e in found}
@@ -600,26 +616,28 @@ class Pipeline:
                         sa.select(*(table.c[c] for c in kept)).where(table.c.id == e.id, table.c.revision < e.revision),
                     )
                 )
-        columns = (
-            "id", "rule", "site", "start", "end", "state", "peak", "peak_time", "threshold", "minutes", "revision", "changed",
-            "serial",
-        )  # fmt: skip
         rows = [
-            (
-                e.id, self.registry.rules[e.rule].key, self.registry.rules[e.rule].site, _instant(e.start),
-                None if e.end is None else _instant(e.end), "withdrawn" if e.withdrawn else "open" if e.end is None else "closed",
-                e.peak, _instant(e.peak_minute), e.threshold, e.minutes, e.revision, self._changed, issue.serial,
+            EpisodeRow(
+                id=e.id, rule=self.registry.rules[e.rule].key, site=self.registry.rules[e.rule].site, start=_instant(e.start),
+                end=None if e.end is None else _instant(e.end),
+                state="withdrawn" if e.withdrawn else "open" if e.end is None else "closed",
+                peak=e.peak, peak_time=_instant(e.peak_minute), threshold=e.threshold, minutes=e.minutes, revision=e.revision,
+                changed=self._changed, serial=issue.serial,
             )
             for e in last.values()
         ]  # fmt: skip
-        self.record.upsert(connection, table, rows, columns)
+        self.record.upsert(connection, table, rows)
 
     def _store_health(self, connection: sa.Connection, found: Sequence[Change], issue: _Issue) -> None:
         last = {(c.channel, c.since): c for c in found}
         rows = [
-            (int(self.record.channel_ids[c.channel]), c.state, c.since, c.detail, issue.serial) for c in last.values()
-        ]
-        self.record.upsert(connection, schema.health, rows, ("channel", "state", "since", "detail", "serial"))
+            HealthRow(
+                channel=int(self.record.channel_ids[c.channel]), state=c.state, since=c.since, detail=c.detail,
+                serial=issue.serial,
+            )
+            for c in last.values()
+        ]  # fmt: skip
+        self.record.upsert(connection, schema.health, rows)
 
 
 def stored_mark(row: Mapping[str, Any]) -> Mark:
@@ -637,8 +655,8 @@ def _minute(instant: int) -> int:
     return instant // MINUTE - 1
 
 
-def _same(old: sa.RowMapping, new: Mapping[str, Any], names: Sequence[str]) -> bool:
-    return all(_equal(old[n], new[n]) for n in names)
+def _same(old: sa.RowMapping, new: StatisticRow | VerdictRow, *, but: frozenset[str]) -> bool:
+    return all(_equal(old[name], getattr(new, name)) for name in new._fields if name not in but)
 
 
 def _equal(a: Any, b: Any) -> bool:

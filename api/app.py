@@ -109,7 +109,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         addresses,
         Lockout(),
         reporting_of(settings.registry),
-        evaluation_of(settings.registry),
+        evaluation_of(settings.registry, registry.themes),
         notices,
         provider,
         Broadcast(record, closing),

@@ -20,7 +20,6 @@ from greenmine.grafana.edition import Edition
 from greenmine.grafana.files import MOUNTED, write
 from greenmine.grafana.influx.influx import InfluxError, Tokens, load_tokens
 from greenmine.grafana.influx.influx_provision import buckets
-from greenmine.grafana.messages import LANGUAGES
 from greenmine.grafana.organisation import organisations
 from greenmine.grafana.provision import Change
 from greenmine.grafana.provision import provision as provision_all
@@ -29,6 +28,7 @@ from greenmine.loading import load_registry
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.tables import DataFileError
+from greenmine.wording.messages import LANGUAGES
 
 app = cyclopts.App(name="grafana", help="Dashboards, alerts and organisations of Grafana, from code.")
 
@@ -53,7 +53,7 @@ def build(*, out: Path) -> None:
     for language in LANGUAGES:
         folder = out / language
         folder.mkdir(parents=True, exist_ok=True)
-        for name, board in dashboards(Edition(registry, language, datetime.now(UTC).date())).items():
+        for name, board in dashboards(Edition(language, registry, datetime.now(UTC).date())).items():
             (folder / f"{name}.json").write_text(as_text(board), "utf-8")
 
 

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pyarrow import parquet as pq
 
-from greenmine import evaluation, limits, parameters, reporting, shipped_profiles
+from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
 from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTESTED, attested
@@ -233,7 +233,13 @@ def _registry(here: Installation, site: Site, folder: Path) -> None:
     owner = next(e for e in here.registry.enterprises if e.id == site.enterprise)
     lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
     (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
-    for shipped in (parameters.CATALOGUE, limits.CATALOGUE, reporting.CATALOGUE, evaluation.CATALOGUE):
+    for shipped in (
+        themes.CATALOGUE,
+        parameters.CATALOGUE,
+        limits.CATALOGUE,
+        reporting.CATALOGUE,
+        evaluation.CATALOGUE,
+    ):
         own = given / shipped.name
         shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
 

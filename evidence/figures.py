@@ -39,9 +39,6 @@ from greenmine.reporting import Period, Reporting
 FORM: Final = "greenmine-figures-1"
 """Names the form of the document; a later form will have another name."""
 
-Theme = Literal["dust", "noise", "water"]
-THEMES: Final[tuple[Theme, ...]] = ("dust", "noise", "water")
-
 
 class Month(msgspec.Struct, frozen=True):
     """Data of a channel in a calendar month, as far as it lies in the period."""
@@ -172,7 +169,7 @@ class ExceedanceFigures(msgspec.Struct, frozen=True):
 
 
 class ThemeSummary(msgspec.Struct, frozen=True):
-    """What can be said of dust, noise or water: by legal limits that are no mere indication."""
+    """Verdict on a theme: by legal limits that are no mere indication."""
 
     theme: str
     verdict: Literal["meets", "exceeds", "not assessable"]
@@ -250,7 +247,7 @@ def document(
         last=period.last.isoformat(),
         zone=site.zone,
         registry=registry.digest,
-        summary=[_summary(theme, rules, reporting) for theme in THEMES],
+        summary=[_summary(theme.id, rules, reporting) for theme in registry.judged_themes],
         channels=[_channel(c, zone, found, hours[c.index], minutes) for c in registry.channels],
         rules=rules,
         windows=[
@@ -440,7 +437,7 @@ def _badness(judged: Judged) -> float:
     return float(max(over, under))
 
 
-def _summary(theme: Theme, rules: Iterable[RuleFigures], reporting: Reporting) -> ThemeSummary:
+def _summary(theme: str, rules: Iterable[RuleFigures], reporting: Reporting) -> ThemeSummary:
     mine = [r for r in rules if r.theme == theme and r.kind == "legal" and not r.indicative]
     periods, exceeds = sum(r.periods for r in mine), sum(r.exceeds for r in mine)
     reasons: Counter[str] = Counter()

@@ -75,7 +75,7 @@ class Rose(msgspec.Struct, frozen=True):
 
 
 def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], Statistic]) -> list[Distribution]:
-    """Of dust, noise and water; windows without a valid figure are left out.
+    """Return those of judged themes; windows without a valid figure are left out.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], St
     """
     values: dict[tuple[int, str], list[float]] = {}
     for (channel, window, _), s in sorted(found.items()):
-        if s.valid and s.mean is not None and registry.channels[channel].parameter.theme in {"dust", "noise", "water"}:
+        if s.valid and s.mean is not None and registry.is_judged(registry.channels[channel].parameter.id):
             values.setdefault((channel, window), []).append(s.mean)
     return [
         Distribution(

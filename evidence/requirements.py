@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
-from greenmine.evaluation import Evaluation, Proof
+from greenmine.evaluation import Evaluation
 from greenmine.evidence.figures import FiguresDocument
 from greenmine.evidence.sections import (
     DocumentFigures,
@@ -41,7 +41,7 @@ class Proofs:
         self._capture = ProofFigures("capture", *_capture(figures, reporting.summary.assessable_share))
         self._effect = ProofFigures("effect", *_effect(figures))
 
-    def of(self, kinds: Iterable[Proof]) -> list[ProofFigures]:
+    def of(self, kinds: Iterable[str]) -> list[ProofFigures]:
         """Proofs of these kinds."""
         single = {"capture": self._capture, "effect": self._effect}
         return [single.get(kind) or ProofFigures(kind, self._themes[kind], None) for kind in kinds]

@@ -54,7 +54,7 @@ class Source:
         self.site: Site = self.registry.sites[0]
         self.reporting: Reporting = load_reporting(folder / REGISTRY / "reporting.toml")
         self.archive = Archive(folder / ARCHIVE)
-        self.evaluation: Evaluation = load_evaluation(folder / REGISTRY / "evaluation.toml")
+        self.evaluation: Evaluation = load_evaluation(folder / REGISTRY / "evaluation.toml", self.registry.themes)
         self.entries: list[Entry] = self.archive.chain(self.site.id).entries()
         self._by_day: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.entries:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from greenmine.grafana.board import uid
-from greenmine.grafana.edition import Edition, sign, tag_of
+from greenmine.grafana.edition import Edition, tag_of
 from greenmine.grafana.variables import UID
 from greenmine.limits import threshold_on
 
@@ -259,7 +259,7 @@ def _filled(edition: Edition, key: str) -> str:
     for rule in edition.limits(lambda _: True):
         tag, threshold = tag_of(rule), threshold_on(rule.limit, edition.day)
         names[tag] = edition.limit_name(rule)
-        units[tag] = sign(rule.limit.unit)
+        units[tag] = edition.unit(rule.limit.unit)
         if threshold is not None:
             clauses[tag] = edition.clause(threshold)
     parameters = {c.parameter.id: edition.name(c.parameter) for c in registry.channels}

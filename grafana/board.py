@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.messages import LANGUAGES
 from greenmine.grafana.queries import RANGE, SITES, SOURCE
+from greenmine.wording.messages import LANGUAGES
 
 Json = dict[str, Any]
 
@@ -42,11 +42,25 @@ class Board:
         Time range, such as ``now-7d``.
     refresh : str
         How often it looks for news.
+    title, texts : str, optional
+        Title, and name of its texts in the catalogue of messages; unless given, those of ``name``.
     """
 
-    def __init__(self, edition: Edition, name: str, variables: list[Json], *, span: str, refresh: str) -> None:
+    def __init__(
+        self,
+        edition: Edition,
+        name: str,
+        variables: list[Json],
+        *,
+        span: str,
+        refresh: str,
+        title: str = "",
+        texts: str = "",
+    ) -> None:
         self.edition = edition
         self.name = name
+        self._title = title or edition.t(f"{name}.title")
+        self._about = edition.t(f"{texts or name}.about")
         self._variables = variables
         self._span = span
         self._refresh = refresh
@@ -115,8 +129,8 @@ class Board:
         ]
         return {
             "uid": uid(self.name, edition.language),
-            "title": edition.t(f"{self.name}.title"),
-            "description": edition.t(f"{self.name}.about"),
+            "title": self._title,
+            "description": self._about,
             "tags": [TAG, f"{TAG}-{edition.language}"],
             "schemaVersion": SCHEMA,
             "version": 1,

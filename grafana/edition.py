@@ -11,17 +11,14 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from greenmine.clauses import in_chinese
-from greenmine.grafana.messages import Language, message
 from greenmine.limits import Limit, Threshold, threshold_on
-from greenmine.registry import Registry, Rule
+from greenmine.registry import Rule
+from greenmine.themes import Theme
+from greenmine.wording.unit_signs import sign
+from greenmine.wording.words import Words
 
-UNITS: Final = {
+_UNITS: Final = {
     "ug/m3": "conμgm3",
-    "dB(A)": "suffix:dB(A)",
-    "mg/L": "suffix:mg/L",
-    "NTU": "suffix:NTU",
-    "uS/cm": "suffix:μS/cm",
-    "L/s": "suffix:L/s",
     "m/s": "velocityms",
     "deg": "degree",
     "degC": "celsius",
@@ -30,34 +27,29 @@ UNITS: Final = {
     "mm": "lengthmm",
     "1": "none",
 }
-"""Canonical unit → unit of Grafana, which spells micro with U+03BC."""
+"""Unit of Grafana by canonical unit, where Grafana has it."""
 
-_SIGNS: Final = {"ug/m3": "μg/m³", "uS/cm": "μS/cm", "degC": "°C", "deg": "°", "1": ""}
 _RENAMED_AT_MOST: Final = 60
 """Series are renamed by one transformation a name; with more names than this they keep their ids."""
 
 
 @dataclass(frozen=True)
-class Edition:
-    """Registry, language and day, with the words, names and limits that follow from them.
+class Edition(Words):
+    """Language, registry and day, with the words, names and limits that follow from them.
 
     Parameters
     ----------
-    registry : Registry
-        Whose sites, stations and limits are shown.
     language : {"zh", "en"}
         Language of every text.
+    registry : Registry
+        Whose sites, stations and limits are shown.
     day : date
         Descriptions name the thresholds in force on this day; lines in panels follow each day's own.
     """
 
-    registry: Registry
-    language: Language
-    day: date
+    package = "greenmine.grafana"
 
-    def t(self, key: str, **values: object) -> str:
-        """Text of a key of the message catalogue."""
-        return message(self.language, key, **values)
+    day: date
 
     def of(self, enterprise: str) -> Edition:
         """The same for one enterprise: nothing of the others remains, not even a name."""
@@ -96,10 +88,6 @@ class Edition:
         """
         minutes = int(-self.offset.total_seconds() // 60) % 1440
         return f"time(1d, {minutes}m)" if minutes else "time(1d)"
-
-    def name(self, thing: Any) -> str:
-        """Name of whatever has a Chinese and an English one."""
-        return str(thing.name_zh if self.language == "zh" else thing.name_en)
 
     def limits(self, wanted: Callable[[Limit], bool]) -> list[Rule]:
         """One rule for each limit, target or warning that holds somewhere, in the order of the registry."""
@@ -181,9 +169,10 @@ class Edition:
         """Name of each limit by the value of its tag."""
         return {tag_of(rule): self.limit_name(rule) for rule in self.limits(lambda _: True)}
 
-    def has(self, theme: str) -> bool:
-        """Whether anything of a theme is measured."""
-        return any(channel.parameter.theme == theme for channel in self.registry.channels)
+    def themes(self) -> list[Theme]:
+        """Return the judged themes of which anything is measured, in order."""
+        measured = {channel.parameter.theme for channel in self.registry.channels}
+        return [theme for theme in self.registry.judged_themes if theme.id in measured]
 
 
 def tag_of(rule: Rule) -> str:
@@ -198,6 +187,12 @@ def bounds(threshold: Threshold) -> str:
     return f"≥ {threshold.low:g}" if threshold.high is None else f"{threshold.low:g}–{threshold.high:g}"
 
 
-def sign(unit: str) -> str:
-    """How a canonical unit is written."""
-    return _SIGNS.get(unit, unit)
+def unit_of(unit: str) -> str:
+    """Return Grafana's name of a canonical unit; its sign behind the number where Grafana has none.
+
+    Examples
+    --------
+    >>> unit_of("kPa"), unit_of("uS/cm")
+    ('pressurekpa', 'suffix:μS/cm')
+    """
+    return _UNITS.get(unit, f"suffix:{sign(unit)}")

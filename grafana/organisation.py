@@ -14,9 +14,9 @@ from greenmine.grafana.dashboards import dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import DISTRICT as ALL
 from greenmine.grafana.influx.influx_schema import bucket_of
-from greenmine.grafana.messages import LANGUAGES, Language
 from greenmine.grafana.variables import UID
 from greenmine.registry import Enterprise, Registry
+from greenmine.wording.messages import LANGUAGES, Language
 
 Json = dict[str, Any]
 
@@ -119,7 +119,7 @@ def _organisation(
     template = ""
     folders = {}
     for language in LANGUAGES:
-        edition = Edition(registry, language, day)
+        edition = Edition(language, registry, day)
         if enterprise is not None:
             edition = edition.of(enterprise.id)
         folder = f"{PREFIX}{language}"

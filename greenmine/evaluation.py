@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
 from greenmine.limits import Confidence
-from greenmine.tables import DataFile, DataFileError, build
+from greenmine.tables import DataFile, DataFileError, build, nearest
+from greenmine.themes import Theme, load_themes
 
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "evaluation.toml"
 """The catalogue that ships with the package."""
 
-Proof = Literal["dust", "noise", "water", "effect", "capture"]
-"""What readings can prove: verdicts of a theme, the effect of measures, the capture of all channels."""
+PROOFS: Final = ("effect", "capture")
+"""Proofs by readings besides the verdicts of a theme: the effect of measures, the capture of all channels."""
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -29,8 +31,8 @@ class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     name_en: str = ""
     text_zh: str = ""
     text_en: str = ""
-    proof: tuple[Proof, ...] = ()
-    """Empty: documents alone."""
+    proof: tuple[str, ...] = ()
+    """Judged themes and `PROOFS`; empty: documents alone."""
     supporting: bool = False
     """The readings only support what documents prove."""
 
@@ -42,7 +44,7 @@ class IndicatorGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     name_zh: str
     name_en: str = ""
     points: float | None = None
-    proof: tuple[Proof, ...] = ()
+    proof: tuple[str, ...] = ()
 
 
 class IndicatorSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,7 +80,7 @@ class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     name_zh: str
     name_en: str
-    theme: Literal["dust", "noise", "water"] | None = None
+    theme: str | None = None
     valid_from: date | None = None
     valid_to: date | None = None
     """Last day, inclusive."""
@@ -127,8 +129,15 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return [c for c in self.citations if (c.valid_from or date.min) <= on <= (c.valid_to or date.max)]
 
 
-def evaluation_of(registry: Path | None) -> Evaluation:
-    """The catalogue of a registry's directory, where it has one of its own; else the one that ships with the package.
+def evaluation_of(registry: Path | None, themes: Mapping[str, Theme]) -> Evaluation:
+    """Read the catalogue of a registry's directory, else the one that ships with the package.
+
+    Parameters
+    ----------
+    registry : Path, optional
+        The directory; None: that of the package.
+    themes : mapping of Theme
+        Those of the registry.
 
     Raises
     ------
@@ -136,11 +145,18 @@ def evaluation_of(registry: Path | None) -> Evaluation:
         With every fault of the file.
     """
     own = None if registry is None else registry / CATALOGUE.name
-    return load_evaluation(own if own is not None and own.exists() else None)
+    return load_evaluation(own if own is not None and own.exists() else None, themes)
 
 
-def load_evaluation(path: Path | None = None) -> Evaluation:
-    """The catalogue of evaluation; None: the one that ships with the package.
+def load_evaluation(path: Path | None = None, themes: Mapping[str, Theme] | None = None) -> Evaluation:
+    """Read a catalogue of evaluation.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; None: the one that ships with the package.
+    themes : mapping of Theme, optional
+        What it may refer to; None: the catalogue that ships with the package.
 
     Raises
     ------
@@ -151,6 +167,24 @@ def load_evaluation(path: Path | None = None) -> Evaluation:
     faults: list[str] = []
     file = DataFile.read(path, path.name, faults)
     found = build(Evaluation, file.table, path.name, faults) if file else None
+    if found is not None:
+        faults += _unknown(found, load_themes() if themes is None else themes, path.name)
     if faults or found is None:
         raise DataFileError(faults)
     return found
+
+
+def _unknown(found: Evaluation, themes: Mapping[str, Theme], name: str) -> Iterable[str]:
+    """Yield a fault for each proof and theme that there is not."""
+    known = [*(theme.id for theme in themes.values() if theme.judged), *PROOFS]
+    proven = [(f'requirement "{r.item}"', r.proof) for r in found.requirements]
+    proven += [(f'{s.id}, group "{g.code}"', g.proof) for s in found.indicator_sets for g in s.groups]
+    for place, kinds in proven:
+        yield from (
+            f"{name}, {place}: there is no proof {kind!r}; {nearest(kind, known)}"
+            for kind in kinds
+            if kind not in known
+        )
+    for law in found.citations:
+        if law.theme is not None and law.theme not in themes:
+            yield f'{name}, citation "{law.name_en}": there is no theme {law.theme!r}; {nearest(law.theme, themes)}'

@@ -13,6 +13,7 @@ import msgspec
 
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.tables import DataFile, DataFileError, Entry, Id, Number, build, nearest
+from greenmine.themes import Theme, load_themes
 
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
@@ -137,7 +138,9 @@ def threshold_on(limit: Limit, day: date) -> Threshold | None:
 
 
 def load_limits(
-    path: Path | None = None, parameters: Mapping[str, Parameter] | None = None
+    path: Path | None = None,
+    parameters: Mapping[str, Parameter] | None = None,
+    themes: Mapping[str, Theme] | None = None,
 ) -> tuple[dict[str, Limit], Conditions]:
     """The limits by id, in the order of the catalogue, and the conditions of measurement.
 
@@ -147,6 +150,8 @@ def load_limits(
         A catalogue file; None: the one that ships with the package.
     parameters : mapping of Parameter, optional
         What limits may refer to; None: the catalogue that ships with the package.
+    themes : mapping of Theme, optional
+        Those of the parameters; None: the catalogue that ships with the package.
 
     Raises
     ------
@@ -159,14 +164,16 @@ def load_limits(
     limits: dict[str, Limit] = {}
     conditions = None
     if file:
-        limits, conditions = read_limits(file, load_parameters() if parameters is None else parameters, faults)
+        themes = load_themes() if themes is None else themes
+        parameters = load_parameters(themes=themes) if parameters is None else parameters
+        limits, conditions = read_limits(file, parameters, themes, faults)
     if faults or conditions is None:
         raise DataFileError(faults)
     return limits, conditions
 
 
 def read_limits(
-    file: DataFile, parameters: Mapping[str, Parameter], faults: list[str]
+    file: DataFile, parameters: Mapping[str, Parameter], themes: Mapping[str, Theme], faults: list[str]
 ) -> tuple[dict[str, Limit], Conditions | None]:
     """The sound limits of a file and its conditions; what is wrong with the others is added to ``faults``."""
     file.expect(["conditions", "limits", *_SHARED], faults)
@@ -177,7 +184,7 @@ def read_limits(
         if entry.value is not None:
             found[entry.value.id] = entry.value
             if entry.id not in reported:
-                _check(entry, entry.value, parameters, faults)
+                _check(entry, entry.value, parameters, themes, faults)
     return found, conditions
 
 
@@ -246,7 +253,13 @@ def _insert_shared_rules(file: DataFile, faults: list[str]) -> set[object]:
     return reported
 
 
-def _check(entry: Entry[Limit], limit: Limit, parameters: Mapping[str, Parameter], faults: list[str]) -> None:
+def _check(
+    entry: Entry[Limit],
+    limit: Limit,
+    parameters: Mapping[str, Parameter],
+    themes: Mapping[str, Theme],
+    faults: list[str],
+) -> None:
     def fault(text: str) -> None:
         faults.append(f"{entry.place}: {text}")
 
@@ -255,6 +268,10 @@ def _check(entry: Entry[Limit], limit: Limit, parameters: Mapping[str, Parameter
         fault(f"there is no parameter {limit.parameter!r}; {nearest(limit.parameter, parameters)}")
     elif limit.unit != parameter.unit:
         fault(f"unit {limit.unit!r} must be that of {limit.parameter}: {parameter.unit!r}")
+    elif parameter.theme in themes and not themes[parameter.theme].judged:
+        fault(
+            f"{limit.parameter} is of the theme {parameter.theme!r}, which is not judged; give the theme judged = true"
+        )
     if limit.statistic == "difference" and limit.window != "hour":
         fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
     if limit.validity.hours is not None and limit.window == "hour":

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from greenmine import limits, parameters, shipped_profiles
+from greenmine import limits, parameters, shipped_profiles, themes
 from greenmine.entries import Calibration, Device, Document, Enterprise, Measure, Profile, Site, Station
 from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import DEFAULT, Channel, Registry, RegistryError, Rule
@@ -31,8 +31,9 @@ def load_registry(path: Path | None = None, also: Iterable[str] = ()) -> Registr
     Parameters
     ----------
     path : Path, optional
-        Directory with ``enterprises.toml``, ``profiles.toml`` and ``sites/*.toml``; files ``parameters.toml`` and
-        ``limits.toml`` in it take the place of the catalogues that ship with the package. None: the default registry.
+        Directory with ``enterprises.toml``, ``profiles.toml`` and ``sites/*.toml``; files ``themes.toml``,
+        ``parameters.toml`` and ``limits.toml`` in it take the place of the catalogues that ship with the package.
+        None: the default registry.
     also : iterable of str
         Shipped profiles to be among ``profiles`` besides those that devices use.
 
@@ -62,10 +63,14 @@ class _Loader:
 
     def registry(self) -> Registry:
         """All of it, or RegistryError with every fault."""
+        file = self._catalogue(themes.CATALOGUE)
+        known_themes = themes.read_themes(file, self.faults) if file else {}
         file = self._catalogue(parameters.CATALOGUE)
-        self.parameters = parameters.read_parameters(file, self.faults) if file else {}
+        self.parameters = parameters.read_parameters(file, known_themes, self.faults) if file else {}
         file = self._catalogue(limits.CATALOGUE)
-        known_limits, conditions = limits.read_limits(file, self.parameters, self.faults) if file else ({}, None)
+        known_limits, conditions = (
+            limits.read_limits(file, self.parameters, known_themes, self.faults) if file else ({}, None)
+        )
         enterprises = self._entries("enterprises", Enterprise)
         kept = self.path / shipped_profiles.KEPT
         others = Shelf(
@@ -97,6 +102,7 @@ class _Loader:
             enterprises=_values(enterprises),
             sites=tuple(site.site for site in sites if site.site is not None),
             profiles={profile.id: profile for profile in _values([*spoken, *shipped])},
+            themes=known_themes,
             parameters=self.parameters,
             limits=known_limits,
             conditions=conditions,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from greenmine.tables import DataFile, DataFileError, Id, Number
+from greenmine.tables import DataFile, DataFileError, Id, Number, nearest
+from greenmine.themes import Theme, load_themes
 from greenmine.units import UnitError, conversion
 
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "parameters.toml"
@@ -51,20 +53,23 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     high: Number
     decimals: int
     hj212: str
-    theme: Literal["dust", "noise", "water", "weather", "equipment"]
+    theme: str
+    """Id of a theme."""
     checks: Checks = Checks()
     source: str
     usual: Usual | None = None
     """None: a wrong unit cannot be told from the values."""
 
 
-def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
+def load_parameters(path: Path | None = None, themes: Mapping[str, Theme] | None = None) -> dict[str, Parameter]:
     """The parameters by id, in the order of the catalogue.
 
     Parameters
     ----------
     path : Path, optional
         A catalogue file; None: the one that ships with the package.
+    themes : mapping of Theme, optional
+        What parameters may be about; None: the catalogue that ships with the package.
 
     Raises
     ------
@@ -74,13 +79,13 @@ def load_parameters(path: Path | None = None) -> dict[str, Parameter]:
     path = path or CATALOGUE
     faults: list[str] = []
     file = DataFile.read(path, path.name, faults)
-    parameters = read_parameters(file, faults) if file else {}
+    parameters = read_parameters(file, load_themes() if themes is None else themes, faults) if file else {}
     if faults:
         raise DataFileError(faults)
     return parameters
 
 
-def read_parameters(file: DataFile, faults: list[str]) -> dict[str, Parameter]:
+def read_parameters(file: DataFile, themes: Mapping[str, Theme], faults: list[str]) -> dict[str, Parameter]:
     """The sound parameters of a file; what is wrong with the others is added to ``faults``."""
     file.expect(["parameters"], faults)
     found: dict[str, Parameter] = {}
@@ -88,6 +93,10 @@ def read_parameters(file: DataFile, faults: list[str]) -> dict[str, Parameter]:
         parameter = entry.value
         if parameter is None:
             continue
+        if parameter.theme not in themes:
+            faults.append(
+                f"{entry.place}: theme: there is no theme {parameter.theme!r}; {nearest(parameter.theme, themes)}"
+            )
         if not parameter.low < parameter.high:
             faults.append(f"{entry.place}: low {parameter.low:g} must lie under high {parameter.high:g}")
         if parameter.usual is not None:

@@ -23,6 +23,7 @@ from greenmine.entries import (
 from greenmine.limits import Conditions, Limit
 from greenmine.parameters import Parameter
 from greenmine.tables import DataFileError
+from greenmine.themes import Theme
 
 __all__ = [
     "DEFAULT",
@@ -94,6 +95,8 @@ class Registry:
     enterprises: tuple[Enterprise, ...]
     sites: tuple[Site, ...]
     profiles: dict[str, Profile]
+    themes: dict[str, Theme]
+    """In the order in which they are shown."""
     parameters: dict[str, Parameter]
     limits: dict[str, Limit]
     conditions: Conditions
@@ -103,6 +106,15 @@ class Registry:
     """In the order of sites, stations and their limits, each followed by its targets."""
     digest: str
     """SHA-256 over all files that it was read from."""
+
+    @cached_property
+    def judged_themes(self) -> tuple[Theme, ...]:
+        """Themes that limits may judge, in order."""
+        return tuple(theme for theme in self.themes.values() if theme.judged)
+
+    def is_judged(self, parameter: str) -> bool:
+        """Return whether limits may judge a parameter; KeyError if there is no such parameter."""
+        return self.themes[self.parameters[parameter].theme].judged
 
     def site(self, site: str) -> Site:
         """The site of this id; KeyError if there is none."""

@@ -69,13 +69,13 @@ class UnitError(ValueError):
 
 
 def normal_unit(text: str) -> str:
-    """Spelling in which two ways to write the same unit are equal.
+    r"""Spelling in which two ways to write the same unit are equal.
 
     Both micro signs (U+00B5, U+03BC) become ``u``, superscripts and full-width signs their plain forms (NFKC).
 
     Examples
     --------
-    >>> normal_unit("µg/m³"), normal_unit("℃"), normal_unit("dB（A）")
+    >>> normal_unit("\u00b5g/m³"), normal_unit("℃"), normal_unit("dB（A）")
     ('ug/m3', 'degC', 'dB(A)')
     """
     text = unicodedata.normalize("NFKC", text).replace("μ", "u").strip()

@@ -21,7 +21,7 @@ from greenmine.notify.failure import DeliveryError
 from greenmine.notify.outbox import Message
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.webhook import cloud_event
-from greenmine.notify.wording import Wording
+from greenmine.notify.wording import NoticeWords
 from greenmine.settings import Settings
 
 ROOT: Final = "greenmine/alarms/v1"
@@ -49,7 +49,7 @@ class Broker:
         self._settings = settings
         self._client: Client | None = None
 
-    def publish(self, subscription: Subscription, message: Message, wording: Wording) -> None:
+    def publish(self, subscription: Subscription, message: Message, wording: NoticeWords) -> None:
         """Publish a message, and wait for the broker's acknowledgement.
 
         Raises

@@ -23,7 +23,7 @@ from greenmine.notify.network import GuardedBackend, networks
 from greenmine.notify.outbox import Message, Outbox
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
-from greenmine.notify.wording import Wording
+from greenmine.notify.wording import NoticeWords
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
@@ -167,7 +167,7 @@ class Deliveries:
             raise DeliveryError("a fault of the notifier; its log says which", refused=True) from error
 
     async def _hand_over(self, subscription: Subscription, message: Message) -> str:
-        wording = Wording(subscription.language, self._registry, self._address)
+        wording = NoticeWords(subscription.language, self._registry, self._address)
         settings = self._settings
         match subscription.target:
             case Webhook():

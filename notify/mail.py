@@ -13,7 +13,7 @@ from greenmine.notify.failure import DeliveryError
 from greenmine.notify.outbox import Message
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import Mail
-from greenmine.notify.wording import Wording
+from greenmine.notify.wording import NoticeWords
 from greenmine.settings import Settings
 
 
@@ -39,7 +39,7 @@ def check_mail(settings: Settings) -> None:
         )
 
 
-def mail_of(settings: Settings, subscription: Subscription, message: Message, wording: Wording) -> EmailMessage:
+def mail_of(settings: Settings, subscription: Subscription, message: Message, wording: NoticeWords) -> EmailMessage:
     """The mail that tells a message; its identifier is the message's, however often it is sent."""
     target = subscription.target
     assert isinstance(target, Mail)

@@ -20,12 +20,12 @@ from greenmine.notify.http import Http
 from greenmine.notify.outbox import Message
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import Webhook, secret_bytes
-from greenmine.notify.wording import Wording, iso
+from greenmine.notify.wording import NoticeWords, iso
 
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"
 
 
-def cloud_event(message: Message, wording: Wording) -> dict[str, Any]:
+def cloud_event(message: Message, wording: NoticeWords) -> dict[str, Any]:
     """The CloudEvent of a message; of a digest one whose data lists its events."""
     several = [_event(event, wording) for event in message.events]
     first = message.events[0]
@@ -48,7 +48,7 @@ def signature(secret: str, identifier: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(secret_bytes(secret), signed, hashlib.sha256)).decode()
 
 
-async def send(http: Http, subscription: Subscription, message: Message, wording: Wording, now: int) -> None:
+async def send(http: Http, subscription: Subscription, message: Message, wording: NoticeWords, now: int) -> None:
     """Deliver a message.
 
     Raises
@@ -70,7 +70,7 @@ async def send(http: Http, subscription: Subscription, message: Message, wording
     await http.post(target.url, headers, body)
 
 
-def _event(event: Any, wording: Wording) -> dict[str, Any]:
+def _event(event: Any, wording: NoticeWords) -> dict[str, Any]:
     enterprise = next((site.enterprise for site in wording.registry.sites if site.id == event.site), None)
     data = event.data | {"site": event.site, "enterprise": enterprise, "text": wording.line(event)}
     if "href" in data:

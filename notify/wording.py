@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from greenmine.notify.event import Event
-from greenmine.notify.messages import catalogue
-from greenmine.notify.subscriptions import Language
-from greenmine.registry import Registry
-
-_UNITS: Final = {"ug/m3": "µg/m³", "uS/cm": "µS/cm", "degC": "°C", "1": "", "deg": "°"}
-_NOTHING: Final = "—"
+from greenmine.wording.words import NOTHING, Words
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """Words of one language.
+@dataclass(frozen=True)
+class NoticeWords(Words):
+    """Words of notices.
 
     Parameters
     ----------
@@ -30,14 +25,14 @@ class Wording:
         Of the web server, such as ``https://mines.example.org``; empty: links begin with a slash.
     """
 
-    language: Language
-    registry: Registry
+    package = "greenmine.notify"
+
     address: str
 
     def line(self, event: Event) -> str:
         """An event in one line, without the link."""
-        name = next((self._name(site) for site in self.registry.sites if site.id == event.site), event.site)
-        return self._say("text", "line", kind=self._say("kind", event.kind), site=name, text=self._text(event))
+        name = next((self.name(site) for site in self.registry.sites if site.id == event.site), event.site)
+        return self.t("text.line", kind=self.t(f"kind.{event.kind}"), site=name, text=self._text(event))
 
     def text(self, events: Sequence[Event], longest: int | None = None) -> str:
         """Events with their links, a paragraph each.
@@ -49,14 +44,12 @@ class Wording:
         longest : int, optional
             Longest text [bytes of UTF-8]: what does not fit is counted.
         """
-        paragraphs = [] if len(events) == 1 else [self._say("text", "digest", n=len(events))]
+        paragraphs = [] if len(events) == 1 else [self.t("text.digest", n=len(events))]
         for place, event in enumerate(events):
             link = self.link(event.data["href"]) if "href" in event.data else ""
             paragraph = "\n".join(part for part in (self.line(event), link) if part)
-            rest = self._say("text", "more", n=len(events) - place, link=self.link("/exceedances"))
-            following = (
-                "" if place == len(events) - 1 else self._say("text", "more", n=99, link=self.link("/exceedances"))
-            )
+            rest = self.t("text.more", n=len(events) - place, link=self.link("/exceedances"))
+            following = "" if place == len(events) - 1 else self.t("text.more", n=99, link=self.link("/exceedances"))
             length = len("\n\n".join([*paragraphs, paragraph, following]).encode())
             if longest is not None and length > longest:
                 paragraphs.append(
@@ -69,9 +62,9 @@ class Wording:
     def subject(self, events: Sequence[Event]) -> str:
         """Subject of a mail."""
         first = events[0]
-        name = next((self._name(site) for site in self.registry.sites if site.id == first.site), first.site)
+        name = next((self.name(site) for site in self.registry.sites if site.id == first.site), first.site)
         key = "one" if len(events) == 1 else "many"
-        return self._say("subject", key, n=len(events), kind=self._say("kind", first.kind), site=name)
+        return self.t(f"subject.{key}", n=len(events), kind=self.t(f"kind.{first.kind}"), site=name)
 
     def link(self, path: str) -> str:
         """Address of a page."""
@@ -83,47 +76,44 @@ class Wording:
         match word:
             case "opened" | "closed" | "restated":
                 form = "withdrawn" if data["state"] == "withdrawn" else word
-                return self._say("text", form, **self._episode(event))
+                return self.t(f"text.{form}", **self._episode(event))
             case "silent" | "back":
                 key = "silent-whole" if word == "silent" and data["whole_station"] else word
                 named = [
-                    self._say("text", "channel-since", parameter=self._symbol(c["parameter"]), time=_clock(c["since"]))
+                    self.t("text.channel-since", parameter=self._symbol(c["parameter"]), time=_clock(c["since"]))
                     for c in data["channels"]
                 ]
-                return self._say("text", key, station=self._station(event), parameters=self._list(named))
+                return self.t(f"text.{key}", station=self._station(event), parameters=self._list(named))
             case "low":
                 shares = [
-                    self._say(
-                        "text", "channel-share", parameter=self._symbol(c["parameter"]), share=_percent(c["capture"])
-                    )
+                    self.t("text.channel-share", parameter=self._symbol(c["parameter"]), share=_percent(c["capture"]))
                     for c in data["channels"]
                 ]
-                return self._say(
-                    "text",
-                    "capture",
+                return self.t(
+                    "text.capture",
                     station=self._station(event),
                     day=data["day"],
                     shares=self._list(shares),
                     required=_percent(data["required"]),
                 )
             case _:
-                return self._say("text", "test")
+                return self.t("text.test")
 
     def _episode(self, event: Event) -> dict[str, Any]:
         data = event.data
         limit = self.registry.limits.get(data["limit"])
         return {
-            "station": self._station(event), "limit": data["limit"] if limit is None else self._name(limit),
-            "peak": _figure(data["peak"]), "threshold": _figure(data["threshold"]), "unit": _UNITS.get(data["unit"], data["unit"]),
+            "station": self._station(event), "limit": data["limit"] if limit is None else self.name(limit),
+            "peak": _figure(data["peak"]), "threshold": _figure(data["threshold"]), "unit": self.unit(data["unit"]),
             "basis": " ".join(part for part in (data["standard"], data["clause"]) if part), "start": _clock(data["start"]),
-            "end": _clock(data["end"]) if data["end"] else self._say("text", "lasting"), "minutes": data["minutes_above"],
+            "end": _clock(data["end"]) if data["end"] else self.t("text.lasting"), "minutes": data["minutes_above"],
             "revision": data["revision"],
         }  # fmt: skip
 
     def _station(self, event: Event) -> str:
         station = event.data["station"]
         try:
-            return self._name(self.registry.station(event.site, station))
+            return self.name(self.registry.station(event.site, station))
         except KeyError:
             return str(station)
 
@@ -132,13 +122,7 @@ class Wording:
         return parameter if found is None else found.symbol
 
     def _list(self, parts: Sequence[str]) -> str:
-        return self._say("text", "separator").join(parts)
-
-    def _name(self, thing: Any) -> str:
-        return str(thing.name_zh if self.language == "zh" else thing.name_en)
-
-    def _say(self, section: str, key: str, **values: object) -> str:
-        return catalogue(self.language)[section][key].format(**values)
+        return self.t("text.separator").join(parts)
 
 
 def iso(time: int) -> str:
@@ -151,7 +135,7 @@ def _clock(time: str) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return NOTHING if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _percent(share: float) -> str:

@@ -61,7 +61,14 @@ INSTRUMENTS: Final[dict[str, Instrument]] = {
     "rain": Instrument(noisy=False),
     "equipment-state": Instrument(noisy=False),
 }
-"""What instruments of each parameter are like."""
+"""Instruments of parameters with a model."""
+
+_ANY: Final = Instrument(0.02)
+
+
+def instrument_of(parameter: str) -> Instrument:
+    """Return the instrument of a parameter; an ordinary one where it has no model."""
+    return INSTRUMENTS.get(parameter, _ANY)
 
 
 def respond(truth: Floats, response: float) -> Floats:
@@ -102,7 +109,7 @@ def measure(streams: RandomStreams, key: str, parameter: Parameter, truth: Float
     float64 array (n,)
         In the parameter's unit, rounded to its decimals.
     """
-    instrument = INSTRUMENTS[parameter.id]
+    instrument = instrument_of(parameter.id)
     spread = np.hypot(instrument.relative * truth, instrument.absolute)
     if instrument.noisy:
         spread = np.maximum(spread, 0.8 * 10.0**-parameter.decimals)

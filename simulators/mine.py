@@ -19,10 +19,11 @@ from greenmine.simulators.activity import activity
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS, Clock
 from greenmine.simulators.dust import SPRAYER_FACTOR, dust
 from greenmine.simulators.faults import KINDS, Plans, drifted, frozen, skewed, slipped, within
-from greenmine.simulators.instruments import INSTRUMENTS, MAINTENANCE, NORMAL, measure, respond, service
+from greenmine.simulators.instruments import MAINTENANCE, NORMAL, instrument_of, measure, respond, service
 from greenmine.simulators.layout import character, layout
 from greenmine.simulators.messages import Message, payloads, topic
 from greenmine.simulators.random_streams import MINUTES_PER_DAY, Floats, RandomStreams, runs
+from greenmine.simulators.signal import signal
 from greenmine.simulators.sound import sound
 from greenmine.simulators.truth import EventKind, InjectedFault, SimulatedEvent, Truth
 from greenmine.simulators.water import water
@@ -123,7 +124,7 @@ class Mine:
             flags[:] = minutes[(measured - day * DAY_MS) // MINUTE_MS][:, None]
             for k, channel in enumerate(channels):
                 checked = (flags[:, k] != NORMAL) & (flags[:, k] != MAINTENANCE)
-                values[checked, k] = INSTRUMENTS[channel.parameter.id].check
+                values[checked, k] = instrument_of(channel.parameter.id).check
             values[flags == MAINTENANCE] = np.nan
         mine = [f for f in faults if f.site == self.site.id and f.device == device.id]
         for fault in mine:
@@ -315,9 +316,11 @@ class Mine:
                 truth = state["crusher" in f"{channel.station} {channel.device}"]
             elif name in of_station:
                 truth = of_station[name][channel.station]
-            else:
+            elif name in of_site:
                 truth = of_site[name]
-            values[channel.index] = respond(truth, INSTRUMENTS[name].response)[_LOOKBACK:]
+            else:
+                truth = signal(streams, channel, work, first)
+            values[channel.index] = respond(truth, instrument_of(name).response)[_LOOKBACK:]
         found = [
             *self._events("blast", work.blast, first, {}),
             *self._events("sprayers", flying.scheduled, first, {"factor": SPRAYER_FACTOR, "mode": "scheduled"}),

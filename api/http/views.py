@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,8 +15,6 @@ from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, local
 
-Theme = Literal["dust", "noise", "water"]
-THEMES: tuple[Theme, ...] = ("dust", "noise", "water")
 JUDGEMENTS = ("exceeds", "not assessable", "meets")
 """From worst to best: a theme is judged by its worst limit."""
 
@@ -238,7 +236,7 @@ class Judgement(msgspec.Struct, frozen=True):
     behind: list[tuple[LatestView, LimitView]]
 
 
-def theme_judgements(latest: Sequence[LatestView], theme: Theme, registry: Registry) -> list[Judgement]:
+def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registry) -> list[Judgement]:
     """Worst verdict of the last periods over the legal limits of a theme: first the binding ones, then the indicative.
 
     Either is left out where no such limit applies. A limit that was never judged counts as not assessable: silence is

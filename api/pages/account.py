@@ -20,10 +20,10 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single
 from greenmine.api.http.trail import TrailOf
-from greenmine.api.messages import Language
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.times import local, now
+from greenmine.wording.messages import Language
 
 router = APIRouter()
 api = APIRouter()

@@ -13,7 +13,7 @@ from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.health import service_health
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.rolling import site_week
-from greenmine.api.http.views import THEMES, LatestView, latest, theme_judgements
+from greenmine.api.http.views import LatestView, latest, theme_judgements
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -55,7 +55,7 @@ def comparison_page(
         instant,
         notice=notice_of(wording, service_health(queries, instant)),
         rows=rows,
-        themes=THEMES,
+        themes=context.registry.judged_themes,
         events="/api/v1/events",
     )
 
@@ -63,7 +63,9 @@ def comparison_page(
 def _row(
     queries: Queries, scope: Scope, site: Site, own: list[LatestView], hours: dict[str, list[Any]], instant: int
 ) -> dict[str, Any]:
-    judgements = {theme: theme_judgements(own, theme, queries.registry) for theme in THEMES}
+    judgements = {
+        theme.id: theme_judgements(own, theme.id, queries.registry) for theme in queries.registry.judged_themes
+    }
     captures = [row.capture for view in own for row in hours.get(view.channel, [])]
     waiting = queries.exceedances(scope, 0, 1 << 62, site=site.id, todo=True, limit=1_000)
     return {

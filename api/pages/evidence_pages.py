@@ -29,7 +29,6 @@ from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.http.trail import TrailOf
-from greenmine.api.messages import Language
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -37,6 +36,7 @@ from greenmine.record.bundles import file_of
 from greenmine.record.reader import Queries
 from greenmine.reporting import around
 from greenmine.times import local, now
+from greenmine.wording.messages import Language
 
 router = APIRouter()
 

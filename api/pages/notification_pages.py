@@ -16,13 +16,13 @@ from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.subscriptions import NewSubscription, SubscriptionChange, visible_subscription
 from greenmine.api.http.trail import TrailOf
-from greenmine.api.messages import Language
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.notify.event import EVENTS
 from greenmine.notify.targets import KINDS
 from greenmine.registry import Site
 from greenmine.times import now
+from greenmine.wording.messages import Language
 
 router = APIRouter()
 

@@ -19,7 +19,7 @@ from greenmine.api.http.health import ServiceHealth, service_health
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.rolling import rolling_statistics, site_week
-from greenmine.api.http.views import THEMES, LatestView, Theme, exceedance_view, latest, theme_judgements
+from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.sparkline import sparkline
 from greenmine.api.pages.vega import bundle
@@ -29,6 +29,7 @@ from greenmine.processing.rolling import SPANS
 from greenmine.processing.series import summarise, window_bounds
 from greenmine.record.reader import Queries, Row, Scope, valid
 from greenmine.registry import Registry, Site
+from greenmine.themes import Theme
 from greenmine.times import DAY, HOUR, MINUTE, local, now
 from greenmine.wording.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
 
@@ -166,7 +167,7 @@ def _card(
     bad = [view for view in own if view.health.state in _BAD_HEALTH]
     return {
         "site": site,
-        "themes": [_theme(theme, own, hours, registry, instant) for theme in THEMES],
+        "themes": [_theme(theme, own, hours, registry, instant) for theme in registry.judged_themes],
         "channels": len(own),
         "bad": bad,
         "unknown": sum(view.health.state == "unknown" for view in own),
@@ -177,8 +178,8 @@ def _card(
 def _theme(
     theme: Theme, own: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
 ) -> dict[str, Any]:
-    judgements = theme_judgements(own, theme, registry)
-    rows = [view for view in own if registry.parameters[view.parameter].theme == theme and view.limits]
+    judgements = theme_judgements(own, theme.id, registry)
+    rows = [view for view in own if registry.parameters[view.parameter].theme == theme.id and view.limits]
     rows.sort(key=_urgency, reverse=True)
     chosen = next((view for view in rows if view.limit is not None and hours.get(view.channel)), None)
     spark = None

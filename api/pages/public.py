@@ -14,7 +14,6 @@ from starlette.responses import Response
 from greenmine.api.http import arguments
 from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.http.views import THEMES, Theme
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import Queries, Scope
@@ -78,31 +77,30 @@ def public_site(
         notice=None,
         events="",
         site=shown,
-        themes=[theme for theme in THEMES if any(day[theme].verdict for _, day in days)],
+        themes=[theme for theme in context.registry.judged_themes if any(day[theme.id].verdict for _, day in days)],
         days=days,
     )
 
 
-def daily_compliance(queries: Queries, site: Site, instant: int) -> list[tuple[date, dict[Theme, DayView]]]:
+def daily_compliance(queries: Queries, site: Site, instant: int) -> list[tuple[date, dict[str, DayView]]]:
     """Compliance on each of the last 14 days, newest first; periods belong to the day on which they begin.
 
     Limits for which the law knows no automatic method, and the enterprise's own targets, are left out.
     """
     today = local(instant, site.zone).date()
     registry = queries.registry
-    themes: dict[str, Theme] = {
-        rule.key: theme
+    themes = {
+        rule.key: registry.parameters[rule.limit.parameter].theme
         for rule in registry.rules
         if rule.site == site.id and rule.limit.kind == "legal" and not rule.limit.indicative
-        for theme in THEMES
-        if registry.parameters[rule.limit.parameter].theme == theme
     }
-    counts: dict[tuple[date, Theme], Counter[str]] = {}
+    counts: dict[tuple[date, str], Counter[str]] = {}
     begin = milliseconds(datetime.combine(today - timedelta(days=DAYS - 1), time(), ZoneInfo(site.zone)))
     for rule, start, verdict in queries.verdicts_since(Scope(frozenset({site.id})), begin, themes):
         counts.setdefault((local(start, site.zone).date(), themes[rule]), Counter())[verdict] += 1
     days = [today - timedelta(days=back) for back in range(DAYS)]
-    return [(day, {theme: _day(counts.get((day, theme), Counter())) for theme in THEMES}) for day in days]
+    shown = [theme.id for theme in registry.judged_themes]
+    return [(day, {theme: _day(counts.get((day, theme), Counter())) for theme in shown}) for day in days]
 
 
 def _day(counts: Counter[str]) -> DayView:

@@ -9,9 +9,10 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from greenmine.api.messages import LANGUAGES, Language
-from greenmine.api.pages.wording import SIGNS, Wording
+from greenmine.api.pages.wording import Wording
 from greenmine.times import local
+from greenmine.wording.messages import LANGUAGES, Language
+from greenmine.wording.words import VERDICT_SIGNS
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("greenmine.api"),
@@ -56,7 +57,7 @@ def render(
         path=request.url.path,
         in_language=in_language,
         caller=getattr(request.state, "caller", None),
-        signs=SIGNS,
+        signs=VERDICT_SIGNS,
         **values,
     )
     page = HTMLResponse(

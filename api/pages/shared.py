@@ -19,11 +19,11 @@ from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.trail import client_address
-from greenmine.api.messages import Language
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.times import local, now
+from greenmine.wording.messages import Language
 
 router = APIRouter()
 

@@ -14,10 +14,10 @@ from greenmine.api.http import arguments
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.trail import client_address
-from greenmine.api.messages import Language
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.times import DAY, now
+from greenmine.wording.messages import Language
 
 router = APIRouter()
 

@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView
-from greenmine.api.messages import Language, has_message, message
 from greenmine.clauses import in_chinese
-from greenmine.registry import Registry
 from greenmine.times import DAY, HOUR, MINUTE
+from greenmine.wording.words import NOTHING, Words
 
-NOTHING: Final = "—"
-SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?", "none": "–"}
-"""A verdict is told by sign and word, never by colour alone."""
-
-_UNITS: Final = {
-    "ug/m3": "µg/m³", "uS/cm": "µS/cm", "degC": "°C", "1": "", "deg": "°",
-}  # fmt: skip
-_SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
 _DETAIL: Final = re.compile(r"([\d.e+-]*) ?(.*)", re.DOTALL)
 _POINTS: Final = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """Words of one language."""
+class Wording(Words):
+    """Words of the pages."""
 
-    language: Language
-    registry: Registry
-
-    @property
-    def t(self) -> Callable[..., str]:
-        """Text of a key."""
-
-        def text(key: str, **values: object) -> str:
-            return message(self.language, key, **values)
-
-        return text
-
-    def name(self, thing: Any) -> str:
-        """Name of whatever has a Chinese and an English one."""
-        return str(thing.name_zh if self.language == "zh" else thing.name_en)
+    package = "greenmine.api"
 
     def site_name(self, site: str) -> str:
         """Name of a mine, its id if it has left the registry."""
@@ -64,23 +39,23 @@ class Wording:
         """Name of a parameter; what is judged is known by its symbol, which Chinese names do not contain."""
         found = self.registry.parameters[parameter]
         name = self.name(found)
-        measured = found.theme in {"dust", "noise", "water"} and not name.isascii()
+        measured = self.registry.is_judged(parameter) and not name.isascii()
         return f"{found.symbol} {name}" if measured and not name.startswith(found.symbol) else name
 
     def parameter_short(self, parameter: str) -> str:
         """Symbol of what is judged, else the name."""
         found = self.registry.parameters[parameter]
-        return found.symbol if found.theme in {"dust", "noise", "water"} else self.name(found)
+        return found.symbol if self.registry.is_judged(parameter) else self.name(found)
 
     def action(self, action: str) -> str:
         """What was done, by the audit log; the word itself where there is no text."""
         key = f"action.{action}"
-        return self.t(key) if has_message(key) else action
+        return self.t(key) if self.has_text(key) else action
 
     def facts(self, detail: Mapping[str, Any]) -> str:
         """Further facts of the audit log."""
         return self.t("audit.separator").join(
-            self.t("audit.fact", name=self._known(f"fact.{name}", name), value=self._fact(name, value))
+            self.t("audit.fact", name=self.known(f"fact.{name}", name), value=self._fact(name, value))
             for name, value in detail.items()
             if value not in ([], "", None)
         )
@@ -101,29 +76,11 @@ class Wording:
         if isinstance(value, bool):
             return self.t("fact.yes" if value else "fact.no")
         words = {"kind": f"mark.{value}", "role": f"user-role.{value}"}
-        return self._known(words.get(name, ""), str(value))
-
-    def _known(self, key: str, otherwise: str) -> str:
-        return self.t(key) if has_message(key) else otherwise
-
-    def number(self, value: float | None, decimals: int = 0) -> str:
-        """Number with a true minus sign; a dash for none."""
-        if value is None or value != value:  # noqa: PLR0124 - NaN
-            return NOTHING
-        text = f"{value:.{decimals}f}"
-        return text.replace("-", "−") if float(text) else text.lstrip("-")
+        return self.known(words.get(name, ""), str(value))
 
     def state(self, value: float | None) -> str:
         """Whether equipment is on."""
         return NOTHING if value is None else self.t("site.state-on" if value else "site.state-off")
-
-    def plain(self, value: float | None) -> str:
-        """Number as short as it goes, such as a limit."""
-        return NOTHING if value is None else f"{value:g}".replace("-", "−")
-
-    def unit(self, unit: str) -> str:
-        """Sign of a unit."""
-        return _UNITS.get(unit, unit)
 
     def date_time(self, time: datetime | None) -> str:
         """Day and minute on the site's clock."""
@@ -165,13 +122,7 @@ class Wording:
 
     def part(self, share: float | None) -> str:
         """Share of 1 in per cent; what is not zero is not told as zero, what is not all not as all."""
-        if share is None:
-            return NOTHING
-        if 0 < share < 0.0005:
-            return self.t("limit.percent", share="< 0.1")
-        if 0.9995 <= share < 1:
-            return self.t("limit.percent", share="> 99.9")
-        return self.t("limit.percent", share=self.number(100 * share, 1 if 0 < share < 1 else 0))
+        return NOTHING if share is None else self.t("limit.percent", share=self.percent(share))
 
     def bytes(self, size: int | None) -> str:
         """Size of a file."""
@@ -183,18 +134,18 @@ class Wording:
         """What is being done for a bundle; what the catalogue does not know is told as it is."""
         word, _, rest = step.partition(" ")
         key = f"evidence.step-{word}"
-        return self.t(key, rest=rest) if has_message(key) else step or self.t("evidence.running")
+        return self.t(key, rest=rest) if self.has_text(key) else step or self.t("evidence.running")
 
     def health_detail(self, detail: str) -> str:
         """Why a channel is in its state; what the catalogue does not know is told as it is."""
         number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
         key = f"health.why-{text.replace(' ', '-')}"
-        return self.t(key, n=number) if has_message(key) else detail
+        return self.t(key, n=number) if self.has_text(key) else detail
 
     def trouble(self, text: str) -> str:
         """Why a notice was not delivered; what the catalogue does not know is told as it is."""
         key = f"notify.why-{text.replace(' ', '-')}"
-        return self.t(key) if has_message(key) else text
+        return self.t(key) if self.has_text(key) else text
 
     def left_out(self, site: str, station: str, excluded: int, suspect: int) -> str:
         """How many minutes of a day were excluded at a station, and how many are suspect; not both zero."""
@@ -205,7 +156,7 @@ class Wording:
     def rejection(self, reason: str) -> str:
         """Why a reading was rejected."""
         key = f"rejection.{reason}"
-        return self.t(key) if has_message(key) else reason
+        return self.t(key) if self.has_text(key) else reason
 
     def bounds(self, low: float | None, high: float | None) -> str:
         """What a limit allows."""
@@ -225,11 +176,6 @@ class Wording:
         if limit.low is not None or limit.share is None:
             return self.t("limit.inside" if limit.margin >= 0 else "limit.outside")
         return self.t("limit.percent", share=self.number(100 * limit.share))
-
-    def scale(self, scale: str) -> str:
-        """Output a year; English does not count in ten thousands."""
-        match = _SCALE.fullmatch(scale)
-        return f"{float(match[1]) * 10_000:,.0f} t/a" if match and self.language == "en" else scale
 
     def direction(self, degrees: float) -> str:
         """Point of the compass that wind comes from."""
@@ -262,7 +208,7 @@ class Wording:
         bound = verdict.low if verdict.reason == "under-limit" or verdict.high is None else verdict.high
         key = f"reason.{verdict.reason}"
         return self.t(
-            key if has_message(key) else "reason.other",
+            key if self.has_text(key) else "reason.other",
             **names,
             code=verdict.reason,
             value=verdict.judged or self.plain(verdict.value),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenmine.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import NOTHING
+from greenmine.wording.words import NOTHING
 
 _BESIDE = 8
 """Months that have room beside the other columns."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from greenmine.evidence.figures import FiguresDocument, RuleFigures
-from greenmine.evidence.report.words import Words
+from greenmine.evidence.report.words import ReportWords
 from greenmine.registry import Registry, Site
 from greenmine.wording.messages import Language
 
@@ -34,9 +34,9 @@ class Content:
     """Version of this software that made the bundle."""
 
     @cached_property
-    def words(self) -> Words:
+    def words(self) -> ReportWords:
         """Words of its language."""
-        return Words(self.language, self.registry)
+        return ReportWords(self.language, self.registry)
 
     @property
     def site(self) -> Site:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from greenmine.evidence.figures import ExceedanceFigures
 from greenmine.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import NOTHING
 from greenmine.evidence.sections import HandlingFigures, RestatementFigures
+from greenmine.wording.words import NOTHING
 
 _LISTED = 100
 """Rows of a list; the tables hold the others."""

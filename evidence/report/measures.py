@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from greenmine.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import NOTHING
 from greenmine.evidence.sections import EffectFigures
+from greenmine.wording.words import NOTHING
 
 _LISTED = 60
 """Answers to exceedances that are listed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenmine.evidence.report.blocks import Block, Bullets, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import NOTHING
+from greenmine.wording.words import NOTHING
 
 
 def method(content: Content) -> list[Block]:
@@ -49,7 +49,7 @@ def _citations(content: Content) -> list[Block]:
     rows = [
         [
             w.name(c),
-            NOTHING if c.theme is None else w.t(f"theme.{c.theme}"),
+            NOTHING if c.theme is None else w.theme(c.theme),
             c.source,
             w.confidence(c.confidence),
         ]

@@ -7,9 +7,9 @@ from typing import Final
 
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Facts, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import NOTHING
 from greenmine.registry import Position
 from greenmine.wording.charts import Place, site_map
+from greenmine.wording.words import NOTHING
 
 _METRES: Final = 111_195.0
 """Length of a degree of a meridian [m], on a sphere of 6371 km."""

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from greenmine.evidence.figures import ThemeSummary
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import SIGNS
+from greenmine.wording.words import VERDICT_SIGNS
 
 _LISTED = 8
 """Spans of provisional days that are named."""
@@ -64,9 +64,9 @@ def _finding(content: Content, summary: ThemeSummary) -> Finding:
         exceeds = sum(rule.exceeds for rule in indicative)
         lines.append(w.t("opening.indicative", rules=len(indicative), windows=exceeds))
     return Finding(
-        theme=w.t(f"theme.{summary.theme}"),
+        theme=w.theme(summary.theme),
         verdict=summary.verdict,
-        sign=SIGNS[summary.verdict],
+        sign=VERDICT_SIGNS[summary.verdict],
         word=w.t(f"verdict.{summary.verdict.replace(' ', '-')}"),
         lines=lines,
     )

@@ -16,15 +16,13 @@ from greenmine.evidence.report.method import checking, method
 from greenmine.evidence.report.mine import mine
 from greenmine.evidence.report.opening import opening
 from greenmine.evidence.report.requirements import indicators, requirements
-from greenmine.evidence.report.themes import dust, noise, rolling, water
+from greenmine.evidence.report.themes import rolling, themes
 
 SECTIONS: Final[tuple[Callable[[Content], list[Block]], ...]] = (
     mine,
     bounds,
     completeness,
-    dust,
-    noise,
-    water,
+    themes,
     rolling,
     episodes,
     measures,

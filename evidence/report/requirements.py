@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from greenmine.evaluation import PROOFS
 from greenmine.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.words import NOTHING
 from greenmine.evidence.sections import IndicatorSetFigures, ProofFigures
+from greenmine.wording.words import NOTHING
 
 
 def requirements(content: Content) -> list[Block]:
@@ -90,7 +91,7 @@ def _proofs(content: Content, proofs: Sequence[ProofFigures]) -> str:
     w = content.words
     texts = []
     for proof in proofs:
-        name = w.t(f"proof.{proof.kind}")
+        name = w.t(f"proof.{proof.kind}") if proof.kind in PROOFS else w.theme(proof.kind)
         result = w.t(f"proof.result-{proof.result.replace(' ', '-')}")
         value = "" if proof.value is None else w.t(f"proof.value-{proof.kind}", value=w.share(proof.value))
         texts.append(w.t("proof.said", name=name, result=result) + value)

@@ -1,18 +1,19 @@
-"""Dust, noise and water: verdicts by limit, courses, distributions, and dust by the wind."""
+"""Themes: verdicts by limit, courses, distributions, and dust by the wind."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from greenmine.evidence.figures import RuleFigures, Theme, VerdictFigures
+from greenmine.evidence.figures import RuleFigures, VerdictFigures
 from greenmine.evidence.hourly import Distribution, Rose
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import UNJUDGED, Content
-from greenmine.evidence.report.words import NOTHING
+from greenmine.themes import Theme
 from greenmine.wording.charts import LimitStep, Series, line_chart, wind_rose
+from greenmine.wording.words import NOTHING
 
 _LEAST: Final = 24
 """Hours that a wind rose is drawn from."""
@@ -21,20 +22,13 @@ _HEIGHT, _TALLER = 130, 200
 _CARDINAL: Final = ("n", "e", "s", "w")
 
 
-def dust(content: Content) -> list[Block]:
-    """Verdicts, courses, distributions and wind roses."""
-    return [*_theme(content, "dust"), *_roses(content)]
-
-
-def noise(content: Content) -> list[Block]:
-    """Verdicts, levels of day and night, and what was excluded."""
-    blocks = _theme(content, "noise")
-    return [*blocks, Paragraph(text=content.words.t("noise.background"), small=True)]
-
-
-def water(content: Content) -> list[Block]:
-    """Verdicts, courses and distributions."""
-    return _theme(content, "water")
+def themes(content: Content) -> list[Block]:
+    """Return verdicts, courses and distributions of each judged theme, and what only this theme has."""
+    return [
+        block
+        for theme in content.registry.judged_themes
+        for block in (*_theme(content, theme), *_MORE.get(theme.id, _nothing)(content))
+    ]
 
 
 def rolling(content: Content) -> list[Block]:
@@ -68,8 +62,8 @@ def rolling(content: Content) -> list[Block]:
 
 def _theme(content: Content, theme: Theme) -> list[Block]:
     w = content.words
-    rules = [rule for rule in content.figures.rules if rule.theme == theme]
-    head: list[Block] = [Heading(text=w.t(f"{theme}.heading"))]
+    rules = [rule for rule in content.figures.rules if rule.theme == theme.id]
+    head: list[Block] = [Heading(text=w.name(theme))]
     if not rules:
         return [*head, Paragraph(text=w.t("theme.no-limits")), *_distributions(content, theme)]
     return [*head, _verdicts(content, rules), *_courses(content, rules), *_distributions(content, theme)]
@@ -185,7 +179,7 @@ def _midnight(day: date) -> datetime:
 
 def _distributions(content: Content, theme: Theme) -> list[Block]:
     w = content.words
-    mine = [d for d in content.figures.distributions if w.channels[d.channel].parameter.theme == theme]
+    mine = [d for d in content.figures.distributions if w.channels[d.channel].parameter.theme == theme.id]
     if not mine:
         return [Paragraph(text=w.t("theme.no-data"))]
     heads = ("count", "minimum", "p5", "p25", "p50", "p75", "p95", "p98", "maximum")
@@ -255,3 +249,15 @@ def _sectors(content: Content, roses: Sequence[Rose]) -> Table:
         rows.append([w.channel(rose.channel), w.unit(parameter.unit), *means, NOTHING])
         rows.append(["", w.t("column.hours"), *(str(sector.hours) for sector in rose.sectors), str(rose.calm)])
     return Table(caption=w.t("dust.sectors"), columns=columns, rows=rows, small=True)
+
+
+def _background(content: Content) -> list[Block]:
+    return [Paragraph(text=content.words.t("noise.background"), small=True)]
+
+
+def _nothing(_: Content) -> list[Block]:
+    return []
+
+
+_MORE: Final[dict[str, Callable[[Content], list[Block]]]] = {"dust": _roses, "noise": _background}
+"""Sections that only one theme has."""

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from greenmine.registry import Channel, Registry, Rule
-from greenmine.wording.messages import Language, texts
+from greenmine.registry import Channel, Rule
+from greenmine.wording.words import NOTHING, Words
 
-NOTHING: Final = "—"
-SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?"}
-"""A verdict is told by sign and word, never by colour alone."""
 POINTS: Final = ("n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw")
 """Points of the compass, clockwise from north."""
 
-_UNITS: Final = {"ug/m3": "µg/m³", "uS/cm": "µS/cm", "degC": "°C", "1": "", "deg": "°"}
-_SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
 
+class ReportWords(Words):
+    """Words of a report."""
 
-@dataclass(frozen=True)
-class Words:
-    """Words of one language for the things of one registry."""
-
-    language: Language
-    registry: Registry
-
-    @cached_property
-    def _texts(self) -> Mapping[str, str]:
-        return texts("greenmine.evidence.report", self.language)
-
-    def t(self, key: str, /, **values: object) -> str:
-        """Text of a key of the message catalogue.
-
-        Raises
-        ------
-        KeyError
-            If there is none, or if it needs a value that was not given.
-        """
-        return self._texts[key].format(**values)
-
-    def known(self, key: str, otherwise: str) -> str:
-        """Text of a key, or this."""
-        return self._texts.get(key, otherwise)
-
-    def name(self, thing: Any) -> str:
-        """Name of whatever has a Chinese and an English one."""
-        return str(thing.name_zh if self.language == "zh" else thing.name_en)
+    package = "greenmine.evidence.report"
 
     def note(self, thing: Any) -> str:
         """Its note."""
@@ -97,31 +65,9 @@ class Words:
         """The channel that a rule judges."""
         return self.registry.channels[self.rules[rule].channel]
 
-    @staticmethod
-    def unit(unit: str) -> str:
-        """A unit as it is written."""
-        return _UNITS.get(unit, unit)
-
-    @staticmethod
-    def number(value: float | None, decimals: int = 0) -> str:
-        """A figure with so many decimals."""
-        return NOTHING if value is None else f"{value:.{decimals}f}".replace("-", "−")
-
-    @staticmethod
-    def plain(value: float | None) -> str:
-        """A figure with the decimals that it has."""
-        return NOTHING if value is None else f"{value:g}".replace("-", "−")
-
-    @staticmethod
-    def share(share: float | None) -> str:
+    def share(self, share: float | None) -> str:
         """Share of 1 in per cent; what is not zero is not told as zero, what is not all not as all."""
-        if share is None:
-            return NOTHING
-        if 0 < share < 0.0005:
-            return "< 0.1 %"
-        if 0.9995 <= share < 1:
-            return "> 99.9 %"
-        return f"{100 * share:.{1 if 0 < share < 1 else 0}f} %"
+        return NOTHING if share is None else f"{self.percent(share)} %"
 
     def bounds(self, low: float | None, high: float | None) -> str:
         """What a threshold allows."""
@@ -163,11 +109,6 @@ class Words:
     def confidence(self, confidence: str) -> str:
         """How far a number of the law may be relied on."""
         return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
-
-    def scale(self, scale: str) -> str:
-        """Output a year; English does not count in ten thousands."""
-        match = _SCALE.fullmatch(scale)
-        return f"{float(match[1]) * 10_000:,.0f} t/a" if match and self.language == "en" else scale
 
     def point(self, direction: float) -> str:
         """Point of the compass."""

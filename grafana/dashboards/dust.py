@@ -6,7 +6,7 @@ from typing import Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
-from greenmine.grafana.edition import UNITS, Edition, tag_of
+from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import Column, curves, grid, mapping
 from greenmine.grafana.queries import (
     HOUR,
@@ -52,7 +52,7 @@ def build(edition: Edition) -> Json:
                     series(hourly("mean", f"{where} AND {STATIONS}"), "$tag_site $tag_station"),
                     *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
                 ],
-                unit=UNITS["ug/m3"],
+                unit=unit_of("ug/m3"),
                 stepped=True,
                 interval=HOUR,
                 transformations=edition.renames(rules),
@@ -73,7 +73,7 @@ def build(edition: Edition) -> Json:
                     series(daily("mean", f"{where} AND {STATIONS}", edition.days), "$tag_site $tag_station"),
                     *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
                 ],
-                unit=UNITS["ug/m3"],
+                unit=unit_of("ug/m3"),
                 bars=True,
                 interval=HOUR,
                 transformations=edition.renames(rules),
@@ -90,7 +90,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("sides"),
             [series(_sides(edition), "$tag_site")],
-            unit=UNITS["ug/m3"],
+            unit=unit_of("ug/m3"),
             stepped=True,
             interval=HOUR,
             transformations=edition.renames(),
@@ -118,7 +118,7 @@ def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
         edition,
         key,
         [series(query, "$tag_site $tag_station"), series(limit_lines("high", chosen), "≤ $tag_limit", "L")],
-        unit=UNITS["ug/m3"],
+        unit=unit_of("ug/m3"),
         stepped=True,
         interval=HOUR,
         transformations=edition.renames(rules),
@@ -190,7 +190,7 @@ def _compared(edition: Edition, key: str, query: str, groups: list[Column], **ex
         [table(query)],
         [
             *groups,
-            Column(source="dust (mean)", title="PM₁₀", unit=UNITS["ug/m3"], decimals=1, gauge=True),
+            Column(source="dust (mean)", title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, gauge=True),
             Column(source="dust (count)", title=edition.t("column.spans"), width=90),
         ],
         sort=(groups[0].title or "", False),
@@ -207,7 +207,7 @@ def _minutes(edition: Edition, key: str) -> Json:
         edition,
         key,
         [series(readings(f"\"parameter\" = 'pm10' AND {STATIONS}"), "$tag_site $tag_station")],
-        unit=UNITS["ug/m3"],
+        unit=unit_of("ug/m3"),
         interval="1m",
         transformations=edition.renames(),
     )

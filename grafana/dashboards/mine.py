@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
-from greenmine.grafana.edition import UNITS, Edition
+from greenmine.grafana.edition import Edition, unit_of
 from greenmine.grafana.panels import (
     AMBER,
     BLUE,
@@ -47,7 +48,7 @@ def build(edition: Edition) -> Json:
         gauges(
             edition,
             key("share"),
-            [series(_share("dust|water"), "$tag_station $tag_limit")],
+            [series(_share(edition), "$tag_station $tag_limit")],
             unit="percentunit",
             thresholds=steps((None, GREEN), (0.8, AMBER), (1.000001, RED)),
             defaults={"min": 0, "max": 1.5},
@@ -76,7 +77,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("dust"),
             [series(_by_parameter("pm10|tsp|pm2\\.5"), "$tag_station $tag_parameter")],
-            unit=UNITS["ug/m3"],
+            unit=unit_of("ug/m3"),
             interval="1m",
             transformations=[*edition.renames(), *_symbols(edition)],
         ),
@@ -88,7 +89,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("noise"),
             [series(sound(f"\"parameter\" = 'laeq' AND {STATIONS}"), "$tag_station")],
-            unit=UNITS["dB(A)"],
+            unit=unit_of("dB(A)"),
             interval="1m",
             transformations=edition.renames(),
         ),
@@ -113,7 +114,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("wind"),
             [series(readings(f"\"parameter\" = 'wind-speed' AND {SITES}"), edition.parameter_names["wind-speed"])],
-            unit=UNITS["m/s"],
+            unit=unit_of("m/s"),
             interval="1m",
         ),
         12,
@@ -162,14 +163,18 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         ],
         about=about,
         links=[
-            {"title": edition.t(f"{board}.title"), "url": path_to(edition, board, site="${site}"), "targetBlank": False}
-            for board in ("dust", "noise", "water", "exceedances")
-            if board == "exceedances" or edition.has(board)
+            {"title": title, "url": path_to(edition, board, site="${site}"), "targetBlank": False}
+            for board, title in (
+                *((theme.id, edition.name(theme)) for theme in edition.themes()),
+                ("exceedances", edition.t("exceedances.title")),
+            )
         ],
     )
 
 
-def _share(themes: str) -> str:
+def _share(edition: Edition) -> str:
+    """Query how much of each limit is used, of all but sound: a share of decibels means nothing."""
+    themes = "|".join(re.escape(theme.id) for theme in edition.registry.judged_themes if theme.id != "noise")
     return (
         f'SELECT last("value") / last("high") AS "share" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" >= 0'
         f' AND "kind" = \'legal\' AND "theme" =~ /^({themes})$/ AND {STATIONS} GROUP BY "station", "limit"'
@@ -197,7 +202,7 @@ def _weather(edition: Edition, key: str) -> Json:
     )
     parameters = edition.registry.parameters
     overrides = [
-        override(name, unit=UNITS[parameters[name].unit], displayName=edition.name(parameters[name]), decimals=1)
+        override(name, unit=unit_of(parameters[name].unit), displayName=edition.name(parameters[name]), decimals=1)
         for name in _WEATHER
     ]
     return figure(
@@ -219,5 +224,5 @@ def _symbols(edition: Edition) -> list[Json]:
             "options": {"regex": f"/ {p.id.replace('.', chr(92) + '.')}$/", "renamePattern": f" {p.symbol}"},
         }
         for p in edition.registry.parameters.values()
-        if p.theme in {"dust", "noise", "water"}
+        if edition.registry.is_judged(p.id)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
-from greenmine.grafana.edition import UNITS, Edition, tag_of
+from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import curves
 from greenmine.grafana.queries import HOUR, RANGE, STATIONS, daily, hourly, limit_lines, one_of, series, sound
 from greenmine.registry import Rule
@@ -28,7 +28,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("minutes"),
             [series(sound(f"{_LAEQ} AND {STATIONS}"), "$tag_site $tag_station")],
-            unit=UNITS["dB(A)"],
+            unit=unit_of("dB(A)"),
             interval="1m",
             transformations=edition.renames(),
         ),
@@ -53,7 +53,7 @@ def build(edition: Edition) -> Json:
                     series(daily(figure, where, edition.days, window=window), "$tag_site $tag_station"),
                     *([series(_lines(rules), "≤ $tag_limit", "L")] if rules else []),
                 ],
-                unit=UNITS["dB(A)"],
+                unit=unit_of("dB(A)"),
                 points=True,
                 interval=HOUR,
                 transformations=edition.renames(rules),
@@ -72,7 +72,7 @@ def build(edition: Edition) -> Json:
                 )
                 for level in ("l10", "l50", "l90")
             ],
-            unit=UNITS["dB(A)"],
+            unit=unit_of("dB(A)"),
             stepped=True,
             interval=HOUR,
             transformations=edition.renames(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from greenmine.grafana import tables, variables
@@ -10,7 +11,6 @@ from greenmine.grafana.edition import Edition
 from greenmine.grafana.panels import AMBER, GREEN, RED, Column, figure, grid, steps, timeline, verdict_words
 from greenmine.grafana.queries import LEGAL, RANGE, SITES, series, table, until
 
-_THEMES: Final = ("dust", "noise", "water")
 _ANY: Final = steps((None, GREEN), (1, RED))
 _ANY_WARNING: Final = steps((None, GREEN), (1, AMBER))
 
@@ -25,7 +25,7 @@ def build(edition: Edition) -> Json:
     board.add(figure(edition, key("open"), [series(_open("legal"))], thresholds=_ANY, nothing="0"), 5, 4)
     board.add(figure(edition, key("warnings"), [series(_open("warning"))], thresholds=_ANY_WARNING, nothing="0"), 5, 4)
     board.add(figure(edition, key("silent"), [series(_SILENT)], thresholds=_ANY, nothing="0"), 5, 4)
-    themes = [theme for theme in _THEMES if edition.has(theme)]
+    themes = edition.themes()
     words = verdict_words(edition)
     mine = path_to(edition, "mine", site="${__value.raw}")
     board.add(
@@ -33,7 +33,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("mines"),
             [
-                *(table(_verdict(theme), theme) for theme in themes),
+                *(table(_verdict(theme.id), theme.id) for theme in themes),
                 table(_EPISODES, "episodes"),
                 table(_SILENT_AT, "silent"),
                 table(_CAPTURE, "capture"),
@@ -41,7 +41,7 @@ def build(edition: Edition) -> Json:
             [
                 tables.site(edition, link=mine, link_title=edition.t("links.mine")),
                 *(
-                    Column(source=theme, title=edition.t(f"theme.{theme}"), words=words, colored=True, width=110)
+                    Column(source=theme.id, title=edition.name(theme), words=words, colored=True, width=110)
                     for theme in themes
                 ),
                 Column(source="episodes", title=edition.t("column.open"), thresholds=_ANY, colored=True, width=110),
@@ -152,7 +152,7 @@ def _theme_renames(edition: Edition) -> list[Json]:
     return [
         {
             "id": "renameByRegex",
-            "options": {"regex": f"/ {theme}$/", "renamePattern": f" {edition.t(f'theme.{theme}')}"},
+            "options": {"regex": f"/ {re.escape(theme.id)}$/", "renamePattern": f" {edition.name(theme)}"},
         }
-        for theme in _THEMES
+        for theme in edition.registry.judged_themes
     ]

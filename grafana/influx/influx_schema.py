@@ -90,7 +90,7 @@ _RULE: Final = (
     *_CHANNEL,
     Tag("limit", "id of the limit in the catalogue; behind it #target-1 … for the station's own targets"),
     Tag("kind", "legal, target or warning"),
-    Tag("theme", "theme of the parameter: dust, noise, water"),
+    Tag("theme", "theme of the parameter, such as dust"),
 )
 _WINDOW: Final = Tag("window", "hour, day, daytime, nighttime")
 _REVISION_TAG: Final = Tag("revision", "number of the revision, from 0")

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
 
 from greenmine.collector.hj212.codes import Version
 from greenmine.collector.hj212.compose import Sender
@@ -21,9 +20,6 @@ from greenmine.simulators.loggers.report import Reporter
 from greenmine.simulators.loggers.sim_clock import SimClock
 from greenmine.simulators.loggers.source import MineSource
 from greenmine.simulators.mine import Mine, truth
-
-SYSTEMS: Final = {"dust": "39", "noise": "36", "water": "32", "weather": "22", "equipment": "39"}
-"""ST by the theme of a device's first parameter; the operator of a real platform decides otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +96,14 @@ def fleet(
             if not device.parameters:
                 continue
             source = MineSource(registry, mine, device, codes)
+            system = registry.themes[source.factors[0].parameter.theme].hj212
             zone = mine.site.zone
             reporter = Reporter(source, zone, conditions.day_start, conditions.night_start)
             for copy in range(copies):
                 mn = number(site, device.id, copy)
                 plans = WirePlans(seed, mn, f"{site}/{device.id}", source, faults)
                 logger = SimulatedLogger(
-                    Sender(mn, SYSTEMS[source.factors[0].parameter.theme], Secret(password), version),
+                    Sender(mn, system, Secret(password), version),
                     source,
                     reporter,
                     host,

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
-from greenmine.api.messages import LANGUAGES, Language, has_message, message
 from greenmine.collector.payloads.reasons import Reason
 from greenmine.processing.rolling import SPANS
 from greenmine.record import schema
 from greenmine.registry import Channel, Registry
 from greenmine.times import HOUR, MINUTE, local
+from greenmine.wording.messages import LANGUAGES, Language, texts
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, number_of
 
@@ -63,7 +63,7 @@ def test_rolling_statistics_are_those_of_the_api(served: Served, span: str) -> N
     row = rolling_row(page(served.client), span, FUGITIVE)
     assert item["episodes"] > 1
     assert row.startswith(f"Boundary · TSP 1 h indicative {FUGITIVE} {item['episodes']} {item['minutes_above']} min")
-    assert f"{item['worst']:.1f} µg/m³ ≤ 1000 {100 * item['capture']:.1f} %" in row
+    assert f"{item['worst']:.1f} μg/m³ ≤ 1000 {100 * item['capture']:.1f} %" in row
 
 
 def test_every_legal_limit_in_force_has_its_statistics_and_no_target(served: Served) -> None:
@@ -72,7 +72,7 @@ def test_every_legal_limit_in_force_has_its_statistics_and_no_target(served: Ser
     bodies = re.findall(r"<tbody data-span=.*?</tbody>", html, re.DOTALL)
     assert len(bodies) == len(SPANS)
     assert [body.count("<tr>") for body in bodies] == [len(legal)] * len(SPANS)
-    assert message("en", "limit.target") not in "".join(bodies)
+    assert texts("greenmine.api", "en")["limit.target"] not in "".join(bodies)
 
 
 def test_what_was_never_assessable_is_a_dash_and_no_zero(live: Served) -> None:
@@ -126,7 +126,9 @@ def test_a_faulty_channel_says_since_when_and_why(
     overview = page(live.client, "/")
     assert "Channels with a fault 1 of 117" in words(part(overview, "summary"))
     assert "1 with a fault" in words(part(overview, LOUD))
-    assert f"Weather station Relative humidity {message('en', f'health.{state}')}" in words(part(overview, LOUD))
+    assert f"Weather station Relative humidity {texts('greenmine.api', 'en')[f'health.{state}']}" in words(
+        part(overview, LOUD)
+    )
 
 
 def test_a_good_channel_says_since_when(served: Served) -> None:
@@ -142,8 +144,8 @@ def test_a_channel_that_never_had_data_is_not_called_good(bare: httpx.Client, re
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_of_a_rejection_has_words(language: Language) -> None:
-    assert [reason for reason in Reason if not has_message(f"rejection.{reason}")] == []
-    assert all(message(language, f"rejection.{reason}") != reason for reason in Reason)
+    assert [reason for reason in Reason if f"rejection.{reason}" not in texts("greenmine.api", "en")] == []
+    assert all(texts("greenmine.api", language)[f"rejection.{reason}"] != reason for reason in Reason)
 
 
 def test_the_ledger_adds_up_for_every_device_and_names_the_silent(live: Served) -> None:

@@ -9,16 +9,16 @@ import httpx
 import pytest
 from jinja2 import Environment
 
-from greenmine.api import messages
-from greenmine.api.messages import LANGUAGES, Language, catalogue, message
+from greenmine import api
 from greenmine.clauses import in_chinese
 from greenmine.registry import Registry
+from greenmine.wording.messages import LANGUAGES, Language, texts
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading
 from tests.api.signing import bearer, token_for
 
 PAGES = ["/", f"/sites/{LOUD}", "/sites/jiuchi", "/sites/yanjing"]
-TEMPLATES = sorted((Path(messages.__file__).parents[1] / "templates").glob("*.html"))
+TEMPLATES = sorted((Path(api.__file__).parent / "templates").glob("*.html"))
 SPOKEN = {"title", "aria-label", "alt", "placeholder", "content"}
 
 
@@ -44,7 +44,7 @@ def placeholders(text: str) -> set[str]:
 
 
 def test_both_languages_have_the_same_texts() -> None:
-    zh, en = (catalogue(language) for language in LANGUAGES)
+    zh, en = (texts("greenmine.api", language) for language in LANGUAGES)
     assert set(zh) == set(en)
     assert [key for key in zh if placeholders(zh[key]) != placeholders(en[key])] == []
 
@@ -63,7 +63,7 @@ def test_templates_name_only_texts_that_exist(template: Path) -> None:
     source = template.read_text("utf-8")
     Environment(autoescape=True).parse(source)
     keys = re.findall(r"\bt\('([a-z0-9.-]+)'(?! ~)", source)
-    assert [key for key in keys if not key.endswith(".") and key not in catalogue("en")] == []
+    assert [key for key in keys if not key.endswith(".") and key not in texts("greenmine.api", "en")] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -72,8 +72,8 @@ def test_pages_render_with_data(served: Served, path: str, language: Language) -
     answer = served.client.get(path, params={"lang": language})
     assert answer.status_code == 200
     assert answer.headers["content-language"] == language
-    assert message(language, "verdict.meets") in answer.text
-    assert message(language, "exceedance.heading") in answer.text
+    assert texts("greenmine.api", language)["verdict.meets"] in answer.text
+    assert texts("greenmine.api", language)["exceedance.heading"] in answer.text
     parser = Texts()
     parser.feed(answer.text)
     assert len(parser.ids) == len(set(parser.ids)) > 3
@@ -85,10 +85,10 @@ def test_pages_render_with_data(served: Served, path: str, language: Language) -
 def test_pages_render_without_a_record(bare: httpx.Client, path: str, language: Language) -> None:
     answer = bare.get(path, params={"lang": language})
     assert answer.status_code == 200
-    assert message(language, "exceedance.none") in answer.text
-    assert message(language, "collector.none") in answer.text
-    assert message(language, "card.no-data") in answer.text
-    assert message(language, "verdict.meets") not in answer.text
+    assert texts("greenmine.api", language)["exceedance.none"] in answer.text
+    assert texts("greenmine.api", language)["collector.none"] in answer.text
+    assert texts("greenmine.api", language)["card.no-data"] in answer.text
+    assert texts("greenmine.api", language)["verdict.meets"] not in answer.text
 
 
 def test_the_overview_names_every_mine_in_both_languages(served: Served, registry: Registry) -> None:

@@ -14,6 +14,7 @@ from greenmine.limits import load_limits
 from greenmine.parameters import load_parameters
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+from greenmine.themes import load_themes
 from tests.collector.payloads.decoder_cases import HERE, PROFILES, RECEIVED, Decode, Refused, Rows
 
 FAHRENHEIT = (5 / 9, -160 / 9)
@@ -66,6 +67,7 @@ def registry() -> Registry:
         enterprises=(),
         sites=(site,),
         profiles={profile.id: profile for profile in PROFILES},
+        themes=load_themes(),
         parameters=parameters,
         limits=limits,
         conditions=conditions,

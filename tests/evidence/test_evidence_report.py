@@ -252,7 +252,7 @@ def test_sections_about_measures_and_requirements_say_what_the_figures_say(told:
         told.figures, effects=[effect, unknown], responses=[response], requirements=[item], comparison=None
     )
     cells = _cells_of(Content("en", more, *_rest(told)))
-    for said in ("65.0 %", "58.0 % to 70.0 %", "80.0 µg/m³", "too few comparable days", "7 min", "▲ exceeds"):
+    for said in ("65.0 %", "58.0 % to 70.0 %", "80.0 μg/m³", "too few comparable days", "7 min", "▲ exceeds"):
         assert said in cells
     assert "Acceptance (missing)" in cells
     assert NOTE_EN in cells

@@ -94,4 +94,4 @@ def _project(settings: Settings, registry: Registry) -> None:
 @pytest.fixture(scope="session")
 def edition(projected: Projected) -> Edition:
     """The dashboards' edition in Chinese, on the last simulated day."""
-    return Edition(projected.registry, "zh", datetime.fromtimestamp(END / 1000, UTC).date())
+    return Edition("zh", projected.registry, datetime.fromtimestamp(END / 1000, UTC).date())

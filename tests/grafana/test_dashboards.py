@@ -15,14 +15,14 @@ from greenmine.cli import app
 from greenmine.grafana.dashboards import as_text, dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import BY_NAME
-from greenmine.grafana.messages import LANGUAGES, catalogue
 from greenmine.loading import load_registry
+from greenmine.wording.messages import LANGUAGES, texts
 
 TYPES = {"timeseries", "stat", "table", "state-timeline", "barchart", "bargauge", "text"}
 TRANSFORMATIONS = {"organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
 DAY = date(2026, 11, 1)
 """The limits of the catalogue that hold on it are drawn."""
-BUILT = {language: dashboards(Edition(load_registry(), language, DAY)) for language in LANGUAGES}
+BUILT = {language: dashboards(Edition(language, load_registry(), DAY)) for language in LANGUAGES}
 ALL = [(language, name) for language in LANGUAGES for name in BUILT[language]]
 
 
@@ -121,12 +121,12 @@ def test_uids_are_short_enough_and_ours() -> None:
 
 
 def test_both_languages_have_the_same_texts() -> None:
-    assert set(catalogue("zh")) == set(catalogue("en"))
+    assert set(texts("greenmine.grafana", "zh")) == set(texts("greenmine.grafana", "en"))
 
 
-@pytest.mark.parametrize("key", sorted(catalogue("en")))
+@pytest.mark.parametrize("key", sorted(texts("greenmine.grafana", "en")))
 def test_both_languages_have_the_same_placeholders(key: str) -> None:
-    found = [sorted(re.findall(r"\{(\w+)\}", catalogue(language)[key])) for language in LANGUAGES]
+    found = [sorted(re.findall(r"\{(\w+)\}", texts("greenmine.grafana", language)[key])) for language in LANGUAGES]
     assert found[0] == found[1]
 
 
@@ -137,8 +137,8 @@ def test_descriptions_cite_the_clause_of_the_limit() -> None:
 
 
 def test_the_law_of_another_day_gives_other_descriptions_and_the_same_queries() -> None:
-    later = dashboards(Edition(load_registry(), "en", date(2031, 1, 1)))["dust"]
-    now = dashboards(Edition(load_registry(), "en", date(2026, 11, 25)))["dust"]
+    later = dashboards(Edition("en", load_registry(), date(2031, 1, 1)))["dust"]
+    now = dashboards(Edition("en", load_registry(), date(2026, 11, 25)))["dust"]
     assert "≤ 100 μg/m³" in str(later)
     assert "≤ 120 μg/m³" in str(now)
     for one, other in zip(panels(later), panels(now), strict=True):
@@ -146,7 +146,7 @@ def test_the_law_of_another_day_gives_other_descriptions_and_the_same_queries() 
 
 
 def test_an_enterprise_without_water_has_no_dashboard_of_it_and_no_names_of_others() -> None:
-    whole = Edition(load_registry(), "zh", DAY)
+    whole = Edition("zh", load_registry(), DAY)
     boards = dashboards(whole.of("hengjie"), district=False)
     assert "water" not in boards
     others = [site for site in load_registry().sites if site.enterprise != "hengjie"]

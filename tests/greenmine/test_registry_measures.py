@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.evaluation import load_evaluation
+from greenmine.evaluation import CATALOGUE, load_evaluation
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, RegistryError
 from greenmine.tables import DataFileError
@@ -62,6 +62,8 @@ def test_a_faulty_document_is_one_fault(tmp_path: Path, item: str, file: str, to
 
 
 def test_a_faulty_catalogue_of_evaluation_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "evaluation.toml").write_text('requirements = [{ item = "x", proof = ["smell"] }]\n', encoding="utf-8")
-    with pytest.raises(DataFileError, match="smell"):
+    shipped = CATALOGUE.read_text(encoding="utf-8")
+    bent = shipped.replace('proof = ["dust"', 'proof = ["smell"', 1).replace('theme = "water"', 'theme = "taste"')
+    (tmp_path / "evaluation.toml").write_text(bent, encoding="utf-8")
+    with pytest.raises(DataFileError, match=r"no proof 'smell'[\s\S]*no theme 'taste'"):
         load_evaluation(tmp_path / "evaluation.toml")

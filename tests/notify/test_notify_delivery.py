@@ -106,7 +106,7 @@ def test_a_webhook_is_told_of_everything_of_its_own_signed(tmp_path: Path, mine:
     data = told["data"]
     assert (data["peak"], data["threshold"], data["start"]) == (1234.5, 1000.0, "2026-11-21T22:00:00+08:00")
     assert data["href"] == f"https://mines.example.org/exceedances/{number}"
-    assert "highest 1234 µg/m³" in data["text"]
+    assert "highest 1234 μg/m³" in data["text"]
     assert len({call.headers["webhook-id"] for call in own.calls}) == 7
     silent, low = own.calls[4].json["data"], own.calls[6].json["data"]
     assert [channel["parameter"] for channel in silent["channels"]] == ["tsp", "pm10"]

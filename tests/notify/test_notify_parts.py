@@ -16,7 +16,7 @@ from greenmine.notify.outbox import Message
 from greenmine.notify.quiet import QuietHours, quiet_until
 from greenmine.notify.targets import Target, Webhook, shown, with_secret
 from greenmine.notify.webhook import cloud_event
-from greenmine.notify.wording import Wording
+from greenmine.notify.wording import NoticeWords
 from greenmine.settings import Settings
 
 
@@ -121,22 +121,22 @@ def event(kind: str, **more: object) -> Event:
 
 def test_a_notice_tells_value_limit_clause_since_when_and_where_to_look() -> None:
     registry = load_registry()
-    english = Wording("en", registry, "https://mines.example.org")
+    english = NoticeWords("en", registry, "https://mines.example.org")
     assert english.text([event("exceedance-opened")]) == (
         "[Exceedance] Hengjie Building Materials: Boundary, Fugitive other particulates, highest point of "
-        "the perimeter (Chongqing): highest 1234 µg/m³, limit 1000 µg/m³ (DB50/418-2016 Table 1), since 2026-11-21 22:00.\n"
+        "the perimeter (Chongqing): highest 1234 μg/m³, limit 1000 μg/m³ (DB50/418-2016 Table 1), since 2026-11-21 22:00.\n"
         "https://mines.example.org/exceedances/7"
     )
-    chinese = Wording("zh", registry, "")
+    chinese = NoticeWords("zh", registry, "")
     assert chinese.line(event("warning-closed", end="2026-11-21T23:00:00+08:00")) == (
         "【预警结束】重庆市万州区恒杰建材有限公司：厂界监测点，无组织排放其他颗粒物 周界外浓度最高点（重庆）："
-        "2026-11-21 22:00 至 2026-11-21 23:00，超过限值 1000 µg/m³（DB50/418-2016 Table 1）共 7 分钟，最高 1234 µg/m³。"
+        "2026-11-21 22:00 至 2026-11-21 23:00，超过限值 1000 μg/m³（DB50/418-2016 Table 1）共 7 分钟，最高 1234 μg/m³。"
     )
     assert "withdrawn" in english.line(event("exceedance-restated", state="withdrawn"))
 
 
 def test_a_text_for_a_robot_keeps_to_its_length_and_counts_what_is_left_out() -> None:
-    wording = Wording("zh", load_registry(), "https://mines.example.org")
+    wording = NoticeWords("zh", load_registry(), "https://mines.example.org")
     text = wording.text([event("exceedance-opened")] * 40, 2_048)
     assert len(text.encode()) <= 2_048
     told = text.count("【超标】")
@@ -151,7 +151,7 @@ def test_a_notice_of_a_mine_that_has_left_the_registry_is_still_told() -> None:
     message = Message(
         "id", 1, digest=False, since=0, state="waiting", attempts=0, next=0, done=None, trouble="", events=(event,)
     )
-    told = cloud_event(message, Wording("en", load_registry(), "https://mines.example.org"))
+    told = cloud_event(message, NoticeWords("en", load_registry(), "https://mines.example.org"))
     assert told["data"]["site"] == "closed-mine"
     assert told["data"]["enterprise"] is None
     assert "closed-mine" in told["data"]["text"]

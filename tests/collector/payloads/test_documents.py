@@ -16,6 +16,7 @@ from greenmine.limits import load_limits
 from greenmine.parameters import load_parameters
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+from greenmine.themes import load_themes
 from tests.collector.payloads.decoder_cases import HERE, RECEIVED
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +51,7 @@ def speaking(form: str) -> Registry:
         for i, p in enumerate(UNITS)
     )
     limits, conditions = load_limits()
-    return Registry((), (site,), {"p": profile}, parameters, limits, conditions, channels, (), "")
+    return Registry((), (site,), {"p": profile}, load_themes(), parameters, limits, conditions, channels, (), "")
 
 
 @pytest.mark.parametrize(("form", "readings", "payload"), EXAMPLES)

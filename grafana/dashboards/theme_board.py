@@ -1,41 +1,30 @@
-"""Water: outfalls and ponds."""
+"""Any theme: newest readings, each parameter against its limits, verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
-from greenmine.grafana.edition import UNITS, Edition, tag_of
+from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import curves, figure, override
 from greenmine.grafana.queries import STATIONS, limit_lines, one_of, readings, series, until
-
-_SHOWN: Final = (
-    "ph",
-    "ss",
-    "cod",
-    "nh3-n",
-    "turbidity",
-    "do",
-    "conductivity",
-    "water-temperature",
-    "flow",
-)
+from greenmine.themes import Theme
 
 
-def build(edition: Edition) -> Json:
-    """Build the dashboard."""
+def build(edition: Edition, theme: Theme) -> Json:
+    """Build the dashboard of a theme, with texts of its own where the catalogue has them."""
     chosen = [
         variables.source(edition),
         variables.enterprise(edition),
         variables.site(edition),
-        variables.station(edition, "water"),
+        variables.station(edition, theme.id),
     ]
-    board = Board(edition, "water", chosen, span="now-7d", refresh="5m")
-    key = "water.{}".format
+    texts = theme.id if edition.has_text(f"{theme.id}.about") else "any-theme"
+    board = Board(edition, theme.id, chosen, span="now-7d", refresh="5m", title=edition.name(theme), texts=texts)
+    key = f"{texts}.{{}}".format
     measured = {c.parameter.id for c in edition.registry.channels}
-    shown = [p for p in _SHOWN if p in measured]
+    shown = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
     board.add(_latest(edition, key("latest"), shown), 24, 5)
     for parameter in shown:
         rules = edition.limits(lambda limit, p=parameter: limit.parameter == p)  # type: ignore[misc]
@@ -52,7 +41,7 @@ def build(edition: Edition) -> Json:
                     *([series(limit_lines("high", lines), "≤ $tag_limit", "H")] if high else []),
                     *([series(limit_lines("low", lines), "≥ $tag_limit", "L")] if low else []),
                 ],
-                unit=UNITS[about.unit],
+                unit=unit_of(about.unit),
                 interval="15m",
                 transformations=edition.renames(rules),
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
@@ -65,7 +54,7 @@ def build(edition: Edition) -> Json:
             8,
             8,
         )
-    board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'water'"), 24, 10)
+    board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)
     return board.made()
 
 
@@ -77,7 +66,10 @@ def _latest(edition: Edition, key: str, shown: Sequence[str]) -> Json:
     parameters = edition.registry.parameters
     overrides = [
         override(
-            p, unit=UNITS[parameters[p].unit], displayName=edition.name(parameters[p]), decimals=parameters[p].decimals
+            p,
+            unit=unit_of(parameters[p].unit),
+            displayName=edition.name(parameters[p]),
+            decimals=parameters[p].decimals,
         )
         for p in shown
     ]

@@ -1,0 +1,86 @@
+"""Names, numbers and texts in one language: the base of what pages, reports, dashboards and notices say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from greenmine.registry import Registry
+from greenmine.wording.messages import Language, texts
+from greenmine.wording.unit_signs import sign
+
+NOTHING: Final = "—"
+VERDICT_SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?", "none": "–"}
+"""A verdict is told by sign and word, never by colour alone."""
+_SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of one language for the things of one registry."""
+
+    package: ClassVar[str]
+    """Package whose message catalogue has the texts."""
+
+    language: Language
+    registry: Registry
+
+    @property
+    def _texts(self) -> Mapping[str, str]:
+        return texts(self.package, self.language)
+
+    def t(self, key: str, /, **values: object) -> str:
+        """Return the text of a key with its placeholders filled.
+
+        Raises
+        ------
+        KeyError
+            If there is none, or if it needs a value that was not given.
+        """
+        return self._texts[key].format(**values)
+
+    def has_text(self, key: str) -> bool:
+        """Return whether the message catalogue has a key."""
+        return key in self._texts
+
+    def known(self, key: str, otherwise: str) -> str:
+        """Return the text of a key, or this."""
+        return self._texts.get(key, otherwise)
+
+    def name(self, thing: Any) -> str:
+        """Return the name of a thing that has a Chinese and an English one."""
+        return str(thing.name_zh if self.language == "zh" else thing.name_en)
+
+    def theme(self, theme: str) -> str:
+        """Return the name of a theme."""
+        return self.name(self.registry.themes[theme])
+
+    def unit(self, unit: str) -> str:
+        """Return the sign of a unit."""
+        return sign(unit)
+
+    def number(self, value: float | None, decimals: int = 0) -> str:
+        """Return a number with a true minus sign; a dash for none."""
+        if value is None or value != value:  # noqa: PLR0124 - NaN
+            return NOTHING
+        text = f"{value:.{decimals}f}"
+        return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+    def plain(self, value: float | None) -> str:
+        """Return a number as short as it goes, such as a limit."""
+        return NOTHING if value is None else f"{value:g}".replace("-", "−")
+
+    def percent(self, share: float) -> str:
+        """Return a share of 1 in per cent; not zero is never told as zero, not all never as all."""
+        if 0 < share < 0.0005:
+            return "< 0.1"
+        if 0.9995 <= share < 1:
+            return "> 99.9"
+        return self.number(100 * share, 1 if 0 < share < 1 else 0)
+
+    def scale(self, scale: str) -> str:
+        """Return an output a year; English does not count in ten thousands."""
+        match = _SCALE.fullmatch(scale)
+        return f"{float(match[1]) * 10_000:,.0f} t/a" if match and self.language == "en" else scale

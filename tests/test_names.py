@@ -15,7 +15,7 @@ SHARED = frozenset({
     "Block", "Broker", "Calibration", "Change", "Column", "Content", "Cursor", "Entry", "Event",
     "Factor", "Feed", "Figures", "Finding", "Gap", "Health", "Message",
     "Outbox", "Outcome", "Part", "Period", "Record", "RefusedError", "Route", "Rule", "Server",
-    "Session", "Source", "StampReader", "Stored", "Subscriptions", "Summary", "Table", "Tokens", "User", "Wording",
+    "Session", "Source", "StampReader", "Stored", "Subscriptions", "Summary", "Table", "Tokens", "User",
 })  # fmt: skip
 """Names that several classes still have. A class that is renamed leaves the list; nothing is added to it."""
 

@@ -70,7 +70,7 @@ class Inboxes:
         ]
         contacts += [
             f'[[contacts]]\nid = "{kind}"\norganisation = "district"\nkind = "{kind}"\nurl = "{hooks}/{kind}"\n'
-            'enterprises = ["yanjing", "kunyin", "jiuchi", "hengjie", "jianggao"]\n' * (kind == "wecom")
+            'enterprises = ["wanzhou-xinan-cement", "kunyin", "jiuchi", "hengjie", "jianggao"]\n' * (kind == "wecom")
             for kind in self.web
         ]
         users = [

@@ -46,8 +46,14 @@ def ask(grafana: Grafana, org: int, view: View, targets: list[Mapping[str, Any]]
 
 
 def filled(result: Mapping[str, Any]) -> bool:
-    """Whether an answer to a query holds a value."""
-    return any(column for frame in result.get("frames", ()) for column in frame["data"]["values"][1:])
+    """Whether an answer to a query holds a value, besides times."""
+    return any(
+        value is not None
+        for frame in result.get("frames", ())
+        for field, column in zip(frame["schema"]["fields"], frame["data"]["values"], strict=False)
+        if field["type"] != "time"
+        for value in column
+    )
 
 
 @pytest.fixture(scope="module")

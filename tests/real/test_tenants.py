@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from greenmine.grafana.influx.influx import load_tokens
 from greenmine.grafana.influx.influx_schema import DISTRICT, bucket_of
 from greenmine.grafana.variables import UID
 from tests.real.conftest import Installation, Provisioned
@@ -88,9 +89,19 @@ def test_influxdb_tells_nothing_of_itself_without_a_token(installation: Installa
     assert call("GET", f"{installation.settings.influx_url}{path}").status in {403, 404}
 
 
-@pytest.mark.parametrize("path", ["/api/datasources", "/api/orgs", "/api/org/users", "/api/users/search"])
-def test_a_viewer_lists_neither_data_sources_nor_people(
+@pytest.mark.parametrize("path", ["/api/orgs", "/api/org/users", "/api/users/search"])
+def test_a_viewer_lists_neither_organisations_nor_people(
     provisioned: Provisioned, orgs: dict[str, int], path: str
 ) -> None:
     answer = provisioned.grafana.call("GET", path, org=orgs["kunyin"], account=VIEWER)
     assert answer.status == 403 or answer.json() == []
+
+
+def test_a_viewer_sees_of_data_sources_only_the_own_one_without_its_token(
+    provisioned: Provisioned, installation: Installation, orgs: dict[str, int]
+) -> None:
+    answer = provisioned.grafana.call("GET", "/api/datasources", org=orgs["kunyin"], account=VIEWER)
+    (source,) = answer.json()
+    assert (source["orgId"], source["jsonData"]["dbName"]) == (orgs["kunyin"], bucket_of("kunyin"))
+    tokens = [token for one in load_tokens(installation.settings).values() for token in (one.read, one.write)]
+    assert not any(token.encode() in answer.body for token in tokens)

@@ -70,9 +70,9 @@ class Inboxes:
         ]
         contacts += [
             f'[[contacts]]\nid = "{kind}"\norganisation = "district"\nkind = "{kind}"\nurl = "{hooks}/{kind}"\n'
-            'enterprises = ["wanzhou-xinan-cement", "kunyin", "jiuchi", "hengjie", "jianggao"]\n' * (kind == "wecom")
             for kind in self.web
         ]
+        contacts[-1] += 'enterprises = ["wanzhou-xinan-cement", "kunyin", "jiuchi", "hengjie", "jianggao"]\n'
         users = [
             f'[[users]]\nid = "{key}"\nlogin = "{key}"\norganisation = "{key}"\npassword_file = "viewer-password"\n'
             for key in ("kunyin", "hengjie")

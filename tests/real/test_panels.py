@@ -102,4 +102,5 @@ def test_every_panel_that_should_have_data_has_some(answers: list[tuple[str, str
     def meant(uid: str, query: str) -> bool:
         return any(uid.startswith(f"greenmine-{board}-") and words in query for board, words in EMPTY)
 
-    assert sorted((key, uid, title) for key, uid, title, query in empty if not meant(uid, query)) == []
+    unmeant = sorted((key, uid, title) for key, uid, title, query in empty if not meant(uid, query))
+    assert not unmeant, "\n".join(map(" ".join, unmeant))

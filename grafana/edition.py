@@ -117,8 +117,8 @@ class Edition(Words):
         return "\n".join(lines)
 
     def clause(self, threshold: Threshold) -> str:
-        """Standard and clause of a threshold."""
-        citation = f"{threshold.source}, {threshold.clause}"
+        """Standard and clause of a threshold, or who set it."""
+        citation = ", ".join(filter(None, (threshold.source, threshold.clause)))
         return in_chinese(citation) if self.language == "zh" else citation
 
     def stations(self, *roles: str) -> list[str]:

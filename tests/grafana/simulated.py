@@ -56,12 +56,13 @@ def simulate(settings: Settings, registry: Registry, sites: Collection[str], sta
     return record
 
 
-def sample(minute: int, end: int) -> str:
+def sample(minute: int, end: int, bucket: str = DISTRICT) -> str:
     """Lines of what the running processes say of themselves in a minute of the hour before ``end`` [ms UTC]."""
     now = end - HOUR + minute * 60_000
     worker = (
         f"worker,name=worker connected=1i,uptime={minute * 60}.0,messages={1000 + 40 * minute}i,unacknowledged=0i,"
-        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {now}"
+        f"retries=0i,failures=0i,commit_p50=2.5,commit_p99=11.0 {now}\n"
     )
     lag = 2.0 if minute < 50 else 900.0
-    return f"{worker}\nprojection,bucket={DISTRICT} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {now}"
+    projection = f"projection,bucket={bucket} lag={lag},backlog=3i,written=5i,refused=0i,failures=0i {now}"
+    return (worker if bucket == DISTRICT else "") + projection

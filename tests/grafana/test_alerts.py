@@ -179,6 +179,8 @@ def test_messages_tell_value_limit_clause_time_and_link(edition: Edition, made: 
     assert '{{ printf "%.4g" .Values.RP.Value }}' in summary
     assert '{{ printf "%.4g" .Values.RL.Value }}' in summary
     assert '{{ else if eq .Labels.limit "gb8978-ss-level1" }}GB 8978-1996，表 4' in summary
+    assert "，{{" not in summary
+    assert "企业自定（示例）" in made["warning"]["annotations"]["summary"]
     text = template(edition)
     assert '(.StartsAt.UTC.Add 28800000000000).Format "2006-01-02 15:04"' in text
     assert "{{ .PanelURL }}" in text

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.grafana.influx.influx import load_tokens
-from greenmine.grafana.influx.influx_schema import DISTRICT
 from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
@@ -154,10 +153,10 @@ def projected(installation: Installation, influx: InfluxDB) -> Iterator[Projecti
     installation.run("influx", "provision")
     with Projecting(installation.settings, installation.registry) as projection:
         until(projection.caught_up, f"the projection; {projection.lines()[-3:]}", 600)
-        lines = "\n".join(sample(minute, installation.end) for minute in range(60)).encode()
-        token = load_tokens(installation.settings)[DISTRICT].write
-        path = f"/api/v2/write?org={ORG}&bucket={DISTRICT}&precision=ms"
-        assert influx.call("POST", path, lines, token=token).status == 204
+        for bucket, tokens in load_tokens(installation.settings).items():
+            lines = "\n".join(sample(minute, installation.end, bucket) for minute in range(60)).encode()
+            path = f"/api/v2/write?org={ORG}&bucket={bucket}&precision=ms"
+            assert influx.call("POST", path, lines, token=tokens.write).status == 204
         yield projection
 
 

@@ -21,6 +21,8 @@ KINDS = ("webhook", "wecom", "dingtalk", "email")
 UNSEEN = "InfluxDB 无法查询"
 LONGEST = 600.0
 """Evaluation every minute, two minutes' patience, and the waiting of Alertmanager's groups [s]."""
+QUIET = 100.0
+"""An evaluation, and the waiting of a new group [s]."""
 AFTERWARDS = 200.0
 """Three evaluations [s]."""
 
@@ -66,6 +68,16 @@ def test_an_open_exceedance_reaches_everybody_in_chinese(
     assert not re.search(r"no value|\{\{|NaN|Datasource|clause|Table", text)
 
 
+def settle(inboxes: Inboxes) -> None:
+    """Wait until no further message comes of what was wrong already."""
+    count, since = -1, time.monotonic()
+    while time.monotonic() - since < QUIET:
+        now = sum(len(inboxes.texts(kind)) for kind in KINDS)
+        if now != count:
+            count, since = now, time.monotonic()
+        time.sleep(1)
+
+
 def states(grafana: Grafana) -> dict[str, Any]:
     """State of our rules in the district's organisation; of exceedances with their alerts and since when they fire."""
     told = grafana.get("/api/prometheus/grafana/api/v1/rules", org=1)
@@ -88,6 +100,7 @@ def test_an_influxdb_that_is_killed_alarms_of_itself_only(
         pytest.skip("a server that runs elsewhere is not killed")
     for kind in KINDS:
         until(lambda kind=kind: alarms(inboxes, kind), f"the alarm by {kind}", LONGEST)
+    settle(inboxes)
     before = states(provisioned.grafana)
     assert [number for number, *_ in before["exceedances"]] == [str(episode.id)]
     seen: list[dict[str, Any]] = []

@@ -12,8 +12,12 @@ from tests.grafana.interpolating import View, everything
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import Answer, Grafana
 
-EMPTY: dict[tuple[str, str], str] = {}
-"""Panels that may be empty, by board and words of the query, each with the reason."""
+EMPTY = {
+    'FROM "mark"': "there was one blast, at one mine",
+    'FROM "rejection"': "messages of two mines only were rejected",
+    'sum("open")': "not every mine has an exceedance or a warning that is open",
+}
+"""What may be empty in the organisation of an enterprise, by words of the query, with the reason. For the district nothing may."""
 
 
 def boards(grafana: Grafana, org: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -94,13 +98,9 @@ def test_every_query_is_answered_without_an_error(
 
 def test_every_panel_that_should_have_data_has_some(answers: list[tuple[str, str, str, str, str, Any]]) -> None:
     empty = {
-        (key, uid, title, query)
+        f"{key} {uid} {title}"
         for key, uid, title, _, query, result in answers
         if "error" not in result and not filled(result)
+        if key == "district" or not any(words in query for words in EMPTY)
     }
-
-    def meant(uid: str, query: str) -> bool:
-        return any(uid.startswith(f"greenmine-{board}-") and words in query for board, words in EMPTY)
-
-    unmeant = sorted((key, uid, title) for key, uid, title, query in empty if not meant(uid, query))
-    assert not unmeant, "\n".join(map(" ".join, unmeant))
+    assert not empty, "\n".join(sorted(empty))

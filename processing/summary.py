@@ -13,6 +13,9 @@ Addressee = Literal["emission", "quality", "own"]
 """Whom a limit binds: the enterprise, the government of the place, the enterprise by its own will."""
 Standing = Literal["statutory", "indicative"]
 
+_HIDES: Final = "over-range"
+"""Reason of windows in which a value beyond the limit may be hidden: no share of other windows makes up for them."""
+
 ADDRESSEES: Final[tuple[Addressee, ...]] = ("emission", "quality", "own")
 """In the order in which a person is told of them: what the mine answers for comes first."""
 
@@ -165,7 +168,7 @@ def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], en
         if any(r.statutory_exceeds for r in rules):
             standing = "statutory"
         reasons = _sum(r.exceeding_doubts for r in rules)
-    elif share >= enough:
+    elif share >= enough and _HIDES not in lacking:
         judgement = "meets"
         if not any(r.indicative for r in rules):
             standing = "statutory"

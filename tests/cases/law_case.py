@@ -46,7 +46,7 @@ class LawCase:
     def call(self, folder: Path) -> dict[str, Any]:
         """Write registry, readings and marks; return the options of ``greenmine judge``."""
         options: dict[str, Any] = {
-            "registry": self._registry(folder / "registry"),
+            "registry": self.registry(folder / "registry"),
             "readings": [self._readings(folder / "readings.csv")],
             "period": self.table["period"],
             "site": SITE,
@@ -58,7 +58,7 @@ class LawCase:
             options["marks"] = folder / "marks.toml"
         return options
 
-    def _registry(self, folder: Path) -> Path:
+    def registry(self, folder: Path) -> Path:
         """The mine of `MINE` with what the case changes."""
         (folder / "sites").mkdir(parents=True)
         for name in ("enterprises.toml", "profiles.toml"):

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from greenmine.evidence.judging import JudgedExceedance, JudgedWindow, JudgementDocument, judge_readings
 from greenmine.loading import load_registry
+from greenmine.processing.engine import Engine, nothing
+from greenmine.processing.identity import unknown
 from greenmine.readings import Readings
 from greenmine.registry import Registry
 from greenmine.reporting import load_reporting, parse_period
@@ -137,6 +139,36 @@ def test_the_order_of_rows_changes_nothing(pit: Mine, drawn, seed: int) -> None:
     readings = together(pit, drawn)
     order = np.random.default_rng(seed).permutation(len(readings))
     assert pit.judged(readings.take(order)) == pit.judged(readings)
+
+
+def live(pit: Mine, readings: Readings, arrival: np.ndarray) -> tuple[dict, set]:
+    """Latest verdicts and exceedances of an engine to which readings come in an order of their own."""
+
+    def samples(channel: int, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        mine = (readings.channel == channel) & (readings.time >= start) & (readings.time < end)
+        mine &= readings.flag == ord("N")
+        return readings.time[mine], readings.value[mine]
+
+    engine = Engine(pit.registry, unknown, samples)
+    outcomes = [engine.ingest(readings.take(part)) for part in np.array_split(np.argsort(arrival, kind="stable"), 12)]
+    last = nothing()
+    rows = np.flatnonzero(engine.panes.head >= 0)
+    engine.go_on(rows, np.full(len(engine.panes), START // MINUTE + (HOURS + 24) * 60, np.int64), last)
+    verdicts, exceedances = {}, {}
+    for outcome in (*outcomes, last):
+        verdicts |= {(v.rule, v.start): v.verdict.judgement for v in outcome.verdicts}
+        exceedances |= {e.id: e for e in outcome.exceedances}
+    return verdicts, {(e.rule, e.start, e.end, e.minutes) for e in exceedances.values() if not e.withdrawn}
+
+
+@common
+@given(drawn=measured, seed=st.integers(0, 2**32 - 1), held=st.integers(1, 20 * 60))
+def test_lateness_within_what_is_accepted_changes_nothing(pit: Mine, drawn, seed: int, held: int) -> None:
+    readings = together(pit, drawn)
+    rng = np.random.default_rng(seed)
+    hour = (readings.time - START) // (60 * MINUTE)
+    delay = rng.integers(0, held, HOURS)[hour] * MINUTE
+    assert live(pit, readings, readings.time + delay) == live(pit, readings, readings.time)
 
 
 @pytest.fixture(scope="module")

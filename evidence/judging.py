@@ -19,6 +19,7 @@ from greenmine.processing.exclusion import EXCLUDING, Mark
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.summary import Addressee, Conclusion, RuleTally, Standing, conclude, tally
+from greenmine.processing.upwind import UpwindShare, upwind_share
 from greenmine.processing.verdicts import Judgement
 from greenmine.processing.windows import moment_of
 from greenmine.readings import Readings
@@ -52,6 +53,10 @@ class ConclusionFigures(msgspec.Struct, frozen=True):
     assessable_share: float
     lacking: dict[str, int]
     running: int
+    upwind_share: float | None
+    """Of quality: least share of a limit that came from upwind, in the windows that exceed, else in all; None: not known."""
+    upwind_hours: int
+    """Hours on which it rests."""
 
 
 class JudgedWindow(msgspec.Struct, frozen=True):
@@ -227,8 +232,9 @@ def _judge_site(
             found = here.run(held)
         removed = here.removed(plain, all_held, found, mine)
     verdicts = here.verdicts(found)
+    conclusions = conclude(here.tallies(found, verdicts), reporting.summary.assessable_share)
     return _SiteFound(
-        [_conclusion(site, one) for one in conclude(here.tallies(found, verdicts), reporting.summary.assessable_share)],
+        [_conclusion(site, one, here.upwind(found, one)) for one in conclusions],
         [v for some in verdicts.values() for v in some],
         here.exceedances(found),
         removed,
@@ -357,6 +363,23 @@ class _SiteRun:
             if theme[rule.index] == one.id
         ]
 
+    def upwind(self, found: Recomputed, conclusion: Conclusion) -> UpwindShare | None:
+        """Least share from upwind among the limits of quality of a theme that have one."""
+        if conclusion.addressee != "quality":
+            return None
+        spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for (index, _), v in found.verdicts.items():
+            if v.verdict.judgement == conclusion.judgement != "not assessable":
+                spans[index].append((v.start, v.end))
+        shares = [
+            upwind_share(self.registry, rule.channel, found.statistics, spans[rule.index])
+            for rule in self.registry.rules
+            if (channel := self.registry.channels[rule.channel]).parameter.averaging == "arithmetic"
+            and (channel.parameter.theme, _addressee(rule.limit)) == (conclusion.theme, "quality")
+            and spans[rule.index]
+        ]
+        return min((s for s in shares if s is not None), key=lambda s: s.share, default=None)
+
     def taken(self, without: Recomputed, within: Recomputed, marks: Sequence[MarkStatement]) -> list[tuple[int, int]]:
         """Windows (rule, start) that exceed without marks and no longer with them, and that one of these marks touches."""
         return [
@@ -415,7 +438,7 @@ class _SiteRun:
         return moment_of(minute, self.site.zone).isoformat()
 
 
-def _conclusion(site: str, one: Conclusion) -> ConclusionFigures:
+def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> ConclusionFigures:
     return ConclusionFigures(
         site=site,
         theme=one.theme,
@@ -430,6 +453,8 @@ def _conclusion(site: str, one: Conclusion) -> ConclusionFigures:
         assessable_share=one.assessable_share,
         lacking=dict(one.lacking),
         running=one.running,
+        upwind_share=None if upwind is None else upwind.share,
+        upwind_hours=0 if upwind is None else upwind.hours,
     )
 
 

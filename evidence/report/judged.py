@@ -59,6 +59,8 @@ def _conclusion(row: ConclusionFigures, w: ReportWords) -> Iterator[str]:
     yield f"  {w.theme(row.theme)}: {VERDICT_SIGNS[row.judgement]} {told}{running}"
     if row.reasons:
         yield f"    {w.t('judged.because', reasons=_codes(row.reasons, w))}"
+    if row.upwind_share is not None:
+        yield f"    {w.t('judged.upwind', share=w.share(row.upwind_share), hours=row.upwind_hours)}"
 
 
 def _rule(key: str, verdicts: list[JudgedWindow], w: ReportWords) -> str:

@@ -20,11 +20,12 @@ from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark
+from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.levels import energy
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.windows import minute_of
-from greenmine.readings import NORMAL, Readings
+from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
 
@@ -35,7 +36,6 @@ TRAIL: Final = 1
 _KEPT: Final = 3
 """Days whose readings are at hand for percentile levels of hours with excluded minutes."""
 _FLAGS: Final = 256
-_OVER_RANGE: Final = np.uint8(ord("T"))
 
 COLUMNS: Final = ("kind", "channel", "time", "value", "flag", "quality")
 """Columns of a sealed table that `readings_of` needs."""
@@ -157,7 +157,7 @@ def recompute(
 def readings_of(table: pa.Table, index: dict[str, int]) -> Readings:
     """The readings of a sealed table, in its order; those of channels that are not in the index are left out.
 
-    What was found outside the plausible range when it came has the flag T (over range) here.
+    What was found outside the plausible range when it came has the code R here.
     """
     rows = table.filter(pc.equal(table["kind"].cast(pa.string()), "reading")).unify_dictionaries().combine_chunks()
     if not rows.num_rows:
@@ -165,7 +165,7 @@ def readings_of(table: pa.Table, index: dict[str, int]) -> Readings:
     channel = _codes(rows["channel"], lambda key: index.get(key, -1)).astype(np.int32)
     flag = _codes(rows["flag"], ord).astype(np.uint8)
     quality = rows["quality"].to_numpy()
-    flag = np.where((quality != 0) & (flag == NORMAL), _OVER_RANGE, flag)
+    flag = np.where((quality != 0) & (flag == NORMAL), np.uint8(IMPLAUSIBLE), flag)
     time = rows["time"].cast(pa.int64()).to_numpy()
     readings = Readings(channel, time, rows["value"].to_numpy(), flag)
     return readings.take(channel >= 0)
@@ -202,7 +202,7 @@ def _good(
     engine: Engine, fresh: Readings, quality: NDArray[np.uint8]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
     """Channels, times and calibrated values of the readings that count."""
-    good = (fresh.flag == NORMAL) & (quality == 0)
+    good = counted(fresh.flag, quality)
     channel, time = fresh.channel[good].astype(np.intp), fresh.time[good]
     return channel, time, engine.calibrated(channel, time, fresh.value[good])
 

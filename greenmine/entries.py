@@ -134,6 +134,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     parameters: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     model: str = ""
     serial: str = ""
+    measures_to: dict[str, Number] = {}
+    """Upper end of the measuring range, per parameter in its canonical unit; a value beyond it is a lower bound."""
     address: str = ""
     """What its topics or payloads call it, where its profile has an address."""
     topics: tuple[str, ...] = ()

@@ -21,6 +21,10 @@ CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 Window = Literal["hour", "day", "daytime", "nighttime"]
 """Legal periods: clock hour, natural day, day and night periods, all in the site's zone."""
 
+Addressee = Literal["emission", "quality", "own"]
+"""Who is bound: the enterprise by an emission limit; the local government by a limit of environmental quality (GB 29620 4.5:
+"地方政府应对本辖区环境质量负责"); the enterprise by a target of its own."""
+
 Confidence = Literal[
     "verified: official text",
     "verified: secondary sources",
@@ -91,7 +95,14 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means."""
     window: Window
     unit: str
+    hour: Literal["clock", "any"] = "clock"
+    """For the window ``hour``: the clock hour, or any 60 minutes (GB 16297 8.2: 任何1小时平均值), told by the minute."""
+    period: Literal["whole", "working"] = "whole"
+    """Which part of the window is judged: all of it, or the time in which the source works (GB 12348 5.2.2, 5.4.3). Where
+    working time is not known, the loudest representative hour stands for it."""
     kind: Literal["legal", "target", "warning"] = "legal"
+    addressee: Addressee | None = None
+    """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
     indicative: bool = False
     """True where the standard knows no automatic method: shown as an indication, never as a legal result."""
     exclude_weather: bool = False
@@ -102,6 +113,17 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     thresholds: tuple[Threshold, ...]
     note_zh: str = ""
     note_en: str = ""
+
+
+_QUALITY: Final = ("GB 3095", "GB 3096", "GB 3838")
+"""Standards of environmental quality by their first words, editions aside."""
+
+
+def addressee(limit: Limit) -> Addressee:
+    """Whom a limit binds; a target or warning value is always the enterprise's own."""
+    if limit.kind != "legal":
+        return "own"
+    return limit.addressee or ("quality" if limit.standard.startswith(_QUALITY) else "emission")
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -274,6 +296,10 @@ def _check(
         )
     if limit.statistic == "difference" and limit.window != "hour":
         fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
+    if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
+        fault("hour = 'any' is for means and differences of an hour")
+    if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
+        fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.validity.hours is not None and limit.window == "hour":
         fault("validity: hours is for periods longer than an hour; leave it out")
     if limit.validity.hours is None and limit.window != "hour":
@@ -283,6 +309,8 @@ def _check(
     alarm = limit.alarm
     if alarm is not None and (min(alarm.sliding_minutes, alarm.delay_minutes, alarm.clear_minutes) < 1):
         fault("alarm: sliding_minutes, delay_minutes and clear_minutes must be at least 1")
+    if alarm is not None and alarm.sliding_minutes > 60 and alarm.sliding_minutes % 60:
+        fault("alarm: sliding_minutes beyond an hour must be whole hours: their mean is one of hours")
     if alarm is not None and alarm.hysteresis < 0:
         fault("alarm: hysteresis must not be below 0")
     if not limit.thresholds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +70,8 @@ class Channel:
     """``canonical value = scale * value sent + offset``."""
     offset: float
     sends_flags: bool
+    upper: float = math.inf
+    """Upper end of the instrument's measuring range, in the canonical unit; a value beyond it is a lower bound."""
 
 
 @dataclass(frozen=True, slots=True)

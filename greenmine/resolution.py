@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -102,6 +103,8 @@ class SiteResolution:
             other = self._servers.setdefault((device.station, name), device)
             if other is not device:
                 self._faults.append(f'{place}: {device.station}/{name} is already served by the device "{other.id}"')
+        for name in device.measures_to:
+            self._find(name, device.parameters, "parameter of this device", f"{place}: measures_to")
         repeated = sorted({name for name in device.parameters if device.parameters.count(name) > 1})
         self._faults.extend(f"{place}: parameters: {name} is there twice" for name in repeated)
 
@@ -134,6 +137,7 @@ class SiteResolution:
                 scale=scale,
                 offset=offset,
                 sends_flags=speech.profile.sends_flags,
+                upper=device.measures_to.get(name, math.inf),
             )
         return found
 

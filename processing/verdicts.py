@@ -9,6 +9,7 @@ from greenmine.limits import Limit, Threshold
 from greenmine.processing.rounding import round_half_even
 
 Judgement = Literal["meets", "exceeds", "not assessable"]
+Standing = Literal["statutory", "indicative"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Figure:
     share: float
     hours: int | None = None
     obstacle: str | None = None
+    over: bool = False
+    """A value was beyond the range of its instrument: the statistic is a lower bound."""
+    stands: bool = False
+    """The figure is valid in itself, such as the loudest hour of a period: beyond the limit it stands whatever is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,9 @@ class Verdict:
     """A judgement with its reason.
 
     ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``above-limit``, ``under-limit``,
-    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``calm``, ``not-downwind``, ``no-reference``. ``have`` and ``need`` are the
-    numbers behind it, ``judged`` the figure that was compared, as text.
+    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``over-range``, ``calm``, ``not-downwind``, ``no-reference``. ``have`` and
+    ``need`` are the numbers behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the
+    verdict is indicative (参考) and not statutory (法定); none where it is statutory.
     """
 
     judgement: Judgement
@@ -47,13 +53,19 @@ class Verdict:
     judged: str | None
     have: float | None
     need: float | None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> Standing:
+        """``statutory`` where method, instrument and conditions are shown, else ``indicative``."""
+        return "indicative" if self.reasons else "statutory"
 
 
 def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     """Judge one figure; equal to the threshold meets, and too little data is never ``meets``.
 
     A maximum above the limit stands however little data there is around it; that it was not exceeded can only be said
-    with enough data.
+    with enough data. A figure that is a lower bound can exceed an upper limit, but not meet it.
 
     References
     ----------
@@ -71,8 +83,10 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
         beyond = ("above-limit", threshold.high)
     elif threshold.low is not None and judged < round_half_even(threshold.low, 9):
         beyond = ("under-limit", threshold.low)
-    if lacking and not (beyond and limit.statistic == "maximum"):
+    if lacking and not (beyond and (figure.stands or limit.statistic == "maximum")):
         return Verdict("not assessable", lacking.reason, text, lacking.have, lacking.need)
+    if figure.over and (beyond[0] == "under-limit" if beyond else threshold.high is not None):
+        return Verdict("not assessable", "over-range", text, None, None)
     if beyond:
         return Verdict("exceeds", beyond[0], text, float(judged), beyond[1])
     bound = threshold.high if threshold.high is not None else threshold.low

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from greenmine.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
-from greenmine.evidence.recompute import Recomputed
+from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
@@ -30,7 +30,7 @@ from greenmine.evidence.sections import (
 )
 from greenmine.limits import Limit, Threshold, threshold_on
 from greenmine.processing.alarms import SlidingHour
-from greenmine.processing.engine import Judged, Statistic
+from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Channel, Registry, Rule, Site
@@ -369,9 +369,9 @@ def _rule(
     slid: Sequence[SlidingHour],
 ) -> RuleFigures:
     limit, zone = rule.limit, ZoneInfo(registry.site(rule.site).zone)
-    due = _windows_due(limit, registry, found, zone)
+    due = windows_due(limit, registry, found, zone)
     reasons = Counter(v.verdict.reason for v in verdicts.values())
-    reasons["no-data"] += len(set(due) - verdicts.keys())
+    reasons["no-data"] += len({start for start, _ in due} - verdicts.keys())
     judged = Counter(v.verdict.judgement for v in verdicts.values())
     assessable = [v for v in verdicts.values() if v.verdict.judgement != "not assessable" and v.value is not None]
     worst = max(assessable, key=lambda v: (_badness(v), -v.start), default=None)
@@ -419,14 +419,14 @@ def _rule(
     )
 
 
-def _windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[int]:
-    """Starts of the limit's windows that begin in the period while the limit is in force."""
+def windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[tuple[int, int]]:
+    """The limit's windows that begin in the period while the limit is in force, and end with the night of its last day."""
     if limit.window == "hour":
-        starts: Sequence[int] = range(found.start, found.end, 60)
+        windows: Sequence[tuple[int, int]] = [(start, start + 60) for start in range(found.start, found.end, 60)]
     else:
         touching = windows_touching(limit.window, found.start, found.end, zone.key, registry.conditions)
-        starts = [start for start, _ in touching if start >= found.start]
-    return [s for s in starts if threshold_on(limit, moment_of(s, zone.key).date()) is not None]
+        windows = [(start, end) for start, end in touching if start >= found.start and end <= found.end + TRAIL * DAY]
+    return [w for w in windows if threshold_on(limit, moment_of(w[0], zone.key).date()) is not None]
 
 
 def _badness(judged: Judged) -> float:

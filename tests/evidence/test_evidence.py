@@ -35,9 +35,13 @@ from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel
         ("2028-02", "2028-02-01", "2028-02-29"),
         ("2026-01-05..2026-01-05", "2026-01-05", "2026-01-05"),
         ("2026-01-01..2026-12-31", "2026-01-01", "2026-12-31"),
+        ("2026-01-01/2026-01-31", "2026-01-01", "2026-01-31"),
+        ("2024-02-29", "2024-02-29", "2024-02-29"),
+        ("2026-Q3", "2026-07-01", "2026-09-30"),
+        ("2024", "2024-01-01", "2024-12-31"),
     ],
 )
-def test_a_period_is_named_by_reporting_date_month_or_days(text: str, first: str, last: str) -> None:
+def test_a_period_is_named_by_reporting_date_day_month_quarter_year_or_days(text: str, first: str, last: str) -> None:
     period = parse_period(text, load_reporting())
     assert (period.first.isoformat(), period.last.isoformat()) == (first, last)
     assert period.days[0] == period.first
@@ -46,7 +50,17 @@ def test_a_period_is_named_by_reporting_date_month_or_days(text: str, first: str
 
 @pytest.mark.parametrize(
     "text",
-    ["2026", "2026-H3", "2026-13", "2026-02-30..2026-03-01", "2026-03-02..2026-03-01", "2026-01-01..2027-01-02", ""],
+    [
+        "26",
+        "2026-Q5",
+        "2026-02-29",
+        "2026-H3",
+        "2026-13",
+        "2026-02-30..2026-03-01",
+        "2026-03-02..2026-03-01",
+        "2026-01-01..2027-01-02",
+        "",
+    ],
 )
 def test_what_names_no_period_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="period"):

@@ -169,6 +169,20 @@ class Edition(Words):
         """Name of each limit by the value of its tag."""
         return {tag_of(rule): self.limit_name(rule) for rule in self.limits(lambda _: True)}
 
+    @cached_property
+    def clause_names(self) -> dict[str, str]:
+        """Standard with clause of each threshold by its clause; without the standard where several have a clause of this name."""
+        found: dict[str, set[str]] = {}
+        for rule in self.registry.rules:
+            for threshold in rule.limit.thresholds:
+                found.setdefault(threshold.clause, set()).add(self.clause(threshold))
+        return {clause: self._of_clause(clause, some) for clause, some in found.items() if clause}
+
+    def _of_clause(self, clause: str, some: set[str]) -> str:
+        if len(some) == 1:
+            return next(iter(some))
+        return in_chinese(clause) if self.language == "zh" else clause
+
     def themes(self) -> list[Theme]:
         """Return the judged themes of which anything is measured, in order."""
         measured = {channel.parameter.theme for channel in self.registry.channels}

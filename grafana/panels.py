@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from greenmine.grafana.edition import Edition
+from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.queries import HOUR, SOURCE
+from greenmine.registry import Rule
+from greenmine.wording.words import NOTHING
 
 Json = dict[str, Any]
 
 GREEN: Final = "green"
 AMBER: Final = "orange"
+YELLOW: Final = "yellow"
 RED: Final = "red"
 GREY: Final = "#808080"
 BLUE: Final = "blue"
 
 LINES: Final = "/^[≤≥] /"
 """Names of series that are limits begin so."""
+_FROM_ANYWHERE: Final = {unit_of("dB(A)"), unit_of("degC")}
+"""Units of scales on which nothing is nought: all other axes begin there."""
+_OWN: Final = {"target": AMBER, "warning": YELLOW}
+"""Colours of the limits that a mine sets itself."""
 
 
 def steps(*bounds: tuple[float | None, str]) -> Json:
@@ -38,6 +46,13 @@ def mapping(texts: Mapping[str, str | tuple[str, str]]) -> list[Json]:
     return [{"type": "value", "options": options}] if options else []
 
 
+NOT_MEASURED: Final[Json] = {
+    "type": "special",
+    "options": {"match": "null+nan", "result": {"text": NOTHING, "color": GREY, "index": 100}},
+}
+"""A grey dash in the place of a value that there is not: what is not measured is never shown as good."""
+
+
 def verdict_words(edition: Edition) -> list[Json]:
     """Codes of verdicts in words."""
     return mapping(
@@ -53,6 +68,20 @@ def health_words(edition: Edition) -> list[Json]:
     """Codes of a channel's health in words."""
     colors = {"good": GREEN, "silent": RED, "frozen": AMBER, "skewed": AMBER, "implausible": AMBER}
     return mapping({str(i): (edition.t(f"health.{state}"), color) for i, (state, color) in enumerate(colors.items())})
+
+
+def detail_words(edition: Edition) -> list[Json]:
+    """What the health of a channel rests on, in words; numbers stay."""
+    return [
+        {
+            "type": "regex",
+            "options": {
+                "pattern": f"/^(?:([\\d.e+-]+) )?{key.replace('-', ' ')}$/",
+                "result": {"text": text.format(n="$1"), "index": index},
+            },
+        }
+        for index, (key, text) in enumerate(edition.shared("health-detail").items())
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +117,7 @@ def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extr
         "datasource": SOURCE,
         "targets": list(targets),
         "fieldConfig": {
-            "defaults": {"noValue": edition.t("no-data"), **extra.get("defaults", {})},
+            "defaults": {"noValue": edition.t("no-data"), "mappings": [NOT_MEASURED], **extra.get("defaults", {})},
             "overrides": list(extra.get("overrides", ())),
         },
         "options": extra.get("options", {}),
@@ -109,10 +138,16 @@ def curves(
     bars: bool = False,
     stepped: bool = False,
     points: bool = False,
+    limits: Iterable[Rule] = (),
     overrides: Iterable[Json] = (),
     **extra: Any,
 ) -> Json:
-    """Series over time. Gaps stay open; series whose names begin with ≤ or ≥ are limits, drawn as dashed steps."""
+    """Series over time. Gaps stay open; bars of several series are stacked, so that none hides another.
+
+    Series whose names begin with ≤ or ≥ are limits, drawn as dashed steps: red, but amber for targets and yellow for
+    warnings among ``limits``, whose ids give way to names.
+    """
+    rules = list(limits)
     custom: Json = {
         "drawStyle": "bars" if bars else ("points" if points else "line"),
         "lineInterpolation": "stepAfter" if stepped else "linear",
@@ -124,7 +159,8 @@ def curves(
         "axisPlacement": "auto",
         "scaleDistribution": {"type": "linear"},
         "thresholdsStyle": {"mode": "off"},
-        "stacking": {"mode": "none", "group": "A"},
+        "stacking": {"mode": "normal" if bars else "none", "group": "A"},
+        **({} if unit in _FROM_ANYWHERE else {"axisSoftMin": 0}),
     }
     dashed = [
         _property("custom.drawStyle", "line"),
@@ -133,7 +169,17 @@ def curves(
         _property("custom.lineWidth", 2),
         _property("custom.fillOpacity", 0),
         _property("custom.showPoints", "never"),
+        _property("custom.stacking", {"mode": "none", "group": "A"}),
         _property("color", {"mode": "fixed", "fixedColor": RED}),
+    ]
+    own = [(colour, [r for r in rules if r.limit.kind == kind]) for kind, colour in _OWN.items()]
+    coloured = [
+        {
+            "matcher": {"id": "byRegexp", "options": _named(edition, some)},
+            "properties": [_property("color", {"mode": "fixed", "fixedColor": colour})],
+        }
+        for colour, some in own
+        if some
     ]
     return panel(
         edition,
@@ -147,13 +193,25 @@ def curves(
             "thresholds": PLAIN,
             **extra.pop("defaults", {}),
         },
-        overrides=[*overrides, {"matcher": {"id": "byRegexp", "options": LINES}, "properties": dashed}],
+        overrides=[*overrides, {"matcher": {"id": "byRegexp", "options": LINES}, "properties": dashed}, *coloured],
         options={
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            "legend": {
+                "displayMode": "table",
+                "placement": "bottom",
+                "showLegend": True,
+                "calcs": ["lastNotNull", "max"],
+            },
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
+        transformations=[*edition.renames(rules), *extra.pop("transformations", ())],
         **extra,
     )
+
+
+def _named(edition: Edition, rules: Iterable[Rule]) -> str:
+    """A pattern of the names of series that are these limits; of their ids, where they keep them."""
+    names = [name for rule in rules for name in (edition.limit_name(rule), tag_of(rule))]
+    return f"/^[≤≥] ({'|'.join(re.escape(name).replace('/', chr(92) + '/') for name in names)})$/"
 
 
 def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "none", **extra: Any) -> Json:
@@ -162,7 +220,7 @@ def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "
         "unit": unit,
         "color": {"mode": "thresholds"},
         "thresholds": extra.pop("thresholds", PLAIN),
-        "mappings": extra.pop("words", []),
+        "mappings": [*extra.pop("words", []), NOT_MEASURED],
         "noValue": extra.pop("nothing", edition.t("no-data")),
         **extra.pop("defaults", {}),
     }
@@ -255,7 +313,11 @@ def grid(
         "table",
         key,
         targets,
-        defaults={"custom": {"align": "auto", "displayMode": "auto", "filterable": True}, "thresholds": PLAIN},
+        defaults={
+            "custom": {"align": "auto", "displayMode": "auto", "filterable": True},
+            "thresholds": PLAIN,
+            "noValue": NOTHING,
+        },
         overrides=[_column(c) for c in columns if c.title is not None],
         options={
             "showHeader": True,
@@ -305,7 +367,7 @@ def _column(column: Column) -> Json:
     if column.decimals is not None:
         properties.append(_property("decimals", column.decimals))
     if column.words:
-        properties.append(_property("mappings", column.words))
+        properties.append(_property("mappings", [*column.words, NOT_MEASURED]))
     if column.thresholds is not None:
         properties.append(_property("thresholds", column.thresholds))
     if column.thresholds is not None or column.colored:
@@ -315,6 +377,7 @@ def _column(column: Column) -> Json:
     if column.gauge:
         properties.append(_property("custom.displayMode", "basic"))
         properties.append(_property("min", 0))
+        properties.append(_property("fieldMinMax", value=True))  # else all columns share one scale
     if column.width is not None:
         properties.append(_property("custom.width", column.width))
     if column.link is not None:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.panels import AMBER, GREEN, RED, Column, Json, grid, health_words, mapping, steps, verdict_words
+from greenmine.grafana.panels import (
+    AMBER,
+    GREEN,
+    RED,
+    Column,
+    Json,
+    detail_words,
+    grid,
+    health_words,
+    mapping,
+    steps,
+    verdict_words,
+)
 from greenmine.grafana.queries import RANGE, STATIONS, table, until
 
 CAPTURE = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
@@ -45,6 +57,11 @@ def capture(edition: Edition) -> Column:
     )
 
 
+def clause(edition: Edition) -> Column:
+    """Standards with their clauses."""
+    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), width=240)
+
+
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
@@ -66,8 +83,10 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
             capture(edition),
-            Column(source="reason", title=edition.t("column.reason")),
-            Column(source="clause", title=edition.t("column.clause")),
+            Column(
+                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), width=200
+            ),
+            clause(edition),
         ],
         sort=(edition.t("column.start"), True),
     )
@@ -91,7 +110,7 @@ def health(edition: Edition, key: str) -> Json:
             station(edition),
             parameter(edition),
             Column(source="Time", title=edition.t("column.since"), unit="dateTimeAsIso", width=165),
-            Column(source="detail", title=edition.t("column.detail")),
+            Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition)),
         ],
         sort=(edition.t("column.health"), True),
     )

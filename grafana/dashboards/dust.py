@@ -55,7 +55,7 @@ def build(edition: Edition) -> Json:
                 unit=unit_of("ug/m3"),
                 stepped=True,
                 interval=HOUR,
-                transformations=edition.renames(rules),
+                limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
             8,
@@ -74,9 +74,9 @@ def build(edition: Edition) -> Json:
                     *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
                 ],
                 unit=unit_of("ug/m3"),
-                bars=True,
+                points=True,
                 interval=HOUR,
-                transformations=edition.renames(rules),
+                limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
             8,
@@ -93,7 +93,6 @@ def build(edition: Edition) -> Json:
             unit=unit_of("ug/m3"),
             stepped=True,
             interval=HOUR,
-            transformations=edition.renames(),
         ),
         12,
         9,
@@ -121,7 +120,7 @@ def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
         unit=unit_of("ug/m3"),
         stepped=True,
         interval=HOUR,
-        transformations=edition.renames(rules),
+        limits=rules,
         about={"limits": edition.clauses(rules)},
     )
 
@@ -209,5 +208,4 @@ def _minutes(edition: Edition, key: str) -> Json:
         [series(readings(f"\"parameter\" = 'pm10' AND {STATIONS}"), "$tag_site $tag_station")],
         unit=unit_of("ug/m3"),
         interval="1m",
-        transformations=edition.renames(),
     )

@@ -43,7 +43,7 @@ def build(edition: Edition, theme: Theme) -> Json:
                 ],
                 unit=unit_of(about.unit),
                 interval="15m",
-                transformations=edition.renames(rules),
+                limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             )
             | {

@@ -161,3 +161,56 @@ def test_curves_over_a_year_have_no_more_points_than_a_screen_has_pixels(languag
         if panel["type"] == "timeseries":
             spans = {span for t in panel["targets"] for span in re.findall(r"time\(([^),]+)", t["query"])}
             assert spans <= {"$__interval", "1d"}, panel["title"]
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_variables_show_names(language: str, name: str) -> None:
+    ids = {thing.id for thing in (*load_registry().enterprises, *load_registry().sites)}
+    for variable in BUILT[language][name]["templating"]["list"]:
+        options = [option for option in variable["options"] if option["value"] != "$__all"]
+        assert options or variable["type"] == "datasource"
+        assert not [option for option in options if option["text"] in ids | {option["value"]}]
+        listed = [part.strip().rsplit(" : ", 1) for part in re.findall(r"(?:\\,|[^,])+", variable["query"]) if options]
+        assert listed == [[option["text"].replace(",", r"\,"), option["value"]] for option in options]
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_what_is_not_measured_is_a_grey_dash_in_tables(language: str, name: str) -> None:
+    for panel in panels(BUILT[language][name]):
+        if panel["type"] == "table":
+            config = panel["fieldConfig"]
+            assert config["defaults"]["noValue"] == "—"
+            found = [p["value"] for o in config["overrides"] for p in o["properties"] if p["id"] == "mappings"]
+            for mappings in (config["defaults"]["mappings"], *found):
+                (nothing,) = (m["options"] for m in mappings if m["type"] == "special")
+                assert (nothing["match"], nothing["result"]["color"]) == ("null+nan", "#808080")
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_curves_have_a_legend_of_rows_and_axes_from_zero_but_for_sound_and_temperature(
+    language: str, name: str
+) -> None:
+    for panel in panels(BUILT[language][name]):
+        if panel["type"] == "timeseries":
+            assert panel["options"]["legend"]["displayMode"] == "table"
+            defaults = panel["fieldConfig"]["defaults"]
+            from_anywhere = defaults["unit"] in {"suffix:dB(A)", "celsius"}
+            assert defaults["custom"].get("axisSoftMin") == (None if from_anywhere else 0)
+            bars = defaults["custom"]["drawStyle"] == "bars"
+            assert defaults["custom"]["stacking"]["mode"] == ("normal" if bars else "none")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_legal_limits_are_red_and_those_that_a_mine_sets_itself_are_not(language: str) -> None:
+    words = {"orange": {"zh": "企业目标", "en": "target"}, "yellow": {"zh": "预警值", "en": "warning"}}
+    colours = {
+        override["matcher"]["options"]: properties["color"]["fixedColor"]
+        for board in BUILT[language].values()
+        for panel in panels(board)
+        for override in panel["fieldConfig"]["overrides"]
+        for properties in [{p["id"]: p["value"] for p in override["properties"]}]
+        if "fixedColor" in properties.get("color", {})
+    }
+    assert colours.pop("/^[≤≥] /") == "red"
+    assert set(colours.values()) == set(words)
+    assert all(words[colour][language] in pattern for pattern, colour in colours.items())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from greenmine.cli import app
+from greenmine.grafana.alerts import rules
 from greenmine.grafana.dashboards import as_text, dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import BY_NAME
@@ -214,3 +215,16 @@ def test_legal_limits_are_red_and_those_that_a_mine_sets_itself_are_not(language
     assert colours.pop("/^[≤≥] /") == "red"
     assert set(colours.values()) == set(words)
     assert all(words[colour][language] in pattern for pattern, colour in colours.items())
+
+
+def test_mines_go_by_their_short_names_on_dashboards_and_by_their_names_in_alarms() -> None:
+    edition = Edition("zh", load_registry(), DAY)
+    assert edition.site_names["kunyin"] == "坤银矿业"
+    assert edition.site_names["hengjie"] == "恒杰建材"
+    assert Edition("en", load_registry(), DAY).site_names["hengjie"] == "Hengjie Building Materials"
+    (text,) = {
+        r["annotations"]["summary"]
+        for u, r in rules(edition, "f", {"exceedances": 1, "operation": 2}, "").items()
+        if u.endswith("-silent")
+    }
+    assert "重庆市万州区坤银矿业有限公司" in text

@@ -105,14 +105,14 @@ class Column:
 def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extra: Any) -> Json:
     """What every panel has: texts from the catalogue under ``key``, data source, targets, a text for no data.
 
-    ``about`` fills the placeholders of the description; ``defaults``, ``overrides``, ``options``, ``transformations``,
-    ``links`` and ``interval`` are those of the schema.
+    ``title`` takes the place of the catalogue's; ``about`` fills the placeholders of the description; ``defaults``, ``overrides``,
+    ``options``, ``transformations``, ``links`` and ``interval`` are those of the schema.
     """
     about: Mapping[str, object] = extra.get("about", {})
     remarks = [edition.t("long-ranges")] if extra.get("interval") == HOUR else []
     made: Json = {
         "type": kind,
-        "title": edition.t(f"{key}.title"),
+        "title": extra.get("title") or edition.t(f"{key}.title"),
         "description": "\n\n".join([edition.t(f"{key}.about", **about), *remarks]),
         "datasource": SOURCE,
         "targets": list(targets),
@@ -280,6 +280,7 @@ def grid(
     columns: Sequence[Column],
     *,
     join: str | None = None,
+    merge: str | None = None,
     sort: tuple[str, bool] | None = None,
     **extra: Any,
 ) -> Json:
@@ -289,6 +290,8 @@ def grid(
     ----------
     join : str, optional
         Several targets become one table by this column; their times are dropped.
+    merge : str, optional
+        Several targets become one table by all columns that they share; the times are those of the target of this letter.
     sort : (str, bool), optional
         Title of the column to sort by, and whether from the highest down.
     """
@@ -297,6 +300,15 @@ def grid(
         transformations += [
             {"id": "filterFieldsByName", "options": {"include": {"pattern": "/^(?!Time$)/"}}},
             {"id": "joinByField", "options": {"byField": join, "mode": "outer"}},
+        ]
+    if merge is not None:
+        transformations += [
+            {
+                "id": "filterFieldsByName",
+                "filter": {"id": "byRefId", "options": f"/^(?!{merge}$)/"},
+                "options": {"include": {"pattern": "/^(?!Time$)/"}},
+            },
+            {"id": "merge", "options": {}},
         ]
     transformations.append(
         {

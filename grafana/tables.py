@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.panels import (
@@ -18,9 +19,9 @@ from greenmine.grafana.panels import (
     steps,
     verdict_words,
 )
-from greenmine.grafana.queries import RANGE, STATIONS, table, until
+from greenmine.grafana.queries import RANGE, STATIONS, one_of, table, until
 
-CAPTURE = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
+CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
 """Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""
 
 
@@ -54,6 +55,30 @@ def capture(edition: Edition) -> Column:
     title = edition.t("column.capture")
     return Column(
         source="capture", title=title, unit="percentunit", decimals=1, thresholds=CAPTURE, colored=True, width=110
+    )
+
+
+def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: bool = True, **extra: Any) -> Json:
+    """The newest valid reading of each parameter, a row for each station; the age is that of the newest among them."""
+
+    def last(name: str, chosen: Sequence[str], ref: str) -> Json:
+        where = f"{until(2)} AND {one_of('parameter', chosen)} AND {STATIONS}"
+        return table(f'SELECT last("value") AS "{name}" FROM "reading" WHERE {where} GROUP BY "site", "station"', ref)
+
+    about = edition.registry.parameters
+    return grid(
+        edition,
+        key,
+        [last("newest", parameters, "T"), *(last(p, [p], f"P{i}") for i, p in enumerate(parameters))],
+        [
+            site(edition) if with_site else Column(source="site"),
+            station(edition),
+            *(Column(source=p, title=edition.parameter_names[p], decimals=about[p].decimals) for p in parameters),
+            Column(source="Time", title=edition.t("column.age"), unit="dateTimeFromNow", width=130),
+            Column(source="newest"),
+        ],
+        merge="T",
+        **extra,
     )
 
 

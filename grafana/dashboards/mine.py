@@ -26,6 +26,8 @@ from greenmine.grafana.panels import (
 )
 from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
 
+_NARROW: Final = ("dust", "noise")
+"""Themes of few parameters."""
 _WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
 
 
@@ -42,8 +44,13 @@ def build(edition: Edition) -> Json:
     key = "mine.{}".format
     everything = edition.limits(lambda _: True)
     about = {"limits": edition.clauses(everything)}
-    board.add(_live(edition, key("live")), 9, 12)
-    board.add(_limits(edition, key("limits"), about), 15, 12)
+    measured = {c.parameter.id for c in edition.registry.channels}
+    for theme in edition.themes():
+        parameters = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
+        title = edition.t("mine.live.of", theme=edition.name(theme))
+        live = tables.newest(edition, key("live"), parameters, title=title, with_site=False)
+        board.add(live, 12 if theme.id in _NARROW else 24, 6)
+    board.add(_limits(edition, key("limits"), about), 24, 12)
     board.add(
         gauges(
             edition,
@@ -121,21 +128,6 @@ def build(edition: Edition) -> Json:
     )
     board.add(tables.health(edition, key("health")), 12, 7)
     return board.made()
-
-
-def _live(edition: Edition, key: str) -> Json:
-    query = f'SELECT last("value") AS "value" FROM "reading" WHERE {until(2)} AND {STATIONS} GROUP BY "station", "parameter"'
-    return grid(
-        edition,
-        key,
-        [table(query)],
-        [
-            tables.station(edition),
-            tables.parameter(edition),
-            Column(source="value", title=edition.t("column.value"), decimals=2, width=90),
-            Column(source="Time", title=edition.t("column.age"), unit="dateTimeFromNow", width=120),
-        ],
-    )
 
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:

@@ -20,7 +20,7 @@ from greenmine.loading import load_registry
 from greenmine.wording.messages import LANGUAGES, texts
 
 TYPES = {"timeseries", "stat", "table", "state-timeline", "barchart", "bargauge", "text"}
-TRANSFORMATIONS = {"organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
+TRANSFORMATIONS = {"merge", "organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
 DAY = date(2026, 11, 1)
 """The limits of the catalogue that hold on it are drawn."""
 BUILT = {language: dashboards(Edition(language, load_registry(), DAY)) for language in LANGUAGES}

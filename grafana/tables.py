@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from greenmine.grafana.edition import Edition
+from greenmine.grafana.edition import Edition, tag_of
 from greenmine.grafana.panels import (
     AMBER,
     GREEN,
@@ -41,8 +41,13 @@ def parameter(edition: Edition) -> Column:
 
 
 def limit(edition: Edition, **more: Any) -> Column:
-    """Names of limits."""
-    return Column(source="limit", title=edition.t("column.limit"), words=mapping(edition.limit_names), **more)
+    """Names of limits with the units of their figures."""
+    units = {tag_of(rule): edition.unit(rule.limit.unit) for rule in edition.limits(lambda _: True)}
+    names = {
+        tag: edition.t("with-unit", name=name, unit=units[tag]) if units[tag] else name
+        for tag, name in edition.limit_names.items()
+    }
+    return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), **more)
 
 
 def code(edition: Edition) -> Column:
@@ -90,7 +95,7 @@ def clause(edition: Edition) -> Column:
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
-        'SELECT "code", "judged", "value", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        'SELECT "code", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
     )
     return grid(
@@ -104,7 +109,6 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
             limit(edition),
             code(edition),
             Column(source="judged", title=edition.t("column.judged"), width=90),
-            Column(source="value", title=edition.t("column.value"), decimals=2, width=90),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
             capture(edition),

@@ -132,7 +132,7 @@ def build(edition: Edition) -> Json:
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("code") AS "code", "judged", "value", "low", "high", "capture", "clause", "end" FROM "verdict"'
+        'SELECT last("code") AS "code", "judged", "low", "high", "capture", "clause", "end" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -144,7 +144,6 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
             tables.limit(edition, width=260),
             tables.code(edition),
             Column(source="judged", title=edition.t("column.judged"), width=80),
-            Column(source="value", title=edition.t("column.value"), decimals=2, width=80),
             Column(source="low", title=edition.t("column.low"), width=60),
             Column(source="high", title=edition.t("column.high"), width=60),
             tables.capture(edition),

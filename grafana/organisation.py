@@ -125,7 +125,7 @@ def _organisation(
     folders = {}
     preferences: Json = {}
     for language in LANGUAGES:
-        edition = Edition(language, registry, day)
+        edition = Edition(language, registry, day, pages)
         if enterprise is not None:
             edition = edition.of(enterprise.id)
         folder = f"{PREFIX}{language}"

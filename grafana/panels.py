@@ -35,6 +35,8 @@ def steps(*bounds: tuple[float | None, str]) -> Json:
 
 
 PLAIN: Final = steps((None, GREEN))
+NEUTRAL: Final = steps((None, BLUE))
+"""For what is neither good nor bad."""
 
 
 def mapping(texts: Mapping[str, str | tuple[str, str]]) -> list[Json]:
@@ -46,11 +48,13 @@ def mapping(texts: Mapping[str, str | tuple[str, str]]) -> list[Json]:
     return [{"type": "value", "options": options}] if options else []
 
 
-NOT_MEASURED: Final[Json] = {
-    "type": "special",
-    "options": {"match": "null+nan", "result": {"text": NOTHING, "color": GREY, "index": 100}},
-}
-"""A grey dash in the place of a value that there is not: what is not measured is never shown as good."""
+CLOCK: Final = "time:YYYY-MM-DD HH:mm"
+"""Unit of instants."""
+
+
+def absent(text: str = NOTHING, color: str = GREY) -> Json:
+    """A text in the place of a value that there is not: what is not measured is never shown as good."""
+    return {"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": color, "index": 100}}}
 
 
 def verdict_words(edition: Edition) -> list[Json]:
@@ -97,6 +101,8 @@ class Column:
     gauge: bool = False
     decimals: int | None = None
     width: int | None = None
+    nothing: str = NOTHING
+    """In the place of a value that there is not."""
     link: str | None = None
     """Target of a link in each cell; ``${__value.raw}`` is the cell's value."""
     link_title: str = ""
@@ -117,7 +123,7 @@ def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extr
         "datasource": SOURCE,
         "targets": list(targets),
         "fieldConfig": {
-            "defaults": {"noValue": edition.t("no-data"), "mappings": [NOT_MEASURED], **extra.get("defaults", {})},
+            "defaults": {"noValue": edition.t("no-data"), "mappings": [absent()], **extra.get("defaults", {})},
             "overrides": list(extra.get("overrides", ())),
         },
         "options": extra.get("options", {}),
@@ -220,7 +226,7 @@ def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "
         "unit": unit,
         "color": {"mode": "thresholds"},
         "thresholds": extra.pop("thresholds", PLAIN),
-        "mappings": [*extra.pop("words", []), NOT_MEASURED],
+        "mappings": [*extra.pop("words", []), absent()],
         "noValue": extra.pop("nothing", edition.t("no-data")),
         **extra.pop("defaults", {}),
     }
@@ -250,6 +256,8 @@ def gauges(edition: Edition, key: str, targets: Sequence[Json], *, unit: str, **
         "showUnfilled": True,
         "minVizHeight": 10,
         "minVizWidth": 0,
+        "namePlacement": "top",
+        "text": {"valueSize": 16},
     }
     return panel(edition, "bargauge", key, targets, defaults=defaults, options=options, **extra)
 
@@ -259,7 +267,7 @@ def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Js
     defaults = {
         "color": {"mode": "thresholds"},
         "thresholds": PLAIN,
-        "mappings": words,
+        "mappings": [*words, absent(color="transparent")],
         "custom": {"fillOpacity": 75, "lineWidth": 0, "spanNulls": False},
     }
     options = {
@@ -282,6 +290,7 @@ def grid(
     join: str | None = None,
     merge: str | None = None,
     sort: tuple[str, bool] | None = None,
+    filterable: bool = False,
     **extra: Any,
 ) -> Json:
     """A table with the columns in their order.
@@ -294,6 +303,8 @@ def grid(
         Several targets become one table by all columns that they share; the times are those of the target of this letter.
     sort : (str, bool), optional
         Title of the column to sort by, and whether from the highest down.
+    filterable : bool
+        Each column can be filtered.
     """
     transformations: list[Json] = []
     if join is not None:
@@ -326,7 +337,7 @@ def grid(
         key,
         targets,
         defaults={
-            "custom": {"align": "auto", "displayMode": "auto", "filterable": True},
+            "custom": {"align": "auto", "displayMode": "auto", "filterable": filterable, "minWidth": 60},
             "thresholds": PLAIN,
             "noValue": NOTHING,
         },
@@ -342,12 +353,12 @@ def grid(
 
 
 def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[Column], **extra: Any) -> Json:
-    """A bar for each row of a table: the first shown column names it, the others are its lengths."""
+    """A red bar for each row of a table: the first shown column names it, the others are its lengths."""
     made = grid(edition, key, targets, columns, **extra)
     shown = [c for c in columns if c.title is not None]
     made["type"] = "barchart"
     made["fieldConfig"]["defaults"] |= {
-        "color": {"mode": "palette-classic"},
+        "color": {"mode": "fixed", "fixedColor": RED},
         "custom": {"lineWidth": 0, "fillOpacity": 80, "axisPlacement": "auto", "gradientMode": "none"},
     }
     made["options"] = {
@@ -378,8 +389,8 @@ def _column(column: Column) -> Json:
         properties.append(_property("unit", column.unit))
     if column.decimals is not None:
         properties.append(_property("decimals", column.decimals))
-    if column.words:
-        properties.append(_property("mappings", [*column.words, NOT_MEASURED]))
+    if column.words or column.nothing != NOTHING:
+        properties.append(_property("mappings", [*column.words, absent(column.nothing)]))
     if column.thresholds is not None:
         properties.append(_property("thresholds", column.thresholds))
     if column.thresholds is not None or column.colored:

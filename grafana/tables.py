@@ -8,6 +8,7 @@ from typing import Any, Final
 from greenmine.grafana.edition import Edition, tag_of
 from greenmine.grafana.panels import (
     AMBER,
+    CLOCK,
     GREEN,
     RED,
     Column,
@@ -30,9 +31,9 @@ def site(edition: Edition, **more: Any) -> Column:
     return Column(source="site", title=edition.t("column.site"), words=mapping(edition.site_names), **more)
 
 
-def station(edition: Edition) -> Column:
+def station(edition: Edition, **more: Any) -> Column:
     """Names of stations."""
-    return Column(source="station", title=edition.t("column.station"), words=mapping(edition.station_names))
+    return Column(source="station", title=edition.t("column.station"), words=mapping(edition.station_names), **more)
 
 
 def parameter(edition: Edition) -> Column:
@@ -52,7 +53,7 @@ def limit(edition: Edition, **more: Any) -> Column:
 
 def code(edition: Edition) -> Column:
     """Verdicts."""
-    return Column(source="code", title=edition.t("column.code"), words=verdict_words(edition), colored=True, width=100)
+    return Column(source="code", title=edition.t("column.code"), words=verdict_words(edition), colored=True, width=80)
 
 
 def capture(edition: Edition) -> Column:
@@ -76,10 +77,10 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
         key,
         [last("newest", parameters, "T"), *(last(p, [p], f"P{i}") for i, p in enumerate(parameters))],
         [
-            site(edition) if with_site else Column(source="site"),
-            station(edition),
-            *(Column(source=p, title=edition.parameter_names[p], decimals=about[p].decimals) for p in parameters),
-            Column(source="Time", title=edition.t("column.age"), unit="dateTimeFromNow", width=130),
+            site(edition, width=130) if with_site else Column(source="site"),
+            station(edition, width=130),
+            *(Column(source=p, title=edition.label(about[p]), decimals=about[p].decimals) for p in parameters),
+            Column(source="Time", title=edition.t("column.age"), unit=CLOCK, width=130),
             Column(source="newest"),
         ],
         merge="T",
@@ -87,9 +88,15 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
     )
 
 
+def judged(edition: Edition) -> Column:
+    """The figure that was compared; of one that is compared unrounded two places are shown."""
+    cut = {"type": "regex", "options": {"pattern": r"/^(-?\d+\.\d\d)\d+$/", "result": {"text": "$1…", "index": 0}}}
+    return Column(source="judged", title=edition.t("column.judged"), words=[cut], width=80)
+
+
 def clause(edition: Edition) -> Column:
     """Standards with their clauses."""
-    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), width=240)
+    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names))
 
 
 def verdicts(edition: Edition, key: str, where: str) -> Json:
@@ -103,25 +110,26 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
         key,
         [table(query)],
         [
-            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
-            site(edition),
-            station(edition),
-            limit(edition),
+            Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
+            site(edition, width=125),
+            station(edition, width=100),
+            limit(edition, width=330),
             code(edition),
-            Column(source="judged", title=edition.t("column.judged"), width=90),
+            judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
             capture(edition),
             Column(
-                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), width=200
+                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), width=110
             ),
             clause(edition),
         ],
         sort=(edition.t("column.start"), True),
+        filterable=True,
     )
 
 
-def health(edition: Edition, key: str) -> Json:
+def health(edition: Edition, key: str, *, with_site: bool = True) -> Json:
     """State of every channel at the end of the time range, what is not good first."""
     query = (
         f'SELECT last("code") AS "code", "detail" FROM "health" WHERE {until(400)} AND {STATIONS}'
@@ -135,10 +143,10 @@ def health(edition: Edition, key: str) -> Json:
             Column(
                 source="code", title=edition.t("column.health"), words=health_words(edition), colored=True, width=90
             ),
-            site(edition),
-            station(edition),
+            site(edition, width=130) if with_site else Column(source="site"),
+            station(edition, width=120),
             parameter(edition),
-            Column(source="Time", title=edition.t("column.since"), unit="dateTimeAsIso", width=165),
+            Column(source="Time", title=edition.t("column.since"), unit=CLOCK, width=130),
             Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition)),
         ],
         sort=(edition.t("column.health"), True),

@@ -22,7 +22,7 @@ def source(edition: Edition) -> Json:
         "query": "influxdb",
         "regex": "",
         "current": {"selected": False, "text": UID, "value": UID},
-        "hide": 0,
+        "hide": 2,
         "includeAll": False,
         "multi": False,
         "options": [],
@@ -31,14 +31,20 @@ def source(edition: Edition) -> Json:
     }
 
 
-def enterprise(edition: Edition) -> Json:
-    """Enterprises of the registry."""
-    return _chosen(edition, "enterprise", {e.id: edition.name(e) for e in edition.registry.enterprises})
+def enterprise(edition: Edition, *, shown: bool = True) -> Json:
+    """Enterprises of the registry; not to be seen where there is nothing to choose."""
+    made = _chosen(edition, "enterprise", {e.id: edition.name(e) for e in edition.registry.enterprises})
+    return made | {"hide": 0 if shown and len(edition.registry.enterprises) > 1 else 2}
 
 
-def site(edition: Edition, *, one: bool = False) -> Json:
-    """Mines of the registry."""
-    return _chosen(edition, "site", edition.site_names, one=one)
+def site(edition: Edition, *, one: bool = False, first: bool = False) -> Json:
+    """Mines of the registry: all, one at a time, or the first until others are chosen."""
+    made = _chosen(edition, "site", edition.site_names, one=one)
+    if first and edition.site_names:
+        value, text = next(iter(edition.site_names.items()))
+        made["current"] = {"selected": True, "text": [text], "value": [value]}
+        made["options"] = [option | {"selected": option["value"] == value} for option in made["options"]]
+    return made
 
 
 def station(edition: Edition, theme: str = "") -> Json:

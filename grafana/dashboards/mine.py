@@ -11,6 +11,7 @@ from greenmine.grafana.edition import Edition, unit_of
 from greenmine.grafana.panels import (
     AMBER,
     BLUE,
+    CLOCK,
     GREEN,
     GREY,
     RED,
@@ -35,7 +36,7 @@ def build(edition: Edition) -> Json:
     """Build the dashboard."""
     chosen = [
         variables.source(edition),
-        variables.enterprise(edition),
+        variables.enterprise(edition, shown=False),
         variables.site(edition, one=True),
         variables.station(edition),
     ]
@@ -50,7 +51,7 @@ def build(edition: Edition) -> Json:
         title = edition.t("mine.live.of", theme=edition.name(theme))
         live = tables.newest(edition, key("live"), parameters, title=title, with_site=False)
         board.add(live, 12 if theme.id in _NARROW else 24, 6)
-    board.add(_limits(edition, key("limits"), about), 24, 12)
+    board.add(_limits(edition, key("limits"), about), 24, 14)
     board.add(
         gauges(
             edition,
@@ -63,7 +64,7 @@ def build(edition: Edition) -> Json:
             about=about,
         ),
         12,
-        8,
+        11,
     )
     board.add(
         gauges(
@@ -77,7 +78,7 @@ def build(edition: Edition) -> Json:
             about=about,
         ),
         12,
-        8,
+        11,
     )
     board.add(
         curves(
@@ -89,7 +90,7 @@ def build(edition: Edition) -> Json:
             transformations=_symbols(edition),
         ),
         12,
-        8,
+        10,
     )
     board.add(
         curves(
@@ -100,7 +101,7 @@ def build(edition: Edition) -> Json:
             interval="1m",
         ),
         12,
-        8,
+        10,
     )
     board.add(_weather(edition, key("weather")), 12, 5)
     board.add(
@@ -126,13 +127,13 @@ def build(edition: Edition) -> Json:
         12,
         7,
     )
-    board.add(tables.health(edition, key("health")), 12, 7)
+    board.add(tables.health(edition, key("health"), with_site=False), 12, 7)
     return board.made()
 
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("code") AS "code", "judged", "low", "high", "capture", "clause", "end" FROM "verdict"'
+        'SELECT last("code") AS "code", "judged", "low", "high", "capture", "clause" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -140,15 +141,14 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         key,
         [table(query)],
         [
-            tables.station(edition),
-            tables.limit(edition, width=260),
+            tables.station(edition, width=120),
+            tables.limit(edition, width=470),
             tables.code(edition),
-            Column(source="judged", title=edition.t("column.judged"), width=80),
-            Column(source="low", title=edition.t("column.low"), width=60),
-            Column(source="high", title=edition.t("column.high"), width=60),
+            tables.judged(edition),
+            Column(source="low", title=edition.t("column.low"), width=70),
+            Column(source="high", title=edition.t("column.high"), width=70),
             tables.capture(edition),
-            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
-            Column(source="end", title=edition.t("column.end"), unit="dateTimeAsIso", width=165),
+            Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
             tables.clause(edition),
         ],
         about=about,

@@ -17,7 +17,7 @@ def build(edition: Edition) -> Json:
     chosen = [
         variables.source(edition),
         variables.enterprise(edition),
-        variables.site(edition),
+        variables.site(edition, first=True),
         variables.station(edition, "noise"),
     ]
     board = Board(edition, "noise", chosen, span="now-7d", refresh="1m")
@@ -83,7 +83,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("excluded"),
             [series(_excluded(), "$tag_site $tag_station")],
-            unit="m",
+            unit=edition.span("min"),
             bars=True,
             interval=HOUR,
         ),

@@ -197,6 +197,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     note_en: str = ""
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
+    weather: str | None = None
+    """Station whose wind and rain hold for the noise of the site; None: the first wind and the first rain of its channels."""
     stations: tuple[Station, ...] = ()
     devices: tuple[Device, ...] = ()
     calibrations: tuple[Calibration, ...] = ()

@@ -147,6 +147,9 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The same for a day period."""
     nighttime_hours: int
     """The same for a night period."""
+    known_share: Number = 0.75
+    """Share of the judged time for which wind and rain must have been measured before bad weather counts as excluded; a choice
+    of this project."""
     source: str
     confidence: Confidence
 
@@ -248,6 +251,8 @@ def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
     ):
         if not 1 <= getattr(conditions, name) <= most:
             faults.append(f"{place}: {name} must be from 1 to {most}")
+    if not 0 < conditions.known_share <= 1:
+        faults.append(f"{place}: known_share must be above 0 and at most 1")
     return conditions
 
 

@@ -17,6 +17,7 @@ from greenmine.registry import Channel, Rule
 from greenmine.tables import Entry, nearest
 
 _WIND: Final = ("wind-speed", "wind-direction")
+_WEATHER: Final = ("wind-speed", "rain")
 _STATE: Final = "equipment-state"
 
 
@@ -80,6 +81,7 @@ class SiteResolution:
                 self._check_device(entry.place, entry.value)
         self.channels = self._channels(first_channel)
         self.rules = self._rules(first_rule)
+        self._check_weather()
         self._check_calibrations()
         for measure in file.measures:
             if measure.value is not None:
@@ -224,6 +226,13 @@ class SiteResolution:
             for (at, name), channel in self.channels.items()
             if name == limit.parameter and at != station.id
         )
+
+    def _check_weather(self) -> None:
+        site = self._file.site
+        if site is None or site.weather is None or any(entry.value is None for entry in self._file.devices):
+            return
+        served = {at for at, name in self._servers if name in _WEATHER}
+        self._find(site.weather, served, "station with wind-speed or rain", f"sites/{self._file.id}.toml: weather")
 
     def _check_calibrations(self) -> None:
         seen: set[tuple[str, str, object]] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,12 +22,12 @@ from greenmine.processing.identity import Sorted, Stored, tell_apart
 from greenmine.processing.levels import percentile_levels
 from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.slide import HOUR, by_minute
-from greenmine.processing.statistics import Figures, figures
+from greenmine.processing.statistics import EPSILON, Figures, figures
 from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
 from greenmine.readings import NORMAL, OVER, Readings
-from greenmine.registry import Registry
+from greenmine.registry import Registry, Rule
 
 DAY: Final = 1440
 _MARGIN: Final = 240
@@ -653,6 +653,7 @@ class Engine:
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
                 verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
+        verdict = replace(verdict, reasons=self._reasons(rule, verdict, begin, finish))
         outcome.verdicts.append(
             Judged(
                 index,
@@ -674,6 +675,25 @@ class Engine:
             changed = self.alarms.period(index, statistic.start, statistic.end, beyond)
             if changed is not None:
                 outcome.exceedances.append(changed)
+
+    def _reasons(self, rule: Rule, verdict: Verdict, begin: int, finish: int) -> tuple[str, ...]:
+        """Why a verdict over the minutes ``begin .. finish - 1`` is indicative; nothing where it could not be judged.
+
+        References
+        ----------
+        GB 12348-2008, 5.2.1 (no rain or snow, wind under 5 m/s): to be shown, not supposed.
+        """
+        found = verdict.reasons
+        if verdict.judgement != "not assessable" and rule.limit.exclude_weather:
+            row, start, width = np.array([rule.channel]), np.array([begin]), finish - begin
+            used = self.panes.sums(row, start, width)[0][0] > 0
+            excluded = self.exclusion.minutes(row, start, width)
+            if excluded is not None:
+                used &= ~excluded[0]
+            known = used & self.exclusion.weather_known(rule.channel, begin, width)
+            if known.sum() < used.sum() * self.registry.conditions.known_share * (1 - EPSILON):
+                found = (*found, "weather-not-shown")
+        return found
 
     def _figure_for(self, index: int, limit: Limit, statistic: Statistic) -> Figure:
         if limit.statistic == "difference":

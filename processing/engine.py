@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +22,7 @@ from greenmine.processing.identity import Sorted, Stored, tell_apart
 from greenmine.processing.levels import percentile_levels
 from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.standing import Grounds
 from greenmine.processing.statistics import Figures, figures
 from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
@@ -182,6 +183,7 @@ class Engine:
         self._slips = np.array([c.parameter.theme in ("dust", "water") for c in channels])
         self._sound = self._kind == "energy"
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
+        self._grounds = Grounds(registry)
         self._wild = np.zeros((len(channels), 2), np.int64)
         self._calibrations = Calibrations(registry)
         self._current = _NOTHING
@@ -639,7 +641,8 @@ class Engine:
         """Judge a period by its own figure, or by that of its worst hour: value, share, and the minute with which it ends."""
         rule = self.registry.rules[index]
         limit = rule.limit
-        threshold = threshold_on(limit, moment_of(statistic.start, self._zone[rule.channel]).date())
+        day = moment_of(statistic.start, self._zone[rule.channel]).date()
+        threshold = threshold_on(limit, day)
         if threshold is None:
             return
         begin, finish = statistic.start, statistic.end
@@ -653,6 +656,12 @@ class Engine:
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
                 verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
+        result = self.alarms.slider.references.ending_in(index, statistic.start)
+        if result is not None:
+            figure, begin, finish = Figure(result.value, 1.0), result.begin, result.finish
+            verdict = judge(limit, threshold, figure)
+        grounds = self._grounds.of(index, threshold, day, (begin, finish), confirmed=result is not None)
+        verdict = replace(verdict, reasons=(*grounds, *verdict.reasons))
         outcome.verdicts.append(
             Judged(
                 index,

@@ -57,6 +57,10 @@ class Words:
         """Return the name of a theme."""
         return self.name(self.registry.themes[theme])
 
+    def standing_reason(self, code: str) -> str:
+        """Return why a verdict is indicative; KeyError for a code of `greenmine.processing.standing` without a text."""
+        return texts("greenmine.wording", self.language)[f"standing.{code}"]
+
     def unit(self, unit: str) -> str:
         """Return the sign of a unit."""
         return sign(unit)

@@ -57,10 +57,6 @@ class Words:
         """Return the name of a theme."""
         return self.name(self.registry.themes[theme])
 
-    def standing_reason(self, code: str) -> str:
-        """Return why a verdict is indicative; KeyError for a code of `greenmine.processing.standing` without a text."""
-        return texts("greenmine.wording", self.language)[f"standing.{code}"]
-
     def unit(self, unit: str) -> str:
         """Return the sign of a unit."""
         return sign(unit)
@@ -83,6 +79,15 @@ class Words:
         if 0.9995 <= share < 1:
             return "> 99.9"
         return self.number(100 * share, 1 if 0 < share < 1 else 0)
+
+    def conclusion_sign(self, judgement: str, standing: str) -> str:
+        """Return the sign of a conclusion; the sign of compliance only where it is statutory."""
+        return "○" if (judgement, standing) == ("meets", "indicative") else VERDICT_SIGNS[judgement]
+
+    def conclusion(self, judgement: str, standing: str) -> str:
+        """Return what a person is told of a judgement with a standing."""
+        assessed = "" if judgement == "not assessable" else f"-{standing}"
+        return self.t(f"conclusion.{judgement.replace(' ', '-')}{assessed}")
 
     def scale(self, scale: str) -> str:
         """Return an output a year; English does not count in ten thousands."""

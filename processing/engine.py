@@ -647,6 +647,8 @@ class Engine:
             return
         begin, finish = statistic.start, statistic.end
         figure = self._figure_for(index, limit, statistic)
+        if any(start < finish and begin < end for start, end in self.alarms.slider.void.get(index, ())):
+            figure = Figure(None, figure.share, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
         if worst is not None:
             value, share, last = worst

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from greenmine.limits import Limit, Threshold, addressee
-from greenmine.processing.windows import minute_of
-from greenmine.registry import AcousticCheck, Device, Registry
+from greenmine.processing.windows import minute_of, moment_of, windows_touching
+from greenmine.registry import AcousticCheck, Device, Registry, Rule
 
 REASONS: Final = (
     "limit-unconfirmed",
@@ -22,7 +23,6 @@ REASONS: Final = (
     "grade-not-shown",
     "grade-insufficient",
     "calibration-not-shown",
-    "calibration-drift",
 )
 """Codes, in the order in which they are told; their texts are in `greenmine.wording`."""
 
@@ -74,10 +74,10 @@ class Grounds:
         found = set(() if confirmed else self._on(rule, day))
         if threshold.confidence != OFFICIAL:
             found.add("limit-unconfirmed")
-        drift = limit.instrument.drift if limit.instrument is not None else None
-        if drift is not None and not confirmed:
-            for device, _ in self._instruments[rule]:
-                found.update(acoustic_reasons(device.checks, drift, period))
+        if limit.instrument is not None and limit.instrument.drift is not None and not confirmed:
+            device, _ = self._instruments[rule][0]
+            if lacks_checks(device.checks, period):
+                found.add("calibration-not-shown")
         return tuple(reason for reason in REASONS if reason in found)
 
     def _papers(self, rule: int, day: date) -> frozenset[str]:
@@ -118,26 +118,54 @@ def instrument_reasons(limit: Limit, device: Device, parameter: str, day: date) 
             yield "grade-insufficient"
 
 
-def acoustic_reasons(checks: Sequence[AcousticCheck], drift: float, period: tuple[int, int]) -> Iterable[str]:
-    """Give what the acoustic checks around a period lack: one before, one after, and little change between them.
+def lacks_checks(checks: Sequence[AcousticCheck], period: tuple[int, int]) -> bool:
+    """Return whether there is no acoustic check before a period, or none after it [minutes since 1970 UTC, half-open].
+
+    References
+    ----------
+    GB 12348-2008, 5.1.2 (before and after every measurement).
+    """
+    times = [minute_of(check.time) for check in checks]
+    return not times or min(times) > period[0] or max(times) < period[1]
+
+
+def void_stretches(checks: Sequence[AcousticCheck], drift: float) -> list[tuple[int, int]]:
+    """Return the stretches between two checks of which the later found another level than the earlier had left.
 
     Parameters
     ----------
     checks : sequence of AcousticCheck
         In any order.
     drift : float
-        Largest change allowed from what the check before left to what the check after found [dB].
-    period : (int, int)
-        Minutes since 1970 UTC, half-open.
+        Largest difference allowed [dB].
+
+    Returns
+    -------
+    list of (int, int)
+        Minutes since 1970 UTC, half-open: what was measured then is void.
 
     References
     ----------
-    GB 12348-2008, 5.1.2: before and after every measurement, at most 0.5 dB apart, else the result is void.
+    GB 12348-2008, 5.1.2 (at most 0.5 dB, else the result is void).
     """
-    begin, finish = period
-    before = max((c for c in checks if minute_of(c.time) <= begin), key=lambda c: c.time, default=None)
-    after = min((c for c in checks if minute_of(c.time) >= finish), key=lambda c: c.time, default=None)
-    if before is None or after is None:
-        yield "calibration-not-shown"
-    elif abs(after.found - (before.found if before.left is None else before.left)) > drift + 1e-9:
-        yield "calibration-drift"
+    ordered = sorted(checks, key=lambda check: check.time)
+    return [
+        (minute_of(before.time), minute_of(after.time))
+        for before, after in pairwise(ordered)
+        if abs(after.found - (before.found if before.left is None else before.left)) > drift + 1e-9
+    ]
+
+
+def void_periods(registry: Registry, rule: Rule) -> list[tuple[int, int]]:
+    """Return the periods of a rule that touch a void stretch of one of its instruments [minutes since 1970 UTC, half-open]."""
+    limit, zone = rule.limit, registry.site(rule.site).zone
+    if limit.instrument is None or limit.instrument.drift is None:
+        return []
+    channel = registry.channels[rule.channel]
+    found = []
+    for first, last in void_stretches(registry.device(channel.site, channel.device).checks, limit.instrument.drift):
+        if limit.window == "hour":
+            found.append((first - moment_of(first, zone).minute, last + -moment_of(last, zone).minute % 60))
+        else:
+            found += windows_touching(limit.window, first, last, zone, registry.conditions)
+    return found

@@ -43,7 +43,8 @@ class Verdict:
     """A judgement with its reason.
 
     ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``above-limit``, ``under-limit``,
-    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``over-range``, ``calm``, ``not-downwind``, ``no-reference``. ``have`` and
+    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``over-range``, ``calm``, ``not-downwind``, ``no-reference``,
+    ``calibration-drift``. ``have`` and
     ``need`` are the numbers behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the
     verdict is indicative (参考) and not statutory (法定); none where it is statutory.
     """

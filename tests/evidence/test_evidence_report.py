@@ -115,7 +115,10 @@ def test_the_report_is_an_accessible_archive_file_with_its_figures_inside(files:
                 ("meets", "statutory"): "✓ meets",
                 ("meets", "indicative"): "○ within the limits, by an indicative method: no finding of compliance",
                 ("exceeds", "statutory"): "▲ exceeds",
-                ("exceeds", "indicative"): "▲ above, by an indicative method: to be confirmed by a reference measurement",
+                (
+                    "exceeds",
+                    "indicative",
+                ): "▲ above, by an indicative method: to be confirmed by a reference measurement",
                 ("not assessable", "indicative"): "? not assessable",
             },
             ("The mine's own emissions", "Quality around the mine"),

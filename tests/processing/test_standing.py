@@ -15,7 +15,7 @@ from greenmine.limits import load_limits
 from greenmine.processing.engine import Engine, Judged, Outcome
 from greenmine.processing.identity import unknown
 from greenmine.processing.references import agreement
-from greenmine.processing.standing import REASONS, acoustic_reasons, instrument_reasons
+from greenmine.processing.standing import REASONS, instrument_reasons, lacks_checks, void_stretches
 from greenmine.processing.windows import minute_of
 from greenmine.readings import Readings
 from greenmine.registry import AcousticCheck, Device
@@ -106,25 +106,41 @@ def check(hour: int, found: float, left: float | None = None) -> AcousticCheck:
 
 
 @pytest.mark.parametrize(
-    ("checks", "reasons"),
+    ("checks", "lacks"),
     [
-        ([], ["calibration-not-shown"]),
-        ([check(5, 94.0)], ["calibration-not-shown"]),
-        ([check(23, 94.0)], ["calibration-not-shown"]),
-        ([check(5, 94.0), check(12, 94.0)], ["calibration-not-shown"]),
-        ([check(5, 94.0), check(23, 94.5)], []),
-        ([check(5, 94.0), check(23, 93.4)], ["calibration-drift"]),
-        ([check(5, 93.0, 94.0), check(23, 94.2)], []),
-        ([check(23, 94.2), check(5, 93.0, 94.0), check(1, 90.0)], []),
-        ([check(6, 94.0), check(22, 94.6), check(23, 94.0)], ["calibration-drift"]),
+        ([], True),
+        ([check(5, 94.0)], True),
+        ([check(23, 94.0)], True),
+        ([check(5, 94.0), check(12, 94.0)], True),
+        ([check(22, 94.0), check(6, 94.0)], False),
+        ([check(5, 94.0), check(12, 94.0), check(23, 94.0)], False),
     ],
 )
-def test_a_day_of_noise_needs_a_check_before_and_one_after_that_differ_little(
-    checks: Sequence[AcousticCheck], reasons: list[str]
+def test_a_day_of_noise_needs_an_acoustic_check_before_and_one_after(
+    checks: Sequence[AcousticCheck], *, lacks: bool
 ) -> None:
     """GB 12348-2008, 5.1.2."""
-    period = tuple(minute_of(datetime(2026, 6, 1, hour, tzinfo=ZONE)) for hour in (6, 22))
-    assert list(acoustic_reasons(checks, 0.5, period)) == reasons
+    assert lacks_checks(checks, (minute_of(check(6, 0).time), minute_of(check(22, 0).time))) is lacks
+
+
+@pytest.mark.parametrize(
+    ("checks", "hours"),
+    [
+        ([check(5, 94.0), check(23, 94.5)], []),
+        ([check(5, 94.0), check(23, 93.4)], [(5, 23)]),
+        ([check(5, 93.0, 94.0), check(23, 94.2)], []),
+        ([check(23, 94.2), check(5, 93.0, 94.0), check(1, 90.0)], [(1, 5)]),
+        ([check(6, 94.0), check(22, 94.6), check(23, 94.0)], [(6, 22), (22, 23)]),
+        ([check(6, 94.0), check(22, 94.6, 94.0), check(23, 94.0)], [(6, 22)]),
+    ],
+)
+def test_what_lies_between_checks_that_differ_by_more_than_half_a_decibel_is_void(
+    checks: Sequence[AcousticCheck], hours: list[tuple[int, int]]
+) -> None:
+    """GB 12348-2008, 5.1.2."""
+    assert void_stretches(checks, 0.5) == [
+        (minute_of(check(first, 0).time), minute_of(check(last, 0).time)) for first, last in hours
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -269,6 +285,24 @@ def test_a_difference_is_confirmed_by_results_of_one_hour_at_both_points(tmp_pat
     assert "no-automatic-method" not in hour_of(both, 3).verdict.reasons
     assert "no-automatic-method" in hour_of(one, 3).verdict.reasons
     assert hour_of(one, 3).value == 400
+
+
+@pytest.mark.parametrize("limit", ["gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-frequent"])
+@pytest.mark.parametrize(("after", "judgements"), [(94.4, {"exceeds"}), (94.6, {"not assessable"})])
+def test_noise_between_checks_that_drifted_apart_is_not_judged_and_is_no_exceedance(
+    tmp_path: Path, limit: str, after: float, judgements: set[str]
+) -> None:
+    checks = f"""
+checks = [
+  {{ time = 2026-05-01T08:00:00+08:00, found = 93.8, left = 94.0 }},
+  {{ time = 2026-06-20T08:00:00+08:00, found = {after} }},
+]
+"""
+    fence = Station("fence", ("laeq", "lafmax"), limits=(limit,), papers=checks)
+    outcome = outcome_of(tmp_path, [fence], {"fence/laeq": 90, "fence/lafmax": 95})
+    assert {v.verdict.judgement for v in outcome.verdicts[1:]} == judgements
+    assert bool(outcome.exceedances) is (judgements == {"exceeds"})
+    assert {"calibration-drift" in v.verdict.reason for v in outcome.verdicts[1:]} == {after == 94.6}
 
 
 def test_agreement_counts_pairs_and_leaves_gaps_out() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import Recomputed, midnight, recompute
-from greenmine.limits import Addressee, Limit, addressee
+from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, Mark
@@ -294,7 +294,6 @@ class _SiteRun:
         return out
 
     def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
-        doubts = _doubts(rule.limit, v.verdict.reasons)
         lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()
         return JudgedWindow(
             rule=rule.key,
@@ -310,8 +309,8 @@ class _SiteRun:
             high=v.threshold.high,
             addressee=addressee(rule.limit),
             judgement=v.verdict.judgement,
-            standing="indicative" if doubts else "statutory",
-            reasons=(*lacking, *doubts),
+            standing=v.verdict.standing,
+            reasons=(*lacking, *v.verdict.reasons),
             reason=v.verdict.reason,
             have=v.verdict.have,
             need=v.verdict.need,
@@ -319,7 +318,7 @@ class _SiteRun:
         )
 
     def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:
-        doubts = _doubts(rule.limit, ())
+        doubts = ("no-automatic-method",) if rule.limit.indicative else ()
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
@@ -350,7 +349,7 @@ class _SiteRun:
         out = []
         for e in found.episodes:
             # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
-            shift = 0 if by_minute(self.registry.rules[e.rule].limit) else 1
+            shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
             first, last = e.start + shift, np.inf if e.end is None else e.end + shift
             if any(first < end and last > start for start, end in windows[e.rule]):
                 out.append(e)
@@ -480,7 +479,3 @@ def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> Concl
         upwind_share=None if upwind is None else upwind.share,
         upwind_hours=0 if upwind is None else upwind.hours,
     )
-
-
-def _doubts(limit: Limit, reasons: tuple[str, ...]) -> tuple[str, ...]:
-    return reasons or (("no-automatic-method",) if limit.indicative else ())

@@ -299,8 +299,9 @@ class _SiteRun:
             rule=rule.key,
             limit=rule.limit.id,
             channel=self.registry.channels[rule.channel].key,
-            start=self._time(v.begin),
-            end=self._time(v.finish),
+            # A night is judged, if by its loudest hour; where any hour counts, that hour is.
+            start=self._time(v.begin if rule.limit.hour == "any" else v.start),
+            end=self._time(v.finish if rule.limit.hour == "any" else v.end),
             period_start=self._time(v.start),
             period_end=self._time(v.end),
             value=v.value,

@@ -442,7 +442,9 @@ def _summary(theme: str, rules: Iterable[RuleFigures], reporting: Reporting) -> 
     periods, exceeds = sum(r.periods for r in mine), sum(r.exceeds for r in mine)
     reasons: Counter[str] = Counter()
     for r in mine:
-        reasons.update({k: n for k, n in r.reasons.items() if k not in {"within-limit", "above-limit", "under-limit"}})
+        reasons.update(
+            {k: n for k, n in r.reasons.items() if k not in {"within-limit", "no-event", "above-limit", "under-limit"}}
+        )
     # Each limit by itself: a limit with many periods must not hide one with few.
     shares = [(r.meets + r.exceeds) / r.periods if r.periods else 0.0 for r in mine]
     share = min(shares, default=None)

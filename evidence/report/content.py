@@ -12,7 +12,7 @@ from greenmine.evidence.report.words import ReportWords
 from greenmine.registry import Registry, Site
 from greenmine.wording.messages import Language
 
-UNJUDGED: Final = frozenset({"within-limit", "above-limit", "under-limit"})
+UNJUDGED: Final = frozenset({"within-limit", "no-event", "above-limit", "under-limit"})
 """Reasons of windows that could be assessed."""
 
 

@@ -13,14 +13,16 @@ import numpy as np
 
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import Recomputed, midnight, recompute
-from greenmine.limits import Limit
+from greenmine.limits import Addressee, Limit, addressee
 from greenmine.processing.engine import Judged
+from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, Mark
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
-from greenmine.processing.summary import Addressee, Conclusion, RuleTally, Standing, conclude, tally
+from greenmine.processing.slide import by_minute
+from greenmine.processing.summary import Conclusion, RuleTally, conclude, tally
 from greenmine.processing.upwind import UpwindShare, upwind_share
-from greenmine.processing.verdicts import Judgement
+from greenmine.processing.verdicts import Judgement, Standing
 from greenmine.processing.windows import moment_of
 from greenmine.readings import Readings
 from greenmine.registry import Registry, Rule, Site
@@ -67,6 +69,10 @@ class JudgedWindow(msgspec.Struct, frozen=True):
     channel: str
     start: str
     end: str
+    """What was judged: where any hour counts, the highest that ends in the period."""
+    period_start: str
+    period_end: str
+    """The legal period."""
     value: float | None
     """The statistic, unrounded."""
     judged: str | None
@@ -86,7 +92,7 @@ class JudgedWindow(msgspec.Struct, frozen=True):
 
 
 class JudgedExceedance(msgspec.Struct, frozen=True):
-    """An exceedance that touches the period; ``end`` is None where it lasted at the end of the data."""
+    """An exceedance of a window that has a verdict; ``end`` is None where it lasted at the end of the data."""
 
     rule: str
     limit: str
@@ -231,12 +237,12 @@ def _judge_site(
             held = [m for m in held if m not in claims]
             found = here.run(held)
         removed = here.removed(plain, all_held, found, mine)
-    verdicts = here.verdicts(found)
-    conclusions = conclude(here.tallies(found, verdicts), reporting.summary.assessable_share)
+    verdicts, exceedances = here.verdicts(found), here.exceedances(found)
+    conclusions = conclude(here.tallies(verdicts, exceedances), reporting.summary.assessable_share)
     return _SiteFound(
         [_conclusion(site, one, here.upwind(found, one)) for one in conclusions],
         [v for some in verdicts.values() for v in some],
-        here.exceedances(found),
+        here.listed(exceedances),
         removed,
     )
 
@@ -288,21 +294,23 @@ class _SiteRun:
         return out
 
     def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
-        standing, doubts = _standing(rule.limit)
+        doubts = _doubts(rule.limit, v.verdict.reasons)
         lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
             channel=self.registry.channels[rule.channel].key,
-            start=self._time(v.start),
-            end=self._time(v.end),
+            start=self._time(v.begin),
+            end=self._time(v.finish),
+            period_start=self._time(v.start),
+            period_end=self._time(v.end),
             value=v.value,
             judged=v.verdict.judged,
             low=v.threshold.low,
             high=v.threshold.high,
-            addressee=_addressee(rule.limit),
+            addressee=addressee(rule.limit),
             judgement=v.verdict.judgement,
-            standing=standing,
+            standing="indicative" if doubts else "statutory",
             reasons=(*lacking, *doubts),
             reason=v.verdict.reason,
             have=v.verdict.have,
@@ -311,20 +319,22 @@ class _SiteRun:
         )
 
     def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:
-        standing, doubts = _standing(rule.limit)
+        doubts = _doubts(rule.limit, ())
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
             channel=self.registry.channels[rule.channel].key,
             start=self._time(start),
             end=self._time(end),
+            period_start=self._time(start),
+            period_end=self._time(end),
             value=None,
             judged=None,
             low=None,
             high=None,
-            addressee=_addressee(rule.limit),
+            addressee=addressee(rule.limit),
             judgement="not assessable",
-            standing=standing,
+            standing="indicative" if doubts else "statutory",
             reasons=("no-data", *doubts),
             reason="no-data",
             have=0,
@@ -332,8 +342,22 @@ class _SiteRun:
             capture=0.0,
         )
 
-    def exceedances(self, found: Recomputed) -> list[JudgedExceedance]:
-        """Exceedances that touch the period, by rule and start."""
+    def exceedances(self, found: Recomputed) -> list[Exceedance]:
+        """Exceedances of the windows that have a verdict, by rule and start."""
+        windows: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for (index, start), v in found.verdicts.items():
+            windows[index].append((start, v.end))
+        out = []
+        for e in found.episodes:
+            # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
+            shift = 0 if by_minute(self.registry.rules[e.rule].limit) else 1
+            first, last = e.start + shift, np.inf if e.end is None else e.end + shift
+            if any(first < end and last > start for start, end in windows[e.rule]):
+                out.append(e)
+        return out
+
+    def listed(self, exceedances: Iterable[Exceedance]) -> list[JudgedExceedance]:
+        """Exceedances as they are written."""
         rules, channels = self.registry.rules, self.registry.channels
         return [
             JudgedExceedance(
@@ -347,17 +371,17 @@ class _SiteRun:
                 peak_time=self._time(e.peak_minute + 1),
                 threshold=e.threshold,
             )
-            for e in found.exceedances
+            for e in exceedances
         ]
 
-    def tallies(self, found: Recomputed, verdicts: dict[int, list[JudgedWindow]]) -> list[RuleTally]:
+    def tallies(self, verdicts: dict[int, list[JudgedWindow]], exceedances: Iterable[Exceedance]) -> list[RuleTally]:
         """Each limit's verdicts, counted, in the order of themes."""
         running: dict[int, int] = defaultdict(int)
-        for e in found.exceedances:
+        for e in exceedances:
             running[e.rule] += e.end is None
         theme = {r.index: self.registry.channels[r.channel].parameter.theme for r in self.registry.rules}
         return [
-            tally(one.id, _addressee(rule.limit), verdicts[rule.index], len(verdicts[rule.index]), running[rule.index])
+            tally(one.id, addressee(rule.limit), verdicts[rule.index], len(verdicts[rule.index]), running[rule.index])
             for one in self.registry.judged_themes
             for rule in self.registry.rules
             if theme[rule.index] == one.id
@@ -375,7 +399,7 @@ class _SiteRun:
             upwind_share(self.registry, rule.channel, found.statistics, spans[rule.index])
             for rule in self.registry.rules
             if (channel := self.registry.channels[rule.channel]).parameter.averaging == "arithmetic"
-            and (channel.parameter.theme, _addressee(rule.limit)) == (conclusion.theme, "quality")
+            and (channel.parameter.theme, addressee(rule.limit)) == (conclusion.theme, "quality")
             and spans[rule.index]
         ]
         return min((s for s in shares if s is not None), key=lambda s: s.share, default=None)
@@ -403,8 +427,8 @@ class _SiteRun:
                     rule=one.key,
                     limit=one.limit.id,
                     channel=self.registry.channels[one.channel].key,
-                    start=self._time(before.start),
-                    end=self._time(before.end),
+                    start=self._time(before.begin),
+                    end=self._time(before.finish),
                     value=before.value,
                     judgement=before.verdict.judgement,
                     value_with_marks=after.value,
@@ -458,15 +482,5 @@ def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> Concl
     )
 
 
-_QUALITY = frozenset({"GB 3095", "GB 3096-2008", "GB 3838-2002"})
-"""Standards of the quality of air, sound and water around a mine: the duty of the local government."""
-
-
-def _addressee(limit: Limit) -> Addressee:
-    if limit.kind != "legal":
-        return "own"
-    return "quality" if limit.standard in _QUALITY else "emission"
-
-
-def _standing(limit: Limit) -> tuple[Standing, tuple[str, ...]]:
-    return ("indicative", ("no-automatic-method",)) if limit.indicative else ("statutory", ())
+def _doubts(limit: Limit, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    return reasons or (("no-automatic-method",) if limit.indicative else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -66,6 +66,8 @@ class Recomputed:
     """Readings within the period by channel and flag."""
     minutes: dict[int, NDArray[np.float64]]
     """Mean of each minute of the period, for the watched channels: of the energies 10^(L/10) of sound, NaN where nothing counts."""
+    episodes: list[Exceedance] = field(default_factory=list)
+    """All exceedances of the days that were taken in, by rule and start."""
 
 
 def days_needed(period: Period) -> list[date]:
@@ -141,16 +143,9 @@ def recompute(
     engine.go_on(rows, until, closing)
     _collect(found, episodes, closing)
     _exclude(found, engine)
-    found.exceedances.extend(
-        sorted(
-            (
-                e
-                for e in episodes.values()
-                if not e.withdrawn and e.start + 1 < end and (e.end is None or e.end + 1 > start)
-            ),
-            key=lambda e: (e.rule, e.start),
-        )
-    )
+    lasting = (e for e in episodes.values() if not e.withdrawn)
+    found.episodes.extend(sorted(lasting, key=lambda e: (e.rule, e.start)))
+    found.exceedances.extend(e for e in found.episodes if e.start + 1 < end and (e.end is None or e.end + 1 > start))
     return found
 
 

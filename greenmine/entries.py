@@ -198,6 +198,9 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     enterprise: str
     name_zh: str
     name_en: str
+    short_name_zh: str = ""
+    """For lists, legends and tables, where all names begin alike; empty: the name."""
+    short_name_en: str = ""
     zone: str
     township_zh: str = ""
     product_zh: str

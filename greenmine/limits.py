@@ -48,6 +48,11 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     clause: str
     confidence: Confidence
 
+    @property
+    def citation(self) -> str:
+        """The standard with its clause, or who set the number."""
+        return ", ".join(filter(None, (self.source, self.clause)))
+
 
 class Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much data a figure needs before it may be judged."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
-from greenmine.processing.verdicts import Judgement
-
-Addressee = Literal["emission", "quality", "own"]
-"""Whom a limit binds: the enterprise, the government of the place, the enterprise by its own will."""
-Standing = Literal["statutory", "indicative"]
+from greenmine.limits import Addressee
+from greenmine.processing.verdicts import Judgement, Standing
 
 _HIDES: Final = "over-range"
 """Reason of windows in which a value beyond the limit may be hidden: no share of other windows makes up for them."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from greenmine.evidence.figures import RuleFigures, VerdictFigures
+from greenmine.evidence.figures import JUDGED, RuleFigures, VerdictFigures
 from greenmine.evidence.hourly import Distribution, Rose
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
-from greenmine.evidence.report.content import UNJUDGED, Content
+from greenmine.evidence.report.content import Content
 from greenmine.themes import Theme
 from greenmine.wording.charts import LimitStep, Series, line_chart, wind_rose
 from greenmine.wording.words import NOTHING
@@ -80,7 +80,7 @@ def _verdicts(content: Content, rules: Sequence[RuleFigures]) -> Table:
             str(rule.meets),
             str(rule.exceeds),
             str(rule.not_assessable),
-            w.reasons({k: n for k, n in rule.reasons.items() if k not in UNJUDGED}) or NOTHING,
+            w.reasons({k: n for k, n in rule.reasons.items() if k not in JUDGED}) or NOTHING,
             _figure(content, rule, rule.worst),
             w.moment(rule.worst_start),
         ]

@@ -14,6 +14,9 @@ from greenmine.wording.unit_signs import sign
 NOTHING: Final = "—"
 VERDICT_SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?", "none": "–"}
 """A verdict is told by sign and word, never by colour alone."""
+_SHARED: Final = "greenmine.wording"
+"""Package with the words that all packages share."""
+_DETAIL: Final = re.compile(r"([\d.e+-]*) ?(.*)", re.DOTALL)
 _SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
 
 
@@ -49,6 +52,25 @@ class Words:
         """Return the text of a key, or this."""
         return self._texts.get(key, otherwise)
 
+    def shared(self, section: str) -> Mapping[str, str]:
+        """Return the words of a section that all packages share, by code: ``reason``, ``rejection``, ``health-detail``."""
+        found = texts(_SHARED, self.language)
+        return {key.removeprefix(f"{section}."): text for key, text in found.items() if key.startswith(f"{section}.")}
+
+    def verdict_reason(self, code: str) -> str:
+        """Return why a verdict is what it is; the code where there is no word."""
+        return self.shared("reason").get(code, code)
+
+    def rejection(self, code: str) -> str:
+        """Return why a reading was rejected; the code where there is no word."""
+        return self.shared("rejection").get(code, code)
+
+    def health_detail(self, detail: str) -> str:
+        """Return why a channel is in its state; what the catalogue does not know as it is."""
+        number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
+        found = self.shared("health-detail").get(text.replace(" ", "-"))
+        return detail if found is None else found.format(n=number)
+
     def name(self, thing: Any) -> str:
         """Return the name of a thing that has a Chinese and an English one."""
         return str(thing.name_zh if self.language == "zh" else thing.name_en)
@@ -79,6 +101,10 @@ class Words:
         if 0.9995 <= share < 1:
             return "> 99.9"
         return self.number(100 * share, 1 if 0 < share < 1 else 0)
+
+    def conclusion_sign(self, judgement: str, standing: str) -> str:
+        """Return the sign of a conclusion; the sign of compliance only where it is statutory."""
+        return "○" if (judgement, standing) == ("meets", "indicative") else VERDICT_SIGNS[judgement]
 
     def conclusion(self, judgement: str, standing: str) -> str:
         """Return what a person is told of a judgement with a standing."""

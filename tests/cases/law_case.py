@@ -146,9 +146,8 @@ def _toml(value: Any) -> str:
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """What of a document is not as expected.
 
-    ``summary``, ``verdicts``, ``exceedances`` and ``removed`` list rows that must be there: of their keys ``theme``, ``addressee``,
-    ``rule``, ``limit``, ``channel`` and ``start`` find the row, the others are compared; of ``reasons`` those named must be among
-    them. ``counts`` says how many rows have certain values.
+    ``summary``, ``verdicts``, ``exceedances`` and ``removed`` list rows that must be there: keys in `_NAMES` find a row, the
+    others are compared; of ``reasons`` those named must be among them. ``counts`` says how many rows have certain values.
     """
     out: list[str] = []
     for part in ("summary", "verdicts", "exceedances", "removed"):
@@ -170,7 +169,7 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
     return out
 
 
-_NAMES = frozenset({"theme", "addressee", "rule", "limit", "channel", "start"})
+_NAMES = frozenset({"theme", "addressee", "rule", "limit", "channel", "start", "period_start"})
 
 
 def _same(wanted: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

@@ -83,7 +83,7 @@ def test_limits_that_are_met_are_status_0(tmp_path: Path, capsys) -> None:
 def test_every_window_has_a_verdict_and_what_was_not_measured_is_not_assessable(tmp_path: Path, capsys) -> None:
     found = document(capsys, readings(tmp_path), period="2026-03-10/2026-03-11")
     hours = [v for v in found["verdicts"] if v["rule"] == RULE]
-    assert [v["start"] for v in hours] == [(DAY + timedelta(hours=h)).isoformat() + "+08:00" for h in range(48)]
+    assert [v["period_start"] for v in hours] == [(DAY + timedelta(hours=h)).isoformat() + "+08:00" for h in range(48)]
     assert {v["judgement"] for v in hours[24:]} == {"not assessable"}
     assert {v["reasons"][0] for v in hours[24:]} == {"no-data"}
     assert dust(found)["judgement"] == dust(found, "quality")["judgement"] == "not assessable"

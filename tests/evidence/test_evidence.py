@@ -238,11 +238,11 @@ def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
     assert {s["theme"]: s["verdict"] for s in figures["summary"]} == dict.fromkeys(
         ("dust", "noise", "water"), "not assessable"
     )
-    dust = figures["summary"][0]
-    assert dust["reasons"]["too-few-hours"] == 1
+    dust = next(s for s in figures["summary"] if (s["theme"], s["addressee"]) == ("dust", "quality"))
+    assert dust["lacking"]["too-few-hours"] == 1
     assert dust["assessable_share"] == 0.0
     first = page_text(contents(tmp_path / "p.zip")["report.pdf"], 1)
-    assert first.count("? 不可判定") == 3
+    assert first.count("? 不可判定") == sum(s["addressee"] != "own" for s in figures["summary"])
     assert "有效小时不足 1 个" in first
     assert "✓" not in first
     assert verify(tmp_path / "p.zip") == []

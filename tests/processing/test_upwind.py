@@ -28,8 +28,8 @@ def hourly(registry: Registry, **means: list[float | None]) -> dict:
     index = {c.key.removeprefix(f"{SITE}/").replace("/", "_").replace("-", "_"): c.index for c in registry.channels}
     return {
         (index[key], "hour", start): Statistic(
-            index[key], "hour", start, start + 60, mean, mean, mean, 60, 60.0, 1.0, mean is not None, None, 0, 0, (None,) * 3,
-            restated=False,
+            index[key], "hour", start, start + 60, mean, mean, mean, 60, 60.0, 1.0, mean is not None, None, 0, 0, 0,
+            (None, None, None), restated=False,
         )
         for key, some in means.items()
         for start, mean in zip(HOURS, some, strict=True)

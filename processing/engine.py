@@ -673,7 +673,9 @@ class Engine:
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
                 verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
-        verdict = replace(verdict, reasons=self._reasons(rule, verdict, begin, finish, by_hours=by_hours))
+        # One hour is enough to exceed; to meet takes all of the period.
+        seen = (begin, finish) if verdict.judgement == "exceeds" else (statistic.start, statistic.end)
+        verdict = replace(verdict, reasons=self._reasons(rule, verdict, *seen, by_hours=by_hours))
         outcome.verdicts.append(
             Judged(
                 index,

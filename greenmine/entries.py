@@ -57,6 +57,8 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     role: Role
     position: Position
     noise_class: NoiseClass | None = None
+    night_events: Literal["frequent", "occasional"] | None = None
+    """What a person decided the sound events of nights here to be; None: told by their number and hours."""
     limits: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
 

@@ -349,7 +349,7 @@ class _SiteRun:
         out = []
         for e in found.episodes:
             # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
-            shift = 0 if by_minute(self.registry.rules[e.rule].limit) else 1
+            shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
             first, last = e.start + shift, np.inf if e.end is None else e.end + shift
             if any(first < end and last > start for start, end in windows[e.rule]):
                 out.append(e)

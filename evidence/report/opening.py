@@ -68,7 +68,7 @@ def _finding(content: Content, summary: ThemeSummary) -> Finding:
     if summary.lacking:
         lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
     if summary.standing == "indicative" and summary.verdict != "not assessable":
-        reasons = w.t("list.comma").join(w.t(f"reason.{code}") for code in summary.reasons)
+        reasons = w.t("list.comma").join(w.known(f"reason.{code}", code) for code in summary.reasons)
         lines.append(w.t("opening.indicative", reasons=reasons))
     if summary.upwind_share is not None:
         lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))

@@ -1,17 +1,20 @@
-"""How the commands are told to read loggers' files."""
+"""``greenmine files``: what a logger's file becomes; and the options by which all commands are told how to read one."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import cyclopts
 
-from greenmine.collector.files import Description, LoggerFileError, read_description
+from greenmine.collector.files import Description, LoggerFileError, offered, read_description, read_series
 from greenmine.collector.files.descriptions import makes
+from greenmine.parameters import load_parameters
 from greenmine.tables import build, nearest
 
+app: Final = cyclopts.App(name="files", help="Files of data loggers: what they become, and which makes are known.")
 _Repeated = cyclopts.Parameter(negative="", consume_multiple=False)
 
 
@@ -107,6 +110,58 @@ class Reading:
                 "; ".join(f"--{named.get(key, key.replace('_', '-'))}:{rest}" for key, _, rest in said)
             )
         return own if layout is None else own.over(_layout(layout))
+
+
+_FOUND: Final = Reading()
+
+
+@app.command(name="try")
+def attempt(file: Path, *, zone: str | None = None, reading: Reading = _FOUND) -> None:
+    """Show what a file becomes: how it is read, each parameter that is found in it, and the first readings of each.
+
+    Nothing is stored. A file, or a parameter of it, that would be refused is shown with the reason; status 2 if nothing can be
+    read.
+
+    Parameters
+    ----------
+    file
+        Logger's file.
+    zone
+        Zone of stamps without offset, where the file states none.
+    reading
+        How to read the file.
+    """
+    try:
+        said = reading.description()
+        names, found = offered(file, said)
+    except (ValueError, OSError) as error:
+        raise _end(f"{file}: {error}") from None
+    sys.stdout.write(f"columns: {', '.join(names)}\n")
+    known, read, shown = load_parameters(), 0, dict[str, None]()
+    for name in found:
+        try:
+            (series,) = read_series(file, [known[name]], said, zone=zone)
+        except ValueError as error:
+            sys.stdout.write(f"\n{name}: refused: {error}\n")
+            continue
+        read += 1
+        lines = [line for line in (*series.lines, *(f"note: {note}" for note in series.notes)) if line not in shown]
+        shown.update(dict.fromkeys(lines))
+        sys.stdout.write("\n" + "".join(f"{line}\n" for line in lines))
+    if not read:
+        raise _end(f"{file}: no parameter can be read: describe the file, see docs/files.md")
+
+
+@app.command(name="makes")
+def known_makes() -> None:
+    """List the makes whose files are recognised, with what a user of each should know."""
+    for make in makes():
+        sys.stdout.write(f"{make.id}: {make.make}" + (f"; {make.note}" if make.note else "") + "\n")
+
+
+def _end(message: str) -> SystemExit:
+    sys.stderr.write(f"greenmine files: {' '.join(message.split())}\n")
+    return SystemExit(2)
 
 
 def _pairs(option: str, form: str, example: str, texts: list[str] | None) -> dict[str, str] | None:

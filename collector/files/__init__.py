@@ -2,7 +2,7 @@
 
 from greenmine.collector.files.columns import LoggerFileError
 from greenmine.collector.files.descriptions import Description, read_description
-from greenmine.collector.files.series import FileReadings, joined, read_series
+from greenmine.collector.files.series import FileReadings, joined, offered, read_series
 from greenmine.collector.files.table import Header, Table, read_table
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "LoggerFileError",
     "Table",
     "joined",
+    "offered",
     "read_description",
     "read_series",
     "read_table",

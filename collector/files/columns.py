@@ -98,7 +98,7 @@ TOTALS: Final = re.compile(r"cumulat|accum|total|cum_|_cum|running|counter|累�
 _AROUND: Final = tuple(
     sorted(
         words("""
-    concentration conc average avg mean ave value val reading readings data rtd raw hr hourly live now realtime current
+    concentration conc average avg mean ave value val reading readings data rtd raw hr hourly live now realtime current dt tot smp
     浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 小时均值 小时平均值 小时平均 小时值 小时浓度
     分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果
 """),
@@ -120,7 +120,7 @@ dB(A) = dba db dbspl 分贝 分贝a
 dB(C) = dbc
 dB(Z) = dbz dblin
 NTU = ntu fnu ftu
-1 = phunits phunit su 无量纲 unitless
+1 = 1 phunits phunit su 无量纲 unitless
 degC = degc degreec degreesc degreecelsius degreescelsius celsius 摄氏度 cel
 degF = degf degreef degreesf fahrenheit degreesfahrenheit 华氏度
 K = kelvin

@@ -41,9 +41,12 @@ _HEADING_AT_MOST: Final = 1000
 """Lines of free text before the header."""
 _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
 _CLOCK: Final = re.compile(
-    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点]\d{1,2}(?:分|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午))?",
+    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点]\d{1,2}(?:分|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午))?"
+    r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?",
     re.ASCII,
 )
+_UNTIL: Final = re.compile(r" ?[-~～—–至] ?\d{1,2}:\d\d\Z")
+"""The end of an interval behind its begin, where the date stands apart."""
 _HOUR: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[.]0+)?(?: ?(?:[时点hH]整?|:00))?", re.ASCII)
 _HOUR_NAME: Final = re.compile(
     r"(?:[Hh](?:our|r)?[ _]?)?(\d{1,2})(?: ?(?:时|点|[hH]|:00))?(?:[-~至]\d{1,2}(?: ?(?:时|点|:00))?)?"
@@ -135,8 +138,8 @@ class TimeColumns:
         if self.kind in {"stamp", "elapsed", "across"} and len(columns) == 1:
             return first
         if self.kind == "clock":
-            return [f"{self.start} {cell}" if cell else "" for cell in first]
-        rest = [[cell.strip() for cell in column] for column in columns[1:]]
+            return [f"{self.start} {_whole_hour(_UNTIL.sub('', cell))}" if cell else "" for cell in first]
+        rest = [[_UNTIL.sub("", cell.strip()) for cell in column] for column in columns[1:]]
         match self.kind:
             case "midnight":
                 return [f"{re.split('[ T]', day)[0]} {clock}" for day, clock in zip(first, *rest, strict=True)]
@@ -373,7 +376,7 @@ class _View:
     @cached_property
     def heads(self) -> list[bool]:
         """Which lines have a cell with a usual name of a time column, or what the caller names as time."""
-        asked = {plain(name) for name in self.said.time}
+        asked = {plain(part) for name in self.said.time for part in (name, *name.split(","))}
         words = _TIME_WORDS | asked
         return [
             len(cells) > 1
@@ -579,7 +582,13 @@ class _Columns:
         for c in named:
             if self.kind(c) == "number" and self._serial(c):
                 return TimeColumns((c,), serial=True)
-        return self._elapsed() or (self._clock_of_a_day(clocks) if clocks and not dates else None)
+        if (clock := self._elapsed()) is not None or dates:
+            return clock
+        hours = PARTS["hour"] | TIMES
+        clocks = clocks or [
+            c for c in every if self._is(c, hours) and self.kind(c) in {"hour", "number"} and self._hours(c)
+        ]
+        return self._clock_of_a_day(clocks) if clocks else None
 
     def by_content(self) -> TimeColumns | None:
         """The time, by what the columns hold."""
@@ -697,11 +706,7 @@ class _Columns:
         hours = [c for c in every if c not in dates and self._is(c, words) and self.kind(c) in {"hour", "number"}]
         if len(hours) == 1 and len(dates) == 1:
             clock = TimeColumns((dates[0], hours[0]), "hour")
-            if all(
-                _HOUR.fullmatch(cell)
-                for row in self.rows
-                if len(row) > hours[0] and (cell := row[hours[0]].strip()) and _number(cell)
-            ):
+            if self._hours(hours[0]):
                 return clock
             ordinal = [
                 f"{cell:0>4}" for row in self.rows if len(row) > hours[0] and (cell := row[hours[0]].strip()).isdigit()
@@ -737,6 +742,11 @@ class _Columns:
         parts += [part for part in finest if part in found]
         clock = TimeColumns(tuple(found[part] for part in parts), kind, tuple(parts))  # type: ignore[arg-type]
         return clock if self._any(clock) else None
+
+    def _hours(self, column: int) -> bool:
+        """Tell whether all numbers of a column are hours."""
+        cells = [row[column].strip() for row in self.rows if len(row) > column]
+        return all(_HOUR.fullmatch(cell) for cell in cells if _number(cell))
 
     def _serial(self, column: int) -> bool:
         cells = [row[column].strip() for row in self.rows if len(row) > column and row[column].strip()]

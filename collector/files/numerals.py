@@ -94,7 +94,8 @@ class NumberColumn:
     def take(self, rows: NDArray[np.bool_]) -> NumberColumn:
         """The rows of a mask."""
         mark = None if self.mark is None else self.mark[rows]
-        return NumberColumn(self.value[rows], self.kind[rows], self.marks, self.texts, mark)
+        marks = Counter(text for text in mark.tolist() if text) if mark is not None else Counter[str]()
+        return NumberColumn(self.value[rows], self.kind[rows], marks, self.texts, mark if marks else None)
 
 
 @dataclass(slots=True)

@@ -159,6 +159,36 @@ def read_series(
         ]
 
 
+def offered(path: Path, said: Description) -> tuple[tuple[str, ...], list[str]]:
+    """Look which parameters a file may hold.
+
+    Returns
+    -------
+    names : tuple of str
+        The columns of the file.
+    parameters : list of str
+        Ids of the parameters that a column, or the rows of a long table, is named after.
+
+    Raises
+    ------
+    LoggerFileError, OSError
+        As ``read_series``.
+    """
+    with opened(path, said.encoding, said.sheet) as sources:
+        file = only_table(sources, said)
+        header = file.header
+        others = [name for name in header.names if name not in header.time]
+        described = file.layout.description.columns
+        found = [
+            parameter.id
+            for parameter in load_parameters().values()
+            if parameter_columns(others, parameter)
+            or any(parameter.id in c.parameters and re.fullmatch(c.name, name) for name in others for c in described)
+            or _long(file, parameter, others) is not None
+        ]
+    return header.names, found
+
+
 def joined(parts: Sequence[FileReadings]) -> FileReadings:
     """Put the readings of several files of one parameter together, in the order of the files."""
     if len(parts) == 1:

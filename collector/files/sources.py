@@ -259,7 +259,7 @@ def find_encoding(path: Path) -> str:
                     odd += b"\n".join(line for line in block.splitlines() if not line.isascii())[: 1 << 16]
     if 4 * zeros > size and (wide := _wide(path)):
         return wide
-    if good >= damaged:
+    if good >= 4 * damaged or (good >= damaged and not _fits(odd, "gb18030")):
         return "utf-8-sig"
     runs = _RUNS.findall(_FOUR_BYTES.sub(b"", odd))
     alone = sum(len(run) % 2 for run in runs)
@@ -267,6 +267,14 @@ def find_encoding(path: Path) -> str:
     likely = _SINGLE if 3 * alone > len(runs) else _PAIRED
     best = from_bytes(odd, cp_isolation=likely, threshold=1.0).best()
     return best.encoding if best is not None else likely[0]
+
+
+def _fits(text: bytes, encoding: str) -> bool:
+    try:
+        text.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _wide(path: Path) -> str | None:

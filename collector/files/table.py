@@ -517,7 +517,7 @@ def _read_text(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...],
             cells = [f"{cell} {zone}" if cell and zone else cell for cell, zone in zip(cells, stated, strict=True)]
         passed = clock.kind == "elapsed"
         readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
-        dropped = _summaries(cells, readable)
+        dropped = _summaries(rows.column(part.time[0]), readable)
         if dropped.any():
             raw.skipped.count("they sum up others", rows.lines[dropped])
         for name, column in part.chosen.items():

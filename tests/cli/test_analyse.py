@@ -411,7 +411,7 @@ def test_the_column_is_found_by_the_name_of_the_parameter(run, log, parameter, h
         ({"parameter": "pm10", "value": "P1", "where": ["P1=7"]}, "no rows of data"),
         ({"parameter": "pm10", "value": "P1"}, "only one instant can be used"),
         (
-            {"parameter": "pressure", "value": "P1"},
+            {"parameter": "pressure", "value": "P1", "unit": "kPa"},
             "no reading can be used: of 1 rows with a time 0 have no number, 1 are",
         ),
         ({"parameter": "pm10", "value": "P1", "time_format": "%d"}, "--time-format '%d'"),

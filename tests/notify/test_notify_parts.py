@@ -109,7 +109,8 @@ def test_a_mail_server_that_would_carry_a_password_in_the_clear_is_refused(given
 
 
 DATA = {
-    "addressee": "emission", "standing": "indicative", "station": "boundary", "limit": "db50-418-fugitive", "unit": "ug/m3", "threshold": 1000.0, "standard": "DB50/418-2016",
+    "addressee": "emission", "standing": "indicative",
+    "station": "boundary", "limit": "db50-418-fugitive", "unit": "ug/m3", "threshold": 1000.0, "standard": "DB50/418-2016",
     "clause": "Table 1", "peak": 1234.5, "start": "2026-11-21T22:00:00+08:00", "end": None, "minutes_above": 7, "state": "open",
     "revision": 0, "href": "/exceedances/7",
 }  # fmt: skip

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from greenmine.collector.files.columns import LoggerFileError
 
 Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Points = NDArray[np.uint32] | NDArray[np.uint8]
 
 UNREADABLE: Final = np.iinfo(np.int64).min
 """In the place of an instant that could not be read."""
@@ -228,20 +230,34 @@ class StampReader:
         bool array
             Which can be read, in one order at least.
         """
-        block = self._read(cells)
+        return self._keep(self._read(_points(cells)), cells, lines)
+
+    def add_column(self, cells: pa.StringArray, lines: Times) -> Flags:
+        """Read a block of stamps as they stand in a column of Arrow: at once, if all are as long and can be read."""
+        offsets = np.frombuffer(cells.buffers()[1], np.int32)[cells.offset : cells.offset + len(cells) + 1]
+        lengths = np.diff(offsets)
+        if len(cells) and 0 < lengths[0] <= _LONGEST and (lengths == lengths[0]).all():
+            signs = np.frombuffer(cells.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(len(cells), -1)
+            if signs.max() < 0x80:
+                block = self._read(signs)
+                if (block.times != UNREADABLE).any(axis=0).all():
+                    return self._keep(block, cells, lines)
+        return self.add([cell.strip() for cell in cells.to_pylist()], lines)
+
+    def _keep(self, block: _Block, cells: Sequence[str] | pa.StringArray, lines: Times) -> Flags:
         good = block.times != UNREADABLE
         readable: Flags = good.any(axis=0)
         for order, against in zip(ORDERS, readable & ~good, strict=True):
             if order not in self._against and against.any():
                 row = int(np.argmax(against))
-                self._against[order] = int(lines[row]), cells[row]
+                self._against[order] = int(lines[row]), str(cells[row])
         for i, j in ((0, 1), (0, 2), (1, 2)):
             differ = good[i] & good[j] & (block.times[i] != block.times[j])
             if differ.any():
                 self._differ[i, j] = True
                 if self._open is None:
                     row = int(np.argmax(differ))
-                    self._open = int(lines[row]), cells[row]
+                    self._open = int(lines[row]), str(cells[row])
         self._blocks.append(block)
         return readable
 
@@ -325,24 +341,18 @@ class StampReader:
         close = [i for i in past if spans[i] <= 366 * _DAY or spans[i] <= 10 * min(spans.values())]
         return close or past
 
-    def _read(self, cells: Sequence[str]) -> _Block:
-        size = len(cells)
-        whole = _Block.unread(size)
-        if not size:
+    def _read(self, points: Points) -> _Block:
+        whole = _Block.unread(len(points))
+        if not points.size:
             return whole
-        if max(map(len, cells)) > _LONGEST:
-            cells = [cell if len(cell) <= _LONGEST else "" for cell in cells]
-        text = np.array(cells)
-        if not text.dtype.itemsize:
-            return whole
-        points = text.view(np.uint32).reshape(size, -1)
-        shapes = np.where((points >= ord("0")) & (points <= ord("9")), np.uint32(ord("0")), points)
+        shapes = np.where((points >= ord("0")) & (points <= ord("9")), points.dtype.type(ord("0")), points)
         for rows in _alike(shapes)[:_SHAPES_AT_MOST]:
             shape = "".join(map(chr, shapes[rows[0]].tolist())).rstrip("\0")
             match = next((m for m in (p.fullmatch(shape) for p in self._patterns) if m), None)
             if match is None:
                 continue
-            fields = _Fields(match, points[rows], str(text[rows[0]]))
+            example = "".join(map(chr, points[rows[0]].tolist())).rstrip("\0")
+            fields = _Fields(match, points[rows], example)
             block = _evaluate(fields)
             whole.times[:, rows] = block.times
             whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
@@ -361,7 +371,17 @@ def is_stamp(cell: str, form: str | None = None) -> bool:
     return bool(StampReader(form).add([cell.strip()], np.zeros(1, np.int64))[0])
 
 
-def _alike(shapes: NDArray[np.uint32]) -> list[NDArray[np.intp]]:
+def _points(cells: Sequence[str]) -> Points:
+    """The signs of texts as numbers, a row for each, zero behind the end."""
+    if cells and max(map(len, cells)) > _LONGEST:
+        cells = [cell if len(cell) <= _LONGEST else "" for cell in cells]
+    text = np.array(cells, np.str_)
+    if not text.size or not text.dtype.itemsize:
+        return np.empty((len(cells), 0), np.uint32)
+    return text.view(np.uint32).reshape(len(cells), -1)
+
+
+def _alike(shapes: Points) -> list[NDArray[np.intp]]:
     """Rows grouped by shape."""
     if (shapes == shapes[0]).all():
         return [np.arange(len(shapes))]
@@ -376,7 +396,7 @@ class _Fields:
     """The fields of stamps of one shape, standing where ``match`` found them."""
 
     match: re.Match[str]
-    points: NDArray[np.uint32]
+    points: Points
     example: str
 
     def text(self, name: str) -> str | None:

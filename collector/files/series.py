@@ -665,7 +665,7 @@ def _spacing(time: NDArray[np.int64]) -> float | None:
 
 def instants(time: NDArray[np.int64]) -> NDArray[np.int64]:
     """Distinct instants in order; in files they mostly are that already, which sorting makes use of."""
-    ordered = np.sort(time, kind="stable")
+    ordered = time if (np.diff(time) > 0).all() else np.sort(time, kind="stable")
     return ordered[np.append([True], np.diff(ordered) > 0)] if len(ordered) else ordered
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import time as clock_of_the_machine
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from greenmine.collector.files.columns import LoggerFileError
 
 Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-Points = NDArray[np.uint32] | NDArray[np.uint8]
+Points = NDArray[np.unsignedinteger[Any]]
 
 UNREADABLE: Final = np.iinfo(np.int64).min
 """In the place of an instant that could not be read."""
@@ -240,11 +240,15 @@ class StampReader:
             signs = np.frombuffer(cells.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(len(cells), -1)
             if signs.max() < 0x80:
                 block = self._read(signs)
-                if (block.times != UNREADABLE).any(axis=0).all():
+                if (block.times[: 1 if not block.times.strides[0] else None] != UNREADABLE).any(axis=0).all():
                     return self._keep(block, cells, lines)
         return self.add([cell.strip() for cell in cells.to_pylist()], lines)
 
     def _keep(self, block: _Block, cells: Sequence[str] | pa.StringArray, lines: Times) -> Flags:
+        self._blocks.append(block)
+        if not block.times.strides[0]:  # one and the same in each order
+            whole: Flags = block.times[0] != UNREADABLE
+            return whole
         good = block.times != UNREADABLE
         readable: Flags = good.any(axis=0)
         for order, against in zip(ORDERS, readable & ~good, strict=True):
@@ -258,7 +262,6 @@ class StampReader:
                 if self._open is None:
                     row = int(np.argmax(differ))
                     self._open = int(lines[row]), str(cells[row])
-        self._blocks.append(block)
         return readable
 
     def take(self, time: Times, *, absolute: bool) -> None:
@@ -352,10 +355,14 @@ class StampReader:
             if match is None:
                 continue
             example = "".join(map(chr, points[rows[0]].tolist())).rstrip("\0")
-            fields = _Fields(match, points[rows], example)
+            alone = len(rows) == len(points)
+            fields = _Fields(match, np.ascontiguousarray((points if alone else points[rows]).T), example)
             block = _evaluate(fields)
-            whole.times[:, rows] = block.times
-            whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
+            if alone:
+                whole = block
+            else:
+                whole.times[:, rows] = block.times
+                whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
             self._short = self._short or fields.text("last") is not None
             if (abbreviation := fields.text("abbreviation")) is not None and abbreviation not in _ABBREVIATIONS:
                 self._abbreviations.add(abbreviation)
@@ -397,6 +404,7 @@ class _Fields:
 
     match: re.Match[str]
     points: Points
+    """A row for each place of the shape."""
     example: str
 
     def text(self, name: str) -> str | None:
@@ -409,10 +417,13 @@ class _Fields:
     def number(self, name: str, default: int = 0) -> Times:
         """The field as a whole number."""
         if self.text(name) is None:
-            return np.full(len(self.points), default, np.int64)
-        total = np.zeros(len(self.points), np.int64)
-        for column in range(*self.match.span(name)):
-            total = total * 10 + self.points[:, column] - ord("0")
+            return np.full(self.points.shape[1], default, np.int64)
+        first, *others = range(*self.match.span(name)) or [None]
+        total = np.zeros(self.points.shape[1], np.int64) if first is None else self.points[first].astype(np.int64)
+        for place in others:
+            total *= 10
+            total += self.points[place]
+        total -= ord("0") * int("1" * (1 + len(others))) if first is not None else 0
         return total
 
     def half(self) -> bool | None:
@@ -422,8 +433,8 @@ class _Fields:
 
     def distinct(self, first: str, last: str) -> set[str]:
         """Texts from one field to another, as they occur."""
-        part = np.unique(self.points[:, self.match.start(first) : self.match.end(last)], axis=0)
-        return {"".join(map(chr, row)) for row in part.tolist()}
+        part = np.unique(self.points[self.match.start(first) : self.match.end(last)], axis=1)
+        return {"".join(map(chr, row)) for row in part.T.tolist()}
 
     def milliseconds(self) -> Times:
         """The fraction of a second, cut to milliseconds."""
@@ -435,7 +446,7 @@ class _Fields:
 
 def _evaluate(fields: _Fields) -> _Block:
     """Read the stamps of one shape."""
-    block = _Block.unread(len(fields.points))
+    block = _Block.unread(fields.points.shape[1])
     for unit in (1, 1000, 1_000_000, 1_000_000_000):
         if (digits := fields.text(f"s{unit}")) is not None:
             epoch = fields.number(f"s{unit}")
@@ -450,8 +461,12 @@ def _evaluate(fields: _Fields) -> _Block:
         return block
 
     clock = _clock(fields)
-    for order, date in enumerate(_dates(fields)):
-        block.times[order] = np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock)
+    orders = [
+        np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock)
+        for date in _dates(fields)
+    ]
+    times = np.stack(orders) if len(orders) > 1 else np.broadcast_to(orders[0], (len(ORDERS), len(clock)))
+    block = replace(block, times=times)
     tail = re.search(r"(?:[Zz]|UTC|GMT)$", fields.example)
     known = (fields.text("abbreviation") or "") in _ABBREVIATIONS
     block.absolute[:] = fields.text("sign") is not None or tail is not None or known
@@ -461,8 +476,8 @@ def _evaluate(fields: _Fields) -> _Block:
     return block
 
 
-def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
-    """Days since 1970-01-01 in each of the orders."""
+def _dates(fields: _Fields) -> tuple[Times, ...]:
+    """Days since 1970-01-01 in each of the orders; once if they do not depend on it."""
     if fields.text("ordinal") is not None:
         year, ordinal = fields.number("year"), fields.number("ordinal")
         first, following = (
@@ -470,7 +485,7 @@ def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
             _days(year + 1, *np.ones_like([year, year])),
         )
         right = (ordinal >= 1) & (first != UNREADABLE) & (first + ordinal <= following)
-        return (np.where(right, first + ordinal - 1, UNREADABLE),) * 3
+        return (np.where(right, first + ordinal - 1, UNREADABLE),)
     if fields.text("one") is not None:
         one, other = fields.number("one"), fields.number("other")
         if fields.text("last") is None:
@@ -486,7 +501,7 @@ def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
     month = fields.number("month")
     if (name := fields.text("name")) is not None:
         month[:] = _month(name)
-    return (_days(year, month, fields.number("day")),) * 3
+    return (_days(year, month, fields.number("day")),)
 
 
 def _century(year: Times) -> Times:

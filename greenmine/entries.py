@@ -59,6 +59,8 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     noise_class: NoiseClass | None = None
     night_events: Literal["frequent", "occasional"] | None = None
     """What a person decided the sound events of nights here to be; None: told by their number and hours."""
+    flow: str | None = None
+    """Station whose flow meter tells when water is discharged here; None: its own, if it has one."""
     limits: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
 

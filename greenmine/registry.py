@@ -102,6 +102,8 @@ class Rule:
     """For the statistic ``difference``: channels of the same parameter at the other stations of the site; else ()."""
     working: WorkingTime | None = None
     """For limits on working time: how it is known; None: it is not, or all time counts."""
+    flow: int | None = None
+    """For limits on hours of discharge: channel of the flow meter; None: there is none, or all hours count."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from greenmine.tables import Entry, nearest
 
 _WIND: Final = ("wind-speed", "wind-direction")
 _WEATHER: Final = ("wind-speed", "rain")
+_FLOW: Final = "flow"
 _STATE: Final = "equipment-state"
 
 
@@ -151,6 +152,9 @@ class SiteResolution:
             station = entry.value
             if station is None:
                 continue
+            if station.flow is not None and not any(device.value is None for device in self._file.devices):
+                metered = [at for at, name in self._servers if name == _FLOW]
+                self._find(station.flow, metered, f"station with {_FLOW}", f"{entry.place}: flow")
             for limit in self._limits(entry.place, station):
                 targets = [target for target in station.targets if target.limit == limit.id]
                 for number, target in enumerate(targets, start=1):
@@ -163,8 +167,9 @@ class SiteResolution:
                     key = f"{self._file.id}/{station.id}/{limit.id}{suffix}"
                     index = first + len(found)
                     working = self._working if judged.period == "working" else None
+                    flow = self._flow(station) if judged.due == "discharge" else None
                     found.append(
-                        Rule(index, key, self._file.id, station.id, judged, channel.index, references, working)
+                        Rule(index, key, self._file.id, station.id, judged, channel.index, references, working, flow)
                     )
         return found
 
@@ -221,6 +226,11 @@ class SiteResolution:
                 self._faults.append(
                     f"{place}: low {target.low:g} is not stricter than the legal value {since}: {allowed}"
                 )
+
+    def _flow(self, station: Station) -> int | None:
+        """The channel that tells when water is discharged at a station."""
+        meter = self.channels.get((station.flow or station.id, _FLOW))
+        return None if meter is None else meter.index
 
     def _references(self, station: Station, limit: Limit) -> tuple[int, ...]:
         if limit.statistic != "difference":

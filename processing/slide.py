@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Alarm, Limit, threshold_on
+from greenmine.processing.discharge import Discharge, discharge
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import level
 from greenmine.processing.panes import MINUTE, Panes
@@ -118,6 +119,7 @@ class Slider:
             limit.window,
             limit.hour,
             limit.period,
+            rule.flow is None,
             self.alarms.get(rule.index),
             limit.validity,
             limit.rounding,
@@ -188,17 +190,38 @@ class Slider:
         sums = sliding_sum(total, hour)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = sums if averaging == "sum" else sums / held
-            if width > HOUR:  # the mean of its valid hours, each with the same weight
+            water = self._discharge(rules, first - width + 1, span, hour)
+            if water is not None:
+                valid &= water.due
+            if width > HOUR:  # the mean of its valid hours, each with the same weight, or weighted by flow
                 hours = width // HOUR
-                valid_hours = _strided(valid, hours, count)
-                value = _strided(np.where(valid, value, 0.0), hours, count)
+                needed = np.full((len(rules), 1), float(min(limit.validity.hours or 1, hours)))
+                if water is not None:
+                    valid &= water.weight > 0
+                    needed = np.clip(_strided(water.due, hours, count), 1.0, needed)
+                weight = np.where(valid, 1.0 if water is None else water.weight, 0.0)
+                value = _strided(np.where(valid, value * weight, 0.0), hours, count)
                 if averaging != "sum":
-                    value /= valid_hours
+                    value /= _strided(weight, hours, count)
                 held = _strided(held, hours, count)
-                valid = valid_hours >= min(limit.validity.hours or 1, hours)
+                valid = _strided(valid, hours, count) >= needed
             if averaging == "energy":
                 value = level(value)
         return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, held / (due * width)), valid, over)
+
+    def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
+        """What the flow meters of rules tell of the hours that end with the minutes of a span; None where all hours are due."""
+        flow = [r.flow for r in rules if r.flow is not None]
+        if not flow:
+            return None
+        count, total, _ = self._panes.sums(np.array(flow), np.full(len(flow), first), span)
+        expected = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
+        return discharge(
+            sliding_sum(count.astype(np.float64), hour),
+            sliding_sum(total, hour),
+            expected,
+            rules[0].limit.validity.minutes_per_hour,
+        )
 
     @staticmethod
     def _over(over: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

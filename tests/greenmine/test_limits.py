@@ -139,7 +139,8 @@ def test_each_limit_says_where_it_comes_from_and_when_it_alarms(limit):
     if limit.event is not None:
         assert limit.alarm is None  # which kind an event is can be told after the night
     else:
-        assert limit.alarm.sliding_minutes == (1 if limit.statistic == "maximum" else minutes[limit.window])
+        slides = {"maximum": 1, "range": 60}.get(limit.statistic, minutes[limit.window])
+        assert limit.alarm.sliding_minutes == slides
     assert limit.unit == load_parameters()[limit.parameter].unit
     for threshold in limit.thresholds:
         assert threshold.source

@@ -13,10 +13,10 @@ import numpy as np
 
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import Recomputed, midnight, recompute
-from greenmine.limits import Addressee, Limit, addressee
+from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import EXCLUDING, Mark
+from greenmine.processing.exclusion import Mark, excluded_channels
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute
@@ -228,7 +228,7 @@ def _judge_site(
     mine = [m for m in marks if m.mark.site == site]
     found = here.run([])
     removed: list[RemovedWindow] = []
-    if any(m.mark.kind in EXCLUDING for m in mine):
+    if any(excluded_channels(part, m.mark) for m in mine):
         plain, all_held = found, here.run(mine)
         confirmed = here.run(m for m in mine if m.confirmed_by is not None)
         held, found = mine, all_held
@@ -294,14 +294,14 @@ class _SiteRun:
         return out
 
     def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
-        doubts = _doubts(rule.limit, v.verdict.reasons)
         lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
             channel=self.registry.channels[rule.channel].key,
-            start=self._time(v.begin),
-            end=self._time(v.finish),
+            # A night is judged, if by its loudest hour; where any hour counts, that hour is.
+            start=self._time(v.begin if rule.limit.hour == "any" else v.start),
+            end=self._time(v.finish if rule.limit.hour == "any" else v.end),
             period_start=self._time(v.start),
             period_end=self._time(v.end),
             value=v.value,
@@ -310,8 +310,8 @@ class _SiteRun:
             high=v.threshold.high,
             addressee=addressee(rule.limit),
             judgement=v.verdict.judgement,
-            standing="indicative" if doubts else "statutory",
-            reasons=(*lacking, *doubts),
+            standing=v.verdict.standing,
+            reasons=(*lacking, *v.verdict.reasons),
             reason=v.verdict.reason,
             have=v.verdict.have,
             need=v.verdict.need,
@@ -319,7 +319,7 @@ class _SiteRun:
         )
 
     def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:
-        doubts = _doubts(rule.limit, ())
+        doubts = ("no-automatic-method",) if rule.limit.indicative else ()
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
@@ -442,9 +442,8 @@ class _SiteRun:
     def _touches(self, mark: Mark, rule: int, v: Judged) -> bool:
         """Whether a mark takes minutes out of a window of a rule."""
         one = self.registry.rules[rule]
-        channels = [self.registry.channels[c] for c in (one.channel, *one.references)]
-        named = any(c.station == mark.station and mark.parameter in (None, c.parameter.id) for c in channels)
-        return mark.kind in EXCLUDING and named and mark.start < v.end and mark.end > v.start
+        named = not {one.channel, *one.references}.isdisjoint(excluded_channels(self.registry, mark))
+        return named and mark.start < v.end and mark.end > v.start
 
     def _removing(self, m: MarkStatement) -> RemovingMark:
         return RemovingMark(
@@ -480,7 +479,3 @@ def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> Concl
         upwind_share=None if upwind is None else upwind.share,
         upwind_hours=0 if upwind is None else upwind.hours,
     )
-
-
-def _doubts(limit: Limit, reasons: tuple[str, ...]) -> tuple[str, ...]:
-    return reasons or (("no-automatic-method",) if limit.indicative else ())

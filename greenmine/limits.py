@@ -74,6 +74,19 @@ class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     confidence: Confidence = "recalled: unsure"
 
 
+class InstrumentRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a standard asks of an instrument for a verdict to be statutory."""
+
+    methods: tuple[str, ...] = ()
+    """Methods that it names; empty: it names none, and any will do."""
+    grade: Literal[1, 2] | None = None
+    """Worst class of a sound level meter; None: it asks for no class."""
+    drift: Number | None = None
+    """Largest change between the acoustic checks before and after a measurement [dB]; None: it asks for no checks."""
+    source: str
+    confidence: Confidence = "recalled: unsure"
+
+
 class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How an exceedance begins and ends, on the statistic that slides by one minute."""
 
@@ -121,6 +134,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     validity: Validity
     rounding: Rounding
     alarm: Alarm | None = None
+    instrument: InstrumentRule | None = None
+    """None: nothing beyond what any verdict asks for: a method, an approval and a verification that are shown."""
     thresholds: tuple[Threshold, ...]
     note_zh: str = ""
     note_en: str = ""
@@ -248,7 +263,7 @@ def limits_table(limits: Iterable[Limit]) -> str:
     return head + "".join(rows)
 
 
-_SHARED: Final = ("validity", "rounding", "alarm")
+_SHARED: Final = ("validity", "rounding", "alarm", "instrument")
 """Rules that many limits share: a table of named ones each, and a limit gives the name."""
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Threshold, Window, threshold_on
+from greenmine.limits import Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.exceedances import Exceedance
@@ -23,6 +23,7 @@ from greenmine.processing.levels import percentile_levels
 from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.periods import PeriodFigures
 from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.standing import Grounds
 from greenmine.processing.statistics import EPSILON, Figures, figures
 from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
@@ -184,6 +185,7 @@ class Engine:
         self._slips = np.array([c.parameter.theme in ("dust", "water") for c in channels])
         self._sound = self._kind == "energy"
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
+        self._grounds = Grounds(registry)
         self._wild = np.zeros((len(channels), 2), np.int64)
         self._calibrations = Calibrations(registry)
         self._current = _NOTHING
@@ -659,11 +661,14 @@ class Engine:
         """
         rule = self.registry.rules[index]
         limit = rule.limit
-        threshold = threshold_on(limit, moment_of(statistic.start, self._zone[rule.channel]).date())
+        day = moment_of(statistic.start, self._zone[rule.channel]).date()
+        threshold = threshold_on(limit, day)
         if threshold is None:
             return
         begin, finish = statistic.start, statistic.end
         figure = self._figure_for(rule, statistic, threshold, by_hours=by_hours)
+        if any(start < finish and begin < end for start, end in self.alarms.slider.void.get(index, ())):
+            figure = Figure(None, figure.share, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
         if worst is not None:
             value, share, last = worst
@@ -673,9 +678,17 @@ class Engine:
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
                 verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
-        # One hour is enough to exceed; to meet takes all of the period.
-        seen = (begin, finish) if verdict.judgement == "exceeds" else (statistic.start, statistic.end)
-        verdict = replace(verdict, reasons=self._reasons(rule, verdict, *seen, by_hours=by_hours))
+        result = self.alarms.slider.references.ending_in(index, statistic.start)
+        conditions: tuple[str, ...] = ()
+        if result is not None:
+            figure, begin, finish = Figure(result.value, 1.0), result.begin, result.finish
+            verdict = judge(limit, threshold, figure)
+        else:
+            # One hour is enough to exceed; to meet takes all of the period.
+            seen = (begin, finish) if verdict.judgement == "exceeds" else (statistic.start, statistic.end)
+            conditions = self._reasons(rule, verdict, *seen, by_hours=by_hours)
+        grounds = self._grounds.of(index, threshold, day, (begin, finish), confirmed=result is not None)
+        verdict = replace(verdict, reasons=(*grounds, *conditions))
         outcome.verdicts.append(
             Judged(
                 index,
@@ -706,7 +719,7 @@ class Engine:
         GB 12348-2008, 5.2.1 (no rain or snow, wind under 5 m/s): to be shown, not supposed; 5.2.2 (while the source works).
         """
         found = verdict.reasons
-        if verdict.judgement == "not assessable":
+        if verdict.judgement == "not assessable" or addressee(rule.limit) == "own":
             return found
         if rule.limit.exclude_weather:
             used = self.periods.used(rule, begin, finish, working=not by_hours)

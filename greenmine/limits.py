@@ -68,7 +68,8 @@ class Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a figure is compared with the threshold (GB/T 8170-2008)."""
 
-    compare: Literal["full", "rounded"] = "full"
+    compare: Literal["full", "rounded", "corrected"] = "full"
+    """``corrected``: only a level that was corrected for its background is rounded (HJ 706-2014, 5.4)."""
     digits: int = 0
     source: str
     confidence: Confidence = "recalled: unsure"

@@ -174,6 +174,11 @@ class SiteResolution:
             station = entry.value
             if station is None:
                 continue
+            days = [(background.period, background.date) for background in station.backgrounds]
+            self._faults.extend(
+                f"{entry.place}: backgrounds: the {period} has another background from {day}"
+                for period, day in sorted({d for d in days if days.count(d) > 1})
+            )
             if station.flow is not None and not any(device.value is None for device in self._file.devices):
                 metered = [at for at, name in self._servers if name == _FLOW]
                 self._find(station.flow, metered, f"station with {_FLOW}", f"{entry.place}: flow")
@@ -188,10 +193,22 @@ class SiteResolution:
                 for suffix, judged in [("", limit), *_own(limit, targets)]:
                     key = f"{self._file.id}/{station.id}/{limit.id}{suffix}"
                     index = first + len(found)
-                    working = self._working if judged.period == "working" else None
-                    flow = self._flow(station) if judged.due == "discharge" else None
+                    backgrounds = [
+                        b for b in station.backgrounds if (judged.period, judged.window) == ("working", b.period)
+                    ]
                     found.append(
-                        Rule(index, key, self._file.id, station.id, judged, channel.index, references, working, flow)
+                        Rule(
+                            index=index,
+                            key=key,
+                            site=self._file.id,
+                            station=station.id,
+                            limit=judged,
+                            channel=channel.index,
+                            references=references,
+                            working=self._working if judged.period == "working" else None,
+                            flow=self._flow(station) if judged.due == "discharge" else None,
+                            backgrounds=tuple(sorted(backgrounds, key=lambda b: b.date)),
+                        )
                     )
         return found
 

@@ -96,6 +96,16 @@ class Judged:
     restated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Worst:
+    """The worst valid hour of a period, and the minute with which it ends."""
+
+    value: float
+    share: float
+    minute: int
+    corrected: bool
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a batch led to.
@@ -643,21 +653,29 @@ class Engine:
                         at = here.start + int(worst[row, here].argmax())
                         found = None
                         if slid.assessable[row, at]:
-                            found = float(slid.value[row, at]), float(slid.share[row, at]), first + at
-                        self._judge(index, statistic, outcome, found, by_hours=True)
+                            found = _Worst(
+                                value=float(slid.value[row, at]),
+                                share=float(slid.share[row, at]),
+                                minute=first + at,
+                                corrected=bool(slid.corrected[row, at]),
+                            )
+                        masked = bool(slid.masked[row, here].any())
+                        self._judge(index, statistic, outcome, found, by_hours=True, masked=masked)
 
     def _judge(
         self,
         index: int,
         statistic: Statistic,
         outcome: Outcome,
-        worst: tuple[float, float, int] | None = None,
+        worst: _Worst | None = None,
         *,
         by_hours: bool = False,
+        masked: bool = False,
     ) -> None:
-        """Judge a period by its own figure, or by that of its worst hour: value, share, and the minute with which it ends.
+        """Judge a period by its own figure, or by that of its worst hour.
 
-        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid.
+        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid. ``masked``: a louder
+        hour cannot be told from its background.
         """
         rule = self.registry.rules[index]
         limit = rule.limit
@@ -671,13 +689,21 @@ class Engine:
             figure = Figure(None, figure.share, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
         if worst is not None:
-            value, share, last = worst
             hourly = limit.window == "hour"
-            highest = Figure(value, share if hourly else statistic.share, statistic.hours, stands=True)
+            highest = Figure(
+                worst.value,
+                worst.share if hourly else statistic.share,
+                statistic.hours,
+                over=figure.over and not hourly,
+                corrected=worst.corrected,
+                stands=True,
+            )
             found = judge(limit, threshold, highest)
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
-                verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
+                verdict, figure, begin, finish = found, highest, worst.minute - HOUR + 1, worst.minute + 1
+        if masked and verdict.judgement != "exceeds":
+            verdict = Verdict("not assessable", "background-too-high", None, None, None)
         result = self.alarms.slider.references.ending_in(index, statistic.start)
         conditions: tuple[str, ...] = ()
         if result is not None:
@@ -742,7 +768,7 @@ class Engine:
         if limit.statistic == "range" or rule.flow is not None:
             return self.periods.over_due_hours(rule, statistic.start, statistic.end, threshold)
         if rule.working is not None and not by_hours:
-            return self.periods.at_work(rule, statistic.start, statistic.end)
+            return self.periods.at_work(rule, statistic.start, statistic.end, threshold)
         if by_hours:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(

@@ -12,11 +12,12 @@ from greenmine.processing.alarms import Beyond
 from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import level
+from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR
 from greenmine.processing.statistics import EPSILON
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
+from greenmine.processing.windows import moment_of
 from greenmine.processing.working import WorkingMinutes
 from greenmine.registry import Registry, Rule
 
@@ -64,12 +65,13 @@ class PeriodFigures:
             used &= self.working.minutes(rule, begin, width)[0]
         return used
 
-    def at_work(self, rule: Rule, begin: int, finish: int) -> Figure:
-        """Level of the working time of a period.
+    def at_work(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> Figure:
+        """Level of the working time of a period, corrected for its background.
 
         References
         ----------
-        GB 12348-2008, 5.4.3: Leq of the whole normal working period. Its least duration is a choice of this project.
+        GB 12348-2008, 5.4.3: Leq of the whole normal working period; 5.7: background. The least duration is a
+        choice of this project.
         """
         working = self.working.minutes(rule, begin, finish - begin)[0]
         if not working.any():
@@ -79,11 +81,20 @@ class PeriodFigures:
         count = int(block.count[0, used].sum())
         minutes = count * 60 / self._due[rule.channel]
         value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
+        source = value
+        if background is not None:
+            source = float(corrected_levels(np.array([value]), np.array([background]))[0])
+        masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
+        corrected = source < value
+        figure = source if corrected else value
         return Figure(
-            None if np.isnan(value) else value,
+            None if np.isnan(figure) else figure,
             min(1.0, minutes / int(working.sum())),
             sufficiency=Sufficiency("too-short-working-time", minutes, self._registry.conditions.working_minutes),
+            obstacle="background-too-high" if masked else None,
             over=bool(block.over[0, used].any()),
+            corrected=corrected,
         )
 
     def beyond(self, rule: Rule, begin: int, finish: int, verdict: Verdict, threshold: Threshold) -> list[Beyond]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -350,7 +351,7 @@ class _SiteRun:
         out = []
         for e in found.episodes:
             # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
-            shift = 0 if by_minute(self.registry.rules[e.rule].limit) else 1
+            shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
             first, last = e.start + shift, np.inf if e.end is None else e.end + shift
             if any(first < end and last > start for start, end in windows[e.rule]):
                 out.append(e)
@@ -482,4 +483,8 @@ def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> Concl
 
 
 def _doubts(limit: Limit, reasons: tuple[str, ...]) -> tuple[str, ...]:
-    return reasons or (("no-automatic-method",) if limit.indicative else ())
+    unknown = limit.indicative and _NO_METHOD not in reasons
+    return (_NO_METHOD, *reasons) if unknown else reasons
+
+
+_NO_METHOD: Final = "no-automatic-method"

@@ -265,7 +265,7 @@ def _filled(edition: Edition, key: str) -> str:
     parameters = {c.parameter.id: edition.name(c.parameter) for c in registry.channels}
     return edition.t(
         key,
-        site=_chosen("site", edition.site_names),
+        site=_chosen("site", {site.id: edition.name(site) for site in registry.sites}),
         station=_chosen("station", edition.station_names),
         parameter=_chosen("parameter", parameters),
         limit=_chosen("limit", names),

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from greenmine.clauses import in_chinese
 from greenmine.limits import Limit, Threshold, threshold_on
+from greenmine.parameters import Parameter
 from greenmine.registry import Rule
 from greenmine.themes import Theme
 from greenmine.wording.unit_signs import sign
@@ -51,6 +52,9 @@ class Edition(Words):
 
     day: date
 
+    pages: str = ""
+    """Address of the web pages, where every exceedance has one of its own; empty: nothing links there."""
+
     def of(self, enterprise: str) -> Edition:
         """The same for one enterprise: nothing of the others remains, not even a name."""
         sites = tuple(site for site in self.registry.sites if site.enterprise == enterprise)
@@ -79,6 +83,10 @@ class Edition(Words):
         ahead = datetime(self.day.year, self.day.month, self.day.day, 12, tzinfo=zone).utcoffset()
         assert ahead is not None
         return ahead
+
+    def span(self, unit: str) -> str:
+        """Grafana's name of a unit of time, ``s``, ``min`` or ``h``, as words of the language; Grafana's own are English."""
+        return f"suffix:{self.t(f'span.{unit}')}"
 
     @property
     def days(self) -> str:
@@ -118,8 +126,7 @@ class Edition(Words):
 
     def clause(self, threshold: Threshold) -> str:
         """Standard and clause of a threshold, or who set it."""
-        citation = ", ".join(filter(None, (threshold.source, threshold.clause)))
-        return in_chinese(citation) if self.language == "zh" else citation
+        return in_chinese(threshold.citation) if self.language == "zh" else threshold.citation
 
     def stations(self, *roles: str) -> list[str]:
         """Ids of the stations with one of these roles."""
@@ -144,8 +151,12 @@ class Edition(Words):
 
     @cached_property
     def site_names(self) -> dict[str, str]:
-        """Name of each site by its id."""
-        return {site.id: self.name(site) for site in self.registry.sites}
+        """Short name of each site by its id, the name where it has no short one."""
+        chinese = self.language == "zh"
+        return {
+            site.id: (site.short_name_zh if chinese else site.short_name_en) or self.name(site)
+            for site in self.registry.sites
+        }
 
     @cached_property
     def station_names(self) -> dict[str, str]:
@@ -164,10 +175,26 @@ class Edition(Words):
             for p in self.registry.parameters.values()
         }
 
+    def label(self, parameter: Parameter) -> str:
+        """Short name of a parameter with its unit: the symbol, where it says more than a letter or two and the name is long."""
+        name, long = self.name(parameter), 4 if self.language == "zh" else 13
+        short = parameter.symbol if len(parameter.symbol) > 2 and len(name) >= long else name
+        return f"{short} {sign(parameter.unit)}".rstrip()
+
     @cached_property
     def limit_names(self) -> dict[str, str]:
         """Name of each limit by the value of its tag."""
         return {tag_of(rule): self.limit_name(rule) for rule in self.limits(lambda _: True)}
+
+    @cached_property
+    def clause_names(self) -> dict[str, str]:
+        """Standard with clause of each threshold in the language, by how the projection has it."""
+        return {
+            threshold.citation: self.clause(threshold)
+            for rule in self.registry.rules
+            for threshold in rule.limit.thresholds
+            if threshold.citation
+        }
 
     def themes(self) -> list[Theme]:
         """Return the judged themes of which anything is measured, in order."""

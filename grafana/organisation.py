@@ -24,6 +24,8 @@ PREFIX: Final = "greenmine-"
 """Uids and names of what is ours begin so; nothing else is touched."""
 MESSAGES: Final[Language] = "zh"
 """Language of alerts."""
+_LANGUAGE: Final = "zh-Hans"
+"""Grafana's name of that language."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Organisation:
     key: str
     """``district``, or the id of the enterprise."""
     title: str
-    """Name of an enterprise's organisation; it ends in its id, by which it is found again. Empty: Grafana's first."""
+    """Its name; that of an enterprise's ends in its id, by which it is found again."""
     source: Source
     folders: dict[str, str]
     """Titles by uid."""
@@ -72,6 +74,8 @@ class Organisation:
     routes: list[Json]
     rules: dict[str, Json]
     users: tuple[User, ...]
+    preferences: Json
+    """Language, time zone, first day of the week and first dashboard, where nobody has chosen any."""
 
 
 def organisations(
@@ -95,7 +99,8 @@ def organisations(
         Address of the web pages, which alarms link to; empty: they do not.
     """
     district = Source(url, ALL, tokens.get(ALL, ""))
-    made = [_organisation(DISTRICT, "", registry, None, day, district, access, pages)]
+    title = Edition(MESSAGES, registry, day).t("district")
+    made = [_organisation(DISTRICT, title, registry, None, day, district, access, pages)]
     for enterprise in registry.enterprises:
         bucket = bucket_of(enterprise.id)
         title = f"{enterprise.name_zh} ({enterprise.id})"
@@ -118,8 +123,9 @@ def _organisation(
     rules: dict[str, Json] = {}
     template = ""
     folders = {}
+    preferences: Json = {}
     for language in LANGUAGES:
-        edition = Edition(language, registry, day)
+        edition = Edition(language, registry, day, pages)
         if enterprise is not None:
             edition = edition.of(enterprise.id)
         folder = f"{PREFIX}{language}"
@@ -133,6 +139,13 @@ def _organisation(
             }
             rules = alerts.rules(edition, folder, panels, pages)
             template = alerts.template(edition)
+            first = "mine" if len(edition.registry.sites) == 1 else "overview"
+            preferences = {
+                "language": _LANGUAGE,
+                "timezone": edition.zone,
+                "weekStart": "monday",
+                "homeDashboardUID": built[first]["uid"],
+            }
     return Organisation(
         key=key,
         title=title,
@@ -144,6 +157,7 @@ def _organisation(
         routes=notices.routes(access.contacts, key),
         rules=rules,
         users=tuple(user for user in access.users if user.organisation == key),
+        preferences=preferences,
     )
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from greenmine.grafana.edition import Edition
+from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.queries import HOUR, SOURCE
+from greenmine.registry import Rule
+from greenmine.wording.words import NOTHING
 
 Json = dict[str, Any]
 
 GREEN: Final = "green"
 AMBER: Final = "orange"
+YELLOW: Final = "yellow"
 RED: Final = "red"
 GREY: Final = "#808080"
 BLUE: Final = "blue"
 
 LINES: Final = "/^[≤≥] /"
 """Names of series that are limits begin so."""
+_FROM_ANYWHERE: Final = {unit_of("dB(A)"), unit_of("degC")}
+"""Units of scales on which nothing is nought: all other axes begin there."""
+_OWN: Final = {"target": AMBER, "warning": YELLOW}
+"""Colours of the limits that a mine sets itself."""
 
 
 def steps(*bounds: tuple[float | None, str]) -> Json:
@@ -27,6 +35,8 @@ def steps(*bounds: tuple[float | None, str]) -> Json:
 
 
 PLAIN: Final = steps((None, GREEN))
+NEUTRAL: Final = steps((None, BLUE))
+"""For what is neither good nor bad."""
 
 
 def mapping(texts: Mapping[str, str | tuple[str, str]]) -> list[Json]:
@@ -36,6 +46,15 @@ def mapping(texts: Mapping[str, str | tuple[str, str]]) -> list[Json]:
         text, color = shown if isinstance(shown, tuple) else (shown, None)
         options[value] = {"text": text, "index": index} | ({"color": color} if color else {})
     return [{"type": "value", "options": options}] if options else []
+
+
+CLOCK: Final = "time:YYYY-MM-DD HH:mm"
+"""Unit of instants."""
+
+
+def absent(text: str = NOTHING, color: str = GREY) -> Json:
+    """A text in the place of a value that there is not: what is not measured is never shown as good."""
+    return {"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": color, "index": 100}}}
 
 
 def verdict_words(edition: Edition) -> list[Json]:
@@ -55,6 +74,20 @@ def health_words(edition: Edition) -> list[Json]:
     return mapping({str(i): (edition.t(f"health.{state}"), color) for i, (state, color) in enumerate(colors.items())})
 
 
+def detail_words(edition: Edition) -> list[Json]:
+    """What the health of a channel rests on, in words; numbers stay."""
+    return [
+        {
+            "type": "regex",
+            "options": {
+                "pattern": f"/^(?:([\\d.e+-]+) )?{key.replace('-', ' ')}$/",
+                "result": {"text": text.format(n="$1"), "index": index},
+            },
+        }
+        for index, (key, text) in enumerate(edition.shared("health-detail").items())
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """A column of a table; without a title it is hidden."""
@@ -68,6 +101,8 @@ class Column:
     gauge: bool = False
     decimals: int | None = None
     width: int | None = None
+    nothing: str = NOTHING
+    """In the place of a value that there is not."""
     link: str | None = None
     """Target of a link in each cell; ``${__value.raw}`` is the cell's value."""
     link_title: str = ""
@@ -76,19 +111,19 @@ class Column:
 def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extra: Any) -> Json:
     """What every panel has: texts from the catalogue under ``key``, data source, targets, a text for no data.
 
-    ``about`` fills the placeholders of the description; ``defaults``, ``overrides``, ``options``, ``transformations``,
-    ``links`` and ``interval`` are those of the schema.
+    ``title`` takes the place of the catalogue's; ``about`` fills the placeholders of the description; ``defaults``, ``overrides``,
+    ``options``, ``transformations``, ``links`` and ``interval`` are those of the schema.
     """
     about: Mapping[str, object] = extra.get("about", {})
     remarks = [edition.t("long-ranges")] if extra.get("interval") == HOUR else []
     made: Json = {
         "type": kind,
-        "title": edition.t(f"{key}.title"),
+        "title": extra.get("title") or edition.t(f"{key}.title"),
         "description": "\n\n".join([edition.t(f"{key}.about", **about), *remarks]),
         "datasource": SOURCE,
         "targets": list(targets),
         "fieldConfig": {
-            "defaults": {"noValue": edition.t("no-data"), **extra.get("defaults", {})},
+            "defaults": {"noValue": edition.t("no-data"), "mappings": [absent()], **extra.get("defaults", {})},
             "overrides": list(extra.get("overrides", ())),
         },
         "options": extra.get("options", {}),
@@ -109,10 +144,16 @@ def curves(
     bars: bool = False,
     stepped: bool = False,
     points: bool = False,
+    limits: Iterable[Rule] = (),
     overrides: Iterable[Json] = (),
     **extra: Any,
 ) -> Json:
-    """Series over time. Gaps stay open; series whose names begin with ≤ or ≥ are limits, drawn as dashed steps."""
+    """Series over time. Gaps stay open; bars of several series are stacked, so that none hides another.
+
+    Series whose names begin with ≤ or ≥ are limits, drawn as dashed steps: red, but amber for targets and yellow for
+    warnings among ``limits``, whose ids give way to names.
+    """
+    rules = list(limits)
     custom: Json = {
         "drawStyle": "bars" if bars else ("points" if points else "line"),
         "lineInterpolation": "stepAfter" if stepped else "linear",
@@ -124,7 +165,8 @@ def curves(
         "axisPlacement": "auto",
         "scaleDistribution": {"type": "linear"},
         "thresholdsStyle": {"mode": "off"},
-        "stacking": {"mode": "none", "group": "A"},
+        "stacking": {"mode": "normal" if bars else "none", "group": "A"},
+        **({} if unit in _FROM_ANYWHERE else {"axisSoftMin": 0}),
     }
     dashed = [
         _property("custom.drawStyle", "line"),
@@ -133,7 +175,17 @@ def curves(
         _property("custom.lineWidth", 2),
         _property("custom.fillOpacity", 0),
         _property("custom.showPoints", "never"),
+        _property("custom.stacking", {"mode": "none", "group": "A"}),
         _property("color", {"mode": "fixed", "fixedColor": RED}),
+    ]
+    own = [(colour, [r for r in rules if r.limit.kind == kind]) for kind, colour in _OWN.items()]
+    coloured = [
+        {
+            "matcher": {"id": "byRegexp", "options": _named(edition, some)},
+            "properties": [_property("color", {"mode": "fixed", "fixedColor": colour})],
+        }
+        for colour, some in own
+        if some
     ]
     return panel(
         edition,
@@ -147,13 +199,25 @@ def curves(
             "thresholds": PLAIN,
             **extra.pop("defaults", {}),
         },
-        overrides=[*overrides, {"matcher": {"id": "byRegexp", "options": LINES}, "properties": dashed}],
+        overrides=[*overrides, {"matcher": {"id": "byRegexp", "options": LINES}, "properties": dashed}, *coloured],
         options={
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            "legend": {
+                "displayMode": "table",
+                "placement": "bottom",
+                "showLegend": True,
+                "calcs": ["lastNotNull", "max"],
+            },
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
+        transformations=[*edition.renames(rules), *extra.pop("transformations", ())],
         **extra,
     )
+
+
+def _named(edition: Edition, rules: Iterable[Rule]) -> str:
+    """A pattern of the names of series that are these limits; of their ids, where they keep them."""
+    names = [name for rule in rules for name in (edition.limit_name(rule), tag_of(rule))]
+    return f"/^[≤≥] ({'|'.join(re.escape(name).replace('/', chr(92) + '/') for name in names)})$/"
 
 
 def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "none", **extra: Any) -> Json:
@@ -162,7 +226,7 @@ def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "
         "unit": unit,
         "color": {"mode": "thresholds"},
         "thresholds": extra.pop("thresholds", PLAIN),
-        "mappings": extra.pop("words", []),
+        "mappings": [*extra.pop("words", []), absent()],
         "noValue": extra.pop("nothing", edition.t("no-data")),
         **extra.pop("defaults", {}),
     }
@@ -192,6 +256,8 @@ def gauges(edition: Edition, key: str, targets: Sequence[Json], *, unit: str, **
         "showUnfilled": True,
         "minVizHeight": 10,
         "minVizWidth": 0,
+        "namePlacement": "top",
+        "text": {"valueSize": 16},
     }
     return panel(edition, "bargauge", key, targets, defaults=defaults, options=options, **extra)
 
@@ -201,7 +267,7 @@ def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Js
     defaults = {
         "color": {"mode": "thresholds"},
         "thresholds": PLAIN,
-        "mappings": words,
+        "mappings": [*words, absent(color="transparent")],
         "custom": {"fillOpacity": 75, "lineWidth": 0, "spanNulls": False},
     }
     options = {
@@ -222,7 +288,9 @@ def grid(
     columns: Sequence[Column],
     *,
     join: str | None = None,
+    merge: str | None = None,
     sort: tuple[str, bool] | None = None,
+    filterable: bool = False,
     **extra: Any,
 ) -> Json:
     """A table with the columns in their order.
@@ -231,14 +299,27 @@ def grid(
     ----------
     join : str, optional
         Several targets become one table by this column; their times are dropped.
+    merge : str, optional
+        Several targets become one table by all columns that they share; the times are those of the target of this letter.
     sort : (str, bool), optional
         Title of the column to sort by, and whether from the highest down.
+    filterable : bool
+        Each column can be filtered.
     """
     transformations: list[Json] = []
     if join is not None:
         transformations += [
             {"id": "filterFieldsByName", "options": {"include": {"pattern": "/^(?!Time$)/"}}},
             {"id": "joinByField", "options": {"byField": join, "mode": "outer"}},
+        ]
+    if merge is not None:
+        transformations += [
+            {
+                "id": "filterFieldsByName",
+                "filter": {"id": "byRefId", "options": f"/^(?!{merge}$)/"},
+                "options": {"include": {"pattern": "/^(?!Time$)/"}},
+            },
+            {"id": "merge", "options": {}},
         ]
     transformations.append(
         {
@@ -255,7 +336,11 @@ def grid(
         "table",
         key,
         targets,
-        defaults={"custom": {"align": "auto", "displayMode": "auto", "filterable": True}, "thresholds": PLAIN},
+        defaults={
+            "custom": {"align": "auto", "displayMode": "auto", "filterable": filterable, "minWidth": 60},
+            "thresholds": PLAIN,
+            "noValue": NOTHING,
+        },
         overrides=[_column(c) for c in columns if c.title is not None],
         options={
             "showHeader": True,
@@ -268,12 +353,12 @@ def grid(
 
 
 def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[Column], **extra: Any) -> Json:
-    """A bar for each row of a table: the first shown column names it, the others are its lengths."""
+    """A red bar for each row of a table: the first shown column names it, the others are its lengths."""
     made = grid(edition, key, targets, columns, **extra)
     shown = [c for c in columns if c.title is not None]
     made["type"] = "barchart"
     made["fieldConfig"]["defaults"] |= {
-        "color": {"mode": "palette-classic"},
+        "color": {"mode": "fixed", "fixedColor": RED},
         "custom": {"lineWidth": 0, "fillOpacity": 80, "axisPlacement": "auto", "gradientMode": "none"},
     }
     made["options"] = {
@@ -304,8 +389,8 @@ def _column(column: Column) -> Json:
         properties.append(_property("unit", column.unit))
     if column.decimals is not None:
         properties.append(_property("decimals", column.decimals))
-    if column.words:
-        properties.append(_property("mappings", column.words))
+    if column.words or column.nothing != NOTHING:
+        properties.append(_property("mappings", [*column.words, absent(column.nothing)]))
     if column.thresholds is not None:
         properties.append(_property("thresholds", column.thresholds))
     if column.thresholds is not None or column.colored:
@@ -315,6 +400,7 @@ def _column(column: Column) -> Json:
     if column.gauge:
         properties.append(_property("custom.displayMode", "basic"))
         properties.append(_property("min", 0))
+        properties.append(_property("fieldMinMax", value=True))  # else all columns share one scale
     if column.width is not None:
         properties.append(_property("custom.width", column.width))
     if column.link is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 from greenmine.grafana import notices
-from greenmine.grafana.access import Access, User
+from greenmine.grafana.access import DISTRICT, Access, User
 from greenmine.grafana.alerts import TEMPLATE, states_of
 from greenmine.grafana.organisation import PREFIX, Organisation
 from greenmine.grafana.server import GrafanaError, Server, UnreachableError, absent, understood
@@ -25,6 +25,8 @@ Action = Literal["create", "update", "delete", "leave"]
 
 _FIRST: Final = 1
 """Id of the organisation that Grafana has from the beginning; it is the district's."""
+_UNNAMED: Final = "Main Org."
+"""Its name as long as nobody gives it one."""
 _HIDDEN: Final = "[REDACTED]"
 _RETOLD: Final = {"id", "version", "schemaVersion"}
 """Keys of a dashboard that Grafana sets itself."""
@@ -146,13 +148,14 @@ class _Work:
         self.attempt(self._users)
 
     def dashboards(self) -> None:
-        """All dashboards."""
+        """All dashboards, and the one that is shown first."""
         for uid, (folder, body) in self._wanted.dashboards.items():
             self.attempt(self._dashboard, uid, folder, body)
         path = "/search?" + urlencode({"type": "dash-db", "limit": _MANY})
         for uid in [row["uid"] for row in self._read("dashboards", self._api.client.GET, path) or ()]:
             if uid.startswith(PREFIX) and uid not in self._wanted.dashboards:
                 self.attempt(self._do, "delete", "dashboard", uid, self._api.dashboard.delete_dashboard, uid)
+        self.attempt(self._preferences)
 
     def alerting(self, deadline: float) -> None:
         """Who is told of what, and then the rules."""
@@ -213,7 +216,9 @@ class _Work:
 
     def _organisation(self, known: Mapping[int, str]) -> int | None:
         title = self._wanted.title
-        if not title:
+        if self._wanted.key == DISTRICT:
+            if known.get(_FIRST) == _UNNAMED:
+                self._do("update", "organisation", title, self._server.rename, _FIRST, title, detail=_UNNAMED)
             return _FIRST
         number = next((n for n, name in known.items() if name.endswith(f" ({self._wanted.key})")), None)
         if number is None:
@@ -222,6 +227,15 @@ class _Work:
         if known[number] != title:
             self._do("update", "organisation", title, self._server.rename, number, title, detail=known[number])
         return number
+
+    def _preferences(self) -> None:
+        """Fill in what nobody has chosen; a choice that somebody made stays."""
+        path = "/org/preferences"
+        present = self._read("preferences", self._api.client.GET, path) or {}
+        missing = {name: value for name, value in self._wanted.preferences.items() if not present.get(name)}
+        if missing:
+            detail = ", ".join(missing)
+            self._do("update", "preferences", detail, self._api.client.PATCH, path, json=missing)
 
     def _source(self) -> None:
         api, body = self._api.datasource, self._wanted.source.body()

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
-from greenmine.grafana.edition import Edition
-from greenmine.grafana.panels import AMBER, GREEN, RED, Column, Json, grid, health_words, mapping, steps, verdict_words
-from greenmine.grafana.queries import RANGE, STATIONS, table, until
+from greenmine.grafana.edition import Edition, tag_of
+from greenmine.grafana.panels import (
+    AMBER,
+    CLOCK,
+    GREEN,
+    RED,
+    Column,
+    Json,
+    detail_words,
+    grid,
+    health_words,
+    mapping,
+    steps,
+    verdict_words,
+)
+from greenmine.grafana.queries import RANGE, STATIONS, one_of, table, until
 
-CAPTURE = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
+CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
 """Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""
 
 
@@ -17,9 +31,9 @@ def site(edition: Edition, **more: Any) -> Column:
     return Column(source="site", title=edition.t("column.site"), words=mapping(edition.site_names), **more)
 
 
-def station(edition: Edition) -> Column:
+def station(edition: Edition, **more: Any) -> Column:
     """Names of stations."""
-    return Column(source="station", title=edition.t("column.station"), words=mapping(edition.station_names))
+    return Column(source="station", title=edition.t("column.station"), words=mapping(edition.station_names), **more)
 
 
 def parameter(edition: Edition) -> Column:
@@ -28,13 +42,18 @@ def parameter(edition: Edition) -> Column:
 
 
 def limit(edition: Edition, **more: Any) -> Column:
-    """Names of limits."""
-    return Column(source="limit", title=edition.t("column.limit"), words=mapping(edition.limit_names), **more)
+    """Names of limits with the units of their figures."""
+    units = {tag_of(rule): edition.unit(rule.limit.unit) for rule in edition.limits(lambda _: True)}
+    names = {
+        tag: edition.t("with-unit", name=name, unit=units[tag]) if units[tag] else name
+        for tag, name in edition.limit_names.items()
+    }
+    return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), **more)
 
 
 def code(edition: Edition) -> Column:
     """Verdicts."""
-    return Column(source="code", title=edition.t("column.code"), words=verdict_words(edition), colored=True, width=100)
+    return Column(source="code", title=edition.t("column.code"), words=verdict_words(edition), colored=True, width=80)
 
 
 def capture(edition: Edition) -> Column:
@@ -45,10 +64,45 @@ def capture(edition: Edition) -> Column:
     )
 
 
+def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: bool = True, **extra: Any) -> Json:
+    """The newest valid reading of each parameter, a row for each station; the age is that of the newest among them."""
+
+    def last(name: str, chosen: Sequence[str], ref: str) -> Json:
+        where = f"{until(2)} AND {one_of('parameter', chosen)} AND {STATIONS}"
+        return table(f'SELECT last("value") AS "{name}" FROM "reading" WHERE {where} GROUP BY "site", "station"', ref)
+
+    about = edition.registry.parameters
+    return grid(
+        edition,
+        key,
+        [last("newest", parameters, "T"), *(last(p, [p], f"P{i}") for i, p in enumerate(parameters))],
+        [
+            site(edition, width=130) if with_site else Column(source="site"),
+            station(edition, width=130),
+            *(Column(source=p, title=edition.label(about[p]), decimals=about[p].decimals) for p in parameters),
+            Column(source="Time", title=edition.t("column.age"), unit=CLOCK, width=130),
+            Column(source="newest"),
+        ],
+        merge="T",
+        **extra,
+    )
+
+
+def judged(edition: Edition) -> Column:
+    """The figure that was compared; of one that is compared unrounded two places are shown."""
+    cut = {"type": "regex", "options": {"pattern": r"/^(-?\d+\.\d\d)\d+$/", "result": {"text": "$1…", "index": 0}}}
+    return Column(source="judged", title=edition.t("column.judged"), words=[cut], width=80)
+
+
+def clause(edition: Edition) -> Column:
+    """Standards with their clauses."""
+    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names))
+
+
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
-        'SELECT "code", "judged", "value", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        'SELECT "code", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
     )
     return grid(
@@ -56,24 +110,26 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
         key,
         [table(query)],
         [
-            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
-            site(edition),
-            station(edition),
-            limit(edition),
+            Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
+            site(edition, width=125),
+            station(edition, width=100),
+            limit(edition, width=330),
             code(edition),
-            Column(source="judged", title=edition.t("column.judged"), width=90),
-            Column(source="value", title=edition.t("column.value"), decimals=2, width=90),
+            judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
             capture(edition),
-            Column(source="reason", title=edition.t("column.reason")),
-            Column(source="clause", title=edition.t("column.clause")),
+            Column(
+                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), width=110
+            ),
+            clause(edition),
         ],
         sort=(edition.t("column.start"), True),
+        filterable=True,
     )
 
 
-def health(edition: Edition, key: str) -> Json:
+def health(edition: Edition, key: str, *, with_site: bool = True) -> Json:
     """State of every channel at the end of the time range, what is not good first."""
     query = (
         f'SELECT last("code") AS "code", "detail" FROM "health" WHERE {until(400)} AND {STATIONS}'
@@ -87,11 +143,11 @@ def health(edition: Edition, key: str) -> Json:
             Column(
                 source="code", title=edition.t("column.health"), words=health_words(edition), colored=True, width=90
             ),
-            site(edition),
-            station(edition),
+            site(edition, width=130) if with_site else Column(source="site"),
+            station(edition, width=120),
             parameter(edition),
-            Column(source="Time", title=edition.t("column.since"), unit="dateTimeAsIso", width=165),
-            Column(source="detail", title=edition.t("column.detail")),
+            Column(source="Time", title=edition.t("column.since"), unit=CLOCK, width=130),
+            Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition)),
         ],
         sort=(edition.t("column.health"), True),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.queries import SOURCE
 
 UID: Final = "greenmine-influx"
 """Name and uid of the data source that provisioning makes; alert rules refer to it."""
@@ -22,7 +22,7 @@ def source(edition: Edition) -> Json:
         "query": "influxdb",
         "regex": "",
         "current": {"selected": False, "text": UID, "value": UID},
-        "hide": 0,
+        "hide": 2,
         "includeAll": False,
         "multi": False,
         "options": [],
@@ -31,62 +31,59 @@ def source(edition: Edition) -> Json:
     }
 
 
-def enterprise(edition: Edition) -> Json:
-    """Enterprises with data."""
-    return _query(edition, "enterprise", 'SHOW TAG VALUES FROM "statistic" WITH KEY = "enterprise"')
+def enterprise(edition: Edition, *, shown: bool = True) -> Json:
+    """Enterprises of the registry; not to be seen where there is nothing to choose."""
+    made = _chosen(edition, "enterprise", {e.id: edition.name(e) for e in edition.registry.enterprises})
+    return made | {"hide": 0 if shown and len(edition.registry.enterprises) > 1 else 2}
 
 
-def site(edition: Edition, *, one: bool = False) -> Json:
-    """Mines of the chosen enterprises."""
-    query = 'SHOW TAG VALUES FROM "statistic" WITH KEY = "site" WHERE "enterprise" =~ /^${enterprise:regex}$/'
-    return _query(edition, "site", query, one=one)
+def site(edition: Edition, *, one: bool = False, first: bool = False) -> Json:
+    """Mines of the registry: all, one at a time, or the first until others are chosen."""
+    made = _chosen(edition, "site", edition.site_names, one=one)
+    if first and edition.site_names:
+        value, text = next(iter(edition.site_names.items()))
+        made["current"] = {"selected": True, "text": [text], "value": [value]}
+        made["options"] = [option | {"selected": option["value"] == value} for option in made["options"]]
+    return made
 
 
 def station(edition: Edition, theme: str = "") -> Json:
-    """Stations of the chosen mines, all or those that measure something of a theme."""
-    parameters = [p.id for p in edition.registry.parameters.values() if p.theme == theme]
-    chosen = '"enterprise" =~ /^${enterprise:regex}$/ AND "site" =~ /^${site:regex}$/'
-    if parameters:
-        chosen += f' AND "parameter" =~ /^({"|".join(p.replace(".", chr(92) + ".") for p in parameters)})$/'
-    return _query(edition, "station", f'SHOW TAG VALUES FROM "statistic" WITH KEY = "station" WHERE {chosen}')
+    """Stations of the registry, all or those that measure something of a theme; one of an id stands for that id at every mine."""
+    measuring = {(c.site, c.station) for c in edition.registry.channels if theme in {"", c.parameter.theme}}
+    names: dict[str, list[str]] = {}
+    for site in edition.registry.sites:
+        for station in site.stations:
+            if (site.id, station.id) in measuring:
+                names.setdefault(station.id, []).append(edition.name(station))
+    texts = {key: edition.t("alternatives").join(dict.fromkeys(found)) for key, found in names.items()}
+    return _chosen(edition, "station", texts)
 
 
 def kind(edition: Edition) -> Json:
     """Legal limits, targets, warnings."""
-    kinds = ("legal", "target", "warning")
-    options = [{"selected": False, "text": edition.t(f"kind.{k}"), "value": k} for k in kinds]
-    return {
-        "name": "kind",
-        "type": "custom",
-        "label": edition.t("variable.kind"),
-        "query": ", ".join(f"{edition.t(f'kind.{k}')} : {k}" for k in kinds),
-        "allValue": ".*",
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "hide": 0,
-        "includeAll": True,
-        "multi": True,
-        "options": [{"selected": True, "text": "All", "value": "$__all"}, *options],
-        "skipUrlSync": False,
-    }
+    return _chosen(edition, "kind", {k: edition.t(f"kind.{k}") for k in ("legal", "target", "warning")})
 
 
-def _query(edition: Edition, name: str, query: str, *, one: bool = False) -> Json:
-    everything = {"selected": True, "text": ["All"], "value": ["$__all"]}
+def _chosen(edition: Edition, name: str, texts: Mapping[str, str], *, one: bool = False) -> Json:
+    """A list of names whose ids go into queries: Grafana makes no names of what a query answers."""
+    options = [{"selected": False, "text": text, "value": value} for value, text in texts.items()]
+    everything = {"selected": not one, "text": "All", "value": "$__all"}
+    first = {key: options[0][key] for key in ("text", "value")} if options else {}
     return {
         "name": name,
-        "type": "query",
+        "type": "custom",
         "label": edition.t(f"variable.{name}"),
-        "datasource": SOURCE,
-        "definition": query,
-        "query": query,
-        "regex": "",
+        "query": ", ".join(f"{_escaped(text)} : {_escaped(value)}" for value, text in texts.items()),
         "allValue": None if one else ".*",
-        "current": {} if one else everything,
+        "current": first if one else {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
         "includeAll": not one,
         "multi": not one,
-        "options": [],
-        "refresh": 2,
+        "options": options if one else [everything, *options],
         "skipUrlSync": False,
-        "sort": 1,
     }
+
+
+def _escaped(text: str) -> str:
+    """A text as a part of a list that commas separate."""
+    return text.replace(",", "\\,")

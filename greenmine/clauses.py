@@ -20,6 +20,10 @@ _CHINESE: Final = tuple(
         (r"\bmining", "采矿"),
         (r"\bwaste water", "废水"),
         (r"^EIA\b", "环评文件"),
+        (
+            r"^Environmental impact assessments of quarries in Wanzhou \(public notices of 2018 and 2024\)",
+            "万州区采石场环境影响评价公示（2018 年、2024 年）",
+        ),
         (r": ", "："),
         (r", ", "，"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ Role = Literal["reference", "boundary", "receptor", "outfall", "weather", "equip
 
 NoiseClass = Literal["0", "1", "2", "3", "4", "4a", "4b"]
 """Class of the functional area for noise, GB 3096-2008 and GB 12348-2008."""
+
+
+_CLOCK_SPAN: Final = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)\Z"
 
 
 class Enterprise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -177,6 +180,15 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     title_en: str = ""
 
 
+class Working(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the working time of a site is known: by equipment, by a timetable, or by it where equipment is silent."""
+
+    equipment: str | tuple[str, ...] = ()
+    """Stations whose ``equipment-state`` tells: the site works while one of them is on."""
+    hours: tuple[Annotated[str, msgspec.Meta(pattern=_CLOCK_SPAN)], ...] = ()
+    """Working hours of every day, ``HH:MM-HH:MM`` in the site's zone; what ends before it begins ends on the next day."""
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mine."""
 
@@ -184,6 +196,9 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     enterprise: str
     name_zh: str
     name_en: str
+    short_name_zh: str = ""
+    """For lists, legends and tables, where all names begin alike; empty: the name."""
+    short_name_en: str = ""
     zone: str
     township_zh: str = ""
     product_zh: str
@@ -197,6 +212,10 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     note_en: str = ""
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
+    weather: str | None = None
+    """Station whose wind and rain hold for the noise of the site; None: the first wind and the first rain of its channels."""
+    working: Working | None = None
+    """When the noise sources of the site work; None: not known."""
     stations: tuple[Station, ...] = ()
     devices: tuple[Device, ...] = ()
     calibrations: tuple[Calibration, ...] = ()

@@ -48,6 +48,11 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     clause: str
     confidence: Confidence
 
+    @property
+    def citation(self) -> str:
+        """The standard with its clause, or who set the number."""
+        return ", ".join(filter(None, (self.source, self.clause)))
+
 
 class Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much data a figure needs before it may be judged."""
@@ -99,7 +104,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """For the window ``hour``: the clock hour, or any 60 minutes (GB 16297 8.2: 任何1小时平均值), told by the minute."""
     period: Literal["whole", "working"] = "whole"
     """Which part of the window is judged: all of it, or the time in which the source works (GB 12348 5.2.2, 5.4.3). Where
-    working time is not known, the loudest representative hour stands for it."""
+    working time is not known, the loudest representative hour is taken for it."""
     kind: Literal["legal", "target", "warning"] = "legal"
     addressee: Addressee | None = None
     """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
@@ -147,6 +152,11 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The same for a day period."""
     nighttime_hours: int
     """The same for a night period."""
+    known_share: Number = 0.75
+    """Share of the judged time for which wind and rain must have been measured before bad weather counts as excluded, and of a
+    period for which the state of equipment must be known; a choice of this project."""
+    working_minutes: int = 60
+    """Valid minutes of working time that the level of a day or night period needs; a choice of this project."""
     source: str
     confidence: Confidence
 
@@ -248,6 +258,10 @@ def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
     ):
         if not 1 <= getattr(conditions, name) <= most:
             faults.append(f"{place}: {name} must be from 1 to {most}")
+    if conditions.working_minutes < 1:
+        faults.append(f"{place}: working_minutes must be at least 1")
+    if not 0 < conditions.known_share <= 1:
+        faults.append(f"{place}: known_share must be above 0 and at most 1")
     return conditions
 
 

@@ -43,6 +43,7 @@ __all__ = [
     "Site",
     "Station",
     "Target",
+    "WorkingTime",
 ]
 
 DEFAULT: Final = Path(__file__).parent / "catalogues" / "registry"
@@ -75,6 +76,16 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkingTime:
+    """How the working time of a site is known."""
+
+    equipment: tuple[int, ...]
+    """Channels of ``equipment-state``: the site works while one of them is on."""
+    hours: tuple[tuple[int, int], ...]
+    """Timetable [minutes of the local day, half-open; beyond 1440: of the next day]; it holds where the equipment is silent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One limit at one station."""
 
@@ -89,6 +100,8 @@ class Rule:
     """Index of the judged channel."""
     references: tuple[int, ...]
     """For the statistic ``difference``: channels of the same parameter at the other stations of the site; else ()."""
+    working: WorkingTime | None = None
+    """For limits on working time: how it is known; None: it is not, or all time counts."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import msgspec
 from greenmine.entries import Calibration, Device, Document, Measure, Profile, Site, Station, Target
 from greenmine.limits import Limit, Threshold
 from greenmine.parameters import Parameter
-from greenmine.registry import Channel, Rule
+from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
 
 _WIND: Final = ("wind-speed", "wind-direction")
+_WEATHER: Final = ("wind-speed", "rain")
 _STATE: Final = "equipment-state"
 
 
@@ -79,7 +80,9 @@ class SiteResolution:
             if entry.value is not None:
                 self._check_device(entry.place, entry.value)
         self.channels = self._channels(first_channel)
+        self._working = self._working_time()
         self.rules = self._rules(first_rule)
+        self._check_weather()
         self._check_calibrations()
         for measure in file.measures:
             if measure.value is not None:
@@ -159,7 +162,10 @@ class SiteResolution:
                 for suffix, judged in [("", limit), *_own(limit, targets)]:
                     key = f"{self._file.id}/{station.id}/{limit.id}{suffix}"
                     index = first + len(found)
-                    found.append(Rule(index, key, self._file.id, station.id, judged, channel.index, references))
+                    working = self._working if judged.period == "working" else None
+                    found.append(
+                        Rule(index, key, self._file.id, station.id, judged, channel.index, references, working)
+                    )
         return found
 
     def _limits(self, place: str, station: Station) -> list[Limit]:
@@ -224,6 +230,35 @@ class SiteResolution:
             for (at, name), channel in self.channels.items()
             if name == limit.parameter and at != station.id
         )
+
+    def _working_time(self) -> WorkingTime | None:
+        """How working time is known; None: not at all."""
+        working = self._file.site.working if self._file.site is not None else None
+        if working is None:
+            return None
+        place = f"sites/{self._file.id}.toml: working"
+        named = (working.equipment,) if isinstance(working.equipment, str) else working.equipment
+        if not named and not working.hours:
+            self._faults.append(f"{place}: give equipment, hours or both")
+        if not any(entry.value is None for entry in self._file.devices):
+            state = [at for at, name in self._servers if name == _STATE]
+            for station in named:
+                self._find(station, state, f"station with {_STATE}", f"{place}: equipment")
+        hours = []
+        for text in working.hours:
+            first, last = (60 * int(clock[:2]) + int(clock[3:]) for clock in text.split("-"))
+            if first == last:
+                self._faults.append(f"{place}: hours: {text} must end after it begins; 00:00-24:00 is the whole day")
+            hours.append((first, last if last > first else last + 1440))
+        served = [self.channels[at, _STATE].index for at in named if (at, _STATE) in self.channels]
+        return WorkingTime(tuple(served), tuple(hours))
+
+    def _check_weather(self) -> None:
+        site = self._file.site
+        if site is None or site.weather is None or any(entry.value is None for entry in self._file.devices):
+            return
+        served = {at for at, name in self._servers if name in _WEATHER}
+        self._find(site.weather, served, "station with wind-speed or rain", f"sites/{self._file.id}.toml: weather")
 
     def _check_calibrations(self) -> None:
         seen: set[tuple[str, str, object]] = set()

@@ -135,7 +135,7 @@ class AlarmEngine:
 
     def _open(self, row: int, since: int) -> list[Exceedance]:
         """Episodes of a rule that may reach into the minutes from ``since`` on; none where periods are episodes."""
-        if not by_minute(self.rules[row].limit):
+        if not by_minute(self.rules[row]):
             return []
         return [e for e in self._known[self.rules[row].index] if not e.withdrawn and (e.end is None or e.end >= since)]
 
@@ -191,7 +191,7 @@ class AlarmEngine:
         self.evaluated[rows] = last
         if not report:
             return
-        if by_minute(self.rules[rows[0]].limit):
+        if by_minute(self.rules[rows[0]]):
             self._episodes(rows, span, slid, (above, cleared, lasts), stored[:, 0], before, alarms)
         alarms.hours.extend(self._hours(members, base, slid))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Limit, Threshold, Window, threshold_on
+from greenmine.limits import Threshold, Window, threshold_on
 from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.exceedances import Exceedance
@@ -19,15 +19,16 @@ from greenmine.processing.exclusion import Exclusion, Mark
 from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, spikes
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
-from greenmine.processing.levels import percentile_levels
+from greenmine.processing.levels import level, percentile_levels
 from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.slide import HOUR, by_minute
-from greenmine.processing.statistics import Figures, figures
-from greenmine.processing.verdicts import Figure, Verdict, judge
+from greenmine.processing.statistics import EPSILON, Figures, figures
+from greenmine.processing.verdicts import Figure, Sufficiency, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
+from greenmine.processing.working import WorkingMinutes
 from greenmine.readings import NORMAL, OVER, Readings
-from greenmine.registry import Registry
+from greenmine.registry import Registry, Rule
 
 DAY: Final = 1440
 _MARGIN: Final = 240
@@ -168,6 +169,7 @@ class Engine:
         self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
         self.exclusion = Exclusion(registry, self.panes, marks)
         self.alarms = AlarmEngine(registry, self.panes, self.exclusion)
+        self.working = WorkingMinutes(registry, self.panes)
         self.health = Health(registry, silent_minutes)
         self.issued: NDArray[np.int64] = np.full(len(channels), -1, np.int64)
         """End of the last hour issued for each channel [min]; -1 before the first reading."""
@@ -196,6 +198,8 @@ class Engine:
             if rule.limit.statistic == "difference":
                 for source in self.alarms.slider.differences[rule.index].channels:
                     dependants[source].add(rule.channel)
+            for source in rule.working.equipment if rule.working is not None else ():
+                dependants[source].add(rule.channel)
         for source, noise in self.exclusion.weather_sources().items():
             dependants[source].update(noise)
         self._fan = np.array([len(dependants[c]) for c in range(len(channels))], np.intp)
@@ -567,8 +571,7 @@ class Engine:
                 )
             )
             for index in self._rules.get((c, window), ()):
-                limit = self.registry.rules[index].limit
-                if by_minute(limit) and limit.statistic != "maximum":
+                if self._by_hours(self.registry.rules[index], s, s + width):
                     minutely.append((index, outcome.statistics[-1]))
                 else:
                     self._judge(index, outcome.statistics[-1], outcome)
@@ -602,6 +605,13 @@ class Engine:
         chosen = valid[mine] & (time[mine] >= start) & (time[mine] < end)
         return np.append(stored_time, time[mine][chosen]), np.append(stored_value, value[mine][chosen])
 
+    def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
+        """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""
+        if rule.working is None:
+            return by_minute(rule) and rule.limit.statistic != "maximum"
+        known = self.working.minutes(rule, start, end - start)[1]
+        return bool(known.sum() < len(known) * self.registry.conditions.known_share * (1 - EPSILON))
+
     def _judge_by_minute(self, judged: Sequence[tuple[int, Statistic]], outcome: Outcome) -> None:
         """Judge periods by the worst of the hours, told by the minute, that end in them.
 
@@ -622,7 +632,7 @@ class Engine:
             for k in range(0, len(members), size):
                 some_members = members[k : k + size]
                 rules = [self.registry.rules[index] for index, _ in some_members]
-                slid = self.alarms.slider.slide(rules, first, end - 1)
+                slid = self.alarms.slider.slide(rules, first, end - 1, HOUR)
                 worst = np.nan_to_num(slid.excess, nan=-np.inf)
                 for row, (index, run) in enumerate(some_members):
                     for statistic in run:
@@ -631,19 +641,28 @@ class Engine:
                         found = None
                         if slid.assessable[row, at]:
                             found = float(slid.value[row, at]), float(slid.share[row, at]), first + at
-                        self._judge(index, statistic, outcome, found)
+                        self._judge(index, statistic, outcome, found, by_hours=True)
 
     def _judge(
-        self, index: int, statistic: Statistic, outcome: Outcome, worst: tuple[float, float, int] | None = None
+        self,
+        index: int,
+        statistic: Statistic,
+        outcome: Outcome,
+        worst: tuple[float, float, int] | None = None,
+        *,
+        by_hours: bool = False,
     ) -> None:
-        """Judge a period by its own figure, or by that of its worst hour: value, share, and the minute with which it ends."""
+        """Judge a period by its own figure, or by that of its worst hour: value, share, and the minute with which it ends.
+
+        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid.
+        """
         rule = self.registry.rules[index]
         limit = rule.limit
         threshold = threshold_on(limit, moment_of(statistic.start, self._zone[rule.channel]).date())
         if threshold is None:
             return
         begin, finish = statistic.start, statistic.end
-        figure = self._figure_for(index, limit, statistic)
+        figure = self._figure_for(rule, statistic, by_hours=by_hours)
         verdict = judge(limit, threshold, figure)
         if worst is not None:
             value, share, last = worst
@@ -653,6 +672,7 @@ class Engine:
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
                 verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
+        verdict = replace(verdict, reasons=self._reasons(rule, verdict, begin, finish, by_hours=by_hours))
         outcome.verdicts.append(
             Judged(
                 index,
@@ -667,7 +687,7 @@ class Engine:
                 statistic.restated,
             )
         )
-        if not by_minute(limit):
+        if not by_minute(rule):
             beyond = None
             if verdict.judgement == "exceeds" and verdict.have is not None and verdict.need is not None:
                 beyond = verdict.have, verdict.need
@@ -675,15 +695,70 @@ class Engine:
             if changed is not None:
                 outcome.exceedances.append(changed)
 
-    def _figure_for(self, index: int, limit: Limit, statistic: Statistic) -> Figure:
+    def _reasons(self, rule: Rule, verdict: Verdict, begin: int, finish: int, *, by_hours: bool) -> tuple[str, ...]:
+        """Why a verdict over the minutes ``begin .. finish - 1`` is indicative; nothing where it could not be judged.
+
+        References
+        ----------
+        GB 12348-2008, 5.2.1 (no rain or snow, wind under 5 m/s): to be shown, not supposed; 5.2.2 (while the source works).
+        """
+        found = verdict.reasons
+        if verdict.judgement == "not assessable":
+            return found
+        if rule.limit.exclude_weather:
+            used = self._used(rule, begin, finish, working=not by_hours)
+            known = used & self.exclusion.weather_known(rule.channel, begin, finish - begin)
+            if known.sum() < used.sum() * self.registry.conditions.known_share * (1 - EPSILON):
+                found = (*found, "weather-not-shown")
+        if by_hours and rule.limit.period == "working":
+            found = (*found, "working-time-unknown")
+        return found
+
+    def _used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
+        """Minutes whose readings are judged; ``working``: of known working time alone."""
+        row, start, width = np.array([rule.channel]), np.array([begin]), finish - begin
+        used: NDArray[np.bool_] = self.panes.sums(row, start, width)[0][0] > 0
+        excluded = self.exclusion.minutes(row, start, width)
+        if excluded is not None:
+            used &= ~excluded[0]
+        if working and rule.working is not None:
+            used &= self.working.minutes(rule, begin, width)[0]
+        return used
+
+    def _at_work(self, rule: Rule, begin: int, finish: int) -> Figure:
+        """Level of the working time of a period.
+
+        References
+        ----------
+        GB 12348-2008, 5.4.3: Leq of the whole normal working period. Its least duration is a choice of this project.
+        """
+        working = self.working.minutes(rule, begin, finish - begin)[0]
+        if not working.any():
+            return Figure(None, 0.0, obstacle="not-working")
+        block = self.panes.block(np.array([rule.channel]), np.array([begin]), finish - begin)
+        used = self._used(rule, begin, finish, working=True)
+        count = int(block.count[0, used].sum())
+        minutes = count * 60 / float(self._due[rule.channel])
+        value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        return Figure(
+            _figure(value),
+            min(1.0, minutes / int(working.sum())),
+            sufficiency=Sufficiency("too-short-working-time", minutes, self.registry.conditions.working_minutes),
+            over=bool(block.over[0, used].any()),
+        )
+
+    def _figure_for(self, rule: Rule, statistic: Statistic, *, by_hours: bool) -> Figure:
+        limit = rule.limit
         if limit.statistic == "difference":
-            difference = self.alarms.slider.differences[index]
+            difference = self.alarms.slider.differences[rule.index]
             slid = difference.slide(self.panes, statistic.end - 1, 1, statistic.end - statistic.start)
             obstacle = OBSTACLES[int(slid.obstacle[0])] or None
             share = float(np.nan_to_num(slid.share[0]))
             return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
         over = statistic.over > 0
-        if by_minute(limit) and limit.statistic != "maximum":
+        if rule.working is not None and not by_hours:
+            return self._at_work(rule, statistic.start, statistic.end)
+        if by_hours:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(
                 statistic.mean if limit.window == "hour" else None, statistic.share, statistic.hours, over=over

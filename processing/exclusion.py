@@ -76,8 +76,9 @@ class Exclusion:
         for site in registry.sites:
             channels = registry.site_channels(site.id)
             noise = [c.index for c in channels if c.parameter.theme == "noise"]
+            weather = [c for c in channels if site.weather in (None, c.station)]
             for parameter, target in (("wind-speed", self.wind), ("rain", self.rain)):
-                source = next((c.index for c in channels if c.parameter.id == parameter), -1)
+                source = next((c.index for c in weather if c.parameter.id == parameter), -1)
                 target[noise] = source
         self.marks: dict[int, list[Mark]] = {}
         for mark in marks:
@@ -125,6 +126,20 @@ class Exclusion:
                         out = np.zeros((len(channel), width), np.bool_) if out is None else out
                         out[row, max(0, first) : last] = True
         return out
+
+    def weather_known(self, channel: int, start: int, width: int) -> NDArray[np.bool_]:
+        """Minutes of a noise channel for which both wind and rain were measured, shape (width,).
+
+        A station that is silent shows no good weather, nor does a site without the instrument.
+        """
+        known = np.ones(width, np.bool_)
+        for source in (int(self.wind[channel]), int(self.rain[channel])):
+            if source < 0:
+                return np.zeros(width, np.bool_)
+            span = self.span(source)
+            count = self._panes.sums(np.array([source]), np.array([start]), width + span - 1)[0]
+            known &= sliding_maximum((count[0] > 0).astype(np.float64), span) > 0
+        return known
 
     def _windy(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
         return self._bad(source, start, width, rain=False)

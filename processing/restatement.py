@@ -19,7 +19,7 @@ from greenmine.processing.identity import unknown
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.slide import HOUR, by_minute
 from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
-from greenmine.registry import Registry
+from greenmine.registry import Registry, WorkingTime
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""
@@ -80,7 +80,7 @@ def restate(
     mine = slice(channel, channel + count)
     issued, rows = engine.issued[mine], np.arange(count)
     begun = np.where(since[mine] < 0, issued, since[mine])
-    minutely = {r.index: by_minute(r.limit) for r in part.rules}
+    minutely = {r.index: by_minute(r) for r in part.rules}
     known, periods = (
         [e for e in known if minutely[e.rule - rule]],
         [e for e in known if not minutely[e.rule - rule] and _touches(e, span)],
@@ -217,6 +217,10 @@ def _same_period(a: Exceedance, b: Exceedance) -> bool:
     return a.start == b.start
 
 
+def _shifted(working: WorkingTime | None, channel: int) -> WorkingTime | None:
+    return working and replace(working, equipment=tuple(i - channel for i in working.equipment))
+
+
 def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
     """One site's part of a registry, with its first channel and rule in the whole."""
     channels = registry.site_channels(site)
@@ -233,6 +237,7 @@ def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
                 index=r.index - rule,
                 channel=r.channel - channel,
                 references=tuple(i - channel for i in r.references),
+                working=_shifted(r.working, channel),
             )
             for r in rules
         ),

@@ -29,12 +29,14 @@ _ALARM: Final = Alarm(sliding_minutes=HOUR)
 """For a limit that is judged by the minute and says nothing of alarms."""
 
 
-def by_minute(limit: Limit) -> bool:
-    """Whether verdicts and exceedances of a limit come from the same minutes: any hour, representative hours, maxima.
+def by_minute(rule: Rule) -> bool:
+    """Whether verdicts and exceedances of a rule come from the same minutes: any hour, maxima, representative hours.
 
-    All others are judged over their whole period, and the period that exceeds is the exceedance.
+    All others are judged over their whole period, or its working time, and the period that exceeds is the exceedance.
     """
-    return limit.hour == "any" or limit.period == "working" or limit.statistic == "maximum"
+    limit = rule.limit
+    by_hours = limit.period == "working" and rule.working is None
+    return limit.hour == "any" or by_hours or limit.statistic == "maximum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Slider:
             limit.window,
             limit.hour,
             limit.period,
-            limit.alarm,
+            self.alarms.get(rule.index),
             limit.validity,
             limit.rounding,
             channel.parameter.averaging,
@@ -123,9 +125,14 @@ class Slider:
             self._zone[rule.index],
         )
 
-    def slide(self, rules: Sequence[Rule], first: int, last: int) -> Slid:
-        """Compute the sliding statistics of rules of one kind for the minutes ``first .. last``."""
-        limit, width = rules[0].limit, self.alarms[rules[0].index].sliding_minutes
+    def slide(self, rules: Sequence[Rule], first: int, last: int, width: int | None = None) -> Slid:
+        """Compute the sliding statistics of rules of one kind for the minutes ``first .. last``.
+
+        ``width`` is that of the window [min]; None: that of the rules' alarm.
+        """
+        limit = rules[0].limit
+        if width is None:
+            width = self.alarms[rules[0].index].sliding_minutes
         count = last - first + 1
         if limit.statistic == "difference":
             found = self._differences(rules, first, count, width)
@@ -215,7 +222,7 @@ def _alarm(registry: Registry, rule: Rule) -> Alarm | None:
     speaks for its interval, a mean for its hour.
     """
     limit = rule.limit
-    if not by_minute(limit):
+    if not by_minute(rule):
         return limit.alarm
     width = max(1, registry.channels[rule.channel].interval // MINUTE) if limit.statistic == "maximum" else HOUR
     return msgspec.structs.replace(limit.alarm or _ALARM, sliding_minutes=width, delay_minutes=1)

@@ -13,6 +13,15 @@ Standing = Literal["statutory", "indicative"]
 
 
 @dataclass(frozen=True, slots=True)
+class Sufficiency:
+    """How much data a figure has and needs, and the reason code where that is not enough."""
+
+    reason: str
+    have: float
+    need: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """What is judged: one statistic with what it rests on.
 
@@ -34,6 +43,8 @@ class Figure:
     obstacle: str | None = None
     over: bool = False
     """A value was beyond the range of its instrument: the statistic is a lower bound."""
+    sufficiency: Sufficiency | None = None
+    """The figure's own rule of validity, in place of the limit's."""
     stands: bool = False
     """The figure is valid in itself, such as the loudest hour of a period: beyond the limit it stands whatever is missing."""
 
@@ -43,9 +54,10 @@ class Verdict:
     """A judgement with its reason.
 
     ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``above-limit``, ``under-limit``,
-    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``over-range``, ``calm``, ``not-downwind``, ``no-reference``. ``have`` and
-    ``need`` are the numbers behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the
-    verdict is indicative (参考) and not statutory (法定); none where it is statutory.
+    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``over-range``, ``calm``,
+    ``not-downwind``, ``no-reference``. ``have`` and ``need`` are the numbers behind it, ``judged`` the figure that was
+    compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定), such as
+    ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
     """
 
     judgement: Judgement
@@ -98,6 +110,11 @@ def _lacking(limit: Limit, figure: Figure) -> Verdict | None:
         return Verdict("not assessable", figure.obstacle, None, None, None)
     if figure.share == 0:
         return Verdict("not assessable", "no-data", None, 0, None)
+    if figure.sufficiency is not None:
+        if figure.sufficiency.have >= figure.sufficiency.need - 1e-9:
+            return None
+        short = figure.sufficiency
+        return Verdict("not assessable", short.reason, None, round(short.have, 1), short.need)
     if limit.window == "hour":
         have, need = figure.share * 60, limit.validity.minutes_per_hour
         if have < need - 1e-9:

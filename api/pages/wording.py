@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +11,6 @@ from greenmine.clauses import in_chinese
 from greenmine.times import DAY, HOUR, MINUTE
 from greenmine.wording.words import NOTHING, Words
 
-_DETAIL: Final = re.compile(r"([\d.e+-]*) ?(.*)", re.DOTALL)
 _POINTS: Final = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
 
@@ -136,12 +134,6 @@ class Wording(Words):
         key = f"evidence.step-{word}"
         return self.t(key, rest=rest) if self.has_text(key) else step or self.t("evidence.running")
 
-    def health_detail(self, detail: str) -> str:
-        """Why a channel is in its state; what the catalogue does not know is told as it is."""
-        number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
-        key = f"health.why-{text.replace(' ', '-')}"
-        return self.t(key, n=number) if self.has_text(key) else detail
-
     def trouble(self, text: str) -> str:
         """Why a notice was not delivered; what the catalogue does not know is told as it is."""
         key = f"notify.why-{text.replace(' ', '-')}"
@@ -152,11 +144,6 @@ class Wording(Words):
         key = "both" if excluded and suspect else ("excluded-only" if excluded else "suspect-only")
         minutes = self.t(f"hourly.{key}", excluded=excluded, suspect=suspect)
         return self.t("hourly.summary", station=self.station(site, station), parts=minutes)
-
-    def rejection(self, reason: str) -> str:
-        """Why a reading was rejected."""
-        key = f"rejection.{reason}"
-        return self.t(key) if self.has_text(key) else reason
 
     def bounds(self, low: float | None, high: float | None) -> str:
         """What a limit allows."""

@@ -103,7 +103,7 @@ class ReportWords(Words):
         """Why windows are judged as they are, most frequent first."""
         ordered = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
         return self.t("list.comma").join(
-            self.t("reason.times", reason=self.known(f"reason.{reason}", reason), n=n) for reason, n in ordered
+            self.t("reason.times", reason=self.verdict_reason(reason), n=n) for reason, n in ordered
         )
 
     def confidence(self, confidence: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
-from greenmine.grafana.panels import Column, curves, grid, mapping
+from greenmine.grafana.panels import NEUTRAL, Column, curves, grid, mapping
 from greenmine.grafana.queries import (
     HOUR,
     RANGE,
@@ -32,7 +32,7 @@ def build(edition: Edition) -> Json:
     chosen = [
         variables.source(edition),
         variables.enterprise(edition),
-        variables.site(edition),
+        variables.site(edition, first=True),
         variables.station(edition, "dust"),
     ]
     board = Board(edition, "dust", chosen, span="now-7d", refresh="1m")
@@ -55,11 +55,11 @@ def build(edition: Edition) -> Json:
                 unit=unit_of("ug/m3"),
                 stepped=True,
                 interval=HOUR,
-                transformations=edition.renames(rules),
+                limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
-            8,
-            9,
+            12,
+            10,
         )
     for parameter in _PARAMETERS:
         where = f"\"parameter\" = '{parameter}'"
@@ -74,17 +74,17 @@ def build(edition: Edition) -> Json:
                     *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
                 ],
                 unit=unit_of("ug/m3"),
-                bars=True,
+                points=True,
                 interval=HOUR,
-                transformations=edition.renames(rules),
+                limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
-            8,
-            9,
+            12,
+            10,
         )
     differences = edition.limits(lambda limit: limit.statistic == "difference")
     if differences:
-        board.add(_difference(edition, key("difference"), differences), 12, 9)
+        board.add(_difference(edition, key("difference"), differences), 12, 10)
     board.add(
         curves(
             edition,
@@ -93,10 +93,9 @@ def build(edition: Edition) -> Json:
             unit=unit_of("ug/m3"),
             stepped=True,
             interval=HOUR,
-            transformations=edition.renames(),
         ),
         12,
-        9,
+        10,
     )
     board.add(_rose(edition, key("rose")), 8, 9)
     board.add(_sprayer(edition, key("sprayer")), 8, 9)
@@ -121,7 +120,7 @@ def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
         unit=unit_of("ug/m3"),
         stepped=True,
         interval=HOUR,
-        transformations=edition.renames(rules),
+        limits=rules,
         about={"limits": edition.clauses(rules)},
     )
 
@@ -182,7 +181,7 @@ def _sprayer(edition: Edition, key: str) -> Json:
     return _compared(edition, key, query, columns, interval="10m")
 
 
-def _compared(edition: Edition, key: str, query: str, groups: list[Column], **extra: str) -> Json:
+def _compared(edition: Edition, key: str, query: str, groups: list[Column], **extra: Any) -> Json:
     """A mean for each group. Grafana makes the groups: InfluxDB 1.6 loses rows that it made of two subqueries itself."""
     made = grid(
         edition,
@@ -190,7 +189,9 @@ def _compared(edition: Edition, key: str, query: str, groups: list[Column], **ex
         [table(query)],
         [
             *groups,
-            Column(source="dust (mean)", title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, gauge=True),
+            Column(
+                source="dust (mean)", title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, thresholds=NEUTRAL, gauge=True
+            ),
             Column(source="dust (count)", title=edition.t("column.spans"), width=90),
         ],
         sort=(groups[0].title or "", False),
@@ -209,5 +210,4 @@ def _minutes(edition: Edition, key: str) -> Json:
         [series(readings(f"\"parameter\" = 'pm10' AND {STATIONS}"), "$tag_site $tag_station")],
         unit=unit_of("ug/m3"),
         interval="1m",
-        transformations=edition.renames(),
     )

@@ -7,12 +7,27 @@ from typing import Final
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.panels import AMBER, GREEN, GREY, RED, Column, bars, curves, figure, grid, mapping, steps
+from greenmine.grafana.panels import (
+    AMBER,
+    CLOCK,
+    GREEN,
+    GREY,
+    RED,
+    Column,
+    bars,
+    curves,
+    figure,
+    grid,
+    mapping,
+    steps,
+)
 from greenmine.grafana.queries import HOUR, RANGE, STATIONS, series, table, until
 
 _CHOSEN: Final = f'{STATIONS} AND "kind" =~ /^${{kind:regex}}$/'
 _COUNTED: Final = "\"state\" != 'superseded' AND \"state\" != 'withdrawn'"
 _SPANS: Final = ("24h", "7d", "30d")
+_SHARES: Final = steps((None, GREEN), (0.000001, AMBER), (0.05, RED))
+"""Colours of the share of time beyond a limit."""
 
 
 def build(edition: Edition) -> Json:
@@ -30,36 +45,37 @@ def build(edition: Edition) -> Json:
     legal = {"limits": edition.clauses(edition.limits(lambda _: True))}
     of_episodes = f'FROM "exceedance" WHERE {RANGE} AND {_COUNTED} AND {_CHOSEN}'
     opened = f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND {_CHOSEN}'
-    board.add(
-        figure(edition, key("open"), [series(opened)], thresholds=steps((None, GREEN), (1, RED)), nothing="0"), 6, 4
-    )
-    board.add(
-        figure(edition, key("episodes"), [series(f'SELECT count("minutes") AS "episodes" {of_episodes}')], nothing="0"),
-        6,
-        4,
-    )
-    board.add(
+    hours = edition.span("h")
+    tenths = {"decimals": 1}
+    for panel in (
+        figure(edition, key("open"), [series(opened)], thresholds=steps((None, GREEN), (1, RED)), nothing="0"),
+        figure(
+            edition,
+            key("episodes"),
+            [series(f'SELECT count("minutes") AS "episodes" {of_episodes}')],
+            color="none",
+            nothing="0",
+        ),
         figure(
             edition,
             key("minutes"),
-            [series(f'SELECT sum("minutes") AS "minutes" {of_episodes}')],
-            unit="m",
+            [series(f'SELECT sum("minutes") / 60 AS "hours" {of_episodes}')],
+            unit=hours,
+            color="none",
             nothing="0",
+            defaults=tenths,
         ),
-        6,
-        4,
-    )
-    board.add(
         figure(
             edition,
             key("longest"),
-            [series(f'SELECT max("duration") AS "longest" {of_episodes}')],
-            unit="m",
+            [series(f'SELECT max("duration") / 60 AS "longest" {of_episodes}')],
+            unit=hours,
+            color="none",
             nothing="0",
+            defaults=tenths,
         ),
-        6,
-        4,
-    )
+    ):
+        board.add(panel, 6, 4)
     board.add(_episodes(edition, key("list"), legal), 24, 12)
     board.add(_by_site(edition, key("by-site"), of_episodes), 8, 9)
     board.add(_by_limit(edition, key("by-limit"), of_episodes), 16, 9)
@@ -68,58 +84,58 @@ def build(edition: Edition) -> Json:
             edition,
             key("above"),
             [series(_above(), "$tag_site $tag_limit")],
-            unit="m",
+            unit=edition.span("min"),
             bars=True,
             interval=HOUR,
-            transformations=edition.renames(edition.limits(lambda _: True)),
+            limits=edition.limits(lambda _: True),
         ),
         24,
         8,
     )
-    for span in _SPANS:
-        board.add(_rolling(edition, key(f"rolling-{span}"), span), 8, 12)
+    board.add(_rolling(edition, key("rolling")), 24, 12)
     return board.made()
 
 
 def _episodes(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT "state", "end", "duration", "minutes", "peak", "threshold", "peak_time", "cause", "handling", "clause"'
+        'SELECT "state", "minutes", "peak", "threshold", "cause", "handling", "clause"'
         f' FROM "exceedance" WHERE {RANGE} AND "state" != \'superseded\' AND {_CHOSEN}'
-        ' GROUP BY "site", "station", "limit", "kind", "episode"'
+        ' GROUP BY "site", "station", "limit", "episode"'
     )
     states = {
         "open": (edition.t("state.open"), RED),
-        "closed": (edition.t("state.closed"), GREEN),
+        "closed": (edition.t("state.closed"), "text"),
         "withdrawn": (edition.t("state.withdrawn"), GREY),
     }
+    page = f"{edition.pages}/exceedances/${{__value.raw}}" if edition.pages else None
     return grid(
         edition,
         key,
         [table(query)],
         [
-            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
+            Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
             Column(source="state", title=edition.t("column.state"), words=mapping(states), colored=True, width=80),
             tables.site(
-                edition, link=path_to(edition, "mine", site="${__value.raw}"), link_title=edition.t("links.mine")
+                edition,
+                link=path_to(edition, "mine", site="${__value.raw}"),
+                link_title=edition.t("links.mine"),
+                width=130,
             ),
-            tables.station(edition),
-            tables.limit(edition),
-            Column(
-                source="kind",
-                title=edition.t("column.kind"),
-                words=mapping({k: edition.t(f"kind.{k}") for k in ("legal", "target", "warning")}),
-                width=80,
-            ),
-            Column(source="duration", title=edition.t("column.duration"), unit="m", width=90),
-            Column(source="minutes", title=edition.t("column.minutes"), unit="m", width=90),
-            Column(source="peak", title=edition.t("column.peak"), decimals=1, width=90),
-            Column(source="threshold", title=edition.t("column.threshold"), width=80),
-            Column(source="peak_time", title=edition.t("column.peak-time"), unit="dateTimeAsIso", width=165),
-            Column(source="end", title=edition.t("column.end"), unit="dateTimeAsIso", width=165),
+            tables.station(edition, width=100),
+            tables.limit(edition, width=330),
+            Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=90),
+            Column(source="peak", title=edition.t("column.peak"), decimals=1, width=75),
+            Column(source="threshold", title=edition.t("column.threshold"), width=75),
             Column(source="cause", title=edition.t("column.cause")),
             Column(source="handling", title=edition.t("column.handling")),
-            Column(source="clause", title=edition.t("column.clause")),
-            Column(source="episode"),
+            tables.clause(edition),
+            Column(
+                source="episode",
+                title=edition.t("column.episode"),
+                link=page,
+                link_title=edition.t("links.exceedance"),
+                width=70,
+            ),
         ],
         sort=(edition.t("column.start"), True),
         about=about,
@@ -147,9 +163,9 @@ def _by_limit(edition: Edition, key: str, of_episodes: str) -> Json:
         [table(query)],
         [
             tables.site(edition),
-            tables.limit(edition),
-            Column(source="episodes", title=edition.t("column.episodes"), gauge=True),
-            Column(source="minutes", title=edition.t("column.minutes"), unit="m"),
+            tables.limit(edition, width=470),
+            Column(source="episodes", title=edition.t("column.episodes"), thresholds=steps((None, RED)), gauge=True),
+            Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min")),
             Column(source="Time"),
         ],
         sort=(edition.t("column.episodes"), True),
@@ -163,33 +179,47 @@ def _above() -> str:
     )
 
 
-def _rolling(edition: Edition, key: str, span: str) -> Json:
-    query = (
-        'SELECT last("share") AS "share", "above", "episodes", "longest", "worst", "capture" FROM "rolling"'
-        f' WHERE {until(2)} AND "span" = \'{span}\' AND {_CHOSEN} GROUP BY "site", "station", "limit"'
+def _rolling(edition: Edition, key: str) -> Json:
+    columns: list[Column] = []
+    targets = []
+    for span in _SPANS:
+        names = {name: f"{name}_{span}" for name in ("share", "above")}
+        query = (
+            f'SELECT last("share") AS "{names["share"]}", "above" AS "{names["above"]}" FROM "rolling"'
+            f' WHERE {until(2)} AND "span" = \'{span}\' AND {_CHOSEN} GROUP BY "site", "station", "limit"'
+        )
+        targets.append(table(query, f"S{span}"))
+        columns += [
+            Column(
+                source=names["share"],
+                title=edition.t("column.share-of", span=edition.t(f"span.{span}")),
+                unit="percentunit",
+                decimals=1,
+                thresholds=_SHARES,
+                colored=True,
+            ),
+            Column(
+                source=names["above"],
+                title=edition.t("column.minutes-of", span=edition.t(f"span.{span}")),
+                unit=edition.span("min"),
+            ),
+        ]
+    worst = (
+        f'SELECT last("worst") AS "worst", "episodes" FROM "rolling" WHERE {until(2)} AND "span" = \'{_SPANS[-1]}\''
+        f' AND {_CHOSEN} GROUP BY "site", "station", "limit"'
     )
     return grid(
         edition,
         key,
-        [table(query)],
+        [*targets, table(worst, "W")],
         [
-            tables.site(edition),
-            tables.limit(edition),
-            Column(
-                source="share",
-                title=edition.t("column.share"),
-                unit="percentunit",
-                decimals=2,
-                thresholds=steps((None, GREEN), (0.000001, AMBER), (0.05, RED)),
-                colored=True,
-            ),
-            Column(source="above", title=edition.t("column.minutes"), unit="m"),
-            Column(source="episodes", title=edition.t("column.episodes")),
-            Column(source="longest", title=edition.t("column.longest"), unit="m"),
-            Column(source="worst", title=edition.t("column.peak"), decimals=1),
-            Column(source="capture", title=edition.t("column.capture"), unit="percentunit", decimals=1),
-            Column(source="station"),
-            Column(source="Time"),
+            tables.site(edition, width=130),
+            tables.station(edition, width=100),
+            tables.limit(edition, width=470),
+            *columns,
+            Column(source="episodes", title=edition.t("column.episodes"), width=80),
+            Column(source="worst", title=edition.t("column.peak"), decimals=1, width=90),
         ],
-        sort=(edition.t("column.share"), True),
+        merge="",
+        sort=(columns[0].title or "", True),
     )

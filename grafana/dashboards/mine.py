@@ -11,6 +11,7 @@ from greenmine.grafana.edition import Edition, unit_of
 from greenmine.grafana.panels import (
     AMBER,
     BLUE,
+    CLOCK,
     GREEN,
     GREY,
     RED,
@@ -26,6 +27,8 @@ from greenmine.grafana.panels import (
 )
 from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
 
+_NARROW: Final = ("dust", "noise")
+"""Themes of few parameters."""
 _WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
 
 
@@ -33,7 +36,7 @@ def build(edition: Edition) -> Json:
     """Build the dashboard."""
     chosen = [
         variables.source(edition),
-        variables.enterprise(edition),
+        variables.enterprise(edition, shown=False),
         variables.site(edition, one=True),
         variables.station(edition),
     ]
@@ -42,8 +45,13 @@ def build(edition: Edition) -> Json:
     key = "mine.{}".format
     everything = edition.limits(lambda _: True)
     about = {"limits": edition.clauses(everything)}
-    board.add(_live(edition, key("live")), 9, 12)
-    board.add(_limits(edition, key("limits"), about), 15, 12)
+    measured = {c.parameter.id for c in edition.registry.channels}
+    for theme in edition.themes():
+        parameters = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
+        title = edition.t("mine.live.of", theme=edition.name(theme))
+        live = tables.newest(edition, key("live"), parameters, title=title, with_site=False)
+        board.add(live, 12 if theme.id in _NARROW else 24, 6)
+    board.add(_limits(edition, key("limits"), about), 24, 14)
     board.add(
         gauges(
             edition,
@@ -56,7 +64,7 @@ def build(edition: Edition) -> Json:
             about=about,
         ),
         12,
-        8,
+        11,
     )
     board.add(
         gauges(
@@ -70,7 +78,7 @@ def build(edition: Edition) -> Json:
             about=about,
         ),
         12,
-        8,
+        11,
     )
     board.add(
         curves(
@@ -79,10 +87,10 @@ def build(edition: Edition) -> Json:
             [series(_by_parameter("pm10|tsp|pm2\\.5"), "$tag_station $tag_parameter")],
             unit=unit_of("ug/m3"),
             interval="1m",
-            transformations=[*edition.renames(), *_symbols(edition)],
+            transformations=_symbols(edition),
         ),
         12,
-        8,
+        10,
     )
     board.add(
         curves(
@@ -91,10 +99,9 @@ def build(edition: Edition) -> Json:
             [series(sound(f"\"parameter\" = 'laeq' AND {STATIONS}"), "$tag_station")],
             unit=unit_of("dB(A)"),
             interval="1m",
-            transformations=edition.renames(),
         ),
         12,
-        8,
+        10,
     )
     board.add(_weather(edition, key("weather")), 12, 5)
     board.add(
@@ -120,28 +127,13 @@ def build(edition: Edition) -> Json:
         12,
         7,
     )
-    board.add(tables.health(edition, key("health")), 12, 7)
+    board.add(tables.health(edition, key("health"), with_site=False), 12, 7)
     return board.made()
-
-
-def _live(edition: Edition, key: str) -> Json:
-    query = f'SELECT last("value") AS "value" FROM "reading" WHERE {until(2)} AND {STATIONS} GROUP BY "station", "parameter"'
-    return grid(
-        edition,
-        key,
-        [table(query)],
-        [
-            tables.station(edition),
-            tables.parameter(edition),
-            Column(source="value", title=edition.t("column.value"), decimals=2, width=90),
-            Column(source="Time", title=edition.t("column.age"), unit="dateTimeFromNow", width=120),
-        ],
-    )
 
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("code") AS "code", "judged", "value", "low", "high", "capture", "clause", "end" FROM "verdict"'
+        'SELECT last("code") AS "code", "judged", "low", "high", "capture", "clause" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -149,17 +141,15 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         key,
         [table(query)],
         [
-            tables.station(edition),
-            tables.limit(edition, width=260),
+            tables.station(edition, width=120),
+            tables.limit(edition, width=470),
             tables.code(edition),
-            Column(source="judged", title=edition.t("column.judged"), width=80),
-            Column(source="value", title=edition.t("column.value"), decimals=2, width=80),
-            Column(source="low", title=edition.t("column.low"), width=60),
-            Column(source="high", title=edition.t("column.high"), width=60),
+            tables.judged(edition),
+            Column(source="low", title=edition.t("column.low"), width=70),
+            Column(source="high", title=edition.t("column.high"), width=70),
             tables.capture(edition),
-            Column(source="Time", title=edition.t("column.start"), unit="dateTimeAsIso", width=165),
-            Column(source="end", title=edition.t("column.end"), unit="dateTimeAsIso", width=165),
-            Column(source="clause", title=edition.t("column.clause")),
+            Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
+            tables.clause(edition),
         ],
         about=about,
         links=[

@@ -7,7 +7,7 @@ from typing import Final
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.panels import AMBER, GREEN, RED, Column, curves, figure, grid, mapping, steps
+from greenmine.grafana.panels import AMBER, CLOCK, GREEN, RED, Column, curves, figure, grid, mapping, steps
 from greenmine.grafana.queries import HOUR, RANGE, SITES, STATIONS, series, table, until
 
 _LEDGER: Final = ("received", "stored", "duplicate", "conflict", "rejected", "late", "reordered", "missing")
@@ -37,12 +37,20 @@ def build(edition: Edition, *, district: bool = True) -> Json:
     )
     board.add(
         figure(
-            edition, key("lag"), [series(_lag())], unit="s", thresholds=steps((None, GREEN), (60, AMBER), (300, RED))
+            edition,
+            key("lag"),
+            [series(_lag())],
+            unit=edition.span("s"),
+            thresholds=steps((None, GREEN), (60, AMBER), (300, RED)),
         ),
         6,
         4,
     )
-    board.add(figure(edition, key("latency"), [series(_latency_now())], unit="ms", defaults={"decimals": 0}), 6, 4)
+    board.add(
+        figure(edition, key("latency"), [series(_latency_now())], unit="ms", color="none", defaults={"decimals": 0}),
+        6,
+        4,
+    )
     board.add(
         figure(
             edition,
@@ -63,7 +71,6 @@ def build(edition: Edition, *, district: bool = True) -> Json:
             stepped=True,
             interval=HOUR,
             defaults={"min": 0, "max": 1},
-            transformations=edition.renames(),
         ),
         12,
         9,
@@ -79,7 +86,6 @@ def build(edition: Edition, *, district: bool = True) -> Json:
             [series(_latencies(edition), "$tag_site")],
             unit="ms",
             points=True,
-            transformations=edition.renames(),
         ),
         12,
         8,
@@ -89,23 +95,23 @@ def build(edition: Edition, *, district: bool = True) -> Json:
             edition,
             key("projection"),
             [series(_lags(), "$tag_bucket", "A")],
-            unit="s",
+            unit=edition.span("s"),
             interval="1m",
         ),
         12,
         8,
     )
     if district:
-        board.add(_process(edition, key("process")), 8, 8)
+        board.add(_process(edition, key("process")), 24, 4)
         board.add(
             curves(
                 edition,
                 key("messages"),
                 [series(_rate(), edition.t("operation.messages.series"))],
-                unit="cps",
+                unit=edition.t("operation.messages.unit"),
                 interval="1m",
             ),
-            8,
+            12,
             8,
         )
         board.add(
@@ -116,7 +122,7 @@ def build(edition: Edition, *, district: bool = True) -> Json:
                 unit="ms",
                 interval="1m",
             ),
-            8,
+            12,
             8,
         )
     return board.made()
@@ -159,8 +165,8 @@ def _rejections(edition: Edition, key: str) -> Json:
         [
             tables.site(edition),
             Column(source="device", title=edition.t("column.device")),
-            Column(source="reason", title=edition.t("column.reason")),
-            Column(source="messages", title=edition.t("column.messages"), gauge=True),
+            Column(source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("rejection"))),
+            Column(source="messages", title=edition.t("column.messages"), thresholds=steps((None, AMBER)), gauge=True),
             Column(source="readings", title=edition.t("column.readings")),
             Column(source="Time"),
         ],
@@ -181,8 +187,8 @@ def _ledger(edition: Edition, key: str) -> Json:
         [table(query)],
         [
             Column(source="Time", title=edition.t("column.day"), unit="time:YYYY-MM-DD", width=110),
-            tables.site(edition),
-            Column(source="device", title=edition.t("column.device")),
+            tables.site(edition, width=140),
+            Column(source="device", title=edition.t("column.device"), width=160),
             Column(source="messages", title=edition.t("column.messages")),
             *(Column(source=name, title=edition.t(f"column.{name}")) for name in _LEDGER),
             Column(source="latency_mean", title=edition.t("column.latency"), unit="ms", decimals=0),
@@ -242,6 +248,6 @@ def _process(edition: Edition, key: str) -> Json:
             Column(source="retries", title=edition.t("column.retries")),
             Column(source="failures", title=edition.t("column.failures")),
             Column(source="uptime", title=edition.t("column.uptime"), unit="s"),
-            Column(source="Time", title=edition.t("column.age"), unit="dateTimeFromNow"),
+            Column(source="Time", title=edition.t("column.age"), unit=CLOCK),
         ],
     )

@@ -8,10 +8,11 @@ from typing import Final
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.panels import AMBER, GREEN, RED, Column, figure, grid, steps, timeline, verdict_words
+from greenmine.grafana.panels import AMBER, GREEN, GREY, RED, Column, figure, grid, steps, timeline, verdict_words
 from greenmine.grafana.queries import LEGAL, RANGE, SITES, series, table, until
 
 _ANY: Final = steps((None, GREEN), (1, RED))
+_BEYOND: Final = steps((None, GREY), (1, RED))
 _ANY_WARNING: Final = steps((None, GREEN), (1, AMBER))
 
 
@@ -20,7 +21,7 @@ def build(edition: Edition) -> Json:
     chosen = [variables.source(edition), variables.enterprise(edition), variables.site(edition)]
     board = Board(edition, "overview", chosen, span="now-30d", refresh="1m")
     key = "overview.{}".format
-    board.add(figure(edition, key("sites"), [series(_SITES)]), 4, 4)
+    board.add(figure(edition, key("sites"), [series(_SITES)], color="none"), 4, 4)
     board.add(figure(edition, key("exceeding"), [series(_EXCEEDING)], thresholds=_ANY, nothing="0"), 5, 4)
     board.add(figure(edition, key("open"), [series(_open("legal"))], thresholds=_ANY, nothing="0"), 5, 4)
     board.add(figure(edition, key("warnings"), [series(_open("warning"))], thresholds=_ANY_WARNING, nothing="0"), 5, 4)
@@ -41,11 +42,18 @@ def build(edition: Edition) -> Json:
             [
                 tables.site(edition, link=mine, link_title=edition.t("links.mine")),
                 *(
-                    Column(source=theme.id, title=edition.name(theme), words=words, colored=True, width=110)
+                    Column(source=theme.id, title=edition.name(theme), words=words, colored=True, width=90)
                     for theme in themes
                 ),
-                Column(source="episodes", title=edition.t("column.open"), thresholds=_ANY, colored=True, width=110),
-                Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=110),
+                Column(
+                    source="episodes",
+                    title=edition.t("column.open"),
+                    thresholds=_ANY,
+                    colored=True,
+                    width=100,
+                    nothing="0",
+                ),
+                Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=100),
                 tables.capture(edition),
             ],
             join="site",
@@ -65,10 +73,17 @@ def build(edition: Edition) -> Json:
                     link=path_to(edition, "exceedances", site="${__value.raw}"),
                     link_title=edition.t("links.exceedances"),
                 ),
-                Column(source="above", title=edition.t("column.above"), unit="m", gauge=True),
-                Column(source="episodes", title=edition.t("column.episodes"), width=90),
                 Column(
-                    source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=2, width=140
+                    source="above",
+                    title=edition.t("column.above"),
+                    unit=edition.span("min"),
+                    thresholds=_BEYOND,
+                    gauge=True,
+                    nothing="0",
+                ),
+                Column(source="episodes", title=edition.t("column.episodes"), width=80, nothing="0"),
+                Column(
+                    source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=2, width=130
                 ),
             ],
             join="site",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
-from greenmine.grafana.panels import curves, figure, override
-from greenmine.grafana.queries import STATIONS, limit_lines, one_of, readings, series, until
+from greenmine.grafana.panels import curves
+from greenmine.grafana.queries import STATIONS, limit_lines, one_of, readings, series
 from greenmine.themes import Theme
 
 
@@ -25,7 +23,7 @@ def build(edition: Edition, theme: Theme) -> Json:
     key = f"{texts}.{{}}".format
     measured = {c.parameter.id for c in edition.registry.channels}
     shown = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
-    board.add(_latest(edition, key("latest"), shown), 24, 5)
+    board.add(tables.newest(edition, key("latest"), shown), 24, 8)
     for parameter in shown:
         rules = edition.limits(lambda limit, p=parameter: limit.parameter == p)  # type: ignore[misc]
         lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
@@ -43,36 +41,12 @@ def build(edition: Edition, theme: Theme) -> Json:
                 ],
                 unit=unit_of(about.unit),
                 interval="15m",
-                transformations=edition.renames(rules),
+                limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
-            )
-            | {
-                "title": f"{about.symbol} {edition.name(about)}"
-                if about.symbol != about.name_en
-                else edition.name(about)
-            },
+                title=edition.name(about) if about.symbol == about.name_en else f"{about.symbol} {edition.name(about)}",
+            ),
             8,
             8,
         )
     board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)
     return board.made()
-
-
-def _latest(edition: Edition, key: str, shown: Sequence[str]) -> Json:
-    query = (
-        f'SELECT last("value") AS "value" FROM "reading" WHERE {until(2)} AND {one_of("parameter", shown)} AND {STATIONS}'
-        ' GROUP BY "parameter"'
-    )
-    parameters = edition.registry.parameters
-    overrides = [
-        override(
-            p,
-            unit=unit_of(parameters[p].unit),
-            displayName=edition.name(parameters[p]),
-            decimals=parameters[p].decimals,
-        )
-        for p in shown
-    ]
-    return figure(
-        edition, key, [series(query, "$tag_parameter")], overrides=overrides, text="value_and_name", color="none"
-    )

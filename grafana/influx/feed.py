@@ -282,7 +282,7 @@ class Feed:
         for rule in rules:
             threshold = self._threshold(rule, hour * HOUR)
             if threshold is not None:
-                values = (threshold.low, threshold.high, threshold.clause)
+                values = (threshold.low, threshold.high, threshold.citation)
                 part.add(self._line("limit", self._rule_tags(rule), values, hour * HOUR))
 
     def _channel(self, connection: sa.Connection, number: int) -> _Channel | None:
@@ -330,8 +330,10 @@ class Feed:
             if rule is None or not self._wanted("verdict", row.serial, row.start, oldest):
                 continue
             clause = msgspec.json.decode(row.detail).get("clause", "")
+            threshold = self._threshold(rule, row.start)
+            cited = threshold.citation if threshold is not None and threshold.clause == clause else clause
             figures = (
-                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason, clause,
+                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason, cited,
                 row.end,
             )  # fmt: skip
             tags = self._rule_tags(rule)
@@ -379,7 +381,7 @@ class Feed:
                 values = (
                     row.state, int(row.state == "open"), row.start, row.end, row.peak, row.peak_time, row.threshold,
                     row.minutes, _duration(row), row.revision, row.cause, row.handling,
-                    "" if threshold is None else threshold.clause,
+                    "" if threshold is None else threshold.citation,
                 )  # fmt: skip
                 part.add(self._line("exceedance", tags, values, row.start))
             changed[row.rule].update(self._touched(row, [form.start for form in earlier[row.id]]))

@@ -96,7 +96,7 @@ _WINDOW: Final = Tag("window", "hour, day, daytime, nighttime")
 _REVISION_TAG: Final = Tag("revision", "number of the revision, from 0")
 _REVISION: Final = Field("revision", "integer", "", "number of the revision, from 0")
 _ISSUED: Final = Field("issued", "integer", "ms", "when the revision was issued, since 1970 UTC")
-_CLAUSE: Final = Field("clause", "string", "", "clause of the limit")
+_CLAUSE: Final = Field("clause", "string", "", "standard and clause of the limit")
 
 _FIGURES: Final = (
     Field("mean", "float", "parameter", "by the parameter's way of averaging"),

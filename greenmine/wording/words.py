@@ -14,6 +14,9 @@ from greenmine.wording.unit_signs import sign
 NOTHING: Final = "—"
 VERDICT_SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?", "none": "–"}
 """A verdict is told by sign and word, never by colour alone."""
+_SHARED: Final = "greenmine.wording"
+"""Package with the words that all packages share."""
+_DETAIL: Final = re.compile(r"([\d.e+-]*) ?(.*)", re.DOTALL)
 _SCALE: Final = re.compile(r"(\d+(?:\.\d+)?) ?万吨/年")
 
 
@@ -48,6 +51,25 @@ class Words:
     def known(self, key: str, otherwise: str) -> str:
         """Return the text of a key, or this."""
         return self._texts.get(key, otherwise)
+
+    def shared(self, section: str) -> Mapping[str, str]:
+        """Return the words of a section that all packages share, by code: ``reason``, ``rejection``, ``health-detail``."""
+        found = texts(_SHARED, self.language)
+        return {key.removeprefix(f"{section}."): text for key, text in found.items() if key.startswith(f"{section}.")}
+
+    def verdict_reason(self, code: str) -> str:
+        """Return why a verdict is what it is; the code where there is no word."""
+        return self.shared("reason").get(code, code)
+
+    def rejection(self, code: str) -> str:
+        """Return why a reading was rejected; the code where there is no word."""
+        return self.shared("rejection").get(code, code)
+
+    def health_detail(self, detail: str) -> str:
+        """Return why a channel is in its state; what the catalogue does not know as it is."""
+        number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
+        found = self.shared("health-detail").get(text.replace(" ", "-"))
+        return detail if found is None else found.format(n=number)
 
     def name(self, thing: Any) -> str:
         """Return the name of a thing that has a Chinese and an English one."""

@@ -41,6 +41,7 @@ class Org:
     def __init__(self, name: str, late: float = 0.0) -> None:
         self.name = name
         self.members: dict[int, str] = {}
+        self.preferences: Json = {}
         self.sources: dict[str, Json] = {}
         self.folders: dict[str, Json] = {}
         self.dashboards: dict[str, Json] = {}
@@ -184,6 +185,13 @@ class FakeGrafana:
             case "PATCH", ["org", "users", number]:
                 org.members[int(number)] = body["role"]
                 return JSONResponse({"message": "Organization user updated"})
+            case "GET", ["org", "preferences"]:
+                return JSONResponse(org.preferences)
+            case "PATCH", ["org", "preferences"]:
+                if body.get("homeDashboardUID", "") not in {"", *org.dashboards}:
+                    raise HTTPException(404, "Dashboard not found")
+                org.preferences |= body
+                return JSONResponse({"message": "Preferences updated"})
         raise HTTPException(404, "Not found")
 
     def _datasources(self, org: Org, method: str, parts: list[str], body: Json, _: Request) -> Response:

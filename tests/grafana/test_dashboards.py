@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from greenmine.cli import app
+from greenmine.grafana.alerts import rules
 from greenmine.grafana.dashboards import as_text, dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import BY_NAME
@@ -19,7 +20,7 @@ from greenmine.loading import load_registry
 from greenmine.wording.messages import LANGUAGES, texts
 
 TYPES = {"timeseries", "stat", "table", "state-timeline", "barchart", "bargauge", "text"}
-TRANSFORMATIONS = {"organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
+TRANSFORMATIONS = {"merge", "organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
 DAY = date(2026, 11, 1)
 """The limits of the catalogue that hold on it are drawn."""
 BUILT = {language: dashboards(Edition(language, load_registry(), DAY)) for language in LANGUAGES}
@@ -161,3 +162,91 @@ def test_curves_over_a_year_have_no_more_points_than_a_screen_has_pixels(languag
         if panel["type"] == "timeseries":
             spans = {span for t in panel["targets"] for span in re.findall(r"time\(([^),]+)", t["query"])}
             assert spans <= {"$__interval", "1d"}, panel["title"]
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_variables_show_names(language: str, name: str) -> None:
+    ids = {thing.id for thing in (*load_registry().enterprises, *load_registry().sites)}
+    for variable in BUILT[language][name]["templating"]["list"]:
+        options = [option for option in variable["options"] if option["value"] != "$__all"]
+        assert options or variable["type"] == "datasource"
+        assert not [option for option in options if option["text"] in ids | {option["value"]}]
+        listed = [part.strip().rsplit(" : ", 1) for part in re.findall(r"(?:\\,|[^,])+", variable["query"]) if options]
+        assert listed == [[option["text"].replace(",", r"\,"), option["value"]] for option in options]
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_what_is_not_measured_is_a_grey_dash_in_tables(language: str, name: str) -> None:
+    for panel in panels(BUILT[language][name]):
+        if panel["type"] == "table":
+            config = panel["fieldConfig"]
+            assert config["defaults"]["noValue"] == "—"
+            found = [p["value"] for o in config["overrides"] for p in o["properties"] if p["id"] == "mappings"]
+            for mappings in (config["defaults"]["mappings"], *found):
+                (nothing,) = (m["options"] for m in mappings if m["type"] == "special")
+                assert (nothing["match"], nothing["result"]["color"]) == ("null+nan", "#808080")
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_curves_have_a_legend_of_rows_and_axes_from_zero_but_for_sound_and_temperature(
+    language: str, name: str
+) -> None:
+    for panel in panels(BUILT[language][name]):
+        if panel["type"] == "timeseries":
+            assert panel["options"]["legend"]["displayMode"] == "table"
+            defaults = panel["fieldConfig"]["defaults"]
+            from_anywhere = defaults["unit"] in {"suffix:dB(A)", "celsius"}
+            assert defaults["custom"].get("axisSoftMin") == (None if from_anywhere else 0)
+            bars = defaults["custom"]["drawStyle"] == "bars"
+            assert defaults["custom"]["stacking"]["mode"] == ("normal" if bars else "none")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_legal_limits_are_red_and_those_that_a_mine_sets_itself_are_not(language: str) -> None:
+    words = {"orange": {"zh": "企业目标", "en": "target"}, "yellow": {"zh": "预警值", "en": "warning"}}
+    colours = {
+        override["matcher"]["options"]: properties["color"]["fixedColor"]
+        for board in BUILT[language].values()
+        for panel in panels(board)
+        for override in panel["fieldConfig"]["overrides"]
+        for properties in [{p["id"]: p["value"] for p in override["properties"]}]
+        if "fixedColor" in properties.get("color", {})
+    }
+    assert colours.pop("/^[≤≥] /") == "red"
+    assert set(colours.values()) == set(words)
+    assert all(words[colour][language] in pattern for pattern, colour in colours.items())
+
+
+def test_mines_go_by_their_short_names_on_dashboards_and_by_their_names_in_alarms() -> None:
+    edition = Edition("zh", load_registry(), DAY)
+    assert edition.site_names["kunyin"] == "坤银矿业"
+    assert edition.site_names["hengjie"] == "恒杰建材"
+    assert Edition("en", load_registry(), DAY).site_names["hengjie"] == "Hengjie Building Materials"
+    (text,) = {
+        r["annotations"]["summary"]
+        for u, r in rules(edition, "f", {"exceedances": 1, "operation": 2}, "").items()
+        if u.endswith("-silent")
+    }
+    assert "重庆市万州区坤银矿业有限公司" in text
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_instants_and_spans_are_told_without_words_of_another_language(language: str, name: str) -> None:
+    own = {"dateTimeAsIso", "dateTimeFromNow", "m", "s", "h", "d", "dtdurations"}
+    for panel in panels(BUILT[language][name]):
+        config = panel["fieldConfig"]
+        given = [p["value"] for o in config["overrides"] for p in o["properties"] if p["id"] == "unit"]
+        assert not own & {config["defaults"].get("unit"), *given} or panel["title"] in {"进程", "Process"}
+
+
+def test_an_episode_links_to_its_page_where_there_are_pages() -> None:
+    edition = Edition("zh", load_registry(), DAY, "https://mines.example.org")
+    assert "https://mines.example.org/exceedances/${__value.raw}" in as_text(dashboards(edition)["exceedances"])
+    assert "/exceedances/$" not in as_text(BUILT["zh"]["exceedances"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_figure_that_is_compared_unrounded_is_cut_after_two_places(language: str) -> None:
+    for name in ("mine", "dust", "noise", "water"):
+        text = as_text(BUILT[language][name])
+        assert r"/^(-?\\d+\\.\\d\\d)\\d+$/" in text

@@ -130,6 +130,22 @@ def org(grafana: FakeGrafana, key: str):
     return next(o for n, o in grafana.orgs.items() if (n == 1 if key == "district" else o.name.endswith(f" ({key})")))
 
 
+def test_organisations_are_finished_and_what_somebody_chose_stays(
+    grafana: FakeGrafana, url: str, access: Access
+) -> None:
+    grafana.orgs[1].preferences = {"timezone": "utc", "theme": "light"}
+    run(url, wanted_of(access), access)
+    assert org(grafana, "district").name == "绿色矿山监测（区县）"
+    chinese = {"language": "zh-Hans", "weekStart": "monday"}
+    given = {"timezone": "utc", "theme": "light"}
+    assert org(grafana, "district").preferences == chinese | given | {"homeDashboardUID": "greenmine-overview-zh"}
+    own = {"timezone": "Asia/Shanghai", "homeDashboardUID": "greenmine-mine-zh"}
+    assert org(grafana, "kunyin").preferences == chinese | own
+    grafana.orgs[1].name = "万州区生态环境局"
+    assert run(url, wanted_of(access), access) == []
+    assert org(grafana, "district").name == "万州区生态环境局"
+
+
 def test_each_organisation_gets_its_own_token_and_dashboards(grafana: FakeGrafana, url: str, access: Access) -> None:
     run(url, wanted_of(access), access)
     district, kunyin, hengjie = (org(grafana, key) for key in ("district", "kunyin", "hengjie"))

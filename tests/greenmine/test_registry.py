@@ -169,7 +169,7 @@ def test_look_ups_of_what_is_not_there_fail(look_up: str, ids: list[str]):
         getattr(load_registry(), look_up)(*ids)
 
 
-BOUNDARY = 'sites/jiuchi.toml, line 42, [[stations]] number 2 "boundary"'
+BOUNDARY = 'sites/jiuchi.toml, line 44, [[stations]] number 2 "boundary"'
 
 CASES = {
     "unknown key": (

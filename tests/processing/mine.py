@@ -220,7 +220,7 @@ _STATISTIC = (
     "suspect",
 )
 _LEVELS = ("l10", "l50", "l90")
-_VERDICT = ("end", "verdict", "value", "low", "high", "capture", "reason")
+_VERDICT = ("end", "verdict", "value", "low", "high", "capture", "reason", "reasons")
 _EXCEEDANCE = ("end", "state", "peak", "peak_time", "threshold", "minutes")
 
 

@@ -1,4 +1,4 @@
-"""Every board in both languages in a browser: no panel with an error, and a picture of each to look at."""
+"""Every board in both languages in a browser: no panel with an error, no other host, and a picture of each to look at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Response, sync_playwright
+from playwright.sync_api import BrowserContext, Request, Response, sync_playwright
 
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import ADMIN
@@ -18,6 +18,8 @@ _ROW = 38
 """Height of a row of the grid with its gap [px]."""
 _HEAD = 400
 """[px]"""
+_BROKEN = "An unexpected error happened"
+"""In the place of a panel that the browser cannot draw."""
 BOARDS = ("overview", "mine", "dust", "noise", "water", "exceedances", "operation")
 
 
@@ -62,15 +64,20 @@ def test_a_board_is_drawn_without_an_error(
         if (answer.status >= 400 and "/api/ds/" in answer.url) or "/datasources/proxy/" in answer.url:
             faults.append(f"{answer.status} {answer.url}")
 
+    def watch(request: Request) -> None:
+        if not request.url.startswith((provisioned.grafana.url, "data:", "blob:")):
+            faults.append(f"a request to another host: {request.url}")
+
     page = context.new_page()
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.on("response", heed)
+    page.on("request", watch)
     page.goto(f"/d/{uid}?orgId=1&from={installation.start}&to={installation.end}&kiosk{site}", timeout=120_000)
     page.get_by_test_id("data-testid panel content").first.wait_for(timeout=120_000)
     page.wait_for_load_state("networkidle", timeout=120_000)
     page.wait_for_timeout(2_000)
     page.screenshot(path=pictures / f"{uid}.png")
-    bad = page.get_by_test_id("data-testid Panel status error").count()
+    bad = page.get_by_test_id("data-testid Panel status error").count() + page.get_by_text(_BROKEN).count()
     page.close()
     assert faults == []
     assert bad == 0

@@ -137,9 +137,12 @@ def test_verdicts_equal_the_records(projected: Projected, registry: Registry) ->
         site, station, limit = key.split("/")
         rule = rules[key]
         parameter = registry.channels[rule.channel].parameter
+        cited = {
+            t.clause: f"{t.source}, {t.clause}" if t.source and t.clause else t.source for t in rule.limit.thresholds
+        }
         fields = {
             "verdict": verdict, "value": value, "judged": judged, "low": low, "high": high, "reason": reason,
-            "clause": json.loads(detail)["clause"], "revision": revision,
+            "clause": cited[json.loads(detail)["clause"]], "revision": revision,
         }  # fmt: skip
         identity = (site, station, limit, parameter.id, parameter.theme, rule.limit.kind, start)
         expected[identity] = {n: v for n, v in fields.items() if v is not None}

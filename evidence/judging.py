@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,7 +13,7 @@ import numpy as np
 
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import Recomputed, midnight, recompute
-from greenmine.limits import Addressee, Limit, addressee
+from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark, excluded_channels
@@ -295,14 +294,14 @@ class _SiteRun:
         return out
 
     def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
-        doubts = _doubts(rule.limit, v.verdict.reasons)
         lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
             channel=self.registry.channels[rule.channel].key,
-            start=self._time(v.begin),
-            end=self._time(v.finish),
+            # A night is judged, if by its loudest hour; where any hour counts, that hour is.
+            start=self._time(v.begin if rule.limit.hour == "any" else v.start),
+            end=self._time(v.finish if rule.limit.hour == "any" else v.end),
             period_start=self._time(v.start),
             period_end=self._time(v.end),
             value=v.value,
@@ -311,8 +310,8 @@ class _SiteRun:
             high=v.threshold.high,
             addressee=addressee(rule.limit),
             judgement=v.verdict.judgement,
-            standing="indicative" if doubts else "statutory",
-            reasons=(*lacking, *doubts),
+            standing=v.verdict.standing,
+            reasons=(*lacking, *v.verdict.reasons),
             reason=v.verdict.reason,
             have=v.verdict.have,
             need=v.verdict.need,
@@ -320,7 +319,7 @@ class _SiteRun:
         )
 
     def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:
-        doubts = _doubts(rule.limit, ())
+        doubts = ("no-automatic-method",) if rule.limit.indicative else ()
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
@@ -480,11 +479,3 @@ def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> Concl
         upwind_share=None if upwind is None else upwind.share,
         upwind_hours=0 if upwind is None else upwind.hours,
     )
-
-
-def _doubts(limit: Limit, reasons: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = limit.indicative and _NO_METHOD not in reasons
-    return (_NO_METHOD, *reasons) if unknown else reasons
-
-
-_NO_METHOD: Final = "no-automatic-method"

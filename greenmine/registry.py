@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from greenmine.entries import (
+    AcousticCheck,
     Calibration,
     Device,
     Document,
@@ -16,6 +17,7 @@ from greenmine.entries import (
     Measure,
     Position,
     Profile,
+    ReferenceResult,
     Role,
     Site,
     Station,
@@ -28,6 +30,7 @@ from greenmine.themes import Theme
 
 __all__ = [
     "DEFAULT",
+    "AcousticCheck",
     "Calibration",
     "Channel",
     "Device",
@@ -36,6 +39,7 @@ __all__ = [
     "Measure",
     "Position",
     "Profile",
+    "ReferenceResult",
     "Registry",
     "RegistryError",
     "Role",

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import msgspec
 
-from greenmine.entries import Calibration, Device, Document, Measure, Profile, Site, Station, Target
+from greenmine.entries import (
+    Calibration,
+    Device,
+    Document,
+    Measure,
+    Profile,
+    ReferenceResult,
+    Site,
+    Station,
+    Target,
+)
 from greenmine.limits import Limit, Threshold
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule, WorkingTime
@@ -52,6 +62,7 @@ class SiteFile:
     stations: list[Entry[Station]]
     devices: list[Entry[Device]]
     calibrations: list[Entry[Calibration]]
+    references: list[Entry[ReferenceResult]]
     measures: list[Entry[Measure]]
     documents: list[Entry[Document]]
 
@@ -84,6 +95,7 @@ class SiteResolution:
         self.rules = self._rules(first_rule)
         self._check_weather()
         self._check_calibrations()
+        self._check_references()
         for measure in file.measures:
             if measure.value is not None:
                 self._check_measure(measure.place, measure.value)
@@ -106,8 +118,18 @@ class SiteResolution:
             other = self._servers.setdefault((device.station, name), device)
             if other is not device:
                 self._faults.append(f'{place}: {device.station}/{name} is already served by the device "{other.id}"')
-        for name in device.measures_to:
-            self._find(name, device.parameters, "parameter of this device", f"{place}: measures_to")
+        for key in ("measures_to", "method", "approval"):
+            for name in getattr(device, key):
+                self._find(name, device.parameters, "parameter of this device", f"{place}: {key}")
+        for number, term in enumerate(device.verified, start=1):
+            if term.parameter is not None:
+                self._find(
+                    term.parameter, device.parameters, "parameter of this device", f"{place}: verified number {number}"
+                )
+            if term.valid_to < term.valid_from:
+                self._faults.append(
+                    f"{place}: verified number {number}: valid_to {term.valid_to} comes before valid_from {term.valid_from}"
+                )
         repeated = sorted({name for name in device.parameters if device.parameters.count(name) > 1})
         self._faults.extend(f"{place}: parameters: {name} is there twice" for name in repeated)
 
@@ -275,6 +297,23 @@ class SiteResolution:
             if (station, parameter, calibration.valid_from) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another calibration from this instant")
             seen.add((station, parameter, calibration.valid_from))
+
+    def _check_references(self) -> None:
+        seen: set[tuple[str, str, object]] = set()
+        for entry in self._file.references:
+            result = entry.value
+            if result is None:
+                continue
+            station, parameter = result.station, result.parameter
+            if self._find(station, self._stations, "station", f"{entry.place}: station"):
+                served = [name for at, name in self._servers if at == station]
+                self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
+            if result.end - result.start != timedelta(hours=1):
+                self._faults.append(f"{entry.place}: start and end must be an hour apart: it is the result of one hour")
+            hour = (result.end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0)
+            if (station, parameter, hour) in seen:
+                self._faults.append(f"{entry.place}: {station}/{parameter} has another result that ends in this hour")
+            seen.add((station, parameter, hour))
 
     def _check_measure(self, place: str, measure: Measure) -> None:
         if (measure.equipment is None) is (measure.since is None):

@@ -16,8 +16,10 @@ from greenmine.limits import Alarm, Limit, threshold_on
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import level
 from greenmine.processing.panes import MINUTE, Panes
+from greenmine.processing.references import References
 from greenmine.processing.rounding import round_array
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.standing import void_periods
 from greenmine.processing.statistics import EPSILON
 from greenmine.processing.wind import DownwindDifference
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
@@ -32,11 +34,12 @@ _ALARM: Final = Alarm(sliding_minutes=HOUR)
 def by_minute(rule: Rule) -> bool:
     """Whether verdicts and exceedances of a rule come from the same minutes: any hour, maxima, representative hours.
 
-    All others are judged over their whole period, or its working time, and the period that exceeds is the exceedance.
+    All others are judged over their whole period, and their verdicts tell the exceedances: the period, or what in it exceeds.
     """
     limit = rule.limit
     by_hours = limit.period == "working" and rule.working is None
-    return limit.hour == "any" or by_hours or limit.statistic == "maximum"
+    maxima = limit.statistic == "maximum" and limit.event is None
+    return limit.hour == "any" or by_hours or maxima
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,9 @@ class Slider:
         self.differences: dict[int, DownwindDifference] = {
             r.index: DownwindDifference(registry, r) for r in registry.rules if r.limit.statistic == "difference"
         }
+        self.references = References(registry)
+        self.void = {r.index: periods for r in registry.rules if (periods := void_periods(registry, r))}
+        """Periods of rules in which nothing can be judged: the checks of their instrument drifted apart."""
         self._zone = {r.index: registry.site(r.site).zone for r in registry.rules}
         self.alarms: dict[int, Alarm] = {r.index: a for r in registry.rules if (a := _alarm(registry, r)) is not None}
         """How each rule slides and alarms, by its index; rules of which nothing slides are not there."""
@@ -138,6 +144,12 @@ class Slider:
             found = self._differences(rules, first, count, width)
         else:
             found = self._means(rules, first, count, width)
+        for row, rule in enumerate(rules):
+            for start, end in self.void.get(rule.index, ()):
+                found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
+            for hour, result in self.references.within(rule.index, first, count):
+                found.value[row, hour], found.share[row, hour] = result.value, 1.0
+                found.valid[row, hour], found.over[row, hour] = True, False
         # Nine digits even for a comparison of full values: the order of summation must not decide.
         value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
         high, low = np.full(value.shape, np.nan), np.full(value.shape, np.nan)

@@ -167,6 +167,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     grade: Literal[1, 2] | None = None
     """Class of a sound level meter by GB/T 3785 (GB 12348-2008, 5.1.1)."""
     checks: tuple[AcousticCheck, ...] = ()
+    state: Literal["actual", "standard"] = "actual"
+    """State of gas of the concentrations that it sends: that of the air, or already that in which emission limits are given."""
     address: str = ""
     """What its topics or payloads call it, where its profile has an address."""
     topics: tuple[str, ...] = ()

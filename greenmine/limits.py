@@ -74,6 +74,17 @@ class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     confidence: Confidence = "recalled: unsure"
 
 
+class GasState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """State of gas in which a limit is given."""
+
+    temperature: Number
+    """[K]"""
+    pressure: Number
+    """[Pa]"""
+    dry: bool = False
+    """Whether it is that of dry gas."""
+
+
 class InstrumentRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a standard asks of an instrument for a verdict to be statutory."""
 
@@ -125,6 +136,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """True where the standard knows no automatic method: shown as an indication, never as a legal result."""
     exclude_weather: bool = False
     """Minutes with rain, or wind at or above the catalogue's bound, do not count."""
+    state: GasState | None = None
+    """State of gas of the threshold, to which concentrations are converted; None: the actual state."""
     validity: Validity
     rounding: Rounding
     alarm: Alarm | None = None
@@ -146,6 +159,17 @@ def addressee(limit: Limit) -> Addressee:
     return limit.addressee or ("quality" if limit.standard.startswith(_QUALITY) else "emission")
 
 
+class WindClasses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Upper ends of the classes a, b and c of conditions of the wind; beyond the last it is class d."""
+
+    sigma: tuple[Number, Number, Number]
+    """Standard deviation of the direction [deg]; the first end is not included, the others are."""
+    speed: tuple[Number, Number, Number]
+    """Mean speed [m/s], included; under ``difference_wind_minimum`` it is class d, too."""
+    source: str
+    confidence: Confidence
+
+
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Conditions of measurement that several limits share."""
 
@@ -159,6 +183,8 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Below this mean wind an upwind and a downwind side cannot be told apart [m/s]."""
     difference_sector: Number
     """Largest angle between the mean wind and the line from source to station for 'downwind' [deg]."""
+    suitability: WindClasses | None = None
+    """Wind that does for a difference; None: any does."""
     minutes_per_hour: int
     """Valid minutes that make an hourly figure valid where no limit says otherwise."""
     day_hours: int
@@ -327,6 +353,10 @@ def _check(
         fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
     if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
         fault("hour = 'any' is for means and differences of an hour")
+    if limit.state is not None and (limit.window != "hour" or limit.statistic == "maximum"):
+        fault("state is for means and differences of an hour: only these are converted")
+    if limit.state is not None and min(limit.state.temperature, limit.state.pressure) <= 0:
+        fault("state: temperature [K] and pressure [Pa] must be above 0")
     if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.validity.hours is not None and limit.window == "hour":

@@ -197,9 +197,8 @@ class Engine:
             self._rules[rule.channel, rule.limit.window].append(rule.index)
             if rule.limit.hour == "any":
                 self._after[rule.channel] = HOUR - 1
-            if rule.limit.statistic == "difference":
-                for source in self.alarms.slider.differences[rule.index].channels:
-                    dependants[source].add(rule.channel)
+            for source in self.alarms.slider.sources(rule):
+                dependants[source].add(rule.channel)
             for source in rule.working.equipment if rule.working is not None else ():
                 dependants[source].add(rule.channel)
         for source, noise in self.exclusion.weather_sources().items():
@@ -639,7 +638,8 @@ class Engine:
                 for row, (index, run) in enumerate(some_members):
                     for statistic in run:
                         here = slice(statistic.start - first, statistic.end - first)
-                        at = here.start + int(worst[row, here].argmax())
+                        # Of equal ones the last: the clock hour itself rather than one that only ends in it.
+                        at = here.stop - 1 - int(worst[row, here][::-1].argmax())
                         found = None
                         if slid.assessable[row, at]:
                             found = float(slid.value[row, at]), float(slid.share[row, at]), first + at
@@ -682,7 +682,7 @@ class Engine:
             figure, begin, finish = Figure(result.value, 1.0), result.begin, result.finish
             verdict = judge(limit, threshold, figure)
         grounds = self._grounds.of(index, threshold, day, (begin, finish), confirmed=result is not None)
-        conditions = self._reasons(rule, verdict, begin, finish, by_hours=by_hours)
+        conditions = () if result is not None else self._reasons(rule, verdict, begin, finish, by_hours=by_hours)
         verdict = replace(verdict, reasons=(*grounds, *conditions))
         outcome.verdicts.append(
             Judged(
@@ -723,6 +723,11 @@ class Engine:
                 found = (*found, "weather-not-shown")
         if by_hours and rule.limit.period == "working":
             found = (*found, "working-time-unknown")
+        _, state = self.alarms.slider.conversion(rule.index, begin, finish)
+        if state:
+            found = (*found, state)
+        if rule.limit.statistic == "difference" and self.registry.conditions.suitability is not None:
+            found = (*found, "stability-unknown")
         return found
 
     def _used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
@@ -772,10 +777,19 @@ class Engine:
         if by_hours:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(
-                statistic.mean if limit.window == "hour" else None, statistic.share, statistic.hours, over=over
+                self._converted(rule, statistic) if limit.window == "hour" else None,
+                statistic.share,
+                statistic.hours,
+                over=over,
             )
-        value = statistic.maximum if limit.statistic == "maximum" else statistic.mean
+        value = statistic.maximum if limit.statistic == "maximum" else self._converted(rule, statistic)
         return Figure(value, statistic.share, statistic.hours, over=over)
+
+    def _converted(self, rule: Rule, statistic: Statistic) -> float | None:
+        """Mean of a window in the state of gas of a rule's limit."""
+        if statistic.mean is None or rule.index not in self.alarms.slider.gas:
+            return statistic.mean
+        return statistic.mean * self.alarms.slider.conversion(rule.index, statistic.start, statistic.end)[0]
 
 
 def _adjoining(statistics: Iterable[Statistic]) -> list[list[Statistic]]:

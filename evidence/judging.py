@@ -16,7 +16,7 @@ from greenmine.evidence.recompute import Recomputed, midnight, recompute
 from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import EXCLUDING, Mark
+from greenmine.processing.exclusion import EXCLUDING, Mark, takes_out
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute
@@ -442,8 +442,8 @@ class _SiteRun:
         """Whether a mark takes minutes out of a window of a rule."""
         one = self.registry.rules[rule]
         channels = [self.registry.channels[c] for c in (one.channel, *one.references)]
-        named = any(c.station == mark.station and mark.parameter in (None, c.parameter.id) for c in channels)
-        return mark.kind in EXCLUDING and named and mark.start < v.end and mark.end > v.start
+        touched = any(takes_out(self.registry, mark, channel) for channel in channels)
+        return touched and mark.start < v.end and mark.end > v.start
 
     def _removing(self, m: MarkStatement) -> RemovingMark:
         return RemovingMark(

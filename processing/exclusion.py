@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.limits import addressee
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.sliding import sliding_maximum
-from greenmine.registry import Registry
+from greenmine.registry import Channel, Registry
 
 EXCLUDING: Final = frozenset({"maintenance", "calibration", "stop", "fault", "weather"})
 """Kinds of mark that take readings out of the figures; the others only explain."""
@@ -29,6 +30,37 @@ class Mark:
     start: int
     end: int
     kind: str
+
+
+def takes_out(registry: Registry, mark: Mark, channel: Channel) -> bool:
+    """Tell whether a mark takes readings of a channel out of the figures.
+
+    Weather disturbs the measurement of noise alone. A stop of work changes nothing of the air around the mine: all valid data
+    of a channel that is judged by the quality of the air take part.
+
+    Parameters
+    ----------
+    registry : Registry
+        Knows the limits by which the channel is judged.
+    mark : Mark
+        Of any kind, site and station.
+    channel : Channel
+        Of the registry.
+
+    References
+    ----------
+    GB 12348-2008, 5.2.1 (weather); GB 3095-2026, 6.4 (all valid data); decree 820 (生态环境监测条例), article 25 (false marks).
+    """
+    here = (channel.site, channel.station) == (mark.site, mark.station) and mark.parameter in {
+        None,
+        channel.parameter.id,
+    }
+    if not here or mark.kind not in EXCLUDING:
+        return False
+    if mark.kind == "weather":
+        return channel.parameter.theme == "noise"
+    ambient = mark.kind == "stop" and channel.parameter.theme == "dust"
+    return not ambient or all(addressee(r.limit) != "quality" for r in registry.rules if r.channel == channel.index)
 
 
 class Exclusion:
@@ -66,13 +98,9 @@ class Exclusion:
 
     def add(self, mark: Mark) -> list[int]:
         """Take in a mark; returns the indices of the channels that it excludes."""
-        if mark.kind not in EXCLUDING or mark.site not in self._sites:
+        if mark.site not in self._sites:
             return []
-        touched = [
-            c.index
-            for c in self._registry.site_channels(mark.site)
-            if c.station == mark.station and mark.parameter in (None, c.parameter.id)
-        ]
+        touched = [c.index for c in self._registry.site_channels(mark.site) if takes_out(self._registry, mark, c)]
         for index in touched:
             self.marks.setdefault(index, []).append(mark)
         return touched

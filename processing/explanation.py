@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.engine import Engine, Judged, Statistic, nothing
-from greenmine.processing.exclusion import EXCLUDING, Mark
+from greenmine.processing.exclusion import Mark, takes_out
 from greenmine.processing.flags import RANGE, counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.panes import MINUTE
@@ -136,7 +136,7 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
             Correction(int(since[k - 1]) if k else None, float(slope[k]), float(offset[k]), int((step == k).sum()))
             for k in np.unique(step).tolist()
         ],
-        marks=[m for m in own if _takes_out(m, rule, part.channels[judged].parameter.id, span)],
+        marks=[m for m in own if takes_out(part, m, part.channels[judged]) and m.start < span[1] and m.end > span[0]],
         hours=sorted(hours.values(), key=lambda s: s.start),
         statistic=whole[-1] if whole else None,
         judged=verdicts[-1] if verdicts else None,
@@ -145,8 +145,3 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
 
 def _extent(value: NDArray[np.float64]) -> tuple[float, float] | None:
     return (float(value.min()), float(value.max())) if len(value) else None
-
-
-def _takes_out(mark: Mark, rule: Rule, parameter: str, span: tuple[int, int]) -> bool:
-    here = mark.station == rule.station and mark.parameter in {None, parameter}
-    return here and mark.kind in EXCLUDING and mark.start < span[1] and mark.end > span[0]

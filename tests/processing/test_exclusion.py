@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenmine.processing.exclusion import Exclusion, Mark
+from greenmine.processing.exclusion import Exclusion, Mark, takes_out
 from greenmine.processing.panes import Panes
 from greenmine.registry import Registry
 from tests.processing.mine import MINE, MINUTE, Station, channel, registry_of
@@ -108,6 +108,29 @@ def test_marks_of_excluding_kinds_take_out_what_they_name(
     found = {p: left_out(exclusion, channel(registry, f"mine/fence/{p}")) for p in ("laeq", "lafmax")}
     assert found == {p: [2, 3, 4] if p in spoiled else [] for p in ("laeq", "lafmax")}
     assert left_out(exclusion, channel(registry, "mine/homes/pm10")) == []
+
+
+@pytest.mark.parametrize(
+    ("station", "kind", "touched"),
+    [
+        ("homes", "weather", []),
+        ("south", "weather", []),
+        ("pond", "weather", []),
+        ("fence", "weather", ["laeq", "lafmax"]),
+        ("homes", "stop", []),
+        ("south", "stop", ["tsp"]),
+        ("pond", "stop", ["flow", "do", "ph"]),
+        ("homes", "maintenance", ["pm10"]),
+        ("fence", "blasting", []),
+    ],
+)
+def test_weather_touches_noise_alone_and_a_stop_no_ambient_air(
+    registry: Registry, station: str, kind: str, touched: list[str]
+) -> None:
+    """GB 12348-2008, 5.2.1; GB 3095-2026, 6.4."""
+    mark = Mark("mine", station, None, M0, M0 + 5, kind)
+    found = [c.parameter.id for c in registry.channels if takes_out(registry, mark, c)]
+    assert found == touched
 
 
 @pytest.mark.parametrize(

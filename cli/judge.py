@@ -19,6 +19,7 @@ from greenmine.evidence.mark_files import read_marks
 from greenmine.evidence.report.judged import judgement_text
 from greenmine.evidence.report.words import ReportWords
 from greenmine.loading import load_registry
+from greenmine.processing.exclusion import EXCLUDING, excluded_channels
 from greenmine.readings import Readings
 from greenmine.registry import Registry
 from greenmine.reporting import parse_period, reporting_of
@@ -72,6 +73,10 @@ def judge(
             sys.stderr.write(f"greenmine judge: {line}\n")
         raise SystemExit(2) from None
     document = msgspec.structs.replace(document, readings=counts)
+    for one in said:
+        if one.mark.kind in EXCLUDING and not excluded_channels(known, one.mark):
+            place = "/".join(filter(None, (one.mark.site, one.mark.station, one.mark.parameter)))
+            sys.stderr.write(f"note: a mark of the kind {one.mark.kind} takes nothing out at {place}\n")
     for what, n in counts.items():
         if n and what != "rows":
             sys.stderr.write(f"note: {_NOTES[what].format(n=f'{n:,}')}\n")

@@ -54,7 +54,7 @@ def compute(
         requirements=requirements(site, evaluation, proofs, source.documents),
         indicators=indicators(evaluation, proofs),
         calibrations=calibrations(site, found),
-        marks=marks(site, found, told),
+        marks=marks(registry, site, found, told),
         restatements=restatements(site, source.attested),
         handling=handling(site, source.attested),
         formulas=formulas(evaluation),

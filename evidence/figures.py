@@ -39,7 +39,7 @@ from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Channel, Registry, Rule, Site
 from greenmine.reporting import Period, Reporting
 
-JUDGED: Final = frozenset({"within-limit", "above-limit", "under-limit"})
+JUDGED: Final = frozenset({"within-limit", "no-event", "above-limit", "under-limit"})
 """Reasons of windows that could be assessed."""
 FORM: Final = "greenmine-figures-1"
 """Names the form of the document; a later form will have another name."""

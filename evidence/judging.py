@@ -16,7 +16,7 @@ from greenmine.evidence.recompute import Recomputed, midnight, recompute
 from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import EXCLUDING, Mark, takes_out
+from greenmine.processing.exclusion import Mark, excluded_channels
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute
@@ -228,7 +228,7 @@ def _judge_site(
     mine = [m for m in marks if m.mark.site == site]
     found = here.run([])
     removed: list[RemovedWindow] = []
-    if any(m.mark.kind in EXCLUDING for m in mine):
+    if any(excluded_channels(part, m.mark) for m in mine):
         plain, all_held = found, here.run(mine)
         confirmed = here.run(m for m in mine if m.confirmed_by is not None)
         held, found = mine, all_held
@@ -299,8 +299,9 @@ class _SiteRun:
             rule=rule.key,
             limit=rule.limit.id,
             channel=self.registry.channels[rule.channel].key,
-            start=self._time(v.begin),
-            end=self._time(v.finish),
+            # A night is judged, if by its loudest hour; where any hour counts, that hour is.
+            start=self._time(v.begin if rule.limit.hour == "any" else v.start),
+            end=self._time(v.finish if rule.limit.hour == "any" else v.end),
             period_start=self._time(v.start),
             period_end=self._time(v.end),
             value=v.value,
@@ -441,9 +442,8 @@ class _SiteRun:
     def _touches(self, mark: Mark, rule: int, v: Judged) -> bool:
         """Whether a mark takes minutes out of a window of a rule."""
         one = self.registry.rules[rule]
-        channels = [self.registry.channels[c] for c in (one.channel, *one.references)]
-        touched = any(takes_out(self.registry, mark, channel) for channel in channels)
-        return touched and mark.start < v.end and mark.end > v.start
+        named = not {one.channel, *one.references}.isdisjoint(excluded_channels(self.registry, mark))
+        return named and mark.start < v.end and mark.end > v.start
 
     def _removing(self, m: MarkStatement) -> RemovingMark:
         return RemovingMark(

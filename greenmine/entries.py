@@ -57,6 +57,8 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     role: Role
     position: Position
     noise_class: NoiseClass | None = None
+    night_events: Literal["frequent", "occasional"] | None = None
+    """What a person decided the sound events of nights here to be; None: told by their number and hours."""
     limits: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
 
@@ -210,6 +212,15 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     title_en: str = ""
 
 
+class Working(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the working time of a site is known: by equipment, by a timetable, or by it where equipment is silent."""
+
+    equipment: str | tuple[str, ...] = ()
+    """Stations whose ``equipment-state`` tells: the site works while one of them is on."""
+    hours: tuple[Annotated[str, msgspec.Meta(pattern=_CLOCK_SPAN)], ...] = ()
+    """Working hours of every day, ``HH:MM-HH:MM`` in the site's zone; what ends before it begins ends on the next day."""
+
+
 class ReferenceResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A laboratory's result (手工监测结果) at a station over an hour, by the method that the limit's standard names."""
 
@@ -225,15 +236,6 @@ class ReferenceResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     method: str
     document: str
     """The report by its number or file."""
-
-
-class Working(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the working time of a site is known: by equipment, by a timetable, or by it where equipment is silent."""
-
-    equipment: str | tuple[str, ...] = ()
-    """Stations whose ``equipment-state`` tells: the site works while one of them is on."""
-    hours: tuple[Annotated[str, msgspec.Meta(pattern=_CLOCK_SPAN)], ...] = ()
-    """Working hours of every day, ``HH:MM-HH:MM`` in the site's zone; what ends before it begins ends on the next day."""
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

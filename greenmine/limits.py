@@ -129,6 +129,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     period: Literal["whole", "working"] = "whole"
     """Which part of the window is judged: all of it, or the time in which the source works (GB 12348 5.2.2, 5.4.3). Where
     working time is not known, the loudest representative hour is taken for it."""
+    event: Literal["frequent", "occasional", "any"] | None = None
+    """For maxima of sound in a night: judged are single events that stand out, of this kind alone; None: any maximum."""
     kind: Literal["legal", "target", "warning"] = "legal"
     addressee: Addressee | None = None
     """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
@@ -198,6 +200,15 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     period for which the state of equipment must be known; a choice of this project."""
     working_minutes: int = 60
     """Valid minutes of working time that the level of a day or night period needs; a choice of this project."""
+    event_excess: Number = 10.0
+    """A sound event stands out of the median of the maxima around it by at least this much [dB]; a choice of this project."""
+    event_surroundings: int = 30
+    """How far these surroundings reach before and after a minute [min]; a choice of this project."""
+    frequent_events: int = 5
+    """From so many events a night on, in at least ``frequent_hours`` different hours, they are frequent; a choice of this
+    project."""
+    frequent_hours: int = 3
+    """See ``frequent_events``."""
     source: str
     confidence: Confidence
 
@@ -299,8 +310,10 @@ def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
     ):
         if not 1 <= getattr(conditions, name) <= most:
             faults.append(f"{place}: {name} must be from 1 to {most}")
-    if conditions.working_minutes < 1:
-        faults.append(f"{place}: working_minutes must be at least 1")
+    at_least_one = ("working_minutes", "event_surroundings", "frequent_events", "frequent_hours")
+    faults.extend(f"{place}: {name} must be at least 1" for name in at_least_one if getattr(conditions, name) < 1)
+    if conditions.event_excess <= 0:
+        faults.append(f"{place}: event_excess must be above 0")
     if not 0 < conditions.known_share <= 1:
         faults.append(f"{place}: known_share must be above 0 and at most 1")
     return conditions
@@ -359,6 +372,8 @@ def _check(
         fault("state: temperature [K] and pressure [Pa] must be above 0")
     if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
+    if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
+        fault("event is for maxima of a day, a daytime or a nighttime")
     if limit.validity.hours is not None and limit.window == "hour":
         fault("validity: hours is for periods longer than an hour; leave it out")
     if limit.validity.hours is None and limit.window != "hour":

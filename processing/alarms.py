@@ -37,6 +37,17 @@ class SlidingHour:
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """The part of a judged period that is beyond the limit, or all of it [minutes since 1970 UTC, half-open]."""
+
+    start: int
+    end: int
+    peak: float
+    peak_minute: int
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alarms:
     """What an evaluation found: hours to store anew, and exceedances that are new or changed."""
 
@@ -232,7 +243,7 @@ class AlarmEngine:
             was_above = (before[k, 1:] & _ABOVE) != 0
             alarms.exceedances.extend(self._reconcile(int(rows[k]), base, first, restated_now, was_above))
 
-    def period(self, rule: int, start: int, end: int, beyond: tuple[float, float] | None) -> Exceedance | None:
+    def period(self, rule: int, start: int, end: int, found: Sequence[Beyond]) -> list[Exceedance]:
         """Tell what the verdict over a whole period means for the exceedances of its rule.
 
         Parameters
@@ -241,39 +252,42 @@ class AlarmEngine:
             Index of the rule.
         start, end : int
             The period [minutes since 1970 UTC, half-open].
-        beyond : (float, float) or None
-            The judged figure and the threshold that it exceeds; None where it does not exceed.
+        found : sequence of Beyond
+            What exceeds in it; nothing where the verdict is not ``exceeds``.
 
         Returns
         -------
-        Exceedance or None
-            The period as an episode that is new, changed or withdrawn; None where nothing changes.
+        list of Exceedance
+            Episodes that are new, changed or withdrawn.
         """
         known = self._known[rule]
-        old = next((e for e in known if e.start == start - 1), None)
-        if beyond is None:
+        left = {e.start: e for e in known if start <= e.start + 1 < end}
+        changes: list[Exceedance] = []
+        for one in found:
+            new = Exceedance(
+                id=self._next_id,
+                rule=rule,
+                start=one.start - 1,
+                end=one.end - 1,
+                peak=one.peak,
+                peak_minute=one.peak_minute,
+                threshold=one.threshold,
+                minutes=one.end - one.start,
+            )
+            old = left.pop(new.start, None)
+            changed = new if old is None else restated(old, new)
             if old is None:
-                return None
-            known.remove(old)
-            return replace(old, withdrawn=True, revision=old.revision + 1)
-        new = Exceedance(
-            id=self._next_id,
-            rule=rule,
-            start=start - 1,
-            end=end - 1,
-            peak=beyond[0],
-            peak_minute=end - 1,
-            threshold=beyond[1],
-            minutes=end - start,
-        )
-        if old is None:
-            self._next_id += 1
-            self._known[rule] = [e for e in known if e.start > start - 2 * self._panes.minutes] + [new]
-            return new
-        changed = restated(old, new)
-        if changed is not None:
-            known[known.index(old)] = changed
-        return changed
+                self._next_id += 1
+                known.append(new)
+            elif changed is not None:
+                known[known.index(old)] = changed
+            if changed is not None:
+                changes.append(changed)
+        for gone in left.values():
+            known.remove(gone)
+            changes.append(replace(gone, withdrawn=True, revision=gone.revision + 1))
+        known[:] = [e for e in known if e.start > start - 2 * self._panes.minutes]
+        return changes
 
     def _reconcile(
         self, row: int, base: int, first: int, found: list[Exceedance], was_above: NDArray[np.bool_]

@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Threshold, Window, threshold_on
-from greenmine.processing.alarms import AlarmEngine, SlidingHour
+from greenmine.limits import Threshold, Window, addressee, threshold_on
+from greenmine.processing.alarms import AlarmEngine, Beyond, SlidingHour
 from greenmine.processing.calibration import Calibrations
+from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Exclusion, Mark
 from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, spikes
@@ -678,11 +679,15 @@ class Engine:
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
                 verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
         result = self.alarms.slider.references.ending_in(index, statistic.start)
+        conditions: tuple[str, ...] = ()
         if result is not None:
             figure, begin, finish = Figure(result.value, 1.0), result.begin, result.finish
             verdict = judge(limit, threshold, figure)
+        else:
+            # One hour is enough to exceed; to meet takes all of the period.
+            seen = (begin, finish) if verdict.judgement == "exceeds" else (statistic.start, statistic.end)
+            conditions = self._reasons(rule, verdict, *seen, by_hours=by_hours)
         grounds = self._grounds.of(index, threshold, day, (begin, finish), confirmed=result is not None)
-        conditions = () if result is not None else self._reasons(rule, verdict, begin, finish, by_hours=by_hours)
         verdict = replace(verdict, reasons=(*grounds, *conditions))
         outcome.verdicts.append(
             Judged(
@@ -699,12 +704,30 @@ class Engine:
             )
         )
         if not by_minute(rule):
-            beyond = None
-            if verdict.judgement == "exceeds" and verdict.have is not None and verdict.need is not None:
-                beyond = verdict.have, verdict.need
-            changed = self.alarms.period(index, statistic.start, statistic.end, beyond)
-            if changed is not None:
-                outcome.exceedances.append(changed)
+            beyond = self._beyond(rule, statistic, verdict) if verdict.judgement == "exceeds" else []
+            outcome.exceedances.extend(self.alarms.period(index, statistic.start, statistic.end, beyond))
+
+    def _beyond(self, rule: Rule, statistic: Statistic, verdict: Verdict) -> list[Beyond]:
+        """What exceeds in a period: its single events, or all of it."""
+        assert verdict.have is not None
+        assert verdict.need is not None
+        if rule.limit.event is not None:
+            return [
+                Beyond(event.start, event.end, event.peak, event.peak_minute, verdict.need)
+                for event in self._events(rule, statistic)
+                if round(event.peak, 9) > verdict.need
+            ]
+        return [Beyond(statistic.start, statistic.end, verdict.have, statistic.end - 1, verdict.need)]
+
+    def _events(self, rule: Rule, statistic: Statistic) -> list[SoundEvent]:
+        """Sound events of a period that the rule's limit is about."""
+        conditions, width = self.registry.conditions, statistic.end - statistic.start
+        block = self.panes.block(np.array([rule.channel]), np.array([statistic.start]), width)
+        used = self._used(rule, statistic.start, statistic.end, working=False)
+        events = sound_events(np.where(used, block.high[0], np.nan), statistic.start, conditions)
+        decided = self.registry.station(rule.site, rule.station).night_events
+        kind = decided or event_kind(events, statistic.start, conditions)
+        return events if rule.limit.event in {"any", kind} else []
 
     def _reasons(self, rule: Rule, verdict: Verdict, begin: int, finish: int, *, by_hours: bool) -> tuple[str, ...]:
         """Why a verdict over the minutes ``begin .. finish - 1`` is indicative; nothing where it could not be judged.
@@ -714,7 +737,7 @@ class Engine:
         GB 12348-2008, 5.2.1 (no rain or snow, wind under 5 m/s): to be shown, not supposed; 5.2.2 (while the source works).
         """
         found = verdict.reasons
-        if verdict.judgement == "not assessable":
+        if verdict.judgement == "not assessable" or addressee(rule.limit) == "own":
             return found
         if rule.limit.exclude_weather:
             used = self._used(rule, begin, finish, working=not by_hours)
@@ -782,6 +805,9 @@ class Engine:
                 statistic.hours,
                 over=over,
             )
+        if limit.event is not None:
+            peaks = [event.peak for event in self._events(rule, statistic)]
+            return Figure(max(peaks, default=None), statistic.share, statistic.hours, over=over, nothing=not peaks)
         value = statistic.maximum if limit.statistic == "maximum" else self._converted(rule, statistic)
         return Figure(value, statistic.share, statistic.hours, over=over)
 

@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import addressee
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.sliding import sliding_maximum
-from greenmine.registry import Channel, Registry
+from greenmine.registry import Registry
 
-EXCLUDING: Final = frozenset({"maintenance", "calibration", "stop", "fault", "weather"})
-"""Kinds of mark that take readings out of the figures; the others only explain."""
+_INSTRUMENT: Final = frozenset({"maintenance", "calibration", "fault"})
+"""Kinds of mark about an instrument: they take readings of any theme out."""
+EXCLUDING: Final = _INSTRUMENT | {"stop", "weather"}
+"""Kinds of mark that take readings out of the figures, of all themes or of some; the others only explain."""
 KINDS: Final = EXCLUDING | {"blasting"}
 """All kinds of mark."""
 
@@ -32,35 +33,23 @@ class Mark:
     kind: str
 
 
-def takes_out(registry: Registry, mark: Mark, channel: Channel) -> bool:
-    """Tell whether a mark takes readings of a channel out of the figures.
-
-    Weather disturbs the measurement of noise alone. A stop of work changes nothing of the air around the mine: all valid data
-    of a channel that is judged by the quality of the air take part.
-
-    Parameters
-    ----------
-    registry : Registry
-        Knows the limits by which the channel is judged.
-    mark : Mark
-        Of any kind, site and station.
-    channel : Channel
-        Of the registry.
+def excluded_channels(registry: Registry, mark: Mark) -> list[int]:
+    """Return the indices of the channels whose readings a mark takes out; none at a site that is not in the registry.
 
     References
     ----------
-    GB 12348-2008, 5.2.1 (weather); GB 3095-2026, 6.4 (all valid data); decree 820 (生态环境监测条例), article 25 (false marks).
+    GB 12348-2008, 5.2.1 and 5.2.2 (weather, normal work); GB 3095-2026, 6.4 (all valid data take part). Which kinds touch a theme
+    is in the catalogue of themes.
     """
-    here = (channel.site, channel.station) == (mark.site, mark.station) and mark.parameter in {
-        None,
-        channel.parameter.id,
-    }
-    if not here or mark.kind not in EXCLUDING:
-        return False
-    if mark.kind == "weather":
-        return channel.parameter.theme == "noise"
-    ambient = mark.kind == "stop" and channel.parameter.theme == "dust"
-    return not ambient or all(addressee(r.limit) != "quality" for r in registry.rules if r.channel == channel.index)
+    if all(site.id != mark.site for site in registry.sites):
+        return []
+    return [
+        c.index
+        for c in registry.site_channels(mark.site)
+        if c.station == mark.station
+        and mark.parameter in {None, c.parameter.id}
+        and (mark.kind in _INSTRUMENT or mark.kind in registry.themes[c.parameter.theme].marks)
+    ]
 
 
 class Exclusion:
@@ -78,7 +67,6 @@ class Exclusion:
 
     def __init__(self, registry: Registry, panes: Panes, marks: Iterable[Mark] = ()) -> None:
         self._registry = registry
-        self._sites = {site.id for site in registry.sites}
         self._panes = panes
         self._wind_bound = registry.conditions.wind_invalid
         count = len(registry.channels)
@@ -98,9 +86,7 @@ class Exclusion:
 
     def add(self, mark: Mark) -> list[int]:
         """Take in a mark; returns the indices of the channels that it excludes."""
-        if mark.site not in self._sites:
-            return []
-        touched = [c.index for c in self._registry.site_channels(mark.site) if takes_out(self._registry, mark, c)]
+        touched = excluded_channels(self._registry, mark)
         for index in touched:
             self.marks.setdefault(index, []).append(mark)
         return touched

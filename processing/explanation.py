@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.engine import Engine, Judged, Statistic, nothing
-from greenmine.processing.exclusion import Mark, takes_out
+from greenmine.processing.exclusion import Mark, excluded_channels
 from greenmine.processing.flags import RANGE, counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.panes import MINUTE
@@ -136,7 +136,7 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
             Correction(int(since[k - 1]) if k else None, float(slope[k]), float(offset[k]), int((step == k).sum()))
             for k in np.unique(step).tolist()
         ],
-        marks=[m for m in own if takes_out(part, m, part.channels[judged]) and m.start < span[1] and m.end > span[0]],
+        marks=[m for m in own if m.start < span[1] and m.end > span[0] and judged in excluded_channels(part, m)],
         hours=sorted(hours.values(), key=lambda s: s.start),
         statistic=whole[-1] if whole else None,
         judged=verdicts[-1] if verdicts else None,

@@ -18,8 +18,9 @@ from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.windows import windows_touching
 from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
-from greenmine.registry import Registry, WorkingTime
+from greenmine.registry import Registry, Rule, WorkingTime
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""
@@ -83,7 +84,7 @@ def restate(
     minutely = {r.index: by_minute(r) for r in part.rules}
     known, periods = (
         [e for e in known if minutely[e.rule - rule]],
-        [e for e in known if not minutely[e.rule - rule] and _touches(e, span)],
+        [e for e in known if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)],
     )
     margin = max((_longest_run(alarm) for alarm in engine.alarms.slider.alarms.values()), default=0)
     begin = reached = _quiet(span[0], known, margin)
@@ -143,7 +144,7 @@ def restate(
     lasting = [replace(e, rule=e.rule + rule) for e in episodes.values() if not e.withdrawn]
     found = [e for e in lasting if minutely[e.rule - rule] and e.start >= begin]
     out.exceedances.extend(_reconciled([e for e in known if begin <= e.start < reached], found, next_id, _overlap))
-    found = [e for e in lasting if not minutely[e.rule - rule] and _touches(e, span)]
+    found = [e for e in lasting if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)]
     out.exceedances.extend(_reconciled(periods, found, next_id + len(lasting), _same_period))
     return out
 
@@ -208,9 +209,13 @@ def _overlap(a: Exceedance, b: Exceedance) -> bool:
     return (a.end is None or a.end >= b.start) and (b.end is None or b.end >= a.start)
 
 
-def _touches(period: Exceedance, span: tuple[int, int]) -> bool:
-    """Whether a period that exceeds shares a minute with a span."""
-    return period.end is not None and period.start + 1 < span[1] and period.end + 1 > span[0]
+def _touches(registry: Registry, exceedance: Exceedance, rule: Rule, span: tuple[int, int]) -> bool:
+    """Whether the judged period in which an exceedance begins shares a minute with a span."""
+    zone, first = registry.site(rule.site).zone, exceedance.start + 1
+    if rule.limit.window == "hour":
+        return first < span[1] and first + HOUR > span[0]
+    start, end = windows_touching(rule.limit.window, first, first + 1, zone, registry.conditions)[0]
+    return start < span[1] and end > span[0]
 
 
 def _same_period(a: Exceedance, b: Exceedance) -> bool:

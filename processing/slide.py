@@ -35,11 +35,12 @@ _ALARM: Final = Alarm(sliding_minutes=HOUR)
 def by_minute(rule: Rule) -> bool:
     """Whether verdicts and exceedances of a rule come from the same minutes: any hour, maxima, representative hours.
 
-    All others are judged over their whole period, or its working time, and the period that exceeds is the exceedance.
+    All others are judged over their whole period, and their verdicts tell the exceedances: the period, or what in it exceeds.
     """
     limit = rule.limit
     by_hours = limit.period == "working" and rule.working is None
-    return limit.hour == "any" or by_hours or limit.statistic == "maximum"
+    maxima = limit.statistic == "maximum" and limit.event is None
+    return limit.hour == "any" or by_hours or maxima
 
 
 @dataclass(frozen=True, slots=True)

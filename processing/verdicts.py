@@ -43,6 +43,8 @@ class Figure:
     obstacle: str | None = None
     over: bool = False
     """A value was beyond the range of its instrument: the statistic is a lower bound."""
+    nothing: bool = False
+    """What the limit judges did not occur, such as a frequent event in a night: it is met without a value."""
     sufficiency: Sufficiency | None = None
     """The figure's own rule of validity, in place of the limit's."""
     stands: bool = False
@@ -53,13 +55,11 @@ class Figure:
 class Verdict:
     """A judgement with its reason.
 
-    ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``above-limit``, ``under-limit``,
+    ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``no-event``, ``above-limit``, ``under-limit``,
     ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``over-range``, ``calm``,
-    ``not-downwind``, ``no-reference``, ``wind-unsuitable``,
-    ``calibration-drift``.
-    ``have`` and ``need`` are the numbers behind it, ``judged`` the figure that was
-    compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定), such as
-    ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
+    ``not-downwind``, ``no-reference``, ``wind-unsuitable``, ``calibration-drift``. ``have`` and ``need`` are the numbers
+    behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定),
+    such as ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
     """
 
     judgement: Judgement
@@ -86,6 +86,10 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     GB/T 8170-2008, clause 4 (full-value and rounded-value comparison); validity and rounding by the limit's own clauses.
     """
     lacking = _lacking(limit, figure)
+    if figure.nothing and not lacking:
+        if figure.over:
+            return Verdict("not assessable", "over-range", None, None, None)
+        return Verdict("meets", "no-event", None, None, threshold.high)
     if figure.value is None:
         return lacking or Verdict("not assessable", "no-data", None, None, None)
     digits = limit.rounding.digits

@@ -18,7 +18,7 @@ from greenmine.errors import StoreError
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, takes_out
+from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
 from greenmine.processing.health import SKEW, Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
@@ -319,11 +319,10 @@ class Pipeline:
             return f"mark of the kind {kind!r}: must be one of {', '.join(sorted(KINDS))}"
         if parameter is not None and parameter not in measured:
             return f"mark for {parameter!r}: {site}/{station} measures {', '.join(measured)}"
-        mark = Mark(site, station, parameter, 0, 0, kind)
-        channels = self.registry.site_channels(site)
-        if kind in EXCLUDING and not any(takes_out(self.registry, mark, channel) for channel in channels):
-            what = "noise alone" if kind == "weather" else "no ambient air"
-            return f"mark of the kind {kind!r} at {site}/{station}: it takes nothing out there, for it touches {what}"
+        if kind in EXCLUDING and not excluded_channels(
+            self.registry, Mark(site, station, parameter, span[0] // MINUTE, span[1] // MINUTE, kind)
+        ):
+            return f"mark of the kind {kind!r}: takes nothing out of {', '.join(measured) if parameter is None else parameter}"
         if span[0] >= span[1]:
             return f"mark from {span[0]} to {span[1]}: must end after its beginning"
         return ""

@@ -243,7 +243,8 @@ def latest(
 class Judgement(msgspec.Struct, frozen=True):
     """What a person is told of a theme for one addressee: the conclusion from the last verdict on each limit.
 
-    ``behind`` are the limits that it comes from; ``running`` those whose exceedance lasts, whatever the last verdict was.
+    ``behind`` are the limits that it comes from; ``running`` those that are exceeded by now, whatever the last verdict was:
+    their exceedance lasts, or their figure of the period under way is beyond them.
     """
 
     verdict: str
@@ -285,7 +286,7 @@ def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registr
                 one.reasons,
                 one.rules,
                 lawful if one.judgement == "exceeds" and lawful else behind,
-                [pair for pair in mine if pair[1].open],
+                [pair for pair in mine if pair[1].open or (pair[1].margin is not None and pair[1].margin < 0)],
             )
         )
     return found

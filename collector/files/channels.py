@@ -114,13 +114,13 @@ def _times(column: pa.ChunkedArray, channel: NDArray[np.int32], registry: Regist
     """Instants [ms UTC]."""
     if pa.types.is_timestamp(column.type):
         aware = np.full(len(channel), column.type.tz is not None)
-        column = column.cast(pa.timestamp("ms", column.type.tz), safe=False)
-        time: NDArray[np.int64] = column.cast(pa.int64()).to_numpy().copy()
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        time: NDArray[np.int64] = column.cast(pa.int64()).to_numpy() // 1000
     else:
         text = _text(column)
         aware = pc.match_substring_regex(text, _OFFSET).to_numpy().astype(np.bool_)
         time = np.empty(len(channel), np.int64)
-        for which, kind in ((aware, pa.timestamp("ms", "UTC")), (~aware, pa.timestamp("ms"))):
+        for which, kind in ((aware, pa.timestamp("us", "UTC")), (~aware, pa.timestamp("us"))):
             if which.any():
                 time[which] = _stamps(text.filter(pa.array(which)), kind)
     zones = [registry.site(c.site).zone for c in registry.channels]
@@ -139,7 +139,7 @@ def _times(column: pa.ChunkedArray, channel: NDArray[np.int32], registry: Regist
 
 def _stamps(text: pa.ChunkedArray, kind: pa.DataType) -> NDArray[np.int64]:
     try:
-        time: NDArray[np.int64] = text.cast(kind).cast(pa.int64()).to_numpy()
+        time: NDArray[np.int64] = text.cast(kind).cast(pa.int64()).to_numpy() // 1000
     except pa.ArrowInvalid:
         for one in text.to_pylist():
             try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from greenmine.cli.judge import judge
+from greenmine.wording.messages import texts
 from tests.cases.law_case import CASES, LawCase, differences
 
 ALL = [LawCase(folder) for folder in sorted(CASES.iterdir()) if folder.is_dir()]
@@ -27,7 +28,10 @@ def test_the_law_is_judged_as_it_is_written(case: LawCase, tmp_path: Path, capsy
         status = end.code
     out = capsys.readouterr()
     assert status < 2, out.err
-    assert differences(case.expected, json.loads(out.out)) == []
+    found = json.loads(out.out)
+    assert differences(case.expected, found) == []
+    codes = {code for v in found["verdicts"] for code in (*v["reasons"], v["reason"])}
+    assert {f"reason.{code}" for code in codes} <= texts("greenmine.wording", "zh").keys()
     assert status == case.expected["status"]
 
 

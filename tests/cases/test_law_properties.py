@@ -13,9 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from greenmine.evidence.judging import JudgedExceedance, JudgedWindow, JudgementDocument, judge_readings
+from greenmine.evidence.judging import (
+    JudgedExceedance,
+    JudgedWindow,
+    JudgementDocument,
+    MarkStatement,
+    judge_readings,
+)
 from greenmine.loading import load_registry
 from greenmine.processing.engine import Engine, nothing
+from greenmine.processing.exclusion import KINDS, Mark
 from greenmine.processing.identity import unknown
 from greenmine.readings import Readings
 from greenmine.registry import Registry
@@ -243,6 +250,28 @@ def test_over_range_never_turns_an_exceedance_into_compliance(pit: Mine, drawn, 
         for a, b in zip(was.summary, now.summary, strict=True)
         if a.judgement == "exceeds" and b.judgement == "meets"
     ] == []
+
+
+spans = st.lists(
+    st.tuples(st.integers(0, HOURS * 60), st.integers(1, 600), st.sampled_from(sorted(KINDS))), min_size=1, max_size=4
+)
+
+
+@common
+@given(drawn=measured, said=spans)
+def test_a_mark_that_nobody_confirmed_takes_no_exceedance_away(pit: Mine, drawn, said) -> None:
+    readings = together(pit, drawn)
+    marks = [
+        MarkStatement(Mark(SITE, station, None, START // MINUTE + at, START // MINUTE + at + n, kind), "", "mine", None)
+        for at, n, kind in said
+        for station in ("boundary", "homes", "outfall")
+    ]
+    plain, marked = (judge_readings(pit.registry, [SITE], PERIOD, REPORTING, readings, m) for m in ([], marks))
+    above, still = (
+        {(v.rule, v.period_start) for v in found.verdicts if v.judgement == "exceeds"} for found in (plain, marked)
+    )
+    assert above <= still
+    assert {row.state for row in marked.removed} <= {"claimed"}
 
 
 @common

@@ -117,7 +117,7 @@ MINE = (
     Station(
         "fence",
         ("laeq", "lafmax"),
-        limits=("gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-frequent"),
+        limits=("gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-occasional"),
     ),
     Station("homes", ("pm10",), limits=("gb3095-pm10-day-class2",)),
     Station("pond", ("flow", "do", "ph"), "900s", ("zero-discharge", "gb3838-class3-do", "gb8978-ph")),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenmine.processing.exclusion import Exclusion, Mark, takes_out
+from greenmine.processing.exclusion import Exclusion, Mark, excluded_channels
 from greenmine.processing.panes import Panes
 from greenmine.registry import Registry
 from tests.processing.mine import MINE, MINUTE, Station, channel, registry_of
@@ -111,26 +111,24 @@ def test_marks_of_excluding_kinds_take_out_what_they_name(
 
 
 @pytest.mark.parametrize(
-    ("station", "kind", "touched"),
+    ("kind", "touched"),
     [
-        ("homes", "weather", []),
-        ("south", "weather", []),
-        ("pond", "weather", []),
-        ("fence", "weather", ["laeq", "lafmax"]),
-        ("homes", "stop", []),
-        ("south", "stop", ["tsp"]),
-        ("pond", "stop", ["flow", "do", "ph"]),
-        ("homes", "maintenance", ["pm10"]),
-        ("fence", "blasting", []),
+        ("maintenance", {"pm10", "laeq", "ph"}),
+        ("calibration", {"pm10", "laeq", "ph"}),
+        ("fault", {"pm10", "laeq", "ph"}),
+        ("stop", {"laeq", "ph"}),
+        ("weather", {"laeq"}),
+        ("blasting", set()),
     ],
 )
-def test_weather_touches_noise_alone_and_a_stop_no_ambient_air(
-    registry: Registry, station: str, kind: str, touched: list[str]
+def test_a_kind_of_mark_touches_the_themes_that_the_catalogue_says(
+    tmp_path: Path, kind: str, touched: set[str]
 ) -> None:
-    """GB 12348-2008, 5.2.1; GB 3095-2026, 6.4."""
-    mark = Mark("mine", station, None, M0, M0 + 5, kind)
-    found = [c.parameter.id for c in registry.channels if takes_out(registry, mark, c)]
-    assert found == touched
+    everything = Station("fence", ("pm10", "laeq", "ph"))
+    registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [everything])})
+    found = excluded_channels(registry, Mark("mine", "fence", None, 0, 1, kind))
+    assert {registry.channels[c].parameter.id for c in found} == touched
+    assert excluded_channels(registry, Mark("gone", "fence", None, 0, 1, kind)) == []
 
 
 @pytest.mark.parametrize(

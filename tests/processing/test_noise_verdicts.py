@@ -85,7 +85,7 @@ def test_a_weather_station_silent_for_more_than_a_quarter_of_the_judged_hour_sho
 ) -> None:
     registry = mine(tmp_path, FENCE, WEATHER)
     loud = DAWN + 4 * HOUR
-    levels = level(registry, (DAWN, loud, 50.0), (loud, loud + HOUR, 57.5), (loud + HOUR, END + HOUR, 50.0))
+    levels = level(registry, (DAWN, loud, 50.0), (loud, loud + HOUR, 61.5), (loud + HOUR, END + HOUR, 50.0))
     seen = [weather(registry, DAWN, loud), weather(registry, loud + silent_minutes * MINUTE, END + HOUR)]
     found = verdicts(registry, "gb12348-class2-day", both(levels, *seen))[DAWN]
     assert (found.begin * MINUTE, found.finish * MINUTE) == (loud, loud + HOUR)

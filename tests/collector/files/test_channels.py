@@ -34,7 +34,7 @@ def test_rows_become_readings_in_their_order(tmp_path: Path, registry: Registry)
         tmp_path,
         f"time,flag,value,channel\n"
         f"2026-03-01T08:01:00+08:00,,61.5,{LAEQ}\n2026-03-01T00:00:00Z,T,,{TSP}\n"
-        f"2026-03-01T08:00:00.250,N,-3,{LAEQ}\n2026-03-01 08:02,M,7e2,{TSP}\n",
+        f"2026-03-01T08:00:00.250999,N,-3,{LAEQ}\n2026-03-01 08:02,M,7e2,{TSP}\n",
     )
     found = read_channels(path, registry).readings
     assert [registry.channels[c].key for c in found.channel] == [LAEQ, TSP, LAEQ, TSP]

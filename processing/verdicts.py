@@ -57,9 +57,9 @@ class Verdict:
 
     ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``no-event``, ``above-limit``, ``under-limit``,
     ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``over-range``, ``calm``,
-    ``not-downwind``, ``no-reference``, ``wind-unsuitable``, ``calibration-drift``. ``have`` and ``need`` are the numbers
-    behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定),
-    such as ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
+    ``not-downwind``, ``no-reference``, ``wind-unsuitable``, ``calibration-drift``. ``have`` and ``need`` are the numbers behind it,
+    ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not
+    statutory (法定), such as ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
     """
 
     judgement: Judgement

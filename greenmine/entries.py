@@ -259,6 +259,10 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     source: str
     note_zh: str = ""
     note_en: str = ""
+    works: bool = False
+    """Whether bricks or tiles are made here: such works fall under GB 29620, a mere quarry under GB 16297."""
+    established: date | None = None
+    """Day on which the assessment (环评) of the enterprise was approved; None: before any limit distinguishes new ones."""
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
     weather: str | None = None

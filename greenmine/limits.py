@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -32,8 +33,14 @@ Confidence = Literal[
     "recalled: fairly sure",
     "recalled: unsure",
     "set by the enterprise",
+    "text to be confirmed",
 ]
-"""How far a number may be relied on; only ``verified: official text`` was read in the standard itself."""
+"""How far a number may be relied on; only ``verified: official text`` was read in the standard itself. A
+threshold whose ``text to be confirmed`` was not seen at all has no number: nothing can be judged by it."""
+
+
+Enterprises = Literal["all", "existing", "new"]
+"""Which enterprises a threshold binds (现有企业、新建企业)."""
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +54,8 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     source: str
     clause: str
     confidence: Confidence
+    enterprises: Enterprises = "all"
+    """Which enterprises it binds; see `Limit.new_since`."""
 
     @property
     def citation(self) -> str:
@@ -131,6 +140,10 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     working time is not known, the loudest representative hour is taken for it."""
     event: Literal["frequent", "occasional", "any"] | None = None
     """For maxima of sound in a night: judged are single events that stand out, of this kind alone; None: any maximum."""
+    works: bool = False
+    """Whether it binds brick and tile works alone, and not a mere quarry (GB 29620-2013, clause 1)."""
+    new_since: date | None = None
+    """Enterprises whose assessment was approved from this day on are new ones, the others existing ones."""
     kind: Literal["legal", "target", "warning"] = "legal"
     addressee: Addressee | None = None
     """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
@@ -221,6 +234,15 @@ def threshold_on(limit: Limit, day: date) -> Threshold | None:
     return None
 
 
+def limit_for(limit: Limit, established: date | None) -> Limit:
+    """The limit with the thresholds that bind an enterprise whose assessment was approved on a day; None: an existing one."""
+    if limit.new_since is None:
+        return limit
+    new = established is not None and established >= limit.new_since
+    mine = tuple(t for t in limit.thresholds if t.enterprises in {"all", "new" if new else "existing"})
+    return msgspec.structs.replace(limit, thresholds=mine)
+
+
 def load_limits(
     path: Path | None = None,
     parameters: Mapping[str, Parameter] | None = None,
@@ -260,7 +282,7 @@ def read_limits(
     file: DataFile, parameters: Mapping[str, Parameter], themes: Mapping[str, Theme], faults: list[str]
 ) -> tuple[dict[str, Limit], Conditions | None]:
     """The sound limits of a file and its conditions; what is wrong with the others is added to ``faults``."""
-    file.expect(["conditions", "limits", *_SHARED], faults)
+    file.expect(["conditions", "limits", "sources", *_SHARED], faults)
     conditions = _conditions(file, faults)
     reported = _insert_shared_rules(file, faults)
     found: dict[str, Limit] = {}
@@ -272,12 +294,23 @@ def read_limits(
     return found, conditions
 
 
+def read_sources(file: DataFile, faults: list[str]) -> dict[str, str]:
+    """SHA-256 of the texts in which numbers of a file were read, by the standard's name."""
+    table = file.table.get("sources", {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) and _SHA256.fullmatch(v) for v in table.values()):
+        faults.append(
+            f'{file.name}: [sources] must hold a SHA-256 of 64 hexadecimal digits for each standard: "GB 1-2000" = "…"'
+        )
+        return {}
+    return table
+
+
 def limits_table(limits: Iterable[Limit]) -> str:
     """The limits as a Markdown table with one row for each threshold; ``docs/limits.md`` holds it."""
     head = "| id | limit | value | unit | in force | statistic | clause | confidence |\n" + "| --- " * 8 + "|\n"
     rows = (
         f"| `{limit.id}` | {limit.name_en} {limit.name_zh}{' (indicative)' if limit.indicative else ''} "
-        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''} "
+        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''}{_enterprises(threshold)} "
         f"| {limit.statistic}, {limit.window} | {threshold.source}, {threshold.clause} | {threshold.confidence} |\n"
         for limit in limits
         for threshold in limit.thresholds
@@ -285,6 +318,7 @@ def limits_table(limits: Iterable[Limit]) -> str:
     return head + "".join(rows)
 
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHARED: Final = ("validity", "rounding", "alarm", "instrument")
 """Rules that many limits share: a table of named ones each, and a limit gives the name."""
 
@@ -389,14 +423,19 @@ def _check(
         fault("alarm: hysteresis must not be below 0")
     if not limit.thresholds:
         fault("thresholds is empty; give at least one")
-    _check_thresholds(limit.thresholds, fault)
+    if limit.new_since is None and any(threshold.enterprises != "all" for threshold in limit.thresholds):
+        fault("new_since is missing; say from when on enterprises are new")
+    for threshold in limit.thresholds:
+        unseen = threshold.confidence == "text to be confirmed"
+        if unseen is not (threshold.low is None and threshold.high is None):
+            fault("thresholds: give low, high or both; only one whose text is to be confirmed has neither")
+    for established in dict.fromkeys((None, limit.new_since)):
+        _check_thresholds(limit_for(limit, established).thresholds, fault)
 
 
 def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], None]) -> None:
     for number, threshold in enumerate(thresholds, start=1):
         place = f"thresholds number {number}"
-        if threshold.low is None and threshold.high is None:
-            fault(f"{place}: give low, high or both")
         if threshold.low is not None and threshold.high is not None and threshold.low > threshold.high:
             fault(f"{place}: low {threshold.low:g} lies above high {threshold.high:g}")
         if threshold.valid_to is not None and threshold.valid_to < threshold.valid_from:
@@ -409,7 +448,13 @@ def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], 
             )
 
 
+def _enterprises(threshold: Threshold) -> str:
+    return "" if threshold.enterprises == "all" else f" ({threshold.enterprises} enterprises)"
+
+
 def _bounds(threshold: Threshold) -> str:
+    if threshold.low is None and threshold.high is None:
+        return "–"
     if threshold.low is None:
         return f"≤ {threshold.high:g}"
     return f"≥ {threshold.low:g}" if threshold.high is None else f"{threshold.low:g} – {threshold.high:g}"

@@ -178,7 +178,7 @@ _SHORT: Final = {
     "度": "deg",
 }
 """Spellings that count only where a unit must stand: in brackets, behind a comma or stroke."""
-_LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·µμ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
+_LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·\u00b5μ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
 _BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕")
 _TEMPERATURE: Final = re.compile(r"temp|温", re.IGNORECASE)
 _REPEATED: Final = re.compile(r"(?<=\S)#\d+\Z")

@@ -608,7 +608,7 @@ def _without_comments(
     """The block without lines of comment, and without lines of units after a header, which hold no figure."""
     units = 0
     for row in block[: _NEW_HEADER_UNITS if after_header else 0]:
-        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/µμ])\w+", "", row)):
+        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/\u00b5μ])\w+", "", row)):
             break
         units += 1
     keep = [index for index in range(units, len(block)) if not block[index].startswith("#")]

@@ -56,7 +56,8 @@ ELAPSED: Final = words(
 
 STATIONS: Final = words("""
     id 编号 station stationid stationname site siteid sitename siteno location locationname device deviceid devicename
-    sensor sensorid monitor monitorid sensorindex serial serialnumber instrument point pointname 站点 站点名称 点位 点位名称 监测点 监测点位
+    sensor sensorid monitor monitorid sensorindex serial serialnumber instrument point pointname
+    站点 站点名称 点位 点位名称 监测点 监测点位
     测点 测点名称 设备 设备编号 设备名称 站名 table
 """)
 """Plain names of columns that say where or by what was measured."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from greenmine.limits import Addressee, Threshold, addressee, threshold_on
+from greenmine.limits import LONG, Addressee, Threshold, addressee, threshold_on
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Newest, Queries, Row, Scope
@@ -417,8 +417,12 @@ def _running(rule: Rule, channel: Channel, threshold: Threshold, used: list[Row]
 
 
 def _told_by_hours(rule: Rule) -> bool:
-    """Return whether the hours alone make a limit's figure: no difference, event, working time or hours of discharge does."""
+    """Return whether the hours alone make a limit's figure: no difference, event, working time,
+    hours of discharge or longer period does.
+    """
     limit = rule.limit
+    if limit.window in LONG:
+        return False
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 
 

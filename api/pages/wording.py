@@ -266,4 +266,4 @@ class Wording(Words):
 
 def _floor(value: float, decimals: int) -> float:
     """What may not be exceeded is never told higher than it is."""
-    return math.floor(value * 10**decimals) / 10**decimals
+    return math.floor(value * 10.0**decimals) / 10.0**decimals

@@ -287,7 +287,7 @@ def test_a_difference_is_confirmed_by_results_of_one_hour_at_both_points(tmp_pat
     assert hour_of(one, 3).value == 400
 
 
-@pytest.mark.parametrize("limit", ["gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-frequent"])
+@pytest.mark.parametrize("limit", ["gb12348-class2-day", "gb12348-class2-night"])
 @pytest.mark.parametrize(("after", "judgements"), [(94.4, {"exceeds"}), (94.6, {"not assessable"})])
 def test_noise_between_checks_that_drifted_apart_is_not_judged_and_is_no_exceedance(
     tmp_path: Path, limit: str, after: float, judgements: set[str]

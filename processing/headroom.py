@@ -69,7 +69,13 @@ def headroom(
     (96.3, 9)
     """
     high = threshold.high
-    if high is None or limit.statistic != "mean" or limit.window == "hour" or limit.period != "whole":
+    if (
+        high is None
+        or limit.statistic != "mean"
+        or limit.window == "hour"
+        or limit.period != "whole"
+        or limit.due != "all"
+    ):
         return None
     if averaging not in _AVERAGED:
         return None

@@ -153,7 +153,7 @@ class Wording(Words):
             return self.t("limit.range", low=self.plain(low), high=self.plain(high))
         if high is not None:
             return self.t("limit.at-most", high=self.plain(high))
-        return self.t("limit.at-least", low=self.plain(low))
+        return NOTHING if low is None else self.t("limit.at-least", low=self.plain(low))
 
     def standing(self, limit: LimitView) -> str:
         """How the running figure stands against its limit: share, distance in decibels, or inside a range."""

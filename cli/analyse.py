@@ -1,4 +1,4 @@
-"""``greenmine analyse``: the figures of a logger's file, without any server."""
+"""``greenmine analyse``: the figures of loggers' files, without any server."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import cyclopts
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.collector.files import Header, LoggerFileError, read_header, read_table
-from greenmine.collector.files.columns import find_column, listed, parameter_columns, plain, unit_in
+from greenmine.cli.files import Reading
+from greenmine.collector.files import Description, FileReadings, joined, read_series
+from greenmine.collector.files.columns import plain
+from greenmine.collector.files.series import TOLERATED
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
-from greenmine.processing.series import Distinct, Summary, capture, distinct, median_spacing, summarise, window_bounds
+from greenmine.processing.series import Summary, capture, distinct, summarise, window_bounds
 from greenmine.zones import Zone
 
 _LEVELS: Final = (10, 50, 90)
 """L10, L50, L90: exceeded so many percent of the time."""
-_MANY_CONFLICTS: Final = 0.05
+_ROUNDING: Final = 1e-9
+
+Times = NDArray[np.int64]
+_FOUND: Final = Reading()
 
 
 class _UsageError(ValueError):
@@ -36,47 +42,39 @@ class _UsageError(ValueError):
 def analyse(
     file: Path | None = None,
     /,
-    *,
+    *more: Path,
     stdin: Annotated[bool, cyclopts.Parameter(name="-", negative="", show_default=False)] = False,
     parameter: str,
-    time: str | None = None,
     value: str | None = None,
-    where: Annotated[list[str] | None, cyclopts.Parameter(negative="", consume_multiple=False)] = None,
-    delimiter: str | None = None,
     zone: str | None = None,
-    interval: str | None = None,
     window: str = "1h",
     every: str | None = None,
     validity: float = 0.75,
     format: Literal["csv", "json"] = "csv",  # noqa: A002  the option's name
-    time_format: str | None = None,
+    reading: Reading = _FOUND,
+    explain: Annotated[bool, cyclopts.Parameter(negative="")] = False,
 ) -> None:
-    """Judge a logger's file: one row of figures for each window, without any server.
+    """Judge loggers' files: one row of figures for each window, without any server.
 
-    The file may have gaps, repeats, disorder and damage; what is left out is counted on standard error. A mistake ends
-    the command with status 2 and one line that says what would be right.
+    A file may have gaps, repeats, disorder and damage; what is left out is counted on standard error. A file that contradicts
+    itself or leaves something open, and a mistake, end the command with status 2 and one line that says what would be right.
 
     Parameters
     ----------
     file
-        CSV or Parquet file of one station.
+        CSV file, workbook, HTML table or Parquet file of one station, compressed or not.
+    more
+        Further files of the same station.
     stdin
         Read standard input in place of a file.
     parameter
-        What is measured, such as pm10, pm2.5, laeq or turbidity: decides how readings are averaged.
-    time
-        Column of the time, or DATE,TIME for two columns. Without it: found by its name or content.
+        What is measured, such as pm10, pm2.5, laeq or turbidity: decides how readings are averaged. Several with commas between.
     value
-        Column of the values. Without it: found by the parameter's name, else the only column of numbers.
-    where
-        COLUMN=TEXT: use only the rows with this text in this column; may be repeated.
-    delimiter
-        One sign, or the word tab or blank. Without it: found from the header.
+        Column of the values; for several parameters PARAMETER=COLUMN with commas between. Without it: found by the
+        parameter's name, else the only column of numbers.
     zone
-        Time zone such as Asia/Shanghai or +08:00: of stamps without offset, of the windows and of the output.
-        Without it: UTC.
-    interval
-        Distance between readings, such as 150s. Without it: the median distance of the readings used.
+        Time zone such as Asia/Shanghai or +08:00: of the windows and of the output, and of stamps where the file states none.
+        Without it: the zone that the file states, else UTC.
     window
         Length of the windows, such as 15min, 1h or 24h. Whole days are days of the wall clock.
     every
@@ -85,50 +83,66 @@ def analyse(
         Share of the expected readings from which a window is valid.
     format
         csv or json.
-    time_format
-        Form of the stamps as for strptime, such as "%d/%m/%Y %H:%M", where the file does not decide it.
+    reading
+        How to read the file.
+    explain
+        Say on standard error how the file was read: header, time, zone, unit, codes, interval, first readings.
     """
-    name = "standard input" if file is None else str(file)
-    notes: list[str] = []
     try:
-        _check_source(file, stdin=stdin)
-        judged = _parameter(parameter)
-        width = _duration("--window", window)
-        step = width if every is None else _duration("--every", every)
-        spacing = None if interval is None else float(_duration("--interval", interval))
-        _check_share(validity)
-        clock = _zone(zone)
-        with _local_copy(file) as path, _named(name):
-            header = read_header(path, delimiter, time, time_format)
-            column = _value_column(header, judged, value, notes)
-            table = read_table(
-                path, delimiter, zone, time, (column,), time_format=time_format, where=_conditions(where or [])
-            )
-            notes += table.notes
-            used, values = _usable(table.time, table.columns[column], judged, notes)
-            readings = distinct(used, values)
-            _note_repeats(readings, notes)
-            if spacing is None:
-                spacing = _found_spacing(readings.time, notes)
-            bounds = window_bounds(int(readings.time[0]), int(readings.time[-1]), width, step, clock.name)
-        levels = tuple(100.0 - level for level in _LEVELS) if judged.averaging == "energy" else ()
-        summary = summarise(
-            readings.time, readings.value, averaging=judged.averaging, windows=bounds, percentiles=levels
-        )
-        sys.stderr.write("".join(f"note: {note}\n" for note in notes))
-        _write(bounds, summary, capture(summary.count, *bounds, spacing), validity, clock, format)
+        _analyse(
+            [path for path in (file, *more) if path is not None],
+            stdin=stdin, parameter=parameter, value=value, zone=zone, window=window, every=every, validity=validity, format=format,
+            explain=explain, said=reading.description(),
+        )  # fmt: skip
     except BrokenPipeError:
         # The reader has seen enough; a second attempt to flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (_UsageError, LoggerFileError) as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{name}: cannot be read: {error.strerror or error}")
+    except ValueError as error:
+        sys.stderr.write(f"greenmine analyse: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
 
 
-def _fail(message: str) -> None:
-    sys.stderr.write(f"greenmine analyse: {' '.join(message.split())}\n")
-    raise SystemExit(2)
+def _analyse(
+    files: list[Path],
+    *,
+    stdin: bool,
+    parameter: str,
+    value: str | None,
+    zone: str | None,
+    window: str,
+    every: str | None,
+    validity: float,
+    format: Literal["csv", "json"],  # noqa: A002  the option's name
+    explain: bool,
+    said: Description,
+) -> None:
+    if stdin == bool(files):
+        raise _UsageError("one file is needed, or - for standard input")
+    parameters = [_parameter(text) for text in parameter.split(",")]
+    columns = _columns(value, parameters)
+    width = _duration("--window", window)
+    step = width if every is None else _duration("--every", every)
+    if not 0 < validity <= 1:
+        raise _UsageError(f"--validity {validity:g}: a share above 0, at most 1")
+    if zone is not None:
+        _zone(zone)
+    parts: list[list[FileReadings]] = []
+    sources: Sequence[Path | None] = files or [None]
+    for file in sources:
+        name = "standard input" if file is None else str(file)
+        with _local_copy(file) as path, _named(name):
+            parts.append(read_series(path, parameters, said, values=columns, zone=zone))
+    name = "standard input" if stdin else ", ".join(map(str, files))
+    several = len(parameters) > 1
+    rows: list[dict[str, Any]] = []
+    for series in map(joined, zip(*parts, strict=True)):
+        if explain:
+            sys.stderr.write("".join(f"{line}\n" for line in series.lines))
+        with _named(name):
+            figures, notes = _figures(series, width, step, validity, zone, said)
+        sys.stderr.write("".join(f"note: {note}\n" for note in dict.fromkeys([*series.notes, *notes])))
+        rows += [{"parameter": series.parameter.id} | row for row in figures] if several else figures
+    _write(rows, format)
 
 
 @contextmanager
@@ -138,6 +152,8 @@ def _named(name: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise _UsageError(f"{name}: {error}") from None
+    except OSError as error:
+        raise _UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager
@@ -161,21 +177,23 @@ def _parameter(text: str) -> Parameter:
     return exact[0]
 
 
+def _columns(value: str | None, parameters: Sequence[Parameter]) -> dict[str, str]:
+    """Columns of the parameters, by id."""
+    if value is None:
+        return {}
+    if len(parameters) == 1:
+        return {parameters[0].id: value}
+    pairs = [part.partition("=") for part in value.split(",")]
+    if not all(sign for _, sign, _ in pairs):
+        raise _UsageError(f"--value {value!r}: PARAMETER=COLUMN is needed for each of several parameters")
+    return {_parameter(name).id: column for name, _, column in pairs}
+
+
 def _duration(option: str, text: str) -> int:
     try:
         return parse_duration(text)
     except ValueError as error:
         raise _UsageError(f"{option}: {error}") from None
-
-
-def _check_source(file: Path | None, *, stdin: bool) -> None:
-    if stdin != (file is None):
-        raise _UsageError("one file is needed, or - for standard input")
-
-
-def _check_share(validity: float) -> None:
-    if not 0 < validity <= 1:
-        raise _UsageError(f"--validity {validity:g}: a share above 0, at most 1")
 
 
 def _zone(name: str | None) -> Zone:
@@ -185,85 +203,112 @@ def _zone(name: str | None) -> Zone:
         raise _UsageError(f"--zone: {error}") from None
 
 
-def _conditions(texts: list[str]) -> dict[str, str]:
-    conditions = {}
-    for text in texts:
-        column, sign, wanted = text.partition("=")
-        if not sign:
-            raise _UsageError(f"--where {text!r}: COLUMN=TEXT is needed, such as 'station=3'")
-        conditions[column] = wanted
-    return conditions
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """The readings that count, in order of time, and the instants of all rows, and of the readings that are in doubt."""
+
+    time: Times
+    value: NDArray[np.float64]
+    bound: NDArray[np.int8]
+    rows: Times
+    doubtful: Times
 
 
-def _value_column(header: Header, parameter: Parameter, wanted: str | None, notes: list[str]) -> str:
-    """The column of the values: as asked for, by the parameter's name, or the only one with numbers."""
-    others = [name for name in header.names if name not in header.time]
-    if wanted is not None:
-        position = find_column(header.names, wanted)
-        if position is None:
-            raise _UsageError(f"no column {wanted!r} for --value; there are {listed(others)}")
-        return header.names[position]
-    fits = [others[c] for c in parameter_columns(others, parameter)]
-    if not fits and len(header.numeric) == 1:
-        fits = list(header.numeric)
-        notes.append(f"the values are taken from column {fits[0]!r}, the only one with numbers")
-    if len(fits) != 1:
-        which = f"{listed(fits)} may all be" if fits else "no column is plainly"
-        raise _UsageError(f"{which} {parameter.id}; choose with --value: there are {listed(others)}")
-    unit = unit_in(fits[0])
-    if unit is not None and unit not in {plain(parameter.unit), plain(parameter.unit).removeprefix("deg")}:
-        notes.append(f"column {fits[0]!r} is read as {parameter.unit}: its values are not converted")
-    return fits[0]
+def _used(series: FileReadings, said: Description, notes: list[str]) -> _Used:
+    """The first reading of each instant, as the record keeps it, if it is a number within the plausible range, ends included.
 
-
-def _usable(
-    time: NDArray[np.int64], value: NDArray[np.float64], parameter: Parameter, notes: list[str]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The readings that are numbers within the plausible range, both ends included; the others are counted."""
-    finite = ~np.isnan(value)
-    with np.errstate(invalid="ignore"):
-        plausible = finite & (value >= parameter.low) & (value <= parameter.high)
-    missing = len(value) - int(np.count_nonzero(finite))
-    outside = len(value) - missing - int(np.count_nonzero(plausible))
+    Raises
+    ------
+    _UsageError
+        If none is, or if many instants have several values.
+    """
+    parameter = series.parameter
+    finite = ~np.isnan(series.value)
+    missing = len(series) - int(np.count_nonzero(finite))
+    first = distinct(series.time[finite], series.value[finite])
+    order = np.argsort(series.time[finite], kind="stable")
+    kept = order[np.searchsorted(series.time[finite][order], first.time)]
+    bound, flag = series.bound[finite][kept], series.flag[finite][kept]
+    plausible = (first.value >= parameter.low) & (first.value <= parameter.high)
+    normal = flag == ord("N")
+    outside = int(np.count_nonzero(~plausible))
     span = f"outside {parameter.low:g} to {parameter.high:g} {parameter.unit}"
-    if not plausible.any():
+    use = plausible & normal
+    if not use.any():
         raise _UsageError(
-            f"no reading can be used: of {len(value):,} rows with a time {missing:,} have no number, {outside:,} are {span}"
+            f"no reading can be used: of {len(series):,} rows with a time {missing:,} have no number, {outside:,} are {span}"
         )
     if missing:
         notes.append(f"{missing:,} rows without a number not used")
     if outside:
         notes.append(f"{outside:,} readings {span} not used")
-    return time[plausible], value[plausible]
-
-
-def _note_repeats(readings: Distinct, notes: list[str]) -> None:
-    if readings.repeats:
-        hint = ""
-        if readings.conflicts > _MANY_CONFLICTS * len(readings.time):
-            hint = "; if the file holds several stations or parameters, choose one with --where COLUMN=TEXT"
+    if flagged := int(np.count_nonzero(plausible & ~normal)):
+        notes.append(f"{flagged:,} readings with another flag than N not used")
+    if first.repeats:
+        tolerated = TOLERATED / 2 if said.tolerate is None else said.tolerate
+        if first.conflicts > 1 and first.conflicts > tolerated * len(first.time):
+            raise _UsageError(
+                f"{first.conflicts:,} readings have an instant that came before with another value: if the file holds several "
+                "stations or parameters, choose one with --where COLUMN=TEXT or --value; --tolerate 1 takes the first of each"
+            )
         notes.append(
-            f"{readings.repeats:,} repeats of an instant not used, {readings.conflicts:,} of them with another value{hint}"
+            f"{first.repeats:,} repeats of an instant not used, {first.conflicts:,} of them with another value"
         )
+    doubtful = np.unique(series.time[series.doubtful])
+    return _Used(first.time[use], first.value[use], bound[use], np.unique(series.time), doubtful)
 
 
-def _found_spacing(time: NDArray[np.int64], notes: list[str]) -> float:
-    spacing = median_spacing(time)
-    if spacing is None:
+def _figures(
+    series: FileReadings, width: int, step: int, validity: float, zone: str | None, said: Description
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of figures, and notes."""
+    notes: list[str] = []
+    used = _used(series, said, notes)
+    if series.interval is None:
         raise _UsageError("only one instant can be used, which shows no interval; give --interval")
-    notes.append(f"interval {spacing / 1000:g} s, the median distance of the readings used; --interval states another")
-    return spacing
+    clock = _zone(zone or series.zone)
+    if said.interval is None:
+        notes.append(
+            f"interval {series.interval / 1000:g} s, the median distance of all rows with a time; --interval states another"
+        )
+    bounds = window_bounds(int(used.time[0]), int(used.time[-1]), width, step, clock.name)
+    energy = series.parameter.averaging == "energy"
+    levels = tuple(100.0 - level for level in _LEVELS) if energy else ()
+    summary = summarise(used.time, used.value, averaging=series.parameter.averaging, windows=bounds, percentiles=levels)
+    share = _capture(summary.count, _within(used.rows, bounds), bounds, series.interval)
+    doubts = _within(used.doubtful, bounds)
+    valid = (share >= validity) & (doubts == 0)
+    if series.interval > width * (1 + _ROUNDING):
+        valid[:] = False
+        notes.append(f"the interval of {series.interval / 1000:g} s is longer than the window: no window is valid")
+    rows = _rows(bounds, summary, share, valid, clock)
+    if used.bound.any():
+        low, high = (_within(used.time[used.bound == side], bounds) for side in (-1, 1))
+        for row, most, least in zip(rows, low.tolist(), high.tolist(), strict=True):
+            row["bound"] = {(True, False): "<=", (False, True): ">=", (True, True): "<=>="}.get(
+                (most > 0, least > 0), ""
+            )
+    return rows, notes
 
 
-def _write(
-    bounds: tuple[NDArray[np.int64], NDArray[np.int64]],
-    summary: Summary,
-    share: NDArray[np.float64],
-    validity: float,
-    clock: Zone,
-    form: Literal["csv", "json"],
-) -> None:
-    """Rows on standard output; numbers in as many digits as tell them apart."""
+def _within(time: Times, bounds: tuple[Times, Times]) -> Times:
+    """How many of some ordered instants lie in each window."""
+    inside: Times = np.searchsorted(time, bounds[1]) - np.searchsorted(time, bounds[0])
+    return inside
+
+
+def _capture(count: Times, rows: Times, bounds: tuple[Times, Times], interval: float) -> NDArray[np.float64]:
+    """Share of the expected readings: those that the interval asks for, or the rows of the file if they are more."""
+    by_interval = capture(count, *bounds, interval)
+    by_rows = np.where(rows > 0, count / np.maximum(rows, 1), 0.0)
+    smaller: NDArray[np.float64] = np.minimum(by_interval, by_rows)
+    return smaller
+
+
+def _rows(
+    bounds: tuple[Times, Times], summary: Summary, share: NDArray[np.float64], valid: NDArray[np.bool_], clock: Zone
+) -> list[dict[str, Any]]:
+    """Figures of each window; in as many digits as tell them apart."""
     levels = [f"L{level}" for level in _LEVELS][: len(summary.percentiles)]
     names = ["start", "end", "mean", "minimum", "maximum", "count", "capture", "valid", *levels]
     rows = zip(
@@ -272,19 +317,24 @@ def _write(
         *(_numbers(figure) for figure in (summary.mean, summary.minimum, summary.maximum)),
         summary.count.tolist(),
         share.tolist(),
-        (share >= validity).tolist(),
+        valid.tolist(),
         *(_numbers(level) for level in summary.percentiles),
         strict=True,
     )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _write(rows: list[dict[str, Any]], form: Literal["csv", "json"]) -> None:
+    """Write rows to standard output."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        valid = names.index("valid")
         for row in rows:
-            writer.writerow([*row[:valid], str(row[valid]).lower(), *row[valid + 1 :]])
+            writer.writerow([str(cell).lower() if isinstance(cell, bool) else cell for cell in map(row.get, names)])
     else:
         for index, row in enumerate(rows):
-            sys.stdout.write(("[\n" if index == 0 else ",\n") + json.dumps(dict(zip(names, row, strict=True))))
+            sys.stdout.write(("[\n" if index == 0 else ",\n") + json.dumps(row))
         sys.stdout.write("\n]\n")
     sys.stdout.flush()
 

@@ -38,7 +38,7 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
     site
         Id of the mine; `greenmine registry list` shows them.
     period
-        2026-H1 or 2026-H2 (reporting periods), 2026-06 (a month), or 2026-01-01..2026-03-31.
+        2026-H1 or 2026-H2 (reporting periods), 2026-06-30, 2026-06, 2026-Q2, 2026, or 2026-01-01..2026-03-31.
     out
         The zip to write.
     language

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import time as clock_of_the_machine
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from greenmine.cli.files import Reading
 from greenmine.cli.simulate import progress_over
-from greenmine.collector.files import LoggerFileError, read_table
+from greenmine.collector.files import Description, LoggerFileError, read_series
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.publish import connection, publish
 from greenmine.simulators.recording import read_recording
 from greenmine.simulators.replay import Replay
+from greenmine.tables import nearest
+
+_FOUND: Final = Reading()
+_MINUTE = 60_000
 
 
 def replay(
@@ -25,40 +32,44 @@ def replay(
     site: str | None = None,
     device: str | None = None,
     map: Annotated[list[str] | None, Parameter(negative="")] = None,  # noqa: A002 -- the option is called --map
-    time: str | None = None,
     zone: str | None = None,
-    delimiter: str | None = None,
     speed: float | Literal["max"] = "max",
     broker: str | None = None,
     batch: int = 60,
+    shift_to_now: Annotated[bool, Parameter(negative="")] = False,
+    finish: Annotated[bool, Parameter(negative="")] = False,
+    reading: Reading = _FOUND,
 ) -> None:
     """Send a file to the MQTT broker as if a device measured it now or then, at any speed.
 
-    A CSV or Parquet file needs --site, --device and --map; its values must be in the units of the device's profile.
-    The messages.jsonl of 'greenmine simulate --out' needs none of them.
+    A logger's file needs --site and --device, and --map where names do not decide; it is read with the same checks as by
+    'greenmine analyse', and sent in the units of the device's profile. The messages.jsonl of 'greenmine simulate --out' needs
+    none of them.
 
     Parameters
     ----------
     file
-        CSV, Parquet, or messages.jsonl.
+        Logger's file, or messages.jsonl.
     site
         Site of the registry.
     device
         Device of that site; its profile must speak the project's own JSON.
     map
-        COLUMN=PARAMETER, such as PM10_ug=pm10; once for each column to send.
-    time
-        Column with the instants; two, for date and time of day, with a comma between. Default: found.
+        COLUMN=PARAMETER, such as PM10_ug=pm10, or PARAMETER where the column is found; once for each to send.
     zone
-        Zone of times without an offset, such as Asia/Shanghai. Default: UTC, with a note.
-    delimiter
-        Of a CSV file. Default: found by itself.
+        Zone of times without an offset, such as Asia/Shanghai, where the file states none. Default: UTC, with a note.
     speed
         Seconds of the file per second, or max.
     broker
         HOST:PORT of the MQTT broker. Default: that of the settings, 127.0.0.1:1883.
     batch
         Readings per message.
+    shift_to_now
+        Move all instants by the same whole minutes, so that the last one is now.
+    finish
+        Issue the last windows too: send a reading without a value, flag B, after the end of the last day.
+    reading
+        How to read the file, as for greenmine analyse.
     """
     settings = Settings()
     console = Console(stderr=True)
@@ -68,11 +79,14 @@ def replay(
             span, messages = _recording(file)
             summary = ""
         else:
-            rows, notes = _rows(file, site, device, map or [], time, zone, delimiter, batch, settings)
+            rows, notes = _rows(
+                file, site, device, map or [], reading.description(), zone, batch, settings, shift_to_now=shift_to_now
+            )
             for note in notes:
                 console.print(note)
-            span, messages = rows.span, rows.messages
-            summary = f", {rows.readings} readings; {rows.skipped} cells were no numbers and were skipped"
+            span = rows.span
+            messages = (lambda: chain(rows.messages(), rows.closing())) if finish else rows.messages
+            summary = f", {rows.readings} readings; {rows.skipped} rows without a number were skipped"
         with progress_over(*span) as report:
             done = publish(messages(), host, port, speed=speed, progress=report, **access)
     except (ValueError, OSError) as error:
@@ -85,27 +99,41 @@ def _rows(
     site: str | None,
     device: str | None,
     pairs: list[str],
-    time: str | None,
+    said: Description,
     zone: str | None,
-    delimiter: str | None,
     batch: int,
     settings: Settings,
+    *,
+    shift_to_now: bool,
 ) -> tuple[Replay, tuple[str, ...]]:
     if site is None or device is None:
-        raise ValueError("a CSV or Parquet file needs --site and --device, to say who seems to send it")
-    mapping: dict[str, str] = {}
+        raise ValueError("a logger's file needs --site and --device, to say who seems to send it")
+    registry = load_registry(settings.registry)
+    columns: dict[str, str] = {}
+    wanted: list[str] = []
     for pair in pairs:
         column, separator, parameter = pair.rpartition("=")
-        if not separator or not column or not parameter:
+        if not parameter or (separator and not column):
             raise ValueError(f"--map '{pair}' is no COLUMN=PARAMETER, such as PM10_ug=pm10")
-        if column in mapping:
+        if column in columns.values():
             raise ValueError(f"--map names column '{column}' twice; once would be right")
-        mapping[column] = parameter
+        if parameter not in registry.parameters:
+            raise ValueError(
+                f"--map '{pair}': there is no parameter '{parameter}'; {nearest(parameter, registry.parameters)}"
+            )
+        wanted.append(parameter)
+        if separator:
+            columns[parameter] = column
     try:
-        table = read_table(file, delimiter, zone, time, tuple(mapping))
+        series = read_series(file, [registry.parameters[name] for name in wanted], said, values=columns, zone=zone)
     except LoggerFileError as error:
         raise ValueError(f"{file}: {error}") from error
-    return Replay(load_registry(settings.registry), table, site, device, mapping, batch), table.notes
+    shift = 0
+    if shift_to_now and series:
+        last = max(int(one.time.max()) for one in series)
+        shift = (clock_of_the_machine.time_ns() // 1_000_000 - last) // _MINUTE * _MINUTE
+    notes = tuple(dict.fromkeys(note for one in series for note in one.notes))
+    return Replay(registry, series, site, device, batch, shift), notes
 
 
 def _recording(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:

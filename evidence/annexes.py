@@ -19,8 +19,8 @@ from greenmine.evidence.sections import (
     MarkFigures,
     RestatementFigures,
 )
-from greenmine.processing.exclusion import EXCLUDING
-from greenmine.registry import Calibration, Site
+from greenmine.processing.exclusion import Mark, excluded_channels
+from greenmine.registry import Calibration, Registry, Site
 from greenmine.reporting import Period
 
 
@@ -46,7 +46,9 @@ def calibrations(site: Site, found: Recomputed) -> list[CalibrationFigures]:
     ]
 
 
-def marks(site: Site, found: Recomputed, told: Mapping[int, Mapping[str, Any]]) -> list[MarkFigures]:
+def marks(
+    registry: Registry, site: Site, found: Recomputed, told: Mapping[int, Mapping[str, Any]]
+) -> list[MarkFigures]:
     """Marks that touch the period, in the order in which they were made; ``told`` is what the sealed files hold."""
     return [
         MarkFigures(
@@ -55,7 +57,9 @@ def marks(site: Site, found: Recomputed, told: Mapping[int, Mapping[str, Any]]) 
             start=_text(mark["start"], site),
             end=_text(mark["end"], site),
             kind=mark["kind"],
-            excludes=mark["kind"] in EXCLUDING,
+            excludes=bool(
+                excluded_channels(registry, Mark(site.id, mark["station"], mark["parameter"], 0, 0, mark["kind"]))
+            ),
             reason=mark["reason"],
             author=mark["author"],
             made=_text(mark["made"], site),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import msgspec
 
@@ -10,9 +11,10 @@ from greenmine.evidence.annexes import calibrations, citations, formulas, handli
 from greenmine.evidence.comparison import comparison
 from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
-from greenmine.evidence.recompute import Recomputed, days_needed, recompute
+from greenmine.evidence.recompute import Recomputed, days_needed, readings_of, recompute
 from greenmine.evidence.requirements import Proofs, indicators, requirements
 from greenmine.evidence.source import Source
+from greenmine.readings import Readings
 from greenmine.reporting import Period
 
 
@@ -32,7 +34,12 @@ def compute(
     """
     registry, site, evaluation = source.registry, source.site, source.evaluation
     told = source.mark_rows(days_needed(period))
-    found = recompute(registry, site, period, source.tables, source.marks(told), progress, watched(registry, site))
+    index = {channel.key: channel.index for channel in registry.channels}
+
+    def readings(day: date) -> Readings:
+        return Readings.concat([readings_of(table, index) for table in source.tables(day)])
+
+    found = recompute(registry, site, period, readings, source.marks(told), progress, watched(registry, site))
     figures = document(registry, site, period, source.reporting, found)
     figures = msgspec.structs.replace(
         figures,
@@ -47,7 +54,7 @@ def compute(
         requirements=requirements(site, evaluation, proofs, source.documents),
         indicators=indicators(evaluation, proofs),
         calibrations=calibrations(site, found),
-        marks=marks(site, found, told),
+        marks=marks(registry, site, found, told),
         restatements=restatements(site, source.attested),
         handling=handling(site, source.attested),
         formulas=formulas(evaluation),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import fsum, log10
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from greenmine.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
-from greenmine.evidence.recompute import Recomputed
+from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
@@ -28,14 +28,19 @@ from greenmine.evidence.sections import (
     ResponseFigures,
     RestatementFigures,
 )
-from greenmine.limits import Limit, Threshold, threshold_on
+from greenmine.limits import Addressee, Limit, Threshold, addressee, threshold_on
 from greenmine.processing.alarms import SlidingHour
-from greenmine.processing.engine import Judged, Statistic
+from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
+from greenmine.processing.summary import Conclusion, RuleTally, conclude
+from greenmine.processing.upwind import UpwindShare, upwind_share
+from greenmine.processing.verdicts import Judgement, Standing
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Channel, Registry, Rule, Site
 from greenmine.reporting import Period, Reporting
 
+JUDGED: Final = frozenset({"within-limit", "no-event", "above-limit", "under-limit"})
+"""Reasons of windows that could be assessed."""
 FORM: Final = "greenmine-figures-1"
 """Names the form of the document; a later form will have another name."""
 
@@ -98,6 +103,9 @@ class VerdictFigures(msgspec.Struct, frozen=True):
     start: str
     end: str
     verdict: str
+    standing: Standing
+    reasons: list[str]
+    """Why it is indicative."""
     value: float | None
     judged: str | None
     low: float | None
@@ -128,7 +136,9 @@ class RuleFigures(msgspec.Struct, frozen=True):
     standard: str
     kind: str
     theme: str
+    addressee: Addressee
     indicative: bool
+    """True where the standard knows no automatic method, whatever the instrument."""
     window: str
     unit: str
     thresholds: list[ThresholdFigures]
@@ -139,6 +149,14 @@ class RuleFigures(msgspec.Struct, frozen=True):
     not_assessable: int
     reasons: dict[str, int]
     """Windows by reason; ``no-data`` includes those in which nothing came at all."""
+    exceeds_statutory: int
+    """Those of ``exceeds`` whose standing is statutory."""
+    indicative_windows: int
+    """Those of ``meets`` and ``exceeds`` whose standing is indicative."""
+    doubts: dict[str, int]
+    """Why windows that were judged are indicative."""
+    doubts_exceeding: dict[str, int]
+    """The same, of those that exceed."""
     share_meeting: float | None
     """meets ÷ (meets + exceeds); None without either."""
     worst: float | None
@@ -169,16 +187,29 @@ class ExceedanceFigures(msgspec.Struct, frozen=True):
 
 
 class ThemeSummary(msgspec.Struct, frozen=True):
-    """Verdict on a theme: by legal limits that are no mere indication."""
+    """What a person is told of a theme, for each addressee of limits; see `greenmine.processing.summary.Conclusion`."""
 
     theme: str
-    verdict: Literal["meets", "exceeds", "not assessable"]
+    addressee: Addressee
+    verdict: Judgement
+    standing: Standing
+    reasons: list[str]
+    """Why it is indicative or not assessable, most frequent first."""
     rules: int
     periods: int
+    """Windows due."""
+    meets: int
     exceeds: int
     assessable_share: float | None
-    reasons: dict[str, int]
-    """Why periods could not be assessed."""
+    """Least share of a limit's windows that could be assessed."""
+    lacking: dict[str, int]
+    """Why windows could not be assessed."""
+    running: int
+    """Exceedances that lasted at the end of the data."""
+    upwind_share: float | None
+    """Of quality: least share of a limit that came from upwind; None: not known."""
+    upwind_hours: int
+    """Hours on which it rests."""
 
 
 class FiguresDocument(msgspec.Struct, frozen=True):
@@ -247,7 +278,7 @@ def document(
         last=period.last.isoformat(),
         zone=site.zone,
         registry=registry.digest,
-        summary=[_summary(theme.id, rules, reporting) for theme in registry.judged_themes],
+        summary=_summary(found, registry, rules, reporting.summary.assessable_share),
         channels=[_channel(c, zone, found, hours[c.index], minutes) for c in registry.channels],
         rules=rules,
         windows=[
@@ -369,11 +400,13 @@ def _rule(
     slid: Sequence[SlidingHour],
 ) -> RuleFigures:
     limit, zone = rule.limit, ZoneInfo(registry.site(rule.site).zone)
-    due = _windows_due(limit, registry, found, zone)
+    due = windows_due(limit, registry, found, zone)
     reasons = Counter(v.verdict.reason for v in verdicts.values())
-    reasons["no-data"] += len(set(due) - verdicts.keys())
+    reasons["no-data"] += len({start for start, _ in due} - verdicts.keys())
     judged = Counter(v.verdict.judgement for v in verdicts.values())
-    assessable = [v for v in verdicts.values() if v.verdict.judgement != "not assessable" and v.value is not None]
+    decided = [v for v in verdicts.values() if v.verdict.judgement != "not assessable"]
+    beyond = [v for v in decided if v.verdict.judgement == "exceeds"]
+    assessable = [v for v in decided if v.value is not None]
     worst = max(assessable, key=lambda v: (_badness(v), -v.start), default=None)
     lower = all(threshold.high is None for threshold in limit.thresholds)
     pairs = [
@@ -398,6 +431,7 @@ def _rule(
         standard=limit.standard,
         kind=limit.kind,
         theme=registry.channels[rule.channel].parameter.theme,
+        addressee=addressee(limit),
         indicative=limit.indicative,
         window=limit.window,
         unit=limit.unit,
@@ -407,6 +441,10 @@ def _rule(
         exceeds=exceeds,
         not_assessable=len(due) - meets - exceeds,
         reasons={reason: n for reason, n in sorted(reasons.items()) if n},
+        exceeds_statutory=sum(v.verdict.standing == "statutory" for v in beyond),
+        indicative_windows=sum(v.verdict.standing == "indicative" for v in decided),
+        doubts=dict(sorted(Counter(code for v in decided for code in v.verdict.reasons).items())),
+        doubts_exceeding=dict(sorted(Counter(code for v in beyond for code in v.verdict.reasons).items())),
         share_meeting=meets / (meets + exceeds) if meets + exceeds else None,
         worst=None if worst is None else worst.value,
         worst_start=None if worst is None else _text(worst.start, zone),
@@ -419,14 +457,14 @@ def _rule(
     )
 
 
-def _windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[int]:
-    """Starts of the limit's windows that begin in the period while the limit is in force."""
+def windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[tuple[int, int]]:
+    """The limit's windows that begin in the period while the limit is in force, and end with the night of its last day."""
     if limit.window == "hour":
-        starts: Sequence[int] = range(found.start, found.end, 60)
+        windows: Sequence[tuple[int, int]] = [(start, start + 60) for start in range(found.start, found.end, 60)]
     else:
         touching = windows_touching(limit.window, found.start, found.end, zone.key, registry.conditions)
-        starts = [start for start, _ in touching if start >= found.start]
-    return [s for s in starts if threshold_on(limit, moment_of(s, zone.key).date()) is not None]
+        windows = [(start, end) for start, end in touching if start >= found.start and end <= found.end + TRAIL * DAY]
+    return [w for w in windows if threshold_on(limit, moment_of(w[0], zone.key).date()) is not None]
 
 
 def _badness(judged: Judged) -> float:
@@ -437,25 +475,66 @@ def _badness(judged: Judged) -> float:
     return float(max(over, under))
 
 
-def _summary(theme: str, rules: Iterable[RuleFigures], reporting: Reporting) -> ThemeSummary:
-    mine = [r for r in rules if r.theme == theme and r.kind == "legal" and not r.indicative]
-    periods, exceeds = sum(r.periods for r in mine), sum(r.exceeds for r in mine)
-    reasons: Counter[str] = Counter()
-    for r in mine:
-        reasons.update({k: n for k, n in r.reasons.items() if k not in {"within-limit", "above-limit", "under-limit"}})
-    # Each limit by itself: a limit with many periods must not hide one with few.
-    shares = [(r.meets + r.exceeds) / r.periods if r.periods else 0.0 for r in mine]
-    share = min(shares, default=None)
-    enough = share is not None and share >= reporting.summary.assessable_share
-    return ThemeSummary(
-        theme=theme,
-        verdict="exceeds" if exceeds else "meets" if enough else "not assessable",
-        rules=len(mine),
-        periods=periods,
-        exceeds=exceeds,
-        assessable_share=share,
-        reasons=dict(sorted(reasons.items())),
-    )
+def _summary(found: Recomputed, registry: Registry, rules: Sequence[RuleFigures], enough: float) -> list[ThemeSummary]:
+    """The conclusions of a period, in the order of themes, then of addressees."""
+    order = {theme.id: number for number, theme in enumerate(registry.judged_themes)}
+    running = Counter(registry.rules[e.rule].key for e in found.exceedances if e.end is None)
+    tallies = [
+        RuleTally(
+            theme=r.theme,
+            addressee=r.addressee,
+            due=r.periods,
+            meets=r.meets,
+            exceeds=r.exceeds,
+            statutory_exceeds=r.exceeds_statutory,
+            indicative=r.indicative_windows,
+            doubts=r.doubts,
+            exceeding_doubts=r.doubts_exceeding,
+            lacking={code: n for code, n in r.reasons.items() if code not in JUDGED},
+            running=running[r.rule],
+        )
+        for r in sorted(rules, key=lambda r: order[r.theme])
+    ]
+    summary = []
+    for one in conclude(tallies, enough):
+        upwind = upwind_of(found, registry, one)
+        summary.append(
+            ThemeSummary(
+                theme=one.theme,
+                addressee=one.addressee,
+                verdict=one.judgement,
+                standing=one.standing,
+                reasons=list(one.reasons),
+                rules=one.rules,
+                periods=one.due,
+                meets=one.meets,
+                exceeds=one.exceeds,
+                assessable_share=one.assessable_share,
+                lacking=dict(one.lacking),
+                running=one.running,
+                upwind_share=upwind.share if upwind else None,
+                upwind_hours=upwind.hours if upwind else 0,
+            )
+        )
+    return summary
+
+
+def upwind_of(found: Recomputed, registry: Registry, conclusion: Conclusion) -> UpwindShare | None:
+    """Return the least share from upwind among the limits of quality of a theme that have one; None for other addressees."""
+    if conclusion.addressee != "quality":
+        return None
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for (index, _), v in found.verdicts.items():
+        if v.verdict.judgement == conclusion.judgement != "not assessable":
+            spans[index].append((v.start, v.end))
+    shares = [
+        upwind_share(registry, rule.channel, found.statistics, spans[rule.index])
+        for rule in registry.rules
+        if (channel := registry.channels[rule.channel]).parameter.averaging == "arithmetic"
+        and (channel.parameter.theme, addressee(rule.limit)) == (conclusion.theme, "quality")
+        and spans[rule.index]
+    ]
+    return min((s for s in shares if s is not None), key=lambda s: s.share, default=None)
 
 
 def _window(channel: Channel, s: Statistic, zone: ZoneInfo) -> WindowFigures:
@@ -482,6 +561,8 @@ def _verdict(rule: str, v: Judged, zone: ZoneInfo) -> VerdictFigures:
         start=_text(v.start, zone),
         end=_text(v.end, zone),
         verdict=v.verdict.judgement,
+        standing=v.verdict.standing,
+        reasons=list(v.verdict.reasons),
         value=v.value,
         judged=v.verdict.judged,
         low=v.threshold.low,

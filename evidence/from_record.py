@@ -213,9 +213,12 @@ def _judged(connection: sa.Connection, registry: Registry, start: int, end: int)
         threshold = Threshold(
             valid_from=date.min, low=row.low, high=row.high, source="", clause="", confidence="recalled: unsure"
         )
-        verdict = Verdict(row.verdict, row.reason, row.judged, None, None)
+        verdict = Verdict(row.verdict, row.reason, row.judged, None, None, tuple(row.reasons.split()))
         key = index[row.rule], row.start // _MS
-        found.verdicts[key] = Judged(*key, row.end // _MS, row.value, row.capture, threshold, verdict, restated=False)
+        judged = row.begin // _MS, row.finish // _MS
+        found.verdicts[key] = Judged(
+            *key, row.end // _MS, *judged, row.value, row.capture, threshold, verdict, restated=False
+        )
     hours = (h.hour >= found.start // 60, h.hour * 60 < found.end)
     for row in connection.execute(sa.select(schema.sliding_hour).where(h.rule.in_(index), *hours)):
         worst = np.nan if row.worst is None else row.worst

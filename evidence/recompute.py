@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -20,11 +20,12 @@ from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark
+from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.levels import energy
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.windows import minute_of
-from greenmine.readings import NORMAL, Readings
+from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
 
@@ -35,15 +36,14 @@ TRAIL: Final = 1
 _KEPT: Final = 3
 """Days whose readings are at hand for percentile levels of hours with excluded minutes."""
 _FLAGS: Final = 256
-_OVER_RANGE: Final = np.uint8(ord("T"))
 
 COLUMNS: Final = ("kind", "channel", "time", "value", "flag", "quality")
 """Columns of a sealed table that `readings_of` needs."""
 
 _NONE: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
 
-Tables = Callable[[date], Sequence[pa.Table]]
-"""Sealed tables of a local day: the day as it was first sealed, and its addenda."""
+DayReadings = Callable[[date], Readings]
+"""Readings of a local day, in any order, by the channels of the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,12 @@ class Recomputed:
     """Readings within the period by channel and flag."""
     minutes: dict[int, NDArray[np.float64]]
     """Mean of each minute of the period, for the watched channels: of the energies 10^(L/10) of sound, NaN where nothing counts."""
+    episodes: list[Exceedance] = field(default_factory=list)
+    """All exceedances of the days that were taken in, by rule and start."""
 
 
 def days_needed(period: Period) -> list[date]:
-    """Days whose tables `recompute` asks for."""
+    """Days whose readings `recompute` asks for."""
     count = (period.last - period.first).days + 1 + LEAD + TRAIL
     return [period.first + timedelta(days=n - LEAD) for n in range(count)]
 
@@ -78,7 +80,7 @@ def recompute(
     registry: Registry,
     site: Site,
     period: Period,
-    tables: Tables,
+    readings: DayReadings,
     marks: Iterable[Mark],
     progress: Callable[[int, int], None] | None = None,
     watched: Collection[int] = (),
@@ -93,8 +95,8 @@ def recompute(
         The site.
     period : Period
         Local days.
-    tables : Tables
-        Asked for each of `days_needed`, in order; a day without any has no data.
+    readings : DayReadings
+        Asked for each of `days_needed`, in order.
     marks : iterable of Mark
         Marks that hold; all of the days needed.
     progress : callable, optional
@@ -105,10 +107,8 @@ def recompute(
     Returns
     -------
     Recomputed
-        The same as live processing of the same readings in any order of arrival. Readings of channels that the registry does
-        not know are left out.
+        The same as live processing of the same readings in any order of arrival.
     """
-    index = {channel.key: channel.index for channel in registry.channels}
     recent: dict[int, list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = defaultdict(list)
 
     def samples(channel: int, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -120,46 +120,39 @@ def recompute(
 
     engine = Engine(registry, unknown, samples, marks=marks)
     zone = ZoneInfo(site.zone)
-    start, end = _midnight(period.first, zone), _midnight(period.last + timedelta(days=1), zone)
+    start, end = midnight(period.first, zone), midnight(period.last + timedelta(days=1), zone)
     found = Recomputed(start, end, {}, {}, {}, [], {}, {c: np.full(end - start, np.nan) for c in sorted(watched)})
     episodes: dict[int, Exceedance] = {}
     days = days_needed(period)
     for done, day in enumerate(days):
         if progress is not None:
             progress(done, len(days))
-        readings = Readings.concat([readings_of(table, index) for table in tables(day)])
-        if not len(readings):
+        batch = readings(day)
+        if not len(batch):
             continue
-        outcome = engine.ingest(readings)
+        outcome = engine.ingest(batch)
         _collect(found, episodes, outcome)
         if period.first <= day <= period.last:
-            _count_flags(found.flags, readings)
-        good = _good(engine, readings.take(outcome.parts.fresh), outcome.quality)
+            _count_flags(found.flags, batch)
+        good = _good(engine, batch.take(outcome.parts.fresh), outcome.quality)
         _keep(recent, *good)
         _mean_minutes(found, registry, *good)
     closing = nothing()
     rows = np.flatnonzero(engine.panes.head >= 0)
-    until = np.full(len(engine.panes), _midnight(days[-1] + timedelta(days=1), zone) + engine.grace, np.int64)
+    until = np.full(len(engine.panes), midnight(days[-1] + timedelta(days=1), zone) + engine.grace, np.int64)
     engine.go_on(rows, until, closing)
     _collect(found, episodes, closing)
     _exclude(found, engine)
-    found.exceedances.extend(
-        sorted(
-            (
-                e
-                for e in episodes.values()
-                if not e.withdrawn and e.start + 1 < end and (e.end is None or e.end + 1 > start)
-            ),
-            key=lambda e: (e.rule, e.start),
-        )
-    )
+    lasting = (e for e in episodes.values() if not e.withdrawn)
+    found.episodes.extend(sorted(lasting, key=lambda e: (e.rule, e.start)))
+    found.exceedances.extend(e for e in found.episodes if e.start + 1 < end and (e.end is None or e.end + 1 > start))
     return found
 
 
 def readings_of(table: pa.Table, index: dict[str, int]) -> Readings:
-    """The readings of a sealed table, in its order; those of unknown channels are left out.
+    """The readings of a sealed table, in its order; those of channels that are not in the index are left out.
 
-    What was found outside the plausible range when it came has the flag T (over range) here.
+    What was found outside the plausible range when it came has the code R here.
     """
     rows = table.filter(pc.equal(table["kind"].cast(pa.string()), "reading")).unify_dictionaries().combine_chunks()
     if not rows.num_rows:
@@ -167,7 +160,7 @@ def readings_of(table: pa.Table, index: dict[str, int]) -> Readings:
     channel = _codes(rows["channel"], lambda key: index.get(key, -1)).astype(np.int32)
     flag = _codes(rows["flag"], ord).astype(np.uint8)
     quality = rows["quality"].to_numpy()
-    flag = np.where((quality != 0) & (flag == NORMAL), _OVER_RANGE, flag)
+    flag = np.where((quality != 0) & (flag == NORMAL), np.uint8(IMPLAUSIBLE), flag)
     time = rows["time"].cast(pa.int64()).to_numpy()
     readings = Readings(channel, time, rows["value"].to_numpy(), flag)
     return readings.take(channel >= 0)
@@ -204,7 +197,7 @@ def _good(
     engine: Engine, fresh: Readings, quality: NDArray[np.uint8]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
     """Channels, times and calibrated values of the readings that count."""
-    good = (fresh.flag == NORMAL) & (quality == 0)
+    good = counted(fresh.flag, quality)
     channel, time = fresh.channel[good].astype(np.intp), fresh.time[good]
     return channel, time, engine.calibrated(channel, time, fresh.value[good])
 
@@ -261,5 +254,6 @@ def marks_of(tables: Iterable[pa.Table]) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _midnight(day: date, zone: ZoneInfo) -> int:
+def midnight(day: date, zone: ZoneInfo) -> int:
+    """Minute since 1970 UTC at which a local day begins."""
     return minute_of(datetime.combine(day, time(), zone).astimezone(UTC))

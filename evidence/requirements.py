@@ -37,14 +37,19 @@ class Proofs:
     """
 
     def __init__(self, figures: FiguresDocument, reporting: Reporting) -> None:
-        self._themes: dict[str, ProofResult] = {summary.theme: summary.verdict for summary in figures.summary}
+        # What the enterprise answers for decides; without a limit of that kind nothing is proved.
+        self._themes: dict[str, ProofResult] = {
+            summary.theme: summary.verdict for summary in figures.summary if summary.addressee == "emission"
+        }
         self._capture = ProofFigures("capture", *_capture(figures, reporting.summary.assessable_share))
         self._effect = ProofFigures("effect", *_effect(figures))
 
     def of(self, kinds: Iterable[str]) -> list[ProofFigures]:
         """Proofs of these kinds."""
         single = {"capture": self._capture, "effect": self._effect}
-        return [single.get(kind) or ProofFigures(kind, self._themes[kind], None) for kind in kinds]
+        return [
+            single.get(kind) or ProofFigures(kind, self._themes.get(kind, "not assessable"), None) for kind in kinds
+        ]
 
 
 def requirements(site: Site, evaluation: Evaluation, proofs: Proofs, documents: Path) -> list[RequirementFigures]:

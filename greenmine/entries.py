@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ Role = Literal["reference", "boundary", "receptor", "outfall", "weather", "equip
 
 NoiseClass = Literal["0", "1", "2", "3", "4", "4a", "4b"]
 """Class of the functional area for noise, GB 3096-2008 and GB 12348-2008."""
+
+
+_CLOCK_SPAN: Final = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)\Z"
 
 
 class Enterprise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,6 +57,8 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     role: Role
     position: Position
     noise_class: NoiseClass | None = None
+    night_events: Literal["frequent", "occasional"] | None = None
+    """What a person decided the sound events of nights here to be; None: told by their number and hours."""
     limits: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
 
@@ -125,6 +130,26 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """More about a logger of the format ``hj212``; None: all as in the standard."""
 
 
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A term in which an instrument counts as verified (检定) or calibrated by a competent body; both days are included."""
+
+    valid_from: date
+    valid_to: date
+    certificate: str
+    parameter: str | None = None
+    """None: for everything that the device measures."""
+
+
+class AcousticCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A look at the tone of a sound calibrator on the spot (GB 12348-2008, 5.1.2)."""
+
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
+    found: Number
+    """Level shown before anything was adjusted [dB]."""
+    left: Number | None = None
+    """Level shown when the check was over [dB]; None: nothing was adjusted."""
+
+
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What publishes; its credentials name it. Every parameter becomes one channel of the station."""
 
@@ -134,6 +159,16 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     parameters: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     model: str = ""
     serial: str = ""
+    measures_to: dict[str, Number] = {}
+    """Upper end of the measuring range, per parameter in its canonical unit; a value beyond it is a lower bound."""
+    method: dict[str, str] = {}
+    """Principle of measurement, per parameter, such as ``beta-attenuation``."""
+    approval: dict[str, str] = {}
+    """Type approval or product certificate, per parameter, by its number."""
+    verified: tuple[Verification, ...] = ()
+    grade: Literal[1, 2] | None = None
+    """Class of a sound level meter by GB/T 3785 (GB 12348-2008, 5.1.1)."""
+    checks: tuple[AcousticCheck, ...] = ()
     address: str = ""
     """What its topics or payloads call it, where its profile has an address."""
     topics: tuple[str, ...] = ()
@@ -175,6 +210,32 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     title_en: str = ""
 
 
+class Working(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the working time of a site is known: by equipment, by a timetable, or by it where equipment is silent."""
+
+    equipment: str | tuple[str, ...] = ()
+    """Stations whose ``equipment-state`` tells: the site works while one of them is on."""
+    hours: tuple[Annotated[str, msgspec.Meta(pattern=_CLOCK_SPAN)], ...] = ()
+    """Working hours of every day, ``HH:MM-HH:MM`` in the site's zone; what ends before it begins ends on the next day."""
+
+
+class ReferenceResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A laboratory's result (手工监测结果) at a station over an hour, by the method that the limit's standard names."""
+
+    station: str
+    parameter: str
+    start: Annotated[datetime, msgspec.Meta(tz=True)]
+    end: Annotated[datetime, msgspec.Meta(tz=True)]
+    value: Number
+    """In the parameter's own unit, and in the state of gas in which the limit is given."""
+    laboratory: str
+    certificate: str
+    """Number of its accreditation (CMA 资质认定)."""
+    method: str
+    document: str
+    """The report by its number or file."""
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mine."""
 
@@ -198,8 +259,13 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     note_en: str = ""
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
+    weather: str | None = None
+    """Station whose wind and rain hold for the noise of the site; None: the first wind and the first rain of its channels."""
+    working: Working | None = None
+    """When the noise sources of the site work; None: not known."""
     stations: tuple[Station, ...] = ()
     devices: tuple[Device, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
+    references: tuple[ReferenceResult, ...] = ()
     measures: tuple[Measure, ...] = ()
     documents: tuple[Document, ...] = ()

@@ -21,6 +21,10 @@ CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 Window = Literal["hour", "day", "daytime", "nighttime"]
 """Legal periods: clock hour, natural day, day and night periods, all in the site's zone."""
 
+Addressee = Literal["emission", "quality", "own"]
+"""Who is bound: the enterprise by an emission limit; the local government by a limit of environmental quality (GB 29620 4.5:
+"地方政府应对本辖区环境质量负责"); the enterprise by a target of its own."""
+
 Confidence = Literal[
     "verified: official text",
     "verified: secondary sources",
@@ -70,6 +74,19 @@ class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     confidence: Confidence = "recalled: unsure"
 
 
+class InstrumentRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a standard asks of an instrument for a verdict to be statutory."""
+
+    methods: tuple[str, ...] = ()
+    """Methods that it names; empty: it names none, and any will do."""
+    grade: Literal[1, 2] | None = None
+    """Worst class of a sound level meter; None: it asks for no class."""
+    drift: Number | None = None
+    """Largest change between the acoustic checks before and after a measurement [dB]; None: it asks for no checks."""
+    source: str
+    confidence: Confidence = "recalled: unsure"
+
+
 class Alarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How an exceedance begins and ends, on the statistic that slides by one minute."""
 
@@ -96,7 +113,16 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means."""
     window: Window
     unit: str
+    hour: Literal["clock", "any"] = "clock"
+    """For the window ``hour``: the clock hour, or any 60 minutes (GB 16297 8.2: 任何1小时平均值), told by the minute."""
+    period: Literal["whole", "working"] = "whole"
+    """Which part of the window is judged: all of it, or the time in which the source works (GB 12348 5.2.2, 5.4.3). Where
+    working time is not known, the loudest representative hour is taken for it."""
+    event: Literal["frequent", "occasional", "any"] | None = None
+    """For maxima of sound in a night: judged are single events that stand out, of this kind alone; None: any maximum."""
     kind: Literal["legal", "target", "warning"] = "legal"
+    addressee: Addressee | None = None
+    """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
     indicative: bool = False
     """True where the standard knows no automatic method: shown as an indication, never as a legal result."""
     exclude_weather: bool = False
@@ -104,9 +130,22 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     validity: Validity
     rounding: Rounding
     alarm: Alarm | None = None
+    instrument: InstrumentRule | None = None
+    """None: nothing beyond what any verdict asks for: a method, an approval and a verification that are shown."""
     thresholds: tuple[Threshold, ...]
     note_zh: str = ""
     note_en: str = ""
+
+
+_QUALITY: Final = ("GB 3095", "GB 3096", "GB 3838")
+"""Standards of environmental quality by their first words, editions aside."""
+
+
+def addressee(limit: Limit) -> Addressee:
+    """Whom a limit binds; a target or warning value is always the enterprise's own."""
+    if limit.kind != "legal":
+        return "own"
+    return limit.addressee or ("quality" if limit.standard.startswith(_QUALITY) else "emission")
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,6 +169,20 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The same for a day period."""
     nighttime_hours: int
     """The same for a night period."""
+    known_share: Number = 0.75
+    """Share of the judged time for which wind and rain must have been measured before bad weather counts as excluded, and of a
+    period for which the state of equipment must be known; a choice of this project."""
+    working_minutes: int = 60
+    """Valid minutes of working time that the level of a day or night period needs; a choice of this project."""
+    event_excess: Number = 10.0
+    """A sound event stands out of the median of the maxima around it by at least this much [dB]; a choice of this project."""
+    event_surroundings: int = 30
+    """How far these surroundings reach before and after a minute [min]; a choice of this project."""
+    frequent_events: int = 5
+    """From so many events a night on, in at least ``frequent_hours`` different hours, they are frequent; a choice of this
+    project."""
+    frequent_hours: int = 3
+    """See ``frequent_events``."""
     source: str
     confidence: Confidence
 
@@ -206,7 +259,7 @@ def limits_table(limits: Iterable[Limit]) -> str:
     return head + "".join(rows)
 
 
-_SHARED: Final = ("validity", "rounding", "alarm")
+_SHARED: Final = ("validity", "rounding", "alarm", "instrument")
 """Rules that many limits share: a table of named ones each, and a limit gives the name."""
 
 
@@ -231,6 +284,12 @@ def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
     ):
         if not 1 <= getattr(conditions, name) <= most:
             faults.append(f"{place}: {name} must be from 1 to {most}")
+    at_least_one = ("working_minutes", "event_surroundings", "frequent_events", "frequent_hours")
+    faults.extend(f"{place}: {name} must be at least 1" for name in at_least_one if getattr(conditions, name) < 1)
+    if conditions.event_excess <= 0:
+        faults.append(f"{place}: event_excess must be above 0")
+    if not 0 < conditions.known_share <= 1:
+        faults.append(f"{place}: known_share must be above 0 and at most 1")
     return conditions
 
 
@@ -279,6 +338,12 @@ def _check(
         )
     if limit.statistic == "difference" and limit.window != "hour":
         fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
+    if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
+        fault("hour = 'any' is for means and differences of an hour")
+    if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
+        fault("period = 'working' is for means of a day, a daytime or a nighttime")
+    if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
+        fault("event is for maxima of a day, a daytime or a nighttime")
     if limit.validity.hours is not None and limit.window == "hour":
         fault("validity: hours is for periods longer than an hour; leave it out")
     if limit.validity.hours is None and limit.window != "hour":
@@ -288,6 +353,8 @@ def _check(
     alarm = limit.alarm
     if alarm is not None and (min(alarm.sliding_minutes, alarm.delay_minutes, alarm.clear_minutes) < 1):
         fault("alarm: sliding_minutes, delay_minutes and clear_minutes must be at least 1")
+    if alarm is not None and alarm.sliding_minutes > 60 and alarm.sliding_minutes % 60:
+        fault("alarm: sliding_minutes beyond an hour must be whole hours: their mean is one of hours")
     if alarm is not None and alarm.hysteresis < 0:
         fault("alarm: hysteresis must not be below 0")
     if not limit.thresholds:

@@ -10,7 +10,17 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from greenmine import limits, parameters, shipped_profiles, themes
-from greenmine.entries import Calibration, Device, Document, Enterprise, Measure, Profile, Site, Station
+from greenmine.entries import (
+    Calibration,
+    Device,
+    Document,
+    Enterprise,
+    Measure,
+    Profile,
+    ReferenceResult,
+    Site,
+    Station,
+)
 from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import DEFAULT, Channel, Registry, RegistryError, Rule
 from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
@@ -22,7 +32,7 @@ Complete = Callable[[dict[str, Any], str], dict[str, Any]]
 S = TypeVar("S", bound=msgspec.Struct)
 
 _FORM: Final = "a registry is a directory with enterprises.toml, profiles.toml and sites/*.toml"
-_ARRAYS: Final = ("stations", "devices", "calibrations", "measures", "documents")
+_ARRAYS: Final = ("stations", "devices", "calibrations", "references", "measures", "documents")
 
 
 def load_registry(path: Path | None = None, also: Iterable[str] = ()) -> Registry:
@@ -160,10 +170,11 @@ class _Loader:
         name = f"sites/{path.name}"
         file = self._read(path, name)
         if file is None:
-            return SiteFile(path.stem, None, [], [], [], [], [])
+            return SiteFile(path.stem, None, [], [], [], [], [], [])
         stations = file.entries("stations", Station, self.faults)
         devices = file.entries("devices", Device, self.faults)
         calibrations = file.entries("calibrations", Calibration, self.faults)
+        references = file.entries("references", ReferenceResult, self.faults)
         measures = file.entries("measures", Measure, self.faults)
         documents = file.entries("documents", Document, self.faults)
         site = build(Site, {key: value for key, value in file.table.items() if key not in _ARRAYS}, name, self.faults)
@@ -179,10 +190,11 @@ class _Loader:
                 stations=_values(stations),
                 devices=_values(devices),
                 calibrations=_values(calibrations),
+                references=_values(references),
                 measures=_values(measures),
                 documents=_values(documents),
             )
-        return SiteFile(path.stem, site, stations, devices, calibrations, measures, documents)
+        return SiteFile(path.stem, site, stations, devices, calibrations, references, measures, documents)
 
 
 def _values(entries: Iterable[Entry[S]]) -> tuple[S, ...]:

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 NORMAL: Final = ord("N")
-"""The HJ 212 data flag of a normal reading; only these enter compliance statistics (HJ 212-2017, Table 8)."""
+"""The HJ 212 data flag of a normal reading (HJ 212-2017, Table 8); these enter figures, and those over range as lower bounds."""
+
+OVER: Final = ord("T")
+"""The HJ 212 data flag of a reading beyond the range of its instrument: its value is a lower bound of the true one."""
+
+IMPLAUSIBLE: Final = ord("R")
+"""Code of readings, given again, that were found outside the plausible range when they came; no device sends it."""
 
 FLAGS: Final = frozenset("NFMSDCTB")
 """Data flags of HJ 212-2017, Table 8: normal, stopped, maintenance, set by hand, fault, calibration, over range, link."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from greenmine.entries import (
+    AcousticCheck,
     Calibration,
     Device,
     Document,
@@ -15,6 +17,7 @@ from greenmine.entries import (
     Measure,
     Position,
     Profile,
+    ReferenceResult,
     Role,
     Site,
     Station,
@@ -27,6 +30,7 @@ from greenmine.themes import Theme
 
 __all__ = [
     "DEFAULT",
+    "AcousticCheck",
     "Calibration",
     "Channel",
     "Device",
@@ -35,6 +39,7 @@ __all__ = [
     "Measure",
     "Position",
     "Profile",
+    "ReferenceResult",
     "Registry",
     "RegistryError",
     "Role",
@@ -42,6 +47,7 @@ __all__ = [
     "Site",
     "Station",
     "Target",
+    "WorkingTime",
 ]
 
 DEFAULT: Final = Path(__file__).parent / "catalogues" / "registry"
@@ -69,6 +75,18 @@ class Channel:
     """``canonical value = scale * value sent + offset``."""
     offset: float
     sends_flags: bool
+    upper: float = math.inf
+    """Upper end of the instrument's measuring range, in the canonical unit; a value beyond it is a lower bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingTime:
+    """How the working time of a site is known."""
+
+    equipment: tuple[int, ...]
+    """Channels of ``equipment-state``: the site works while one of them is on."""
+    hours: tuple[tuple[int, int], ...]
+    """Timetable [minutes of the local day, half-open; beyond 1440: of the next day]; it holds where the equipment is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,8 @@ class Rule:
     """Index of the judged channel."""
     references: tuple[int, ...]
     """For the statistic ``difference``: channels of the same parameter at the other stations of the site; else ()."""
+    working: WorkingTime | None = None
+    """For limits on working time: how it is known; None: it is not, or all time counts."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ CATALOGUE: Final = Path(__file__).parent / "catalogues" / "reporting.toml"
 """The periods of Wanzhou District, which ship with the package."""
 
 _MONTH: Final = re.compile(r"(\d{4})-(\d\d)")
-_SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_QUARTER: Final = re.compile(r"(\d{4})-Q([1-4])")
+_YEAR: Final = re.compile(r"\d{4}")
+_SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\.|/)(\d{4}-\d\d-\d\d)")
 _NAMED: Final = re.compile(r"(\d{4})-([A-Z][A-Z0-9]{0,9})")
 _LONGEST: Final = timedelta(days=366)
 
@@ -122,8 +125,8 @@ def parse_period(text: str, reporting: Reporting) -> Period:
     Parameters
     ----------
     text : str
-        ``2026-H1`` (a reporting period of the catalogue), ``2026-06`` (a month) or ``2026-01-01..2026-03-31`` (days, both
-        inclusive, 366 at the most).
+        ``2026-H1`` (a reporting period of the catalogue), ``2026-06-30`` (a day), ``2026-06`` (a month), ``2026-Q2`` (a quarter),
+        ``2026`` (a year), or ``2026-01-01..2026-03-31``, also with ``/`` (days, both inclusive, 366 at the most).
     reporting : Reporting
         The catalogue.
 
@@ -139,28 +142,41 @@ def parse_period(text: str, reporting: Reporting) -> Period:
     """
     try:
         if match := _MONTH.fullmatch(text):
-            year, month = int(match[1]), int(match[2])
-            return Period(text, date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
+            return _months(text, int(match[1]), int(match[2]), 1)
+        if _DAY.fullmatch(text):
+            return Period(text, date.fromisoformat(text), date.fromisoformat(text))
+        if _YEAR.fullmatch(text):
+            return _months(text, int(text), 1, 12)
         if match := _SPAN.fullmatch(text):
             first, last = date.fromisoformat(match[1]), date.fromisoformat(match[2])
             if first <= last < first + _LONGEST:
-                return Period(text, first, last)
+                return Period(f"{first}..{last}", first, last)
         if (match := _NAMED.fullmatch(text)) and match[2] in (ids := [p.id for p in reporting.periods]):
             place = ids.index(match[2])
             ends = [date.fromisoformat(f"{match[1]}-{p.ends}") for p in reporting.periods]
             before = ends[place - 1] if place else ends[-1].replace(year=ends[-1].year - 1)
             return Period(text, before + timedelta(days=1), ends[place])
+        if match := _QUARTER.fullmatch(text):
+            return _months(text, int(match[1]), 3 * int(match[2]) - 2, 3)
     except ValueError as error:
         raise ValueError(f"period {text!r}: {error}") from error
     named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
-    raise ValueError(f"period {text!r}: must be like {named}, 2026-06 or 2026-01-01..2026-03-31 (1 to 366 days)")
+    raise ValueError(
+        f"period {text!r}: must be like {named}, 2026-06, 2026-Q2, 2026, 2026-06-30 or 2026-01-01..2026-03-31 "
+        "(1 to 366 days)"
+    )
+
+
+def _months(name: str, year: int, month: int, count: int) -> Period:
+    last = month + count - 1
+    return Period(name, date(year, month, 1), date(year, last, calendar.monthrange(year, last)[1]))
 
 
 def period_before(period: Period, reporting: Reporting) -> Period:
     """The period of the same kind that ends on the day before another begins.
 
-    Before a reporting period comes the one of the catalogue that precedes it, before a month the month, before other days
-    as many days.
+    Before a reporting period comes the one of the catalogue that precedes it, before a month, quarter or year one of the same,
+    before other days as many days.
 
     Examples
     --------
@@ -175,5 +191,9 @@ def period_before(period: Period, reporting: Reporting) -> Period:
     ends = [f"{last.year}-{p.id}" for p in reporting.periods if p.ends == f"{last:%m-%d}"]
     if _NAMED.fullmatch(period.name) and ends:
         return parse_period(ends[0], reporting)
+    if _QUARTER.fullmatch(period.name):
+        return parse_period(f"{last.year}-Q{-(-last.month // 3)}", reporting)
+    if _YEAR.fullmatch(period.name):
+        return parse_period(f"{last.year}", reporting)
     first = period.first - (period.last - period.first) - timedelta(days=1)
     return Period(f"{first}..{last}", first, last)

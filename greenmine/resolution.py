@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import msgspec
 
-from greenmine.entries import Calibration, Device, Document, Measure, Profile, Site, Station, Target
+from greenmine.entries import (
+    Calibration,
+    Device,
+    Document,
+    Measure,
+    Profile,
+    ReferenceResult,
+    Site,
+    Station,
+    Target,
+)
 from greenmine.limits import Limit, Threshold
 from greenmine.parameters import Parameter
-from greenmine.registry import Channel, Rule
+from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
 
 _WIND: Final = ("wind-speed", "wind-direction")
+_WEATHER: Final = ("wind-speed", "rain")
 _STATE: Final = "equipment-state"
 
 
@@ -50,6 +62,7 @@ class SiteFile:
     stations: list[Entry[Station]]
     devices: list[Entry[Device]]
     calibrations: list[Entry[Calibration]]
+    references: list[Entry[ReferenceResult]]
     measures: list[Entry[Measure]]
     documents: list[Entry[Document]]
 
@@ -78,8 +91,11 @@ class SiteResolution:
             if entry.value is not None:
                 self._check_device(entry.place, entry.value)
         self.channels = self._channels(first_channel)
+        self._working = self._working_time()
         self.rules = self._rules(first_rule)
+        self._check_weather()
         self._check_calibrations()
+        self._check_references()
         for measure in file.measures:
             if measure.value is not None:
                 self._check_measure(measure.place, measure.value)
@@ -102,6 +118,18 @@ class SiteResolution:
             other = self._servers.setdefault((device.station, name), device)
             if other is not device:
                 self._faults.append(f'{place}: {device.station}/{name} is already served by the device "{other.id}"')
+        for key in ("measures_to", "method", "approval"):
+            for name in getattr(device, key):
+                self._find(name, device.parameters, "parameter of this device", f"{place}: {key}")
+        for number, term in enumerate(device.verified, start=1):
+            if term.parameter is not None:
+                self._find(
+                    term.parameter, device.parameters, "parameter of this device", f"{place}: verified number {number}"
+                )
+            if term.valid_to < term.valid_from:
+                self._faults.append(
+                    f"{place}: verified number {number}: valid_to {term.valid_to} comes before valid_from {term.valid_from}"
+                )
         repeated = sorted({name for name in device.parameters if device.parameters.count(name) > 1})
         self._faults.extend(f"{place}: parameters: {name} is there twice" for name in repeated)
 
@@ -134,6 +162,7 @@ class SiteResolution:
                 scale=scale,
                 offset=offset,
                 sends_flags=speech.profile.sends_flags,
+                upper=device.measures_to.get(name, math.inf),
             )
         return found
 
@@ -155,7 +184,10 @@ class SiteResolution:
                 for suffix, judged in [("", limit), *_own(limit, targets)]:
                     key = f"{self._file.id}/{station.id}/{limit.id}{suffix}"
                     index = first + len(found)
-                    found.append(Rule(index, key, self._file.id, station.id, judged, channel.index, references))
+                    working = self._working if judged.period == "working" else None
+                    found.append(
+                        Rule(index, key, self._file.id, station.id, judged, channel.index, references, working)
+                    )
         return found
 
     def _limits(self, place: str, station: Station) -> list[Limit]:
@@ -221,6 +253,35 @@ class SiteResolution:
             if name == limit.parameter and at != station.id
         )
 
+    def _working_time(self) -> WorkingTime | None:
+        """How working time is known; None: not at all."""
+        working = self._file.site.working if self._file.site is not None else None
+        if working is None:
+            return None
+        place = f"sites/{self._file.id}.toml: working"
+        named = (working.equipment,) if isinstance(working.equipment, str) else working.equipment
+        if not named and not working.hours:
+            self._faults.append(f"{place}: give equipment, hours or both")
+        if not any(entry.value is None for entry in self._file.devices):
+            state = [at for at, name in self._servers if name == _STATE]
+            for station in named:
+                self._find(station, state, f"station with {_STATE}", f"{place}: equipment")
+        hours = []
+        for text in working.hours:
+            first, last = (60 * int(clock[:2]) + int(clock[3:]) for clock in text.split("-"))
+            if first == last:
+                self._faults.append(f"{place}: hours: {text} must end after it begins; 00:00-24:00 is the whole day")
+            hours.append((first, last if last > first else last + 1440))
+        served = [self.channels[at, _STATE].index for at in named if (at, _STATE) in self.channels]
+        return WorkingTime(tuple(served), tuple(hours))
+
+    def _check_weather(self) -> None:
+        site = self._file.site
+        if site is None or site.weather is None or any(entry.value is None for entry in self._file.devices):
+            return
+        served = {at for at, name in self._servers if name in _WEATHER}
+        self._find(site.weather, served, "station with wind-speed or rain", f"sites/{self._file.id}.toml: weather")
+
     def _check_calibrations(self) -> None:
         seen: set[tuple[str, str, object]] = set()
         for entry in self._file.calibrations:
@@ -236,6 +297,23 @@ class SiteResolution:
             if (station, parameter, calibration.valid_from) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another calibration from this instant")
             seen.add((station, parameter, calibration.valid_from))
+
+    def _check_references(self) -> None:
+        seen: set[tuple[str, str, object]] = set()
+        for entry in self._file.references:
+            result = entry.value
+            if result is None:
+                continue
+            station, parameter = result.station, result.parameter
+            if self._find(station, self._stations, "station", f"{entry.place}: station"):
+                served = [name for at, name in self._servers if at == station]
+                self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
+            if result.end - result.start != timedelta(hours=1):
+                self._faults.append(f"{entry.place}: start and end must be an hour apart: it is the result of one hour")
+            hour = (result.end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0)
+            if (station, parameter, hour) in seen:
+                self._faults.append(f"{entry.place}: {station}/{parameter} has another result that ends in this hour")
+            seen.add((station, parameter, hour))
 
     def _check_measure(self, place: str, measure: Measure) -> None:
         if (measure.equipment is None) is (measure.since is None):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ class Theme(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name_en: str
     judged: bool
     """Limits may judge its parameters: it has a verdict on pages, in dashboards and in evidence."""
+    marks: tuple[Literal["stop", "weather"], ...] = ()
+    """Kinds of mark that take its readings out, besides those about the instrument, which do so for every theme."""
     hj212: Annotated[str, msgspec.Meta(pattern=r"^\d\d\Z")]
     """System code ST of a simulated data logger; the operator of a real platform decides otherwise."""
 

@@ -45,6 +45,7 @@ pascal = newton / meter**2 = Pa
 bar = 100000 * pascal = bar
 atmosphere = 101325 * pascal = atm
 mmHg = 133.322387415 * pascal
+inHg = 25.4 * mmHg
 volt = newton * meter / second / ampere = V
 siemens = ampere / volt = S
 liter = 0.001 * meter**3 = L = l
@@ -55,6 +56,8 @@ degree = [angle] = deg
 radian = 57.295779513082320877 * degree = rad
 knot = 1852 * meter / hour = kn
 inch = 0.0254 * meter = in
+foot = 0.3048 * meter = ft
+mile = 1609.344 * meter = mi
 NTU = [turbidity]
 decibel_A = [sound_level] = dBA
 percent = 0.01 = percent

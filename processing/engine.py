@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Limit, Threshold, Window, threshold_on
-from greenmine.processing.alarms import AlarmEngine, SlidingHour
+from greenmine.limits import Threshold, Window, addressee, threshold_on
+from greenmine.processing.alarms import AlarmEngine, Beyond, SlidingHour
 from greenmine.processing.calibration import Calibrations
+from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Exclusion, Mark
-from greenmine.processing.flags import RANGE, jumps, out_of_range, spikes
+from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, spikes
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
-from greenmine.processing.levels import percentile_levels
+from greenmine.processing.levels import level, percentile_levels
 from greenmine.processing.panes import MINUTE, Block, Panes
-from greenmine.processing.statistics import Figures, figures
-from greenmine.processing.verdicts import Figure, Verdict, judge
-from greenmine.processing.wind import OBSTACLES, DownwindDifference
+from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.standing import Grounds
+from greenmine.processing.statistics import EPSILON, Figures, figures
+from greenmine.processing.verdicts import Figure, Sufficiency, Verdict, judge
+from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
-from greenmine.readings import NORMAL, Readings
-from greenmine.registry import Registry
+from greenmine.processing.working import WorkingMinutes
+from greenmine.readings import NORMAL, OVER, Readings
+from greenmine.registry import Registry, Rule
 
 DAY: Final = 1440
 _MARGIN: Final = 240
@@ -39,7 +43,7 @@ _CELLS: Final = 1 << 18
 """Panes handled at once; keeps the working set within the cache."""
 _AT_WORK: Final = np.isin(np.arange(256), np.frombuffer(b"MC", np.uint8))
 """Flags of readings taken while people work on the instrument."""
-_FIELDS: Final = ("count", "total", "other", "low", "high")
+_FIELDS: Final = ("count", "total", "other", "low", "high", "over")
 _LN: Final = (10.0, 50.0, 90.0)
 
 _NOTHING: Final = (np.empty(0, np.intp), np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.bool_))
@@ -68,6 +72,7 @@ class Statistic:
     valid: bool
     hours: int | None
     excluded: int
+    over: int
     suspect: int
     levels: tuple[float | None, float | None, float | None]
     restated: bool
@@ -75,11 +80,16 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict for one rule and window."""
+    """A verdict for one rule and legal period, ``start .. end``.
+
+    ``begin .. finish`` is what was judged: the highest hour that ends in the period where any hour counts, else the period.
+    """
 
     rule: int
     start: int
     end: int
+    begin: int
+    finish: int
     value: float | None
     share: float
     threshold: Threshold
@@ -161,11 +171,13 @@ class Engine:
         self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
         self.exclusion = Exclusion(registry, self.panes, marks)
         self.alarms = AlarmEngine(registry, self.panes, self.exclusion)
+        self.working = WorkingMinutes(registry, self.panes)
         self.health = Health(registry, silent_minutes)
         self.issued: NDArray[np.int64] = np.full(len(channels), -1, np.int64)
         """End of the last hour issued for each channel [min]; -1 before the first reading."""
         self._low = np.array([c.parameter.low for c in channels])
         self._high = np.array([c.parameter.high for c in channels])
+        self._upper = np.array([c.upper for c in channels])
         self._kind = np.array([c.parameter.averaging for c in channels], dtype=np.str_)
         self._due = np.array([60 * MINUTE / c.interval for c in channels])
         self._zone = [registry.site(c.site).zone for c in channels]
@@ -174,18 +186,23 @@ class Engine:
         self._slips = np.array([c.parameter.theme in ("dust", "water") for c in channels])
         self._sound = self._kind == "energy"
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
+        self._grounds = Grounds(registry)
         self._wild = np.zeros((len(channels), 2), np.int64)
         self._calibrations = Calibrations(registry)
         self._current = _NOTHING
         self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
-        self._differences: dict[int, DownwindDifference] = {}
+        self._after = np.zeros(len(channels), np.int64)
+        """How long after a minute the hours still hold it [min]: where any hour counts, the next clock hour's verdict does."""
         dependants: dict[int, set[int]] = defaultdict(set)
         for rule in registry.rules:
             self._rules[rule.channel, rule.limit.window].append(rule.index)
+            if rule.limit.hour == "any":
+                self._after[rule.channel] = HOUR - 1
             if rule.limit.statistic == "difference":
-                self._differences[rule.index] = difference = DownwindDifference(registry, rule)
-                for source in difference.channels:
+                for source in self.alarms.slider.differences[rule.index].channels:
                     dependants[source].add(rule.channel)
+            for source in rule.working.equipment if rule.working is not None else ():
+                dependants[source].add(rule.channel)
         for source, noise in self.exclusion.weather_sources().items():
             dependants[source].update(noise)
         self._fan = np.array([len(dependants[c]) for c in range(len(channels))], np.intp)
@@ -222,8 +239,9 @@ class Engine:
         """
         for part, quality in readings:
             c = part.channel.astype(np.intp)
-            valid = (part.flag == NORMAL) & (quality == 0)
-            self.panes.add(c, part.time, self.calibrated(c, part.time, part.value), valid)
+            valid = counted(part.flag, quality)
+            value, over = self._bounded(c, part)
+            self.panes.add(c, part.time, self.calibrated(c, part.time, value), valid, over)
             self._hear(c, part.time, part, valid)
         self.issued[:] = issued
         begun = (issued < 0) & (self.panes.head >= 0)
@@ -235,12 +253,13 @@ class Engine:
         parts = tell_apart(readings, self.panes, self._stored)
         fresh = readings.take(parts.fresh)
         channel, time = fresh.channel.astype(np.intp), fresh.time
-        normal = fresh.flag == NORMAL
+        normal = (fresh.flag == NORMAL) | (fresh.flag == OVER)
         wild = normal & out_of_range(fresh.value, self._low[channel], self._high[channel])
         outcome = Outcome(parts, wild.astype(np.uint8) * np.uint8(RANGE), time < self.panes.newest[channel])
         if not len(time):
             return outcome
-        value = self.calibrated(channel, time, fresh.value)
+        value, over = self._bounded(channel, fresh)
+        value = self.calibrated(channel, time, value)
         valid = normal & ~wild
         if wild.any():
             np.add.at(self._wild, (channel[wild], 0), 1)
@@ -248,15 +267,21 @@ class Engine:
         self._current = (channel, time, value, valid)
         step = self._step * MINUTE
         if time.min() // step == time.max() // step:
-            self._take(channel, time, value, valid, outcome)
+            self._take(channel, time, value, valid, over, outcome)
         else:
             stretch = time // step
             for number in np.unique(stretch):
                 now = stretch == number
-                self._take(channel[now], time[now], value[now], valid[now], outcome)
+                self._take(channel[now], time[now], value[now], valid[now], over[now], outcome)
         self._current = _NOTHING  # stored from now on
         outcome.health.extend(self._hear(channel, time, fresh, valid))
         return outcome
+
+    def _bounded(self, channel: NDArray[np.intp], readings: Readings) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Values, and which of them are beyond the measuring range; these are cut to its end, as a lower bound."""
+        beyond = (readings.value > self._upper[channel]) & (readings.value <= self._high[channel])
+        value = np.where(beyond, self._upper[channel], readings.value) if beyond.any() else readings.value
+        return value, (readings.flag == OVER) | (beyond & (readings.flag == NORMAL))
 
     def _hear(
         self, channel: NDArray[np.intp], time: NDArray[np.int64], readings: Readings, valid: NDArray[np.bool_]
@@ -302,6 +327,7 @@ class Engine:
         time: NDArray[np.int64],
         value: NDArray[np.float64],
         valid: NDArray[np.bool_],
+        over: NDArray[np.bool_],
         outcome: Outcome,
     ) -> None:
         minute = time // MINUTE
@@ -314,7 +340,7 @@ class Engine:
             until[rows[leap]] = minute[first][leap]
             self.go_on(rows[leap], until, outcome)
         tail = self.panes.tail[rows]
-        self.panes.add(channel, time, value, valid)
+        self.panes.add(channel, time, value, valid, over)
         new = self.issued[rows] < 0
         self.issued[rows[new]] = self.hour_of(rows[new], minute[first][new])
         again = np.empty((0, 2), np.int64)
@@ -340,8 +366,9 @@ class Engine:
         others = np.flatnonzero((minute <= self.issued[channel]) | (fan > 0))
         channel, minute, fan = channel[others], minute[others], fan[others]
         # Neighbouring minutes tell spikes and jumps, so the first and the last minute of an hour touch two hours.
-        own = np.concatenate([self.hour_of(channel, minute + step) for step in (-1, 0, 1)])
-        pairs = [np.stack([np.tile(channel, 3), own], axis=1)]
+        steps = (-1, 0, 1, self._after[channel])
+        own = np.concatenate([self.hour_of(channel, minute + step) for step in steps])
+        pairs = [np.stack([np.tile(channel, len(steps)), own], axis=1)]
         if fan.any():
             place = np.repeat(self._fan_start[channel] - np.cumsum(fan) + fan, fan) + np.arange(fan.sum())
             dependant = self._dependants[place]
@@ -350,6 +377,8 @@ class Engine:
                 np.stack([dependant, self.hour_of(dependant, np.repeat(m, fan))], axis=1)
                 for m in (minute, minute - self._ahead[channel])
             )
+            touched = np.repeat(minute, fan) + self._after[dependant]
+            pairs.append(np.stack([dependant, self.hour_of(dependant, touched)], axis=1))
         found = np.concatenate(pairs)
         c, start = found.T
         inside = (start < self.issued[c]) & (start > self.panes.head[c] - self.panes.minutes)
@@ -516,11 +545,13 @@ class Engine:
             found.valid.tolist(),
             hours,
             found.excluded.tolist(),
+            found.over.tolist(),
             suspect.tolist(),
             levels.tolist(),
             strict=True,
         )
-        for c, s, mean, low, high, count, share, valid, whole, left_out, odd, ln in rows:
+        minutely: list[tuple[int, Statistic]] = []
+        for c, s, mean, low, high, count, share, valid, whole, left_out, over, odd, ln in rows:
             outcome.statistics.append(
                 Statistic(
                     c,
@@ -536,13 +567,18 @@ class Engine:
                     valid,
                     whole,
                     left_out,
+                    over,
                     odd,
                     (_figure(ln[0]), _figure(ln[1]), _figure(ln[2])),
                     restated,
                 )
             )
             for index in self._rules.get((c, window), ()):
-                self._judge(index, outcome.statistics[-1], outcome)
+                if self._by_hours(self.registry.rules[index], s, s + width):
+                    minutely.append((index, outcome.statistics[-1]))
+                else:
+                    self._judge(index, outcome.statistics[-1], outcome)
+        self._judge_by_minute(minutely, outcome)
 
     def _levels(
         self, channel: NDArray[np.intp], start: NDArray[np.int64], width: int, found: Figures
@@ -572,19 +608,94 @@ class Engine:
         chosen = valid[mine] & (time[mine] >= start) & (time[mine] < end)
         return np.append(stored_time, time[mine][chosen]), np.append(stored_value, value[mine][chosen])
 
-    def _judge(self, index: int, statistic: Statistic, outcome: Outcome) -> None:
+    def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
+        """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""
+        if rule.working is None:
+            return by_minute(rule) and rule.limit.statistic != "maximum"
+        known = self.working.minutes(rule, start, end - start)[1]
+        return bool(known.sum() < len(known) * self.registry.conditions.known_share * (1 - EPSILON))
+
+    def _judge_by_minute(self, judged: Sequence[tuple[int, Statistic]], outcome: Outcome) -> None:
+        """Judge periods by the worst of the hours, told by the minute, that end in them.
+
+        References
+        ----------
+        GB 16297-1996, 8.2, and GB 29620-2013, 4.4 (any one-hour mean); GB 12348-2008, 5.4.3 (representative period).
+        """
+        spans: dict[int, list[Statistic]] = defaultdict(list)
+        for index, statistic in judged:
+            spans[index].append(statistic)
+        groups: dict[tuple[tuple[object, ...], int, int], list[tuple[int, list[Statistic]]]] = defaultdict(list)
+        for index, some in spans.items():
+            for run in _adjoining(some):
+                kind = self.alarms.slider.kind(self.registry.rules[index])
+                groups[kind, run[0].start, run[-1].end].append((index, run))
+        for (_, first, end), members in groups.items():
+            size = max(1, _CELLS // (end - first))
+            for k in range(0, len(members), size):
+                some_members = members[k : k + size]
+                rules = [self.registry.rules[index] for index, _ in some_members]
+                slid = self.alarms.slider.slide(rules, first, end - 1, HOUR)
+                worst = np.nan_to_num(slid.excess, nan=-np.inf)
+                for row, (index, run) in enumerate(some_members):
+                    for statistic in run:
+                        here = slice(statistic.start - first, statistic.end - first)
+                        at = here.start + int(worst[row, here].argmax())
+                        found = None
+                        if slid.assessable[row, at]:
+                            found = float(slid.value[row, at]), float(slid.share[row, at]), first + at
+                        self._judge(index, statistic, outcome, found, by_hours=True)
+
+    def _judge(
+        self,
+        index: int,
+        statistic: Statistic,
+        outcome: Outcome,
+        worst: tuple[float, float, int] | None = None,
+        *,
+        by_hours: bool = False,
+    ) -> None:
+        """Judge a period by its own figure, or by that of its worst hour: value, share, and the minute with which it ends.
+
+        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid.
+        """
         rule = self.registry.rules[index]
         limit = rule.limit
-        threshold = threshold_on(limit, moment_of(statistic.start, self._zone[rule.channel]).date())
+        day = moment_of(statistic.start, self._zone[rule.channel]).date()
+        threshold = threshold_on(limit, day)
         if threshold is None:
             return
-        figure = self._figure_for(index, limit, statistic)
+        begin, finish = statistic.start, statistic.end
+        figure = self._figure_for(rule, statistic, by_hours=by_hours)
+        if any(start < finish and begin < end for start, end in self.alarms.slider.void.get(index, ())):
+            figure = Figure(None, figure.share, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
+        if worst is not None:
+            value, share, last = worst
+            hourly = limit.window == "hour"
+            highest = Figure(value, share if hourly else statistic.share, statistic.hours, stands=True)
+            found = judge(limit, threshold, highest)
+            # The worst hour condemns the period; to acquit it, its own data must suffice.
+            if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
+                verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
+        result = self.alarms.slider.references.ending_in(index, statistic.start)
+        conditions: tuple[str, ...] = ()
+        if result is not None:
+            figure, begin, finish = Figure(result.value, 1.0), result.begin, result.finish
+            verdict = judge(limit, threshold, figure)
+        else:
+            # One hour is enough to exceed; to meet takes all of the period.
+            seen = (begin, finish) if verdict.judgement == "exceeds" else (statistic.start, statistic.end)
+            conditions = self._reasons(rule, verdict, *seen, by_hours=by_hours)
+        grounds = self._grounds.of(index, threshold, day, (begin, finish), confirmed=result is not None)
+        verdict = replace(verdict, reasons=(*grounds, *conditions))
         outcome.verdicts.append(
             Judged(
                 index,
                 statistic.start,
                 statistic.end,
+                begin,
+                finish,
                 figure.value,
                 figure.share,
                 threshold,
@@ -592,14 +703,116 @@ class Engine:
                 statistic.restated,
             )
         )
+        if not by_minute(rule):
+            beyond = self._beyond(rule, statistic, verdict) if verdict.judgement == "exceeds" else []
+            outcome.exceedances.extend(self.alarms.period(index, statistic.start, statistic.end, beyond))
 
-    def _figure_for(self, index: int, limit: Limit, statistic: Statistic) -> Figure:
+    def _beyond(self, rule: Rule, statistic: Statistic, verdict: Verdict) -> list[Beyond]:
+        """What exceeds in a period: its single events, or all of it."""
+        assert verdict.have is not None
+        assert verdict.need is not None
+        if rule.limit.event is not None:
+            return [
+                Beyond(event.start, event.end, event.peak, event.peak_minute, verdict.need)
+                for event in self._events(rule, statistic)
+                if round(event.peak, 9) > verdict.need
+            ]
+        return [Beyond(statistic.start, statistic.end, verdict.have, statistic.end - 1, verdict.need)]
+
+    def _events(self, rule: Rule, statistic: Statistic) -> list[SoundEvent]:
+        """Sound events of a period that the rule's limit is about."""
+        conditions, width = self.registry.conditions, statistic.end - statistic.start
+        block = self.panes.block(np.array([rule.channel]), np.array([statistic.start]), width)
+        used = self._used(rule, statistic.start, statistic.end, working=False)
+        events = sound_events(np.where(used, block.high[0], np.nan), statistic.start, conditions)
+        decided = self.registry.station(rule.site, rule.station).night_events
+        kind = decided or event_kind(events, statistic.start, conditions)
+        return events if rule.limit.event in {"any", kind} else []
+
+    def _reasons(self, rule: Rule, verdict: Verdict, begin: int, finish: int, *, by_hours: bool) -> tuple[str, ...]:
+        """Why a verdict over the minutes ``begin .. finish - 1`` is indicative; nothing where it could not be judged.
+
+        References
+        ----------
+        GB 12348-2008, 5.2.1 (no rain or snow, wind under 5 m/s): to be shown, not supposed; 5.2.2 (while the source works).
+        """
+        found = verdict.reasons
+        if verdict.judgement == "not assessable" or addressee(rule.limit) == "own":
+            return found
+        if rule.limit.exclude_weather:
+            used = self._used(rule, begin, finish, working=not by_hours)
+            known = used & self.exclusion.weather_known(rule.channel, begin, finish - begin)
+            if known.sum() < used.sum() * self.registry.conditions.known_share * (1 - EPSILON):
+                found = (*found, "weather-not-shown")
+        if by_hours and rule.limit.period == "working":
+            found = (*found, "working-time-unknown")
+        return found
+
+    def _used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
+        """Minutes whose readings are judged; ``working``: of known working time alone."""
+        row, start, width = np.array([rule.channel]), np.array([begin]), finish - begin
+        used: NDArray[np.bool_] = self.panes.sums(row, start, width)[0][0] > 0
+        excluded = self.exclusion.minutes(row, start, width)
+        if excluded is not None:
+            used &= ~excluded[0]
+        if working and rule.working is not None:
+            used &= self.working.minutes(rule, begin, width)[0]
+        return used
+
+    def _at_work(self, rule: Rule, begin: int, finish: int) -> Figure:
+        """Level of the working time of a period.
+
+        References
+        ----------
+        GB 12348-2008, 5.4.3: Leq of the whole normal working period. Its least duration is a choice of this project.
+        """
+        working = self.working.minutes(rule, begin, finish - begin)[0]
+        if not working.any():
+            return Figure(None, 0.0, obstacle="not-working")
+        block = self.panes.block(np.array([rule.channel]), np.array([begin]), finish - begin)
+        used = self._used(rule, begin, finish, working=True)
+        count = int(block.count[0, used].sum())
+        minutes = count * 60 / float(self._due[rule.channel])
+        value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        return Figure(
+            _figure(value),
+            min(1.0, minutes / int(working.sum())),
+            sufficiency=Sufficiency("too-short-working-time", minutes, self.registry.conditions.working_minutes),
+            over=bool(block.over[0, used].any()),
+        )
+
+    def _figure_for(self, rule: Rule, statistic: Statistic, *, by_hours: bool) -> Figure:
+        limit = rule.limit
         if limit.statistic == "difference":
-            slid = self._differences[index].slide(self.panes, statistic.end - 1, 1, statistic.end - statistic.start)
+            difference = self.alarms.slider.differences[rule.index]
+            slid = difference.slide(self.panes, statistic.end - 1, 1, statistic.end - statistic.start)
             obstacle = OBSTACLES[int(slid.obstacle[0])] or None
-            return Figure(_figure(float(slid.value[0])), float(np.nan_to_num(slid.share[0])), None, obstacle)
+            share = float(np.nan_to_num(slid.share[0]))
+            return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
+        over = statistic.over > 0
+        if rule.working is not None and not by_hours:
+            return self._at_work(rule, statistic.start, statistic.end)
+        if by_hours:
+            # No hour of the period is valid, so that there is nothing to judge.
+            return Figure(
+                statistic.mean if limit.window == "hour" else None, statistic.share, statistic.hours, over=over
+            )
+        if limit.event is not None:
+            peaks = [event.peak for event in self._events(rule, statistic)]
+            return Figure(max(peaks, default=None), statistic.share, statistic.hours, over=over, nothing=not peaks)
         value = statistic.maximum if limit.statistic == "maximum" else statistic.mean
-        return Figure(value, statistic.share, statistic.hours)
+        return Figure(value, statistic.share, statistic.hours, over=over)
+
+
+def _adjoining(statistics: Iterable[Statistic]) -> list[list[Statistic]]:
+    """The same in order of time, a list for each run without a gap."""
+    runs: list[list[Statistic]] = []
+    for statistic in sorted(statistics, key=lambda s: s.start):
+        if runs and runs[-1][-1].end == statistic.start:
+            runs[-1].append(statistic)
+        else:
+            runs.append([statistic])
+    return runs
 
 
 def _means(block: Block, width: int) -> NDArray[np.float64]:

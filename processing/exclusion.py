@@ -13,8 +13,10 @@ from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.sliding import sliding_maximum
 from greenmine.registry import Registry
 
-EXCLUDING: Final = frozenset({"maintenance", "calibration", "stop", "fault", "weather"})
-"""Kinds of mark that take readings out of the figures; the others only explain."""
+_INSTRUMENT: Final = frozenset({"maintenance", "calibration", "fault"})
+"""Kinds of mark about an instrument: they take readings of any theme out."""
+EXCLUDING: Final = _INSTRUMENT | {"stop", "weather"}
+"""Kinds of mark that take readings out of the figures, of all themes or of some; the others only explain."""
 KINDS: Final = EXCLUDING | {"blasting"}
 """All kinds of mark."""
 
@@ -29,6 +31,25 @@ class Mark:
     start: int
     end: int
     kind: str
+
+
+def excluded_channels(registry: Registry, mark: Mark) -> list[int]:
+    """Return the indices of the channels whose readings a mark takes out; none at a site that is not in the registry.
+
+    References
+    ----------
+    GB 12348-2008, 5.2.1 and 5.2.2 (weather, normal work); GB 3095-2026, 6.4 (all valid data take part). Which kinds touch a theme
+    is in the catalogue of themes.
+    """
+    if all(site.id != mark.site for site in registry.sites):
+        return []
+    return [
+        c.index
+        for c in registry.site_channels(mark.site)
+        if c.station == mark.station
+        and mark.parameter in {None, c.parameter.id}
+        and (mark.kind in _INSTRUMENT or mark.kind in registry.themes[c.parameter.theme].marks)
+    ]
 
 
 class Exclusion:
@@ -46,7 +67,6 @@ class Exclusion:
 
     def __init__(self, registry: Registry, panes: Panes, marks: Iterable[Mark] = ()) -> None:
         self._registry = registry
-        self._sites = {site.id for site in registry.sites}
         self._panes = panes
         self._wind_bound = registry.conditions.wind_invalid
         count = len(registry.channels)
@@ -56,8 +76,9 @@ class Exclusion:
         for site in registry.sites:
             channels = registry.site_channels(site.id)
             noise = [c.index for c in channels if c.parameter.theme == "noise"]
+            weather = [c for c in channels if site.weather in (None, c.station)]
             for parameter, target in (("wind-speed", self.wind), ("rain", self.rain)):
-                source = next((c.index for c in channels if c.parameter.id == parameter), -1)
+                source = next((c.index for c in weather if c.parameter.id == parameter), -1)
                 target[noise] = source
         self.marks: dict[int, list[Mark]] = {}
         for mark in marks:
@@ -65,13 +86,7 @@ class Exclusion:
 
     def add(self, mark: Mark) -> list[int]:
         """Take in a mark; returns the indices of the channels that it excludes."""
-        if mark.kind not in EXCLUDING or mark.site not in self._sites:
-            return []
-        touched = [
-            c.index
-            for c in self._registry.site_channels(mark.site)
-            if c.station == mark.station and mark.parameter in (None, c.parameter.id)
-        ]
+        touched = excluded_channels(self._registry, mark)
         for index in touched:
             self.marks.setdefault(index, []).append(mark)
         return touched
@@ -111,6 +126,20 @@ class Exclusion:
                         out = np.zeros((len(channel), width), np.bool_) if out is None else out
                         out[row, max(0, first) : last] = True
         return out
+
+    def weather_known(self, channel: int, start: int, width: int) -> NDArray[np.bool_]:
+        """Minutes of a noise channel for which both wind and rain were measured, shape (width,).
+
+        A station that is silent shows no good weather, nor does a site without the instrument.
+        """
+        known = np.ones(width, np.bool_)
+        for source in (int(self.wind[channel]), int(self.rain[channel])):
+            if source < 0:
+                return np.zeros(width, np.bool_)
+            span = self.span(source)
+            count = self._panes.sums(np.array([source]), np.array([start]), width + span - 1)[0]
+            known &= sliding_maximum((count[0] > 0).astype(np.float64), span) > 0
+        return known
 
     def _windy(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
         return self._bad(source, start, width, rain=False)

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.engine import Engine, Judged, Statistic, nothing
-from greenmine.processing.exclusion import EXCLUDING, Mark
-from greenmine.processing.flags import RANGE
+from greenmine.processing.exclusion import Mark, excluded_channels
+from greenmine.processing.flags import RANGE, counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Fetch, flagged, site_part
-from greenmine.readings import NORMAL, Readings
+from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Registry, Rule
 
-_MARGIN: Final = 61
-"""What is read beyond the window [min]: its neighbours tell spikes, and weather speaks for up to an hour before its stamp."""
+_MARGIN: Final = 121
+"""What is read beyond the window [min]: any hour that ends in it, and weather, which speaks for up to an hour before its stamp."""
 _STRETCH: Final = 12 * 60
 
 
@@ -98,8 +98,9 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
         return replace(flagged(readings, quality), channel=np.full(len(readings), index, np.int32))
 
     def samples(index: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        readings = stored(index, start, end)
-        readings = readings.take(readings.flag == NORMAL)
+        readings, quality = fetch(channel + index, start, end)
+        readings = replace(readings, channel=np.full(len(readings), index, np.int32))
+        readings = readings.take(counted(readings.flag, quality))
         return readings.time, engine.calibrated(readings.channel.astype(np.intp), readings.time, readings.value)
 
     engine = Engine(part, unknown, samples, marks=own)
@@ -117,8 +118,8 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
     whole = [s for s in figures if (s.window, s.start, s.end) == (rule.limit.window, *span)]
     hours = {s.start: s for s in figures if s.window == "hour" and span[0] <= s.start < span[1]}
     readings, quality = fetch(rule.channel, span[0] * MINUTE, span[1] * MINUTE)
-    normal = readings.flag == NORMAL
-    valid = readings.take(normal & (quality & RANGE == 0))
+    normal = np.isin(readings.flag, (NORMAL, OVER))
+    valid = readings.take(counted(readings.flag, quality))
     calibrations = Calibrations(registry)
     calibrated = calibrations.applied(valid.channel.astype(np.intp), valid.time, valid.value)
     since, slope, offset = calibrations.steps(rule.channel)
@@ -135,7 +136,7 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
             Correction(int(since[k - 1]) if k else None, float(slope[k]), float(offset[k]), int((step == k).sum()))
             for k in np.unique(step).tolist()
         ],
-        marks=[m for m in own if _takes_out(m, rule, part.channels[judged].parameter.id, span)],
+        marks=[m for m in own if m.start < span[1] and m.end > span[0] and judged in excluded_channels(part, m)],
         hours=sorted(hours.values(), key=lambda s: s.start),
         statistic=whole[-1] if whole else None,
         judged=verdicts[-1] if verdicts else None,
@@ -144,8 +145,3 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
 
 def _extent(value: NDArray[np.float64]) -> tuple[float, float] | None:
     return (float(value.min()), float(value.max())) if len(value) else None
-
-
-def _takes_out(mark: Mark, rule: Rule, parameter: str, span: tuple[int, int]) -> bool:
-    here = mark.station == rule.station and mark.parameter in {None, parameter}
-    return here and mark.kind in EXCLUDING and mark.start < span[1] and mark.end > span[0]

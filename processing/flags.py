@@ -11,8 +11,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.readings import NORMAL, OVER
+
 RANGE: Final = 1
-"""Quality bit: outside the plausible range, or not a number under a normal flag."""
+"""Quality bit: outside the plausible range, or not a number under a flag of readings that count."""
+
+
+def counted(flag: NDArray[np.uint8], quality: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether readings enter figures: normal ones, and those over range as lower bounds, if they are plausible."""
+    good: NDArray[np.bool_] = ((flag == NORMAL) | (flag == OVER)) & ((quality & RANGE) == 0)
+    return good
 
 
 def out_of_range(

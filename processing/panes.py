@@ -30,7 +30,8 @@ class Block:
     """Panes of k rows over m consecutive minutes each; shapes (k, m).
 
     ``total`` is the sum of the values, of 10^(L/10) for sound, of unit-vector cosines for directions;
-    ``other`` the sum of the sines (zero for all else). Empty panes: count and sums 0, low +inf, high -inf.
+    ``other`` the sum of the sines (zero for all else). ``over`` tells that a value was beyond the range of its instrument, so
+    that the sums are lower bounds. Empty panes: count and sums 0, low +inf, high -inf.
     """
 
     count: NDArray[np.uint16]
@@ -38,6 +39,7 @@ class Block:
     other: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    over: NDArray[np.bool_]
 
 
 class Panes:
@@ -58,7 +60,7 @@ class Panes:
     -----
     A pane belongs to the minutes since 1970 that contain its readings; a reading at hh:mm:00.000 opens the
     minute. Each channel moves on its own: its ring holds the ``minutes`` up to its newest reading, so a device
-    that sends an old backlog does not disturb the others. Memory per channel is 34 bytes a minute, and
+    that sends an old backlog does not disturb the others. Memory per channel is 35 bytes a minute, and
     2,602 bytes an hour more for sound. A minute has at most 60,000 instants, so 16 bits count them.
     """
 
@@ -91,6 +93,7 @@ class Panes:
         self._low: NDArray[np.float64] = np.full((n, minutes), np.inf)
         self._high: NDArray[np.float64] = np.full((n, minutes), -np.inf)
         self._seen: NDArray[np.uint64] = np.zeros((n, minutes), np.uint64)
+        self._over: NDArray[np.bool_] = np.zeros((n, minutes), np.bool_)
         self._other: NDArray[np.float64] = np.zeros((int(self.vector.sum()), minutes))
         self._hours = minutes // 60 + 1
         self._histogram: NDArray[np.uint16] = np.zeros((self._hours, int(self.sound.sum()), BINS), np.uint16)
@@ -103,7 +106,16 @@ class Panes:
         """Bytes held by the arrays."""
         return sum(
             a.nbytes
-            for a in (self._count, self._total, self._low, self._high, self._seen, self._other, self._histogram)
+            for a in (
+                self._count,
+                self._total,
+                self._low,
+                self._high,
+                self._seen,
+                self._over,
+                self._other,
+                self._histogram,
+            )
         )
 
     def holds(self, channel: Index, minute: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -144,6 +156,7 @@ class Panes:
         self._low.reshape(-1)[cell] = np.inf
         self._high.reshape(-1)[cell] = -np.inf
         self._seen.reshape(-1)[cell] = 0
+        self._over.reshape(-1)[cell] = False
         vector = self.vector[rows]
         if vector.any():
             self._other[self._vector_row[rows[vector]], columns[vector]] = 0.0
@@ -167,6 +180,7 @@ class Panes:
         time: NDArray[np.int64],
         value: NDArray[np.float64],
         valid: NDArray[np.bool_],
+        over: NDArray[np.bool_] | None = None,
     ) -> None:
         """Take in readings that are new (`seen` decides) and inside the ring.
 
@@ -176,10 +190,14 @@ class Panes:
             Sorted by channel, then time; every (channel, time) once.
         valid : bool array (n,)
             Readings that do not count leave only their instant.
+        over : bool array (n,), optional
+            Readings beyond the range of their instrument; with or without a value that counts. None: there are none.
         """
         for k in range(0, len(time), _PIECE):
             piece = slice(k, k + _PIECE)
             self._add(channel[piece], time[piece], value[piece], valid[piece])
+        if over is not None and over.any():
+            self._over[channel[over], time[over] // MINUTE % self.minutes] = True
 
     def _add(
         self, channel: Index, time: NDArray[np.int64], value: NDArray[np.float64], valid: NDArray[np.bool_]
@@ -263,10 +281,12 @@ class Panes:
         sums = self.sums(channel, start, width)
         low = self._part(self._low, channel, start, width)
         high = self._part(self._high, channel, start, width)
+        over = self._part(self._over, channel, start, width)
         outside = self._outside(channel, start, width)
         if outside is not None:
             low, high = np.where(outside, np.inf, low), np.where(outside, -np.inf, high)
-        return Block(*sums, low, high)
+            over = over & ~outside
+        return Block(*sums, low, high, over)
 
     def sums(
         self, channel: Index, start: NDArray[np.int64], width: int

@@ -14,10 +14,13 @@ from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance, restated
 from greenmine.processing.exclusion import Mark
+from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.panes import MINUTE
-from greenmine.readings import NORMAL, Readings
-from greenmine.registry import Registry
+from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.windows import windows_touching
+from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
+from greenmine.registry import Registry, Rule, WorkingTime
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""
@@ -78,12 +81,17 @@ def restate(
     mine = slice(channel, channel + count)
     issued, rows = engine.issued[mine], np.arange(count)
     begun = np.where(since[mine] < 0, issued, since[mine])
-    margin = max((_longest_run(r.limit.alarm) for r in part.rules if r.limit.alarm), default=0)
+    minutely = {r.index: by_minute(r) for r in part.rules}
+    known, periods = (
+        [e for e in known if minutely[e.rule - rule]],
+        [e for e in known if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)],
+    )
+    margin = max((_longest_run(alarm) for alarm in engine.alarms.slider.alarms.values()), default=0)
     begin = reached = _quiet(span[0], known, margin)
 
     def samples(index: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         readings, quality = fetch(channel + index, start, min(end, reached * MINUTE))
-        valid = (readings.flag == NORMAL) & (quality == 0)
+        valid = counted(readings.flag, quality)
         column = np.full(int(valid.sum()), index, np.intp)
         return readings.time[valid], again.calibrated(column, readings.time[valid], readings.value[valid])
 
@@ -107,13 +115,12 @@ def restate(
         outcomes.append(again.ingest(Readings.concat(parts)))
         reached += _STRETCH
         episodes |= {e.id: e for e in outcomes[-1].exceedances}
-        lasting = [*(e for e in episodes.values() if not e.withdrawn), *known]
+        lasting = [*(e for e in episodes.values() if not e.withdrawn and minutely[e.rule]), *known]
         if reached > span[1] + _LONGEST + margin + 60 and _quiet(reached, lasting, margin) == reached:
             break
     else:
         reached = _END
     outcomes.append(_as_far_evaluated(engine, again, rule, reached))
-    episodes |= {e.id: e for e in outcomes[-1].exceedances}
     # An hour that is not over will be stored again in any case.
     whole = {r.index: (int(last) + 1) // 60 for r, last in zip(again.alarms.rules, again.alarms.evaluated, strict=True)}
     # What is silent is issued as far as it had been; of its episodes all has been said.
@@ -126,13 +133,19 @@ def restate(
             if s.start < span[1] and s.end > span[0] and s.end <= issued[s.channel]:
                 out.statistics.append(replace(s, channel=s.channel + channel, restated=True))
         for v in outcome.verdicts:
-            if v.start < span[1] and v.end > span[0] and v.end <= issued[part.rules[v.rule].channel]:
+            reached_by = v.start - (HOUR if part.rules[v.rule].limit.hour == "any" else 0)
+            if reached_by < span[1] and v.end > span[0] and v.end <= issued[part.rules[v.rule].channel]:
                 out.verdicts.append(replace(v, rule=v.rule + rule, restated=True))
         out.sliding.extend(
             replace(h, rule=h.rule + rule) for h in outcome.sliding if span[0] // 60 <= h.hour < whole[h.rule]
         )
-    found = [replace(e, rule=e.rule + rule) for e in episodes.values() if e.start >= begin and not e.withdrawn]
-    out.exceedances.extend(_reconciled([e for e in known if begin <= e.start < reached], found, next_id))
+    for outcome in (outcomes[-1], final):
+        episodes |= {e.id: e for e in outcome.exceedances}
+    lasting = [replace(e, rule=e.rule + rule) for e in episodes.values() if not e.withdrawn]
+    found = [e for e in lasting if minutely[e.rule - rule] and e.start >= begin]
+    out.exceedances.extend(_reconciled([e for e in known if begin <= e.start < reached], found, next_id, _overlap))
+    found = [e for e in lasting if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)]
+    out.exceedances.extend(_reconciled(periods, found, next_id + len(lasting), _same_period))
     return out
 
 
@@ -151,7 +164,9 @@ def _quiet(minute: int, episodes: Iterable[Exceedance], margin: int) -> int:
 
 def flagged(readings: Readings, quality: NDArray[np.uint8]) -> Readings:
     """What was found implausible when it came stays so."""
-    return replace(readings, flag=np.where(quality != 0, np.uint8(ord("T")), readings.flag))
+    return replace(
+        readings, flag=np.where((quality != 0) & (readings.flag == NORMAL), IMPLAUSIBLE, readings.flag).astype(np.uint8)
+    )
 
 
 def _as_far_evaluated(engine: Engine, again: Engine, rule: int, reached: int) -> Outcome:
@@ -167,12 +182,17 @@ def _as_far_evaluated(engine: Engine, again: Engine, rule: int, reached: int) ->
     return outcome
 
 
-def _reconciled(known: Sequence[Exceedance], found: Sequence[Exceedance], next_id: int) -> list[Exceedance]:
+def _reconciled(
+    known: Sequence[Exceedance],
+    found: Sequence[Exceedance],
+    next_id: int,
+    same: Callable[[Exceedance, Exceedance], bool],
+) -> list[Exceedance]:
     """What is to be stored so that the known episodes become those that were found."""
     changes: list[Exceedance] = []
     left = list(known)
     for new in sorted(found, key=lambda e: (e.rule, e.start)):
-        match = next((e for e in left if e.rule == new.rule and _overlap(e, new)), None)
+        match = next((e for e in left if e.rule == new.rule and same(e, new)), None)
         if match is None:
             changes.append(replace(new, id=next_id, revision=0))
             next_id += 1
@@ -187,6 +207,23 @@ def _reconciled(known: Sequence[Exceedance], found: Sequence[Exceedance], next_i
 
 def _overlap(a: Exceedance, b: Exceedance) -> bool:
     return (a.end is None or a.end >= b.start) and (b.end is None or b.end >= a.start)
+
+
+def _touches(registry: Registry, exceedance: Exceedance, rule: Rule, span: tuple[int, int]) -> bool:
+    """Whether the judged period in which an exceedance begins shares a minute with a span."""
+    zone, first = registry.site(rule.site).zone, exceedance.start + 1
+    if rule.limit.window == "hour":
+        return first < span[1] and first + HOUR > span[0]
+    start, end = windows_touching(rule.limit.window, first, first + 1, zone, registry.conditions)[0]
+    return start < span[1] and end > span[0]
+
+
+def _same_period(a: Exceedance, b: Exceedance) -> bool:
+    return a.start == b.start
+
+
+def _shifted(working: WorkingTime | None, channel: int) -> WorkingTime | None:
+    return working and replace(working, equipment=tuple(i - channel for i in working.equipment))
 
 
 def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
@@ -205,6 +242,7 @@ def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
                 index=r.index - rule,
                 channel=r.channel - channel,
                 references=tuple(i - channel for i in r.references),
+                working=_shifted(r.working, channel),
             )
             for r in rules
         ),

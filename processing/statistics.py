@@ -21,7 +21,8 @@ class Figures:
     """One figure a row; float64 unless said otherwise, NaN where there is none.
 
     ``count`` (int64) valid readings used; ``share`` valid ÷ expected readings, at most 1; ``hours`` (int64) valid hours in
-    the window; ``valid`` (bool) whether it may be judged; ``excluded`` (int64) minutes left out for weather or a mark.
+    the window; ``valid`` (bool) whether it may be judged; ``excluded`` (int64) minutes left out for weather or a mark;
+    ``over`` (int64) minutes with a value beyond the range of its instrument, so that mean and maximum are lower bounds.
     """
 
     mean: NDArray[np.float64]
@@ -32,6 +33,7 @@ class Figures:
     hours: NDArray[np.int64]
     valid: NDArray[np.bool_]
     excluded: NDArray[np.int64]
+    over: NDArray[np.int64]
 
 
 def figures(
@@ -72,13 +74,14 @@ def figures(
     GB 3095-2026, clause 3 and Table 4 (24-hour mean of hourly means); HJ 906-2017, clause 7 (Ld, Ln from hourly Leq);
     HJ 212-2017, Annex D (75 % of the due readings).
     """
-    count, total, other, low, high = block.count, block.total, block.other, block.low, block.high
+    count, total, other, low, high, over = block.count, block.total, block.other, block.low, block.high, block.over
     left_out = np.zeros(len(count), np.int64)
     if excluded is not None and excluded.any():
         left_out = excluded.sum(axis=1)
         count = np.where(excluded, 0, count)
         total, other = np.where(excluded, 0.0, total), np.where(excluded, 0.0, other)
         low, high = np.where(excluded, np.inf, low), np.where(excluded, -np.inf, high)
+        over = over & ~excluded
     rows = len(count)
     hourly = count.reshape(rows, -1, 60).sum(axis=2, dtype=np.int64)
     sums = total.reshape(rows, -1, 60).sum(axis=2)
@@ -106,6 +109,7 @@ def figures(
         hours=sufficient_hours,
         valid=sufficient_hours >= (1 if hours_needed is None else hours_needed),
         excluded=left_out,
+        over=over.sum(axis=1, dtype=np.int64),
     )
 
 

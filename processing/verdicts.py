@@ -9,6 +9,16 @@ from greenmine.limits import Limit, Threshold
 from greenmine.processing.rounding import round_half_even
 
 Judgement = Literal["meets", "exceeds", "not assessable"]
+Standing = Literal["statutory", "indicative"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sufficiency:
+    """How much data a figure has and needs, and the reason code where that is not enough."""
+
+    reason: str
+    have: float
+    need: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +41,25 @@ class Figure:
     share: float
     hours: int | None = None
     obstacle: str | None = None
+    over: bool = False
+    """A value was beyond the range of its instrument: the statistic is a lower bound."""
+    nothing: bool = False
+    """What the limit judges did not occur, such as a frequent event in a night: it is met without a value."""
+    sufficiency: Sufficiency | None = None
+    """The figure's own rule of validity, in place of the limit's."""
+    stands: bool = False
+    """The figure is valid in itself, such as the loudest hour of a period: beyond the limit it stands whatever is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A judgement with its reason.
 
-    ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``above-limit``, ``under-limit``,
-    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``calm``, ``not-downwind``, ``no-reference``. ``have`` and ``need`` are the
-    numbers behind it, ``judged`` the figure that was compared, as text.
+    ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``no-event``, ``above-limit``, ``under-limit``,
+    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``over-range``, ``calm``,
+    ``not-downwind``, ``no-reference``, ``calibration-drift``. ``have`` and ``need`` are the numbers behind it, ``judged`` the
+    figure that was compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定),
+    such as ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
     """
 
     judgement: Judgement
@@ -47,19 +67,29 @@ class Verdict:
     judged: str | None
     have: float | None
     need: float | None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> Standing:
+        """``statutory`` where method, instrument and conditions are shown, else ``indicative``."""
+        return "indicative" if self.reasons else "statutory"
 
 
 def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     """Judge one figure; equal to the threshold meets, and too little data is never ``meets``.
 
     A maximum above the limit stands however little data there is around it; that it was not exceeded can only be said
-    with enough data.
+    with enough data. A figure that is a lower bound can exceed an upper limit, but not meet it.
 
     References
     ----------
     GB/T 8170-2008, clause 4 (full-value and rounded-value comparison); validity and rounding by the limit's own clauses.
     """
     lacking = _lacking(limit, figure)
+    if figure.nothing and not lacking:
+        if figure.over:
+            return Verdict("not assessable", "over-range", None, None, None)
+        return Verdict("meets", "no-event", None, None, threshold.high)
     if figure.value is None:
         return lacking or Verdict("not assessable", "no-data", None, None, None)
     digits = limit.rounding.digits
@@ -71,8 +101,10 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
         beyond = ("above-limit", threshold.high)
     elif threshold.low is not None and judged < round_half_even(threshold.low, 9):
         beyond = ("under-limit", threshold.low)
-    if lacking and not (beyond and limit.statistic == "maximum"):
+    if lacking and not (beyond and (figure.stands or limit.statistic == "maximum")):
         return Verdict("not assessable", lacking.reason, text, lacking.have, lacking.need)
+    if figure.over and (beyond[0] == "under-limit" if beyond else threshold.high is not None):
+        return Verdict("not assessable", "over-range", text, None, None)
     if beyond:
         return Verdict("exceeds", beyond[0], text, float(judged), beyond[1])
     bound = threshold.high if threshold.high is not None else threshold.low
@@ -84,6 +116,11 @@ def _lacking(limit: Limit, figure: Figure) -> Verdict | None:
         return Verdict("not assessable", figure.obstacle, None, None, None)
     if figure.share == 0:
         return Verdict("not assessable", "no-data", None, 0, None)
+    if figure.sufficiency is not None:
+        if figure.sufficiency.have >= figure.sufficiency.need - 1e-9:
+            return None
+        short = figure.sufficiency
+        return Verdict("not assessable", short.reason, None, round(short.have, 1), short.need)
     if limit.window == "hour":
         have, need = figure.share * 60, limit.validity.minutes_per_hour
         if have < need - 1e-9:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.processing.panes import Block, Panes
-from greenmine.processing.sliding import sliding_sum
+from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.statistics import EPSILON, direction
 from greenmine.registry import Position, Registry, Rule
 
@@ -36,6 +36,8 @@ class Differences:
     value: NDArray[np.float64]
     share: NDArray[np.float64]
     obstacle: NDArray[np.int8]
+    over: NDArray[np.bool_]
+    """A value of the station was beyond the range of its instrument; a reference of which that is true is not used."""
 
 
 OBSTACLES = ("", "no-wind-data", "calm", "not-downwind", "no-reference")
@@ -88,7 +90,8 @@ class DownwindDifference:
         with np.errstate(divide="ignore", invalid="ignore"):
             means = totals / counts
         shares = np.minimum(1.0, counts[:-2] / (self._due[:, None] * width))
-        return self._choose(means, shares, self._from_direction(block, width))
+        over = sliding_maximum(block.over[:-2].astype(np.float64), width) > 0
+        return self._choose(means, shares, self._from_direction(block, width), over)
 
     def _from_direction(self, block: Block, width: int) -> NDArray[np.float64]:
         cosines, sines, count = (
@@ -97,12 +100,16 @@ class DownwindDifference:
         return direction(cosines, sines, count)
 
     def _choose(
-        self, means: NDArray[np.float64], shares: NDArray[np.float64], wind_from: NDArray[np.float64]
+        self,
+        means: NDArray[np.float64],
+        shares: NDArray[np.float64],
+        wind_from: NDArray[np.float64],
+        over: NDArray[np.bool_],
     ) -> Differences:
         speed = np.round(means[-2], 9)
         count = means.shape[1]
         away = np.stack([angle_between(wind_from, b) for b in self._reference_bearings])
-        usable = (away <= self._sector) & (shares[1:] >= self._need * (1 - EPSILON))
+        usable = (away <= self._sector) & (shares[1:] >= self._need * (1 - EPSILON)) & ~over[1:]
         away = np.where(usable, away, np.inf)
         chosen = np.argmin(away, axis=0)
         everywhere = np.arange(count)
@@ -113,4 +120,4 @@ class DownwindDifference:
         obstacle[np.isnan(speed) | np.isnan(wind_from)] = 1
         value = np.where(obstacle == 0, means[0] - means[1 + chosen, everywhere], np.nan)
         share = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))
-        return Differences(value, share, obstacle)
+        return Differences(value, share, obstacle, over[0])

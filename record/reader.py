@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
-from greenmine.processing.flags import RANGE
-from greenmine.readings import NORMAL
+from greenmine.processing.flags import counted
+from greenmine.processing.verdicts import Verdict
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.follower import Positions, behind
@@ -34,8 +34,8 @@ _LOOK_BACK = (0, 24, 720)
 
 
 def valid(rows: Rows) -> NDArray[np.bool_]:
-    """Mask of the readings that may enter figures: normal flag, a value, inside the plausible range."""
-    mask: NDArray[np.bool_] = (rows["flag"] == NORMAL) & np.isfinite(rows["value"]) & ((rows["quality"] & RANGE) == 0)
+    """Mask of the readings that may enter figures: normal or over range, a value, inside the plausible range."""
+    mask: NDArray[np.bool_] = counted(rows["flag"], rows["quality"]) & np.isfinite(rows["value"])
     return mask
 
 
@@ -231,7 +231,7 @@ class Queries:
         channels = {n: c for n, c in self.channels(scope).items() if site is None or c.site == site}
         c = schema.statistic.c
         columns: list[Any] = [
-            *(c.channel, c.start, c.end, c.mean, c.count.label("readings")),
+            *(c.channel, c.start, c.end, c.mean, c.maximum, c.count.label("readings")),
             *(c.valid, c.capture, c.excluded, c.suspect),
         ]
         rows = self._connection.execute(
@@ -431,12 +431,16 @@ class Queries:
             select(*columns).where(c.rule.in_(keys), c.hour >= start // HOUR).distinct().order_by(c.hour)
         ).all()
 
-    def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> list[tuple[str, int, str]]:
-        """Rule, start and verdict of the latest revisions on some rules, of periods from ``start`` [ms] on."""
+    def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> list[tuple[str, int, Verdict]]:
+        """Rule, start and latest verdict on some rules, of periods from ``start`` [ms] on."""
         c = schema.verdict.c
         keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
-        statement = select(c.rule, c.start, c.verdict).where(c.rule.in_(keys), c.start >= start, c.latest)
-        return [(row.rule, row.start, row.verdict) for row in self._connection.execute(statement)]
+        statement = select(c.rule, c.start, c.verdict, c.reason, c.judged, c.reasons)
+        statement = statement.where(c.rule.in_(keys), c.start >= start, c.latest)
+        return [
+            (row.rule, row.start, Verdict(row.verdict, row.reason, row.judged, None, None, tuple(row.reasons.split())))
+            for row in self._connection.execute(statement)
+        ]
 
     # Bookkeeping
 
@@ -700,6 +704,11 @@ class Queries:
             select(c.site, func.count()).where(c.site.in_(scope), c.state == "open").group_by(c.site)
         )
         return {site: int(count) for site, count in rows}
+
+    def exceeding_rules(self, scope: Scope) -> set[str]:
+        """Keys of the rules in scope of which an exceedance lasts."""
+        c = schema.exceedance.c
+        return set(self._connection.scalars(select(c.rule).where(c.site.in_(scope), c.state == "open")))
 
     def health(self, scope: Scope) -> dict[str, Row]:
         """State of health of each channel in scope, by channel key."""

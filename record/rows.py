@@ -94,6 +94,7 @@ class StatisticRow(NamedTuple):
     valid: bool
     hours: int | None
     excluded: int
+    over: int
     suspect: int
     l10: float | None
     l50: float | None
@@ -111,6 +112,8 @@ class VerdictRow(NamedTuple):
     revision: int
     latest: bool
     end: int
+    begin: int
+    finish: int
     verdict: str
     value: float | None
     judged: str | None
@@ -118,6 +121,7 @@ class VerdictRow(NamedTuple):
     high: float | None
     capture: float
     reason: str
+    reasons: str
     detail: str
     change: str
     issued: int

@@ -18,13 +18,14 @@ from greenmine.errors import StoreError
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import KINDS, Mark
+from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
+from greenmine.processing.flags import counted
 from greenmine.processing.health import SKEW, Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import restate
 from greenmine.processing.windows import offset_minutes
-from greenmine.readings import NORMAL, Readings
+from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.rows import (
@@ -184,7 +185,7 @@ class Pipeline:
     def samples(self, channel: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Valid readings of a channel [ms UTC, half-open], those of the batch in work included: times, calibrated values."""
         rows = self.record.readings(channel, start, end)
-        valid = (rows["flag"] == NORMAL) & (rows["quality"] == 0)
+        valid = counted(rows["flag"], rows["quality"])
         rows = rows[valid]
         columns = np.full(len(rows), channel, np.intp)
         return rows["time"], self.engine.calibrated(columns, rows["time"], rows["value"])
@@ -318,6 +319,10 @@ class Pipeline:
             return f"mark of the kind {kind!r}: must be one of {', '.join(sorted(KINDS))}"
         if parameter is not None and parameter not in measured:
             return f"mark for {parameter!r}: {site}/{station} measures {', '.join(measured)}"
+        if kind in EXCLUDING and not excluded_channels(
+            self.registry, Mark(site, station, parameter, span[0] // MINUTE, span[1] // MINUTE, kind)
+        ):
+            return f"mark of the kind {kind!r}: takes nothing out of {', '.join(measured) if parameter is None else parameter}"
         if span[0] >= span[1]:
             return f"mark from {span[0]} to {span[1]}: must end after its beginning"
         return ""
@@ -545,7 +550,7 @@ class Pipeline:
         return StatisticRow(
             channel=int(self.record.channel_ids[s.channel]), window=s.window, start=s.start * MINUTE, revision=revision,
             latest=True, end=s.end * MINUTE, mean=s.mean, minimum=s.minimum, maximum=s.maximum, count=s.count,
-            expected=s.expected, capture=s.share, valid=s.valid, hours=s.hours, excluded=s.excluded, suspect=s.suspect,
+            expected=s.expected, capture=s.share, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over, suspect=s.suspect,
             l10=l10, l50=l50, l90=l90, reason=reason, issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
@@ -587,8 +592,9 @@ class Pipeline:
         ).decode()
         return VerdictRow(
             rule=self.registry.rules[v.rule].key, start=v.start * MINUTE, revision=revision, latest=True, end=v.end * MINUTE,
-            verdict=v.verdict.judgement, value=v.value, judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high,
-            capture=v.share, reason=v.verdict.reason, detail=detail, change=change, issued=issue.now, serial=issue.serial,
+            begin=v.begin * MINUTE, finish=v.finish * MINUTE, verdict=v.verdict.judgement, value=v.value,
+            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.share, reason=v.verdict.reason,
+            reasons=" ".join(v.verdict.reasons), detail=detail, change=change, issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
     def _store_sliding(self, connection: sa.Connection, found: Sequence[SlidingHour], issue: _Issue) -> None:

@@ -80,6 +80,7 @@ CORE = {
     "functools",
     "itertools",
     "math",
+    "msgspec",
     "typing",
     "zoneinfo",
 }

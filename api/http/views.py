@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from greenmine.limits import threshold_on
+from greenmine.limits import Addressee, addressee, threshold_on
+from greenmine.processing.summary import conclude, tally
+from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, local
-
-JUDGEMENTS = ("exceeds", "not assessable", "meets")
-"""From worst to best: a theme is judged by its worst limit."""
 
 
 class VerdictView(msgspec.Struct, frozen=True):
@@ -35,6 +34,9 @@ class VerdictView(msgspec.Struct, frozen=True):
     high: float | None
     capture: float
     reason: str
+    standing: str
+    reasons: list[str]
+    """Why it is indicative; empty where it is statutory."""
     detail: Any
     revision: int
     change: str
@@ -55,10 +57,13 @@ class LimitView(msgspec.Struct, frozen=True):
     clause: str
     window: str
     kind: str
+    addressee: Addressee
     indicative: bool
     unit: str
     low: float | None
     high: float | None
+    open: bool
+    """An exceedance of it lasts."""
     running: float | None
     since: datetime | None
     until: datetime | None
@@ -142,6 +147,8 @@ def verdict_view(registry: Registry, row: Row) -> VerdictView:
         high=row.high,
         capture=row.capture,
         reason=row.reason,
+        standing="indicative" if row.reasons else "statutory",
+        reasons=row.reasons.split(),
         detail=msgspec.json.decode(row.detail) if row.detail else None,
         revision=row.revision,
         change=row.change,
@@ -210,6 +217,7 @@ def latest(
     newest = queries.newest(scope, [numbers[c.key] for c in channels if c.key in numbers])
     health = queries.health(scope)
     verdicts = queries.last_verdicts(scope)
+    lasting = queries.exceeding_rules(scope)
     if hours is None:
         hours = queries.hours(scope, now - DAY - HOUR, now, site)
     rules: dict[int, list[Rule]] = {}
@@ -221,26 +229,37 @@ def latest(
         limits = [
             view
             for rule in rules.get(channel.index, [])
-            if (view := _limit(queries.registry, rule, channel, hours.get(channel.key, []), verdicts, now)) is not None
+            if (
+                view := _limit(
+                    registry, rule, channel, hours.get(channel.key, []), verdicts, now, lasting=rule.key in lasting
+                )
+            )
+            is not None
         ]
         views.append(_latest(registry, channel, found, health.get(channel.key), limits, now))
     return views
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """The worst verdict over some limits of a theme, and the limits that have it."""
+    """What a person is told of a theme for one addressee: the conclusion from the last verdict on each limit.
+
+    ``behind`` are the limits that it comes from; ``running`` those whose exceedance lasts, whatever the last verdict was.
+    """
 
     verdict: str
-    indicative: bool
+    standing: str
+    addressee: str
+    reasons: tuple[str, ...]
     limits: int
     behind: list[tuple[LatestView, LimitView]]
+    running: list[tuple[LatestView, LimitView]]
 
 
 def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registry) -> list[Judgement]:
-    """Worst verdict of the last periods over the legal limits of a theme: first the binding ones, then the indicative.
+    """Conclusions on a theme from the last verdicts: the mine's own emissions, then the quality around it.
 
     Either is left out where no such limit applies. A limit that was never judged counts as not assessable: silence is
-    never compliance.
+    never compliance. The rule is that of the first page of a bundle, `greenmine.processing.summary.conclude`.
     """
     bound = [
         (view, limit)
@@ -249,17 +268,36 @@ def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registr
         for limit in view.limits
         if limit.kind == "legal"
     ]
+    tallies = [
+        tally(theme, limit.addressee, [_told(limit.verdict)] if limit.verdict else [], 1, int(limit.open))
+        for _, limit in bound
+    ]
     found = []
-    for indicative in (False, True):
-        pairs = [pair for pair in bound if pair[1].indicative == indicative]
-        for verdict in JUDGEMENTS:
-            behind = [
-                pair for pair in pairs if (pair[1].verdict.verdict if pair[1].verdict else "not assessable") == verdict
-            ]
-            if behind:
-                found.append(Judgement(verdict, indicative, len(pairs), behind))
-                break
+    for one in conclude(tallies, 1.0):
+        mine = [pair for pair in bound if pair[1].addressee == one.addressee]
+        behind = [pair for pair in mine if _judged(pair[1]) == one.judgement]
+        lawful = [pair for pair in behind if pair[1].verdict and pair[1].verdict.standing == "statutory"]
+        found.append(
+            Judgement(
+                one.judgement,
+                one.standing,
+                one.addressee,
+                one.reasons,
+                one.rules,
+                lawful if one.judgement == "exceeds" and lawful else behind,
+                [pair for pair in mine if pair[1].open],
+            )
+        )
     return found
+
+
+def _judged(limit: LimitView) -> str:
+    return limit.verdict.verdict if limit.verdict else "not assessable"
+
+
+def _told(view: VerdictView) -> Verdict:
+    judgement: Any = view.verdict
+    return Verdict(judgement, view.reason, view.judged, None, None, tuple(view.reasons))
 
 
 def running_mean(averaging: str, values: Sequence[float], counts: Sequence[int]) -> float:
@@ -323,6 +361,8 @@ def _limit(
     hours: list[Row],
     verdicts: dict[str, Row],
     now: int,
+    *,
+    lasting: bool,
 ) -> LimitView | None:
     zone = registry.site(rule.site).zone
     threshold = threshold_on(rule.limit, local(now, zone).date())
@@ -332,7 +372,7 @@ def _limit(
     running = None
     if used:
         running = (
-            max(row.mean for row in used)
+            max(row.maximum for row in used)
             if rule.limit.statistic == "maximum"
             else running_mean(channel.parameter.averaging, [row.mean for row in used], [row.readings for row in used])
         )
@@ -354,10 +394,12 @@ def _limit(
         clause=threshold.clause,
         window=rule.limit.window,
         kind=rule.limit.kind,
+        addressee=addressee(rule.limit),
         indicative=rule.limit.indicative,
         unit=rule.limit.unit,
         low=threshold.low,
         high=threshold.high,
+        open=lasting,
         running=running,
         since=local(used[0].start, zone) if used else None,
         until=local(used[-1].end, zone) if used else None,

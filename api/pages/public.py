@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -16,6 +17,9 @@ from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
+from greenmine.limits import addressee
+from greenmine.processing.summary import conclude, tally
+from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Site
 from greenmine.times import local, milliseconds, now
@@ -26,13 +30,14 @@ DAYS: Final = 14
 
 
 class DayView(msgspec.Struct, frozen=True):
-    """Verdicts of a day on all legal limits of a theme.
+    """What is concluded of a theme from the verdicts of a day on the mine's own emissions.
 
-    ``verdict`` is the worst of them: one that exceeds makes the day exceed; one that could not be judged makes a day without any
-    such `not assessable`, never `meets`. None where there is no verdict at all.
+    One window that could not be judged makes a day without any that exceeds `not assessable`, never `meets`. ``verdict`` is
+    None where there is none at all.
     """
 
     verdict: str | None
+    standing: str
     meets: int
     exceeds: int
     not_assessable: int
@@ -85,24 +90,30 @@ def public_site(
 def daily_compliance(queries: Queries, site: Site, instant: int) -> list[tuple[date, dict[str, DayView]]]:
     """Compliance on each of the last 14 days, newest first; periods belong to the day on which they begin.
 
-    Limits for which the law knows no automatic method, and the enterprise's own targets, are left out.
+    What the enterprise answers for counts: the quality around the mine and the enterprise's own targets are left out.
     """
     today = local(instant, site.zone).date()
     registry = queries.registry
     themes = {
         rule.key: registry.parameters[rule.limit.parameter].theme
         for rule in registry.rules
-        if rule.site == site.id and rule.limit.kind == "legal" and not rule.limit.indicative
+        if rule.site == site.id and addressee(rule.limit) == "emission"
     }
-    counts: dict[tuple[date, str], Counter[str]] = {}
+    verdicts: dict[date, dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     begin = milliseconds(datetime.combine(today - timedelta(days=DAYS - 1), time(), ZoneInfo(site.zone)))
     for rule, start, verdict in queries.verdicts_since(Scope(frozenset({site.id})), begin, themes):
-        counts.setdefault((local(start, site.zone).date(), themes[rule]), Counter())[verdict] += 1
+        verdicts[local(start, site.zone).date()][rule].append(verdict)
     days = [today - timedelta(days=back) for back in range(DAYS)]
     shown = [theme.id for theme in registry.judged_themes]
-    return [(day, {theme: _day(counts.get((day, theme), Counter())) for theme in shown}) for day in days]
+    return [(day, _day(verdicts[day], themes, shown)) for day in days]
 
 
-def _day(counts: Counter[str]) -> DayView:
-    worst = next((verdict for verdict in ("exceeds", "not assessable", "meets") if counts[verdict]), None)
-    return DayView(worst, counts["meets"], counts["exceeds"], counts["not assessable"])
+def _day(verdicts: Mapping[str, list[Verdict]], themes: Mapping[str, str], shown: Sequence[str]) -> dict[str, DayView]:
+    tallies = [tally(themes[rule], "emission", some, len(some)) for rule, some in verdicts.items()]
+    found = {one.theme: one for one in conclude(tallies, 1.0)}
+    return {
+        theme: DayView(one.judgement, one.standing, one.meets, one.exceeds, one.due - one.meets - one.exceeds)
+        if (one := found.get(theme))
+        else DayView(None, "indicative", 0, 0, 0)
+        for theme in shown
+    }

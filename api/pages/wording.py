@@ -169,7 +169,14 @@ class Wording(Words):
         return self.t(f"compass.{_POINTS[round(degrees / 45) % 8]}")
 
     def reason(self, judgement: Judgement) -> str:
-        """Why a theme is judged as it is, in one sentence."""
+        """Why a theme is judged as it is, and why that is an indication only."""
+        said = self._verdict_reason(judgement)
+        if judgement.standing == "statutory" or judgement.verdict == "not assessable":
+            return said
+        doubts = self.t("list.comma").join(self.known(f"reason.{code}", code) for code in judgement.reasons)
+        return self.t("reason.indicative", said=said, doubts=doubts)
+
+    def _verdict_reason(self, judgement: Judgement) -> str:
         if judgement.verdict == "meets":
             limits = [limit for _, limit in judgement.behind if limit.low is None and limit.unit != "dB(A)"]
             shares = [limit.share for limit in limits if limit.share is not None]
@@ -180,6 +187,11 @@ class Wording(Words):
         first = self.limit_reason(*judgement.behind[0])
         others = len(judgement.behind) - 1
         return self.t("reason.more", first=first, n=others) if others else first
+
+    def running(self, judgement: Judgement) -> str:
+        """Exceedances that last, whatever the last verdict was."""
+        named = ((self.station(view.site, view.station), self.limit_name(limit)) for view, limit in judgement.running)
+        return self.t("reason.running", limits=self.t("list.comma").join(f"{place} · {name}" for place, name in named))
 
     def all_reasons(self, judgement: Judgement) -> str:
         """Reason of every limit behind a judgement, one a line."""
@@ -194,10 +206,11 @@ class Wording(Words):
         detail = verdict.detail if isinstance(verdict.detail, dict) else {}
         bound = verdict.low if verdict.reason == "under-limit" or verdict.high is None else verdict.high
         key = f"reason.{verdict.reason}"
+        code = self.known(key, verdict.reason)
         return self.t(
-            key if self.has_text(key) else "reason.other",
+            key if "{station}" in code else "reason.other",
             **names,
-            code=verdict.reason,
+            code=code,
             value=verdict.judged or self.plain(verdict.value),
             unit=self.unit(limit.unit),
             bound=self.plain(bound),

@@ -1,4 +1,4 @@
-"""Names of columns: what a logger calls its time and its parameters."""
+"""Names of columns: what a logger calls its time and its parameters, and the units that it states with them."""
 
 from __future__ import annotations
 
@@ -8,55 +8,182 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from greenmine.parameters import Parameter
+from greenmine.units import UnitError, conversion
 
 
 class LoggerFileError(ValueError):
     """A logger's file that cannot be read as it is, or not without being told how."""
 
 
-DATES: Final = frozenset({"date", "day", "datum", "日期"})
+def words(text: str) -> frozenset[str]:
+    """Split a text at its blanks."""
+    return frozenset(text.split())
+
+
+DATES: Final = words("date day datum fecha data jour mydate 日期 监测日期 采样日期 测量日期 年月日")
 """Plain names of columns that may hold the date alone."""
 
-TIMES: Final = frozenset({"time", "hour", "timeofday", "uhrzeit", "时间", "时刻"})
+TIMES: Final = words(
+    "time hour timeofday uhrzeit hora heure clock hhmm hhmmss mytime 时间 时刻 钟点 时分 时分秒 监测时刻"
+)
 """Plain names of columns that may hold the time of day alone."""
 
-_STAMPS = """
+STAMPS: Final = words("""
     timestamp datetime dateandtime datetimeutc datetimelocal localdatetime utcdatetime timestamputc timestamplocal
     timeutc utctime utc timelocal localtime sampletime samplingtime samplingdate sampledatetime measurementtime
     measuredat recordtime recordedat createdat datatime ts tmstamp isotime unixtime unix epoch zeitstempel zeit
-    监测时间 采样时间 数据时间 日期时间 测量时间 上报时间 记录时间 采集时间 时间戳 监测日期 数据时标
-"""
-STAMPS: Final = frozenset(_STAMPS.split())
+    hourending hourended timeending dateending endtime starttime begintime periodstart periodend
+    监测时间 采样时间 数据时间 日期时间 测量时间 上报时间 记录时间 采集时间 时间戳 监测日期 数据时标 开始时间 结束时间
+""")
 """Plain names of columns that hold date and time."""
 
+PARTS: Final = {
+    "year": words("year yr yyyy 年 年份"),
+    "month": words("month mon mo mm 月 月份"),
+    "day": words("day dd dom dayofmonth 日"),
+    "ordinal": words("doy jday jd julian julianday dayofyear yday yearday ordinalday 年积日 day"),
+    "hour": words("hour hr hh hours 时 小时 点 hourofday"),
+    "minute": words("minute min mi mn minutes 分 分钟"),
+    "second": words("second sec ss seconds 秒"),
+    "clock": words("hhmm time hourminute hrmn hourmin"),
+}
+"""Plain names of columns that hold one part of the time each."""
+
+ELAPSED: Final = words(
+    "elapsedtime elapsed elapsedseconds elapsedsec elapsedsecs elapsedminutes runtime testtime 经过时间 运行时间 历时"
+)
+"""Plain names of columns that count from a start in the heading."""
+
+STATIONS: Final = words("""
+    station stationid stationname site siteid sitename siteno location locationname device deviceid devicename sensor sensorid
+    monitor monitorid sensorindex serial serialnumber instrument point pointname 站点 站点名称 点位 点位名称 监测点 监测点位
+    测点 测点名称 设备 设备编号 设备名称 站名 table
+""")
+"""Plain names of columns that say where or by what was measured."""
+
 _USUAL: Final[dict[str, tuple[str, ...]]] = {
-    "laeq": ("leq", "leqa", "laeqt", "leqdba", "laeqdb", "dba", "噪声", "等效声级"),
-    "lafmax": ("lafmx", "lmax", "lamax"),
-    "pm10": ("pm100",),
-    "tsp": ("扬尘", "总悬浮颗粒物"),
+    "laeq": (
+        "leq", "leqa", "laeqt", "leqdba", "laeqdb", "dba", "噪声", "噪音", "等效声级", "等效a声级", "等效连续a声级",
+        "连续等效a声级", "noise",
+    ),
+    "lafmax": ("lafmx", "lmax", "lamax", "最大声级", "最大a声级"),
+    "pm10": ("pm100", "可吸入颗粒物pm10", "颗粒物pm10"),
+    "pm2.5": ("pm2p5", "细颗粒物pm25", "颗粒物pm25"),
+    "tsp": ("扬尘", "总悬浮颗粒物", "总悬浮颗粒物tsp", "总尘"),
     "ss": ("tss", "suspendedsolids", "悬浮物"),
-    "turbidity": ("turb", "tur", "浊度"),
+    "turbidity": ("turb", "tur", "浊度", "turbid"),
     "cod": ("codcr", "化学需氧量"),
     "nh3-n": ("nh3n", "nh4n", "ammonia", "ammonianitrogen", "氨氮"),
-    "conductivity": ("cond", "ec", "spcond", "specificconductance", "电导率"),
-    "do": ("dissolvedoxygen", "odo", "ldo", "溶解氧"),
+    "conductivity": ("cond", "ec", "spcond", "specificconductance", "电导率", "spc", "specificconductivity", "actualconductivity"),
+    "do": ("dissolvedoxygen", "odo", "ldo", "hdo", "rdo", "rdoconcentration", "溶解氧", "oxygen"),
     "water-temperature": ("temp", "temperature", "watertemp", "wtemp", "水温"),
-    "air-temperature": ("temp", "temperature", "airtemp", "气温", "温度"),
-    "flow": ("discharge", "flowrate", "流量"),
-    "wind-speed": ("windspeed", "ws", "风速"),
-    "wind-direction": ("winddirection", "winddir", "wd", "风向"),
-    "humidity": ("rh", "relativehumidity", "湿度"),
-    "pressure": ("airpressure", "barometricpressure", "气压"),
-    "rain": ("rainfall", "precipitation", "precip", "雨量", "降雨量"),
-}
+    "air-temperature": ("temp", "temperature", "airtemp", "气温", "温度", "ambienttemp", "airt"),
+    "flow": ("discharge", "flowrate", "流量", "瞬时流量", "污水流量"),
+    "wind-speed": ("windspeed", "ws", "风速", "wspd", "wspeed", "windspd"),
+    "wind-direction": ("winddirection", "winddir", "wd", "风向", "wdir", "wdirection"),
+    "humidity": ("rh", "relativehumidity", "湿度", "relhumidity", "relhum"),
+    "pressure": ("airpressure", "barometricpressure", "气压", "大气压", "大气压力", "baro", "bp", "barometer", "barom", "pres"),
+    "rain": (
+        "rainfall", "precipitation", "precip", "雨量", "降雨量", "降水量", "降雨", "降水", "累计雨量", "累计降雨量", "累计降水量",
+        "raintotal", "totalrain", "rainaccum", "rainaccumulated", "accumulatedrain", "cumulativerain", "raincumulative",
+        "cumrain", "accrain", "rainacc", "rainfalltotal", "totalrainfall", "cumulativerainfall", "accumulatedrainfall",
+        "总雨量", "累积雨量", "累积降雨量", "累积降水量", "雨量累计", "雨量累积", "降雨量累计",
+    ),
+}  # fmt: skip
 """Plain names of parameters besides id, symbol, names and HJ 212 code."""
 
-_UNIT_NAMES = """
-    ugm3 mgm3 ugm mgm dba db ntu fnu uscm mscm mgl ugl ppm degc c f ms mps kmh deg degrees percent kpa hpa mbar mm
-    ls m3h m3s
+TOTALS: Final = re.compile(r"cumulat|accum|total|cum_|_cum|running|counter|累计|累积|总量|总雨", re.IGNORECASE)
+"""What a name says of a column that counts on and on."""
+
+_AROUND: Final = tuple(
+    sorted(
+        words("""
+    concentration conc average avg mean ave value val reading readings data rtd raw hr hourly live now realtime current dt tot smp
+    浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 小时均值 小时平均值 小时平均 小时值 小时浓度
+    分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果
+"""),
+        key=len,
+        reverse=True,
+    )
+)
+"""Words before or behind the name of a parameter that say nothing else."""
+
+_SPELLINGS: Final = """
+ug/m3 = ugm3 ugm ugpm3 ugcbm ugcum microgramsm3 microgramspercubicmeter microgramspercubicmetre 微克立方米 微克每立方米 微克m3
+mg/m3 = mgm3 mgm mgpm3 mgcbm mgcum milligramspercubicmeter milligramspercubicmetre 毫克立方米 毫克每立方米 毫克m3
+ng/m3 = ngm3
+g/m3 = gm3
+mg/L = mgl mglnh3n mgln mgo2l mglasn 毫克升 毫克每升
+ug/L = ugl 微克升 微克每升
+g/L = gl
+dB(A) = dba db dbspl 分贝 分贝a
+dB(C) = dbc
+dB(Z) = dbz dblin
+NTU = ntu fnu ftu
+1 = 1 phunits phunit su 无量纲 unitless
+degC = degc degreec degreesc degreecelsius degreescelsius celsius 摄氏度 cel
+degF = degf degreef degreesf fahrenheit degreesfahrenheit 华氏度
+K = kelvin
+m/s = ms mps ms1 米秒 米每秒 meterspersecond
+km/h = kmh kph kmph 公里小时 千米小时 千米每小时
+mile/hour = mph milesperhour
+kn = knots knot kts kt
+uS/cm = uscm microsiemenscm 微西门子厘米 微西门子每厘米 uscm1
+mS/cm = mscm 毫西门子厘米 毫西门子每厘米
+mS/m = msm
+S/m = sm
+hPa = hpa hektopascal 百帕
+kPa = kpa 千帕
+Pa = pa 帕
+mbar = mbar mb
+bar = bar
+mmHg = mmhg torr
+inHg = inhg
+L/s = ls lps 升秒 升每秒
+L/min = lmin lpm
+m3/h = m3h cmh m3hr m3hour 立方米小时 立方米每小时 立方米时
+m3/s = m3s cms cumecs 立方米秒 立方米每秒
+m3/d = m3d 立方米天
+foot**3/second = ft3s cfs cubicfeetpersecond
+m3 = m3 立方米
+mm = mm millimeter millimetre 毫米
+cm = cm
+inch = inch inches
+deg = deg degs degree degrees °
+% = percent pct % %rh rh% 百分比 %sat sat% %saturation %airsat
+ppm = ppm ppmv
+ppb = ppb ppbv
+V = volt volts
+mV = mv millivolt
+mA = ma
+ohm = ohm ohms
+1/L = pcsl countsl particlesl 1l 个升
+1/cm3 = pcscm3 cm3 countscm3 particlescm3 1cm3 #cm3
+1/ft3 = countsft3 particlesft3 pcft3 pcf 1ft3 #ft3
+count = count counts cnt cnts particles pulses
 """
-_UNITS: Final = frozenset(_UNIT_NAMES.split())
-_BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】")
+_UNITS: Final = {
+    word: line.split(" = ")[0] for line in _SPELLINGS.strip().splitlines() for word in line.split(" = ")[1].split()
+}
+"""Units by their plain spelling. FNU is read as NTU: both are set by formazin (ISO 7027-1)."""
+_SHORT: Final = {
+    "c": "degC",
+    "f": "degF",
+    "in": "inch",
+    "v": "V",
+    "m": "m",
+    "ft": "ft",
+    "psi": "psi",
+    "k": "K",
+    "度": "deg",
+}
+"""Spellings that count only where a unit must stand: in brackets, behind a comma or stroke."""
+_LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·µμ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
+_BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕")
+_TEMPERATURE: Final = re.compile(r"temp|温", re.IGNORECASE)
+_REPEATED: Final = re.compile(r"(?<=\S)#\d+\Z")
+_SPAN: Final = re.compile(r"(?<=[a-z])\d{1,2}(?:s|sec|m|min|h|hr)\Z")
+"""A span behind a name: ``LAeq_15min``."""
 
 
 def plain(name: str) -> str:
@@ -66,11 +193,13 @@ def plain(name: str) -> str:
 
 
 def bare(name: str) -> str:
-    """A plain name without what stands in brackets or behind a comma: units, zones, serial numbers."""
-    outside, previous = name, ""
-    while outside != previous:
-        outside, previous = _BRACKETS.sub(" ", outside), outside
-    return plain(re.split(r"[,，]", outside.strip(" ,，"))[0])
+    """A plain name without its unit, and without what stands in brackets or behind a comma: zones, serial numbers."""
+    return plain(split_unit(name)[0])
+
+
+def written(name: str) -> str:
+    """A name as it stands in the file: without the ``#2`` that tells it from another of the same name."""
+    return _REPEATED.sub("", name)
 
 
 def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
@@ -106,8 +235,8 @@ def find_column(names: Sequence[str], wanted: str) -> int | None:
     asked = plain(wanted)
     for fits in (
         [i for i, name in enumerate(names) if name == wanted.strip()],
-        [i for i, name in enumerate(names) if asked and plain(name) == asked],
-        [i for i, name in enumerate(names) if asked and bare(name) == asked],
+        [i for i, name in enumerate(names) if asked and plain(written(name)) == asked],
+        [i for i, name in enumerate(names) if asked and bare(written(name)) == asked],
     ):
         if len(fits) == 1:
             return fits[0]
@@ -118,18 +247,71 @@ def find_column(names: Sequence[str], wanted: str) -> int | None:
 
 def parameter_columns(names: Sequence[str], parameter: Parameter) -> list[int]:
     """Positions of the columns whose name is the parameter's: id, symbol, name, HJ 212 code or a usual one."""
-    own = (parameter.id, parameter.symbol, parameter.name_en, parameter.name_zh, parameter.hj212)
-    known = {plain(name) for name in own if plain(name)}
-    known |= {code + "rtd" for code in known} | {code + "avg" for code in {plain(parameter.hj212)} if code}
-    known |= set(_USUAL.get(parameter.id, ()))
-    return [i for i, name in enumerate(names) if any(_names(text, known) for text in (plain(name), bare(name)) if text)]
+    known = _known(parameter)
+    return [i for i, name in enumerate(names) if _names(written(name), known)]
 
 
-def unit_in(name: str) -> str | None:
-    """The unit that a name states in brackets or at its end, plain; None if it states none that is known."""
-    inside = [plain(part) for part in _BRACKETS.findall(name)]
-    tail = plain(re.split(r"[\s_,，]", name.strip())[-1])
-    return next((unit for unit in [*inside, tail] if unit in _UNITS), None)
+def split_unit(name: str) -> tuple[str, str | None]:
+    """A name without its unit, and the unit that it states; None if it states none.
+
+    The unit stands in brackets, behind a comma or a stroke, or at the end. What looks like a unit and is none of the known
+    ones is returned as it stands.
+    """
+    text = unicodedata.normalize("NFKC", name).strip()
+    inside: list[str] = []
+    outside, previous = text, ""
+    while outside != previous:
+        inside += [part[1:-1] for part in _BRACKETS.findall(outside)]
+        outside, previous = _BRACKETS.sub(" ", outside), outside
+    outside = outside.strip(" ,，")
+    head, *behind = re.split(r"[,，]", outside)
+    left, stroke, right = head.partition("/")
+    tokens = re.split(r"[\s_]+", head.strip())
+    tails = [(" ".join(tokens[:-k]), " ".join(tokens[-k:])) for k in (3, 2, 1) if len(tokens) > k]
+    for candidate in (*(part for bracket in inside for part in (bracket, *re.split(r"[,;]", bracket))), *behind):
+        if (unit := known_unit(candidate, alone=True)) is not None:
+            return _without_unit(head).rstrip("/ "), unit
+    for base, candidate in tails:
+        if (unit := known_unit(candidate, alone=bool(_TEMPERATURE.search(base)))) is not None:
+            return base.rstrip("/ "), unit
+    if stroke and (unit := known_unit(right, alone=True)) is not None:
+        return left, unit
+    unknown = next((part for part in (*inside, *behind) if _LIKE_A_UNIT.fullmatch(part.strip())), None)
+    return head, unknown
+
+
+def known_unit(text: str, *, alone: bool = False) -> str | None:
+    """The usual spelling of a unit; None if it is none that is known.
+
+    ``alone`` is for places where nothing but a unit stands; there a letter is enough.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("μ", "u").strip()
+    signs = "".join(c for c in folded if c.isalnum() or c in "%°#")
+    for spelling in (signs, signs.replace("°", ""), plain(text)):
+        if spelling in _UNITS and (spelling == signs or not signs.startswith("%")):
+            return _UNITS[spelling]
+        if spelling in _SHORT and (alone or "°" in signs):
+            return _SHORT[spelling]
+    return None
+
+
+def unit_of(name: str, parameter: Parameter) -> str | None:
+    """The unit that the name of a parameter's column states; None if none."""
+    unit = split_unit(name)[1]
+    whole = plain(written(name))
+    heads = (whole[: -len(spelling)] for spelling in _UNITS if unit is None and whole.endswith(spelling))
+    known = _known(parameter)
+    found = [_UNITS[whole[len(head) :]] for head in heads if head in known]
+    return found[0] if found else unit
+
+
+def convertible(unit: str, parameter: Parameter) -> bool:
+    """Whether a unit measures what the parameter is."""
+    try:
+        conversion(unit, parameter.unit)
+    except UnitError:
+        return False
+    return True
 
 
 def listed(names: Iterable[str]) -> str:
@@ -137,5 +319,32 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _names(text: str, known: set[str]) -> bool:
-    return text in known or any(text.startswith(name) and text[len(name) :] in _UNITS for name in known)
+def _known(parameter: Parameter) -> set[str]:
+    own = (parameter.id, parameter.symbol, parameter.name_en, parameter.name_zh, parameter.hj212)
+    return {plain(name) for name in own if plain(name)} | set(_USUAL.get(parameter.id, ()))
+
+
+def _without_unit(base: str) -> str:
+    """A name from which a unit was taken, and which may state it once more at its end."""
+    tokens = re.split(r"[\s_]+", base.strip())
+    return " ".join(tokens[:-1]) if len(tokens) > 1 and known_unit(tokens[-1]) is not None else base
+
+
+def _names(name: str, known: set[str]) -> bool:
+    return any(_core(text, known) for text in {plain(name), bare(name)} if text)
+
+
+def _core(text: str, known: set[str]) -> bool:
+    """Whether a plain name is a known one, or one with a unit or with words that say nothing around it."""
+    while text:
+        if text in known or any(text.startswith(name) and text[len(name) :] in _UNITS for name in known):
+            return True
+        shorter = next((text[: -len(word)] for word in _AROUND if text.endswith(word) and text != word), None)
+        if shorter is None:
+            shorter = next((text[len(word) :] for word in _AROUND if text.startswith(word) and text != word), None)
+        if shorter is None:
+            shorter = _SPAN.sub("", text) if _SPAN.search(text) else None
+        if shorter is None:
+            return False
+        text = shorter
+    return False

@@ -1,47 +1,169 @@
-"""The layout of a logger's text file: encoding, delimiter, header, and the columns that hold the time."""
+"""The layout of a logger's text file: delimiter, header, units, and the columns that make the time."""
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice, pairwise
 from statistics import median_low
-from typing import Final, TextIO
+from typing import Final, Literal
+from zoneinfo import available_timezones
+
+import numpy as np
 
 from greenmine.collector.files.columns import (
     DATES,
+    ELAPSED,
+    PARTS,
     STAMPS,
     TIMES,
     LoggerFileError,
     bare,
     find_column,
+    known_unit,
     listed,
     plain,
+    split_unit,
     unique_names,
 )
-from greenmine.collector.files.stamps import is_stamp
+from greenmine.collector.files.descriptions import Description, recognise
+from greenmine.collector.files.sources import Source, open_text
+from greenmine.collector.files.stamps import ORDERS, UNREADABLE, StampReader, is_stamp
 
 _DELIMITERS: Final = (";", "\t", ",", "|")
 _WORDS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "blank": " "}
-_LINES_LOOKED_AT: Final = 300
+_LINES_LOOKED_AT: Final = 1200
 _ROWS_LOOKED_AT: Final = 100
-_HEADING_AT_MOST: Final = 120
+_HEADING_AT_MOST: Final = 1000
 """Lines of free text before the header."""
 _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
-_FOREIGN: Final = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive: save the sheet as CSV, or unpack it",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the sheet as CSV",
-    b"\x1f\x8b": "compressed with gzip: unpack it",
-    b"SQLite format 3": "an SQLite database: export the table as CSV",
+_CLOCK: Final = re.compile(
+    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点]\d{1,2}(?:分|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午))?"
+    r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?",
+    re.ASCII,
+)
+_UNTIL: Final = re.compile(r" ?[-~～—–至] ?\d{1,2}:\d\d\Z")
+"""The end of an interval behind its begin, where the date stands apart."""
+_HOUR: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[.]0+)?(?: ?(?:[时点hH]整?|:00))?", re.ASCII)
+_HOUR_NAME: Final = re.compile(
+    r"(?:[Hh](?:our|r)?[ _]?)?(\d{1,2})(?: ?(?:时|点|[hH]|:00))?(?:[-~至]\d{1,2}(?: ?(?:时|点|:00))?)?"
+)
+_SERIALS: Final = (20_000, 80_000)
+"""Days since 1899-12-30 of the years 1954 to 2119."""
+_DATE_TEXT: Final = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)|\d{1,2}[- /][A-Za-z]{3,9}[- /]\d{2,4}"
+    r"|\d{4} ?年 ?\d{1,2} ?月 ?\d{1,2} ?日|[A-Za-z]{3,9} \d{1,2}, \d{4}"
+)
+_DATE: Final = re.compile(rf"(?<![\d.])(?:{_DATE_TEXT})(?![\d.])")
+_CLOCK_IN: Final = re.compile(r"(?<![\d:])\d{1,2}:\d\d(?::\d\d)?(?:[.]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?(?![\d:])")
+_START: Final = re.compile(r"start|begin|开始|起始|begonnen", re.IGNORECASE)
+_TIME_WORDS: Final = STAMPS | TIMES | DATES | ELAPSED | frozenset().union(*PARTS.values())
+_SCALES: Final = {
+    **dict.fromkeys(("ms",), 1),
+    **dict.fromkeys(("s", "sec", "secs", "seconds", "秒"), 1000),
+    **dict.fromkeys(("m", "min", "mins", "minutes", "分", "分钟"), 60_000),
+    **dict.fromkeys(("h", "hr", "hrs", "hours", "小时"), 3_600_000),
 }
+"""Milliseconds of the units of elapsed time."""
+_ORDER_WORDS: Final = (
+    (r"m{1,2}[-/.]d{1,2}[-/.]y", "mdy"),
+    (r"d{1,2}[-/.]m{1,2}[-/.]y", "dmy"),
+    (r"y{2,4}[-/.]m{1,2}[-/.]d", "ymd"),
+    (r"月[-/.]日[-/.]年", "mdy"),
+    (r"日[-/.]月[-/.]年", "dmy"),
+    (r"年[-/.]月[-/.]日", "ymd"),
+)
+_END_WORDS: Final = re.compile(
+    r"\b(?:end|ending|ended|ends|to|until)\b|hourend|(?<![a-z])HE(?![a-z])|结束|截止|截至|止$", re.IGNORECASE
+)
+_BEGIN_WORDS: Final = re.compile(r"\b(?:start|starting|begin|beginning|from|since)\b|开始|起始|^起", re.IGNORECASE)
+_OFFSET: Final = re.compile(
+    r"(?:UTC|GMT|时区|zone|offset)[^+\-\d\w]{0,3}(?P<sign>[+\-−])\s?(?P<hour>\d{1,2})(?::?(?P<minute>\d\d))?",
+    re.IGNORECASE,
+)
+_BARE_OFFSET: Final = re.compile(r"(?<![\d:])(?P<sign>[+\-−])(?P<hour>\d\d):(?P<minute>\d\d)(?!\d)")
+_UTC: Final = re.compile(r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|世界时|格林", re.IGNORECASE)
+_UTC_NAME: Final = re.compile(r"utc|gmt", re.IGNORECASE)
+_BEIJING: Final = re.compile(r"北京时间|beijing|Asia/Shanghai", re.IGNORECASE)
+_IANA: Final = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+)?")
+_ABBREVIATED: Final = re.compile(r"(?<![A-Za-z])([A-Z]{1,4}[SD]?T)(?![A-Za-z])")
+_LOCAL: Final = frozenset({"LST", "DT", "LT", "ST", "T", "AT"})
+"""What looks like the abbreviation of a zone and names none."""
+_ZONE_LINE: Final = re.compile(
+    r"time ?zone|时区|(?:UTC|GMT|time)[ _-]?offset|北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)", re.IGNORECASE
+)
+_ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+-]\d", re.IGNORECASE)
+"""A line of the heading that may speak of the stamps or of something else."""
 
 Row = tuple[int, list[str]]
 """Number of the line and its cells."""
+Kind = Literal["stamp", "midnight", "date", "clock", "hour", "number", "text", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeColumns:
+    """Which columns make the time, and how.
+
+    Parameters
+    ----------
+    columns : tuple of int
+        Positions.
+    kind : str
+        ``stamp``: cells joined by a blank; ``midnight``: likewise, a stamp of midnight giving the date alone; ``hour``: a date and
+        the number of an hour; ``parts``: year, month, day and so on; ``ordinal``: year, day of the year, clock; ``elapsed``:
+        time since ``start``; ``clock``: time of ``date``; ``across``: a date, and a column for each hour.
+    parts : tuple of str
+        What each column is, for ``parts`` and ``ordinal``.
+    start : str
+        Stamp from which elapsed time counts, or the date of clocks.
+    scale : int
+        Milliseconds of the unit of elapsed time.
+    serial : bool
+        Whether numbers of five digits count days, as in spreadsheets.
+    """
+
+    columns: tuple[int, ...]
+    kind: Literal["stamp", "midnight", "hour", "parts", "ordinal", "elapsed", "clock", "across"] = "stamp"
+    parts: tuple[str, ...] = ()
+    start: str = ""
+    scale: int = 1000
+    serial: bool = False
+
+    def texts(self, columns: Sequence[Sequence[str]]) -> list[str]:
+        """Stamps from the cells of the columns."""
+        first = [cell.strip() for cell in columns[0]]
+        if self.kind in {"stamp", "elapsed", "across"} and len(columns) == 1:
+            return first
+        if self.kind == "clock":
+            return [f"{self.start} {_whole_hour(_UNTIL.sub('', cell))}" if cell else "" for cell in first]
+        rest = [[_UNTIL.sub("", cell.strip()) for cell in column] for column in columns[1:]]
+        match self.kind:
+            case "midnight":
+                return [f"{re.split('[ T]', day)[0]} {clock}" for day, clock in zip(first, *rest, strict=True)]
+            case "hour":
+                whole = _clock_of_digits if "clock" in self.parts else _whole_hour
+                return [f"{re.split('[ T]', day)[0]} {whole(hour)}" for day, hour in zip(first, *rest, strict=True)]
+            case "parts" | "ordinal":
+                return [self._whole(cells) for cells in zip(first, *rest, strict=True)]
+        return [" ".join(filter(None, cells)) for cells in zip(first, *rest, strict=True)]
+
+    def _whole(self, cells: tuple[str, ...]) -> str:
+        said = {part: cell.removesuffix(".0") for part, cell in zip(self.parts, cells, strict=True)}
+        year = said.get("year", "")
+        if len(year) == 2:
+            year = ("20" if year < "69" else "19") + year
+        ordinal = self.kind == "ordinal"
+        date = f"{year}-{said['ordinal']:0>3}" if ordinal else f"{year}-{said['month']}-{said['day']}"
+        if "clock" in said:
+            clock = _clock_of_digits(said["clock"])
+        else:
+            second = said.get("second", "0")
+            whole, point, fraction = second.partition(".")
+            clock = f"{said.get('hour', '0')}:{said.get('minute', '0'):0>2}:{whole:0>2}{point}{fraction}"
+        return f"{date} {clock}" if year else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +172,116 @@ class Layout:
 
     Parameters
     ----------
-    encoding : str
-        Name of the codec.
+    source : Source
+        The text.
     delimiter : str
         One character; a blank stands for any run of blanks.
     header : int
         Lines up to and with the header; 0 or the lines of heading if there is no header.
     names : tuple of str
         The columns; ``#1``, ``#2`` … if there is no header.
-    time : tuple of int
-        Positions of the one or two columns whose cells, joined by a blank, are the stamps.
+    clock : TimeColumns
+        The columns that make the time.
     sample : tuple of rows
         The first rows of data.
-    note : str
-        What was concluded from more than the header; else empty.
+    heading : tuple of str
+        The lines before the header.
+    units : dict of int to str
+        Units that a line under the header states, by column.
+    description : Description
+        What is known about the file besides: that of its make, and what the caller said.
+    notes : tuple of str
+        What was concluded from more than the header.
     """
 
-    encoding: str
+    source: Source
     delimiter: str
     header: int
     names: tuple[str, ...]
-    time: tuple[int, ...]
+    clock: TimeColumns
     sample: tuple[tuple[str, ...], ...]
-    note: str = ""
+    heading: tuple[str, ...]
+    units: dict[int, str]
+    description: Description
+    notes: tuple[str, ...] = ()
+
+    @property
+    def time_names(self) -> tuple[str, ...]:
+        """Names of the columns that make the time."""
+        return tuple(self.names[c] for c in self.clock.columns)
+
+    def order(self) -> str | None:
+        """Order of day, month and year that the names of the time columns state."""
+        text = " ".join(self.time_names)
+        stated = next((order for pattern, order in _ORDER_WORDS if re.search(pattern, text, re.IGNORECASE)), None)
+        return self.description.order or stated
+
+    def stamps(self) -> tuple[Literal["begin", "end"] | None, str]:
+        """Whether stamps stand at the begin or the end of their interval, and what says so."""
+        if self.description.stamps is not None:
+            return self.description.stamps, "as said"
+        for name in self.time_names:
+            text = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+            if _BEGIN_WORDS.search(text):
+                return "begin", repr(name)
+            if _END_WORDS.search(text):
+                return "end", repr(name)
+        return None, ""
+
+    def stated_zone(self) -> tuple[str, str] | None:
+        """Zone that the names of the time columns or the heading state, and what says so; None: none.
+
+        An abbreviation is returned as it stands.
+
+        Raises
+        ------
+        LoggerFileError
+            If two different zones are stated.
+        """
+        said = {zone: repr(name) for name in self.time_names if (zone := _zone_in(name, column=True)) is not None}
+        if not said:
+            said = {
+                zone: repr(line.strip())
+                for line in self.heading
+                if len(line) < 200 and _ZONE_LINE.search(line) and (zone := _zone_in(line, column=False)) is not None
+            }
+        if len(said) > 1:
+            raise LoggerFileError(f"states several zones, in {' and '.join(said.values())}; give --stamp-zone")
+        return next(iter(said.items()), None)
+
+    def prose_of_zone(self) -> str | None:
+        """A line of the heading with an offset of which it does not say that it is that of the stamps."""
+        return next((line.strip() for line in self.heading if len(line) < 200 and _ZONE_PROSE.search(line)), None)
 
 
-def find_layout(
-    path: Path, delimiter: str | None = None, time: str | None = None, time_format: str | None = None
-) -> Layout:
+def _zone_in(text: str, *, column: bool) -> str | None:
+    if _BEIJING.search(text):
+        return "Asia/Shanghai"
+    for name in _IANA.findall(text):
+        if name in available_timezones():
+            return str(name)
+    for pattern in (_OFFSET, *([_BARE_OFFSET] if column else [])):
+        if match := pattern.search(text):
+            hour, minute = int(match["hour"]), match["minute"] or "00"
+            if hour <= 15:
+                return f"{'+' if match['sign'] == '+' else '-'}{hour:02}:{minute}"
+    if _UTC.search(text) or (column and _UTC_NAME.search(plain(text))):
+        return "UTC"
+    if column or re.search(r"zone|时区", text, re.IGNORECASE):
+        found = [word for word in _ABBREVIATED.findall(text) if word not in _LOCAL]
+        return found[0] if found else None
+    return None
+
+
+def find_layout(source: Source, said: Description) -> Layout:
     """Find out how a text file is laid out.
 
     Parameters
     ----------
-    path : Path
+    source : Source
         The file.
-    delimiter : str or None
-        The delimiter or a word for it (``tab``); None: the one that makes a header with a column of stamps.
-    time : str or None
-        Name of the time column, or two names with a comma between them; None: found by usual names, else the only
-        column that reads as stamps.
-    time_format : str or None
-        ``strptime`` form of the stamps.
+    said : Description
+        What the caller knows.
 
     Returns
     -------
@@ -102,80 +293,56 @@ def find_layout(
     LoggerFileError
         If the file is no text table, or the time is not found or not unique.
     """
-    delimiters = _DELIMITERS if delimiter is None else (_delimiter(delimiter),)
-    encoding = find_encoding(path)
-    with open_text(path, encoding) as file:
+    with open_text(source.path, source.encoding) as file:
         lines = [(n, clean(line)) for n, line in enumerate(islice(file, _LINES_LOOKED_AT), start=1)]
     lines = [(n, line) for n, line in lines if line.strip()]
     if not lines:
         raise LoggerFileError("is empty: a header line and lines of readings are needed")
-    views = [_View(d, [(n, split(line, d)) for n, line in lines], time, time_format) for d in delimiters]
-    starts = range(min(len(lines), _HEADING_AT_MOST))
+    make = recognise([line for _, line in lines[:60]]) if said.id is None else None
+    known = said if make is None else said.over(make)
+    delimiters: tuple[str, ...] = _DELIMITERS
+    if (asked := known.delimiter or source.delimiter) is not None:
+        delimiters = (_delimiter(asked),)
+    views = [_View(source, d, [(n, split(line, d)) for n, line in lines], tuple(lines), known) for d in delimiters]
+    if known.names:
+        return views[0].described()
+    first = 0
+    if known.header is not None:
+        first = next((i for i, (_, line) in enumerate(lines) if re.search(known.header, line)), -1)
+        if first < 0:
+            raise LoggerFileError(f"no line of the header fits {known.header!r}")
+    starts = range(first, min(len(lines), _HEADING_AT_MOST) if known.header is None else first + 1)
+    complaint: LoggerFileError | None = None
     for start in starts:
         for view in views:
-            if view.is_header(start):
-                return view.layout(encoding, view.last_header(start))
-    for start in starts:
+            try:
+                if view.is_header(start):
+                    return view.layout(view.last_header(start) if known.header is None else start)
+            except LoggerFileError as error:  # a line of the heading may look like a header that leaves something open
+                complaint = complaint or error
+    if complaint is not None:
+        raise complaint
+    for start in range(min(len(lines), _HEADING_AT_MOST)):
         for view in views:
-            columns = view.stamps(start)
-            if columns is not None:
-                return view.layout_by_content(encoding, start, columns)
+            clock = view.first_stamps(start)
+            if clock is not None:
+                return view.layout_by_content(start, clock)
     raise LoggerFileError(_not_found(views))
 
 
-def find_encoding(path: Path) -> str:
-    """Codec of a text file: by its byte-order mark, else UTF-8 if that fits (a damaged byte aside), GB18030, Latin-1."""
-    with path.open("rb") as file:
-        head = file.read(16)
-        for magic, what in _FOREIGN.items():
-            if head.startswith(magic):
-                raise LoggerFileError(f"is {what}")
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        file.seek(0)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        damaged = good = 0
-        while block := file.read(1 << 20):
-            text = decoder.decode(block)
-            if not text.isascii():
-                bad = text.count("\ufffd")
-                damaged += bad
-                good += len(text) - len(text.encode("ascii", "ignore")) - bad
-    if good >= damaged:
-        return "utf-8-sig"
-    return "gb18030" if _fits(path, "gb18030") else "latin-1"
-
-
-def open_text(path: Path, encoding: str) -> TextIO:
-    """The file as lines; what the encoding does not know is replaced."""
-    return io.TextIOWrapper(path.open("rb"), encoding=encoding, errors="replace", newline=None)
-
-
 def clean(line: str) -> str:
-    """A line without its end, and without the zeros and byte-order marks that power cuts and joined files leave."""
+    """Strip a line of its end, and of the zeros and byte-order marks that power cuts and joined files leave."""
     return line.rstrip("\n").replace("\0", "").replace("\ufeff", "")
 
 
 def split(line: str, delimiter: str) -> list[str]:
-    """The cells of a line. A quoted cell never spans lines, so a lost quote damages its own line only."""
+    """Cut a line into cells. A quoted cell never spans lines, so a lost quote damages its own line only."""
     if '"' in line:
         try:
             return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
         except (csv.Error, StopIteration):  # a cell of more than 128 kB
             pass
     return line.split() if delimiter == " " else line.split(delimiter)
-
-
-def _fits(path: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    with path.open("rb") as file:
-        try:
-            while block := file.read(1 << 20):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
 
 
 def _delimiter(text: str) -> str:
@@ -185,17 +352,40 @@ def _delimiter(text: str) -> str:
     return delimiter
 
 
-@dataclass(frozen=True, slots=True)
+def _clock_of_digits(cell: str) -> str:
+    """Write 730 as 07:30."""
+    return f"{cell:0>4}"[:-2] + ":" + f"{cell:0>4}"[-2:] if cell.isdigit() and len(cell) <= 4 else cell
+
+
+def _whole_hour(cell: str) -> str:
+    found = re.match(r"\d{1,2}", cell)
+    return f"{found[0]}:00" if found and _HOUR.fullmatch(cell) else cell
+
+
+@dataclass(frozen=True)
 class _View:
     """The first lines of the file, cut by one delimiter, and what the caller said about the time."""
 
+    source: Source
     delimiter: str
     rows: list[Row]
-    time: str | None
-    form: str | None
+    lines: tuple[tuple[int, str], ...]
+    said: Description
+    _clocks: dict[int, TimeColumns | None] = field(default_factory=dict)
+
+    @cached_property
+    def heads(self) -> list[bool]:
+        """Which lines have a cell with a usual name of a time column, or what the caller names as time."""
+        asked = {plain(part) for name in self.said.time for part in (name, *name.split(","))}
+        words = _TIME_WORDS | asked
+        return [
+            len(cells) > 1
+            and any(plain(cell) in words or bare(cell) in words for cell in cells if cell and len(cell) < 60)
+            for _, cells in self.rows
+        ]
 
     def names(self, start: int) -> tuple[str, ...]:
-        """Names of the columns, if this line is the header.
+        """Name the columns, if this line is the header.
 
         Columns without a name at the end count if most rows have them. In a file cut at commas they do so only where
         the rows show decimal points too: else ``12,5`` may be one number.
@@ -211,31 +401,40 @@ class _View:
         return unique_names([*cells, *[""] * named][:named])
 
     def is_header(self, start: int) -> bool:
-        """Whether this line names a time column, and stamps stand below it."""
-        return self._columns(start) is not None
+        """Tell whether this line names a time column, and stamps stand below it."""
+        return self.heads[start] and self._clock(start) is not None
 
     def last_header(self, start: int) -> int:
-        """The header before the first stamp: a line of the heading may look like one (``Date,2018-03-30``)."""
-        columns = self._columns(start) or ()
-        stop = next((i for i in range(start + 1, len(self.rows)) if self._reads(columns, [self.rows[i][1]])), start)
+        """Find the header before the first stamp: a line of the heading may look like one (``Date,2018-03-30``)."""
+        clock = self._clock(start) or TimeColumns(())
+        stop = next((i for i in range(start + 1, len(self.rows)) if self._reads(clock, [self.rows[i][1]])), start)
         best = start
-        for later in range(start + 1, stop):
+        for later in range(start + 1, min(stop, start + 200)):
             wider = _extent(self.rows[later][1]) > _extent(self.rows[best][1])
             holds_data = any(_number(cell) or is_stamp(cell) for cell in self.rows[best][1])
             if (wider or holds_data) and self.is_header(later):
                 best = later
         return best
 
-    def layout(self, encoding: str, start: int) -> Layout:
-        """The layout with this header."""
-        names, columns = self.names(start), self._columns(start) or ()
-        sample = tuple(tuple(row) for row in self._below(start))
+    def layout(self, start: int) -> Layout:
+        """Lay out the file with this header."""
+        names, clock = self.names(start), self._clock(start) or TimeColumns(())
         named = _extent(self.rows[start][1])
-        note = "" if len(names) == named else f"the rows have {len(names)} columns, the header names the first {named}"
-        return Layout(encoding, self.delimiter, self.rows[start][0], names, columns, sample, note)
+        note = f"the rows have {len(names)} columns, the header names the first {named}"
+        return self._layout(start, self.rows[start][0], names, clock, [] if len(names) == named else [note])
 
-    def stamps(self, start: int) -> tuple[int, ...] | None:
-        """The time columns, by their content, if this line is the first with a stamp; bare numbers do not count.
+    def described(self) -> Layout:
+        """Lay out a file whose columns the description names."""
+        skip = self.said.skip or 0
+        start = next((i for i, (n, _) in enumerate(self.rows) if n > skip), len(self.rows))
+        names = unique_names(self.said.names)
+        clock = self._said_clock(names, [row for _, row in self.rows[start : start + _ROWS_LOOKED_AT]])
+        if clock is None:
+            raise LoggerFileError(f"the columns {listed(self.said.time)} hold no readable time")
+        return self._layout(start - 1, skip, names, clock, [])
+
+    def first_stamps(self, start: int) -> TimeColumns | None:
+        """Find the time columns by their content, if this line is the first with a stamp; bare numbers do not count.
 
         Raises
         ------
@@ -245,36 +444,58 @@ class _View:
         _, cells = self.rows[start]
         if len(cells) < 2:
             return None
-        if self.time is not None:
-            columns = _named(tuple(f"#{position}" for position in range(1, len(cells) + 1)), self.time)
-            return columns if columns is not None and self._reads(columns, [cells]) else None
-        found = [c for c, cell in enumerate(cells) if is_stamp(cell, self.form) and (self.form or not _number(cell))]
-        below = self._below(start)
-        found = [c for c in found if not below or self._reads((c,), below)]
-        if len(found) > 1:
-            names = self._names_above(start)[1]
-            raise LoggerFileError(
-                f"several columns may be the time: {listed(names[c] for c in found)}; choose with --time"
-            )
-        return tuple(found) or None
+        rows = [cells, *self._below(start)]
+        names = tuple(f"#{position}" for position in range(1, len(cells) + 1))
+        if self.said.time:
+            clock = self._said_clock(names, rows)
+        elif any(
+            is_stamp(cell, self.said.time_format) and (self.said.time_format or not _number(cell)) for cell in cells
+        ):
+            clock = _Columns(self._names_above(start)[1], rows, self.said, self._heading(start)).by_content()
+        else:
+            return None
+        return clock if clock is not None and self._reads(clock, [cells]) else None
 
-    def layout_by_content(self, encoding: str, start: int, columns: tuple[int, ...]) -> Layout:
-        """The layout with the first stamp in this line; the line above is the header if it has as many cells."""
+    def layout_by_content(self, start: int, clock: TimeColumns) -> Layout:
+        """Lay out the file with the first stamp in this line; the line above is the header if it has as many cells."""
         header, names = self._names_above(start)
-        note = f"the time is taken from column {' and '.join(repr(names[c]) for c in columns)}"
-        sample = (tuple(self.rows[start][1]), *(tuple(row) for row in self._below(start)))
-        return Layout(encoding, self.delimiter, header, names, columns, sample, note)
+        note = f"the time is taken from column {' and '.join(repr(names[c]) for c in clock.columns)}"
+        return self._layout(start - 1, header, names, clock, [note])
+
+    def _layout(self, start: int, header: int, names: tuple[str, ...], clock: TimeColumns, notes: list[str]) -> Layout:
+        below = self._below(start)
+        first = next((i for i, row in enumerate(below) if self._reads(clock, [row])), 0)
+        units: dict[int, str] = {}
+        for row in below[: min(first, 4)]:
+            for c, cell in enumerate(row[: len(names)]):
+                if c not in clock.columns and (unit := known_unit(cell.strip(" ()[]（）"), alone=True)) is not None:
+                    units.setdefault(c, unit)
+        sample = tuple(tuple(row) for row in below[first:])
+        heading = self._heading(start) if header else ()
+        if self.said.make:
+            notes = [*notes, f"read as a file of {self.said.make}"]
+        return Layout(
+            self.source, self.delimiter, header, names, clock, sample, heading, units, self.said, tuple(notes)
+        )
+
+    def _heading(self, start: int) -> tuple[str, ...]:
+        return tuple(line for _, line in self.lines[: max(0, start)])
 
     def _names_above(self, start: int) -> tuple[int, tuple[str, ...]]:
-        """The line of the header, or of the line before the data; and the names."""
+        """Find the line of the header, or of the line before the data; and the names."""
         width = len(self.rows[start][1])
-        if self.time is None and start and len(self.names(start - 1)) > 1:
+        if not self.said.time and start and len(self.names(start - 1)) > 1:
             names = self.names(start - 1)
             return self.rows[start - 1][0], names + tuple(f"#{n}" for n in range(len(names) + 1, width + 1))
         return self.rows[start][0] - 1, tuple(f"#{position}" for position in range(1, width + 1))
 
-    def _columns(self, start: int) -> tuple[int, ...] | None:
-        """Positions of the time columns under this header; None if it names none or no stamps stand below.
+    def _clock(self, start: int) -> TimeColumns | None:
+        if start not in self._clocks:
+            self._clocks[start] = self._find_clock(start)
+        return self._clocks[start]
+
+    def _find_clock(self, start: int) -> TimeColumns | None:
+        """Find the time columns under this header; None if it names none or no stamps stand below.
 
         Raises
         ------
@@ -285,59 +506,316 @@ class _View:
         if len(names) < 2:
             return None
         below = self._below(start)
-        if self.time is not None:
-            asked = _named(names, self.time)
-            return asked if asked is not None and self._reads(asked, below) else None
-        candidates = [c for c in _usual(names) if not self._reads(c, [self.rows[start][1]])]
-        if not below:
-            return candidates[0] if candidates else None
-        reading = [columns for columns in candidates if self._reads(columns, below)]
-        for group in (
-            [columns for columns in reading if len(columns) == 1 and _plain_in(names[columns[0]], STAMPS)],
-            [columns for columns in reading if len(columns) == 1 and _plain_in(names[columns[0]], TIMES)],
-            [columns for columns in reading if len(columns) == 2],
+        if self.said.time:
+            return self._said_clock(names, below)
+        own = self.rows[start][1]
+        columns = _Columns(names, below, self.said, self._heading(start))
+        clock = columns.by_name()
+        if clock is None or any(
+            is_stamp(own[c]) or _CLOCK.fullmatch(own[c].strip()) for c in clock.columns if c < len(own)
         ):
-            if len(group) == 1:
-                return group[0]
-            if group:
-                choice = listed(names[columns[0]] for columns in group)
-                raise LoggerFileError(f"several columns may be the time: {choice}; choose with --time")
-        if reading and (pair := next((columns for columns in candidates if len(columns) == 2), None)):
-            raise LoggerFileError(
-                f"columns {listed(names[c] for c in pair)} do not read as date and time together: "
-                "give --time and --time-format"
-            )
-        if len(reading) > 1:
-            choice = listed(names[columns[0]] for columns in reading)
-            raise LoggerFileError(f"several columns may be the time: {choice}; choose with --time, or --time DATE,TIME")
-        return reading[0] if reading else None
+            return None
+        return clock
+
+    def _said_clock(self, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> TimeColumns | None:
+        columns = _named(names, self.said.time)
+        return None if columns is None else _Columns(names, rows, self.said, ()).together(columns)
 
     def _below(self, start: int) -> list[list[str]]:
         return [row for _, row in self.rows[start + 1 : start + 1 + _ROWS_LOOKED_AT]]
 
-    def _reads(self, columns: tuple[int, ...], rows: Sequence[Sequence[str]]) -> bool:
-        """Whether some row has a stamp in these columns."""
-        return any(
-            is_stamp(" ".join(row[c].strip() for c in columns), self.form) for row in rows if len(row) > max(columns)
+    def _reads(self, clock: TimeColumns, rows: Sequence[Sequence[str]]) -> bool:
+        """Tell whether some row has a stamp in these columns."""
+        return bool(clock.columns) and any(
+            _reads(clock, row, self.said.time_format) for row in rows if len(row) > max(clock.columns)
         )
 
 
-def _named(names: tuple[str, ...], wanted: str) -> tuple[int, ...] | None:
-    """Positions of the column, or of the two columns, that the caller names."""
-    whole = find_column(names, wanted)
-    if whole is not None:
-        return (whole,)
-    parts = [find_column(names, part) for part in wanted.split(",")]
+def _reads(clock: TimeColumns, row: Sequence[str], form: str | None) -> bool:
+    if clock.kind == "elapsed":
+        return elapsed(row[clock.columns[0]]) is not None
+    text = clock.texts([[row[c]] for c in clock.columns[: 1 if clock.kind == "across" else None]])[0]
+    return bool(StampReader(form, serial=clock.serial).add([text], np.zeros(1, np.int64))[0])
+
+
+def elapsed(cell: str) -> float | None:
+    """Elapsed time of a cell, in its unit, or in seconds if it is written as a clock; None if it is neither."""
+    text = cell.strip()
+    if match := re.fullmatch(r"(?:(\d+)[ .:d])??(\d+):(\d\d):(\d\d(?:[.,]\d+)?)", text):
+        days, hours, minutes, seconds = match.groups()
+        return ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(seconds.replace(",", "."))
+    return float(text) if _number(text) else None
+
+
+class _Columns:
+    """The columns under a header, what they hold, and what of the time they may be."""
+
+    def __init__(
+        self, names: Sequence[str], rows: Sequence[Sequence[str]], said: Description, heading: Sequence[str]
+    ) -> None:
+        self.names, self.rows, self.said, self.heading = names, rows, said, heading
+        self._kinds: dict[int, Kind] = {}
+
+    def by_name(self) -> TimeColumns | None:
+        """The time, where a usual name says at least one of its columns."""
+        every = range(len(self.names))
+        named = [c for c in every if self._is(c, STAMPS | TIMES | DATES)]
+        if not self.rows:
+            return TimeColumns((self._one(named),)) if named else None
+        if whole := [c for c in named if self.kind(c) == "stamp"]:
+            return TimeColumns((self._one(whole),))
+        dates = [c for c in named if self.kind(c) in {"date", "midnight"}]
+        clocks = [c for c in named if self.kind(c) == "clock"]
+        if not dates and clocks:
+            dates = [c for c in every if self.kind(c) in {"date", "midnight"}]
+        if dates and not clocks:
+            clocks = [c for c in every if self.kind(c) == "clock"]
+        if dates and (clock := self._dated(dates, clocks)) is not None:
+            return clock
+        if (clock := self._parts()) is not None:
+            return clock
+        if not dates and (midnight := [c for c in named if self.kind(c) == "midnight"]):
+            return TimeColumns((self._one(midnight),))
+        others = [c for c in every if c not in named and self.kind(c) == "stamp"]
+        if named and others and not clocks:
+            return None if len(others) > 1 else TimeColumns((others[0],))
+        for c in named:
+            if self.kind(c) == "number" and self._serial(c):
+                return TimeColumns((c,), serial=True)
+        if (clock := self._elapsed()) is not None or dates:
+            return clock
+        hours = PARTS["hour"] | TIMES
+        clocks = clocks or [
+            c for c in every if self._is(c, hours) and self.kind(c) in {"hour", "number"} and self._hours(c)
+        ]
+        return self._clock_of_a_day(clocks) if clocks else None
+
+    def by_content(self) -> TimeColumns | None:
+        """The time, by what the columns hold."""
+        every = range(len(self.names))
+        if whole := [c for c in every if self.kind(c) == "stamp"]:
+            return TimeColumns((self._one(whole),))
+        dates = [c for c in every if self.kind(c) in {"date", "midnight"}]
+        return self._dated(dates, [c for c in every if self.kind(c) == "clock"]) if dates else None
+
+    def together(self, columns: tuple[int, ...]) -> TimeColumns | None:
+        """The time of columns that somebody names, in their order."""
+        parts = [self._part(c) for c in columns]
+        if len(columns) == 1:
+            c = columns[0]
+            if self.kind(c) == "number" and not self._any(TimeColumns(columns)):
+                if self._serial(c):
+                    return TimeColumns(columns, serial=True)
+                return self._elapsed(c) if self._is(c, ELAPSED) else None
+            if self.kind(c) == "clock":
+                return self._clock_of_a_day([c])
+            return TimeColumns(columns) if self._any(TimeColumns(columns)) else None
+        tries = (
+            [TimeColumns(columns), TimeColumns(columns, "midnight"), TimeColumns(columns, "hour")]
+            if len(columns) == 2
+            else [TimeColumns(columns)]
+        )
+        if "year" in parts and "ordinal" in parts and not {"month", "day"} <= set(parts):
+            tries.insert(0, TimeColumns(columns, "ordinal", tuple(parts)))
+        if {"year", "month", "day"} <= set(parts):
+            tries.insert(0, TimeColumns(columns, "parts", tuple(parts)))
+        elif len(columns) >= 3 and not any(parts):
+            tries.insert(
+                0, TimeColumns(columns, "parts", ("year", "month", "day", "hour", "minute", "second")[: len(columns)])
+            )
+        return next((clock for clock in tries if self._any(clock)), None)
+
+    def kind(self, column: int) -> Kind:
+        """What most cells of a column hold."""
+        if column not in self._kinds:
+            self._kinds[column] = self._find_kind(column)
+        return self._kinds[column]
+
+    def _find_kind(self, column: int) -> Kind:
+        cells = [row[column].strip() for row in self.rows if len(row) > column and row[column].strip()]
+        if not cells:
+            return "empty"
+        enough = max(1, 0.3 * len(cells))
+        if sum(_CLOCK.fullmatch(cell) is not None for cell in cells) >= enough:
+            return "clock"
+        numbers = sum(map(_number, cells))
+        named = self._is(column, STAMPS | TIMES | DATES)
+        if numbers < enough or named or self.said.time_format:
+            reader = StampReader(self.said.time_format)
+            good = reader.add(cells, np.zeros(len(cells), np.int64))
+            if np.count_nonzero(good) >= enough and (named or self.said.time_format or numbers < enough):
+                hours = reader.hours()[good]
+                if (hours < 0).all() and not reader.instants()[good].any():
+                    return "date"
+                return "midnight" if reader.midnights()[good].all() else "stamp"
+        if sum(_HOUR.fullmatch(cell) is not None for cell in cells) >= enough and numbers < len(cells):
+            return "hour" if not all(map(_number, cells)) else "number"
+        return "number" if numbers >= enough else "text"
+
+    def _is(self, column: int, words: frozenset[str]) -> bool:
+        name = self.names[column]
+        return plain(name) in words or bare(name) in words
+
+    def _part(self, column: int) -> str:
+        for part, words in PARTS.items():
+            if self._is(column, words):
+                return part
+        return ""
+
+    def _any(self, clock: TimeColumns) -> bool:
+        return any(_reads(clock, row, self.said.time_format) for row in self.rows if len(row) > max(clock.columns))
+
+    def _one(self, columns: list[int]) -> int:
+        """The only column, or the begin of an interval whose begin and end are given, or the one with the plainest name."""
+        if len(columns) == 1:
+            return columns[0]
+        names = {c: re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", self.names[c]) for c in columns}
+        begins = [c for c in columns if _BEGIN_WORDS.search(names[c])]
+        ends = [c for c in columns if _END_WORDS.search(names[c])]
+        if len(columns) == 2 and len(begins) == len(ends) == 1:
+            return begins[0]
+        for words in (STAMPS, TIMES, DATES):
+            found = [c for c in columns if self._is(c, words)]
+            if len(found) == 1 and words is not DATES:
+                return found[0]
+            if found:
+                break
+        raise LoggerFileError(
+            f"several columns may be the time: {listed(self.names[c] for c in columns)}; choose with --time"
+        )
+
+    def _dated(self, dates: list[int], clocks: list[int]) -> TimeColumns | None:
+        """The time of a date and a clock or an hour; of hours across; of a date alone."""
+        every = range(len(self.names))
+        if clocks:
+            pairs = [(d, c) for d in dates for c in clocks]
+            named = [pair for pair in pairs if self._is(pair[0], DATES | STAMPS) and self._is(pair[1], TIMES | STAMPS)]
+            pairs = named if len(named) == 1 else pairs
+            if len(pairs) > 1:
+                choice = " or ".join(",".join(self.names[c] for c in pair) for pair in pairs)
+                raise LoggerFileError(f"several columns may be date and time of day: give --time {choice}")
+            midnight = self.kind(pairs[0][0]) == "midnight"
+            clock = TimeColumns(pairs[0], "midnight" if midnight else "stamp")
+            if self._any(clock):
+                return clock
+            names = listed(self.names[c] for c in pairs[0])
+            raise LoggerFileError(
+                f"columns {names} do not read as date and time together: give --time and --time-format"
+            )
+        words = PARTS["hour"] | TIMES | PARTS["clock"]
+        hours = [c for c in every if c not in dates and self._is(c, words) and self.kind(c) in {"hour", "number"}]
+        if len(hours) == 1 and len(dates) == 1:
+            clock = TimeColumns((dates[0], hours[0]), "hour")
+            if self._hours(hours[0]):
+                return clock
+            ordinal = [
+                f"{cell:0>4}" for row in self.rows if len(row) > hours[0] and (cell := row[hours[0]].strip()).isdigit()
+            ]
+            if ordinal and all(len(cell) == 4 and cell[2:] < "60" and cell <= "2400" for cell in ordinal):
+                return TimeColumns((dates[0], hours[0]), "hour", ("", "clock"))
+        across = [c for c in every if (match := _HOUR_NAME.fullmatch(self.names[c].strip())) and int(match[1]) <= 24]
+        if len(across) >= 4 and len(dates) == 1:
+            numbers = [int(_HOUR_NAME.fullmatch(self.names[c].strip())[1]) for c in across]  # type: ignore[index]
+            if all(later > earlier for earlier, later in pairwise(numbers)):
+                return TimeColumns((dates[0], *across), "across", tuple(map(str, numbers)))
+        return TimeColumns((self._one(dates),))
+
+    def _parts(self) -> TimeColumns | None:
+        """The time of year, month, day and so on, or of year and day of the year."""
+        found: dict[str, int] = {}
+        for column in range(len(self.names)):
+            for part, words in PARTS.items():
+                if part not in found and self._is(column, words) and column not in found.values():
+                    if (part == "day" and "month" not in found) or (part == "ordinal" and "month" in found):
+                        continue
+                    found[part] = column
+                    break
+        if "year" not in found:
+            return None
+        finest = ["clock"] if "clock" in found and "hour" not in found else ["hour", "minute", "second"]
+        if {"month", "day"} <= found.keys():
+            parts, kind = ["year", "month", "day"], "parts"
+        elif "ordinal" in found:
+            parts, kind = ["year", "ordinal"], "ordinal"
+        else:
+            return None
+        parts += [part for part in finest if part in found]
+        clock = TimeColumns(tuple(found[part] for part in parts), kind, tuple(parts))  # type: ignore[arg-type]
+        return clock if self._any(clock) else None
+
+    def _hours(self, column: int) -> bool:
+        """Tell whether all numbers of a column are hours."""
+        cells = [row[column].strip() for row in self.rows if len(row) > column]
+        return all(_HOUR.fullmatch(cell) for cell in cells if _number(cell))
+
+    def _serial(self, column: int) -> bool:
+        cells = [row[column].strip() for row in self.rows if len(row) > column and row[column].strip()]
+        numbers = [float(cell) for cell in cells if _number(cell)]
+        return 2 * len(numbers) >= len(cells) and bool(numbers) and all(_SERIALS[0] <= x < _SERIALS[1] for x in numbers)
+
+    def _elapsed(self, column: int | None = None) -> TimeColumns | None:
+        found = [c for c in range(len(self.names)) if self._is(c, ELAPSED)] if column is None else [column]
+        if len(found) != 1:
+            return None
+        name = self.names[found[0]]
+        words = re.findall(r"[A-Za-z秒分钟小时]+", name)
+        scale = next((_SCALES[word.casefold()] for word in reversed(words) if word.casefold() in _SCALES), None)
+        cells = [row[found[0]] for row in self.rows if len(row) > found[0]]
+        if not any(elapsed(cell) is not None for cell in cells):
+            return None
+        if any(":" in cell for cell in cells):
+            scale = 1000
+        start = _start(self.heading)
+        if start is None:
+            raise LoggerFileError(
+                f"column {name!r} counts from a start, and the heading states none with date and time; give --layout"
+            )
+        if scale is None:
+            raise LoggerFileError(f"column {name!r} counts in a unit that it does not state; give --layout")
+        return TimeColumns((found[0],), "elapsed", start=start, scale=scale)
+
+    def _clock_of_a_day(self, clocks: list[int]) -> TimeColumns | None:
+        """The time of a clock alone, of the only date that the heading states."""
+        dates = {date for line in self.heading for date in _DATE.findall(line)}
+        if len(dates) != 1 or len(clocks) != 1:
+            said = f"the heading states {', '.join(sorted(dates))}" if dates else "the heading states no date"
+            raise LoggerFileError(
+                f"column {self.names[clocks[0]]!r} holds a time of day without a date, and {said}; give --time or --layout"
+            )
+        return TimeColumns((clocks[0],), "clock", start=dates.pop())
+
+
+def _start(heading: Sequence[str]) -> str | None:
+    """The start that a heading states, as a stamp with the year first; None: none, or several.
+
+    Raises
+    ------
+    LoggerFileError
+        If day and month of its date may be either way round, and no date of the heading decides.
+    """
+    lines = [line for line in heading if _START.search(line)]
+    dates = {date for line in lines for date in _DATE.findall(line)}
+    clocks = {clock for line in lines for clock in _CLOCK_IN.findall(line)}
+    if len(dates) != 1 or len(clocks) != 1:
+        return None
+    stamp = f"{dates.pop()} {clocks.pop()}"
+    others = [date for line in heading for date in _DATE.findall(line)]
+    reader = StampReader()
+    reader.add([stamp, *others], np.arange(1 + len(others)))
+    time = int(reader.result().time[0])
+    return None if time == UNREADABLE else str(np.datetime64(time, "ms"))
+
+
+def _named(names: tuple[str, ...], wanted: Sequence[str]) -> tuple[int, ...] | None:
+    """Find the columns that the caller names; one text may name several with commas between."""
+    if len(wanted) == 1:
+        whole = find_column(names, wanted[0])
+        if whole is not None:
+            return (whole,)
+        wanted = wanted[0].split(",")
+    parts = [find_column(names, part) for part in wanted]
     columns = tuple(part for part in parts if part is not None)
-    return columns if len(columns) == len(parts) == 2 else None
-
-
-def _usual(names: tuple[str, ...]) -> list[tuple[int, ...]]:
-    """Columns that by their names may hold the time, alone or as date and time of day."""
-    single = [(c,) for c, name in enumerate(names) if _plain_in(name, STAMPS | TIMES | DATES)]
-    dates = [c for c, name in enumerate(names) if _plain_in(name, DATES)]
-    times = [c for c, name in enumerate(names) if _plain_in(name, TIMES)]
-    return [*single, *((date, time) for date in dates for time in times if len(dates) == len(times) == 1)]
+    return columns if len(columns) == len(parts) else None
 
 
 def _extent(cells: Sequence[str]) -> int:
@@ -345,16 +823,12 @@ def _extent(cells: Sequence[str]) -> int:
     return max((position for position, cell in enumerate(cells, start=1) if cell.strip()), default=0)
 
 
-def _plain_in(name: str, known: frozenset[str]) -> bool:
-    return plain(name) in known or bare(name) in known
-
-
 def _number(cell: str) -> bool:
-    return cell.strip().replace(".", "", 1).isdigit()
+    return cell.strip().removeprefix("-").replace(".", "", 1).isdigit()
 
 
 def _not_found(views: Sequence[_View]) -> str:
-    """Why there is no layout: the line that most looks like a header, and what is missing."""
+    """Say why there is no layout: the line that most looks like a header, and what is missing."""
     width, view, start = max(
         (
             (len([cell for cell in row if cell.strip()]), view, -i)
@@ -367,12 +841,14 @@ def _not_found(views: Sequence[_View]) -> str:
         return "has no header line with two columns or more: give --delimiter, or check that it is a text table"
     names = unique_names(view.rows[-start][1])
     columns = f"line {view.rows[-start][0]} has the columns {listed(names)}"
-    if view.time is not None and _named(names, view.time) is None:
-        return f"no column {view.time!r} for the time: {columns}"
-    if view.form is not None:
-        return f"no column whose stamps have the form {view.form!r}: {columns}"
-    if view.time is not None:
-        return (
-            f"column {view.time!r} holds no readable stamps such as 2018-03-30T00:01:39: {columns}; give --time-format"
-        )
+    said = view.said
+    if said.time and _named(names, said.time) is None:
+        return f"no column {','.join(said.time)!r} for the time: {columns}"
+    if said.time_format is not None:
+        return f"no column whose stamps have the form {said.time_format!r}: {columns}"
+    if said.time:
+        return f"column {','.join(said.time)!r} holds no readable stamps such as 2018-03-30T00:01:39: {columns}; give --time-format"
     return f"no column with stamps such as 2018-03-30T00:01:39 was found: {columns}; give --time, or --time-format too"
+
+
+__all__ = ["ORDERS", "Layout", "TimeColumns", "clean", "elapsed", "find_layout", "split", "split_unit"]

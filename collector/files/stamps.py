@@ -1,12 +1,14 @@
 """Stamps of time as loggers write them, read in whole columns.
 
 The stamps of a file have few shapes (``0000-00-00 00:00:00``). A shape is understood once, by a pattern that says where
-its fields stand; the fields of all stamps of that shape are then read together.
+its fields stand; the fields of all stamps of that shape are then read together. Where the order of day, month and year may be
+one or another, all orders are read, and the whole file decides.
 """
 
 from __future__ import annotations
 
 import re
+import time as clock_of_the_machine
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from greenmine.collector.files.columns import LoggerFileError
 
 Times = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 UNREADABLE: Final = np.iinfo(np.int64).min
 """In the place of an instant that could not be read."""
@@ -24,37 +27,62 @@ UNREADABLE: Final = np.iinfo(np.int64).min
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2199
 
+ORDERS: Final = ("mdy", "dmy", "ymd")
+"""Orders of month, day and year in which three numbers may stand."""
+_MANY_OFFSETS: Final = 3
+"""Offsets of a zone in one file; more are the ends of intervals (``07:00-08:00``)."""
+
+_HOUR_MS: Final = 3_600_000
 _DAY: Final = 86_400_000
 _END: Final = 7_258_118_400_000
 """The end of the last year [ms]."""
+_EXCEL_EPOCH: Final = 25_569
+"""Days from 1899-12-30, from which spreadsheets count, to 1970-01-01."""
 
 _LONGEST: Final = 60
 _SHAPES_AT_MOST: Final = 2_000
 """More shapes than this among one block of stamps are noise, not stamps."""
 
-_ZONE = r"(?: ?(?:[Zz]|UTC|GMT|(?P<sign>[+-])(?P<zone_hour>00):?(?P<zone_minute>00)?))?"
-_HALF = r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+_ZONE = (
+    r"(?: ?(?:[Zz]|(?:UTC|GMT)? ?(?P<sign>[+-])(?P<zone_hour>00?):?(?P<zone_minute>00)?|UTC|GMT"
+    r"|(?P<abbreviation>[A-Z]{3,5})))?"
+)
+_LEAD = r"(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
+_HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
-_CLOCK = rf"(?:[Tt]| +)(?P<hour>00?):(?P<minute>00)(?::(?P<second>00)(?:{_FRACTION}))?{_HALF}{_ZONE}"
+_CLOCK = rf"(?P<hour>00?):(?P<minute>00)(?::(?P<second>00)(?:{_FRACTION}))?{_HALF}{_ZONE}"
+_OTHER_CLOCKS = (
+    r"(?P<hour>00?)[:时点](?P<minute>00)(?:[:分](?P<second>00)秒?|分)?",
+    rf"(?P<hour>00?)(?: ?[时点hH]整?)?{_HALF}",
+    r"(?P<hour>00?):(?P<minute>00) ?[~～—–至] ?00?:00",
+)
+_CHINESE_DATE = r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]"
 _DATES = (
     r"(?P<year>0000)(?P<s>[-/.])(?P<month>00?)(?P=s)(?P<day>00?)",
-    r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?日?",
+    r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]?",
+    r"(?P<short>00) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]?",
     r"(?P<one>00?)(?P<s>[-/.])(?P<other>00?)(?P=s)(?P<year>0000)",
+    r"(?P<one>00?)(?P<s>[-/.])(?P<other>00?)(?P=s)(?P<last>00)",
     r"(?P<day>00?)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<year>0000)",
+    r"(?P<day>00?)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<short>00)",
+    r"(?P<year>0000)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<day>00?)",
+    r"(?P<name>[A-Za-z]{3,9})\.? (?P<day>00?),? (?P<year>0000),?",
+    r"(?P<year>0000)-(?P<ordinal>000)",
 )
 _PATTERNS: Final = (
-    *(re.compile(f"{date}(?:{_CLOCK})?") for date in _DATES),
-    re.compile(r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?日?(?P<hour>00?)[:时](?P<minute>00)"
-               r"(?:[:分](?P<second>00)秒?|分)?"),
+    *(re.compile(f"{date}(?:{_LEAD}{_CLOCK})?") for date in _DATES),
+    *(re.compile(f"{date}{_LEAD}{clock}") for date in _DATES for clock in _OTHER_CLOCKS),
+    *(re.compile(_CHINESE_DATE + clock) for clock in (_CLOCK, *_OTHER_CLOCKS)),
     re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)"),
     re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)(?:[Tt]| *)(?P<hour>00)(?P<minute>00)"
                rf"(?:(?P<second>00)(?:\.?(?P<fraction>000))?)?{_ZONE}"),
-    re.compile(rf"(?P<year>0000)(?P<month>00)(?P<day>00){_CLOCK}"),
+    re.compile(rf"(?P<year>0000)(?P<month>00)(?P<day>00){_LEAD}{_CLOCK}"),
     re.compile(r"(?P<s1>0{9,10})(?:\.(?P<fraction>0*))?"),
     re.compile(r"(?P<s1000>0{13})(?:\.0*)?"),
     re.compile(r"(?P<s1000000>0{16})"),
     re.compile(r"(?P<s1000000000>0{19})"),
 )  # fmt: skip
+_SERIAL: Final = re.compile(r"(?P<serial>0{5})(?:\.(?P<fraction>0*))?")
 _DIRECTIVES: Final = {
     "Y": r"(?P<year>0000)",
     "y": r"(?P<short>00)",
@@ -68,6 +96,7 @@ _DIRECTIVES: Final = {
     "p": r"(?P<half>[AaPp])\.?[Mm]\.?",
     "b": r"(?P<name>[A-Za-z]{3,9})",
     "B": r"(?P<name>[A-Za-z]{3,9})",
+    "j": r"(?P<ordinal>000)",
     "z": r"(?:[Zz]|UTC|GMT|(?P<sign>[+-])(?P<zone_hour>00):?(?P<zone_minute>00)?)",
     "%": "%",
 }
@@ -76,36 +105,89 @@ _COMPACT_HOURS: Final = 1_970_010_100
 """Ten digits from here on that form a date and an hour are that, not seconds of the years after 2032."""
 
 
+_ABBREVIATIONS: Final = {"CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "WEST": 1, "JST": 9, "HKT": 8}
+"""Hours ahead of UTC, where an abbreviation means one zone only."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Stamps of one shape or one block: the instant in either order of day and month, and whether it has an offset."""
+    """Stamps of one shape or one block: the instant in each order, whether it has an offset, and the hour as written.
 
-    month_first: Times
-    day_first: Times
-    absolute: NDArray[np.bool_]
+    The hour is -1 for a date alone; ``halved`` says that AM or PM stands with it.
+    """
+
+    times: NDArray[np.int64]
+    absolute: Flags
+    hour: NDArray[np.int8]
+    halved: Flags
+
+    @staticmethod
+    def unread(size: int) -> _Block:
+        return _Block(
+            np.full((len(ORDERS), size), UNREADABLE),
+            np.zeros(size, np.bool_),
+            np.full(size, -1, np.int8),
+            np.zeros(size, np.bool_),
+        )
 
 
-@dataclass(slots=True)
-class _Witness:
-    """The first stamp that proves something."""
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """Stamps of a whole file, in the order they came.
 
-    line: int | None = None
-    text: str = ""
+    Parameters
+    ----------
+    time : int64 array (n,)
+        Milliseconds since 1970-01-01T00:00, of UTC or of the logger's clock; ``UNREADABLE`` where there is none.
+    absolute : bool array (n,)
+        True where the stamp is an instant: it has an offset, or counts from the epoch.
+    hour : int8 array (n,)
+        Hour as written, 0 to 24; -1 for a date alone or an instant that is a number.
+    halved : bool array (n,)
+        Whether AM or PM stands with the hour.
+    abbreviations : tuple of str
+        Abbreviations of zones that stand with stamps and may mean several.
+    order : str
+        The order of day, month and year that was proven; empty if nothing depends on it.
+    """
 
-    def see(self, which: NDArray[np.bool_], cells: Sequence[str], lines: Times) -> None:
-        if self.line is None and which.any():
-            row = int(np.argmax(which))
-            self.line, self.text = int(lines[row]), cells[row]
+    time: Times
+    absolute: Flags
+    hour: NDArray[np.int8]
+    halved: Flags
+    abbreviations: tuple[str, ...] = ()
+    order: str = ""
+
+    def twelve_hour_clock(self) -> bool:
+        """Whether the file goes back in time within a day as a clock of twelve hours without AM and PM does."""
+        clocked = (self.time != UNREADABLE) & (self.hour >= 0)
+        hours = self.hour[clocked]
+        if not len(hours) or self.halved.any() or hours.min() < 1 or hours.max() != 12:
+            return False
+        time = self.time[clocked]
+        steps = np.diff(time)
+        if np.count_nonzero(steps < 0) > np.count_nonzero(steps > 0):
+            time, steps = time[::-1], -steps[::-1]
+        same_day = time[1:] // _DAY == time[:-1] // _DAY
+        return bool((same_day & (steps <= -6 * _HOUR_MS)).any())
+
+    def ends_of_hours(self) -> bool:
+        """Whether hours run to 24 and never begin at 0, as those of stamps at the ends of intervals do."""
+        return bool((self.hour == 24).any() and not (self.hour == 0).any())
 
 
 @dataclass(slots=True)
 class StampReader:
-    """Reads stamps block by block; the order of day and month is taken from all of them together.
+    """Reads stamps block by block; the order of day, month and year is taken from all of them together.
 
     Parameters
     ----------
     form : str or None
         ``strptime`` form that all stamps have; None: any of the usual ones.
+    order : str or None
+        Order of day, month and year that the file states, of ``ORDERS``.
+    serial : bool
+        Whether numbers of five digits count days from 1899-12-30, as in spreadsheets.
 
     Raises
     ------
@@ -114,16 +196,24 @@ class StampReader:
     """
 
     form: str | None = None
+    order: str | None = None
+    serial: bool = False
     _patterns: tuple[re.Pattern[str], ...] = field(init=False)
     _blocks: list[_Block] = field(default_factory=list, init=False)
-    _open: _Witness = field(default_factory=_Witness, init=False)
-    _month_first: _Witness = field(default_factory=_Witness, init=False)
-    _day_first: _Witness = field(default_factory=_Witness, init=False)
+    _against: dict[str, tuple[int, str]] = field(default_factory=dict, init=False)
+    """Line and text of the first stamp that cannot be read in an order."""
+    _open: tuple[int, str] | None = field(default=None, init=False)
+    _differ: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((3, 3), np.bool_), init=False)
+    _short: bool = field(default=False, init=False)
+    """Whether years have two digits."""
+    _offsets: set[str] = field(default_factory=set, init=False)
+    _abbreviations: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        self._patterns = _PATTERNS if self.form is None else (_pattern(self.form),)
+        usual = (_SERIAL, *_PATTERNS) if self.serial else _PATTERNS
+        self._patterns = usual if self.form is None else (_pattern(self.form),)
 
-    def add(self, cells: Sequence[str], lines: Times) -> NDArray[np.bool_]:
+    def add(self, cells: Sequence[str], lines: Times) -> Flags:
         """Read a block of stamps without blanks at their ends.
 
         Parameters
@@ -136,58 +226,108 @@ class StampReader:
         Returns
         -------
         bool array
-            Which can be read, in one order of day and month at least.
+            Which can be read, in one order at least.
         """
         block = self._read(cells)
-        month, day = block.month_first != UNREADABLE, block.day_first != UNREADABLE
-        self._month_first.see(month & ~day, cells, lines)
-        self._day_first.see(day & ~month, cells, lines)
-        self._open.see(month & day & (block.month_first != block.day_first), cells, lines)
+        good = block.times != UNREADABLE
+        readable: Flags = good.any(axis=0)
+        for order, against in zip(ORDERS, readable & ~good, strict=True):
+            if order not in self._against and against.any():
+                row = int(np.argmax(against))
+                self._against[order] = int(lines[row]), cells[row]
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            differ = good[i] & good[j] & (block.times[i] != block.times[j])
+            if differ.any():
+                self._differ[i, j] = True
+                if self._open is None:
+                    row = int(np.argmax(differ))
+                    self._open = int(lines[row]), cells[row]
         self._blocks.append(block)
-        readable: NDArray[np.bool_] = month | day
         return readable
 
     def take(self, time: Times, *, absolute: bool) -> None:
         """Take a block of times that are numbers already [ms], ``UNREADABLE`` where there is none."""
-        within = np.where((time >= 0) & (time < _END), time, UNREADABLE)
-        self._blocks.append(_Block(within, within, np.full(len(time), absolute)))
+        block = _Block.unread(len(time))
+        block.times[:] = np.where((time >= 0) & (time < _END), time, UNREADABLE)
+        block.absolute[:] = absolute
+        self._blocks.append(block)
 
-    def result(self) -> tuple[Times, NDArray[np.bool_]]:
+    def hours(self) -> NDArray[np.int8]:
+        """Hours as written; -1 for a date alone."""
+        return np.concatenate([block.hour for block in self._blocks])
+
+    def instants(self) -> Flags:
+        """Which stamps are instants."""
+        return np.concatenate([block.absolute for block in self._blocks])
+
+    def midnights(self) -> Flags:
+        """Which stamps are midnight, whatever the order of their date."""
+        times = np.concatenate([block.times.max(axis=0) for block in self._blocks])
+        midnight: Flags = (times % _DAY == 0) & (self.hours() == 0)
+        return midnight
+
+    def result(self) -> Stamps:
         """All stamps read so far, in the order they came.
-
-        Returns
-        -------
-        time : int64 array (n,)
-            Milliseconds since 1970-01-01T00:00, of UTC or of the logger's clock; ``UNREADABLE`` where there is none.
-        absolute : bool array (n,)
-            True where the stamp is an instant: it has an offset, or counts from the epoch.
 
         Raises
         ------
         LoggerFileError
-            If day and month may be either way round, or are once this and once that.
+            If day and month may be either way round, or are once this and once that, or if what looks like offsets are
+            ends of intervals.
         """
-        month, day = self._month_first, self._day_first
-        if month.line is not None and day.line is not None:
+        if len(self._offsets) > _MANY_OFFSETS:
+            some = ", ".join(sorted(self._offsets)[:3])
             raise LoggerFileError(
-                f"line {day.line}: {day.text!r} has the day first, but line {month.line}: {month.text!r} the month; "
-                "give --time-format"
+                f"stamps have {len(self._offsets)} different offsets ({some} ...): they look like intervals; "
+                "give --time-format with the part that counts"
             )
-        if self._open.line is not None and month.line is None and day.line is None:
-            raise LoggerFileError(
-                f"line {self._open.line}: {self._open.text!r} may have the day or the month first, and no stamp of the "
-                f"file decides; give --time-format {_suggestion(self._open.text, 'dm')} or "
-                f"{_suggestion(self._open.text, 'md')}"
-            )
-        times = [block.month_first if day.line is None else block.day_first for block in self._blocks]
-        return (
-            np.concatenate([np.empty(0, np.int64), *times]),
-            np.concatenate([np.empty(0, np.bool_), *(block.absolute for block in self._blocks)]),
+        chosen = self._order()
+        blocks = self._blocks or [_Block.unread(0)]
+        return Stamps(
+            np.concatenate([block.times[chosen] for block in blocks]),
+            np.concatenate([block.absolute for block in blocks]),
+            np.concatenate([block.hour for block in blocks]),
+            np.concatenate([block.halved for block in blocks]),
+            tuple(sorted(self._abbreviations)),
+            ORDERS[chosen] if self._differ.any() or self._against else "",
         )
+
+    def _order(self) -> int:
+        if self.order is not None:
+            return ORDERS.index(self.order)
+        left = [i for i, order in enumerate(ORDERS) if order not in self._against]
+        if not left:
+            (a, one), (b, other) = self._against["mdy"], self._against["dmy"]
+            raise LoggerFileError(
+                f"line {a}: {one!r} has the day first, but line {b}: {other!r} the month; give --time-format"
+            )
+        if len(left) > 1 and self._differ[np.ix_(left, left)].any():
+            left = self._likely(left) if self._short else left
+        if len(left) > 1 and self._differ[np.ix_(left, left)].any():
+            line, text = self._open or (0, "")
+            forms = sorted(_suggestion(text, ORDERS[i]) for i in left)
+            raise LoggerFileError(
+                f"line {line}: {text!r} may have the day or the month first, and no stamp of the file decides; "
+                f"give --time-format {' or '.join(forms)}"
+            )
+        return left[0]
+
+    def _likely(self, left: list[int]) -> list[int]:
+        """Leave out what no file can hold: orders of three numbers that lie in the future, or leap by years from day to day."""
+        now = clock_of_the_machine.time() * 1000 + 2 * _DAY
+        times = {i: [block.times[i][block.times[i] != UNREADABLE] for block in self._blocks] for i in left}
+        ends = {
+            i: (min(t.min() for t in parts if len(t)), max(t.max() for t in parts if len(t)))
+            for i, parts in times.items()
+        }
+        past = [i for i in left if ends[i][1] < now] or left
+        spans = {i: ends[i][1] - ends[i][0] for i in past}
+        close = [i for i in past if spans[i] <= 366 * _DAY or spans[i] <= 10 * min(spans.values())]
+        return close or past
 
     def _read(self, cells: Sequence[str]) -> _Block:
         size = len(cells)
-        whole = _Block(np.full(size, UNREADABLE), np.full(size, UNREADABLE), np.zeros(size, np.bool_))
+        whole = _Block.unread(size)
         if not size:
             return whole
         if max(map(len, cells)) > _LONGEST:
@@ -202,9 +342,17 @@ class StampReader:
             match = next((m for m in (p.fullmatch(shape) for p in self._patterns) if m), None)
             if match is None:
                 continue
-            block = _evaluate(_Fields(match, points[rows], str(text[rows[0]])))
-            whole.month_first[rows], whole.day_first[rows] = block.month_first, block.day_first
-            whole.absolute[rows] = block.absolute
+            fields = _Fields(match, points[rows], str(text[rows[0]]))
+            block = _evaluate(fields)
+            whole.times[:, rows] = block.times
+            whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
+            self._short = self._short or fields.text("last") is not None
+            if (abbreviation := fields.text("abbreviation")) is not None and abbreviation not in _ABBREVIATIONS:
+                self._abbreviations.add(abbreviation)
+            if fields.text("sign") is not None:
+                self._offsets.update(
+                    fields.distinct("sign", "zone_minute" if fields.text("zone_minute") else "zone_hour")
+                )
         return whole
 
 
@@ -247,6 +395,16 @@ class _Fields:
             total = total * 10 + self.points[:, column] - ord("0")
         return total
 
+    def half(self) -> bool | None:
+        """Whether the hours are those after noon; None: they count to 24."""
+        text = self.text("half") or self.text("before") or self.text("after")
+        return None if text is None else text[0] in "pP下" or text == "午後"
+
+    def distinct(self, first: str, last: str) -> set[str]:
+        """Texts from one field to another, as they occur."""
+        part = np.unique(self.points[:, self.match.start(first) : self.match.end(last)], axis=0)
+        return {"".join(map(chr, row)) for row in part.tolist()}
+
     def milliseconds(self) -> Times:
         """The fraction of a second, cut to milliseconds."""
         digits = len(self.text("fraction") or "")
@@ -257,41 +415,86 @@ class _Fields:
 
 def _evaluate(fields: _Fields) -> _Block:
     """Read the stamps of one shape."""
+    block = _Block.unread(len(fields.points))
     for unit in (1, 1000, 1_000_000, 1_000_000_000):
         if (digits := fields.text(f"s{unit}")) is not None:
             epoch = fields.number(f"s{unit}")
             time = epoch * 1000 + fields.milliseconds() if unit == 1 else epoch // (unit // 1000)
             time[time >= _END] = UNREADABLE
-            block = _Block(time, time, np.ones(len(time), np.bool_))
-            return _compact_hours(epoch, block) if unit == 1 and len(digits) == 10 else block
+            block.times[:], block.absolute[:] = time, True
+            if unit == 1 and len(digits) == 10:
+                _compact_hours(epoch, block)
+            return block
+    if fields.text("serial") is not None:
+        block.times[:] = _serials(fields)
+        return block
 
-    year = fields.number("year")
-    if fields.text("short") is not None:
-        year = fields.number("short")
-        year += np.where(year < 69, 2000, 1900)
+    clock = _clock(fields)
+    for order, date in enumerate(_dates(fields)):
+        block.times[order] = np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock)
+    tail = re.search(r"(?:[Zz]|UTC|GMT)$", fields.example)
+    known = (fields.text("abbreviation") or "") in _ABBREVIATIONS
+    block.absolute[:] = fields.text("sign") is not None or tail is not None or known
+    if fields.text("hour") is not None:
+        block.hour[:] = np.clip(fields.number("hour"), 0, 127)
+    block.halved[:] = fields.half() is not None
+    return block
+
+
+def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
+    """Days since 1970-01-01 in each of the orders."""
+    if fields.text("ordinal") is not None:
+        year, ordinal = fields.number("year"), fields.number("ordinal")
+        first, following = (
+            _days(year, np.ones_like(year), np.ones_like(year)),
+            _days(year + 1, *np.ones_like([year, year])),
+        )
+        right = (ordinal >= 1) & (first != UNREADABLE) & (first + ordinal <= following)
+        return (np.where(right, first + ordinal - 1, UNREADABLE),) * 3
     if fields.text("one") is not None:
         one, other = fields.number("one"), fields.number("other")
-        dates = _days(year, one, other), _days(year, other, one)
-    else:
-        month = fields.number("month")
-        if (name := fields.text("name")) is not None:
-            month[:] = _month(name)
-        dates = (_days(year, month, fields.number("day")),) * 2
-    clock = _clock(fields)
-    month_first, day_first = (
-        np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock) for date in dates
-    )
-    absolute = fields.text("sign") is not None or re.search(r"(?:[Zz]|UTC|GMT)$", fields.example) is not None
-    return _Block(month_first, day_first, np.full(len(clock), absolute))
+        if fields.text("last") is None:
+            year = fields.number("year")
+            return _days(year, one, other), _days(year, other, one), np.full(len(year), UNREADABLE)
+        last = fields.number("last")
+        return (
+            _days(_century(last), one, other),
+            _days(_century(last), other, one),
+            _days(_century(one), other, last),
+        )
+    year = fields.number("year") if fields.text("year") is not None else _century(fields.number("short"))
+    month = fields.number("month")
+    if (name := fields.text("name")) is not None:
+        month[:] = _month(name)
+    return (_days(year, month, fields.number("day")),) * 3
+
+
+def _century(year: Times) -> Times:
+    """Years of two digits, by the rule of POSIX: 69 to 99 lie in the 20th century."""
+    whole: Times = year + np.where(year < 69, 2000, 1900)
+    return whole
+
+
+def _serials(fields: _Fields) -> Times:
+    """Local milliseconds of days since 1899-12-30, set to the whole minute or second that the digits allow for."""
+    digits = len(fields.text("fraction") or "")
+    days = fields.number("serial") - _EXCEL_EPOCH + fields.number("fraction") / 10**digits
+    time: Times = np.round(days * _DAY).astype(np.int64)
+    blur = 0.6 * _DAY / 10**digits + 1
+    for grid in (60_000, 1000):
+        off = (time + grid // 2) % grid - grid // 2
+        if (np.abs(off) <= blur).all():
+            return time - off
+    return time
 
 
 def _clock(fields: _Fields) -> Times:
     """Milliseconds since midnight, less the offset."""
     hour, minute, second = fields.number("hour"), fields.number("minute"), fields.number("second")
     wrong = (minute > 59) | (second > 59)
-    if (half := fields.text("half")) is not None:
+    if (late := fields.half()) is not None:
         wrong |= (hour < 1) | (hour > 12)
-        hour = hour % 12 + (12 if half in "pP" else 0)
+        hour = hour % 12 + (12 if late else 0)
     # 24:00 is the end of a day (ISO 8601).
     wrong |= (hour > 24) | ((hour == 24) & ((minute > 0) | (second > 0)))
     time = ((hour * 60 + minute) * 60 + second) * 1000 + fields.milliseconds()
@@ -299,6 +502,7 @@ def _clock(fields: _Fields) -> Times:
         zone_hour, zone_minute = fields.number("zone_hour"), fields.number("zone_minute")
         wrong |= (zone_hour > 15) | (zone_minute > 59)
         time += (zone_hour * 60 + zone_minute) * (60_000 if sign == "-" else -60_000)
+    time -= _ABBREVIATIONS.get(fields.text("abbreviation") or "", 0) * _HOUR_MS
     time[wrong] = UNREADABLE
     return time
 
@@ -313,12 +517,13 @@ def _days(year: Times, month: Times, day: Times) -> Times:
     return np.where(right, first + day - 1, UNREADABLE)
 
 
-def _compact_hours(number: Times, block: _Block) -> _Block:
+def _compact_hours(number: Times, block: _Block) -> None:
     """Take ten digits such as 2018033007 for 2018-03-30 07:00, where they cannot well be seconds."""
     days = _days(number // 1_000_000, number // 10_000 % 100, number // 100 % 100)
     compact = (number >= _COMPACT_HOURS) & (days != UNREADABLE) & (number % 100 < 24)
-    time = np.where(compact, days * _DAY + number % 100 * 3_600_000, block.month_first)
-    return _Block(time, time, ~compact)
+    block.times[:] = np.where(compact, days * _DAY + number % 100 * _HOUR_MS, block.times)
+    block.absolute[compact] = False
+    block.hour[compact] = number[compact] % 100
 
 
 def _month(name: str) -> int:
@@ -343,14 +548,18 @@ def _pattern(form: str) -> re.Pattern[str]:
     except re.error:
         raise LoggerFileError(f"--time-format {form!r}: each part may occur once only") from None
     groups = pattern.groupindex
+    if "ordinal" in groups and "year" in groups:
+        return pattern
     if not ({"year", "short"} & groups.keys() and {"month", "name"} & groups.keys() and "day" in groups):
         raise LoggerFileError(f"--time-format {form!r}: year, month and day are needed, such as '%d/%m/%Y %H:%M'")
     return pattern
 
 
 def _suggestion(stamp: str, order: str) -> str:
-    """The ``strptime`` form of a stamp whose day and month are in the order ``dm`` or ``md``."""
-    form = re.sub(r"^\d+(\D)\d+\D\d{4}", rf"%{order[0]}\1%{order[1]}\1%Y", stamp)
+    """The ``strptime`` form of a stamp whose day, month and year are in an order such as ``dmy``."""
+    found = re.match(r"(\d+)(\D)(\d+)\D(\d+)", stamp)
+    signs = ["%Y" if found and sign == "y" and len(found[4]) == 4 else f"%{sign}" for sign in order]
+    form = re.sub(r"^\d+(\D)\d+\D\d+", lambda match: match[1].join(signs), stamp)
     half = re.search(r"[AaPp]\.?[Mm]\.?", form)
     form = re.sub(r"\d+:\d+", "%I:%M" if half else "%H:%M", form, count=1)
     form = re.sub(r"(%M):\d+", r"\1:%S", form)

@@ -1,13 +1,18 @@
-"""Read a logger's file into columns of instants and numbers."""
+"""Read a logger's file into columns of instants and cells."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,40 +29,30 @@ from greenmine.collector.files.columns import (
     listed,
     plain,
     unique_names,
+    words,
 )
-from greenmine.collector.files.layout import Layout, clean, find_layout, open_text, split
-from greenmine.collector.files.numerals import NumberReader, number
-from greenmine.collector.files.stamps import UNREADABLE, StampReader
+from greenmine.collector.files.descriptions import Description
+from greenmine.collector.files.layout import Layout, TimeColumns, clean, elapsed, find_layout, split
+from greenmine.collector.files.numerals import NumberColumn, NumberReader, number
+from greenmine.collector.files.sources import Source, open_text, opened
+from greenmine.collector.files.stamps import UNREADABLE, StampReader, Stamps
 from greenmine.zones import Zone
 
 _BLOCK: Final = 50_000
 """Lines read at a time: bounds the memory that text takes."""
 _DAY: Final = 86_400_000
+_ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset 时区")
+"""Plain names of columns that state the zone of each row."""
+_SUMMARIES: Final = words("""
+    average avg mean max maximum min minimum total sum count std stdev median statistics 平均 平均值 均值 日均值 月均值 最大
+    最大值 最小 最小值 合计 总计 标准差 中位数 有效率 超标率 样本数 备注 审核 审核人 制表 制表人 日平均 月平均
+""")
+"""What stands in the place of a stamp in lines that sum up others."""
+_NEW_HEADER_UNITS: Final = 4
+"""Lines of units that may follow a header."""
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of a file with a readable time, in file order.
-
-    Parameters
-    ----------
-    time : int64 array (n,)
-        Instants [ms UTC]; fractions of a millisecond are cut off.
-    columns : dict of float64 array (n,)
-        Numbers by column name; NaN where a cell is empty, no number or not finite.
-    skipped : dict of int
-        Rows left out, by reason; reasons that did not occur are missing.
-    notes : tuple of str
-        What the reader decided or left out, in sentences for the user.
-    """
-
-    time: NDArray[np.int64]
-    columns: dict[str, NDArray[np.float64]]
-    skipped: dict[str, int]
-    notes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.time)
+UNREAD: Final = "time not readable"
+"""Why a row is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,72 +67,240 @@ class Header:
         Those that hold the time.
     numeric : tuple of str
         Those of the others that hold numbers, judged by the first rows.
+    units : dict of str to str
+        Units that a line under the header states, by column.
     """
 
     names: tuple[str, ...]
     time: tuple[str, ...]
     numeric: tuple[str, ...]
+    units: dict[str, str] = field(default_factory=dict)
 
 
-def read_header(
-    path: Path, delimiter: str | None = None, time: str | None = None, time_format: str | None = None
-) -> Header:
-    """The columns of a file.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a file with a readable time, in file order.
 
     Parameters
     ----------
-    path, delimiter, time, time_format
-        As for ``read_table``.
+    time : int64 array (n,)
+        Instants as stamped [ms UTC]; fractions of a millisecond are cut off.
+    cells : dict of NumberColumn
+        NumberColumn by column name.
+    skipped : dict of int
+        Rows left out, by reason; reasons that did not occur are missing.
+    notes : tuple of str
+        What the reader decided or left out, in sentences for the user.
+    zone : str or None
+        Zone of the stamps, where the file or the caller states it.
+    stamps : Stamps
+        What was written.
+    texts : dict of tuple of str
+        The first distinct texts of other columns that were asked for.
+    lines : tuple of str
+        How the file was read, for ``--explain``.
+    """
 
-    Returns
-    -------
-    Header
-        The columns, before anything else is read.
+    time: NDArray[np.int64]
+    cells: dict[str, NumberColumn]
+    skipped: dict[str, int]
+    notes: tuple[str, ...]
+    zone: str | None
+    stamps: Stamps
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """Values by column name; NaN where a cell is empty, no number or not finite."""
+        return {name: cells.value for name, cells in self.cells.items()}
+
+
+class LoggerFile:
+    """A file whose layout is known, to be read while it is open.
+
+    Parameters
+    ----------
+    source : Source
+        The text, or Parquet.
+    said : Description
+        What the caller knows.
 
     Raises
     ------
-    LoggerFileError, OSError
-        As ``read_table``.
+    LoggerFileError
+        If the layout cannot be told; the message has no path.
     """
-    if _is_parquet(path):
-        schema = pq.read_schema(path)
-        chosen = _parquet_time(schema, time)
-        numeric = [f.name for f in schema if f.name not in chosen and _holds_numbers(f.type)]
-        return Header(tuple(schema.names), chosen, tuple(numeric))
-    layout = find_layout(path, delimiter, time, time_format)
-    others = [c for c in range(len(layout.names)) if c not in layout.time]
-    numeric = [layout.names[c] for c in others if _mostly_numbers(layout, c)]
-    return Header(layout.names, tuple(layout.names[c] for c in layout.time), tuple(numeric))
+
+    def __init__(self, source: Source, said: Description) -> None:
+        if source.is_parquet:
+            self._schema = _schema(source.path)
+            names = tuple(self._schema.names)
+            time = tuple(map(names.index, _parquet_time(self._schema, said.time)))
+            self.layout = Layout(source, "", 0, names, TimeColumns(time), (), (), {}, said)
+        else:
+            self.layout = find_layout(source, said)
+
+    @property
+    def header(self) -> Header:
+        """The columns."""
+        layout = self.layout
+        if layout.source.is_parquet:
+            numeric = [f.name for f in self._schema if f.name not in layout.time_names and _holds_numbers(f.type)]
+            return Header(layout.names, layout.time_names, tuple(numeric))
+        if layout.clock.kind == "across":
+            others = tuple(name for c, name in enumerate(layout.names) if c not in layout.clock.columns)
+            return Header((layout.time_names[0], *others, "value"), layout.time_names[:1], ("value",))
+        places = [c for c in range(len(layout.names)) if c not in layout.clock.columns]
+        numeric = [layout.names[c] for c in places if _mostly_numbers(layout, c)]
+        units = {layout.names[c]: unit for c, unit in layout.units.items()}
+        return Header(layout.names, layout.time_names, tuple(numeric), units)
+
+    def read(
+        self,
+        columns: Collection[str] = (),
+        zone: str | None = None,
+        *,
+        texts: Collection[str] = (),
+        words: bool = False,
+    ) -> Table:
+        """Read the rows.
+
+        Parameters
+        ----------
+        columns : collection of str
+            Columns to read, named as ``find_column`` allows; empty: all but the time.
+        zone : str or None
+            Zone of stamps without offset, where neither the description nor the file states one; None: UTC, with a note.
+        texts : collection of str
+            Columns of which the distinct texts are wanted.
+        words : bool
+            Whether directions of the wind may be written in words.
+
+        Raises
+        ------
+        LoggerFileError
+            If a column, the order of day and month or the zone cannot be told, if the clock has twelve hours without AM and
+            PM, or if no row has a readable time.
+        OSError
+            If the file cannot be read.
+        """
+        layout, said = self.layout, self.layout.description
+        _checked_zone(zone)
+        read = _read_parquet if layout.source.is_parquet else _read_text
+        raw = read(layout, tuple(columns), tuple(texts), words)
+        stamps = raw.stamps.result()
+        readable = stamps.time != UNREADABLE
+        unread = raw.lines[~readable]
+        raw.skipped.count(UNREAD, unread[unread >= 0])
+        if not readable.any():
+            raise LoggerFileError("; ".join(["there are no rows of data", *raw.skipped.notes()]))
+        if stamps.twelve_hour_clock():
+            raise LoggerFileError(
+                "goes back in time within a day, and no hour is above 12: the clock has twelve hours without AM and PM; "
+                "write the stamps anew with 24 hours"
+            )
+        notes = list(layout.notes)
+        stated = self._zone(stamps, zone, notes)
+        local, absolute = stamps.time[readable], stamps.absolute[readable]
+        if not absolute.all() and stated is None and zone is None:
+            notes.append("stamps without offset are read as UTC; --zone names their zone")
+        instants = np.where(absolute, local, 0)
+        instants[~absolute], more = _instants(local[~absolute], _checked_zone(stated or zone))
+        cells = {name: reader.result().take(readable) for name, reader in raw.numbers.items()}
+        written = Stamps(
+            local, absolute, stamps.hour[readable], stamps.halved[readable], stamps.abbreviations, stamps.order
+        )
+        return Table(
+            instants,
+            cells,
+            dict(raw.skipped.rows),
+            (*notes, *raw.skipped.notes(), *more),
+            stated,
+            written,
+            {name: tuple(found) for name, found in raw.texts.items()},
+            self._explained(stamps.order, stated, zone, said),
+        )
+
+    def narrowed(self, where: dict[str, str]) -> LoggerFile:
+        """The same file, of which only the rows with these texts in these columns count."""
+        other = copy(self)
+        said = self.layout.description
+        other.layout = replace(self.layout, description=msgspec.structs.replace(said, where=said.where | where))
+        return other
+
+    def distinct(self, column: str) -> tuple[str, ...]:
+        """Distinct texts of a column, in the order they come."""
+        layout = self.layout
+        if layout.source.is_parquet:
+            return tuple(_texts(pq.read_table(layout.source.path, columns=[column])[column].unique()))
+        found: dict[str, None] = {}
+        part = _Part.first(layout, layout.names, (column,), ())
+        for block, lines, here in _pieces(layout, part):
+            rows = _rows(block, lines, layout, here.names, _Skipped())
+            found.update(dict.fromkeys(cell.strip() for cell in rows.column(here.chosen[column])))
+        return tuple(found)
+
+    def _zone(self, stamps: Stamps, fallback: str | None, notes: list[str]) -> str | None:
+        """Zone of stamps without offset that the description or the file states."""
+        said = self.layout.description
+        if said.zone is not None:
+            return said.zone
+        found = self.layout.stated_zone()
+        if found is not None and found[0].isupper() and found[0] != "UTC":
+            stated, where = found
+        elif stamps.abbreviations:
+            stated, where = "/".join(stamps.abbreviations), "the stamps"
+        else:
+            if found is not None:
+                notes.append(f"stamps are read in the zone {found[0]}, as {found[1]} says; --stamp-zone names another")
+            elif (prose := self.layout.prose_of_zone()) is not None:
+                notes.append(f"the heading says {prose!r}: if the stamps are in that zone, give --stamp-zone")
+            return found[0] if found is not None else None
+        if stated in said.zones:
+            return said.zones[stated]
+        if fallback is not None and set(stated.split("/")) <= _abbreviations_of(fallback):
+            return None
+        raise LoggerFileError(
+            f"{where} states the zone {stated}, which may be several: give --stamp-zone, such as --stamp-zone +08:00"
+        )
+
+    def _explained(self, order: str, stated: str | None, zone: str | None, said: Description) -> tuple[str, ...]:
+        layout = self.layout
+        kinds = {
+            "elapsed": f"time since {layout.clock.start}",
+            "across": "a column for each hour",
+            "clock": f"clock on {layout.clock.start}",
+        }
+        how = kinds.get(layout.clock.kind, "days since 1899-12-30" if layout.clock.serial else "")
+        return (
+            f"make: {said.make or 'none that is known'}"
+            + (f"; sheet {layout.source.name!r}" if layout.source.name else ""),
+            f"text: {layout.source.encoding or 'Parquet'}, cut at {layout.delimiter!r}, header in line {layout.header}",
+            f"columns: {listed(layout.names)}",
+            f"time: {listed(layout.time_names)}{f', {how}' if how else ''}{f', order {order}' if order else ''}",
+            f"zone of the stamps: {stated or zone or 'UTC'}" + (" (stated)" if stated else ""),
+        )
 
 
 def read_table(
-    path: Path,
-    delimiter: str | None = None,
-    zone: str | None = None,
-    time: str | None = None,
-    columns: Collection[str] = (),
-    *,
-    time_format: str | None = None,
-    where: Mapping[str, str] | None = None,
+    path: Path, columns: Collection[str] = (), said: Description | None = None, zone: str | None = None
 ) -> Table:
-    """Read a CSV or Parquet file.
+    """Read the columns of a file, of whatever they are.
 
     Parameters
     ----------
     path : Path
-        Parquet is known by its first bytes; anything else is text, see ``docs/analyse.md`` for what is understood.
-    delimiter : str or None
-        Delimiter of a text file; None: found from the header.
-    zone : str or None
-        Zone of stamps without offset; None: UTC, with a note.
-    time : str or None
-        Column of the time, or two names (date and time of day) with a comma between them; None: found.
+        CSV in any dialect, workbook, HTML table, Parquet, each also compressed; see ``docs/analyse.md``.
     columns : collection of str
         Columns to read, named as ``find_column`` allows; empty: all but the time.
-    time_format : str or None
-        ``strptime`` form of the stamps; None: any usual form, the order of day and month being taken from the file.
-    where : mapping of str to str, or None
-        Only rows whose cell in the named column is exactly this text, blanks at its ends aside.
+    said : Description or None
+        What the caller knows about the file.
+    zone : str or None
+        Zone of stamps without offset, where the file states none; None: UTC, with a note.
 
     Returns
     -------
@@ -147,30 +310,40 @@ def read_table(
     Raises
     ------
     LoggerFileError
-        If the layout, a column, the order of day and month or the zone cannot be told; the message has no path.
-        Also if no row has a readable time.
+        If the file cannot be read as it is; the message has no path.
     OSError
         If the file cannot be read.
     """
-    try:
-        clock = Zone(zone or "UTC")
-    except ValueError as error:
-        raise LoggerFileError(str(error)) from None
-    read = _read_parquet if _is_parquet(path) else _read_text
-    raw = read(path, delimiter, time, tuple(columns), time_format, where or {})
-    stamps, absolute = raw.stamps.result()
-    readable = stamps != UNREADABLE
-    raw.skipped.count("time not readable", raw.lines[~readable])
-    if not readable.any():
-        raise LoggerFileError("; ".join(["there are no rows of data", *raw.skipped.notes()]))
-    notes = [raw.note] if raw.note else []
-    stamps, absolute = stamps[readable], absolute[readable]
-    if not absolute.all() and zone is None:
-        notes.append("stamps without offset are read as UTC; --zone names their zone")
-    instants = np.where(absolute, stamps, 0)
-    instants[~absolute], more = _instants(stamps[~absolute], clock)
-    values = {name: reader.result()[readable] for name, reader in raw.numbers.items()}
-    return Table(instants, values, dict(raw.skipped.rows), (*notes, *raw.skipped.notes(), *more))
+    said = said or Description()
+    with opened(path, said.encoding, said.sheet) as sources:
+        return only_table(sources, said).read(columns, zone)
+
+
+def only_table(sources: Sequence[Source], said: Description) -> LoggerFile:
+    """Choose the only one of several sheets that is a table with a time.
+
+    Raises
+    ------
+    LoggerFileError
+        If there is none, or several.
+    """
+    found: list[LoggerFile] = []
+    complaints: list[LoggerFileError] = []
+    for source in sources:
+        try:
+            found.append(LoggerFile(source, said))
+        except LoggerFileError as error:
+            complaints.append(error)
+    if len(found) > 1:
+        found = [file for file in found if file.header.numeric] or found
+    if len(found) > 1:
+        names = listed(file.layout.source.name for file in found)
+        raise LoggerFileError(f"has several sheets with readings: {names}; choose with --sheet")
+    if not found:
+        raise (
+            complaints[0] if complaints else LoggerFileError("is empty: a header line and lines of readings are needed")
+        )
+    return found[0]
 
 
 @dataclass(slots=True)
@@ -199,7 +372,23 @@ class _Raw:
     numbers: dict[str, NumberReader]
     skipped: _Skipped
     lines: NDArray[np.int64]
-    note: str = ""
+    texts: dict[str, dict[str, None]] = field(default_factory=dict)
+
+
+def _checked_zone(name: str | None) -> Zone:
+    try:
+        return Zone(name or "UTC")
+    except ValueError as error:
+        raise LoggerFileError(str(error)) from None
+
+
+def _abbreviations_of(name: str) -> set[str]:
+    """Abbreviations that a zone uses today."""
+    try:
+        zone = ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        return set()
+    return {datetime(2024, month, 1, tzinfo=UTC).astimezone(zone).tzname() or "" for month in range(1, 13)}
 
 
 def _instants(local: NDArray[np.int64], clock: Zone) -> tuple[NDArray[np.int64], list[str]]:
@@ -244,40 +433,181 @@ def _position(names: Sequence[str], wanted: str) -> int:
     return position
 
 
-def _read_text(
-    path: Path,
-    delimiter: str | None,
-    time: str | None,
-    columns: Sequence[str],
-    time_format: str | None,
-    where: Mapping[str, str],
-) -> _Raw:
-    layout = find_layout(path, delimiter, time, time_format)
-    chosen = _chosen(layout.names, [layout.names[c] for c in layout.time], columns)
-    conditions = [(_position(layout.names, name), text.strip()) for name, text in where.items()]
-    readers = {name: NumberReader(decimal_comma=layout.delimiter != ",") for name in chosen}
-    stamps, skipped, kept = StampReader(time_format), _Skipped(), []
-    data = False
-    with open_text(path, layout.encoding) as file:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Where the columns stand in one part of the file: parts joined to it may have more columns, or others."""
+
+    names: tuple[str, ...]
+    time: tuple[int, ...]
+    chosen: dict[str, int]
+    conditions: tuple[tuple[int, str], ...]
+    texts: dict[str, int]
+    zone: int | None
+
+    @staticmethod
+    def first(layout: Layout, names: tuple[str, ...], columns: Sequence[str], texts: Sequence[str]) -> _Part:
+        clock = layout.clock
+        time = (0,) if clock.kind == "across" else clock.columns
+        said = layout.description
+        zone = None if said.zone_column is None else _position(names, said.zone_column)
+        if zone is None:
+            stated = [c for c, name in enumerate(names) if c not in time and plain(name) in _ZONES]
+            zone = stated[0] if len(stated) == 1 else None
+        return _Part(
+            names,
+            time,
+            _chosen(names, [names[c] for c in time], columns),
+            tuple((_position(names, name), text.strip()) for name, text in said.where.items()),
+            {name: _position(names, name) for name in texts},
+            zone,
+        )
+
+    def moved(self, names: tuple[str, ...], line: int) -> _Part:
+        """The same columns under another header.
+
+        Raises
+        ------
+        LoggerFileError
+            If a column is missing there.
+        """
+        places = {plain(name): c for c, name in reversed(list(enumerate(names)))}
+
+        def place(column: int) -> int:
+            found = places.get(plain(self.names[column]))
+            if found is None:
+                raise LoggerFileError(
+                    f"line {line}: a second header without {self.names[column]!r}, but with {listed(names)}; split the file there"
+                )
+            return found
+
+        return _Part(
+            names,
+            tuple(map(place, self.time)),
+            {name: place(c) for name, c in self.chosen.items()},
+            tuple((place(c), text) for c, text in self.conditions),
+            {name: place(c) for name, c in self.texts.items()},
+            None if self.zone is None else place(self.zone),
+        )
+
+
+def _read_text(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...], words: bool) -> _Raw:  # noqa: FBT001
+    said, across = layout.description, layout.clock.kind == "across"
+    names = layout.names
+    if across:
+        names = (layout.time_names[0], *(n for c, n in enumerate(names) if c not in layout.clock.columns), "value")
+    part = _Part.first(layout, names, columns, texts)
+    decimal = said.decimal or _decimal(layout)
+    readers = {
+        name: NumberReader(decimal, quoted=layout.delimiter == ",", missing=said.missing or (), words=words)
+        for name in part.chosen
+    }
+    stamps = StampReader(said.time_format, layout.order(), layout.clock.serial)
+    raw = _Raw(stamps, readers, _Skipped(), np.empty(0, np.int64), {name: {} for name in part.texts})
+    kept = []
+    clock = TimeColumns((0,)) if across else layout.clock
+    for block, lines, part in _pieces(layout, part):  # noqa: B020  the part goes with the piece
+        rows = _rows(block, lines, layout, part.names if not across else layout.names, raw.skipped)
+        if across:
+            rows = rows.unfolded(layout)
+        for column, text in part.conditions:
+            rows = rows.where([cell.strip() == text for cell in rows.column(column)])
+        cells = clock.texts([rows.column(column) for column in part.time])
+        if part.zone is not None:
+            stated = [said.zones.get(zone.strip(), zone.strip()) for zone in rows.column(part.zone)]
+            cells = [f"{cell} {zone}" if cell and zone else cell for cell, zone in zip(cells, stated, strict=True)]
+        passed = clock.kind == "elapsed"
+        readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
+        dropped = _summaries(rows.column(part.time[0]), readable)
+        if dropped.any():
+            raw.skipped.count("they sum up others", rows.lines[dropped])
+        for name, column in part.chosen.items():
+            readers[name].add(rows.column(column))
+        for name, column in part.texts.items():
+            found = raw.texts[name]
+            if len(found) < 100:
+                found.update(
+                    dict.fromkeys(
+                        text.strip() for text, good in zip(rows.column(column), readable, strict=True) if good
+                    )
+                )
+        lines_here = rows.lines.copy()
+        lines_here[dropped] = -1
+        kept.append(lines_here)
+    raw.lines = np.concatenate([np.empty(0, np.int64), *kept])
+    return raw
+
+
+def _take_elapsed(stamps: StampReader, clock: TimeColumns, cells: Sequence[str]) -> NDArray[np.bool_]:
+    start = int(np.datetime64(clock.start, "ms").astype(np.int64))
+    passed = [elapsed(cell) for cell in cells]
+    time = [UNREADABLE if x is None else start + round(x * clock.scale) for x in passed]
+    stamps.take(np.array(time, np.int64), absolute=False)
+    return np.array([x is not None for x in passed], np.bool_)
+
+
+def _summaries(cells: Sequence[str], readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows say that they sum up others, in the place of their time."""
+    found = np.zeros(len(cells), np.bool_)
+    for row in np.flatnonzero(~readable).tolist():
+        said = plain(re.split(r"[:：]", cells[row])[0])
+        found[row] = said in _SUMMARIES
+    return found
+
+
+def _pieces(layout: Layout, part: _Part) -> Iterator[tuple[list[str], NDArray[np.int64], _Part]]:
+    """The lines of data with their numbers, in blocks, parted at each further header."""
+    comments = layout.header == 0 or bool(layout.sample)
+    times = [plain(layout.names[c]) for c in layout.clock.columns]
+    named = layout.header > 0 and not layout.description.names and all(times)
+    marks = [layout.names[c].strip() for c in layout.clock.columns[:1]]
+    line = layout.header
+    after_header = _NEW_HEADER_UNITS
+    with open_text(layout.source.path, layout.source.encoding) as file:
         for _ in islice(file, layout.header):
             pass
-        line = layout.header
         while block := list(islice(file, _BLOCK)):
-            rows = _rows(block, line + 1, layout, skipped)
+            text = "".join(block)
+            lines = np.arange(line + 1, line + 1 + len(block), dtype=np.int64)
             line += len(block)
-            for column, text in conditions:
-                rows = rows.where([cell.strip() == text for cell in rows.column(column)])
-            cells = [cell.strip() for cell in rows.column(layout.time[0])]
-            for column in layout.time[1:]:
-                cells = [f"{cell} {more.strip()}" for cell, more in zip(cells, rows.column(column), strict=True)]
-            readable = stamps.add(cells, rows.lines)
-            if data or readable.any():  # units and the like may stand between the header and the data
-                _refuse_other_header(rows, readable, 0 if data else int(np.argmax(readable)), layout, chosen.values())
-                data = layout.header > 0
-            for name, column in chosen.items():
-                readers[name].add(rows.column(column))
-            kept.append(rows.lines)
-    return _Raw(stamps, readers, skipped, np.concatenate([np.empty(0, np.int64), *kept]), layout.note)
+            begin = 0
+            headers = [i for i, row in enumerate(block) if marks[0] in row] if named and marks[0] in text else []
+            for index in headers:
+                cells = split(clean(block[index]), layout.delimiter)
+                names = unique_names(cells)
+                if not set(times) <= {plain(name) for name in names}:
+                    continue
+                yield from _without_comments(block[begin:index], lines[begin:index], part, comments, after_header)
+                extent = max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)
+                if tuple(map(plain, names[:extent])) != tuple(map(plain, part.names[:extent])) or extent > len(
+                    part.names
+                ):
+                    part = part.moved(names[:extent], int(lines[index]))
+                begin, after_header = index + 1, _NEW_HEADER_UNITS
+            yield from _without_comments(block[begin:], lines[begin:], part, comments, after_header)
+            after_header = 0
+
+
+def _without_comments(
+    block: list[str],
+    lines: NDArray[np.int64],
+    part: _Part,
+    comments: bool,  # noqa: FBT001
+    after_header: int,
+) -> Iterator[tuple[list[str], NDArray[np.int64], _Part]]:
+    """The block without lines of comment, and without lines of units after a header, which hold no figure."""
+    keep = list(range(len(block)))
+    head = keep[:after_header]
+    units = 0
+    for index in head:
+        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/µμ])\w+", "", block[index])):
+            break
+        units = index + 1
+    keep = keep[units:]
+    if comments and any(row.startswith("#") for row in block[:200]):
+        keep = [index for index in keep if not block[index].startswith("#")]
+    if keep:
+        whole = len(keep) == len(block)
+        yield (block, lines, part) if whole else ([block[i] for i in keep], lines[keep], part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,20 +628,34 @@ class _Rows:
         kept = [cell for index, keep in enumerate(which) if keep for cell in self.row(index)]
         return _Rows(kept, self.width, self.lines[np.array(which, np.bool_)])
 
+    def unfolded(self, layout: Layout) -> _Rows:
+        """Turn each row with a column for each hour into a row for each hour: its time, the other columns, its value."""
+        day, *hours = layout.clock.columns
+        others = [c for c in range(self.width) if c not in layout.clock.columns]
+        cells: list[str] = []
+        for index in range(len(self.lines)):
+            row = self.row(index)
+            rest = [row[c] for c in others]
+            date = re.split("[ T]", row[day].strip())[0]
+            for column, hour in zip(hours, layout.clock.parts, strict=True):
+                cells += [f"{date} {hour}:00" if date else "", *rest, row[column]]
+        return _Rows(cells, 2 + len(others), np.repeat(self.lines, len(hours)))
 
-def _rows(block: list[str], first: int, layout: Layout, skipped: _Skipped) -> _Rows:
+
+def _rows(block: list[str], lines: NDArray[np.int64], layout: Layout, names: Sequence[str], skipped: _Skipped) -> _Rows:
     """The rows of a block of lines, all as wide as the header; blank lines are none."""
-    width, delimiter = len(layout.names), layout.delimiter
+    width, delimiter = len(names), layout.delimiter
     text = "".join(block)
     if "\0" in text or "\ufeff" in text:
         block = [clean(line) for line in block]
     elif '"' not in text and delimiter != " " and {line.count(delimiter) for line in block} == {width - 1}:
         cells = text.rstrip("\n").replace("\n", delimiter).split(delimiter)
-        return _Rows(cells, width, np.arange(first, first + len(block), dtype=np.int64))
+        if len(cells) == width * len(block):
+            return _Rows(cells, width, lines)
     keep: list[int] = []
     long: list[int] = []
     cells = []
-    for place, line in enumerate(block, start=first):
+    for place, line in zip(lines.tolist(), block, strict=True):
         row = split(line.rstrip("\n"), delimiter)
         if any(cell.strip() for cell in row[width:]):
             long.append(place)
@@ -322,51 +666,41 @@ def _rows(block: list[str], first: int, layout: Layout, skipped: _Skipped) -> _R
     return _Rows(cells, width, np.array(keep, np.int64))
 
 
-def _refuse_other_header(
-    rows: _Rows, readable: NDArray[np.bool_], begin: int, layout: Layout, chosen: Collection[int]
-) -> None:
-    """Refuse files joined from parts whose columns moved; a repeat of the same header is a row without time."""
-    expected = [plain(name) for name in layout.names]
-    for index in (begin + np.flatnonzero(~readable[begin:])).tolist():
-        cells = [plain(name) for name in unique_names(rows.row(index))]
-        if not {expected[c] for c in layout.time} <= set(cells):
-            continue
-        moved = any(cell in expected and cell != name for cell, name in zip(cells, expected, strict=True))
-        if moved or any(cells[c] != expected[c] for c in chosen):
-            raise LoggerFileError(f"line {rows.lines[index]}: a second header with other columns; split the file there")
+def _decimal(layout: Layout) -> str | None:
+    """The comma, where the first rows prove that it is the decimal sign of the file; None: left to each column."""
+    if layout.delimiter == ",":
+        return None
+    cells = [cell.strip() for row in layout.sample for c, cell in enumerate(row) if c not in layout.clock.columns]
+    proof = any(re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", cell) for cell in cells)
+    against = any(re.fullmatch(r"[+-]?\d+\.(\d{1,2}|\d{4,})", cell) for cell in cells)
+    return "," if proof and not against else None
 
 
 def _mostly_numbers(layout: Layout, column: int) -> bool:
     """Whether at least half of the first cells that hold something hold a number."""
     cells = [row[column].strip() for row in layout.sample if len(row) > column and row[column].strip()]
-    if layout.delimiter != ",":
-        cells = [cell.replace(",", ".") for cell in cells]
-    numbers = [cell for cell in cells if not np.isnan(number(cell))]
+    numbers = [cell for cell in cells if not np.isnan(number(cell)) or not np.isnan(number(cell.replace(",", ".")))]
     return bool(numbers) and 2 * len(numbers) >= len(cells)
 
 
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
+def _schema(path: Path) -> Any:
+    try:
+        return pq.read_schema(path)
+    except pa.ArrowException as error:
+        raise LoggerFileError(f"is a damaged Parquet file: {error}") from None
 
 
-def _read_parquet(
-    path: Path,
-    delimiter: str | None,  # noqa: ARG001  Parquet has none; the signature is that of the text reader
-    time: str | None,
-    columns: Sequence[str],
-    time_format: str | None,
-    where: Mapping[str, str],
-) -> _Raw:
+def _read_parquet(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...], words: bool) -> _Raw:  # noqa: FBT001
+    path, said = layout.source.path, layout.description
     try:
         schema = pq.read_schema(path)
-        times = _parquet_time(schema, time)
+        times = layout.time_names
         names = (
             [name for name in schema.names if _holds_numbers(schema.field(name).type)] if not columns else schema.names
         )
         chosen = {wanted: names[c] for wanted, c in _chosen(names, times, columns).items()}
-        conditions = {schema.names[_position(schema.names, name)]: text.strip() for name, text in where.items()}
-        table = pq.read_table(path, columns=[*dict.fromkeys([*times, *chosen.values(), *conditions])])
+        conditions = {schema.names[_position(schema.names, name)]: text.strip() for name, text in said.where.items()}
+        table = pq.read_table(path, columns=[*dict.fromkeys([*times, *chosen.values(), *conditions, *texts])])
     except pa.ArrowException as error:
         raise LoggerFileError(f"is a damaged Parquet file: {error}") from None
     lines = np.arange(1, table.num_rows + 1, dtype=np.int64)
@@ -375,7 +709,7 @@ def _read_parquet(
             pc.equal(pc.utf8_trim_whitespace(pc.cast(table[name], pa.string())), text), fill_value=False
         )
         table, lines = table.filter(fits), lines[fits.to_numpy()]
-    stamps = StampReader(time_format)
+    stamps = StampReader(said.time_format, layout.order())
     column = table[times[0]]
     if len(times) == 1 and (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
         instants = pc.cast(pc.cast(column, pa.timestamp("ms"), safe=False), pa.int64())
@@ -387,13 +721,14 @@ def _read_parquet(
         stamps.add([" ".join(cells) for cells in zip(*parts, strict=True)], lines)
     numbers = {}
     for wanted, name in chosen.items():
-        reader = numbers[wanted] = NumberReader(decimal_comma=False)
+        reader = numbers[wanted] = NumberReader(said.decimal, missing=said.missing or (), words=words)
         column = table[name]
         if _holds_numbers(column.type):
             reader.take(pc.cast(column, pa.float64(), safe=False).to_numpy())
         else:
             reader.add(_texts(column))
-    return _Raw(stamps, numbers, _Skipped(), lines)
+    found = {name: dict.fromkeys(text for text in _texts(table[name].unique())) for name in texts}
+    return _Raw(stamps, numbers, _Skipped(), lines, found)
 
 
 def _texts(column: Any) -> list[str]:
@@ -404,12 +739,14 @@ def _holds_numbers(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _parquet_time(schema: Any, wanted: str | None) -> tuple[str, ...]:
+def _parquet_time(schema: Any, wanted: Sequence[str]) -> tuple[str, ...]:
     """Names of the time columns: those asked for, else the only one of its kind by name, else by type."""
     names = list(schema.names)
-    if wanted is not None:
-        whole = find_column(names, wanted)
-        parts = [whole] if whole is not None else [_position(names, part) for part in wanted.split(",")]
+    if wanted:
+        whole = find_column(names, wanted[0]) if len(wanted) == 1 else None
+        parts = (
+            [whole] if whole is not None else [_position(names, part) for text in wanted for part in text.split(",")]
+        )
         return tuple(names[c] for c in parts)
     typed = [f.name for f in schema if pa.types.is_timestamp(f.type)] or [
         f.name for f in schema if pa.types.is_date(f.type)

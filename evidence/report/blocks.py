@@ -50,6 +50,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     theme: str
     verdict: Literal["meets", "exceeds", "not assessable"]
+    standing: Literal["statutory", "indicative"]
     sign: str
     word: str
     lines: list[str]

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Final
 
 from greenmine.evidence.figures import FiguresDocument, RuleFigures
 from greenmine.evidence.report.words import ReportWords
 from greenmine.registry import Registry, Site
 from greenmine.wording.messages import Language
-
-UNJUDGED: Final = frozenset({"within-limit", "above-limit", "under-limit"})
-"""Reasons of windows that could be assessed."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ def method(content: Content) -> list[Block]:
         "day": conditions.day_start,
         "night": conditions.night_start,
         "wind": w.plain(conditions.wind_invalid),
+        "known": w.plain(100 * conditions.known_share),
         "calm": w.plain(conditions.difference_wind_minimum),
         "sector": w.plain(conditions.difference_sector),
     }

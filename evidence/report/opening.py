@@ -8,14 +8,13 @@ from datetime import date, timedelta
 from greenmine.evidence.figures import ThemeSummary
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
-from greenmine.wording.words import VERDICT_SIGNS
 
 _LISTED = 8
 """Spans of provisional days that are named."""
 
 
 def opening(content: Content) -> list[Block]:
-    """The mine, the period, a verdict for each theme, and what is to be known before relying on it."""
+    """The mine, the period, what is concluded for each theme, and what is to be known before relying on it."""
     w, figures = content.words, content.figures
     enterprise = next(e for e in content.registry.enterprises if e.id == content.site.enterprise)
     return [
@@ -30,8 +29,7 @@ def opening(content: Content) -> list[Block]:
                 (w.t("opening.zone"), figures.zone),
             ]
         ),
-        Heading(text=w.t("opening.verdict")),
-        Findings(rows=[_finding(content, summary) for summary in figures.summary]),
+        *_conclusions(content),
         Paragraph(text=w.t("opening.rule"), small=True),
         Heading(text=w.t("opening.rests-on")),
         Bullets(items=_grounds(content)),
@@ -45,29 +43,41 @@ def _period(content: Content) -> str:
     return days if figures.first in figures.period else w.t("opening.period-of", period=figures.period, days=days)
 
 
+def _conclusions(content: Content) -> list[Block]:
+    """What the enterprise answers for, which decides about the mine, and apart from it the quality around the mine."""
+    w = content.words
+    blocks: list[Block] = []
+    for whom in ("emission", "quality"):
+        rows = [_finding(content, summary) for summary in content.figures.summary if summary.addressee == whom]
+        blocks.append(Heading(text=w.t(f"addressee.{whom}")))
+        blocks.append(Findings(rows=rows) if rows else Paragraph(text=w.t(f"opening.no-{whom}")))
+    return blocks
+
+
 def _finding(content: Content, summary: ThemeSummary) -> Finding:
     w = content.words
-    mine = [rule for rule in content.legal(summary.theme) if not rule.indicative]
-    episodes = sum(rule.episodes for rule in mine)
-    lines = []
-    if not mine:
-        lines.append(w.t("opening.no-limit"))
-    else:
-        assessed = sum(rule.meets + rule.exceeds for rule in mine)
-        lines.append(w.t("opening.assessed", rules=len(mine), due=summary.periods, assessed=assessed))
-        lines.append(w.t("opening.exceeding", windows=summary.exceeds, episodes=episodes))
-        lines.append(w.t("opening.least-share", share=w.share(summary.assessable_share)))
-    if summary.reasons:
-        lines.append(w.t("opening.reasons", reasons=w.reasons(summary.reasons)))
-    indicative = [rule for rule in content.legal(summary.theme) if rule.indicative]
-    if indicative:
-        exceeds = sum(rule.exceeds for rule in indicative)
-        lines.append(w.t("opening.indicative", rules=len(indicative), windows=exceeds))
+    bound = [rule for rule in content.legal(summary.theme) if rule.addressee == summary.addressee]
+    assessed = summary.meets + summary.exceeds
+    lines = [
+        w.t("opening.assessed", rules=summary.rules, due=summary.periods, assessed=assessed),
+        w.t("opening.exceeding", windows=summary.exceeds, episodes=sum(rule.episodes for rule in bound)),
+        w.t("opening.least-share", share=w.share(summary.assessable_share)),
+    ]
+    if summary.running:
+        lines.append(w.t("conclusion.running", n=summary.running))
+    if summary.lacking:
+        lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
+    if summary.standing == "indicative" and summary.verdict != "not assessable":
+        reasons = w.t("list.comma").join(w.known(f"reason.{code}", code) for code in summary.reasons)
+        lines.append(w.t("opening.indicative", reasons=reasons))
+    if summary.upwind_share is not None:
+        lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))
     return Finding(
         theme=w.theme(summary.theme),
         verdict=summary.verdict,
-        sign=VERDICT_SIGNS[summary.verdict],
-        word=w.t(f"verdict.{summary.verdict.replace(' ', '-')}"),
+        standing=summary.standing,
+        sign=w.conclusion_sign(summary.verdict, summary.standing),
+        word=w.conclusion(summary.verdict, summary.standing),
         lines=lines,
     )
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from greenmine.evidence.figures import RuleFigures, VerdictFigures
+from greenmine.evidence.figures import JUDGED, RuleFigures, VerdictFigures
 from greenmine.evidence.hourly import Distribution, Rose
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
-from greenmine.evidence.report.content import UNJUDGED, Content
+from greenmine.evidence.report.content import Content
 from greenmine.themes import Theme
 from greenmine.wording.charts import LimitStep, Series, line_chart, wind_rose
 from greenmine.wording.words import NOTHING
@@ -80,7 +80,7 @@ def _verdicts(content: Content, rules: Sequence[RuleFigures]) -> Table:
             str(rule.meets),
             str(rule.exceeds),
             str(rule.not_assessable),
-            w.reasons({k: n for k, n in rule.reasons.items() if k not in UNJUDGED}) or NOTHING,
+            w.reasons({k: n for k, n in rule.reasons.items() if k not in JUDGED}) or NOTHING,
             _figure(content, rule, rule.worst),
             w.moment(rule.worst_start),
         ]
@@ -251,13 +251,21 @@ def _sectors(content: Content, roses: Sequence[Rose]) -> Table:
     return Table(caption=w.t("dust.sectors"), columns=columns, rows=rows, small=True)
 
 
-def _background(content: Content) -> list[Block]:
-    return [Paragraph(text=content.words.t("noise.background"), small=True)]
+def _circumstances(content: Content) -> list[Block]:
+    """Say of levels what they are not, and of the weather no more than was measured."""
+    w, site = content.words, content.site
+    measured = {c.parameter.id for c in content.registry.site_channels(site.id) if site.weather in (None, c.station)}
+    missing = [name for name in ("wind-speed", "rain") if name not in measured]
+    weather = w.t("noise.weather")
+    if missing:
+        weather = w.t("noise.no-weather", missing=w.t(f"noise.missing-{missing[0] if len(missing) == 1 else 'both'}"))
+    between = "" if content.language == "zh" else " "
+    return [Paragraph(text=between.join((w.t("noise.background"), weather)), small=True)]
 
 
 def _nothing(_: Content) -> list[Block]:
     return []
 
 
-_MORE: Final[dict[str, Callable[[Content], list[Block]]]] = {"dust": _roses, "noise": _background}
+_MORE: Final[dict[str, Callable[[Content], list[Block]]]] = {"dust": _roses, "noise": _circumstances}
 """Sections that only one theme has."""

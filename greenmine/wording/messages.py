@@ -12,11 +12,16 @@ Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
 
 
+SHARED: Final = "greenmine.wording"
+"""Package whose texts all others have, too."""
+
+
 @cache
 def texts(package: str, language: Language) -> Mapping[str, str]:
-    """Texts of a package in a language, by dotted key."""
+    """Texts of a package in a language, by dotted key: the shared ones, and its own, which take precedence."""
+    shared = {} if package == SHARED else texts(SHARED, language)
     text = files(package).joinpath("messages", f"{language}.toml").read_text("utf-8")
-    return dict(_flat(tomllib.loads(text)))
+    return {**shared, **dict(_flat(tomllib.loads(text)))}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -102,6 +102,15 @@ class Words:
             return "> 99.9"
         return self.number(100 * share, 1 if 0 < share < 1 else 0)
 
+    def conclusion_sign(self, judgement: str, standing: str) -> str:
+        """Return the sign of a conclusion; the sign of compliance only where it is statutory."""
+        return "○" if (judgement, standing) == ("meets", "indicative") else VERDICT_SIGNS[judgement]
+
+    def conclusion(self, judgement: str, standing: str) -> str:
+        """Return what a person is told of a judgement with a standing."""
+        assessed = "" if judgement == "not assessable" else f"-{standing}"
+        return self.t(f"conclusion.{judgement.replace(' ', '-')}{assessed}")
+
     def scale(self, scale: str) -> str:
         """Return an output a year; English does not count in ten thousands."""
         match = _SCALE.fullmatch(scale)

@@ -41,7 +41,7 @@ class Mine(NamedTuple):
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mine]:
     folder = tmp_path_factory.mktemp("mine")
-    registry = registry_of(folder / "registry", calibrations=CALIBRATION)
+    registry = registry_of(folder / "registry", more=CALIBRATION)
     engine = open_engine(folder / "record.sqlite")
     migrate(engine)
     record = Record(engine, registry)

@@ -72,7 +72,8 @@ def test_pages_render_with_data(served: Served, path: str, language: Language) -
     answer = served.client.get(path, params={"lang": language})
     assert answer.status_code == 200
     assert answer.headers["content-language"] == language
-    assert texts("greenmine.api", language)["verdict.meets"] in answer.text
+    told = (text for key, text in texts("greenmine.api", language).items() if key.startswith("conclusion."))
+    assert any(text in answer.text for text in told if "{" not in text)
     assert texts("greenmine.api", language)["exceedance.heading"] in answer.text
     parser = Texts()
     parser.feed(answer.text)

@@ -35,9 +35,13 @@ from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel
         ("2028-02", "2028-02-01", "2028-02-29"),
         ("2026-01-05..2026-01-05", "2026-01-05", "2026-01-05"),
         ("2026-01-01..2026-12-31", "2026-01-01", "2026-12-31"),
+        ("2026-01-01/2026-01-31", "2026-01-01", "2026-01-31"),
+        ("2024-02-29", "2024-02-29", "2024-02-29"),
+        ("2026-Q3", "2026-07-01", "2026-09-30"),
+        ("2024", "2024-01-01", "2024-12-31"),
     ],
 )
-def test_a_period_is_named_by_reporting_date_month_or_days(text: str, first: str, last: str) -> None:
+def test_a_period_is_named_by_reporting_date_day_month_quarter_year_or_days(text: str, first: str, last: str) -> None:
     period = parse_period(text, load_reporting())
     assert (period.first.isoformat(), period.last.isoformat()) == (first, last)
     assert period.days[0] == period.first
@@ -46,7 +50,17 @@ def test_a_period_is_named_by_reporting_date_month_or_days(text: str, first: str
 
 @pytest.mark.parametrize(
     "text",
-    ["2026", "2026-H3", "2026-13", "2026-02-30..2026-03-01", "2026-03-02..2026-03-01", "2026-01-01..2027-01-02", ""],
+    [
+        "26",
+        "2026-Q5",
+        "2026-02-29",
+        "2026-H3",
+        "2026-13",
+        "2026-02-30..2026-03-01",
+        "2026-03-02..2026-03-01",
+        "2026-01-01..2027-01-02",
+        "",
+    ],
 )
 def test_what_names_no_period_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="period"):
@@ -224,11 +238,11 @@ def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
     assert {s["theme"]: s["verdict"] for s in figures["summary"]} == dict.fromkeys(
         ("dust", "noise", "water"), "not assessable"
     )
-    dust = figures["summary"][0]
-    assert dust["reasons"]["too-few-hours"] == 1
+    dust = next(s for s in figures["summary"] if (s["theme"], s["addressee"]) == ("dust", "quality"))
+    assert dust["lacking"]["too-few-hours"] == 1
     assert dust["assessable_share"] == 0.0
     first = page_text(contents(tmp_path / "p.zip")["report.pdf"], 1)
-    assert first.count("? 不可判定") == 3
+    assert first.count("? 不可判定") == sum(s["addressee"] != "own" for s in figures["summary"])
     assert "有效小时不足 1 个" in first
     assert "✓" not in first
     assert verify(tmp_path / "p.zip") == []

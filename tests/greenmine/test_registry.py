@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from greenmine.entries import (
+    AcousticCheck,
     Calibration,
     Device,
     Document,
@@ -18,12 +19,14 @@ from greenmine.entries import (
     Measure,
     Position,
     Profile,
+    ReferenceResult,
     Site,
     Station,
     Target,
+    Verification,
 )
 from greenmine.limits import CATALOGUE as LIMITS
-from greenmine.limits import Conditions, Limit
+from greenmine.limits import Conditions, InstrumentRule, Limit
 from greenmine.loading import load_registry
 from greenmine.parameters import Parameter
 from greenmine.registry import DEFAULT, RegistryError
@@ -171,6 +174,19 @@ def test_look_ups_of_what_is_not_there_fail(look_up: str, ids: list[str]):
 
 BOUNDARY = 'sites/jiuchi.toml, line 44, [[stations]] number 2 "boundary"'
 
+RESULT = """[[references]]
+station = "{station}"
+parameter = "tsp"
+start = 2026-06-01T10:00:00+08:00
+end = {end}
+value = 500
+laboratory = "Laboratory"
+certificate = "CMA 1"
+method = "GB/T 15432"
+document = "report.pdf"
+
+[[devices]]"""
+
 CASES = {
     "unknown key": (
         "sites/jiuchi.toml",
@@ -190,6 +206,37 @@ CASES = {
         "batch = 1",
         'batch = "1"',
         ["sites/jiuchi.toml: batch: '1' does not fit", "int"],
+    ),
+    "papers of what it does not measure": (
+        "sites/jiuchi.toml",
+        'id = "boundary-dust"',
+        'id = "boundary-dust"\nmethod = { ph = "electrode" }',
+        ["boundary-dust", "method: there is no parameter of this device 'ph'"],
+    ),
+    "verified until before it was": (
+        "sites/jiuchi.toml",
+        'id = "boundary-dust"',
+        'id = "boundary-dust"\nverified = [{ valid_from = 2026-01-02, valid_to = 2026-01-01, certificate = "1" }]',
+        ["boundary-dust", "verified number 1: valid_to 2026-01-01 comes before valid_from 2026-01-02"],
+    ),
+    "result of half an hour": (
+        "sites/jiuchi.toml",
+        "[[devices]]",
+        RESULT.format(station="boundary", end="2026-06-01T10:30:00+08:00"),
+        ["start and end must be an hour apart"],
+    ),
+    "result at no station": (
+        "sites/jiuchi.toml",
+        "[[devices]]",
+        RESULT.format(station="fence", end="2026-06-01T11:00:00+08:00"),
+        ["[[references]] number 1", "there is no station 'fence'"],
+    ),
+    "two results of an hour": (
+        "sites/jiuchi.toml",
+        "[[devices]]",
+        2 * RESULT.format(station="boundary", end="2026-06-01T11:00:00+08:00").removesuffix("[[devices]]")
+        + "[[devices]]",
+        ["[[references]] number 2", "another result that ends in this hour"],
     ),
     "latitude": (
         "sites/jiuchi.toml",
@@ -531,6 +578,10 @@ def test_the_documented_examples_make_a_registry(tmp_path: Path):
         Device,
         Profile,
         Calibration,
+        Verification,
+        AcousticCheck,
+        ReferenceResult,
+        InstrumentRule,
         Measure,
         Document,
         Parameter,

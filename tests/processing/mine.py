@@ -85,6 +85,8 @@ class Station:
     interval: str = "60s"
     limits: Sequence[str] = ()
     place: tuple[float, float] = (30.0, 108.01)
+    papers: str = ""
+    """What the registry shows of its device."""
 
     def text(self) -> str:
         return f"""
@@ -102,7 +104,7 @@ id = "{self.id}"
 profile = "every-{self.interval}"
 station = "{self.id}"
 parameters = {list(self.parameters)}
-"""
+{self.papers}"""
 
 
 WEATHER = Station("weather", ("wind-speed", "wind-direction", "rain"))
@@ -113,7 +115,7 @@ MINE = (
     Station(
         "fence",
         ("laeq", "lafmax"),
-        limits=("gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-frequent"),
+        limits=("gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-occasional"),
     ),
     Station("homes", ("pm10",), limits=("gb3095-pm10-day-class2",)),
     Station("pond", ("flow", "do", "ph"), "900s", ("zero-discharge", "gb3838-class3-do", "gb8978-ph")),
@@ -126,14 +128,14 @@ def registry_of(
     folder: Path,
     sites: dict[str, tuple[str, Sequence[Station]]] | None = None,
     *,
-    calibrations: str = "",
+    more: str = "",
 ) -> Registry:
-    """A registry of sites, each with its zone and stations; by default the mine in Asia/Shanghai."""
+    """A registry of sites, each with its zone, stations and more tables; by default the mine in Asia/Shanghai."""
     (folder / "sites").mkdir(parents=True, exist_ok=True)
     (folder / "enterprises.toml").write_text(ENTERPRISE, encoding="utf-8")
     (folder / "profiles.toml").write_text("".join(PROFILE.format(interval=i) for i in INTERVALS), encoding="utf-8")
     for site, (zone, stations) in (sites or {"mine": ("Asia/Shanghai", MINE)}).items():
-        text = SITE.format(site=site, zone=zone) + "".join(s.text() for s in stations) + calibrations
+        text = SITE.format(site=site, zone=zone) + "".join(s.text() for s in stations) + more
         (folder / "sites" / f"{site}.toml").write_text(text, encoding="utf-8")
     return load_registry(folder)
 
@@ -220,7 +222,7 @@ _STATISTIC = (
     "suspect",
 )
 _LEVELS = ("l10", "l50", "l90")
-_VERDICT = ("end", "verdict", "value", "low", "high", "capture", "reason")
+_VERDICT = ("end", "verdict", "value", "low", "high", "capture", "reason", "reasons")
 _EXCEEDANCE = ("end", "state", "peak", "peak_time", "threshold", "minutes")
 
 

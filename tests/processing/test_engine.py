@@ -343,7 +343,7 @@ def test_not_a_number_under_a_normal_flag_is_kept_and_does_not_count(plain: Regi
     assert outcome.quality.tolist() == [1, 0] * 60
 
 
-@pytest.mark.parametrize("flag", list("FMSDCTB"))
+@pytest.mark.parametrize("flag", list("FMSDCB"))
 def test_only_normal_readings_enter_a_figure(plain: Registry, flag: str) -> None:
     start = at("2026-06-01T10:00:00")
     memory = Memory(plain)

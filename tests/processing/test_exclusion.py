@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenmine.processing.exclusion import Exclusion, Mark
+from greenmine.processing.exclusion import Exclusion, Mark, excluded_channels
 from greenmine.processing.panes import Panes
 from greenmine.registry import Registry
 from tests.processing.mine import MINE, MINUTE, Station, channel, registry_of
@@ -108,6 +108,27 @@ def test_marks_of_excluding_kinds_take_out_what_they_name(
     found = {p: left_out(exclusion, channel(registry, f"mine/fence/{p}")) for p in ("laeq", "lafmax")}
     assert found == {p: [2, 3, 4] if p in spoiled else [] for p in ("laeq", "lafmax")}
     assert left_out(exclusion, channel(registry, "mine/homes/pm10")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "touched"),
+    [
+        ("maintenance", {"pm10", "laeq", "ph"}),
+        ("calibration", {"pm10", "laeq", "ph"}),
+        ("fault", {"pm10", "laeq", "ph"}),
+        ("stop", {"laeq", "ph"}),
+        ("weather", {"laeq"}),
+        ("blasting", set()),
+    ],
+)
+def test_a_kind_of_mark_touches_the_themes_that_the_catalogue_says(
+    tmp_path: Path, kind: str, touched: set[str]
+) -> None:
+    everything = Station("fence", ("pm10", "laeq", "ph"))
+    registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [everything])})
+    found = excluded_channels(registry, Mark("mine", "fence", None, 0, 1, kind))
+    assert {registry.channels[c].parameter.id for c in found} == touched
+    assert excluded_channels(registry, Mark("gone", "fence", None, 0, 1, kind)) == []
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def block(minutes: list[list[float]], weigh: str = "arithmetic") -> Block:
         np.array([[np.sin(np.deg2rad(p)).sum() if weigh == "vector" else 0.0 for p in parts]]),
         np.array([[p.min(initial=np.inf) for p in parts]]),
         np.array([[p.max(initial=-np.inf) for p in parts]]),
+        np.zeros((1, len(parts)), np.bool_),
     )
 
 

@@ -96,7 +96,7 @@ def test_a_changed_calibration_leads_to_what_it_would_have_from_the_beginning(tm
     later = at("2026-03-01T06:42:00")
     text = CALIBRATION.format("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)
     text += CALIBRATION.format("fence", "laeq", "2020-01-01T00:00:00+08:00", 0.97)
-    new = registry_of(tmp_path / "new", calibrations=text)
+    new = registry_of(tmp_path / "new", more=text)
     parts = [*parts_of(old, seed, 30), far_later(old, EVENING + 70 * HOUR)]
     expected, restated = (record_at(tmp_path / f"{name}.sqlite", old) for name in ("expected", "restated"))
     feed(Pipeline(new, Record(expected.engine, new)), parts)

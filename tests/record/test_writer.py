@@ -339,7 +339,8 @@ def test_a_limit_that_changes_at_midnight_is_judged_by_the_limit_of_each_minute(
     midnight = at("2026-03-01T00:00:00")
     feed(pipeline, [readings(homes, every(midnight - DAY, midnight + DAY + 5 * MINUTE), 130.0)])
     (found,) = rows(record, schema.exceedance, rule="mine/homes/gb3095-pm10-day-class2")
-    assert (found["start"], found["threshold"], found["peak"]) == (midnight + MINUTE, 120.0, 130.0)
+    assert (found["start"], found["end"]) == (midnight, midnight + DAY)
+    assert (found["threshold"], found["peak"]) == (120.0, 130.0)
     days = rows(record, schema.verdict, rule="mine/homes/gb3095-pm10-day-class2")
     assert [(v["start"], v["verdict"], v["high"]) for v in days] == [
         (midnight - DAY, "meets", 150.0),

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from greenmine.collector.files import read_table
+from greenmine.collector.files import read_series
 from greenmine.loading import load_registry
 from greenmine.parameters import load_parameters
 from greenmine.simulators.messages import Message, topic
@@ -65,8 +65,10 @@ def replayed(
             if series.site in BY_COMMAND:
                 commands.append(_command(series, frames[series.site], folder, broker.port, environment))
             else:
-                table = read_table(DATA / series.file, None, series.zone)
-                broker.publish(Replay(registry, table, series.site, "device", series.columns).messages())
+                names = {name: column for column, name in series.columns.items()}
+                wanted = [registry.parameters[name] for name in names]
+                read = read_series(DATA / series.file, wanted, values=names, zone=series.zone)
+                broker.publish(Replay(registry, read, series.site, "device").messages())
         for process in commands:
             assert process.wait(PATIENCE) == 0
         broker.publish([_message(site, row) for site, row in closing.items()])

@@ -1,13 +1,13 @@
 """Tables of the record.
 
-Revision ID: 0.1
+Revision ID: 0.1.1
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1"
+revision = "0.1.1"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -349,6 +349,7 @@ def upgrade() -> None:
         sa.Column("valid", sa.Boolean(), nullable=False),
         sa.Column("hours", sa.Integer()),
         sa.Column("excluded", sa.Integer(), nullable=False),
+        sa.Column("over", sa.Integer(), server_default="0", nullable=False),
         sa.Column("suspect", sa.Integer(), nullable=False),
         sa.Column("l10", sa.Float()),
         sa.Column("l50", sa.Float()),
@@ -366,6 +367,8 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("latest", sa.Boolean(), nullable=False),
         sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("begin", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("finish", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("verdict", sa.String(length=16), nullable=False),
         sa.Column("value", sa.Float()),
         sa.Column("judged", sa.String(length=40)),
@@ -373,6 +376,7 @@ def upgrade() -> None:
         sa.Column("high", sa.Float()),
         sa.Column("capture", sa.Float(), nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("reasons", sa.Text(), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("change", sa.String(length=40), nullable=False),
         sa.Column("issued", sa.BigInteger(), nullable=False),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenmine.collector.files import LoggerFileError, read_header, read_table
+from greenmine.collector.files import Description, LoggerFileError, Table
+from greenmine.collector.files import read_table as read
 from greenmine.collector.files.stamps import UNREADABLE, StampReader
 from greenmine.zones import Zone
 
@@ -28,6 +31,12 @@ def write(folder: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
     path = folder / "log.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
     return path
+
+
+def read_table(
+    path: Path, columns: Sequence[str] = (), *, zone: str | None = None, time: str = "", **said: Any
+) -> Table:
+    return read(path, columns, Description(time=(time,) if time else (), **said), zone)
 
 
 def readings(table) -> list[tuple[int, float]]:
@@ -81,10 +90,7 @@ ROWS = "2018-03-30T00:01:39,12.5\n2018-03-30T00:02:39,13\n"
 )  # fmt: skip
 def test_dialects_give_the_same_readings(tmp_path, content):
     path = write(tmp_path, content)
-    header = read_header(path)
-    (column,) = (name for name in header.names if name.lower().startswith("pm10"))
-    assert column in header.numeric
-    assert readings(read_table(path, columns=(column,))) == TWO
+    assert readings(read_table(path, columns=("pm10",))) == TWO
 
 
 @pytest.mark.parametrize(
@@ -138,7 +144,7 @@ def test_a_file_without_header_has_numbered_columns(tmp_path, rows):
 def test_forms_of_stamps(stamp, instant):
     reader = StampReader()
     assert reader.add([stamp], np.array([1])).tolist() == [True]
-    time, _ = reader.result()
+    time = reader.result().time
     assert np.datetime64(int(time[0]), "ms") == np.datetime64(instant)
 
 
@@ -146,7 +152,7 @@ def test_forms_of_stamps(stamp, instant):
     "stamp",
     ["", "-", "NULL", "2018-02-30 00:00", "2018-13-01", "2018-03-30 25:00", "2018-03-30 24:01", "2018-03-30 00:60",
      "2018-03-30 00:00:61", "13/13/2018", "0/5/2018", "3/30/2018 13:00 PM", "1969-12-31 23:00", "2200-01-01", "12.5", "43189.5",
-     "time", "2018-03-30 00:01:3", "30/03/18 00:00", "x" * 5000, "30-Foo-2018", "2018-03-30T00:00+24:00"],
+     "time", "2018-03-30 00:01:3", "x" * 5000, "30-Foo-2018", "2018-03-30T00:00+24:00"],
 )  # fmt: skip
 def test_what_is_no_stamp_is_not_read(stamp):
     assert StampReader().add([stamp, "2018-03-30"], np.array([1, 2])).tolist() == [False, True]
@@ -165,7 +171,8 @@ def test_stamps_of_any_widths_are_read_together(moments, month_first):
     )
     reader = StampReader()
     assert reader.add([form.format(m) for m in moments], np.arange(len(moments))).all()
-    time, absolute = reader.result()
+    stamps = reader.result()
+    time, absolute = stamps.time, stamps.absolute
     assert time.tolist() == [round(m.replace(tzinfo=UTC).timestamp() * 1000) for m in moments]
     assert not absolute.any()
 
@@ -180,7 +187,7 @@ def test_any_text_is_read_or_not_but_never_breaks(cells):
 def test_a_stamp_that_fits_only_the_other_order_is_left_out():
     reader = StampReader()
     reader.add(["1/2/2018", "13/1/2018", "14/13/2018"], np.array([2, 3, 4]))
-    time, _ = reader.result()
+    time = reader.result().time
     assert time.tolist() == [1_517_443_200_000, 1_515_801_600_000, UNREADABLE]
 
 
@@ -245,8 +252,6 @@ def test_a_wrong_form_is_explained(tmp_path, form, complaint):
         "-inf",
         "1e999",
         "n.a.",
-        "12 dB",
-        "<0.5",
         "1_000",
         "12.5.1",
         "--",
@@ -266,11 +271,10 @@ def test_a_control_sign_beside_a_number_does_no_harm(tmp_path):
     assert read_table(path).columns["pm10"].tolist()[0] == 1.5
 
 
-def test_a_comma_among_decimal_points_is_no_decimal_comma(tmp_path):
+def test_a_comma_among_decimal_points_parts_thousands(tmp_path):
     path = write(tmp_path, "time;turb;level\n2018-03-30 00:00;999.5;1,5\n2018-03-30 00:01;1,723;2\n")
     columns = read_table(path).columns
-    assert columns["turb"].tolist()[0] == 999.5
-    assert np.isnan(columns["turb"][1])
+    assert columns["turb"].tolist() == [999.5, 1723]
     assert columns["level"].tolist() == [1.5, 2.0]
 
 
@@ -314,16 +318,23 @@ def test_a_lost_quote_damages_its_own_line_only(tmp_path):
         ("time,pm10\n2018-03-30 00:01,12,5\n", {}, "no rows of data; 1 rows left out: more cells"),
         ("timestamp,datetime,v\n2018-03-30,2018-03-31,1\n", {}, "'timestamp', 'datetime'; choose with --time"),
         ("Date (UTC),Date (LST),v\n2018-03-30,2018-03-31,1\n", {}, "'Date \\(UTC\\)', 'Date \\(LST\\)'"),
-        ("Date,Hour,v\n2018-03-30,7h,1\n", {}, "'Date', 'Hour' do not read as date and time"),
+        ("Date,Time,v\n2018-03-30,25:00,1\n", {}, "'Date', 'Time' do not read as date and time"),
         ("time,PM-10,pm_10\n2018-03-30,1,2\n", {"columns": ("pm10",)}, "'pm10' may be any of 'PM-10', 'pm_10'"),
-        ("time,a,b\n2018-03-30,1,2\ntime,b,a\n2018-03-31,2,1\n", {}, "line 3: a second header with other columns"),
-        (b"PK\x03\x04rest", {}, "an Excel workbook"),
+        ("time,a,b\n2018-03-30,1,2\ntime,b\n2018-03-31,2\n", {}, "line 3: a second header without 'a'"),
+        (b"PK\x03\x04rest", {}, "a damaged zip archive or workbook"),
         (b"\x1f\x8brest", {}, "compressed"),
     ],
 )
 def test_what_cannot_be_told_is_an_error_that_says_what_would_be_right(tmp_path, content, options, complaint):
     with pytest.raises(LoggerFileError, match=complaint):
         read_table(write(tmp_path, content), **options)
+
+
+def test_a_later_part_is_read_by_the_names_of_its_own_header(tmp_path):
+    columns = read_table(
+        write(tmp_path, "time,a,b\n2018-03-30,1,2\ntime,c,b,a\n2018-03-31,9,2,1\n"), ("a", "b")
+    ).columns
+    assert {name: values.tolist() for name, values in columns.items()} == {"a": [1, 1], "b": [2, 2]}
 
 
 def test_columns_are_found_without_case_signs_and_units(tmp_path):

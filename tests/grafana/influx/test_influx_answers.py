@@ -126,7 +126,7 @@ def turns(projection: Projection) -> None:
 def test_a_deletion_that_is_refused_for_good_is_counted_and_passed(
     proxy: Between, server: RealInflux, registry: Registry, tmp_path: Path
 ) -> None:
-    mines = Mines(tmp_path, registry, ["kunyin"], 1.0)
+    mines = Mines(tmp_path, registry, ["hengjie"], 1.0)
     mines.go_on()
     provision(projection_settings(tmp_path, server), registry)
     settings = projection_settings(tmp_path, server, influx_url=proxy.url, influx_version="2")

@@ -198,7 +198,7 @@ def test_a_bucket_that_is_refused_alone_falls_behind_alone_and_catches_up(regist
 
 def test_what_is_restated_leaves_nothing_of_what_was_written_before(registry: Registry, tmp_path: Path) -> None:
     with real_influx(tmp_path / "influx") as server:
-        mines = Mines(tmp_path / "data", registry, ["kunyin"], 1.0)
+        mines = Mines(tmp_path / "data", registry, ["hengjie"], 1.0)
         mines.go_on()
         episode = schema.exceedance
         with mines.engine.begin() as connection:

@@ -1,0 +1,143 @@
+"""``greenmine judge``: what the law says of readings in files, without any server."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cyclopts
+import msgspec
+
+from greenmine.collector.files.channels import distinct_readings, read_channels
+from greenmine.collector.files.columns import LoggerFileError
+from greenmine.evidence.judging import JudgementDocument, judge_readings
+from greenmine.evidence.mark_files import read_marks
+from greenmine.evidence.report.judged import judgement_text
+from greenmine.evidence.report.words import ReportWords
+from greenmine.loading import load_registry
+from greenmine.processing.exclusion import EXCLUDING, excluded_channels
+from greenmine.readings import Readings
+from greenmine.registry import Registry
+from greenmine.reporting import parse_period, reporting_of
+from greenmine.tables import DataFileError, nearest
+from greenmine.wording.messages import Language
+
+_COLUMNS = ("rule", "limit", "channel", "start", "end", "value", "judgement", "standing", "reasons")
+
+
+def judge(
+    *,
+    readings: Annotated[list[Path], cyclopts.Parameter(negative="", consume_multiple=True)],
+    period: str,
+    registry: Path | None = None,
+    marks: Path | None = None,
+    site: str | None = None,
+    format: Literal["json", "csv", "text"] = "text",  # noqa: A002  the option's name
+    language: Language = "zh",
+) -> None:
+    """Judge readings in files by the limits of a registry: statistics, verdicts, exceedances, and what follows from them.
+
+    Exits with 0; with 1 if a limit on the mine's own emissions, or a target of its own, is exceeded, whatever the standing;
+    with 2 for a wrong call or file.
+
+    Parameters
+    ----------
+    readings
+        CSV or Parquet files with the columns channel,time,value and, if need be, flag. A channel is SITE/STATION/PARAMETER.
+    period
+        2026-03-01, 2026-03, 2026-Q1, 2026, 2026-H1 (a reporting period), or FROM/TO of days.
+    registry
+        Directory of the registry. Without it: the one that ships with greenmine.
+    marks
+        TOML, JSON or CSV file of marks: site, station, parameter, start, end, kind, reason, author, confirmed_by.
+    site
+        The only mine to be judged. Without it: all that have readings.
+    format
+        json: all of it; csv: a row for each verdict; text: what a person is told.
+    language
+        Of the text: zh or en.
+    """
+    try:
+        known = load_registry(registry)
+        reporting = reporting_of(registry)
+        span = parse_period(period, reporting)
+        said = [] if marks is None else read_marks(marks, known)
+        found, counts = _all_readings(readings, known)
+        document = judge_readings(known, _sites(known, site, found), span, reporting, found, said)
+    except (DataFileError, LoggerFileError, ValueError, OSError) as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"greenmine judge: {line}\n")
+        raise SystemExit(2) from None
+    document = msgspec.structs.replace(document, readings=counts)
+    for one in said:
+        if one.mark.kind in EXCLUDING and not excluded_channels(known, one.mark):
+            place = "/".join(filter(None, (one.mark.site, one.mark.station, one.mark.parameter)))
+            sys.stderr.write(f"note: a mark of the kind {one.mark.kind} takes nothing out at {place}\n")
+    for what, n in counts.items():
+        if n and what != "rows":
+            sys.stderr.write(f"note: {_NOTES[what].format(n=f'{n:,}')}\n")
+    try:
+        sys.stdout.write(_written(document, format, ReportWords(language, known)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; a second attempt to flush at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if document.breached:
+        raise SystemExit(1)
+
+
+_NOTES = {
+    "without_value": "{n} rows without a value left out",
+    "repeated": "{n} rows repeat an instant and are left out: the first counts",
+    "conflicting": "{n} of these have another value or flag than the first",
+}
+
+
+def _all_readings(paths: list[Path], registry: Registry) -> tuple[Readings, dict[str, int]]:
+    """Readings of all files, and what became of their rows."""
+    parts = []
+    empty = 0
+    for path in paths:
+        try:
+            file = read_channels(path, registry)
+        except LoggerFileError as error:
+            raise LoggerFileError(f"{path}: {error}") from error
+        parts.append(file.readings)
+        empty += file.without_value
+    together = Readings.concat(parts)
+    distinct, repeated, conflicting = distinct_readings(together)
+    counts = {
+        "rows": len(together) + empty,
+        "without_value": empty,
+        "repeated": repeated,
+        "conflicting": conflicting,
+    }
+    return distinct, counts
+
+
+def _sites(registry: Registry, wanted: str | None, readings: Readings) -> list[str]:
+    known = [site.id for site in registry.sites]
+    if wanted is not None:
+        if wanted not in known:
+            raise ValueError(f"there is no site {wanted!r}; {nearest(wanted, known)}")
+        return [wanted]
+    heard = {registry.channels[index].site for index in set(readings.channel.tolist())}
+    return [site for site in known if site in heard]
+
+
+def _written(document: JudgementDocument, form: str, words: ReportWords) -> str:
+    if form == "json":
+        return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+    if form == "text":
+        return judgement_text(document, words)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for v in document.verdicts:
+        row = [getattr(v, name) for name in _COLUMNS]
+        writer.writerow([*row[:-1], " ".join(v.reasons)])
+    return out.getvalue()

@@ -1,0 +1,696 @@
+"""Readings of parameters from loggers' files: columns, units, codes, bounds and totals; one reader for all commands.
+
+What a file states twice and differently, or leaves open, is refused with the option that settles it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.collector.files.columns import (
+    STATIONS,
+    TOTALS,
+    LoggerFileError,
+    convertible,
+    find_column,
+    known_unit,
+    listed,
+    parameter_columns,
+    plain,
+    split_unit,
+    unit_of,
+    words,
+)
+from greenmine.collector.files.descriptions import Described, Description
+from greenmine.collector.files.numerals import (
+    AT_LEAST,
+    AT_MOST,
+    MARKED,
+    MISSING,
+    NOT_DETECTED,
+    NUMBER,
+    OVER,
+    TEXT,
+    NumberColumn,
+    first_texts,
+)
+from greenmine.collector.files.sources import opened
+from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
+from greenmine.durations import parse_duration
+from greenmine.parameters import Parameter, load_parameters
+from greenmine.readings import NORMAL
+from greenmine.units import UnitError, conversion
+
+TOLERATED: Final = 0.1
+"""Share of the rows that may be left out, or be in conflict, unless somebody says another."""
+_FEW: Final = 2
+"""So many rows may always be left out."""
+_OVER_RANGE: Final = ord("T")
+_DECIMALS: Final = 9
+"""Converted values are rounded to so many decimals, far under the resolution of any instrument: no noise of the computation."""
+_HOUR: Final = 3_600_000
+_QUANTITIES: Final = words("""
+    parameter param field variable channel analyte pollutant quantity item measurand tag 因子 监测因子 指标 监测指标 项目
+    监测项目 污染物 参数 污染物名称 因子名称
+""")
+"""Plain names of columns that name what the value beside them is."""
+_VALUES: Final = words("value val reading result concentration conc data 值 数值 浓度 监测值 测量值 结果 浓度值")
+"""Plain names of the column of values in such files."""
+_UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
+_CODES: Final = re.compile(
+    r"-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
+)
+"""NumberColumn that loggers write for no value, where they lie far from the rest."""
+_UNIT_LINE: Final = re.compile(
+    r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReadings:
+    """Readings of one parameter, a row for each row of the file that has a time.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        What is measured.
+    time : int64 array (n,)
+        Begin of the interval, or instant [ms UTC], in file order; repeats possible.
+    value : float64 array (n,)
+        In the unit of the parameter; NaN where the row has no number. A bound where ``bound`` says so.
+    flag : uint8 array (n,)
+        ASCII code of the HJ 212 data flag: N, T over range, or what a description says of a mark.
+    bound : int8 array (n,)
+        -1: the value is at most this; 1: at least this, or over range without a number; 0: it is this.
+    doubtful : bool array (n,)
+        Whether the value may be none: a code for no value, a mark without a meaning. No window that holds one is valid.
+    interval : float or None
+        Distance between rows [ms]: as said, else the median of all rows; None: one instant.
+    zone : str or None
+        Zone that the file states for its stamps.
+    notes : tuple of str
+        What was concluded and what was left out, in sentences for the user.
+    lines : tuple of str
+        How the file was read, for ``--explain``.
+    """
+
+    parameter: Parameter
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+    flag: NDArray[np.uint8]
+    bound: NDArray[np.int8]
+    doubtful: NDArray[np.bool_]
+    interval: float | None
+    zone: str | None
+    notes: tuple[str, ...]
+    lines: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def read_series(
+    path: Path,
+    parameters: Sequence[Parameter],
+    said: Description | None = None,
+    *,
+    values: Mapping[str, str] | None = None,
+    zone: str | None = None,
+) -> list[FileReadings]:
+    """Read the readings of parameters from a logger's file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as for ``read_table``.
+    parameters : sequence of Parameter
+        What to read.
+    said : Description or None
+        What the caller knows about the file.
+    values : mapping of str to str, or None
+        Columns of parameters by their id, where the names do not decide.
+    zone : str or None
+        Zone of stamps without offset, where neither ``said`` nor the file states one; None: UTC, with a note.
+
+    Returns
+    -------
+    list of FileReadings
+        In the order of ``parameters``.
+
+    Raises
+    ------
+    LoggerFileError
+        If the file contradicts itself, leaves something open, or has too much that cannot be read; the message has no path.
+    OSError
+        If the file cannot be read.
+    """
+    said = said or Description()
+    with opened(path, said.encoding, said.sheet) as sources:
+        return [
+            _read(only_table(sources, said), parameter, (values or {}).get(parameter.id), zone)
+            for parameter in parameters
+        ]
+
+
+def offered(path: Path, said: Description) -> tuple[tuple[str, ...], list[str]]:
+    """Look which parameters a file may hold.
+
+    Returns
+    -------
+    names : tuple of str
+        The columns of the file.
+    parameters : list of str
+        Ids of the parameters that a column, or the rows of a long table, is named after.
+
+    Raises
+    ------
+    LoggerFileError, OSError
+        As ``read_series``.
+    """
+    with opened(path, said.encoding, said.sheet) as sources:
+        file = only_table(sources, said)
+        header = file.header
+        others = [name for name in header.names if name not in header.time]
+        described = file.layout.description.columns
+        found = [
+            parameter.id
+            for parameter in load_parameters().values()
+            if parameter_columns(others, parameter)
+            or any(parameter.id in c.parameters and re.fullmatch(c.name, name) for name in others for c in described)
+            or _long(file, parameter, others) is not None
+        ]
+    return header.names, found
+
+
+def joined(parts: Sequence[FileReadings]) -> FileReadings:
+    """Put the readings of several files of one parameter together, in the order of the files."""
+    if len(parts) == 1:
+        return parts[0]
+    time = np.concatenate([part.time for part in parts])
+    return FileReadings(
+        parameter=parts[0].parameter,
+        time=time,
+        value=np.concatenate([part.value for part in parts]),
+        flag=np.concatenate([part.flag for part in parts]),
+        bound=np.concatenate([part.bound for part in parts]),
+        doubtful=np.concatenate([part.doubtful for part in parts]),
+        interval=_spacing(time),
+        zone=parts[0].zone if len({part.zone for part in parts}) == 1 else None,
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        lines=tuple(dict.fromkeys(line for part in parts for line in part.lines)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The column of a parameter, with what is known of it."""
+
+    name: str
+    where: dict[str, str]
+    described: Described | None = None
+    note: str = ""
+
+
+def _read(file: LoggerFile, parameter: Parameter, wanted: str | None, zone: str | None) -> FileReadings:
+    chosen = _choose(file, parameter, wanted)
+    if chosen.where:
+        file = file.narrowed(chosen.where)
+    layout, said = file.layout, file.layout.description
+    header = file.header
+    speed = _speed_column(header) if parameter.averaging == "vector" else None
+    stations = [
+        name
+        for name in header.names
+        if plain(name) in STATIONS and name not in {chosen.name, *header.time, *said.where}
+    ]
+    units = [name for name in header.names if plain(name) in _UNIT_COLUMNS and name not in header.time]
+    columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
+    vector = parameter.averaging == "vector"
+    table = file.read(columns, zone, texts=[*stations, *units], words=vector)
+    notes = [*([chosen.note] if chosen.note else []), *table.notes]
+    if said.note:
+        notes.append(said.note)
+    _refuse_stations(table, stations)
+    _refuse_dropped(table, said)
+    cells = table.cells[chosen.name]
+    stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes)
+    value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
+    if speed is not None and speed != chosen.name:
+        calm = (value == 0) & (table.cells[speed].value == 0)
+        if calm.any():
+            value[calm] = np.nan
+            notes.append(f"{np.count_nonzero(calm):,} directions of 0 at no wind not used: it is calm")
+    interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
+    if _counts_on(chosen, value, parameter, said, notes):
+        value = _increments(table.time, value, notes)
+    time = _begins(table, layout.stamps(), interval, notes)
+    if said.missing is None and parameter.averaging not in {"state", "vector"}:
+        doubtful |= _codes(value, np.unique(time, return_index=True)[1], parameter, notes)
+    lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
+    return FileReadings(
+        parameter=parameter,
+        time=time,
+        value=value,
+        flag=flag,
+        bound=bound,
+        doubtful=doubtful,
+        interval=interval,
+        zone=table.zone,
+        notes=tuple(notes),
+        lines=lines,
+    )
+
+
+# The column
+
+
+def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chosen:
+    """Choose the column of the values: as asked for, as described, by the parameter's name, or the only one with numbers."""
+    header, described = file.header, file.layout.description.columns
+    others = [name for name in header.names if name not in header.time]
+    if wanted is not None:
+        position = find_column(header.names, wanted)
+        if position is None:
+            raise LoggerFileError(f"no column {wanted!r} for --value; there are {listed(others)}")
+        name = header.names[position]
+        again = [other for other in header.names if other.startswith(f"{name}#")]
+        note = f"column {name!r} is the first of {1 + len(again)} of that name" if again else ""
+        return _Chosen(name, {}, _described(name, parameter, described), note)
+    known = {name: column for name in others if (column := _described(name, parameter, described)) is not None}
+    if len(known) == 1:
+        return _Chosen(next(iter(known)), {}, next(iter(known.values())))
+    refused = [
+        c
+        for name in others
+        for c in described
+        if c.refused and re.fullmatch(c.name, name) and parameter.id in c.parameters
+    ]
+    if refused and not known:
+        raise LoggerFileError(f"no column is {parameter.id}: {refused[0].refused}")
+    fits = list(known) or [others[c] for c in parameter_columns(others, parameter)]
+    if len(fits) > 1:
+        right = [name for name in fits if (unit := unit_of(name, parameter)) is None or convertible(unit, parameter)]
+        fits = right or fits
+    if not fits:
+        long = _long(file, parameter, others)
+        if long is not None:
+            return long
+        if len(header.numeric) == 1 and not _is_another(header.numeric[0], parameter):
+            name = header.numeric[0]
+            return _Chosen(name, {}, None, f"the values are taken from column {name!r}, the only one with numbers")
+    if len(fits) != 1:
+        which = f"{listed(fits)} may all be" if fits else "no column is plainly"
+        raise LoggerFileError(f"{which} {parameter.id}; choose with --value: there are {listed(others)}")
+    return _Chosen(fits[0], {})
+
+
+def _is_another(name: str, parameter: Parameter) -> bool:
+    """Whether a column's name is plainly that of another parameter."""
+    return any(parameter_columns([name], other) for other in load_parameters().values() if other.id != parameter.id)
+
+
+def _described(name: str, parameter: Parameter, described: Sequence[Described]) -> Described | None:
+    return next(
+        (c for c in described if parameter.id in c.parameters and not c.refused and re.fullmatch(c.name, name)), None
+    )
+
+
+def _long(file: LoggerFile, parameter: Parameter, others: Sequence[str]) -> _Chosen | None:
+    """The column of values, where another column names what each row holds."""
+    header = file.header
+    naming = [name for name in others if plain(name) in _QUANTITIES and name not in header.numeric]
+    numeric = [name for name in header.numeric if name not in naming]
+    values = [name for name in numeric if plain(name) in _VALUES] or numeric
+    if len(naming) != 1 or len(values) != 1 or naming[0] in file.layout.description.where:
+        return None
+    texts = [text for text in file.distinct(naming[0]) if text and parameter_columns([text], parameter)]
+    if len(texts) > 1:
+        raise LoggerFileError(f"{listed(texts)} in column {naming[0]!r} may all be {parameter.id}; choose with --where")
+    if not texts:
+        return None
+    note = f"the values are those of {values[0]!r} in the rows with {texts[0]!r} in {naming[0]!r}"
+    return _Chosen(values[0], {naming[0]: texts[0]}, Described(name=".*", unit=split_unit(texts[0])[1]), note)
+
+
+def _speed_column(header: Header) -> str | None:
+    fits = parameter_columns(header.names, load_parameters()["wind-speed"])
+    return header.names[fits[0]] if len(fits) == 1 else None
+
+
+# What is refused
+
+
+def _refuse_stations(table: Table, stations: Sequence[str]) -> None:
+    for name in stations:
+        found = [text for text in table.texts[name] if text]
+        if 1 < len(found) < min(100, max(3, len(table) / 2)):
+            raise LoggerFileError(
+                f"column {name!r} has {len(found)} values, {listed(found[:4])}: choose one with --where {name}={found[0]}"
+            )
+
+
+def _refuse_dropped(table: Table, said: Description) -> None:
+    tolerated = TOLERATED if said.tolerate is None else said.tolerate
+    hint = "--tolerate 1 reads the rest all the same"
+    dropped = {reason: n for reason, n in table.skipped.items() if reason != "they sum up others"}
+    lost = sum(dropped.values())
+    if lost > _FEW - 1 and lost > tolerated * (lost + len(table)) + 1e-9:
+        reasons = "; ".join(note for note in table.notes if "rows left out" in note)
+        what = "give --time-format" if UNREAD in dropped else "give --delimiter"
+        raise LoggerFileError(f"{lost:,} of {lost + len(table):,} rows cannot be read: {reasons}; {what}; {hint}")
+    bare = (table.stamps.hour < 0) & ~table.stamps.absolute
+    repeats = len(table) - len(np.unique(table.time))
+    if bare.all() and repeats >= _FEW and repeats > tolerated * len(table):
+        raise LoggerFileError(
+            f"{len(table):,} rows have {len(table) - repeats:,} dates without a time of day: if another column holds it, give "
+            "--time DATE,CLOCK; if the file holds several stations or parameters, choose one with --where COLUMN=TEXT"
+        )
+
+
+# Units
+
+
+def _stated_unit(
+    chosen: _Chosen,
+    parameter: Parameter,
+    header: Header,
+    heading: Sequence[str],
+    table: Table,
+    unit_columns: Sequence[str],
+    said: Description,
+    notes: list[str],
+) -> str | None:
+    """The unit of a column; None if nothing states one.
+
+    Raises
+    ------
+    LoggerFileError
+        If two are stated, or one that cannot be converted.
+    """
+    if said.unit is not None:
+        unit = known_unit(said.unit, alone=True) or said.unit
+        return _convertible(unit, chosen.name, parameter, "--unit")
+    stated: dict[str, str] = {}
+    if (named := unit_of(chosen.name, parameter)) is not None:
+        stated[named] = f"the name {chosen.name!r}"
+    if (below := header.units.get(chosen.name)) is not None:
+        stated.setdefault(below, "the line of units")
+    if len(unit_columns) == 1:
+        for text in table.texts[unit_columns[0]]:
+            if text:
+                stated.setdefault(known_unit(text, alone=True) or text, f"column {unit_columns[0]!r}")
+    if chosen.described is not None and chosen.described.unit is not None and not stated:
+        stated[known_unit(chosen.described.unit, alone=True) or chosen.described.unit] = "the description"
+    if len({_normal(unit, parameter) for unit in stated}) > 1:
+        both = " but ".join(f"{where} says {unit}" for unit, where in stated.items())
+        raise LoggerFileError(f"{both}; give --unit")
+    if stated:
+        unit, where = next(iter(stated.items()))
+        return _convertible(unit, chosen.name, parameter, where)
+    lines: dict[str, str] = {}
+    for line in heading:
+        found = known_unit(match["unit"], alone=True) if (match := _UNIT_LINE.search(line)) else None
+        if found is not None and convertible(found, parameter):
+            lines[found] = line.strip()
+    if len(lines) > 1:
+        raise LoggerFileError(f"the heading states several units, {', '.join(lines)}; give --unit")
+    for unit, line in lines.items():
+        notes.append(f"unit {unit}, as the heading says: {line!r}")
+        return unit
+    return None
+
+
+def _normal(unit: str, parameter: Parameter) -> tuple[float, float] | str:
+    try:
+        return conversion(unit, parameter.unit)
+    except UnitError:
+        return unit
+
+
+def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
+    if parameter.averaging == "energy" and unit == "dB":
+        return parameter.unit
+    if not convertible(unit, parameter):
+        raise LoggerFileError(
+            f"column {name!r} is in {unit}, as {where} says, which cannot be converted to {parameter.unit}: choose another "
+            "column with --value, or give --unit if it is not"
+        )
+    return unit
+
+
+def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
+    scale, offset = conversion(unit, parameter.unit)
+    return value if (scale, offset) == (1.0, 0.0) else np.round(value * scale + offset, _DECIMALS)
+
+
+# Values
+
+
+def _values(
+    cells: NumberColumn, chosen: _Chosen, stated: str | None, parameter: Parameter, said: Description, notes: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.int8], NDArray[np.bool_]]:
+    """Values in the parameter's unit, with flags, bounds and doubts."""
+    size, kind = len(cells.value), cells.kind
+    flag = np.full(size, NORMAL, np.uint8)
+    bound = np.zeros(size, np.int8)
+    doubtful = np.zeros(size, np.bool_)
+    value = cells.value.copy()
+    bound[np.isin(kind, (AT_MOST, NOT_DETECTED))] = -1
+    bound[np.isin(kind, (AT_LEAST, OVER))] = 1
+    flag[kind == OVER] = _OVER_RANGE
+    name = chosen.name
+    if (lost := int(np.count_nonzero(kind == NOT_DETECTED))) and said.detection_limit is None:
+        raise LoggerFileError(
+            f"column {name!r} says {lost:,} times that nothing was detected, without the limit: give --detection-limit"
+        )
+    if lost:
+        value[kind == NOT_DETECTED] = said.detection_limit
+    _refuse_texts(cells, name, said, notes)
+    unit = _marked_units(cells, name, stated, parameter)
+    if unit is None and not isinstance(cells.mark, np.ndarray):
+        unit = parameter.unit
+    if unit is not None:
+        value = _converted(value, unit, parameter)
+    if cells.mark is not None:
+        for mark in cells.marks:
+            rows = cells.mark == mark
+            found = known_unit(mark, alone=True)
+            if found is not None:
+                value[rows] = _converted(cells.value[rows], found, parameter)
+            elif mark in said.marks:
+                flag[rows] = ord(said.marks[mark])
+                notes.append(f"{np.count_nonzero(rows):,} readings with {mark!r}: flag {said.marks[mark]}")
+            else:
+                doubtful |= rows & (kind == MARKED)
+                notes.append(
+                    f"{np.count_nonzero(rows):,} readings have {mark!r} behind the number, whose meaning is not stated: no window "
+                    f"that holds one is valid; --mark '{mark}=N' takes them as normal, --mark '{mark}=D' as faulty"
+                )
+    if stated is None and cells.mark is None:
+        _refuse_unusual(value, name, parameter)
+    low, high = int(np.count_nonzero(bound < 0)), int(np.count_nonzero(bound > 0))
+    if low:
+        notes.append(
+            f"{low:,} readings are below a limit of detection: they count as the limit, and means with them are at most the mean"
+        )
+    if high:
+        over = int(np.count_nonzero(kind == OVER))
+        notes.append(
+            f"{high:,} readings are over range{f', {over:,} of them without a number' if over else ''}: means with them are at "
+            "least the mean, and no window that holds one is valid"
+        )
+        doubtful |= bound > 0
+    return value, flag, bound, doubtful
+
+
+def _refuse_texts(cells: NumberColumn, name: str, said: Description, notes: list[str]) -> None:
+    texts = int(np.count_nonzero(cells.kind == TEXT))
+    if not texts:
+        return
+    some = f"{texts:,} cells of column {name!r} are no numbers, such as {first_texts(cells.texts)}"
+    tolerated = TOLERATED if said.tolerate is None else said.tolerate
+    numbers = int(np.count_nonzero(cells.kind != MISSING))
+    if texts >= _FEW and texts > tolerated * numbers:
+        raise LoggerFileError(
+            f"{some}: if they stand for no value, say so with --missing; or choose another column with --value"
+        )
+    notes.append(some)
+
+
+def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter: Parameter) -> str | None:
+    """The unit of the cells without a mark.
+
+    Raises
+    ------
+    LoggerFileError
+        If cells state a unit that cannot be converted, or another than the column does.
+    """
+    units = {unit for mark in cells.marks if (unit := known_unit(mark, alone=True)) is not None}
+    for unit in units:
+        _convertible(unit, name, parameter, "a cell")
+        if stated is not None and _normal(unit, parameter) != _normal(stated, parameter):
+            raise LoggerFileError(f"column {name!r} is in {stated}, but cells of it are in {unit}; give --unit")
+    if units and stated is None and (np.isin(cells.kind, (NUMBER, AT_MOST, AT_LEAST)) & (cells.mark == "")).any():
+        raise LoggerFileError(
+            f"some cells of column {name!r} are in {', '.join(sorted(units))}, others state no unit; give --unit"
+        )
+    return stated or (None if units else parameter.unit)
+
+
+def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter) -> None:
+    """Refuse values without a unit that are usual in another one only: 0.04 may be milligrams."""
+    usual = parameter.usual
+    finite = value[np.isfinite(value)]
+    if usual is None or not len(finite):
+        return
+    low, high = (float(x) for x in np.percentile(finite, (5, 95)))
+    if high >= usual.low and low <= usual.high:
+        return
+    for unit in usual.mistaken:
+        if usual.low <= float(_converted(np.array([high]), unit, parameter)[0]) <= usual.high:
+            raise LoggerFileError(
+                f"column {name!r} states no unit, and its values, {low:g} to {high:g}, are unusual in {parameter.unit}, but usual "
+                f"in {unit}; give --unit"
+            )
+
+
+def _codes(
+    value: NDArray[np.float64], first: NDArray[np.intp], parameter: Parameter, notes: list[str]
+) -> NDArray[np.bool_]:
+    """Which values within the plausible range may be codes for no value: they repeat far from the rest."""
+    doubtful = np.zeros(len(value), np.bool_)
+    once = value[first]
+    inside = once[(once >= parameter.low) & (once <= parameter.high)]
+    found, counts = np.unique(inside, return_counts=True)
+    for code, times in ((found[i], int(counts[i])) for i in _candidates(found, counts)):
+        if _is_far(code, found, counts, typical=_CODES.fullmatch(f"{code:g}") is not None, times=times):
+            doubtful |= value == code
+            notes.append(
+                f"{code:g} stands {times:,} times, far from the other values, and may be a code for no value: no window that holds "
+                f"it is valid; --missing {code:g} leaves it out, --missing none says that it is a value"
+            )
+    return doubtful
+
+
+def _candidates(found: NDArray[np.float64], counts: NDArray[np.int64]) -> list[int]:
+    """The extremes and typical codes; the other values lie among others."""
+    ends = {*range(min(3, len(found))), *range(max(0, len(found) - 3), len(found))}
+    return sorted(i for i in ends if counts[i] >= 2 or _CODES.fullmatch(f"{found[i]:g}"))
+
+
+def _is_far(code: float, found: NDArray[np.float64], counts: NDArray[np.int64], *, typical: bool, times: int) -> bool:
+    others = (found != code) & np.array([_CODES.fullmatch(f"{x:g}") is None or abs(x) < 90 for x in found.tolist()])
+    if code == 0 or not others.any() or counts[others].sum() < 3:
+        return False
+    rest = np.repeat(found[others], counts[others])
+    low, middle, high = (float(x) for x in np.percentile(rest, (1, 50, 99)))
+    nearest = float(np.min(np.abs(rest - code)))
+    if typical:
+        return nearest > max(high - low, 0.5 * abs(middle))
+    return times >= 3 and nearest > max(5 * (high - low), 8 * max(abs(middle), 1.0))
+
+
+def _counts_on(
+    chosen: _Chosen, value: NDArray[np.float64], parameter: Parameter, said: Description, notes: list[str]
+) -> bool:
+    """Whether a column counts on and on, so that its increments are the readings.
+
+    Raises
+    ------
+    LoggerFileError
+        If a sum never falls and nothing says whether it is one.
+    """
+    if said.total is not None:
+        return said.total
+    if parameter.averaging != "sum":
+        return chosen.described is not None and chosen.described.total
+    finite = value[np.isfinite(value)]
+    steps = np.diff(finite)
+    rises, falls = int(np.count_nonzero(steps > 0)), int(np.count_nonzero(steps < 0))
+    named = bool(chosen.described is not None and chosen.described.total) or TOTALS.search(chosen.name) is not None
+    running = falls <= 0.25 * rises and (rises > 0 or (len(finite) > 0 and bool(finite[0] > 0)))
+    if named and running and len(finite) > 1:
+        return True
+    if named:
+        notes.append(
+            f"column {chosen.name!r} falls as often as it rises: its values are taken as sums of their intervals"
+        )
+    elif falls == 0 and len(finite) >= 4 and finite[0] > 0:
+        raise LoggerFileError(
+            f"column {chosen.name!r} never falls: perhaps a running total: --total yes takes its increments, --total no its values"
+        )
+    return False
+
+
+def _increments(time: NDArray[np.int64], value: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
+    """What was added since the row before, in order of time; after a fall the total began at 0 again."""
+    order = np.argsort(time, kind="stable")
+    rows = order[np.isfinite(value[order])]
+    steps = np.diff(value[rows])
+    resets = steps < 0
+    steps = np.where(resets, value[rows][1:], steps)
+    found = np.full(len(value), np.nan)
+    found[rows[1:]] = np.round(steps, _DECIMALS)
+    again = f", which began again {np.count_nonzero(resets):,} times" if resets.any() else ""
+    notes.append(f"values are the increments of a running total{again}; the first row has none")
+    return found
+
+
+# Time
+
+
+def _spacing(time: NDArray[np.int64]) -> float | None:
+    instants = np.unique(time)
+    return float(np.median(np.diff(instants))) if len(instants) > 1 else None
+
+
+def _begins(
+    table: Table, stated: tuple[str | None, str], interval: float | None, notes: list[str]
+) -> NDArray[np.int64]:
+    """Begins of the intervals, where stamps stand at their ends."""
+    which, where = stated
+    if which is None and table.stamps.ends_of_hours() and (interval or 0) >= _HOUR:
+        raise LoggerFileError(
+            "hours run to 24 and none is 0: stamps may stand at the ends of their hours; give --stamps end or --stamps begin"
+        )
+    if which != "end":
+        return table.time
+    if interval is None:
+        raise LoggerFileError(
+            f"stamps are ends of intervals, {where}, but one instant shows no interval; give --interval"
+        )
+    notes.append(
+        f"stamps are ends of intervals of {interval / 1000:g} s, {where if where == 'as said' else f'as {where} says'}"
+    )
+    return table.time - round(interval)
+
+
+def _explained(
+    name: str,
+    unit: str | None,
+    parameter: Parameter,
+    interval: float | None,
+    said: Description,
+    table: Table,
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+) -> tuple[str, ...]:
+    scale, offset = conversion(unit or parameter.unit, parameter.unit)
+    how = "" if (scale, offset) == (1.0, 0.0) else f", times {scale:g}" + (f" plus {offset:g}" if offset else "")
+    found = "as said" if said.interval is not None else f"the median of {len(table):,} rows"
+    first = [
+        f"{np.datetime64(int(t), 'ms')}Z {v:g}" for t, v in zip(time[:3].tolist(), value[:3].tolist(), strict=True)
+    ]
+    return (
+        f"{parameter.id}: column {name!r} in {unit or f'{parameter.unit} (nothing states a unit)'}{how}",
+        f"codes for no value: {listed(said.missing) if said.missing else 'none said'}",
+        f"interval: {'none' if interval is None else f'{interval / 1000:g} s, {found}'}",
+        f"first readings: {'; '.join(first)}",
+    )

@@ -1,0 +1,292 @@
+"""What a logger's file is packed in: text in some encoding, compressed, a workbook, an HTML table.
+
+Whatever it is becomes lines of text with a known encoding; the cells of workbooks and of HTML tables become lines cut by tabs.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import IO, Final, TextIO, cast
+
+from charset_normalizer import from_bytes
+
+from greenmine.collector.files.columns import LoggerFileError, listed
+
+_ZIP: Final = b"PK\x03\x04"
+_OLE: Final = b"\xd0\xcf\x11\xe0"
+_GZIP: Final = b"\x1f\x8b"
+_SQLITE: Final = b"SQLite format 3"
+_PARQUET: Final = b"PAR1"
+_FOUR_BYTES: Final = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")
+_RUNS: Final = re.compile(rb"[\x80-\xff]+")
+_PAIRED: Final = ["gb18030", "big5"]
+"""Encodings of two bytes a sign that loggers' programs write."""
+_SINGLE: Final = ["cp1252", "cp1251"]
+_LOOKED_AT: Final = 1 << 20
+_UNPACKED_AT_MOST: Final = 8 << 30
+"""Bytes that a compressed file may unpack to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to read.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or a temporary copy of what was packed in it.
+    encoding : str
+        Name of the codec; empty for Parquet.
+    delimiter : str or None
+        The delimiter where the container decides it.
+    name : str
+        Name of the sheet; empty if there is none.
+    """
+
+    path: Path
+    encoding: str
+    delimiter: str | None = None
+    name: str = ""
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the file is Parquet."""
+        return not self.encoding
+
+
+@contextmanager
+def opened(path: Path, encoding: str | None = None, sheet: str | None = None) -> Iterator[list[Source]]:
+    """Unpack a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str or None
+        Codec of its text; None: found.
+    sheet : str or None
+        Sheet of a workbook, file of a zip archive, or number of an HTML table from 1; None: all that are not empty.
+
+    Yields
+    ------
+    list of Source
+        One for each sheet or table; the copies are gone when the context ends.
+
+    Raises
+    ------
+    LoggerFileError
+        If the file is nothing that can be read, or has no such sheet.
+    """
+    with ExitStack() as stack:
+        found = _unpack(path, encoding, sheet, stack)
+        if sheet is not None and any(source.name for source in found):
+            chosen = [source for source in found if source.name == sheet]
+            if not chosen:
+                raise LoggerFileError(f"no sheet {sheet!r}: there are {listed(source.name for source in found)}")
+            found = chosen
+        yield found
+
+
+def _unpack(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack) -> list[Source]:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(_PARQUET):
+        return [Source(path, "")]
+    if head.startswith(_SQLITE):
+        raise LoggerFileError("is an SQLite database: export the table as CSV")
+    if head.startswith(_OLE):
+        return _workbook(path, stack)
+    if head.startswith(_GZIP):
+        return _unpack(_copy(cast("IO[bytes]", gzip.open(path)), stack), encoding, sheet, stack)
+    if head.startswith(_ZIP):
+        return _zip(path, encoding, sheet, stack)
+    if _is_markup(head):
+        return _markup(path, stack)
+    return [Source(path, encoding or find_encoding(path))]
+
+
+def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack) -> list[Source]:
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        if {"[Content_Types].xml", "content.xml"} & set(names):
+            return _workbook(path, stack)
+        chosen = [name for name in names if sheet in {None, name}]
+        if len(chosen) != 1:
+            raise LoggerFileError(
+                f"is a zip archive of {len(names)} files, {listed(names[:6])}: say which one with --sheet"
+            )
+        return _unpack(_copy(archive.open(chosen[0]), stack), encoding, None, stack)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise LoggerFileError(f"is a damaged zip archive or workbook: {error}") from None
+
+
+def _copy(packed: IO[bytes], stack: ExitStack) -> Path:
+    copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="greenmine-"))  # noqa: SIM115 -- the stack closes it
+    try:
+        with packed:
+            while block := packed.read(_LOOKED_AT):
+                copy.write(block)
+                if copy.tell() > _UNPACKED_AT_MOST:
+                    raise LoggerFileError("unpacks to more than 8 GB: unpack it, and split it")
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise LoggerFileError(f"is compressed, and damaged: {error}") from None
+    copy.flush()
+    return Path(copy.name)
+
+
+def _workbook(path: Path, stack: ExitStack) -> list[Source]:
+    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 -- most files are text
+
+    try:
+        book = CalamineWorkbook.from_path(str(path))
+        found = []
+        for name in book.sheet_names:
+            sheet = book.get_sheet_by_name(name)
+            if sheet.height:
+                found.append(_text(sheet.iter_rows(), name, stack))
+    except CalamineError as error:
+        raise LoggerFileError(f"is a workbook that cannot be read: {error}") from None
+    return found
+
+
+def _text(rows: Iterable[Iterable[object]], name: str, stack: ExitStack) -> Source:
+    """Rows of cells as a text file cut by tabs."""
+    copy = stack.enter_context(tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="greenmine-"))  # noqa: SIM115
+    copy.writelines("\t".join(map(_cell, row)) + "\n" for row in rows)
+    copy.flush()
+    return Source(Path(copy.name), "utf-8", "\t", name)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case bool() | int():
+            return str(int(value))
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        case datetime():
+            rounded = value + timedelta(microseconds=500)
+            return rounded.isoformat(" ", "milliseconds" if rounded.microsecond >= 1000 else "seconds")
+        case date():
+            return value.isoformat()
+        case timedelta():
+            seconds = round(value.total_seconds())
+            return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return " ".join(str(value).replace('"', "").split())
+
+
+def _is_markup(head: bytes) -> bool:
+    text = head.decode(
+        "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin-1", "replace"
+    )
+    start = text.lstrip("\ufeffï»¿ \r\n\t").casefold()
+    return start.startswith(("<html", "<!doctype html", "<table", "<?xml", "<meta", "<head", "<style", "<body"))
+
+
+def _markup(path: Path, stack: ExitStack) -> list[Source]:
+    with open_text(path, find_encoding(path)) as file:
+        reader = _Tables()
+        while block := file.read(_LOOKED_AT):
+            reader.feed(block)
+    found = [table for table in reader.tables if table]
+    if not found:
+        raise LoggerFileError("is a page or an XML file without a table")
+    return [_text(table, str(number), stack) for number, table in enumerate(found, start=1)]
+
+
+class _Tables(HTMLParser):
+    """The tables of a page, or of a workbook in XML, as rows of cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self._cell: list[str] | None = None
+        self._span = 1
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"table", "ss:table"}:
+            self.tables.append([])
+        elif tag in {"tr", "row", "ss:row"}:
+            if not self.tables:
+                self.tables.append([])
+            self.tables[-1].append([])
+        elif tag in {"td", "th", "cell", "ss:cell"} and self.tables and self.tables[-1]:
+            self._cell = []
+            span = dict(attrs).get("colspan") or "1"
+            self._span = min(int(span), 100) if span.isdigit() else 1
+        elif tag == "br" and self._cell is not None:
+            self._cell.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "th", "cell", "ss:cell"} and self._cell is not None:
+            self.tables[-1][-1] += ["".join(self._cell), *[""] * (self._span - 1)]
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(data)
+
+
+def find_encoding(path: Path) -> str:
+    """Find the codec of a text file: by its byte-order mark, else UTF-8 if that fits (a damaged byte aside), else the likeliest."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        damaged = good = zeros = size = 0
+        odd = b""
+        while block := file.read(_LOOKED_AT):
+            size, zeros = size + len(block), zeros + block.count(0)
+            text = decoder.decode(block)
+            if not text.isascii():
+                bad = text.count("\ufffd")
+                damaged += bad
+                good += len(text) - len(text.encode("ascii", "ignore")) - bad
+                if len(odd) < _LOOKED_AT:
+                    odd += b"\n".join(line for line in block.splitlines() if not line.isascii())[: 1 << 16]
+    if 4 * zeros > size and (wide := _wide(path)):
+        return wide
+    if good >= 4 * damaged or (good >= damaged and not _fits(odd, "gb18030")):
+        return "utf-8-sig"
+    runs = _RUNS.findall(_FOUR_BYTES.sub(b"", odd))
+    alone = sum(len(run) % 2 for run in runs)
+    # A library guesses by letters of languages; of a header that is one word it cannot, so the pairs of bytes decide first.
+    likely = _SINGLE if 3 * alone > len(runs) else _PAIRED
+    best = from_bytes(odd, cp_isolation=likely, threshold=1.0).best()
+    return best.encoding if best is not None else likely[0]
+
+
+def _fits(text: bytes, encoding: str) -> bool:
+    try:
+        text.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _wide(path: Path) -> str | None:
+    """UTF-16 without a byte-order mark: every other byte of its signs and figures is zero."""
+    with path.open("rb") as file:
+        head = file.read(1 << 12)
+    for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if zeros.count(0) > 4 * others.count(0) and zeros.count(0) > len(zeros) // 2:
+            return encoding
+    return None
+
+
+def open_text(path: Path, encoding: str) -> TextIO:
+    """Open a file as lines; what the encoding does not know is replaced."""
+    return io.TextIOWrapper(path.open("rb"), encoding=encoding, errors="replace", newline=None)

@@ -1,0 +1,481 @@
+"""Verdicts of the law on readings at hand: no server, no record, no clock; ``greenmine judge`` prints what is found here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from greenmine.evidence.figures import windows_due
+from greenmine.evidence.recompute import Recomputed, midnight, recompute
+from greenmine.limits import Addressee, addressee
+from greenmine.processing.engine import Judged
+from greenmine.processing.exceedances import Exceedance
+from greenmine.processing.exclusion import Mark, excluded_channels
+from greenmine.processing.panes import MINUTE
+from greenmine.processing.restatement import site_part
+from greenmine.processing.slide import by_minute
+from greenmine.processing.summary import Conclusion, RuleTally, conclude, tally
+from greenmine.processing.upwind import UpwindShare, upwind_share
+from greenmine.processing.verdicts import Judgement, Standing
+from greenmine.processing.windows import moment_of
+from greenmine.readings import Readings
+from greenmine.registry import Registry, Rule, Site
+from greenmine.reporting import Period, Reporting
+
+
+@dataclass(frozen=True, slots=True)
+class MarkStatement:
+    """A mark with who made it, why, and who confirmed it; None: nobody did."""
+
+    mark: Mark
+    reason: str
+    author: str
+    confirmed_by: str | None
+
+
+class ConclusionFigures(msgspec.Struct, frozen=True):
+    """What a person is told of one theme of a mine; see `greenmine.processing.summary.Conclusion`."""
+
+    site: str
+    theme: str
+    addressee: Addressee
+    judgement: Judgement
+    standing: Standing
+    reasons: tuple[str, ...]
+    rules: int
+    due: int
+    meets: int
+    exceeds: int
+    assessable_share: float
+    lacking: dict[str, int]
+    running: int
+    upwind_share: float | None
+    """Of quality: least share of a limit that came from upwind, in the windows that exceed, else in all; None: not known."""
+    upwind_hours: int
+    """Hours on which it rests."""
+
+
+class JudgedWindow(msgspec.Struct, frozen=True):
+    """The verdict on one window of one limit."""
+
+    rule: str
+    limit: str
+    channel: str
+    start: str
+    end: str
+    """What was judged: where any hour counts, the highest that ends in the period."""
+    period_start: str
+    period_end: str
+    """The legal period."""
+    value: float | None
+    """The statistic, unrounded."""
+    judged: str | None
+    """What was compared with the limit."""
+    low: float | None
+    high: float | None
+    addressee: Addressee
+    judgement: Judgement
+    standing: Standing
+    reasons: tuple[str, ...]
+    """Why it could not be assessed, and why it is indicative."""
+    reason: str
+    """Why it was judged so."""
+    have: float | None
+    need: float | None
+    capture: float
+
+
+class JudgedExceedance(msgspec.Struct, frozen=True):
+    """An exceedance of a window that has a verdict; ``end`` is None where it lasted at the end of the data."""
+
+    rule: str
+    limit: str
+    channel: str
+    start: str
+    end: str | None
+    minutes: int
+    peak: float
+    peak_time: str
+    threshold: float
+
+
+class RemovedWindow(msgspec.Struct, frozen=True):
+    """An exceeding verdict that marks take away, or would if they were confirmed: both figures, by whom, and why."""
+
+    rule: str
+    limit: str
+    channel: str
+    start: str
+    end: str
+    value: float | None
+    """Without the marks."""
+    judgement: Judgement
+    value_with_marks: float | None
+    judgement_with_marks: Judgement
+    state: str
+    """``confirmed``: the verdict follows the marks. ``claimed``: it does not until the marks are confirmed."""
+    marks: tuple[RemovingMark, ...]
+
+
+class RemovingMark(msgspec.Struct, frozen=True):
+    """A mark that takes an exceedance away."""
+
+    kind: str
+    station: str
+    parameter: str | None
+    start: str
+    end: str
+    reason: str
+    author: str
+    confirmed_by: str | None
+
+
+class JudgementDocument(msgspec.Struct, frozen=True):
+    """All that is found over some mines and a period."""
+
+    period: str
+    first: str
+    last: str
+    registry: str
+    """Digest of the registry."""
+    sites: list[str]
+    summary: list[ConclusionFigures]
+    verdicts: list[JudgedWindow]
+    exceedances: list[JudgedExceedance]
+    removed: list[RemovedWindow]
+    readings: dict[str, int] = {}
+    """What became of the rows of the files, counted."""
+
+    @property
+    def breached(self) -> bool:
+        """Whether a limit that binds the enterprise is exceeded, whatever the standing."""
+        return any(v.judgement == "exceeds" and v.addressee != "quality" for v in self.verdicts)
+
+
+def judge_readings(
+    registry: Registry,
+    sites: Sequence[str],
+    period: Period,
+    reporting: Reporting,
+    readings: Readings,
+    marks: Sequence[MarkStatement],
+) -> JudgementDocument:
+    """Judge readings by the limits of the registry.
+
+    Every window of every limit that begins in the period has a verdict. A window without readings is ``not assessable``.
+
+    A mark that nobody confirmed and that would take an exceedance away is a claim: it counts for nothing until it is
+    confirmed, and is listed with what it would change.
+
+    Parameters
+    ----------
+    registry : Registry
+        All mines.
+    sites : sequence of str
+        Ids of the mines to be judged.
+    period : Period
+        Local days.
+    reporting : Reporting
+        Says how much must be assessable before a theme meets its limits.
+    readings : Readings
+        By the channels of the registry, in any order; of an instant that comes twice, the first counts.
+    marks : sequence of MarkStatement
+        Marks of these mines.
+
+    References
+    ----------
+    Ecological monitoring ordinance (decree 820), article 25: false marks are fraud, hence claims.
+    """
+    ordered = readings.take(np.argsort(readings.time, kind="stable"))
+    found = [_judge_site(registry, site, period, reporting, ordered, marks) for site in sites]
+    return JudgementDocument(
+        period=period.name,
+        first=period.first.isoformat(),
+        last=period.last.isoformat(),
+        registry=registry.digest,
+        sites=list(sites),
+        summary=[row for one in found for row in one.summary],
+        verdicts=[row for one in found for row in one.verdicts],
+        exceedances=[row for one in found for row in one.exceedances],
+        removed=[row for one in found for row in one.removed],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _SiteFound:
+    summary: list[ConclusionFigures]
+    verdicts: list[JudgedWindow]
+    exceedances: list[JudgedExceedance]
+    removed: list[RemovedWindow]
+
+
+def _judge_site(
+    registry: Registry,
+    site: str,
+    period: Period,
+    reporting: Reporting,
+    ordered: Readings,
+    marks: Sequence[MarkStatement],
+) -> _SiteFound:
+    part, first, _ = site_part(registry, site)
+    here = _SiteRun(part, part.sites[0], period, _of_part(ordered, first, len(part.channels)))
+    mine = [m for m in marks if m.mark.site == site]
+    found = here.run([])
+    removed: list[RemovedWindow] = []
+    if any(excluded_channels(part, m.mark) for m in mine):
+        plain, all_held = found, here.run(mine)
+        confirmed = here.run(m for m in mine if m.confirmed_by is not None)
+        held, found = mine, all_held
+        # What is left of the claims may still take something away together; each round holds at least one back.
+        while claims := {m for m in held if m.confirmed_by is None and here.taken(confirmed, found, [m])}:
+            held = [m for m in held if m not in claims]
+            found = here.run(held)
+        removed = here.removed(plain, all_held, found, mine)
+    verdicts, exceedances = here.verdicts(found), here.exceedances(found)
+    conclusions = conclude(here.tallies(verdicts, exceedances), reporting.summary.assessable_share)
+    return _SiteFound(
+        [_conclusion(site, one, here.upwind(found, one)) for one in conclusions],
+        [v for some in verdicts.values() for v in some],
+        here.listed(exceedances),
+        removed,
+    )
+
+
+def _of_part(ordered: Readings, first: int, count: int) -> Readings:
+    """Readings of one mine by the channels of its part of the registry."""
+    mine = ordered.take((ordered.channel >= first) & (ordered.channel < first + count))
+    return replace(mine, channel=mine.channel - np.int32(first))
+
+
+@dataclass(frozen=True, slots=True)
+class _SiteRun:
+    """One mine's readings, ready to be judged with any marks."""
+
+    registry: Registry
+    site: Site
+    period: Period
+    readings: Readings
+    """In order of time."""
+
+    def run(self, marks: Iterable[MarkStatement]) -> Recomputed:
+        """Judge with these marks."""
+        zone = ZoneInfo(self.site.zone)
+
+        def of_day(day: date) -> Readings:
+            edges = [midnight(day, zone) * MINUTE, midnight(day + timedelta(days=1), zone) * MINUTE]
+            chosen = slice(*np.searchsorted(self.readings.time, edges))
+            r = self.readings
+            return Readings(r.channel[chosen], r.time[chosen], r.value[chosen], r.flag[chosen])
+
+        return recompute(self.registry, self.site, self.period, of_day, [m.mark for m in marks])
+
+    def verdicts(self, found: Recomputed) -> dict[int, list[JudgedWindow]]:
+        """Verdicts by rule, in order of time; windows from which nothing came are not assessable."""
+        zone = ZoneInfo(self.site.zone)
+        judged: dict[int, dict[int, Judged]] = defaultdict(dict)
+        for (index, start), v in found.verdicts.items():
+            judged[index][start] = v
+        out: dict[int, list[JudgedWindow]] = {}
+        for rule in self.registry.rules:
+            windows = dict(windows_due(rule.limit, self.registry, found, zone))
+            windows.update({start: v.end for start, v in judged[rule.index].items()})
+            out[rule.index] = [
+                self._verdict(rule, judged[rule.index][start])
+                if start in judged[rule.index]
+                else self._silent(rule, start, end)
+                for start, end in sorted(windows.items())
+            ]
+        return out
+
+    def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
+        lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()
+        return JudgedWindow(
+            rule=rule.key,
+            limit=rule.limit.id,
+            channel=self.registry.channels[rule.channel].key,
+            # A night is judged, if by its loudest hour; where any hour counts, that hour is.
+            start=self._time(v.begin if rule.limit.hour == "any" else v.start),
+            end=self._time(v.finish if rule.limit.hour == "any" else v.end),
+            period_start=self._time(v.start),
+            period_end=self._time(v.end),
+            value=v.value,
+            judged=v.verdict.judged,
+            low=v.threshold.low,
+            high=v.threshold.high,
+            addressee=addressee(rule.limit),
+            judgement=v.verdict.judgement,
+            standing=v.verdict.standing,
+            reasons=(*lacking, *v.verdict.reasons),
+            reason=v.verdict.reason,
+            have=v.verdict.have,
+            need=v.verdict.need,
+            capture=v.share,
+        )
+
+    def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:
+        doubts = ("no-automatic-method",) if rule.limit.indicative else ()
+        return JudgedWindow(
+            rule=rule.key,
+            limit=rule.limit.id,
+            channel=self.registry.channels[rule.channel].key,
+            start=self._time(start),
+            end=self._time(end),
+            period_start=self._time(start),
+            period_end=self._time(end),
+            value=None,
+            judged=None,
+            low=None,
+            high=None,
+            addressee=addressee(rule.limit),
+            judgement="not assessable",
+            standing="indicative" if doubts else "statutory",
+            reasons=("no-data", *doubts),
+            reason="no-data",
+            have=0,
+            need=None,
+            capture=0.0,
+        )
+
+    def exceedances(self, found: Recomputed) -> list[Exceedance]:
+        """Exceedances of the windows that have a verdict, by rule and start."""
+        windows: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for (index, start), v in found.verdicts.items():
+            windows[index].append((start, v.end))
+        out = []
+        for e in found.episodes:
+            # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
+            shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
+            first, last = e.start + shift, np.inf if e.end is None else e.end + shift
+            if any(first < end and last > start for start, end in windows[e.rule]):
+                out.append(e)
+        return out
+
+    def listed(self, exceedances: Iterable[Exceedance]) -> list[JudgedExceedance]:
+        """Exceedances as they are written."""
+        rules, channels = self.registry.rules, self.registry.channels
+        return [
+            JudgedExceedance(
+                rule=rules[e.rule].key,
+                limit=rules[e.rule].limit.id,
+                channel=channels[rules[e.rule].channel].key,
+                start=self._time(e.start + 1),
+                end=None if e.end is None else self._time(e.end + 1),
+                minutes=e.minutes,
+                peak=e.peak,
+                peak_time=self._time(e.peak_minute + 1),
+                threshold=e.threshold,
+            )
+            for e in exceedances
+        ]
+
+    def tallies(self, verdicts: dict[int, list[JudgedWindow]], exceedances: Iterable[Exceedance]) -> list[RuleTally]:
+        """Each limit's verdicts, counted, in the order of themes."""
+        running: dict[int, int] = defaultdict(int)
+        for e in exceedances:
+            running[e.rule] += e.end is None
+        theme = {r.index: self.registry.channels[r.channel].parameter.theme for r in self.registry.rules}
+        return [
+            tally(one.id, addressee(rule.limit), verdicts[rule.index], len(verdicts[rule.index]), running[rule.index])
+            for one in self.registry.judged_themes
+            for rule in self.registry.rules
+            if theme[rule.index] == one.id
+        ]
+
+    def upwind(self, found: Recomputed, conclusion: Conclusion) -> UpwindShare | None:
+        """Least share from upwind among the limits of quality of a theme that have one."""
+        if conclusion.addressee != "quality":
+            return None
+        spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for (index, _), v in found.verdicts.items():
+            if v.verdict.judgement == conclusion.judgement != "not assessable":
+                spans[index].append((v.start, v.end))
+        shares = [
+            upwind_share(self.registry, rule.channel, found.statistics, spans[rule.index])
+            for rule in self.registry.rules
+            if (channel := self.registry.channels[rule.channel]).parameter.averaging == "arithmetic"
+            and (channel.parameter.theme, addressee(rule.limit)) == (conclusion.theme, "quality")
+            and spans[rule.index]
+        ]
+        return min((s for s in shares if s is not None), key=lambda s: s.share, default=None)
+
+    def taken(self, without: Recomputed, within: Recomputed, marks: Sequence[MarkStatement]) -> list[tuple[int, int]]:
+        """Windows (rule, start) that exceed without marks and no longer with them, and that one of these marks touches."""
+        return [
+            (rule, start)
+            for (rule, start), v in sorted(without.verdicts.items())
+            if v.verdict.judgement == "exceeds"
+            and within.verdicts[rule, start].verdict.judgement != "exceeds"
+            and any(self._touches(m.mark, rule, v) for m in marks)
+        ]
+
+    def removed(
+        self, without: Recomputed, claimed: Recomputed, found: Recomputed, marks: Sequence[MarkStatement]
+    ) -> list[RemovedWindow]:
+        """Exceeding verdicts that the marks take away, confirmed or not."""
+        out = []
+        for rule, start in self.taken(without, claimed, marks):
+            before, after, now = (some.verdicts[rule, start] for some in (without, claimed, found))
+            one = self.registry.rules[rule]
+            out.append(
+                RemovedWindow(
+                    rule=one.key,
+                    limit=one.limit.id,
+                    channel=self.registry.channels[one.channel].key,
+                    start=self._time(before.begin),
+                    end=self._time(before.finish),
+                    value=before.value,
+                    judgement=before.verdict.judgement,
+                    value_with_marks=after.value,
+                    judgement_with_marks=after.verdict.judgement,
+                    state="claimed" if now.verdict.judgement == "exceeds" else "confirmed",
+                    marks=tuple(self._removing(m) for m in marks if self._touches(m.mark, rule, before)),
+                )
+            )
+        return out
+
+    def _touches(self, mark: Mark, rule: int, v: Judged) -> bool:
+        """Whether a mark takes minutes out of a window of a rule."""
+        one = self.registry.rules[rule]
+        named = not {one.channel, *one.references}.isdisjoint(excluded_channels(self.registry, mark))
+        return named and mark.start < v.end and mark.end > v.start
+
+    def _removing(self, m: MarkStatement) -> RemovingMark:
+        return RemovingMark(
+            kind=m.mark.kind,
+            station=m.mark.station,
+            parameter=m.mark.parameter,
+            start=self._time(m.mark.start),
+            end=self._time(m.mark.end),
+            reason=m.reason,
+            author=m.author,
+            confirmed_by=m.confirmed_by,
+        )
+
+    def _time(self, minute: int) -> str:
+        return moment_of(minute, self.site.zone).isoformat()
+
+
+def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> ConclusionFigures:
+    return ConclusionFigures(
+        site=site,
+        theme=one.theme,
+        addressee=one.addressee,
+        judgement=one.judgement,
+        standing=one.standing,
+        reasons=one.reasons,
+        rules=one.rules,
+        due=one.due,
+        meets=one.meets,
+        exceeds=one.exceeds,
+        assessable_share=one.assessable_share,
+        lacking=dict(one.lacking),
+        running=one.running,
+        upwind_share=None if upwind is None else upwind.share,
+        upwind_hours=0 if upwind is None else upwind.hours,
+    )

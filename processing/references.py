@@ -1,0 +1,112 @@
+"""Reference results: what a laboratory found at the same point and hour as an instrument."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.processing.windows import minute_of, moment_of
+from greenmine.registry import ReferenceResult, Registry, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceHour:
+    """A laboratory's figure for a rule [the limit's unit], and the hour it was taken in [minutes since 1970 UTC, half-open]."""
+
+    value: float
+    begin: int
+    finish: int
+
+
+class References:
+    """Reference results by the rules that they confirm: those of an hour's mean, and of a difference of such means.
+
+    A result stands for the clock hour in which its own hour ends, in place of every online figure of that clock hour. A
+    difference needs results of the same hour at its station and at one other.
+
+    Parameters
+    ----------
+    registry : Registry
+        Its sites carry the results.
+
+    References
+    ----------
+    GB 16297-1996, 8.2, and GB 29620-2013, 4.4 (any one-hour mean); GB/T 15432 (total suspended particles by weighing).
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._found: dict[int, dict[int, ReferenceHour]] = defaultdict(dict)
+        for rule in registry.rules:
+            site = registry.site(rule.site)
+            if site.references and rule.limit.window == "hour" and rule.limit.statistic != "maximum":
+                for result in site.references:
+                    value = _value(rule, result, site.references)
+                    if value is not None:
+                        finish = minute_of(result.end)
+                        hour = finish - 1 - moment_of(finish - 1, site.zone).minute
+                        self._found[rule.index][hour] = ReferenceHour(value, minute_of(result.start), finish)
+
+    def ending_in(self, rule: int, hour: int) -> ReferenceHour | None:
+        """Return the result that stands for the clock hour beginning with a minute; None if there is none."""
+        return self._found[rule].get(hour) if rule in self._found else None
+
+    def within(self, rule: int, first: int, count: int) -> Iterator[tuple[slice, ReferenceHour]]:
+        """Give the results that stand for some of ``count`` minutes from ``first`` on, with the places of these minutes."""
+        for hour, result in self._found[rule].items() if rule in self._found else ():
+            if hour < first + count and hour + 60 > first:
+                yield slice(max(0, hour - first), hour + 60 - first), result
+
+
+def _value(rule: Rule, result: ReferenceResult, results: tuple[ReferenceResult, ...]) -> float | None:
+    """The figure that a result gives for a rule; None where it gives none."""
+    if (result.station, result.parameter) != (rule.station, rule.limit.parameter):
+        return None
+    if rule.limit.statistic != "difference":
+        return result.value
+    upwind = [
+        r.value
+        for r in results
+        if r.parameter == result.parameter
+        and r.station != rule.station
+        and (r.start, r.end) == (result.start, result.end)
+    ]
+    return result.value - upwind[0] if len(upwind) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How online figures agree with reference results of the same hours.
+
+    ``bias`` is the mean of online minus reference; ``relative`` the same as a share of the mean reference; ``spread`` the
+    standard deviation of the differences. NaN where there are too few pairs to say.
+    """
+
+    n: int
+    bias: float
+    relative: float
+    spread: float
+
+
+def agreement(online: NDArray[np.float64], reference: NDArray[np.float64]) -> Agreement:
+    """Compare online figures with reference results of the same hours.
+
+    Parameters
+    ----------
+    online, reference : float64 array (n,)
+        In the same unit and state; pairs with a NaN do not count.
+
+    Examples
+    --------
+    >>> agreement(np.array([110.0, 130.0]), np.array([100.0, 100.0]))
+    Agreement(n=2, bias=20.0, relative=0.2, spread=14.142135623730951)
+    """
+    both = ~(np.isnan(online) | np.isnan(reference))
+    apart, measured = online[both] - reference[both], reference[both]
+    n = len(apart)
+    bias = float(apart.mean()) if n else np.nan
+    mean = float(measured.mean()) if n else np.nan
+    return Agreement(n, bias, bias / mean if mean else np.nan, float(apart.std(ddof=1)) if n > 1 else np.nan)

@@ -1,0 +1,265 @@
+"""The sliding statistic of limits: what a limit judges, over windows that move on by a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.limits import Alarm, Limit, threshold_on
+from greenmine.processing.exclusion import Exclusion
+from greenmine.processing.levels import level
+from greenmine.processing.panes import MINUTE, Panes
+from greenmine.processing.references import References
+from greenmine.processing.rounding import round_array
+from greenmine.processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.standing import void_periods
+from greenmine.processing.statistics import EPSILON
+from greenmine.processing.wind import DownwindDifference
+from greenmine.processing.windows import minute_of, moment_of, windows_touching
+from greenmine.registry import Registry, Rule
+
+HOUR: Final = 60
+"""[min]"""
+_ALARM: Final = Alarm(sliding_minutes=HOUR)
+"""For a limit that is judged by the minute and says nothing of alarms."""
+
+
+def by_minute(rule: Rule) -> bool:
+    """Whether verdicts and exceedances of a rule come from the same minutes: any hour, maxima, representative hours.
+
+    All others are judged over their whole period, and their verdicts tell the exceedances: the period, or what in it exceeds.
+    """
+    limit = rule.limit
+    by_hours = limit.period == "working" and rule.working is None
+    maxima = limit.statistic == "maximum" and limit.event is None
+    return limit.hour == "any" or by_hours or maxima
+
+
+@dataclass(frozen=True, slots=True)
+class Slid:
+    """Sliding statistics of k rules over m minutes, shape (k, m); each window ends with its minute.
+
+    Parameters
+    ----------
+    value : float64 array
+        Rounded as the limit is compared; NaN where not assessable.
+    share : float64 array
+        Valid readings as a share of those due, at most 1.
+    assessable : bool array
+        Enough data by the limit's own validity, a limit in force, and no value out of range that could hide an exceedance.
+    above : bool array
+        Assessable, and beyond the threshold.
+    excess : float64 array
+        How far beyond the threshold; larger is worse; NaN where not assessable.
+    high, low : float64 array
+        Thresholds in force; NaN where there is none.
+    """
+
+    value: NDArray[np.float64]
+    share: NDArray[np.float64]
+    assessable: NDArray[np.bool_]
+    above: NDArray[np.bool_]
+    excess: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+
+    def cleared(self, hysteresis: float) -> NDArray[np.bool_]:
+        """Where the statistic is on the safe side of the clearing level."""
+        with np.errstate(invalid="ignore"):
+            near = (self.value > self.high - hysteresis) | (self.value < self.low + hysteresis)
+        cleared: NDArray[np.bool_] = self.assessable & ~near
+        return cleared
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What a window holds: readings, their share of those due, the statistic, whether it is valid, values out of range."""
+
+    value: NDArray[np.float64]
+    share: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    over: NDArray[np.bool_]
+
+
+class Slider:
+    """Computes sliding statistics of rules.
+
+    Parameters
+    ----------
+    registry : Registry
+        Channels, rules, conditions.
+    panes : Panes
+        Readings by the minute.
+    exclusion : Exclusion
+        Minutes that do not count.
+    """
+
+    def __init__(self, registry: Registry, panes: Panes, exclusion: Exclusion) -> None:
+        self._registry = registry
+        self._panes = panes
+        self._exclusion = exclusion
+        self.differences: dict[int, DownwindDifference] = {
+            r.index: DownwindDifference(registry, r) for r in registry.rules if r.limit.statistic == "difference"
+        }
+        self.references = References(registry)
+        self.void = {r.index: periods for r in registry.rules if (periods := void_periods(registry, r))}
+        """Periods of rules in which nothing can be judged: the checks of their instrument drifted apart."""
+        self._zone = {r.index: registry.site(r.site).zone for r in registry.rules}
+        self.alarms: dict[int, Alarm] = {r.index: a for r in registry.rules if (a := _alarm(registry, r)) is not None}
+        """How each rule slides and alarms, by its index; rules of which nothing slides are not there."""
+
+    def kind(self, rule: Rule) -> tuple[object, ...]:
+        """What rules must share to be computed together."""
+        limit, channel = rule.limit, self._registry.channels[rule.channel]
+        return (
+            limit.statistic,
+            limit.window,
+            limit.hour,
+            limit.period,
+            self.alarms.get(rule.index),
+            limit.validity,
+            limit.rounding,
+            channel.parameter.averaging,
+            channel.interval,
+            self._zone[rule.index],
+        )
+
+    def slide(self, rules: Sequence[Rule], first: int, last: int, width: int | None = None) -> Slid:
+        """Compute the sliding statistics of rules of one kind for the minutes ``first .. last``.
+
+        ``width`` is that of the window [min]; None: that of the rules' alarm.
+        """
+        limit = rules[0].limit
+        if width is None:
+            width = self.alarms[rules[0].index].sliding_minutes
+        count = last - first + 1
+        if limit.statistic == "difference":
+            found = self._differences(rules, first, count, width)
+        else:
+            found = self._means(rules, first, count, width)
+        for row, rule in enumerate(rules):
+            for start, end in self.void.get(rule.index, ()):
+                found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
+            for hour, result in self.references.within(rule.index, first, count):
+                found.value[row, hour], found.share[row, hour] = result.value, 1.0
+                found.valid[row, hour], found.over[row, hour] = True, False
+        # Nine digits even for a comparison of full values: the order of summation must not decide.
+        value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
+        high, low = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
+        for zone, name in {(self._zone[r.index], r.limit) for r in rules}:
+            mine = [self._zone[r.index] == zone and r.limit == name for r in rules]
+            high[mine], low[mine] = thresholds(name, zone, first, count)
+        assessable = found.valid & ~(np.isnan(high) & np.isnan(low))
+        with np.errstate(invalid="ignore"):
+            above = assessable & ((value > high) | ((value < low) & ~found.over))
+            # A value out of range may have been higher: what lies under an upper limit may have been above it.
+            assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
+            excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
+        return Slid(np.where(assessable, value, np.nan), found.share, assessable, above, excess, high, low)
+
+    def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
+        slid = [self.differences[r.index].slide(self._panes, first, count, width) for r in rules]
+        need = rules[0].limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
+        share = np.nan_to_num(np.stack([s.share for s in slid]))
+        formed = np.stack([s.obstacle == 0 for s in slid])
+        over = np.stack([s.over for s in slid])
+        return _Sums(np.stack([s.value for s in slid]), share, formed & (share >= need), over)
+
+    def _means(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
+        limit = rules[0].limit
+        channel = np.array([r.channel for r in rules], np.intp)
+        start = np.full(len(rules), first - width + 1)
+        span = count + width - 1
+        block = self._panes.block(channel, start, span)
+        keep = self._period(limit, self._zone[rules[0].index], first - width + 1, span)
+        excluded = self._exclusion.minutes(channel, start, span)
+        used = np.broadcast_to(keep, block.count.shape) if excluded is None else keep & ~excluded
+        everything = bool(used.all())
+        counts = np.where(used, block.count, 0).astype(np.float64)
+        due = np.array([MINUTE / self._registry.channels[c].interval for c in channel])[:, None]
+        over = self._over(block.over & used, width)
+        averaging = self._registry.channels[channel[0]].parameter.averaging
+        if "maximum" in {limit.statistic, averaging}:
+            # A maximum beyond the limit stands however little data there is around it.
+            held = sliding_sum(counts, width)
+            value = sliding_maximum(np.where(used, block.high, -np.inf), width)
+            return _Sums(np.where(held > 0, value, np.nan), np.minimum(1.0, held / (due * width)), held > 0, over)
+        total = block.total if everything else np.where(used, block.total, 0.0)
+        need = limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
+        hour = min(width, HOUR)
+        held = sliding_sum(counts, hour)
+        valid = (held > 0) & (held >= due * hour * need)
+        sums = sliding_sum(total, hour)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = sums if averaging == "sum" else sums / held
+            if width > HOUR:  # the mean of its valid hours, each with the same weight
+                hours = width // HOUR
+                valid_hours = _strided(valid, hours, count)
+                value = _strided(np.where(valid, value, 0.0), hours, count)
+                if averaging != "sum":
+                    value /= valid_hours
+                held = _strided(held, hours, count)
+                valid = valid_hours >= min(limit.validity.hours or 1, hours)
+            if averaging == "energy":
+                value = level(value)
+        return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, held / (due * width)), valid, over)
+
+    @staticmethod
+    def _over(over: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        if not over.any():
+            return np.zeros((len(over), over.shape[1] - width + 1), np.bool_)
+        return sliding_maximum(over.astype(np.float64), width) > 0
+
+    def _period(self, limit: Limit, zone: str, first: int, count: int) -> NDArray[np.bool_]:
+        """Minutes of the day or night period, for limits that only hold then."""
+        if limit.window not in {"daytime", "nighttime"}:
+            return np.ones(count, np.bool_)
+        inside = np.zeros(count, np.bool_)
+        for start, end in windows_touching(limit.window, first, first + count, zone, self._registry.conditions):
+            inside[max(0, start - first) : end - first] = True
+        return inside
+
+
+def _alarm(registry: Registry, rule: Rule) -> Alarm | None:
+    """The alarm of a rule; None where nothing slides.
+
+    Where verdicts come from the same minutes nothing may be waited for: one minute above is above. A reading of a maximum
+    speaks for its interval, a mean for its hour.
+    """
+    limit = rule.limit
+    if not by_minute(rule):
+        return limit.alarm
+    width = max(1, registry.channels[rule.channel].interval // MINUTE) if limit.statistic == "maximum" else HOUR
+    return msgspec.structs.replace(limit.alarm or _ALARM, sliding_minutes=width, delay_minutes=1)
+
+
+def _strided(x: NDArray[np.bool_] | NDArray[np.float64], hours: int, count: int) -> NDArray[np.float64]:
+    """Sums of the values an hour apart: of ``hours`` hours that end with each of the last ``count`` minutes."""
+    out = np.zeros((len(x), count))
+    for hour in range(hours):
+        out += x[:, hour * HOUR : hour * HOUR + count]
+    return out
+
+
+def thresholds(limit: Limit, zone: str, first: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Upper and lower thresholds in force at each minute; NaN where the limit has none."""
+    high, low = np.full(count, np.nan), np.full(count, np.nan)
+    minute = first
+    while minute < first + count:
+        local = moment_of(minute, zone)
+        midnight = datetime.combine(local.date() + timedelta(days=1), time(0), ZoneInfo(zone))
+        nxt = minute_of(midnight)
+        threshold = threshold_on(limit, local.date())
+        if threshold is not None:
+            piece = slice(minute - first, nxt - first)
+            high[piece] = np.nan if threshold.high is None else threshold.high
+            low[piece] = np.nan if threshold.low is None else threshold.low
+        minute = nxt
+    return high, low

@@ -1,0 +1,199 @@
+"""One rule for what a person is told: from the verdicts of all limits to one conclusion for each theme and addressee."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from greenmine.limits import Addressee
+from greenmine.processing.verdicts import Judgement, Standing
+
+_HIDES: Final = "over-range"
+"""Reason of windows in which a value beyond the limit may be hidden: no share of other windows makes up for them."""
+
+ADDRESSEES: Final[tuple[Addressee, ...]] = ("emission", "quality", "own")
+"""In the order in which a person is told of them: what the mine answers for comes first."""
+
+
+class Told(Protocol):
+    """The part of a verdict on which a conclusion rests."""
+
+    @property
+    def judgement(self) -> Judgement:
+        """Meets, exceeds or not assessable."""
+
+    @property
+    def reason(self) -> str:
+        """Why it was judged so."""
+
+    @property
+    def standing(self) -> Standing:
+        """Statutory, or indicative."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why it is indicative."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTally:
+    """The verdicts of one limit at one station over a span, counted; over the latest window, ``due`` is 1."""
+
+    theme: str
+    addressee: Addressee
+    due: int
+    """Windows that should have a verdict."""
+    meets: int
+    exceeds: int
+    statutory_exceeds: int
+    """Those of ``exceeds`` whose standing is statutory."""
+    indicative: int
+    """Those of ``meets`` and ``exceeds`` whose standing is indicative."""
+    doubts: Mapping[str, int]
+    """Why windows that were judged are indicative."""
+    exceeding_doubts: Mapping[str, int]
+    """The same, of those that exceed."""
+    lacking: Mapping[str, int]
+    """Why windows could not be assessed; ``no-data`` includes those without any verdict."""
+    running: int = 0
+    """Exceedances that last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The answer for one theme and addressee.
+
+    A judgement ``exceeds`` with the standing ``indicative`` reads "above, by an indicative method: to be confirmed by a
+    reference measurement". It never reads as compliance.
+    """
+
+    theme: str
+    addressee: Addressee
+    judgement: Judgement
+    standing: Standing
+    reasons: tuple[str, ...]
+    """Why it is indicative, or not assessable; most frequent first."""
+    rules: int
+    """Limits that it rests on."""
+    due: int
+    meets: int
+    exceeds: int
+    assessable_share: float
+    """Least share of a limit's windows that could be assessed."""
+    lacking: Mapping[str, int]
+    """Why windows could not be assessed, with their number."""
+    running: int
+    """Exceedances that last; to be told together with the judgement."""
+
+
+def tally(theme: str, addressee: Addressee, verdicts: Iterable[Told], due: int, running: int = 0) -> RuleTally:
+    """Count the verdicts of one limit at one station.
+
+    Parameters
+    ----------
+    theme : str
+        Theme of the parameter that the limit judges.
+    addressee : str
+        Whom the limit binds.
+    verdicts : iterable of Told
+        One for each window that has any.
+    due : int
+        Windows that should have one; the others lack data.
+    running : int
+        Exceedances of the limit that last.
+    """
+    judged: Counter[str] = Counter()
+    doubts: Counter[str] = Counter()
+    exceeding: Counter[str] = Counter()
+    lacking: Counter[str] = Counter()
+    statutory = indicative = 0
+    for v in verdicts:
+        judged[v.judgement] += 1
+        if v.judgement == "not assessable":
+            lacking[v.reason] += 1
+        elif v.standing == "indicative":
+            indicative += 1
+            doubts.update(v.reasons)
+            if v.judgement == "exceeds":
+                exceeding.update(v.reasons)
+        else:
+            statutory += v.judgement == "exceeds"
+    silent = due - judged.total()
+    if silent > 0:
+        lacking["no-data"] += silent
+    return RuleTally(
+        theme, addressee, max(due, judged.total()), judged["meets"], judged["exceeds"], statutory, indicative,
+        doubts, exceeding, lacking, running,
+    )  # fmt: skip
+
+
+def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
+    """One conclusion for each theme and addressee that has a limit, in the order of themes as they come, then addressees.
+
+    A statutory ``exceeds`` decides before an indicative one. Either decides before everything else. ``meets`` is said only
+    if of each limit's windows at least the share ``enough`` could be assessed: a limit with many windows must not hide one
+    with few. All else is ``not assessable``. ``meets`` is statutory only if no verdict that it rests on is indicative.
+
+    Parameters
+    ----------
+    tallies : iterable of RuleTally
+        One for each limit at each station.
+    enough : float
+        Share 0..1 of `greenmine.reporting.Summary.assessable_share`.
+    """
+    groups: dict[str, dict[Addressee, list[RuleTally]]] = defaultdict(lambda: defaultdict(list))
+    for one in tallies:
+        groups[one.theme][one.addressee].append(one)
+    return [
+        _conclusion(theme, addressee, group[addressee], enough)
+        for theme, group in groups.items()
+        for addressee in ADDRESSEES
+        if addressee in group
+    ]
+
+
+def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], enough: float) -> Conclusion:
+    share = min((r.meets + r.exceeds) / r.due if r.due else 0.0 for r in rules)
+    lacking = _sum(r.lacking for r in rules)
+    judgement: Judgement
+    standing: Standing = "indicative"
+    reasons: Mapping[str, int]
+    if any(r.exceeds for r in rules):
+        judgement = "exceeds"
+        if any(r.statutory_exceeds for r in rules):
+            standing = "statutory"
+        reasons = _sum(r.exceeding_doubts for r in rules)
+    elif share >= enough and _HIDES not in lacking:
+        judgement = "meets"
+        if not any(r.indicative for r in rules):
+            standing = "statutory"
+        reasons = _sum(r.doubts for r in rules)
+    else:
+        judgement, reasons = "not assessable", lacking
+    return Conclusion(
+        theme=theme,
+        addressee=addressee,
+        judgement=judgement,
+        standing=standing,
+        reasons=() if standing == "statutory" else _most_frequent_first(reasons),
+        rules=len(rules),
+        due=sum(r.due for r in rules),
+        meets=sum(r.meets for r in rules),
+        exceeds=sum(r.exceeds for r in rules),
+        assessable_share=share,
+        lacking=dict(sorted(lacking.items())),
+        running=sum(r.running for r in rules),
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for some in counts:
+        total.update(some)
+    return total
+
+
+def _most_frequent_first(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(sorted(counts, key=lambda code: (-counts[code], code)))

@@ -48,6 +48,17 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     source: str
 
 
+class Background(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A measured level without the noise source; it holds from its day on, until the next one of the same period."""
+
+    date: date
+    period: Literal["daytime", "nighttime"]
+    level: Number
+    """[dB]"""
+    source: str
+    """Report or record in which it is written."""
+
+
 class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A place at a site where instruments stand."""
 
@@ -59,6 +70,10 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     noise_class: NoiseClass | None = None
     night_events: Literal["frequent", "occasional"] | None = None
     """What a person decided the sound events of nights here to be; None: told by their number and hours."""
+    backgrounds: tuple[Background, ...] = ()
+    """Background levels measured here, by which levels of the source are corrected."""
+    flow: str | None = None
+    """Station whose flow meter tells when water is discharged here; None: its own, if it has one."""
     limits: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
 
@@ -169,6 +184,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     grade: Literal[1, 2] | None = None
     """Class of a sound level meter by GB/T 3785 (GB 12348-2008, 5.1.1)."""
     checks: tuple[AcousticCheck, ...] = ()
+    state: Literal["actual", "standard"] = "actual"
+    """State of gas of the concentrations that it sends: that of the air, or already that in which emission limits are given."""
     address: str = ""
     """What its topics or payloads call it, where its profile has an address."""
     topics: tuple[str, ...] = ()
@@ -257,6 +274,10 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     source: str
     note_zh: str = ""
     note_en: str = ""
+    works: bool = False
+    """Whether bricks or tiles are made here: such works fall under GB 29620, a mere quarry under GB 16297."""
+    established: date | None = None
+    """Day on which the assessment (环评) of the enterprise was approved; None: before any limit distinguishes new ones."""
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
     weather: str | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import starmap
 from typing import Any, Final
 
 from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView
@@ -151,7 +153,7 @@ class Wording(Words):
             return self.t("limit.range", low=self.plain(low), high=self.plain(high))
         if high is not None:
             return self.t("limit.at-most", high=self.plain(high))
-        return self.t("limit.at-least", low=self.plain(low))
+        return NOTHING if low is None else self.t("limit.at-least", low=self.plain(low))
 
     def standing(self, limit: LimitView) -> str:
         """How the running figure stands against its limit: share, distance in decibels, or inside a range."""
@@ -173,13 +175,18 @@ class Wording(Words):
         said = self._verdict_reason(judgement)
         if judgement.standing == "statutory" or judgement.verdict == "not assessable":
             return said
-        doubts = self.t("list.comma").join(self.known(f"reason.{code}", code) for code in judgement.reasons)
+        first, *others = (self.known(f"reason.{code}", code) for code in judgement.reasons)
+        doubts = self.t("reason.doubts", first=first, n=len(others)) if others else first
         return self.t("reason.indicative", said=said, doubts=doubts)
 
     def _verdict_reason(self, judgement: Judgement) -> str:
         if judgement.verdict == "meets":
             limits = [limit for _, limit in judgement.behind if limit.low is None and limit.unit != "dB(A)"]
-            shares = [limit.share for limit in limits if limit.share is not None]
+            shares = [
+                limit.verdict.value / limit.high
+                for limit in limits
+                if limit.verdict and limit.verdict.value is not None and limit.high
+            ]
             if not shares:
                 return self.t("reason.meets", n=judgement.limits)
             nearest = self.t("limit.percent", share=self.number(100 * max(shares)))
@@ -189,13 +196,22 @@ class Wording(Words):
         return self.t("reason.more", first=first, n=others) if others else first
 
     def running(self, judgement: Judgement) -> str:
-        """Exceedances that last, whatever the last verdict was."""
-        named = ((self.station(view.site, view.station), self.limit_name(limit)) for view, limit in judgement.running)
-        return self.t("reason.running", limits=self.t("list.comma").join(f"{place} · {name}" for place, name in named))
+        """What is above a limit by now, whatever the last verdict was."""
+        return self.t("reason.running", limits=self.t("list.comma").join(starmap(self._running, judgement.running)))
+
+    def _running(self, view: LatestView, limit: LimitView) -> str:
+        named = f"{self.station(view.site, view.station)} · {self.limit_name(limit)}"
+        if limit.margin is None or limit.margin >= 0:
+            return named
+        figure = self.number(limit.running, view.decimals)
+        bounds = self.bounds(limit.low, limit.high)
+        return self.t("reason.running-figure", named=named, figure=figure, unit=self.unit(limit.unit), bounds=bounds)
 
     def all_reasons(self, judgement: Judgement) -> str:
-        """Reason of every limit behind a judgement, one a line."""
-        return "\n".join(self.limit_reason(view, limit) for view, limit in judgement.behind)
+        """Reason of every limit behind a judgement, and why it is indicative, one a line."""
+        doubts = () if judgement.standing == "statutory" else judgement.reasons
+        lines = [self.limit_reason(view, limit) for view, limit in judgement.behind]
+        return "\n".join([*lines, *(self.known(f"reason.{code}", code) for code in doubts)])
 
     def limit_reason(self, view: LatestView, limit: LimitView) -> str:
         """Reason of the last verdict on a limit."""
@@ -219,6 +235,20 @@ class Wording(Words):
             need=self.plain(detail.get("need")),
         )
 
+    def headroom(self, view: LatestView, limit: LimitView) -> str:
+        """What the rest of the window under way may average at most."""
+        room = limit.headroom
+        assert room is not None
+        if room.state == "open" and room.hours == 0:
+            return self.t("headroom.over")
+        return self.t(
+            f"headroom.{room.state}",
+            value=NOTHING if room.value is None else self.number(_floor(room.value, view.decimals), view.decimals),
+            unit=self.unit(limit.unit),
+            hours=room.hours,
+            missing=room.missing,
+        )
+
     def limit_name(self, limit: LimitView) -> str:
         """Parameter and period of a limit, which within a card tell it well enough."""
         found = self.registry.limits.get(limit.id)
@@ -232,3 +262,8 @@ class Wording(Words):
         if limit.window == "hour":
             return f"{start:%m-%d %H:%M}–{end:%H:%M}"
         return f"{start:%m-%d} {self.t(f'window.{limit.window}')}"
+
+
+def _floor(value: float, decimals: int) -> float:
+    """What may not be exceeded is never told higher than it is."""
+    return math.floor(value * 10.0**decimals) / 10.0**decimals

@@ -68,13 +68,13 @@ def test_fugitive_dust_is_judged_by_its_full_value(limit: str, value: float, jud
     ("value", "judged", "judgement"),
     [(60.0, "60", "meets"), (60.5, "60", "meets"), (60.500000000000007, "60", "meets"), (60.51, "61", "exceeds")],
 )
-def test_noise_is_judged_after_rounding(value: float, judged: str, judgement: str) -> None:
-    verdict = judge(*on("gb12348-class2-day"), Figure(value, 1.0, 16))
+def test_noise_that_was_corrected_is_judged_after_rounding(value: float, judged: str, judgement: str) -> None:
+    verdict = judge(*on("gb12348-class2-day"), Figure(value, 1.0, 16, corrected=True))
     assert (verdict.judged, verdict.judgement) == (judged, judgement)
 
 
-def test_noise_corrected_for_its_background_meets() -> None:
-    assert said("gb12348-class2-day", 60.4) == "meets"
+def test_noise_that_was_not_corrected_is_judged_as_it_is() -> None:
+    assert said("gb12348-class2-day", 60.4) == "exceeds"
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,17 @@ def test_an_hour_with_too_little_data_never_meets_nor_exceeds() -> None:
 
 @pytest.mark.parametrize("limit", sorted(LIMITS))
 def test_without_data_no_limit_is_met(limit: str) -> None:
-    day = LIMITS[limit].thresholds[-1].valid_from
+    day = max(t.valid_from for t in LIMITS[limit].thresholds if t.confidence != "text to be confirmed")
     threshold = threshold_on(LIMITS[limit], day)
     assert threshold is not None
     verdict = judge(LIMITS[limit], threshold, Figure(None, 0.0, 0))
     assert (verdict.judgement, verdict.reason) == ("not assessable", "no-data")
+
+
+def test_by_a_text_that_was_not_seen_nothing_is_judged() -> None:
+    limit, threshold = on("gb4915-difference", "2028-01-01")
+    verdict = judge(limit, threshold, Figure(900.0, 1.0))
+    assert (verdict.judgement, verdict.reason) == ("not assessable", "limit-unconfirmed")
 
 
 def test_an_obstacle_forbids_an_assessment_whatever_the_data() -> None:

@@ -32,6 +32,7 @@ from greenmine.limits import Addressee, Limit, Threshold, addressee, threshold_o
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
+from greenmine.processing.slide import first_minute
 from greenmine.processing.summary import Conclusion, RuleTally, conclude
 from greenmine.processing.upwind import UpwindShare, upwind_share
 from greenmine.processing.verdicts import Judgement, Standing
@@ -410,7 +411,9 @@ def _rule(
     worst = max(assessable, key=lambda v: (_badness(v), -v.start), default=None)
     lower = all(threshold.high is None for threshold in limit.thresholds)
     pairs = [
-        (e.start + 1, found.end if e.end is None else e.end + 1) for e in found.exceedances if e.rule == rule.index
+        (first_minute(rule, e.start + 1), found.end if e.end is None else first_minute(rule, e.end + 1))
+        for e in found.exceedances
+        if e.rule == rule.index
     ]
     figures = exceedance_statistics(
         SlidingHours(

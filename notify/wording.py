@@ -76,7 +76,11 @@ class NoticeWords(Words):
         match word:
             case "opened" | "closed" | "restated":
                 form = "withdrawn" if data["state"] == "withdrawn" else word
-                return self.t(f"text.{form}", **self._episode(event))
+                said = self.t(f"text.{form}", **self._episode(event))
+                if form == "withdrawn" or data["addressee"] == "own":
+                    return said
+                told = self.conclusion("exceeds", data["standing"])
+                return self.t(f"text.told-{data['addressee']}", said=said, told=told)
             case "silent" | "back":
                 key = "silent-whole" if word == "silent" and data["whole_station"] else word
                 named = [

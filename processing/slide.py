@@ -42,6 +42,14 @@ def by_minute(rule: Rule) -> bool:
     return limit.hour == "any" or by_hours or maxima
 
 
+def first_minute(rule: Rule, minute: int) -> int:
+    """Minute of the sliding statistic that belongs to a bound of a stored exceedance, in minutes since 1970 UTC.
+
+    Where exceedances are told by the minute, their bounds are the instants at which minutes end; a period has its own bounds.
+    """
+    return minute - 1 if by_minute(rule) else minute
+
+
 @dataclass(frozen=True, slots=True)
 class Slid:
     """Sliding statistics of k rules over m minutes, shape (k, m); each window ends with its minute.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.processing.rolling import SPANS, ExceedanceStatistics, SlidingHours, exceedance_statistics
+from greenmine.processing.slide import first_minute
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Rule, Site
 from greenmine.times import MINUTE, local
@@ -95,11 +96,13 @@ def site_week(queries: Queries, scope: Scope, site: Site, now: int) -> Exceedanc
 
 def _episodes(queries: Queries, scope: Scope, site: Site, start: int, end: int) -> dict[str, list[tuple[int, int]]]:
     """First minute and the minute behind the last of each exceedance, by rule; ``start`` [ms], ``end`` [min]."""
+    rules = {rule.key: rule for rule in queries.registry.rules if rule.site == site.id}
     episodes: dict[str, list[tuple[int, int]]] = {}
     for row in queries.exceedances(scope, start, _END_OF_TIME, site=site.id, limit=_MAX_EPISODES):
-        if row.state != "withdrawn":
-            last = row.end // MINUTE if row.end is not None else end
-            episodes.setdefault(row.rule, []).append((row.start // MINUTE, last))
+        rule = rules.get(row.rule)
+        if row.state != "withdrawn" and rule is not None:
+            last = first_minute(rule, row.end // MINUTE) if row.end is not None else end
+            episodes.setdefault(row.rule, []).append((first_minute(rule, row.start // MINUTE), last))
     return episodes
 
 

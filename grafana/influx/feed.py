@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from greenmine.grafana.influx.influx_schema import BY_NAME, Precision
 from greenmine.grafana.influx.lines import Encoder
 from greenmine.limits import Threshold, threshold_on
+from greenmine.processing.slide import first_minute
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
@@ -482,15 +483,15 @@ class Feed:
             found[row.rule].append((row.hour, row.assessable, row.above, worst))
         return found
 
-    @staticmethod
-    def _episodes(connection: sa.Connection, keys: Sequence[str], first: int) -> dict[str, list[tuple[int, int]]]:
+    def _episodes(self, connection: sa.Connection, keys: Sequence[str], first: int) -> dict[str, list[tuple[int, int]]]:
         table = schema.exceedance.c
         found: dict[str, list[tuple[int, int]]] = {key: [] for key in keys}
         lasting = sa.or_(table.end.is_(None), table.end > first * HOUR)
         within = (table.rule.in_(keys), table.state != "withdrawn", lasting)
         for row in connection.execute(sa.select(table.rule, table.start, table.end).where(*within)):
-            end = _OPEN if row.end is None else row.end // MINUTE
-            found[row.rule].append((row.start // MINUTE, end))
+            rule = self._rules[row.rule]
+            end = _OPEN if row.end is None else first_minute(rule, row.end // MINUTE)
+            found[row.rule].append((first_minute(rule, row.start // MINUTE), end))
         return found
 
     # The rest.

@@ -109,6 +109,7 @@ def test_a_mail_server_that_would_carry_a_password_in_the_clear_is_refused(given
 
 
 DATA = {
+    "addressee": "emission", "standing": "indicative",
     "station": "boundary", "limit": "db50-418-fugitive", "unit": "ug/m3", "threshold": 1000.0, "standard": "DB50/418-2016",
     "clause": "Table 1", "peak": 1234.5, "start": "2026-11-21T22:00:00+08:00", "end": None, "minutes_above": 7, "state": "open",
     "revision": 0, "href": "/exceedances/7",
@@ -124,15 +125,18 @@ def test_a_notice_tells_value_limit_clause_since_when_and_where_to_look() -> Non
     english = NoticeWords("en", registry, "https://mines.example.org")
     assert english.text([event("exceedance-opened")]) == (
         "[Exceedance] Hengjie Building Materials: Boundary, Fugitive other particulates, highest point of "
-        "the perimeter (Chongqing): highest 1234 μg/m³, limit 1000 μg/m³ (DB50/418-2016 Table 1), since 2026-11-21 22:00.\n"
+        "the perimeter (Chongqing): highest 1234 μg/m³, limit 1000 μg/m³ (DB50/418-2016 Table 1), since 2026-11-21 22:00. "
+        "Conclusion: above, by an indicative method: to be confirmed by a reference measurement.\n"
         "https://mines.example.org/exceedances/7"
     )
     chinese = NoticeWords("zh", registry, "")
-    assert chinese.line(event("warning-closed", end="2026-11-21T23:00:00+08:00")) == (
+    assert chinese.line(event("warning-closed", addressee="own", end="2026-11-21T23:00:00+08:00")) == (
         "【预警结束】重庆市万州区恒杰建材有限公司：厂界监测点，无组织排放其他颗粒物 周界外浓度最高点（重庆）："
         "2026-11-21 22:00 至 2026-11-21 23:00，超过限值 1000 μg/m³（DB50/418-2016 Table 1）共 7 分钟，最高 1234 μg/m³。"
     )
     assert "withdrawn" in english.line(event("exceedance-restated", state="withdrawn"))
+    assert "结论：超标。" in chinese.line(event("exceedance-opened", standing="statutory"))
+    assert "周边环境质量：高于限值（参考方法测得" in chinese.line(event("exceedance-opened", addressee="quality"))
 
 
 def test_a_text_for_a_robot_keeps_to_its_length_and_counts_what_is_left_out() -> None:

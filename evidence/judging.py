@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from greenmine.evidence.figures import windows_due
-from greenmine.evidence.recompute import Recomputed, midnight, recompute
+from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
@@ -204,6 +204,7 @@ def judge_readings(
         verdicts=[row for one in found for row in one.verdicts],
         exceedances=[row for one in found for row in one.exceedances],
         removed=[row for one in found for row in one.removed],
+        readings={"used": sum(one.used for one in found)},
     )
 
 
@@ -213,6 +214,8 @@ class _SiteFound:
     verdicts: list[JudgedWindow]
     exceedances: list[JudgedExceedance]
     removed: list[RemovedWindow]
+    used: int
+    """Readings of the days that were taken in."""
 
 
 def _judge_site(
@@ -244,6 +247,7 @@ def _judge_site(
         [v for some in verdicts.values() for v in some],
         here.listed(exceedances),
         removed,
+        here.used,
     )
 
 
@@ -262,6 +266,14 @@ class _SiteRun:
     period: Period
     readings: Readings
     """In order of time."""
+
+    @property
+    def used(self) -> int:
+        """Number of readings of the days that are taken in."""
+        zone, days = ZoneInfo(self.site.zone), days_needed(self.period)
+        edges = midnight(days[0], zone) * MINUTE, midnight(days[-1] + timedelta(days=1), zone) * MINUTE
+        first, last = np.searchsorted(self.readings.time, edges).tolist()
+        return int(last - first)
 
     def run(self, marks: Iterable[MarkStatement]) -> Recomputed:
         """Judge with these marks."""

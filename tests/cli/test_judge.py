@@ -176,9 +176,16 @@ def test_a_file_that_is_not_there_is_status_2(tmp_path: Path, capsys) -> None:
 def test_of_an_instant_that_comes_twice_the_first_counts_and_both_are_counted(tmp_path: Path, capsys) -> None:
     first, second = readings(tmp_path, 300), readings(tmp_path, 1004, "again.csv")
     found = document(capsys, first, second)
-    assert found["readings"] == {"rows": 2880, "without_value": 0, "repeated": 1440, "conflicting": 60}
+    assert found["readings"] == {"rows": 2880, "without_value": 0, "repeated": 1440, "conflicting": 60, "unused": 0}
     found = document(capsys, second, first, status=1)
     assert found["readings"]["conflicting"] == 60
+
+
+def test_readings_that_are_not_judged_are_counted(tmp_path: Path, capsys) -> None:
+    path = readings(tmp_path)
+    assert document(capsys, path, period="2026-03-12")["readings"]["unused"] == 0  # two days before the period count
+    assert document(capsys, path, period="2026-04-12")["readings"]["unused"] == 1440
+    assert document(capsys, path, site="kunyin")["readings"]["unused"] == 1440
 
 
 def test_an_enterprise_is_not_blamed_for_the_air_around_it(tmp_path: Path, capsys) -> None:

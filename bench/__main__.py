@@ -21,6 +21,7 @@ from bench import (
     effect,
     evidence,
     exports,
+    files,
     growth,
     hj212,
     latency,
@@ -38,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
-        "truth",
+        "files", "truth",
     )  # fmt: skip
     when_named = ("exports",)
     everything = ", ".join((*subjects, *when_named))
@@ -62,6 +63,7 @@ def main() -> int:
         "live": live.measure,
         "exports": exports.measure,
         "effect": effect.measure,
+        "files": files.measure,
         "truth": truth.measure,
     }
     console = Console(width=None if sys.stdout.isatty() else 150)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from greenmine.cli.files import Reading
 from greenmine.collector.files import Description, FileReadings, joined, read_series
 from greenmine.collector.files.columns import plain
-from greenmine.collector.files.series import TOLERATED
+from greenmine.collector.files.series import TOLERATED, instants
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.processing.series import Summary, capture, distinct, summarise, window_bounds
@@ -254,8 +254,8 @@ def _used(series: FileReadings, said: Description, notes: list[str]) -> _Used:
         notes.append(
             f"{first.repeats:,} repeats of an instant not used, {first.conflicts:,} of them with another value"
         )
-    doubtful = np.unique(series.time[series.doubtful])
-    return _Used(first.time[use], first.value[use], bound[use], np.unique(series.time), doubtful)
+    doubtful = instants(series.time[series.doubtful])
+    return _Used(first.time[use], first.value[use], bound[use], instants(series.time), doubtful)
 
 
 def _figures(

@@ -15,6 +15,7 @@ from greenmine.cli.files import Reading
 from greenmine.cli.simulate import progress_over
 from greenmine.collector.files import Description, LoggerFileError, read_series
 from greenmine.loading import load_registry
+from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.publish import connection, publish
@@ -125,7 +126,9 @@ def _rows(
         if separator:
             columns[parameter] = column
     try:
-        series = read_series(file, [registry.parameters[name] for name in wanted], said, values=columns, zone=zone)
+        units = _units(registry, site, device)
+        parameters = [registry.parameters[name] for name in wanted]
+        series = read_series(file, parameters, said, values=columns, zone=zone, assumed=units)
     except LoggerFileError as error:
         raise ValueError(f"{file}: {error}") from error
     shift = 0
@@ -134,6 +137,14 @@ def _rows(
         shift = (clock_of_the_machine.time_ns() // 1_000_000 - last) // _MINUTE * _MINUTE
     notes = tuple(dict.fromkeys(note for one in series for note in one.notes))
     return Replay(registry, series, site, device, batch, shift), notes
+
+
+def _units(registry: Registry, site: str, device: str) -> dict[str, str]:
+    """Units in which a device sends; a file that states none is in them."""
+    try:
+        return registry.profiles[registry.device(site, device).profile].units
+    except KeyError:
+        return {}  # Replay says what is wrong
 
 
 def _recording(file: Path) -> tuple[tuple[int, int], Callable[[], Iterator[Message]]]:

@@ -178,7 +178,7 @@ class Edition(Words):
     def label(self, parameter: Parameter) -> str:
         """Short name of a parameter with its unit: the symbol, where it says more than a letter or two and the name is long."""
         name, long = self.name(parameter), 4 if self.language == "zh" else 13
-        short = parameter.symbol if len(parameter.symbol) > 2 and len(name) >= long else name
+        short = parameter.symbol if len(parameter.symbol) > 1 and len(name) >= long else name
         return f"{short} {sign(parameter.unit)}".rstrip()
 
     @cached_property

@@ -35,6 +35,8 @@ def steps(*bounds: tuple[float | None, str]) -> Json:
 
 
 PLAIN: Final = steps((None, GREEN))
+_BLANK: Final = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+"""A transparent pixel in the place of the tiles of a map."""
 NEUTRAL: Final = steps((None, BLUE))
 """For what is neither good nor bad."""
 
@@ -373,6 +375,56 @@ def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[
         "tooltip": {"mode": "single", "sort": "none"},
     }
     return made
+
+
+def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json], names: Json, **extra: Any) -> Json:
+    """A map of points coloured by ``code`` and called by the column ``name``, without tiles: no other host is asked.
+
+    Parameters
+    ----------
+    targets : sequence
+        Tables that share the column ``name``: one with ``code``, one with ``latitude`` and ``longitude``.
+    words : list
+        Mappings of the codes.
+    names : dict
+        Override that puts names in the place of ids.
+    """
+    name = names["matcher"]["options"]
+    style = {
+        "color": {"field": "code", "fixed": GREY},
+        "size": {"fixed": 9, "min": 2, "max": 15},
+        "symbol": {"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
+        "opacity": 0.9,
+        "text": {"mode": "field", "field": name, "fixed": ""},
+        "textConfig": {"fontSize": 13, "textAlign": "left", "textBaseline": "middle", "offsetX": 14, "offsetY": 0},
+    }
+    layer = {
+        "type": "markers",
+        "name": edition.t(f"{key}.title"),
+        "location": {"mode": "coords", "latitude": "latitude", "longitude": "longitude"},
+        "config": {"showLegend": False, "style": style},
+        "tooltip": True,
+    }
+    return panel(
+        edition,
+        "geomap",
+        key,
+        targets,
+        defaults={"color": {"mode": "thresholds"}, "thresholds": steps((None, GREY))},
+        overrides=[names, override("code", mappings=[*words, absent()])],
+        options={
+            "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 50},
+            "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},
+            "layers": [layer],
+            "controls": {"showZoom": True, "mouseWheelZoom": False, "showAttribution": False, "showScale": True},
+            "tooltip": {"mode": "details"},
+        },
+        transformations=[
+            {"id": "filterFieldsByName", "options": {"include": {"pattern": "/^(?!Time$)/"}}},
+            {"id": "joinByField", "options": {"byField": name, "mode": "outer"}},
+        ],
+        **extra,
+    )
 
 
 def override(name: str, **properties: Any) -> Json:

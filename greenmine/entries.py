@@ -48,6 +48,17 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     source: str
 
 
+class Background(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A measured level without the noise source; it holds from its day on, until the next one of the same period."""
+
+    date: date
+    period: Literal["daytime", "nighttime"]
+    level: Number
+    """[dB]"""
+    source: str
+    """Report or record in which it is written."""
+
+
 class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A place at a site where instruments stand."""
 
@@ -59,6 +70,10 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     noise_class: NoiseClass | None = None
     night_events: Literal["frequent", "occasional"] | None = None
     """What a person decided the sound events of nights here to be; None: told by their number and hours."""
+    backgrounds: tuple[Background, ...] = ()
+    """Background levels measured here, by which levels of the source are corrected."""
+    flow: str | None = None
+    """Station whose flow meter tells when water is discharged here; None: its own, if it has one."""
     limits: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
 

@@ -68,7 +68,8 @@ class Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a figure is compared with the threshold (GB/T 8170-2008)."""
 
-    compare: Literal["full", "rounded"] = "full"
+    compare: Literal["full", "rounded", "corrected"] = "full"
+    """``corrected``: only a level that was corrected for its background is rounded (HJ 706-2014, 5.4)."""
     digits: int = 0
     source: str
     confidence: Confidence = "recalled: unsure"
@@ -109,8 +110,9 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name_en: str
     standard: str
     parameter: str
-    statistic: Literal["mean", "maximum", "difference"]
-    """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means."""
+    statistic: Literal["mean", "maximum", "difference", "range"]
+    """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means; ``range``: every valid
+    hourly value must lie within the limit, so that the worst one decides (pH, which is judged as it is measured)."""
     window: Window
     unit: str
     hour: Literal["clock", "any"] = "clock"
@@ -120,6 +122,9 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     working time is not known, the loudest representative hour is taken for it."""
     event: Literal["frequent", "occasional", "any"] | None = None
     """For maxima of sound in a night: judged are single events that stand out, of this kind alone; None: any maximum."""
+    due: Literal["all", "discharge"] = "all"
+    """Which hours of the window count: all, or those in which water is discharged, told by a flow meter (GB 8978 5.2: by the
+    production cycle); means are then weighted by flow. Where no flow is measured all hours count."""
     kind: Literal["legal", "target", "warning"] = "legal"
     addressee: Addressee | None = None
     """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
@@ -344,6 +349,12 @@ def _check(
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
         fault("event is for maxima of a day, a daytime or a nighttime")
+    if limit.window == "hour" and (limit.statistic == "range" or limit.due == "discharge"):
+        fault("statistic = 'range' and due = 'discharge' are for windows of several hours")
+    if limit.statistic == "range" and limit.rounding.compare != "full":
+        fault("statistic = 'range' compares values as they are measured; rounding must be 'full'")
+    if limit.due == "discharge" and limit.statistic not in {"mean", "range"}:
+        fault("due = 'discharge' is for means and ranges")
     if limit.validity.hours is not None and limit.window == "hour":
         fault("validity: hours is for periods longer than an hour; leave it out")
     if limit.validity.hours is None and limit.window != "hour":

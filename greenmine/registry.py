@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from greenmine.entries import (
     AcousticCheck,
+    Background,
     Calibration,
     Device,
     Document,
@@ -31,6 +33,7 @@ from greenmine.themes import Theme
 __all__ = [
     "DEFAULT",
     "AcousticCheck",
+    "Background",
     "Calibration",
     "Channel",
     "Device",
@@ -106,6 +109,14 @@ class Rule:
     """For the statistic ``difference``: channels of the same parameter at the other stations of the site; else ()."""
     working: WorkingTime | None = None
     """For limits on working time: how it is known; None: it is not, or all time counts."""
+    flow: int | None = None
+    """For limits on hours of discharge: channel of the flow meter; None: there is none, or all hours count."""
+    backgrounds: tuple[Background, ...] = ()
+    """For limits on the noise of a source: background levels of their period, by day."""
+
+    def background_on(self, day: date) -> float | None:
+        """Background level that holds on a day; None: none was measured up to then."""
+        return next((b.level for b in reversed(self.backgrounds) if b.date <= day), None)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from greenmine.tables import Entry, nearest
 
 _WIND: Final = ("wind-speed", "wind-direction")
 _WEATHER: Final = ("wind-speed", "rain")
+_FLOW: Final = "flow"
 _STATE: Final = "equipment-state"
 
 
@@ -173,6 +174,14 @@ class SiteResolution:
             station = entry.value
             if station is None:
                 continue
+            days = [(background.period, background.date) for background in station.backgrounds]
+            self._faults.extend(
+                f"{entry.place}: backgrounds: the {period} has another background from {day}"
+                for period, day in sorted({d for d in days if days.count(d) > 1})
+            )
+            if station.flow is not None and not any(device.value is None for device in self._file.devices):
+                metered = [at for at, name in self._servers if name == _FLOW]
+                self._find(station.flow, metered, f"station with {_FLOW}", f"{entry.place}: flow")
             for limit in self._limits(entry.place, station):
                 targets = [target for target in station.targets if target.limit == limit.id]
                 for number, target in enumerate(targets, start=1):
@@ -184,9 +193,22 @@ class SiteResolution:
                 for suffix, judged in [("", limit), *_own(limit, targets)]:
                     key = f"{self._file.id}/{station.id}/{limit.id}{suffix}"
                     index = first + len(found)
-                    working = self._working if judged.period == "working" else None
+                    backgrounds = [
+                        b for b in station.backgrounds if (judged.period, judged.window) == ("working", b.period)
+                    ]
                     found.append(
-                        Rule(index, key, self._file.id, station.id, judged, channel.index, references, working)
+                        Rule(
+                            index=index,
+                            key=key,
+                            site=self._file.id,
+                            station=station.id,
+                            limit=judged,
+                            channel=channel.index,
+                            references=references,
+                            working=self._working if judged.period == "working" else None,
+                            flow=self._flow(station) if judged.due == "discharge" else None,
+                            backgrounds=tuple(sorted(backgrounds, key=lambda b: b.date)),
+                        )
                     )
         return found
 
@@ -243,6 +265,11 @@ class SiteResolution:
                 self._faults.append(
                     f"{place}: low {target.low:g} is not stricter than the legal value {since}: {allowed}"
                 )
+
+    def _flow(self, station: Station) -> int | None:
+        """The channel that tells when water is discharged at a station."""
+        meter = self.channels.get((station.flow or station.id, _FLOW))
+        return None if meter is None else meter.index
 
     def _references(self, station: Station, limit: Limit) -> tuple[int, ...]:
         if limit.statistic != "difference":

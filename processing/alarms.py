@@ -92,6 +92,8 @@ class AlarmEngine:
         for i, rule in enumerate(self.rules):
             difference = self.slider.differences.get(rule.index)
             sources = difference.channels if difference is not None else (rule.channel,)
+            if rule.flow is not None:
+                sources = (*sources, rule.flow)
             for source in sources:
                 self._dependants[source].append(i)
         self._ahead: dict[int, int] = {}

@@ -12,23 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Threshold, Window, addressee, threshold_on
-from greenmine.processing.alarms import AlarmEngine, Beyond, SlidingHour
+from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
-from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Exclusion, Mark
 from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, spikes
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
-from greenmine.processing.levels import level, percentile_levels
+from greenmine.processing.levels import percentile_levels
 from greenmine.processing.panes import MINUTE, Block, Panes
+from greenmine.processing.periods import PeriodFigures
 from greenmine.processing.slide import HOUR, by_minute
 from greenmine.processing.standing import Grounds
 from greenmine.processing.statistics import EPSILON, Figures, figures
-from greenmine.processing.verdicts import Figure, Sufficiency, Verdict, judge
+from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
-from greenmine.processing.working import WorkingMinutes
 from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Registry, Rule
 
@@ -95,6 +94,16 @@ class Judged:
     threshold: Threshold
     verdict: Verdict
     restated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Worst:
+    """The worst valid hour of a period, and the minute with which it ends."""
+
+    value: float
+    share: float
+    minute: int
+    corrected: bool
 
 
 @dataclass(slots=True)
@@ -171,7 +180,7 @@ class Engine:
         self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
         self.exclusion = Exclusion(registry, self.panes, marks)
         self.alarms = AlarmEngine(registry, self.panes, self.exclusion)
-        self.working = WorkingMinutes(registry, self.panes)
+        self.periods = PeriodFigures(registry, self.panes, self.exclusion)
         self.health = Health(registry, silent_minutes)
         self.issued: NDArray[np.int64] = np.full(len(channels), -1, np.int64)
         """End of the last hour issued for each channel [min]; -1 before the first reading."""
@@ -201,7 +210,8 @@ class Engine:
             if rule.limit.statistic == "difference":
                 for source in self.alarms.slider.differences[rule.index].channels:
                     dependants[source].add(rule.channel)
-            for source in rule.working.equipment if rule.working is not None else ():
+            told_by = rule.working.equipment if rule.working is not None else ()
+            for source in told_by if rule.flow is None else (*told_by, rule.flow):
                 dependants[source].add(rule.channel)
         for source, noise in self.exclusion.weather_sources().items():
             dependants[source].update(noise)
@@ -612,7 +622,7 @@ class Engine:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""
         if rule.working is None:
             return by_minute(rule) and rule.limit.statistic != "maximum"
-        known = self.working.minutes(rule, start, end - start)[1]
+        known = self.periods.working.minutes(rule, start, end - start)[1]
         return bool(known.sum() < len(known) * self.registry.conditions.known_share * (1 - EPSILON))
 
     def _judge_by_minute(self, judged: Sequence[tuple[int, Statistic]], outcome: Outcome) -> None:
@@ -643,21 +653,29 @@ class Engine:
                         at = here.start + int(worst[row, here].argmax())
                         found = None
                         if slid.assessable[row, at]:
-                            found = float(slid.value[row, at]), float(slid.share[row, at]), first + at
-                        self._judge(index, statistic, outcome, found, by_hours=True)
+                            found = _Worst(
+                                value=float(slid.value[row, at]),
+                                share=float(slid.share[row, at]),
+                                minute=first + at,
+                                corrected=bool(slid.corrected[row, at]),
+                            )
+                        masked = bool(slid.masked[row, here].any())
+                        self._judge(index, statistic, outcome, found, by_hours=True, masked=masked)
 
     def _judge(
         self,
         index: int,
         statistic: Statistic,
         outcome: Outcome,
-        worst: tuple[float, float, int] | None = None,
+        worst: _Worst | None = None,
         *,
         by_hours: bool = False,
+        masked: bool = False,
     ) -> None:
-        """Judge a period by its own figure, or by that of its worst hour: value, share, and the minute with which it ends.
+        """Judge a period by its own figure, or by that of its worst hour.
 
-        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid.
+        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid. ``masked``: a louder
+        hour cannot be told from its background.
         """
         rule = self.registry.rules[index]
         limit = rule.limit
@@ -666,18 +684,26 @@ class Engine:
         if threshold is None:
             return
         begin, finish = statistic.start, statistic.end
-        figure = self._figure_for(rule, statistic, by_hours=by_hours)
+        figure = self._figure_for(rule, statistic, threshold, by_hours=by_hours)
         if any(start < finish and begin < end for start, end in self.alarms.slider.void.get(index, ())):
             figure = Figure(None, figure.share, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
         if worst is not None:
-            value, share, last = worst
             hourly = limit.window == "hour"
-            highest = Figure(value, share if hourly else statistic.share, statistic.hours, stands=True)
+            highest = Figure(
+                worst.value,
+                worst.share if hourly else statistic.share,
+                statistic.hours,
+                over=figure.over and not hourly,
+                corrected=worst.corrected,
+                stands=True,
+            )
             found = judge(limit, threshold, highest)
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
-                verdict, figure, begin, finish = found, highest, last - HOUR + 1, last + 1
+                verdict, figure, begin, finish = found, highest, worst.minute - HOUR + 1, worst.minute + 1
+        if masked and verdict.judgement != "exceeds":
+            verdict = Verdict("not assessable", "background-too-high", None, None, None)
         result = self.alarms.slider.references.ending_in(index, statistic.start)
         conditions: tuple[str, ...] = ()
         if result is not None:
@@ -704,30 +730,12 @@ class Engine:
             )
         )
         if not by_minute(rule):
-            beyond = self._beyond(rule, statistic, verdict) if verdict.judgement == "exceeds" else []
+            beyond = (
+                self.periods.beyond(rule, statistic.start, statistic.end, verdict, threshold)
+                if verdict.judgement == "exceeds"
+                else []
+            )
             outcome.exceedances.extend(self.alarms.period(index, statistic.start, statistic.end, beyond))
-
-    def _beyond(self, rule: Rule, statistic: Statistic, verdict: Verdict) -> list[Beyond]:
-        """What exceeds in a period: its single events, or all of it."""
-        assert verdict.have is not None
-        assert verdict.need is not None
-        if rule.limit.event is not None:
-            return [
-                Beyond(event.start, event.end, event.peak, event.peak_minute, verdict.need)
-                for event in self._events(rule, statistic)
-                if round(event.peak, 9) > verdict.need
-            ]
-        return [Beyond(statistic.start, statistic.end, verdict.have, statistic.end - 1, verdict.need)]
-
-    def _events(self, rule: Rule, statistic: Statistic) -> list[SoundEvent]:
-        """Sound events of a period that the rule's limit is about."""
-        conditions, width = self.registry.conditions, statistic.end - statistic.start
-        block = self.panes.block(np.array([rule.channel]), np.array([statistic.start]), width)
-        used = self._used(rule, statistic.start, statistic.end, working=False)
-        events = sound_events(np.where(used, block.high[0], np.nan), statistic.start, conditions)
-        decided = self.registry.station(rule.site, rule.station).night_events
-        kind = decided or event_kind(events, statistic.start, conditions)
-        return events if rule.limit.event in {"any", kind} else []
 
     def _reasons(self, rule: Rule, verdict: Verdict, begin: int, finish: int, *, by_hours: bool) -> tuple[str, ...]:
         """Why a verdict over the minutes ``begin .. finish - 1`` is indicative; nothing where it could not be judged.
@@ -740,7 +748,7 @@ class Engine:
         if verdict.judgement == "not assessable" or addressee(rule.limit) == "own":
             return found
         if rule.limit.exclude_weather:
-            used = self._used(rule, begin, finish, working=not by_hours)
+            used = self.periods.used(rule, begin, finish, working=not by_hours)
             known = used & self.exclusion.weather_known(rule.channel, begin, finish - begin)
             if known.sum() < used.sum() * self.registry.conditions.known_share * (1 - EPSILON):
                 found = (*found, "weather-not-shown")
@@ -748,40 +756,7 @@ class Engine:
             found = (*found, "working-time-unknown")
         return found
 
-    def _used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
-        """Minutes whose readings are judged; ``working``: of known working time alone."""
-        row, start, width = np.array([rule.channel]), np.array([begin]), finish - begin
-        used: NDArray[np.bool_] = self.panes.sums(row, start, width)[0][0] > 0
-        excluded = self.exclusion.minutes(row, start, width)
-        if excluded is not None:
-            used &= ~excluded[0]
-        if working and rule.working is not None:
-            used &= self.working.minutes(rule, begin, width)[0]
-        return used
-
-    def _at_work(self, rule: Rule, begin: int, finish: int) -> Figure:
-        """Level of the working time of a period.
-
-        References
-        ----------
-        GB 12348-2008, 5.4.3: Leq of the whole normal working period. Its least duration is a choice of this project.
-        """
-        working = self.working.minutes(rule, begin, finish - begin)[0]
-        if not working.any():
-            return Figure(None, 0.0, obstacle="not-working")
-        block = self.panes.block(np.array([rule.channel]), np.array([begin]), finish - begin)
-        used = self._used(rule, begin, finish, working=True)
-        count = int(block.count[0, used].sum())
-        minutes = count * 60 / float(self._due[rule.channel])
-        value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
-        return Figure(
-            _figure(value),
-            min(1.0, minutes / int(working.sum())),
-            sufficiency=Sufficiency("too-short-working-time", minutes, self.registry.conditions.working_minutes),
-            over=bool(block.over[0, used].any()),
-        )
-
-    def _figure_for(self, rule: Rule, statistic: Statistic, *, by_hours: bool) -> Figure:
+    def _figure_for(self, rule: Rule, statistic: Statistic, threshold: Threshold, *, by_hours: bool) -> Figure:
         limit = rule.limit
         if limit.statistic == "difference":
             difference = self.alarms.slider.differences[rule.index]
@@ -790,15 +765,17 @@ class Engine:
             share = float(np.nan_to_num(slid.share[0]))
             return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
         over = statistic.over > 0
+        if limit.statistic == "range" or rule.flow is not None:
+            return self.periods.over_due_hours(rule, statistic.start, statistic.end, threshold)
         if rule.working is not None and not by_hours:
-            return self._at_work(rule, statistic.start, statistic.end)
+            return self.periods.at_work(rule, statistic.start, statistic.end, threshold)
         if by_hours:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(
                 statistic.mean if limit.window == "hour" else None, statistic.share, statistic.hours, over=over
             )
         if limit.event is not None:
-            peaks = [event.peak for event in self._events(rule, statistic)]
+            peaks = [event.peak for event in self.periods.events(rule, statistic.start, statistic.end)]
             return Figure(max(peaks, default=None), statistic.share, statistic.hours, over=over, nothing=not peaks)
         value = statistic.maximum if limit.statistic == "maximum" else statistic.mean
         return Figure(value, statistic.share, statistic.hours, over=over)

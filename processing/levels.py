@@ -7,8 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.rounding import round_half_even
-
 BIN: Final = 0.1
 """Width of a histogram bin [dB]; bins are centred on multiples of it."""
 FLOOR: Final = 10.0
@@ -142,8 +140,14 @@ def background_correction(measured: float, background: float) -> float | None:
     >>> background_correction(62.4, 58.9)
     60.4
     """
-    difference = int(round_half_even(measured - background, 0))
-    for least, correction in ((11, 0.0), (6, 1.0), (4, 2.0), (3, 3.0)):
-        if difference >= least:
-            return round(measured - correction, 10)
-    return None
+    corrected = float(corrected_levels(np.array([measured]), np.array([background]))[0])
+    return None if np.isnan(corrected) else round(corrected, 10)
+
+
+def corrected_levels(measured: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Levels [dB] as `background_correction` corrects them; unchanged without a background, NaN where it is too high."""
+    difference = np.round(np.round(measured - background, 9))  # half to even, at nine digits
+    lower = np.select(
+        [difference >= 11, difference >= 6, difference >= 4, difference >= 3], [0.0, 1.0, 2.0, 3.0], np.nan
+    )
+    return np.where(np.isnan(background), measured, measured - lower)

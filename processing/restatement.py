@@ -243,6 +243,7 @@ def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
                 channel=r.channel - channel,
                 references=tuple(i - channel for i in r.references),
                 working=_shifted(r.working, channel),
+                flow=None if r.flow is None else r.flow - channel,
             )
             for r in rules
         ),

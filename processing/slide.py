@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Alarm, Limit, threshold_on
+from greenmine.processing.discharge import Discharge, discharge
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import level
+from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.references import References
 from greenmine.processing.rounding import round_array
@@ -77,6 +78,10 @@ class Slid:
     excess: NDArray[np.float64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
+    masked: NDArray[np.bool_]
+    """Measured above the threshold and too near to the background: not assessable (HJ 706-2014)."""
+    corrected: NDArray[np.bool_]
+    """Corrected for the background."""
 
     def cleared(self, hysteresis: float) -> NDArray[np.bool_]:
         """Where the statistic is on the safe side of the clearing level."""
@@ -131,6 +136,7 @@ class Slider:
             limit.window,
             limit.hour,
             limit.period,
+            rule.flow is None,
             self.alarms.get(rule.index),
             limit.validity,
             limit.rounding,
@@ -160,17 +166,28 @@ class Slider:
                 found.valid[row, hour], found.over[row, hour] = True, False
         # Nine digits even for a comparison of full values: the order of summation must not decide.
         value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
+        masked, corrected = np.zeros(value.shape, np.bool_), np.zeros(value.shape, np.bool_)
         high, low = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
         for zone, name in {(self._zone[r.index], r.limit) for r in rules}:
             mine = [self._zone[r.index] == zone and r.limit == name for r in rules]
             high[mine], low[mine] = thresholds(name, zone, first, count)
         assessable = found.valid & ~(np.isnan(high) & np.isnan(low))
+        for row, rule in enumerate(rules):
+            if rule.backgrounds:
+                level_of_source = corrected_levels(value[row], backgrounds(rule, self._zone[rule.index], first, count))
+                masked[row] = assessable[row] & np.isnan(level_of_source) & (value[row] > high[row])
+                corrected[row] = level_of_source < value[row]
+                rounded = round_array(level_of_source, limit.rounding.digits)
+                value[row, corrected[row]] = rounded[corrected[row]]
+        assessable &= ~masked
         with np.errstate(invalid="ignore"):
             above = assessable & ((value > high) | ((value < low) & ~found.over))
             # A value out of range may have been higher: what lies under an upper limit may have been above it.
             assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
             excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
-        return Slid(np.where(assessable, value, np.nan), found.share, assessable, above, excess, high, low)
+        return Slid(
+            np.where(assessable, value, np.nan), found.share, assessable, above, excess, high, low, masked, corrected
+        )
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
         slid = [self.differences[r.index].slide(self._panes, first, count, width) for r in rules]
@@ -207,17 +224,38 @@ class Slider:
         sums = sliding_sum(total, hour)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = sums if averaging == "sum" else sums / held
-            if width > HOUR:  # the mean of its valid hours, each with the same weight
+            water = self._discharge(rules, first - width + 1, span, hour)
+            if water is not None:
+                valid &= water.due
+            if width > HOUR:  # the mean of its valid hours, each with the same weight, or weighted by flow
                 hours = width // HOUR
-                valid_hours = _strided(valid, hours, count)
-                value = _strided(np.where(valid, value, 0.0), hours, count)
+                needed = np.full((len(rules), 1), float(min(limit.validity.hours or 1, hours)))
+                if water is not None:
+                    valid &= water.weight > 0
+                    needed = np.clip(_strided(water.due, hours, count), 1.0, needed)
+                weight = np.where(valid, 1.0 if water is None else water.weight, 0.0)
+                value = _strided(np.where(valid, value * weight, 0.0), hours, count)
                 if averaging != "sum":
-                    value /= valid_hours
+                    value /= _strided(weight, hours, count)
                 held = _strided(held, hours, count)
-                valid = valid_hours >= min(limit.validity.hours or 1, hours)
+                valid = _strided(valid, hours, count) >= needed
             if averaging == "energy":
                 value = level(value)
         return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, held / (due * width)), valid, over)
+
+    def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
+        """What the flow meters of rules tell of the hours that end with the minutes of a span; None where all hours are due."""
+        flow = [r.flow for r in rules if r.flow is not None]
+        if not flow:
+            return None
+        count, total, _ = self._panes.sums(np.array(flow), np.full(len(flow), first), span)
+        expected = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
+        return discharge(
+            sliding_sum(count.astype(np.float64), hour),
+            sliding_sum(total, hour),
+            expected,
+            rules[0].limit.validity.minutes_per_hour,
+        )
 
     @staticmethod
     def _over(over: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -256,18 +294,29 @@ def _strided(x: NDArray[np.bool_] | NDArray[np.float64], hours: int, count: int)
     return out
 
 
+def backgrounds(rule: Rule, zone: str, first: int, count: int) -> NDArray[np.float64]:
+    """Background level of a rule at each minute [dB]; NaN where none had been measured."""
+    out = np.full(count, np.nan)
+    for start, day in _local_days(zone, first, count):
+        level_then = rule.background_on(day)
+        out[max(0, start - first) :] = np.nan if level_then is None else level_then
+    return out
+
+
+def _local_days(zone: str, first: int, count: int) -> Iterator[tuple[int, date]]:
+    """Local days that share a minute with a span, each with its first minute."""
+    day = moment_of(first, zone).date()
+    while (start := minute_of(datetime.combine(day, time(0), ZoneInfo(zone)))) < first + count:
+        yield start, day
+        day += timedelta(days=1)
+
+
 def thresholds(limit: Limit, zone: str, first: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Upper and lower thresholds in force at each minute; NaN where the limit has none."""
     high, low = np.full(count, np.nan), np.full(count, np.nan)
-    minute = first
-    while minute < first + count:
-        local = moment_of(minute, zone)
-        midnight = datetime.combine(local.date() + timedelta(days=1), time(0), ZoneInfo(zone))
-        nxt = minute_of(midnight)
-        threshold = threshold_on(limit, local.date())
-        if threshold is not None:
-            piece = slice(minute - first, nxt - first)
-            high[piece] = np.nan if threshold.high is None else threshold.high
-            low[piece] = np.nan if threshold.low is None else threshold.low
-        minute = nxt
+    for start, day in _local_days(zone, first, count):
+        threshold = threshold_on(limit, day)
+        piece = slice(max(0, start - first), None)
+        high[piece] = np.nan if threshold is None or threshold.high is None else threshold.high
+        low[piece] = np.nan if threshold is None or threshold.low is None else threshold.low
     return high, low

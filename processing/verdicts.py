@@ -43,6 +43,8 @@ class Figure:
     obstacle: str | None = None
     over: bool = False
     """A value was beyond the range of its instrument: the statistic is a lower bound."""
+    corrected: bool = False
+    """Corrected for a background: rounded if the limit rounds such values."""
     nothing: bool = False
     """What the limit judges did not occur, such as a frequent event in a night: it is met without a value."""
     sufficiency: Sufficiency | None = None
@@ -56,10 +58,10 @@ class Verdict:
     """A judgement with its reason.
 
     ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``no-event``, ``above-limit``, ``under-limit``,
-    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``over-range``, ``calm``,
-    ``not-downwind``, ``no-reference``, ``calibration-drift``. ``have`` and ``need`` are the numbers behind it, ``judged`` the
-    figure that was compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定),
-    such as ``weather-not-shown`` and ``working-time-unknown``; none where it is statutory.
+    ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``no-discharge``,
+    ``over-range``, ``calm``, ``not-downwind``, ``no-reference``, ``background-too-high``, ``calibration-drift``. ``have`` and
+    ``need`` are the numbers behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the
+    verdict is indicative (参考) and not statutory (法定), as ``weather-not-shown``; none where it is statutory.
     """
 
     judgement: Judgement
@@ -93,7 +95,7 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     if figure.value is None:
         return lacking or Verdict("not assessable", "no-data", None, None, None)
     digits = limit.rounding.digits
-    rounded = limit.rounding.compare == "rounded"
+    rounded = limit.rounding.compare == "rounded" or (limit.rounding.compare == "corrected" and figure.corrected)
     judged = round_half_even(figure.value, digits if rounded else 9)
     text = str(judged) if rounded else format(judged.normalize(), "f")
     beyond: tuple[str, float] | None = None

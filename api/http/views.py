@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from greenmine.limits import Addressee, addressee, threshold_on
+from greenmine.limits import Addressee, Threshold, addressee, threshold_on
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Newest, Queries, Row, Scope
@@ -369,14 +369,8 @@ def _limit(
     threshold = threshold_on(rule.limit, local(now, zone).date())
     if threshold is None:
         return None
-    used = [] if rule.limit.statistic == "difference" else _hours_of(registry, rule, hours, now)
-    running = None
-    if used:
-        running = (
-            max(row.maximum for row in used)
-            if rule.limit.statistic == "maximum"
-            else running_mean(channel.parameter.averaging, [row.mean for row in used], [row.readings for row in used])
-        )
+    used = _hours_of(registry, rule, hours, now) if _told_by_hours(rule) else []
+    running = _running(rule, channel, threshold, used) if used else None
     margins = (
         []
         if running is None
@@ -408,6 +402,25 @@ def _limit(
         margin=min(margins, default=None),
         verdict=verdict_view(registry, row) if row is not None else None,
     )
+
+
+def _running(rule: Rule, channel: Channel, threshold: Threshold, used: list[Row]) -> float:
+    """A limit's figure so far, of the hours of its present period."""
+    if rule.limit.statistic == "maximum":
+        return max(float(row.maximum) for row in used)
+    if rule.limit.statistic == "range":
+        high, low = threshold.high, threshold.low
+        return max(
+            (float(row.mean) for row in used),
+            key=lambda mean: max(-math.inf if high is None else mean - high, -math.inf if low is None else low - mean),
+        )
+    return running_mean(channel.parameter.averaging, [row.mean for row in used], [row.readings for row in used])
+
+
+def _told_by_hours(rule: Rule) -> bool:
+    """Return whether the hours alone make a limit's figure: no difference, event, working time or hours of discharge does."""
+    limit = rule.limit
+    return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 
 
 def _hours_of(registry: Registry, rule: Rule, hours: list[Row], now: int) -> list[Row]:

@@ -380,7 +380,11 @@ class _View:
         words = _TIME_WORDS | asked
         return [
             len(cells) > 1
-            and any(plain(cell) in words or bare(cell) in words for cell in cells if cell and len(cell) < 60)
+            and any(
+                plain(cell) in words or bare(cell) in words
+                for cell in cells
+                if cell and len(cell) < 60 and not cell[0].isdigit()
+            )
             for _, cells in self.rows
         ]
 

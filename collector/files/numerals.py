@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from greenmine.collector.files.columns import LoggerFileError, known_unit, listed, words
@@ -158,6 +160,19 @@ class NumberReader:
         for row in np.flatnonzero(kinds == TEXT).tolist():
             self._texts[cells[row].strip()] += 1
         self._append(np.array(point, np.float64), np.array(comma, np.float64), kinds)
+
+    def add_column(self, cells: pa.StringArray) -> None:
+        """Read a block of cells as they stand in a column of Arrow: at once, if all are plain numbers."""
+        try:
+            values = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            self.add(cells.to_pylist())
+            return
+        if not np.isfinite(values).all():
+            self.add(cells.to_pylist())
+            return
+        self._points = self._points or b"." in cells.buffers()[2].to_pybytes()
+        self._append(values, None, None)
 
     def take(self, values: NDArray[np.float64]) -> None:
         """Take a block that is numbers already."""

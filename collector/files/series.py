@@ -123,6 +123,7 @@ def read_series(
     *,
     values: Mapping[str, str] | None = None,
     zone: str | None = None,
+    assumed: Mapping[str, str] | None = None,
 ) -> list[FileReadings]:
     """Read the readings of parameters from a logger's file.
 
@@ -138,6 +139,8 @@ def read_series(
         Columns of parameters by their id, where the names do not decide.
     zone : str or None
         Zone of stamps without offset, where neither ``said`` nor the file states one; None: UTC, with a note.
+    assumed : mapping of str to str, or None
+        Units of parameters by their id, where nothing states one; None: those in which they are kept.
 
     Returns
     -------
@@ -154,7 +157,13 @@ def read_series(
     said = said or Description()
     with opened(path, said.encoding, said.sheet) as sources:
         return [
-            _read(only_table(sources, said), parameter, (values or {}).get(parameter.id), zone)
+            _read(
+                only_table(sources, said),
+                parameter,
+                (values or {}).get(parameter.id),
+                zone,
+                (assumed or {}).get(parameter.id),
+            )
             for parameter in parameters
         ]
 
@@ -218,7 +227,9 @@ class _Chosen:
     note: str = ""
 
 
-def _read(file: LoggerFile, parameter: Parameter, wanted: str | None, zone: str | None) -> FileReadings:
+def _read(
+    file: LoggerFile, parameter: Parameter, wanted: str | None, zone: str | None, assumed: str | None
+) -> FileReadings:
     chosen = _choose(file, parameter, wanted)
     if chosen.where:
         file = file.narrowed(chosen.where)
@@ -240,7 +251,7 @@ def _read(file: LoggerFile, parameter: Parameter, wanted: str | None, zone: str 
     _refuse_stations(table, stations)
     _refuse_dropped(table, said)
     cells = table.cells[chosen.name]
-    stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes)
+    stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes) or assumed
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
     if speed is not None and speed != chosen.name:
         calm = (value == 0) & (table.cells[speed].value == 0)
@@ -252,7 +263,7 @@ def _read(file: LoggerFile, parameter: Parameter, wanted: str | None, zone: str 
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
     if said.missing is None and parameter.averaging not in {"state", "vector"}:
-        doubtful |= _codes(value, np.unique(time, return_index=True)[1], parameter, notes)
+        doubtful |= _codes(time, value, parameter, notes)
     lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
     return FileReadings(
         parameter=parameter,
@@ -366,7 +377,7 @@ def _refuse_dropped(table: Table, said: Description) -> None:
         what = "give --time-format" if UNREAD in dropped else "give --delimiter"
         raise LoggerFileError(f"{lost:,} of {lost + len(table):,} rows cannot be read: {reasons}; {what}; {hint}")
     bare = (table.stamps.hour < 0) & ~table.stamps.absolute
-    repeats = len(table) - len(np.unique(table.time))
+    repeats = len(table) - len(instants(table.time))
     if bare.all() and repeats >= _FEW and repeats > tolerated * len(table):
         raise LoggerFileError(
             f"{len(table):,} rows have {len(table) - repeats:,} dates without a time of day: if another column holds it, give "
@@ -562,11 +573,12 @@ def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter)
 
 
 def _codes(
-    value: NDArray[np.float64], first: NDArray[np.intp], parameter: Parameter, notes: list[str]
+    time: NDArray[np.int64], value: NDArray[np.float64], parameter: Parameter, notes: list[str]
 ) -> NDArray[np.bool_]:
     """Which values within the plausible range may be codes for no value: they repeat far from the rest."""
     doubtful = np.zeros(len(value), np.bool_)
-    once = value[first]
+    order = np.argsort(time, kind="stable")
+    once = value[order[np.append([True], np.diff(time[order]) > 0)]] if len(time) else value
     inside = once[(once >= parameter.low) & (once <= parameter.high)]
     found, counts = np.unique(inside, return_counts=True)
     for code, times in ((found[i], int(counts[i])) for i in _candidates(found, counts)):
@@ -647,8 +659,14 @@ def _increments(time: NDArray[np.int64], value: NDArray[np.float64], notes: list
 
 
 def _spacing(time: NDArray[np.int64]) -> float | None:
-    instants = np.unique(time)
-    return float(np.median(np.diff(instants))) if len(instants) > 1 else None
+    ordered = instants(time)
+    return float(np.median(np.diff(ordered))) if len(ordered) > 1 else None
+
+
+def instants(time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Distinct instants in order; in files they mostly are that already, which sorting makes use of."""
+    ordered = time if (np.diff(time) > 0).all() else np.sort(time, kind="stable")
+    return ordered[np.append([True], np.diff(ordered) > 0)] if len(ordered) else ordered
 
 
 def _begins(

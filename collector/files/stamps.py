@@ -10,16 +10,18 @@ from __future__ import annotations
 import re
 import time as clock_of_the_machine
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from greenmine.collector.files.columns import LoggerFileError
 
 Times = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Points = NDArray[np.unsignedinteger[Any]]
 
 UNREADABLE: Final = np.iinfo(np.int64).min
 """In the place of an instant that could not be read."""
@@ -228,21 +230,38 @@ class StampReader:
         bool array
             Which can be read, in one order at least.
         """
-        block = self._read(cells)
+        return self._keep(self._read(_points(cells)), cells, lines)
+
+    def add_column(self, cells: pa.StringArray, lines: Times) -> Flags:
+        """Read a block of stamps as they stand in a column of Arrow: at once, if all are as long and can be read."""
+        offsets = np.frombuffer(cells.buffers()[1], np.int32)[cells.offset : cells.offset + len(cells) + 1]
+        lengths = np.diff(offsets)
+        if len(cells) and 0 < lengths[0] <= _LONGEST and (lengths == lengths[0]).all():
+            signs = np.frombuffer(cells.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(len(cells), -1)
+            if signs.max() < 0x80:
+                block = self._read(signs)
+                if (block.times[: 1 if not block.times.strides[0] else None] != UNREADABLE).any(axis=0).all():
+                    return self._keep(block, cells, lines)
+        return self.add([cell.strip() for cell in cells.to_pylist()], lines)
+
+    def _keep(self, block: _Block, cells: Sequence[str] | pa.StringArray, lines: Times) -> Flags:
+        self._blocks.append(block)
+        if not block.times.strides[0]:  # one and the same in each order
+            whole: Flags = block.times[0] != UNREADABLE
+            return whole
         good = block.times != UNREADABLE
         readable: Flags = good.any(axis=0)
         for order, against in zip(ORDERS, readable & ~good, strict=True):
             if order not in self._against and against.any():
                 row = int(np.argmax(against))
-                self._against[order] = int(lines[row]), cells[row]
+                self._against[order] = int(lines[row]), str(cells[row])
         for i, j in ((0, 1), (0, 2), (1, 2)):
             differ = good[i] & good[j] & (block.times[i] != block.times[j])
             if differ.any():
                 self._differ[i, j] = True
                 if self._open is None:
                     row = int(np.argmax(differ))
-                    self._open = int(lines[row]), cells[row]
-        self._blocks.append(block)
+                    self._open = int(lines[row]), str(cells[row])
         return readable
 
     def take(self, time: Times, *, absolute: bool) -> None:
@@ -325,27 +344,25 @@ class StampReader:
         close = [i for i in past if spans[i] <= 366 * _DAY or spans[i] <= 10 * min(spans.values())]
         return close or past
 
-    def _read(self, cells: Sequence[str]) -> _Block:
-        size = len(cells)
-        whole = _Block.unread(size)
-        if not size:
+    def _read(self, points: Points) -> _Block:
+        whole = _Block.unread(len(points))
+        if not points.size:
             return whole
-        if max(map(len, cells)) > _LONGEST:
-            cells = [cell if len(cell) <= _LONGEST else "" for cell in cells]
-        text = np.array(cells)
-        if not text.dtype.itemsize:
-            return whole
-        points = text.view(np.uint32).reshape(size, -1)
-        shapes = np.where((points >= ord("0")) & (points <= ord("9")), np.uint32(ord("0")), points)
+        shapes = np.where((points >= ord("0")) & (points <= ord("9")), points.dtype.type(ord("0")), points)
         for rows in _alike(shapes)[:_SHAPES_AT_MOST]:
             shape = "".join(map(chr, shapes[rows[0]].tolist())).rstrip("\0")
             match = next((m for m in (p.fullmatch(shape) for p in self._patterns) if m), None)
             if match is None:
                 continue
-            fields = _Fields(match, points[rows], str(text[rows[0]]))
+            example = "".join(map(chr, points[rows[0]].tolist())).rstrip("\0")
+            alone = len(rows) == len(points)
+            fields = _Fields(match, np.ascontiguousarray((points if alone else points[rows]).T), example)
             block = _evaluate(fields)
-            whole.times[:, rows] = block.times
-            whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
+            if alone:
+                whole = block
+            else:
+                whole.times[:, rows] = block.times
+                whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
             self._short = self._short or fields.text("last") is not None
             if (abbreviation := fields.text("abbreviation")) is not None and abbreviation not in _ABBREVIATIONS:
                 self._abbreviations.add(abbreviation)
@@ -361,7 +378,17 @@ def is_stamp(cell: str, form: str | None = None) -> bool:
     return bool(StampReader(form).add([cell.strip()], np.zeros(1, np.int64))[0])
 
 
-def _alike(shapes: NDArray[np.uint32]) -> list[NDArray[np.intp]]:
+def _points(cells: Sequence[str]) -> Points:
+    """The signs of texts as numbers, a row for each, zero behind the end."""
+    if cells and max(map(len, cells)) > _LONGEST:
+        cells = [cell if len(cell) <= _LONGEST else "" for cell in cells]
+    text = np.array(cells, np.str_)
+    if not text.size or not text.dtype.itemsize:
+        return np.empty((len(cells), 0), np.uint32)
+    return text.view(np.uint32).reshape(len(cells), -1)
+
+
+def _alike(shapes: Points) -> list[NDArray[np.intp]]:
     """Rows grouped by shape."""
     if (shapes == shapes[0]).all():
         return [np.arange(len(shapes))]
@@ -376,7 +403,8 @@ class _Fields:
     """The fields of stamps of one shape, standing where ``match`` found them."""
 
     match: re.Match[str]
-    points: NDArray[np.uint32]
+    points: Points
+    """A row for each place of the shape."""
     example: str
 
     def text(self, name: str) -> str | None:
@@ -389,10 +417,13 @@ class _Fields:
     def number(self, name: str, default: int = 0) -> Times:
         """The field as a whole number."""
         if self.text(name) is None:
-            return np.full(len(self.points), default, np.int64)
-        total = np.zeros(len(self.points), np.int64)
-        for column in range(*self.match.span(name)):
-            total = total * 10 + self.points[:, column] - ord("0")
+            return np.full(self.points.shape[1], default, np.int64)
+        first, *others = range(*self.match.span(name)) or [None]
+        total = np.zeros(self.points.shape[1], np.int64) if first is None else self.points[first].astype(np.int64)
+        for place in others:
+            total *= 10
+            total += self.points[place]
+        total -= ord("0") * int("1" * (1 + len(others))) if first is not None else 0
         return total
 
     def half(self) -> bool | None:
@@ -402,8 +433,8 @@ class _Fields:
 
     def distinct(self, first: str, last: str) -> set[str]:
         """Texts from one field to another, as they occur."""
-        part = np.unique(self.points[:, self.match.start(first) : self.match.end(last)], axis=0)
-        return {"".join(map(chr, row)) for row in part.tolist()}
+        part = np.unique(self.points[self.match.start(first) : self.match.end(last)], axis=1)
+        return {"".join(map(chr, row)) for row in part.T.tolist()}
 
     def milliseconds(self) -> Times:
         """The fraction of a second, cut to milliseconds."""
@@ -415,7 +446,7 @@ class _Fields:
 
 def _evaluate(fields: _Fields) -> _Block:
     """Read the stamps of one shape."""
-    block = _Block.unread(len(fields.points))
+    block = _Block.unread(fields.points.shape[1])
     for unit in (1, 1000, 1_000_000, 1_000_000_000):
         if (digits := fields.text(f"s{unit}")) is not None:
             epoch = fields.number(f"s{unit}")
@@ -430,8 +461,12 @@ def _evaluate(fields: _Fields) -> _Block:
         return block
 
     clock = _clock(fields)
-    for order, date in enumerate(_dates(fields)):
-        block.times[order] = np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock)
+    orders = [
+        np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock)
+        for date in _dates(fields)
+    ]
+    times = np.stack(orders) if len(orders) > 1 else np.broadcast_to(orders[0], (len(ORDERS), len(clock)))
+    block = replace(block, times=times)
     tail = re.search(r"(?:[Zz]|UTC|GMT)$", fields.example)
     known = (fields.text("abbreviation") or "") in _ABBREVIATIONS
     block.absolute[:] = fields.text("sign") is not None or tail is not None or known
@@ -441,8 +476,8 @@ def _evaluate(fields: _Fields) -> _Block:
     return block
 
 
-def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
-    """Days since 1970-01-01 in each of the orders."""
+def _dates(fields: _Fields) -> tuple[Times, ...]:
+    """Days since 1970-01-01 in each of the orders; once if they do not depend on it."""
     if fields.text("ordinal") is not None:
         year, ordinal = fields.number("year"), fields.number("ordinal")
         first, following = (
@@ -450,7 +485,7 @@ def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
             _days(year + 1, *np.ones_like([year, year])),
         )
         right = (ordinal >= 1) & (first != UNREADABLE) & (first + ordinal <= following)
-        return (np.where(right, first + ordinal - 1, UNREADABLE),) * 3
+        return (np.where(right, first + ordinal - 1, UNREADABLE),)
     if fields.text("one") is not None:
         one, other = fields.number("one"), fields.number("other")
         if fields.text("last") is None:
@@ -466,7 +501,7 @@ def _dates(fields: _Fields) -> tuple[Times, Times, Times]:
     month = fields.number("month")
     if (name := fields.text("name")) is not None:
         month[:] = _month(name)
-    return (_days(year, month, fields.number("day")),) * 3
+    return (_days(year, month, fields.number("day")),)
 
 
 def _century(year: Times) -> Times:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -38,8 +39,10 @@ from greenmine.collector.files.sources import Source, open_text, opened
 from greenmine.collector.files.stamps import UNREADABLE, StampReader, Stamps
 from greenmine.zones import Zone
 
-_BLOCK: Final = 50_000
-"""Lines read at a time: bounds the memory that text takes."""
+_BLOCK: Final = 1 << 22
+"""Signs read at a time: bounds the memory that text takes."""
+_FIRST: Final = 1 << 13
+"""Signs read at first, which may begin with lines of units."""
 _DAY: Final = 86_400_000
 _ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset 时区")
 """Plain names of columns that state the zone of each row."""
@@ -240,7 +243,7 @@ class LoggerFile:
         found: dict[str, None] = {}
         part = _Part.first(layout, layout.names, (column,), ())
         for block, lines, here in _pieces(layout, part):
-            rows = _rows(block, lines, layout, here.names, _Skipped())
+            rows = _rows(block, lines, layout, here, _Skipped())
             found.update(dict.fromkeys(cell.strip() for cell in rows.column(here.chosen[column])))
         return tuple(found)
 
@@ -505,23 +508,31 @@ def _read_text(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...],
     raw = _Raw(stamps, readers, _Skipped(), np.empty(0, np.int64), {name: {} for name in part.texts})
     kept = []
     clock = TimeColumns((0,)) if across else layout.clock
+    plain_stamps = clock.kind == "stamp" and len(clock.columns) == 1 and part.zone is None
     for block, lines, part in _pieces(layout, part):  # noqa: B020  the part goes with the piece
-        rows = _rows(block, lines, layout, part.names if not across else layout.names, raw.skipped)
-        if across:
+        rows = _rows(block, lines, layout, part if not across else replace(part, names=layout.names), raw.skipped)
+        if across and isinstance(rows, _Rows):
             rows = rows.unfolded(layout)
         for column, text in part.conditions:
-            rows = rows.where([cell.strip() == text for cell in rows.column(column)])
-        cells = clock.texts([rows.column(column) for column in part.time])
-        if part.zone is not None:
-            stated = [said.zones.get(zone.strip(), zone.strip()) for zone in rows.column(part.zone)]
-            cells = [f"{cell} {zone}" if cell and zone else cell for cell, zone in zip(cells, stated, strict=True)]
-        passed = clock.kind == "elapsed"
-        readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
-        dropped = _summaries(rows.column(part.time[0]), readable)
-        if dropped.any():
+            rows = rows.where(np.array([cell.strip() == text for cell in rows.column(column)], np.bool_))
+        if plain_stamps and isinstance(rows, _ArrowRows):
+            readable = stamps.add_column(rows.array(part.time[0]), rows.lines)
+        else:
+            cells = clock.texts([rows.column(column) for column in part.time])
+            if part.zone is not None:
+                stated = [said.zones.get(zone.strip(), zone.strip()) for zone in rows.column(part.zone)]
+                cells = [f"{cell} {zone}" if cell and zone else cell for cell, zone in zip(cells, stated, strict=True)]
+            passed = clock.kind == "elapsed"
+            readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
+        dropped = np.zeros(len(readable), np.bool_)
+        if not readable.all():
+            dropped = _summaries(rows.column(part.time[0]), readable)
             raw.skipped.count("they sum up others", rows.lines[dropped])
         for name, column in part.chosen.items():
-            readers[name].add(rows.column(column))
+            if isinstance(rows, _ArrowRows):
+                readers[name].add_column(rows.array(column))
+            else:
+                readers[name].add(rows.column(column))
         for name, column in part.texts.items():
             found = raw.texts[name]
             if len(found) < 100:
@@ -554,60 +565,55 @@ def _summaries(cells: Sequence[str], readable: NDArray[np.bool_]) -> NDArray[np.
     return found
 
 
-def _pieces(layout: Layout, part: _Part) -> Iterator[tuple[list[str], NDArray[np.int64], _Part]]:
+def _pieces(layout: Layout, part: _Part) -> Iterator[tuple[str, NDArray[np.int64], _Part]]:
     """The lines of data with their numbers, in blocks, parted at each further header."""
-    comments = layout.header == 0 or bool(layout.sample)
     times = [plain(layout.names[c]) for c in layout.clock.columns]
+    mark = layout.names[layout.clock.columns[0]].strip()
     named = layout.header > 0 and not layout.description.names and all(times)
-    marks = [layout.names[c].strip() for c in layout.clock.columns[:1]]
-    line = layout.header
-    after_header = _NEW_HEADER_UNITS
+    line, size = layout.header, _FIRST
     with open_text(layout.source.path, layout.source.encoding) as file:
         for _ in islice(file, layout.header):
             pass
-        while block := list(islice(file, _BLOCK)):
-            text = "".join(block)
-            lines = np.arange(line + 1, line + 1 + len(block), dtype=np.int64)
-            line += len(block)
-            begin = 0
-            headers = [i for i, row in enumerate(block) if marks[0] in row] if named and marks[0] in text else []
-            for index in headers:
-                cells = split(clean(block[index]), layout.delimiter)
-                names = unique_names(cells)
-                if not set(times) <= {plain(name) for name in names}:
-                    continue
-                yield from _without_comments(block[begin:index], lines[begin:index], part, comments, after_header)
-                extent = max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)
-                if tuple(map(plain, names[:extent])) != tuple(map(plain, part.names[:extent])) or extent > len(
-                    part.names
-                ):
-                    part = part.moved(names[:extent], int(lines[index]))
-                begin, after_header = index + 1, _NEW_HEADER_UNITS
-            yield from _without_comments(block[begin:], lines[begin:], part, comments, after_header)
-            after_header = 0
+        while text := file.read(size):
+            text += file.readline()
+            first = size == _FIRST
+            size = _BLOCK
+            if first or (named and mark in text) or text.startswith("#") or "\n#" in text or not text.endswith("\n"):
+                block = [row if row.endswith("\n") else f"{row}\n" for row in re.split(r"(?<=\n)", text) if row]
+                lines = np.arange(line + 1, line + 1 + len(block), dtype=np.int64)
+                begin = 0
+                for index in [i for i, row in enumerate(block) if mark in row] if named else []:
+                    cells = split(clean(block[index]), layout.delimiter)
+                    names = unique_names(cells)
+                    if not set(times) <= {plain(name) for name in names}:
+                        continue
+                    yield from _without_comments(block[begin:index], lines[begin:index], part, after_header=first)
+                    extent = max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)
+                    if tuple(map(plain, names[:extent])) != tuple(map(plain, part.names[:extent])) or extent > len(
+                        part.names
+                    ):
+                        part = part.moved(names[:extent], int(lines[index]))
+                    begin, first = index + 1, True
+                yield from _without_comments(block[begin:], lines[begin:], part, after_header=first)
+                line += len(block)
+            else:
+                count = text.count("\n")
+                yield text, np.arange(line + 1, line + 1 + count, dtype=np.int64), part
+                line += count
 
 
 def _without_comments(
-    block: list[str],
-    lines: NDArray[np.int64],
-    part: _Part,
-    comments: bool,  # noqa: FBT001
-    after_header: int,
-) -> Iterator[tuple[list[str], NDArray[np.int64], _Part]]:
+    block: list[str], lines: NDArray[np.int64], part: _Part, *, after_header: bool
+) -> Iterator[tuple[str, NDArray[np.int64], _Part]]:
     """The block without lines of comment, and without lines of units after a header, which hold no figure."""
-    keep = list(range(len(block)))
-    head = keep[:after_header]
     units = 0
-    for index in head:
-        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/µμ])\w+", "", block[index])):
+    for row in block[: _NEW_HEADER_UNITS if after_header else 0]:
+        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/µμ])\w+", "", row)):
             break
-        units = index + 1
-    keep = keep[units:]
-    if comments and any(row.startswith("#") for row in block[:200]):
-        keep = [index for index in keep if not block[index].startswith("#")]
+        units += 1
+    keep = [index for index in range(units, len(block)) if not block[index].startswith("#")]
     if keep:
-        whole = len(keep) == len(block)
-        yield (block, lines, part) if whole else ([block[i] for i in keep], lines[keep], part)
+        yield "".join(block[index] for index in keep), lines[keep], part
 
 
 @dataclass(frozen=True, slots=True)
@@ -624,9 +630,9 @@ class _Rows:
     def row(self, index: int) -> list[str]:
         return self.cells[index * self.width : (index + 1) * self.width]
 
-    def where(self, which: list[bool]) -> _Rows:
-        kept = [cell for index, keep in enumerate(which) if keep for cell in self.row(index)]
-        return _Rows(kept, self.width, self.lines[np.array(which, np.bool_)])
+    def where(self, which: NDArray[np.bool_]) -> _Rows:
+        kept = [cell for index in np.flatnonzero(which).tolist() for cell in self.row(index)]
+        return _Rows(kept, self.width, self.lines[which])
 
     def unfolded(self, layout: Layout) -> _Rows:
         """Turn each row with a column for each hour into a row for each hour: its time, the other columns, its value."""
@@ -642,21 +648,37 @@ class _Rows:
         return _Rows(cells, 2 + len(others), np.repeat(self.lines, len(hours)))
 
 
-def _rows(block: list[str], lines: NDArray[np.int64], layout: Layout, names: Sequence[str], skipped: _Skipped) -> _Rows:
+@dataclass(frozen=True, slots=True)
+class _ArrowRows:
+    """Rows of plain lines, of which only the columns that are needed were cut out."""
+
+    columns: dict[int, pa.StringArray]
+    lines: NDArray[np.int64]
+
+    def array(self, position: int) -> pa.StringArray:
+        return self.columns[position]
+
+    def column(self, position: int) -> list[str]:
+        cells: list[str] = self.columns[position].to_pylist()
+        return cells
+
+    def where(self, which: NDArray[np.bool_]) -> _ArrowRows:
+        mask = pa.array(which)
+        return _ArrowRows({c: array.filter(mask) for c, array in self.columns.items()}, self.lines[which])
+
+
+def _rows(text: str, lines: NDArray[np.int64], layout: Layout, part: _Part, skipped: _Skipped) -> _Rows | _ArrowRows:
     """The rows of a block of lines, all as wide as the header; blank lines are none."""
-    width, delimiter = len(names), layout.delimiter
-    text = "".join(block)
-    if "\0" in text or "\ufeff" in text:
-        block = [clean(line) for line in block]
-    elif '"' not in text and delimiter != " " and {line.count(delimiter) for line in block} == {width - 1}:
-        cells = text.rstrip("\n").replace("\n", delimiter).split(delimiter)
-        if len(cells) == width * len(block):
-            return _Rows(cells, width, lines)
+    width, delimiter = len(part.names), layout.delimiter
+    if layout.clock.kind != "across" and not any(sign in text for sign in ('"', "\0", "\ufeff")) and delimiter != " ":
+        rows = _cut(text, lines, delimiter, part)
+        if rows is not None:
+            return rows
     keep: list[int] = []
     long: list[int] = []
     cells = []
-    for place, line in zip(lines.tolist(), block, strict=True):
-        row = split(line.rstrip("\n"), delimiter)
+    for place, line in zip(lines.tolist(), re.split("\n", text), strict=False):
+        row = split(clean(line), delimiter)
         if any(cell.strip() for cell in row[width:]):
             long.append(place)
         elif any(cell.strip() for cell in row):
@@ -664,6 +686,30 @@ def _rows(block: list[str], lines: NDArray[np.int64], layout: Layout, names: Seq
             cells += row[:width] + [""] * (width - len(row))
     skipped.count(f"more cells than the {width} of the header", long)
     return _Rows(cells, width, np.array(keep, np.int64))
+
+
+def _cut(text: str, lines: NDArray[np.int64], delimiter: str, part: _Part) -> _ArrowRows | None:
+    """Cut plain lines with Arrow; None if some line is not as wide as the header, or blank."""
+    needed = {*part.time, *part.chosen.values(), *part.texts.values(), *(c for c, _ in part.conditions)}
+    needed |= set() if part.zone is None else {part.zone}
+    names = [str(c) for c in range(len(part.names))]
+    data = text.encode()
+    try:
+        table = pv.read_csv(
+            pa.BufferReader(data),
+            pv.ReadOptions(use_threads=False, block_size=max(1, len(data)), column_names=names),
+            pv.ParseOptions(delimiter=delimiter, quote_char=False),
+            pv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=[str(c) for c in sorted(needed)],
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows != len(lines):
+        return None
+    return _ArrowRows({c: table[str(c)].combine_chunks() for c in needed}, lines)
 
 
 def _decimal(layout: Layout) -> str | None:

@@ -71,8 +71,7 @@ def _rules(content: Content) -> Table:
         validity = w.t("method.minutes", minutes=limit.validity.minutes_per_hour)
         if limit.validity.hours is not None:
             validity += w.t("method.hours", hours=limit.validity.hours)
-        rounded = limit.rounding.compare == "rounded"
-        rounding = w.t("method.rounded", digits=limit.rounding.digits) if rounded else w.t("method.full")
+        rounding = w.t(f"method.{limit.rounding.compare}", digits=limit.rounding.digits)
         rows.append(
             [
                 w.name(limit),

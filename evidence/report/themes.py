@@ -256,11 +256,17 @@ def _circumstances(content: Content) -> list[Block]:
     w, site = content.words, content.site
     measured = {c.parameter.id for c in content.registry.site_channels(site.id) if site.weather in (None, c.station)}
     missing = [name for name in ("wind-speed", "rain") if name not in measured]
+    levels = "corrected" if any(rule.backgrounds for rule in content.registry.rules) else "background"
     weather = w.t("noise.weather")
     if missing:
         weather = w.t("noise.no-weather", missing=w.t(f"noise.missing-{missing[0] if len(missing) == 1 else 'both'}"))
     between = "" if content.language == "zh" else " "
-    return [Paragraph(text=between.join((w.t("noise.background"), weather)), small=True)]
+    return [
+        Paragraph(
+            text=between.join((w.t(f"noise.{levels}"), weather)),
+            small=True,
+        )
+    ]
 
 
 def _nothing(_: Content) -> list[Block]:

@@ -22,10 +22,12 @@ from greenmine.grafana.panels import (
     grid,
     mapping,
     override,
+    plan,
     steps,
     timeline,
+    verdict_words,
 )
-from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
+from greenmine.grafana.queries import LEGAL, RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
 
 _NARROW: Final = ("dust", "noise")
 """Themes of few parameters."""
@@ -125,9 +127,20 @@ def build(edition: Edition) -> Json:
             interval="1m",
         ),
         12,
-        7,
+        10,
     )
-    board.add(tables.health(edition, key("health"), with_site=False), 12, 7)
+    board.add(
+        plan(
+            edition,
+            key("map"),
+            [table(_worst(), "verdict"), table(_places(), "place")],
+            verdict_words(edition),
+            override("station", mappings=mapping(edition.station_names)),
+        ),
+        12,
+        10,
+    )
+    board.add(tables.health(edition, key("health"), with_site=False), 24, 8)
     return board.made()
 
 
@@ -160,6 +173,17 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
             )
         ],
     )
+
+
+def _worst() -> str:
+    return (
+        f'SELECT max("code") AS "code" FROM (SELECT last("code") AS "code" FROM "verdict" WHERE {until(3)} AND {LEGAL}'
+        f' AND {STATIONS} GROUP BY "station", "limit") WHERE {until(3)} GROUP BY "station"'
+    )
+
+
+def _places() -> str:
+    return f'SELECT last("latitude") AS "latitude", "longitude" FROM "place" WHERE {STATIONS} GROUP BY "station"'
 
 
 def _share(edition: Edition) -> str:

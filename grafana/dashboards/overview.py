@@ -8,7 +8,21 @@ from typing import Final
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.panels import AMBER, GREEN, GREY, RED, Column, figure, grid, steps, timeline, verdict_words
+from greenmine.grafana.panels import (
+    AMBER,
+    GREEN,
+    GREY,
+    RED,
+    Column,
+    figure,
+    grid,
+    mapping,
+    override,
+    plan,
+    steps,
+    timeline,
+    verdict_words,
+)
 from greenmine.grafana.queries import LEGAL, RANGE, SITES, series, table, until
 
 _ANY: Final = steps((None, GREEN), (1, RED))
@@ -63,6 +77,17 @@ def build(edition: Edition) -> Json:
         10,
     )
     board.add(
+        plan(
+            edition,
+            key("map"),
+            [table(_WORST, "verdict"), table(_PLACES, "place")],
+            words,
+            override("site", mappings=mapping(edition.site_names)),
+        ),
+        10,
+        10,
+    )
+    board.add(
         grid(
             edition,
             key("ranking"),
@@ -90,7 +115,7 @@ def build(edition: Edition) -> Json:
             sort=(edition.t("column.above"), True),
         ),
         10,
-        10,
+        11,
     )
     board.add(
         timeline(
@@ -100,7 +125,7 @@ def build(edition: Edition) -> Json:
             words,
             transformations=[*edition.renames(), *_theme_renames(edition)],
         ),
-        24,
+        14,
         11,
     )
     return board.made()
@@ -126,6 +151,11 @@ _SILENT_CHANNELS: Final = (
 )
 _SILENT: Final = f'SELECT sum("silent") AS "silent" FROM ({_SILENT_CHANNELS})'
 _SILENT_AT: Final = f'SELECT sum("silent") AS "silent" FROM ({_SILENT_CHANNELS}) GROUP BY "site"'
+_WORST: Final = f'SELECT max("code") AS "code" FROM ({_LAST}) WHERE {until(10)} GROUP BY "site"'
+_PLACES: Final = (
+    'SELECT mean("latitude") AS "latitude", mean("longitude") AS "longitude" FROM "place"'
+    f' WHERE {SITES} GROUP BY "site"'
+)
 _EPISODES: Final = (
     f'SELECT sum("open") AS "episodes" FROM "exceedance" WHERE {until(90)} AND {LEGAL} AND {SITES} GROUP BY "site"'
 )

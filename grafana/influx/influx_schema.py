@@ -284,6 +284,17 @@ MEASUREMENTS: Final = (
         precision="ns",
     ),
     Measurement(
+        "place",
+        "Where a station is, for maps.",
+        "midnight UTC of a day on which the projection ran",
+        (_ENTERPRISE, _SITE, _STATION),
+        (
+            Field("latitude", "float", "°", "WGS 84"),
+            Field("longitude", "float", "°", "WGS 84"),
+        ),
+        sample=True,
+    ),
+    Measurement(
         "worker",
         "What the collecting process says of itself; in the district's bucket only.",
         "when it said so",

@@ -254,6 +254,8 @@ class _Lane:
         self._pause = 0.0
         self._again = 0.0
         self._sampled = -math.inf
+        self._placed = -1
+        """Day of which the bucket is known to hold the places of stations, since 1970 UTC."""
         self._missing = False
         """Whether the sample before was seen to be missing at the last look."""
 
@@ -370,7 +372,10 @@ class _Lane:
                 lines += map(_worker_line, connection.execute(sa.select(schema.worker)))
             else:
                 lines = [_lag_line(connection, self.cursor, now)]
+        if now // _DAY != self._placed:
+            lines += _place_lines(self._registry, self.enterprise, now // _DAY * _DAY)
         self.influx.write(self.bucket, lines, "ms")
+        self._placed = now // _DAY
         held = self._held(self.cursor.sample or now, now)
         if now not in held:
             raise UnavailableError(f"{self.bucket}: InfluxDB does not hold what it has just taken")
@@ -378,6 +383,7 @@ class _Lane:
         if missing and self._missing:
             _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.bucket)
             self.cursor = self._cursors.refill(self.bucket)
+            self._placed = -1
         if not missing or self._missing:
             self.cursor = replace(self.cursor, sample=now)
             self._cursors.keep(self.cursor)
@@ -397,6 +403,7 @@ class _Lane:
             _log.warning("InfluxDB takes no points; trying again", bucket=self.bucket, error=str(error))
         self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
         self._sampled = -math.inf  # it may come back empty
+        self._placed = -1
         self._missing = False
         self.close()
         if isinstance(error, UnavailableError) and error.status == 404:
@@ -452,6 +459,21 @@ def _lag_line(connection: sa.Connection, cursor: Cursor, now: int) -> str:
     encoder = Encoder(BY_NAME["projection"])
     values = (lag, backlog, cursor.written, cursor.refused, cursor.failures)
     return encoder.line(encoder.series(cursor.bucket), values, now)
+
+
+def _place_lines(registry: Registry, enterprise: str | None, day: int) -> list[str]:
+    """Where the stations of an enterprise are; None: those of all."""
+    encoder = Encoder(BY_NAME["place"])
+    return [
+        encoder.line(
+            encoder.series(site.enterprise, site.id, station.id),
+            (station.position.latitude, station.position.longitude),
+            day,
+        )
+        for site in registry.sites
+        if enterprise in {None, site.enterprise}
+        for station in site.stations
+    ]
 
 
 def _worker_line(row: Any) -> str:

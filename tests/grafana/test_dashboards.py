@@ -19,7 +19,7 @@ from greenmine.grafana.influx.influx_schema import BY_NAME
 from greenmine.loading import load_registry
 from greenmine.wording.messages import LANGUAGES, texts
 
-TYPES = {"timeseries", "stat", "table", "state-timeline", "barchart", "bargauge", "text"}
+TYPES = {"timeseries", "stat", "table", "state-timeline", "geomap", "barchart", "bargauge", "text"}
 TRANSFORMATIONS = {"merge", "organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
 DAY = date(2026, 11, 1)
 """The limits of the catalogue that hold on it are drawn."""
@@ -221,7 +221,7 @@ def test_mines_go_by_their_short_names_on_dashboards_and_by_their_names_in_alarm
     edition = Edition("zh", load_registry(), DAY)
     assert edition.site_names["kunyin"] == "坤银矿业"
     assert edition.site_names["hengjie"] == "恒杰建材"
-    assert Edition("en", load_registry(), DAY).site_names["hengjie"] == "Hengjie Building Materials"
+    assert Edition("en", load_registry(), DAY).site_names["hengjie"] == "Hengjie"
     (text,) = {
         r["annotations"]["summary"]
         for u, r in rules(edition, "f", {"exceedances": 1, "operation": 2}, "").items()
@@ -250,3 +250,9 @@ def test_a_figure_that_is_compared_unrounded_is_cut_after_two_places(language: s
     for name in ("mine", "dust", "noise", "water"):
         text = as_text(BUILT[language][name])
         assert r"/^(-?\\d+\\.\\d\\d)\\d+$/" in text
+
+
+def test_maps_ask_no_host_for_tiles() -> None:
+    maps = [p for boards in BUILT.values() for b in boards.values() for p in panels(b) if p["type"] == "geomap"]
+    assert len(maps) == 4
+    assert all(p["options"]["basemap"]["config"]["url"].startswith("data:image/gif;base64,") for p in maps)

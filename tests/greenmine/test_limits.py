@@ -113,9 +113,9 @@ def test_each_window_needs_its_share_of_data(limit: str, window: str, minutes: i
     assert (row.window, row.validity.minutes_per_hour, row.validity.hours) == (window, minutes, hours)
 
 
-def test_boundary_noise_is_judged_in_whole_decibels_and_fugitive_dust_unrounded():
+def test_corrected_boundary_noise_is_judged_in_whole_decibels_and_all_else_unrounded():
     assert (LIMITS["gb12348-class2-night"].rounding.compare, LIMITS["gb12348-class2-night"].rounding.digits) == (
-        "rounded",
+        "corrected",
         0,
     )
     assert LIMITS["db50-418-fugitive"].rounding.compare == "full"
@@ -139,7 +139,8 @@ def test_each_limit_says_where_it_comes_from_and_when_it_alarms(limit):
     if limit.event is not None:
         assert limit.alarm is None  # which kind an event is can be told after the night
     else:
-        assert limit.alarm.sliding_minutes == (1 if limit.statistic == "maximum" else minutes[limit.window])
+        slides = {"maximum": 1, "range": 60}.get(limit.statistic, minutes[limit.window])
+        assert limit.alarm.sliding_minutes == slides
     assert limit.unit == load_parameters()[limit.parameter].unit
     for threshold in limit.thresholds:
         assert threshold.source

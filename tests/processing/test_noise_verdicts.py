@@ -253,3 +253,67 @@ def test_a_part_of_the_registry_keeps_its_own_equipment(tmp_path: Path) -> None:
     part = site_part(load_registry(tmp_path), "second")[0]
     named = [part.channels[i].key for r in part.rules if r.working is not None for i in r.working.equipment]
     assert named == ["second/crusher/equipment-state"] * 2
+
+
+def with_background(folder: Path, level: float, head: str = EQUIPMENT) -> Registry:
+    """A mine whose fence has a background of the day, and an older one that no longer holds."""
+    mine(folder, FENCE, CRUSHER, head=head)
+    path = folder / "sites" / "mine.toml"
+    rows = "".join(
+        f'\n[[stations.backgrounds]]\ndate = {day}\nperiod = "daytime"\nlevel = {value}\nsource = "report"\n'
+        for day, value in (("2026-05-01", level), ("2026-02-01", 20.0), ("2027-01-01", 20.0))
+    )
+    path.write_text(path.read_text("utf-8").replace("\n[[devices]]", f"{rows}\n[[devices]]", 1), "utf-8")
+    return load_registry(folder)
+
+
+@pytest.mark.parametrize("head", [EQUIPMENT, ""])
+@pytest.mark.parametrize(
+    ("measured", "background", "judgement", "judged"),
+    [
+        (62.4, 58.9, "meets", "60"),  # 3.5 is 4: 60.4, rounded
+        (62.6, 58.9, "exceeds", "61"),  # 3.7 is 4: 60.6, rounded
+        (60.4, 45.0, "exceeds", "60.4"),  # more than 10: not corrected, not rounded
+        (61.0, 59.0, "not assessable", None),  # 2: above the limit, too near to the background
+        (59.9, 58.9, "meets", "59.9"),  # 1: within the limit as measured
+    ],
+)
+def test_a_background_corrects_the_level_of_the_source(
+    tmp_path: Path, head: str, measured: float, background: float, judgement: str, judged: str | None
+) -> None:
+    registry = with_background(tmp_path, background, head)
+    some = both(level(registry, (DAWN, END + HOUR, measured)), states(registry, (DAWN, END)))
+    found = verdicts(registry, "gb12348-class2-day", some)[DAWN].verdict
+    assert found.judgement == judgement
+    if judged is None:
+        assert found.reason == "background-too-high"
+    else:
+        assert found.judged == judged
+
+
+def test_a_loud_hour_hidden_by_the_background_is_not_acquitted_by_quieter_ones(tmp_path: Path) -> None:
+    registry = with_background(tmp_path, 59.0, head="")
+    some = level(
+        registry, (DAWN, DAWN + HOUR, 55.0), (DAWN + HOUR, DAWN + 2 * HOUR, 61.0), (DAWN + 2 * HOUR, END + HOUR, 55.0)
+    )
+    found = verdicts(registry, "gb12348-class2-day", some)[DAWN].verdict
+    assert (found.judgement, found.reason) == ("not assessable", "background-too-high")
+
+
+def test_corrected_verdicts_by_the_minute_have_their_exceedances(tmp_path: Path) -> None:
+    registry = with_background(tmp_path, 58.9, head="")
+    for measured, count in ((62.4, 0), (62.6, 1)):
+        outcome = Engine(registry, unknown, lambda *_: (np.empty(0, np.int64), np.empty(0))).ingest(
+            level(registry, (DAWN, END + HOUR, measured))
+        )
+        mine_rule = rule(registry, "mine/fence/gb12348-class2-day")
+        found = {e.id for e in outcome.exceedances if e.rule == mine_rule and e.start * MINUTE < EVENING}
+        assert len(found) == count
+
+
+def test_two_backgrounds_of_a_period_and_day_are_refused(tmp_path: Path) -> None:
+    with_background(tmp_path, 50.0)
+    path = tmp_path / "sites" / "mine.toml"
+    path.write_text(path.read_text("utf-8").replace("2026-02-01", "2026-05-01"), "utf-8")
+    with pytest.raises(RegistryError, match="backgrounds: the daytime has another background from 2026-05-01"):
+        load_registry(tmp_path)

@@ -66,8 +66,9 @@ def replayed(
                 commands.append(_command(series, frames[series.site], folder, broker.port, environment))
             else:
                 names = {name: column for column, name in series.columns.items()}
+                units = registry.profiles[registry.device(series.site, "device").profile].units
                 wanted = [registry.parameters[name] for name in names]
-                read = read_series(DATA / series.file, wanted, values=names, zone=series.zone)
+                read = read_series(DATA / series.file, wanted, values=names, zone=series.zone, assumed=units)
                 broker.publish(Replay(registry, read, series.site, "device").messages())
         for process in commands:
             assert process.wait(PATIENCE) == 0

@@ -1,0 +1,54 @@
+"""Hours of discharge: which hours of water are due, and how much of the water each of them speaks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.processing.statistics import EPSILON
+
+
+@dataclass(frozen=True, slots=True)
+class Discharge:
+    """What a flow meter tells of hours: water is discharged in an hour whose mean flow is above zero.
+
+    Parameters
+    ----------
+    due : bool array
+        Hours in which water was discharged, or the flow is not known: a silent meter spares nobody a measurement.
+    weight : float64 array
+        Mean flow of the hour; 0 where it is not known.
+    """
+
+    due: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+
+
+def discharge(
+    count: NDArray[np.float64],
+    total: NDArray[np.float64],
+    expected: NDArray[np.float64] | float,
+    minutes_per_hour: int,
+) -> Discharge:
+    """Tell hours of discharge from sums over a flow meter's readings.
+
+    Parameters
+    ----------
+    count, total : float64 arrays
+        Readings of each hour, and their sum.
+    expected : float64 array or float
+        Readings due in an hour.
+    minutes_per_hour : int
+        Valid minutes that make an hour of the meter valid.
+
+    References
+    ----------
+    GB 8978-1996, 5.2 (by the production cycle, daily mean); HJ 212-2017, Annex D, and HJ 356-2019 (weighted by flow). That the
+    hours due are those of discharge is how this project reads 5.2.
+    """
+    known = (count > 0) & (count >= expected * (minutes_per_hour / 60) * (1 - EPSILON))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(known, np.maximum(total / count, 0.0), 0.0)
+    return Discharge((mean > 0) | ~known, mean)

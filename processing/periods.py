@@ -1,0 +1,193 @@
+"""What limits judge over a whole period where that is not its plain statistic: working time, hours of discharge, sound events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.limits import Threshold
+from greenmine.processing.alarms import Beyond
+from greenmine.processing.discharge import discharge
+from greenmine.processing.events import SoundEvent, event_kind, sound_events
+from greenmine.processing.exclusion import Exclusion
+from greenmine.processing.levels import corrected_levels, level
+from greenmine.processing.panes import MINUTE, Panes
+from greenmine.processing.slide import HOUR
+from greenmine.processing.statistics import EPSILON
+from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
+from greenmine.processing.windows import moment_of
+from greenmine.processing.working import WorkingMinutes
+from greenmine.registry import Registry, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class _DueHours:
+    """The clock hours of a period, one an entry; ``weight`` is the flow, 0 where it is not known, or 1 without a meter."""
+
+    value: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    """Due, with enough readings."""
+    due: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    over: NDArray[np.bool_]
+
+
+class PeriodFigures:
+    """Figures of rules over periods [minutes since 1970 UTC, half-open] of whole hours.
+
+    Parameters
+    ----------
+    registry : Registry
+        Channels, stations, conditions.
+    panes : Panes
+        Readings by the minute.
+    exclusion : Exclusion
+        Minutes that do not count.
+    """
+
+    def __init__(self, registry: Registry, panes: Panes, exclusion: Exclusion) -> None:
+        self._registry = registry
+        self._panes = panes
+        self._exclusion = exclusion
+        self.working = WorkingMinutes(registry, panes)
+        self._due = [HOUR * MINUTE / c.interval for c in registry.channels]
+
+    def used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
+        """Minutes whose readings are judged; ``working``: of known working time alone."""
+        row, start, width = np.array([rule.channel]), np.array([begin]), finish - begin
+        used: NDArray[np.bool_] = self._panes.sums(row, start, width)[0][0] > 0
+        excluded = self._exclusion.minutes(row, start, width)
+        if excluded is not None:
+            used &= ~excluded[0]
+        if working and rule.working is not None:
+            used &= self.working.minutes(rule, begin, width)[0]
+        return used
+
+    def at_work(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> Figure:
+        """Level of the working time of a period, corrected for its background.
+
+        References
+        ----------
+        GB 12348-2008, 5.4.3: Leq of the whole normal working period; 5.7: background. The least duration is a
+        choice of this project.
+        """
+        working = self.working.minutes(rule, begin, finish - begin)[0]
+        if not working.any():
+            return Figure(None, 0.0, obstacle="not-working")
+        block = self._panes.block(np.array([rule.channel]), np.array([begin]), finish - begin)
+        used = self.used(rule, begin, finish, working=True)
+        count = int(block.count[0, used].sum())
+        minutes = count * 60 / self._due[rule.channel]
+        value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
+        source = value
+        if background is not None:
+            source = float(corrected_levels(np.array([value]), np.array([background]))[0])
+        masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
+        corrected = source < value
+        figure = source if corrected else value
+        return Figure(
+            None if np.isnan(figure) else figure,
+            min(1.0, minutes / int(working.sum())),
+            sufficiency=Sufficiency("too-short-working-time", minutes, self._registry.conditions.working_minutes),
+            obstacle="background-too-high" if masked else None,
+            over=bool(block.over[0, used].any()),
+            corrected=corrected,
+        )
+
+    def beyond(self, rule: Rule, begin: int, finish: int, verdict: Verdict, threshold: Threshold) -> list[Beyond]:
+        """What exceeds in a period: its single events or hours, or all of it."""
+        assert verdict.have is not None
+        assert verdict.need is not None
+        if rule.limit.statistic == "range":
+            return self._hours_beyond(rule, begin, finish, threshold)
+        if rule.limit.event is not None:
+            return [
+                Beyond(event.start, event.end, event.peak, event.peak_minute, verdict.need)
+                for event in self.events(rule, begin, finish)
+                if round(event.peak, 9) > verdict.need
+            ]
+        return [Beyond(begin, finish, verdict.have, finish - 1, verdict.need)]
+
+    def _due_hours(self, rule: Rule, begin: int, finish: int) -> _DueHours:
+        """The clock hours of a period of a rule on ranges or on hours of discharge.
+
+        References
+        ----------
+        GB 8978-1996, 5.2 (by the production cycle); Table 4 (pH as a range).
+        """
+        start, width = np.array([begin]), finish - begin
+        row, least = np.array([rule.channel]), rule.limit.validity.minutes_per_hour
+        block = self._panes.block(row, start, width)
+        used = np.ones((1, width), np.bool_)
+        excluded = self._exclusion.minutes(row, start, width)
+        if excluded is not None:
+            used &= ~excluded
+        count, total = (np.where(used, x, 0).reshape(-1, HOUR).sum(axis=1) for x in (block.count, block.total))
+        expected = self._due[rule.channel]
+        valid = (count > 0) & (count >= expected * (least / HOUR) * (1 - EPSILON))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.where(valid, total / count, np.nan)
+        due, weight = np.ones(len(value), np.bool_), np.ones(len(value))
+        if rule.flow is not None:
+            flows = [x.reshape(-1, HOUR).sum(axis=1) for x in self._panes.sums(np.array([rule.flow]), start, width)[:2]]
+            told = discharge(flows[0].astype(np.float64), flows[1], self._due[rule.flow], least)
+            due, weight = told.due, told.weight
+        over = (block.over & used).reshape(-1, HOUR).any(axis=1)
+        return _DueHours(value, valid & due, due, weight, over & due)
+
+    def over_due_hours(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> Figure:
+        """Mean of the due hours weighted by flow, or the worst of them."""
+        hours = self._due_hours(rule, begin, finish)
+        if not hours.due.any():
+            return Figure(None, 0.0, obstacle="no-discharge")
+        as_range = rule.limit.statistic == "range"
+        used = hours.valid if as_range else hours.valid & (hours.weight > 0)
+        have, due = int(used.sum()), int(hours.due.sum())
+        value = None
+        if have and as_range:
+            value = float(hours.value[_excess(hours.value, used, threshold).argmax()])
+        elif have:
+            value = float((hours.value[used] * hours.weight[used]).sum() / hours.weight[used].sum())
+        return Figure(
+            value,
+            have / due,
+            have,
+            over=bool(hours.over.any()),
+            sufficiency=Sufficiency("too-few-hours", have, min(due, rule.limit.validity.hours or due)),
+            stands=as_range,
+        )
+
+    def _hours_beyond(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> list[Beyond]:
+        """Runs of clock hours whose values lie outside a range."""
+        hours = self._due_hours(rule, begin, finish)
+        excess = _excess(hours.value, hours.valid, threshold)
+        outside = np.flatnonzero(np.round(excess, 9) > 0)
+        found = []
+        for run in np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1):
+            worst = run[excess[run].argmax()]
+            value = float(hours.value[worst])
+            bound = threshold.low if threshold.low is not None and value < threshold.low else threshold.high
+            assert bound is not None
+            start, end = (begin + HOUR * int(h) for h in (run[0], run[-1] + 1))
+            found.append(Beyond(start, end, value, begin + HOUR * int(worst) + HOUR - 1, bound))
+        return found
+
+    def events(self, rule: Rule, begin: int, finish: int) -> list[SoundEvent]:
+        """Sound events of a period that the rule's limit is about."""
+        conditions, width = self._registry.conditions, finish - begin
+        block = self._panes.block(np.array([rule.channel]), np.array([begin]), width)
+        used = self.used(rule, begin, finish, working=False)
+        events = sound_events(np.where(used, block.high[0], np.nan), begin, conditions)
+        decided = self._registry.station(rule.site, rule.station).night_events
+        kind = decided or event_kind(events, begin, conditions)
+        return events if rule.limit.event in {"any", kind} else []
+
+
+def _excess(value: NDArray[np.float64], used: NDArray[np.bool_], threshold: Threshold) -> NDArray[np.float64]:
+    """How far values lie beyond a threshold; negative within it, -inf where a value is not used."""
+    above = -np.inf if threshold.high is None else value - threshold.high
+    below = -np.inf if threshold.low is None else threshold.low - value
+    return np.where(used, np.maximum(above, below), -np.inf)

@@ -18,6 +18,7 @@ from greenmine.wording.messages import texts
 DAY = datetime(2026, 3, 10)  # noqa: DTZ001  local time of the site
 TSP, LAEQ = "hengjie/boundary/tsp", "hengjie/boundary/laeq"
 RULE = "hengjie/boundary/db50-418-fugitive"
+FIRST_VERSION = Path(__file__).parents[1] / "cases" / "first-version"
 COMMAND = str(Path(sys.executable).with_name("greenmine"))
 
 
@@ -194,6 +195,15 @@ def test_an_enterprise_is_not_blamed_for_the_air_around_it(tmp_path: Path, capsy
     found = document(capsys, path)
     assert dust(found, "quality")["judgement"] == "exceeds"
     assert dust(found)["judgement"] == "not assessable"
+
+
+def test_a_registry_of_the_first_version_stays_valid(tmp_path: Path, capsys) -> None:
+    found = document(capsys, readings(tmp_path, 1004), registry=FIRST_VERSION, status=1)
+    (above,) = [v for v in found["verdicts"] if v["judgement"] == "exceeds"]
+    assert (above["limit"], above["start"], above["addressee"]) == (
+        "db50-418-fugitive", "2026-03-10T10:00:00+08:00", "emission",
+    )  # fmt: skip
+    assert (dust(found)["standing"], dust(found, "quality")["judgement"]) == ("indicative", "not assessable")
 
 
 def test_the_command_exits_with_the_status(tmp_path: Path) -> None:

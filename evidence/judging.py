@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -361,12 +362,15 @@ class _SiteRun:
             windows[index].append((start, v.end))
         out = []
         for e in found.episodes:
-            # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
-            shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
-            first, last = e.start + shift, np.inf if e.end is None else e.end + shift
+            first, last = self._minutes(e)
             if any(first < end and last > start for start, end in windows[e.rule]):
                 out.append(e)
         return out
+
+    def _minutes(self, e: Exceedance) -> tuple[int, float]:
+        """First minute of an episode and the one after its last: of the minutes with which its windows end, or of its period."""
+        shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
+        return e.start + shift, math.inf if e.end is None else e.end + shift
 
     def listed(self, exceedances: Iterable[Exceedance]) -> list[JudgedExceedance]:
         """Exceedances as they are written."""
@@ -376,8 +380,8 @@ class _SiteRun:
                 rule=rules[e.rule].key,
                 limit=rules[e.rule].limit.id,
                 channel=channels[rules[e.rule].channel].key,
-                start=self._time(e.start + 1),
-                end=None if e.end is None else self._time(e.end + 1),
+                start=self._time(self._minutes(e)[0]),
+                end=None if e.end is None else self._time(int(self._minutes(e)[1])),
                 minutes=e.minutes,
                 peak=e.peak,
                 peak_time=self._time(e.peak_minute + 1),

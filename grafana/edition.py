@@ -16,7 +16,7 @@ from greenmine.parameters import Parameter
 from greenmine.registry import Rule
 from greenmine.themes import Theme
 from greenmine.wording.unit_signs import sign
-from greenmine.wording.words import Words
+from greenmine.wording.words import NOTHING, Words
 
 _UNITS: Final = {
     "ug/m3": "conμgm3",
@@ -209,6 +209,8 @@ def tag_of(rule: Rule) -> str:
 
 def bounds(threshold: Threshold) -> str:
     """What a threshold allows."""
+    if threshold.low is None and threshold.high is None:
+        return NOTHING
     if threshold.low is None:
         return f"≤ {threshold.high:g}"
     return f"≥ {threshold.low:g}" if threshold.high is None else f"{threshold.low:g}–{threshold.high:g}"

@@ -184,6 +184,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     grade: Literal[1, 2] | None = None
     """Class of a sound level meter by GB/T 3785 (GB 12348-2008, 5.1.1)."""
     checks: tuple[AcousticCheck, ...] = ()
+    state: Literal["actual", "standard"] = "actual"
+    """State of gas of the concentrations that it sends: that of the air, or already that in which emission limits are given."""
     address: str = ""
     """What its topics or payloads call it, where its profile has an address."""
     topics: tuple[str, ...] = ()
@@ -272,6 +274,10 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     source: str
     note_zh: str = ""
     note_en: str = ""
+    works: bool = False
+    """Whether bricks or tiles are made here: such works fall under GB 29620, a mere quarry under GB 16297."""
+    established: date | None = None
+    """Day on which the assessment (环评) of the enterprise was approved; None: before any limit distinguishes new ones."""
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
     weather: str | None = None

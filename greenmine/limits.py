@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -32,8 +33,14 @@ Confidence = Literal[
     "recalled: fairly sure",
     "recalled: unsure",
     "set by the enterprise",
+    "text to be confirmed",
 ]
-"""How far a number may be relied on; only ``verified: official text`` was read in the standard itself."""
+"""How far a number may be relied on; only ``verified: official text`` was read in the standard itself. A
+threshold whose ``text to be confirmed`` was not seen at all has no number: nothing can be judged by it."""
+
+
+Enterprises = Literal["all", "existing", "new"]
+"""Which enterprises a threshold binds (现有企业、新建企业)."""
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +54,8 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     source: str
     clause: str
     confidence: Confidence
+    enterprises: Enterprises = "all"
+    """Which enterprises it binds; see `Limit.new_since`."""
 
     @property
     def citation(self) -> str:
@@ -73,6 +82,17 @@ class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     digits: int = 0
     source: str
     confidence: Confidence = "recalled: unsure"
+
+
+class GasState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """State of gas in which a limit is given."""
+
+    temperature: Number
+    """[K]"""
+    pressure: Number
+    """[Pa]"""
+    dry: bool = False
+    """Whether it is that of dry gas."""
 
 
 class InstrumentRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,6 +145,10 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     due: Literal["all", "discharge"] = "all"
     """Which hours of the window count: all, or those in which water is discharged, told by a flow meter (GB 8978 5.2: by the
     production cycle); means are then weighted by flow. Where no flow is measured all hours count."""
+    works: bool = False
+    """Whether it binds brick and tile works alone, and not a mere quarry (GB 29620-2013, clause 1)."""
+    new_since: date | None = None
+    """Enterprises whose assessment was approved from this day on are new ones, the others existing ones."""
     kind: Literal["legal", "target", "warning"] = "legal"
     addressee: Addressee | None = None
     """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
@@ -132,6 +156,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """True where the standard knows no automatic method: shown as an indication, never as a legal result."""
     exclude_weather: bool = False
     """Minutes with rain, or wind at or above the catalogue's bound, do not count."""
+    state: GasState | None = None
+    """State of gas of the threshold, to which concentrations are converted; None: the actual state."""
     validity: Validity
     rounding: Rounding
     alarm: Alarm | None = None
@@ -153,6 +179,17 @@ def addressee(limit: Limit) -> Addressee:
     return limit.addressee or ("quality" if limit.standard.startswith(_QUALITY) else "emission")
 
 
+class WindClasses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Upper ends of the classes a, b and c of conditions of the wind; beyond the last it is class d."""
+
+    sigma: tuple[Number, Number, Number]
+    """Standard deviation of the direction [deg]; the first end is not included, the others are."""
+    speed: tuple[Number, Number, Number]
+    """Mean speed [m/s], included; under ``difference_wind_minimum`` it is class d, too."""
+    source: str
+    confidence: Confidence
+
+
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Conditions of measurement that several limits share."""
 
@@ -166,6 +203,8 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Below this mean wind an upwind and a downwind side cannot be told apart [m/s]."""
     difference_sector: Number
     """Largest angle between the mean wind and the line from source to station for 'downwind' [deg]."""
+    suitability: WindClasses | None = None
+    """Wind that does for a difference; None: any does."""
     minutes_per_hour: int
     """Valid minutes that make an hourly figure valid where no limit says otherwise."""
     day_hours: int
@@ -198,6 +237,15 @@ def threshold_on(limit: Limit, day: date) -> Threshold | None:
         if threshold.valid_from <= day and (threshold.valid_to is None or day <= threshold.valid_to):
             return threshold
     return None
+
+
+def limit_for(limit: Limit, established: date | None) -> Limit:
+    """The limit with the thresholds that bind an enterprise whose assessment was approved on a day; None: an existing one."""
+    if limit.new_since is None:
+        return limit
+    new = established is not None and established >= limit.new_since
+    mine = tuple(t for t in limit.thresholds if t.enterprises in {"all", "new" if new else "existing"})
+    return msgspec.structs.replace(limit, thresholds=mine)
 
 
 def load_limits(
@@ -239,7 +287,7 @@ def read_limits(
     file: DataFile, parameters: Mapping[str, Parameter], themes: Mapping[str, Theme], faults: list[str]
 ) -> tuple[dict[str, Limit], Conditions | None]:
     """The sound limits of a file and its conditions; what is wrong with the others is added to ``faults``."""
-    file.expect(["conditions", "limits", *_SHARED], faults)
+    file.expect(["conditions", "limits", "sources", *_SHARED], faults)
     conditions = _conditions(file, faults)
     reported = _insert_shared_rules(file, faults)
     found: dict[str, Limit] = {}
@@ -251,12 +299,23 @@ def read_limits(
     return found, conditions
 
 
+def read_sources(file: DataFile, faults: list[str]) -> dict[str, str]:
+    """SHA-256 of the texts in which numbers of a file were read, by the standard's name."""
+    table = file.table.get("sources", {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) and _SHA256.fullmatch(v) for v in table.values()):
+        faults.append(
+            f'{file.name}: [sources] must hold a SHA-256 of 64 hexadecimal digits for each standard: "GB 1-2000" = "…"'
+        )
+        return {}
+    return table
+
+
 def limits_table(limits: Iterable[Limit]) -> str:
     """The limits as a Markdown table with one row for each threshold; ``docs/limits.md`` holds it."""
     head = "| id | limit | value | unit | in force | statistic | clause | confidence |\n" + "| --- " * 8 + "|\n"
     rows = (
         f"| `{limit.id}` | {limit.name_en} {limit.name_zh}{' (indicative)' if limit.indicative else ''} "
-        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''} "
+        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''}{_enterprises(threshold)} "
         f"| {limit.statistic}, {limit.window} | {threshold.source}, {threshold.clause} | {threshold.confidence} |\n"
         for limit in limits
         for threshold in limit.thresholds
@@ -264,6 +323,7 @@ def limits_table(limits: Iterable[Limit]) -> str:
     return head + "".join(rows)
 
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHARED: Final = ("validity", "rounding", "alarm", "instrument")
 """Rules that many limits share: a table of named ones each, and a limit gives the name."""
 
@@ -345,6 +405,10 @@ def _check(
         fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
     if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
         fault("hour = 'any' is for means and differences of an hour")
+    if limit.state is not None and (limit.window != "hour" or limit.statistic == "maximum"):
+        fault("state is for means and differences of an hour: only these are converted")
+    if limit.state is not None and min(limit.state.temperature, limit.state.pressure) <= 0:
+        fault("state: temperature [K] and pressure [Pa] must be above 0")
     if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
@@ -370,14 +434,19 @@ def _check(
         fault("alarm: hysteresis must not be below 0")
     if not limit.thresholds:
         fault("thresholds is empty; give at least one")
-    _check_thresholds(limit.thresholds, fault)
+    if limit.new_since is None and any(threshold.enterprises != "all" for threshold in limit.thresholds):
+        fault("new_since is missing; say from when on enterprises are new")
+    for threshold in limit.thresholds:
+        unseen = threshold.confidence == "text to be confirmed"
+        if unseen is not (threshold.low is None and threshold.high is None):
+            fault("thresholds: give low, high or both; only one whose text is to be confirmed has neither")
+    for established in dict.fromkeys((None, limit.new_since)):
+        _check_thresholds(limit_for(limit, established).thresholds, fault)
 
 
 def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], None]) -> None:
     for number, threshold in enumerate(thresholds, start=1):
         place = f"thresholds number {number}"
-        if threshold.low is None and threshold.high is None:
-            fault(f"{place}: give low, high or both")
         if threshold.low is not None and threshold.high is not None and threshold.low > threshold.high:
             fault(f"{place}: low {threshold.low:g} lies above high {threshold.high:g}")
         if threshold.valid_to is not None and threshold.valid_to < threshold.valid_from:
@@ -390,7 +459,13 @@ def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], 
             )
 
 
+def _enterprises(threshold: Threshold) -> str:
+    return "" if threshold.enterprises == "all" else f" ({threshold.enterprises} enterprises)"
+
+
 def _bounds(threshold: Threshold) -> str:
+    if threshold.low is None and threshold.high is None:
+        return "–"
     if threshold.low is None:
         return f"≤ {threshold.high:g}"
     return f"≥ {threshold.low:g}" if threshold.high is None else f"{threshold.low:g} – {threshold.high:g}"

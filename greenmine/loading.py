@@ -81,6 +81,7 @@ class _Loader:
         known_limits, conditions = (
             limits.read_limits(file, self.parameters, known_themes, self.faults) if file else ({}, None)
         )
+        sources = limits.read_sources(file, self.faults) if file else {}
         enterprises = self._entries("enterprises", Enterprise)
         kept = self.path / shipped_profiles.KEPT
         others = Shelf(
@@ -119,6 +120,7 @@ class _Loader:
             channels=tuple(channels),
             rules=tuple(rules),
             digest=_digest(self.files),
+            sources=sources,
         )
 
     def _read(self, path: Path, name: str) -> DataFile | None:

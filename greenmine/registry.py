@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -137,6 +137,8 @@ class Registry:
     """In the order of sites, stations and their limits, each followed by its targets."""
     digest: str
     """SHA-256 over all files that it was read from."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the texts in which limits were read, by the standard's name."""
 
     @cached_property
     def judged_themes(self) -> tuple[Theme, ...]:

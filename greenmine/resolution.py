@@ -21,7 +21,7 @@ from greenmine.entries import (
     Station,
     Target,
 )
-from greenmine.limits import Limit, Threshold
+from greenmine.limits import Limit, Threshold, limit_for
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
@@ -219,7 +219,9 @@ class SiteResolution:
             if station.limits.count(name) > 1:
                 self._faults.append(f"{place}: limits: {name} is there twice")
             if self._find(name, self._known.limits, "limit", f"{place}: limits"):
-                found.append(self._known.limits[name])
+                found.append(
+                    limit_for(self._known.limits[name], self._file.site.established if self._file.site else None)
+                )
                 self._check_limit(place, station, found[-1])
         for target in station.targets:
             self._find(target.limit, station.limits, "limit of this station", f"{place}: targets: limit")
@@ -233,6 +235,10 @@ class SiteResolution:
             self._faults.append(
                 f"{place}: limits: {limit.id} judges {limit.parameter}, which no device serves here (served: {served}); "
                 "add it to a device of this station or leave the limit out"
+            )
+        if limit.works and self._file.site is not None and not self._file.site.works:
+            self._faults.append(
+                f"{place}: limits: {limit.id} binds brick and tile works; give the site works = true, or take a limit for quarries"
             )
         if limit.statistic != "difference":
             return
@@ -252,7 +258,7 @@ class SiteResolution:
         if target.valid_to is not None and target.valid_to < target.valid_from:
             self._faults.append(f"{place}: valid_to {target.valid_to} comes before valid_from {target.valid_from}")
         for legal in limit.thresholds:
-            if not _overlap(target, legal):
+            if not _overlap(target, legal) or (legal.low is None and legal.high is None):
                 continue
             since = f"in force from {max(target.valid_from, legal.valid_from)}"
             if target.high is not None and (legal.high is None or target.high > legal.high):

@@ -90,11 +90,7 @@ class AlarmEngine:
         self._dependants: dict[int, list[int]] = defaultdict(list)
         weather = exclusion.weather_sources()
         for i, rule in enumerate(self.rules):
-            difference = self.slider.differences.get(rule.index)
-            sources = difference.channels if difference is not None else (rule.channel,)
-            if rule.flow is not None:
-                sources = (*sources, rule.flow)
-            for source in sources:
+            for source in (rule.channel, *self.slider.sources(rule)):
                 self._dependants[source].append(i)
         self._ahead: dict[int, int] = {}
         for source, noise in weather.items():

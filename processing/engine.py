@@ -207,11 +207,9 @@ class Engine:
             self._rules[rule.channel, rule.limit.window].append(rule.index)
             if rule.limit.hour == "any":
                 self._after[rule.channel] = HOUR - 1
-            if rule.limit.statistic == "difference":
-                for source in self.alarms.slider.differences[rule.index].channels:
-                    dependants[source].add(rule.channel)
-            told_by = rule.working.equipment if rule.working is not None else ()
-            for source in told_by if rule.flow is None else (*told_by, rule.flow):
+            for source in self.alarms.slider.sources(rule):
+                dependants[source].add(rule.channel)
+            for source in rule.working.equipment if rule.working is not None else ():
                 dependants[source].add(rule.channel)
         for source, noise in self.exclusion.weather_sources().items():
             dependants[source].update(noise)
@@ -650,7 +648,8 @@ class Engine:
                 for row, (index, run) in enumerate(some_members):
                     for statistic in run:
                         here = slice(statistic.start - first, statistic.end - first)
-                        at = here.start + int(worst[row, here].argmax())
+                        # Of equal ones the last: the clock hour itself rather than one that only ends in it.
+                        at = here.stop - 1 - int(worst[row, here][::-1].argmax())
                         found = None
                         if slid.assessable[row, at]:
                             found = _Worst(
@@ -754,6 +753,11 @@ class Engine:
                 found = (*found, "weather-not-shown")
         if by_hours and rule.limit.period == "working":
             found = (*found, "working-time-unknown")
+        _, state = self.alarms.slider.conversion(rule.index, begin, finish)
+        if state:
+            found = (*found, state)
+        if rule.limit.statistic == "difference" and self.registry.conditions.suitability is not None:
+            found = (*found, "stability-unknown")
         return found
 
     def _figure_for(self, rule: Rule, statistic: Statistic, threshold: Threshold, *, by_hours: bool) -> Figure:
@@ -772,13 +776,22 @@ class Engine:
         if by_hours:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(
-                statistic.mean if limit.window == "hour" else None, statistic.share, statistic.hours, over=over
+                self._converted(rule, statistic) if limit.window == "hour" else None,
+                statistic.share,
+                statistic.hours,
+                over=over,
             )
         if limit.event is not None:
             peaks = [event.peak for event in self.periods.events(rule, statistic.start, statistic.end)]
             return Figure(max(peaks, default=None), statistic.share, statistic.hours, over=over, nothing=not peaks)
-        value = statistic.maximum if limit.statistic == "maximum" else statistic.mean
+        value = statistic.maximum if limit.statistic == "maximum" else self._converted(rule, statistic)
         return Figure(value, statistic.share, statistic.hours, over=over)
+
+    def _converted(self, rule: Rule, statistic: Statistic) -> float | None:
+        """Mean of a window in the state of gas of a rule's limit."""
+        if statistic.mean is None or rule.index not in self.alarms.slider.gas:
+            return statistic.mean
+        return statistic.mean * self.alarms.slider.conversion(rule.index, statistic.start, statistic.end)[0]
 
 
 def _adjoining(statistics: Iterable[Statistic]) -> list[list[Statistic]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from greenmine.limits import Alarm, Limit, threshold_on
 from greenmine.processing.discharge import Discharge, discharge
 from greenmine.processing.exclusion import Exclusion
+from greenmine.processing.gas import DOUBTS, GasConversion
 from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.references import References
@@ -122,11 +123,35 @@ class Slider:
             r.index: DownwindDifference(registry, r) for r in registry.rules if r.limit.statistic == "difference"
         }
         self.references = References(registry)
+        self.gas = {r.index: found for r in registry.rules if (found := self._conversion(r)) is not None}
+        """Conversions to the state of gas of rules whose limit has one and whose instruments report the actual state."""
         self.void = {r.index: periods for r in registry.rules if (periods := void_periods(registry, r))}
         """Periods of rules in which nothing can be judged: the checks of their instrument drifted apart."""
         self._zone = {r.index: registry.site(r.site).zone for r in registry.rules}
         self.alarms: dict[int, Alarm] = {r.index: a for r in registry.rules if (a := _alarm(registry, r)) is not None}
         """How each rule slides and alarms, by its index; rules of which nothing slides are not there."""
+
+    def _conversion(self, rule: Rule) -> GasConversion | None:
+        if rule.index in self.differences:
+            return self.differences[rule.index].gas
+        channel = self._registry.channels[rule.channel]
+        actual = self._registry.device(channel.site, channel.device).state == "actual"
+        return GasConversion(self._registry, rule.site, rule.limit.state) if rule.limit.state and actual else None
+
+    def sources(self, rule: Rule) -> set[int]:
+        """Channels besides its own on which the statistic of a rule rests."""
+        difference, gas = self.differences.get(rule.index), self.gas.get(rule.index)
+        found = {*(difference.channels if difference else ()), *(gas.channels if gas else ())}
+        if rule.flow is not None:
+            found.add(rule.flow)
+        return found - {rule.channel}
+
+    def conversion(self, rule: int, begin: int, finish: int) -> tuple[float, str]:
+        """Return the factor to the state of a rule's limit over a window, and why that state is not reached, or nothing."""
+        if rule not in self.gas:
+            return 1.0, ""
+        found = self.gas[rule].slide(self._panes, finish - 1, 1, finish - begin)
+        return float(found.factor[0]), DOUBTS[int(found.doubt[0])]
 
     def kind(self, rule: Rule) -> tuple[object, ...]:
         """What rules must share to be computed together."""
@@ -158,6 +183,9 @@ class Slider:
             found = self._differences(rules, first, count, width)
         else:
             found = self._means(rules, first, count, width)
+            for row, rule in enumerate(rules):
+                if rule.index in self.gas:
+                    found.value[row] *= self.gas[rule.index].slide(self._panes, first, count, width).factor
         for row, rule in enumerate(rules):
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False

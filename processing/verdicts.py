@@ -59,9 +59,10 @@ class Verdict:
 
     ``reason`` is a code with a text in the message catalogues: ``within-limit``, ``no-event``, ``above-limit``, ``under-limit``,
     ``no-data``, ``too-few-minutes``, ``too-few-hours``, ``too-short-working-time``, ``not-working``, ``no-discharge``,
-    ``over-range``, ``calm``, ``not-downwind``, ``no-reference``, ``background-too-high``, ``calibration-drift``. ``have`` and
-    ``need`` are the numbers behind it, ``judged`` the figure that was compared, as text. ``reasons`` are codes, too: why the
-    verdict is indicative (参考) and not statutory (法定), as ``weather-not-shown``; none where it is statutory.
+    ``over-range``, ``calm``, ``not-downwind``, ``no-reference``, ``wind-unsuitable``, ``background-too-high``,
+    ``calibration-drift``, ``limit-unconfirmed``. ``have`` and ``need`` are the numbers behind it, ``judged`` the figure that
+    was compared, as text. ``reasons`` are codes, too: why the verdict is indicative (参考) and not statutory (法定), as
+    ``weather-not-shown``; none where it is statutory.
     """
 
     judgement: Judgement
@@ -87,6 +88,8 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     ----------
     GB/T 8170-2008, clause 4 (full-value and rounded-value comparison); validity and rounding by the limit's own clauses.
     """
+    if threshold.low is None and threshold.high is None:
+        return Verdict("not assessable", "limit-unconfirmed", None, None, None)
     lacking = _lacking(limit, figure)
     if figure.nothing and not lacking:
         if figure.over:

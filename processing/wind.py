@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.panes import Block, Panes
+from greenmine.limits import WindClasses
+from greenmine.processing.gas import GasConversion
+from greenmine.processing.panes import Panes
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.statistics import EPSILON, direction
 from greenmine.registry import Position, Registry, Rule
@@ -36,12 +38,64 @@ class Differences:
     value: NDArray[np.float64]
     share: NDArray[np.float64]
     obstacle: NDArray[np.int8]
+    doubt: NDArray[np.int8]
+    """Index into `greenmine.processing.gas.DOUBTS`: why it is not in the state of its limit."""
     over: NDArray[np.bool_]
     """A value of the station was beyond the range of its instrument; a reference of which that is true is not used."""
 
 
-OBSTACLES = ("", "no-wind-data", "calm", "not-downwind", "no-reference")
+OBSTACLES = ("", "no-wind-data", "calm", "not-downwind", "no-reference", "wind-unsuitable")
 """Why a difference cannot be formed."""
+
+
+def direction_deviation(
+    cosines: NDArray[np.float64], sines: NDArray[np.float64], count: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Standard deviation of the direction of ``count`` unit vectors with these sums [deg], 0 to 103.9; NaN without any.
+
+    References
+    ----------
+    R. J. Yamartino (1984), A comparison of several "single-pass" estimators of the standard deviation of wind direction, J. Climate
+    Appl. Meteor. 23, 1362-1366.
+
+    Examples
+    --------
+    >>> float(direction_deviation(np.array([1.0]), np.array([0.0]), np.array([2.0]))[0].round(1))
+    66.0
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        length = np.hypot(cosines, sines) / count
+        epsilon = np.sqrt(np.maximum(0.0, 1.0 - length**2))
+    deviation: NDArray[np.float64] = np.degrees(np.arcsin(epsilon)) * (1.0 + (2.0 / np.sqrt(3.0) - 1.0) * epsilon**3)
+    return np.round(deviation, 9)  # the order of summation must not decide
+
+
+def unsuitable(classes: WindClasses, deviation: NDArray[np.float64], speed: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell where the wind does not do for sampling: any condition of class d, or two of class c.
+
+    Stability of the air is the third condition; it is not known here.
+
+    Parameters
+    ----------
+    classes : WindClasses
+        Ends of the classes.
+    deviation : float64 array
+        Standard deviation of the direction [deg].
+    speed : float64 array
+        Mean speed [m/s], at nine digits.
+
+    References
+    ----------
+    HJ/T 55-2000, 8.5.3 (the sampling is cancelled).
+    """
+    spread = (
+        (deviation >= classes.sigma[0]).astype(np.int8)
+        + (deviation > classes.sigma[1])
+        + (deviation > classes.sigma[2])
+    )
+    pace = np.searchsorted(np.array(classes.speed), speed)
+    cancelled: NDArray[np.bool_] = (spread == 3) | (pace == 3) | ((spread == 2) & (pace == 2))
+    return cancelled
 
 
 class DownwindDifference:
@@ -71,19 +125,34 @@ class DownwindDifference:
             bearing(site.position, registry.station(rule.site, registry.channels[i].station).position)
             for i in rule.references
         ]
+        devices = [
+            registry.device(c.site, c.device)
+            for c in map(registry.channels.__getitem__, (rule.channel, *rule.references))
+        ]
+        self._actual = np.array([device.state == "actual" for device in devices])
+        self.gas: GasConversion | None = None
+        """Conversion to the state of the limit; None where all of it is in that state."""
+        if rule.limit.state is not None and self._actual.any():
+            self.gas = GasConversion(registry, rule.site, rule.limit.state)
+        self._classes = registry.conditions.suitability
         self._calm = registry.conditions.difference_wind_minimum
         self._sector = registry.conditions.difference_sector
         self._due = np.array([60_000 / registry.channels[i].interval for i in (rule.channel, *rule.references)])
         self._need = rule.limit.validity.minutes_per_hour / 60
 
     @property
+    def _judged(self) -> tuple[int, ...]:
+        return (self.target, *self.references, self.speed, self.direction)
+
+    @property
     def channels(self) -> tuple[int, ...]:
         """Every channel that the difference rests on."""
-        return (self.target, *self.references, self.speed, self.direction)
+        gas = () if self.gas is None else self.gas.channels
+        return (*self._judged, *gas)
 
     def slide(self, panes: Panes, first: int, count: int, width: int) -> Differences:
         """Differences over the windows of ``width`` minutes that end with the minutes ``first .. first + count - 1``."""
-        rows = np.array(self.channels, np.intp)
+        rows = np.array(self._judged, np.intp)
         block = panes.block(rows, np.full(len(rows), first - width + 1), count + width - 1)
         counts = sliding_sum(block.count.astype(np.float64), width)
         totals = sliding_sum(block.total, width)
@@ -91,22 +160,27 @@ class DownwindDifference:
             means = totals / counts
         shares = np.minimum(1.0, counts[:-2] / (self._due[:, None] * width))
         over = sliding_maximum(block.over[:-2].astype(np.float64), width) > 0
-        return self._choose(means, shares, self._from_direction(block, width), over)
-
-    def _from_direction(self, block: Block, width: int) -> NDArray[np.float64]:
-        cosines, sines, count = (
+        doubt = np.zeros(count, np.int8)
+        if self.gas is not None:
+            converted = self.gas.slide(panes, first, count, width)
+            means[:-2] *= np.where(self._actual[:, None], converted.factor, 1.0)
+            doubt = converted.doubt
+        cosines, sines, directions = (
             sliding_sum(x[-1:].astype(np.float64), width)[0] for x in (block.total, block.other, block.count)
         )
-        return direction(cosines, sines, count)
+        return self._choose(means, shares, (cosines, sines, directions), over, doubt)
 
     def _choose(
         self,
         means: NDArray[np.float64],
         shares: NDArray[np.float64],
-        wind_from: NDArray[np.float64],
+        vectors: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
         over: NDArray[np.bool_],
+        doubt: NDArray[np.int8],
     ) -> Differences:
         speed = np.round(means[-2], 9)
+        cosines, sines, directions = vectors
+        wind_from = direction(cosines, sines, directions)
         count = means.shape[1]
         away = np.stack([angle_between(wind_from, b) for b in self._reference_bearings])
         usable = (away <= self._sector) & (shares[1:] >= self._need * (1 - EPSILON)) & ~over[1:]
@@ -116,8 +190,10 @@ class DownwindDifference:
         obstacle = np.zeros(count, np.int8)
         obstacle[~usable.any(axis=0)] = 4
         obstacle[angle_between(wind_from + 180.0, self._bearing) > self._sector] = 3
+        if self._classes is not None:
+            obstacle[unsuitable(self._classes, direction_deviation(cosines, sines, directions), speed)] = 5
         obstacle[speed < self._calm] = 2
-        obstacle[np.isnan(speed) | np.isnan(wind_from)] = 1
+        obstacle[np.isnan(speed) | (directions == 0)] = 1
         value = np.where(obstacle == 0, means[0] - means[1 + chosen, everywhere], np.nan)
         share = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))
-        return Differences(value, share, obstacle, over[0])
+        return Differences(value, share, obstacle, doubt, over[0])

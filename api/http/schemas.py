@@ -16,12 +16,12 @@ _KINDS: Final[set[type]] = set()
 _TIME: Final = "2026-11-22T10:00:00+08:00"
 _LATER: Final = "2026-11-22T11:00:00+08:00"
 _EXAMPLES: Final[dict[str, Any]] = {
-    "channel": "hengjie/boundary/tsp", "rule": "hengjie/boundary/db50-418-fugitive", "site": "hengjie", "station": "boundary",
-    "limit": "db50-418-fugitive", "id": 7, "start": _TIME, "end": _LATER, "time": _TIME, "since": _TIME, "until": _LATER,
+    "channel": "hengjie/boundary/tsp", "rule": "hengjie/boundary/gb29620-boundary-tsp", "site": "hengjie", "station": "boundary",
+    "limit": "gb29620-boundary-tsp", "id": 7, "start": _TIME, "end": _LATER, "time": _TIME, "since": _TIME, "until": _LATER,
     "issued": _LATER, "made": _LATER, "changed": _LATER, "received": _LATER, "answered": _LATER, "acknowledged": _LATER,
     "last_time": _LATER, "peak_time": _TIME, "updated": _LATER, "parameter": "tsp", "unit": "ug/m3", "zone": "Asia/Shanghai",
     "name_zh": "边界", "name_en": "Boundary", "device": "dust-1", "day": "2026-11-22", "flag": "N", "last_flag": "N",
-    "window": "hour", "author": "zhang", "standard": "DB50/418-2016", "clause": "Table 1", "verdict": "meets",
+    "window": "hour", "author": "zhang", "standard": "GB 29620-2013", "clause": "Table 3, cl. 4.4", "verdict": "meets",
     "reason": "within-limit", "judged": "812", "value": 812.4, "mean": 812.4, "low": None, "high": 1000.0, "capture": 0.98,
     "change": "first", "kind": "legal", "state": "closed", "cause": "dry road", "handling": "road watered",
     "text": "road watered", "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "name": "road.jpg",

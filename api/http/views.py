@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 
 from greenmine.limits import Addressee, Threshold, addressee, threshold_on
+from greenmine.processing.headroom import headroom
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
+from greenmine.processing.windows import windows_touching
 from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule
-from greenmine.times import DAY, HOUR, local
+from greenmine.times import DAY, HOUR, MINUTE, local
 
 
 class VerdictView(msgspec.Struct, frozen=True):
@@ -40,6 +42,20 @@ class VerdictView(msgspec.Struct, frozen=True):
     detail: Any
     revision: int
     change: str
+
+
+class HeadroomView(msgspec.Struct, frozen=True):
+    """How the window under way, ``start .. end``, stands; see `greenmine.processing.headroom.Headroom`.
+
+    ``value`` is what the ``hours`` to come may average at most; null unless ``state`` is ``open``.
+    """
+
+    state: str
+    value: float | None
+    hours: int
+    missing: int
+    start: datetime
+    end: datetime
 
 
 class LimitView(msgspec.Struct, frozen=True):
@@ -69,6 +85,7 @@ class LimitView(msgspec.Struct, frozen=True):
     until: datetime | None
     share: float | None
     margin: float | None
+    headroom: HeadroomView | None
     verdict: VerdictView | None
 
 
@@ -400,6 +417,7 @@ def _limit(
         until=local(used[-1].end, zone) if used else None,
         share=running / threshold.high if running is not None and threshold.high else None,
         margin=min(margins, default=None),
+        headroom=_headroom(registry, rule, channel, hours, now),
         verdict=verdict_view(registry, row) if row is not None else None,
     )
 
@@ -421,6 +439,28 @@ def _told_by_hours(rule: Rule) -> bool:
     """Return whether the hours alone make a limit's figure: no difference, event, working time or hours of discharge does."""
     limit = rule.limit
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
+
+
+def _headroom(registry: Registry, rule: Rule, channel: Channel, hours: list[Row], now: int) -> HeadroomView | None:
+    """Headroom of the limit's window under way; None where it has none."""
+    limit, zone = rule.limit, registry.site(rule.site).zone
+    if limit.window not in {"day", "daytime", "nighttime"}:
+        return None
+    minute = now // MINUTE
+    window = next(iter(windows_touching(limit.window, minute, minute + 1, zone, registry.conditions)), None)
+    if window is None:
+        return None
+    start, end = window
+    threshold = threshold_on(limit, local(start * MINUTE, zone).date())
+    if threshold is None:
+        return None
+    means = [row.mean for row in hours if row.valid and row.mean is not None and row.start >= start * MINUTE]
+    gone = max(len(means), (minute - start) // 60)
+    found = headroom(limit, threshold, channel.parameter.averaging, means, gone, (end - start) // 60)
+    if found is None:
+        return None
+    edges = local(start * MINUTE, zone), local(end * MINUTE, zone)
+    return HeadroomView(found.state, found.value, found.hours, found.missing, *edges)
 
 
 def _hours_of(registry: Registry, rule: Rule, hours: list[Row], now: int) -> list[Row]:

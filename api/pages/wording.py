@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import starmap
@@ -152,7 +153,7 @@ class Wording(Words):
             return self.t("limit.range", low=self.plain(low), high=self.plain(high))
         if high is not None:
             return self.t("limit.at-most", high=self.plain(high))
-        return self.t("limit.at-least", low=self.plain(low))
+        return NOTHING if low is None else self.t("limit.at-least", low=self.plain(low))
 
     def standing(self, limit: LimitView) -> str:
         """How the running figure stands against its limit: share, distance in decibels, or inside a range."""
@@ -234,6 +235,20 @@ class Wording(Words):
             need=self.plain(detail.get("need")),
         )
 
+    def headroom(self, view: LatestView, limit: LimitView) -> str:
+        """What the rest of the window under way may average at most."""
+        room = limit.headroom
+        assert room is not None
+        if room.state == "open" and room.hours == 0:
+            return self.t("headroom.over")
+        return self.t(
+            f"headroom.{room.state}",
+            value=NOTHING if room.value is None else self.number(_floor(room.value, view.decimals), view.decimals),
+            unit=self.unit(limit.unit),
+            hours=room.hours,
+            missing=room.missing,
+        )
+
     def limit_name(self, limit: LimitView) -> str:
         """Parameter and period of a limit, which within a card tell it well enough."""
         found = self.registry.limits.get(limit.id)
@@ -247,3 +262,8 @@ class Wording(Words):
         if limit.window == "hour":
             return f"{start:%m-%d %H:%M}–{end:%H:%M}"
         return f"{start:%m-%d} {self.t(f'window.{limit.window}')}"
+
+
+def _floor(value: float, decimals: int) -> float:
+    """What may not be exceeded is never told higher than it is."""
+    return math.floor(value * 10.0**decimals) / 10.0**decimals

@@ -73,6 +73,8 @@ class ReportWords(Words):
         """What a threshold allows."""
         if low is not None and high is not None:
             return f"{self.plain(low)}–{self.plain(high)}"
+        if low is None and high is None:
+            return NOTHING
         return f"≤ {self.plain(high)}" if high is not None else f"≥ {self.plain(low)}"
 
     @staticmethod

@@ -59,7 +59,7 @@ def set_health(engine: Engine, channel: Channel, state: str, since: int, detail:
 @pytest.mark.parametrize("span", SPANS)
 def test_rolling_statistics_are_those_of_the_api(served: Served, span: str) -> None:
     items = served.client.get("/api/v1/exceedance-statistics", params={"site": LOUD}).json()["items"]
-    (item,) = [i for i in items if i["rule"].endswith("db50-418-fugitive") and i["span"] == span]
+    (item,) = [i for i in items if i["rule"].endswith("gb29620-boundary-tsp") and i["span"] == span]
     row = rolling_row(page(served.client), span, FUGITIVE)
     assert item["episodes"] > 1
     assert row.startswith(f"Boundary · TSP 1 h indicative {FUGITIVE} {item['episodes']} {item['minutes_above']} min")
@@ -76,7 +76,7 @@ def test_every_legal_limit_in_force_has_its_statistics_and_no_target(served: Ser
 
 
 def test_what_was_never_assessable_is_a_dash_and_no_zero(live: Served) -> None:
-    rule = next(rule for rule in live.registry.rules if rule.key == f"{LOUD}/boundary/db50-418-fugitive")
+    rule = next(rule for rule in live.registry.rules if rule.key == f"{LOUD}/boundary/gb29620-boundary-tsp")
     with live.engine.begin() as connection:
         connection.execute(delete(schema.exceedance).where(schema.exceedance.c.rule == rule.key))
         connection.execute(

@@ -341,7 +341,7 @@ def test_exceedances_tell_what_was_exceeded(served: Served) -> None:
 
 def test_rolling_exceedance_statistics_cover_three_spans(served: Served) -> None:
     items = served.client.get("/api/v1/exceedance-statistics", params={"site": LOUD}).json()["items"]
-    rule = [item for item in items if item["rule"].endswith("db50-418-fugitive")]
+    rule = [item for item in items if item["rule"].endswith("gb29620-boundary-tsp")]
     assert [item["span"] for item in rule] == ["24h", "7d", "30d"]
     assert rule[0]["episodes"] == 2
     assert rule[2]["episodes"] == 4

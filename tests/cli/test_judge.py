@@ -17,7 +17,7 @@ from greenmine.wording.messages import texts
 
 DAY = datetime(2026, 3, 10)  # noqa: DTZ001  local time of the site
 TSP, LAEQ = "hengjie/boundary/tsp", "hengjie/boundary/laeq"
-RULE = "hengjie/boundary/db50-418-fugitive"
+RULE = "hengjie/boundary/gb29620-boundary-tsp"
 FIRST_VERSION = Path(__file__).parents[1] / "cases" / "first-version"
 COMMAND = str(Path(sys.executable).with_name("greenmine"))
 
@@ -67,7 +67,7 @@ def dust(found: dict, addressee: str = "emission") -> dict:
 def test_an_exceedance_of_the_mine_s_own_emission_is_status_1(tmp_path: Path, capsys) -> None:
     found = document(capsys, readings(tmp_path, 1004), status=1)
     (above,) = [v for v in found["verdicts"] if v["judgement"] == "exceeds"]
-    assert (above["rule"], above["limit"], above["channel"]) == (RULE, "db50-418-fugitive", TSP)
+    assert (above["rule"], above["limit"], above["channel"]) == (RULE, "gb29620-boundary-tsp", TSP)
     assert (above["start"], above["end"]) == ("2026-03-10T10:00:00+08:00", "2026-03-10T11:00:00+08:00")
     assert above["value"] == pytest.approx(1004)
     assert above["standing"] == "indicative"

@@ -18,7 +18,7 @@ def test_figures_are_what_the_simulated_mine_was(tmp_path: Path) -> None:
         compared += count
     assert compared > 10_000
     figures = case.figures
-    assert [x["rule"] for x in figures["exceedances"]] == ["hengjie/boundary/db50-418-fugitive"]
+    assert [x["rule"] for x in figures["exceedances"]] == ["hengjie/boundary/gb29620-boundary-tsp"]
     assert case.missing["hengjie/boundary/tsp"] == 360
     assert case.missing["hengjie/receptor/pm10"] == 360
     assert [c["slope"] for c in figures["calibrations"]] == [1.6]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.limits import CATALOGUE, limits_table, load_limits, threshold_on
+from greenmine.limits import CATALOGUE, limit_for, limits_table, load_limits, threshold_on
+from greenmine.loading import load_registry
 from greenmine.parameters import load_parameters
 from greenmine.tables import DataFileError
 
@@ -32,6 +33,7 @@ LIMITS, CONDITIONS = load_limits()
         ("gb3095-tsp-day-class2", "2031-01-01", 300),
         ("gb16297-fugitive", "2026-11-22", 1000),
         ("db50-418-fugitive", "2026-11-22", 1000),
+        ("gb29620-boundary-tsp", "2014-01-01", 1000),
         ("gb4915-difference", "2026-11-22", 500),
         ("db50-656-difference", "2026-11-22", 500),
         ("gb12348-class0-day", "2026-11-22", 50),
@@ -85,10 +87,38 @@ def test_before_its_first_day_a_limit_is_not_in_force():
 
 
 @pytest.mark.parametrize("limit", [limit for limit in LIMITS.values() if len(limit.thresholds) > 1], ids=lambda x: x.id)
-def test_one_edition_follows_the_other_without_a_gap(limit):
-    days = [(a.valid_to.toordinal() + 1, b.valid_from.toordinal()) for a, b in pairwise(limit.thresholds)]
+@pytest.mark.parametrize("established", [None, date(2026, 4, 1)])
+def test_one_edition_follows_the_other_without_a_gap(limit, established):
+    thresholds = limit_for(limit, established).thresholds
+    days = [(a.valid_to.toordinal() + 1, b.valid_from.toordinal()) for a, b in pairwise(thresholds)]
     assert [ends for ends, _ in days] == [begins for _, begins in days]
-    assert limit.thresholds[-1].valid_to is None
+    assert thresholds[-1].valid_to is None
+
+
+@pytest.mark.parametrize(
+    ("established", "day", "high"),
+    [
+        (None, "2026-03-31", 500),
+        (None, "2027-12-31", 500),
+        (None, "2028-01-01", None),
+        ("2026-03-31", "2027-12-31", 500),
+        ("2026-04-01", "2026-04-01", None),
+        ("2026-05-20", "2026-12-01", None),
+    ],
+)
+def test_the_value_of_gb_4915_ends_where_its_amendment_holds(established: str | None, day: str, high: float | None):
+    limit = limit_for(LIMITS["gb4915-difference"], date.fromisoformat(established) if established else None)
+    threshold = threshold_on(limit, date.fromisoformat(day))
+    assert threshold is not None
+    assert threshold.high == high
+    assert (threshold.confidence == "text to be confirmed") is (high is None)
+
+
+def test_what_was_read_in_an_official_text_names_its_file():
+    sources = load_registry().sources
+    official = {t.source for x in LIMITS.values() for t in x.thresholds if t.confidence == "verified: official text"}
+    assert official == set(sources)
+    assert all(f"| {name} | {digest} |" in DOCS.read_text(encoding="utf-8") for name, digest in sources.items())
 
 
 def test_the_change_of_gb_3095_cites_the_edition_in_force():
@@ -145,7 +175,7 @@ def test_each_limit_says_where_it_comes_from_and_when_it_alarms(limit):
     for threshold in limit.thresholds:
         assert threshold.source
         assert threshold.clause
-        assert threshold.confidence.startswith(("verified: ", "recalled: "))
+        assert threshold.confidence.startswith(("verified: ", "recalled: ", "text to be confirmed"))
 
 
 def test_conditions_of_measurement_have_a_source():
@@ -192,7 +222,7 @@ def test_sources_of_validity_and_rounding_are_documented(rule: str):
         ("valid_to = 2026-02-28, ", "", ["thresholds number 2", "ends never"]),
         ("valid_to = 2026-02-28", "valid_to = 2015-02-28", ["valid_to 2015-02-28 comes before valid_from 2016-01-01"]),
         ("valid_from = 2026-03-01", 'valid_from = "1 March"', ["valid_from: '1 March' does not fit", "date"]),
-        ("high = 50, ", "", ["thresholds number 1: give low, high or both"]),
+        ("high = 50, ", "", ["thresholds: give low, high or both"]),
         ("low = 6, high = 9", "low = 9, high = 6", ["low 9 lies above high 6"]),
         (
             'confidence = "verified: secondary sources" },',

@@ -110,9 +110,9 @@ def test_a_difference_refers_to_the_same_parameter_at_the_other_stations():
 def test_a_target_is_the_legal_limit_with_its_own_value_and_kind():
     registry = load_registry()
     rules = {rule.key: rule for rule in registry.rules}
-    legal = rules["jiuchi/boundary/db50-418-fugitive"].limit
-    own = rules["jiuchi/boundary/db50-418-fugitive#target-1"].limit
-    warning = rules["jiuchi/boundary/db50-418-fugitive#target-2"].limit
+    legal = rules["jiuchi/boundary/gb29620-boundary-tsp"].limit
+    own = rules["jiuchi/boundary/gb29620-boundary-tsp#target-1"].limit
+    warning = rules["jiuchi/boundary/gb29620-boundary-tsp#target-2"].limit
     assert [(limit.kind, limit.thresholds[-1].high) for limit in (legal, own, warning)] == [
         ("legal", 1000),
         ("target", 800),
@@ -121,8 +121,8 @@ def test_a_target_is_the_legal_limit_with_its_own_value_and_kind():
     assert own.thresholds[0].valid_from == date(2026, 1, 1)
     assert own.validity == legal.validity
     assert (
-        rules["jiuchi/boundary/db50-418-fugitive#target-2"].index
-        == rules["jiuchi/boundary/db50-418-fugitive"].index + 2
+        rules["jiuchi/boundary/gb29620-boundary-tsp#target-2"].index
+        == rules["jiuchi/boundary/gb29620-boundary-tsp"].index + 2
     )
 
 
@@ -172,7 +172,7 @@ def test_look_ups_of_what_is_not_there_fail(look_up: str, ids: list[str]):
         getattr(load_registry(), look_up)(*ids)
 
 
-BOUNDARY = 'sites/jiuchi.toml, line 44, [[stations]] number 2 "boundary"'
+BOUNDARY = 'sites/jiuchi.toml, line 45, [[stations]] number 2 "boundary"'
 
 RESULT = """[[references]]
 station = "{station}"
@@ -237,6 +237,12 @@ CASES = {
         2 * RESULT.format(station="boundary", end="2026-06-01T11:00:00+08:00").removesuffix("[[devices]]")
         + "[[devices]]",
         ["[[references]] number 2", "another result that ends in this hour"],
+    ),
+    "limit for brick works at a quarry": (
+        "sites/jiuchi.toml",
+        "works = true",
+        "works = false",
+        [BOUNDARY, "gb29620-boundary-tsp binds brick and tile works; give the site works = true"],
     ),
     "latitude": (
         "sites/jiuchi.toml",
@@ -307,9 +313,9 @@ CASES = {
     ),
     "unknown limit": (
         "sites/jiuchi.toml",
-        '"db50-418-fugitive",',
-        '"db50-418-fugative",',
-        [BOUNDARY, "no limit 'db50-418-fugative'", "nearest: 'db50-418-fugitive'"],
+        '"gb29620-boundary-tsp",',
+        '"gb29620-boundary-tps",',
+        [BOUNDARY, "no limit 'gb29620-boundary-tps'", "nearest: 'gb29620-boundary-tsp'"],
     ),
     "limit twice": (
         "sites/kunyin.toml",
@@ -339,7 +345,7 @@ CASES = {
         "sites/jiuchi.toml",
         "high = 800",
         "high = 1200",
-        [BOUNDARY, "targets for db50-418-fugitive number 1", "high 1200 is not stricter", "2026-01-01: 1000 ug/m3"],
+        [BOUNDARY, "targets for gb29620-boundary-tsp number 1", "high 1200 is not stricter", "2026-01-01: 1000 ug/m3"],
     ),
     "target looser later": (
         "sites/jiuchi.toml",
@@ -357,13 +363,13 @@ CASES = {
         "sites/jiuchi.toml",
         "high = 800\n",
         "",
-        ["targets for db50-418-fugitive number 1: give low, high or both"],
+        ["targets for gb29620-boundary-tsp number 1: give low, high or both"],
     ),
     "target of another limit": (
         "sites/jiuchi.toml",
-        'limit = "db50-418-fugitive"',
+        'limit = "gb29620-boundary-tsp"',
         'limit = "gb16297-fugitive"',
-        ["no limit of this station 'gb16297-fugitive'", "nearest: 'db50-418-fugitive'"],
+        ["no limit of this station 'gb16297-fugitive'"],
     ),
     "target that ends before it begins": (
         "sites/jiuchi.toml",

@@ -13,9 +13,11 @@ import pytest
 
 from greenmine.limits import load_limits
 from greenmine.processing.engine import Engine, Judged, Outcome
+from greenmine.processing.gas import DOUBTS
 from greenmine.processing.identity import unknown
 from greenmine.processing.references import agreement
 from greenmine.processing.standing import REASONS, instrument_reasons, lacks_checks, void_stretches
+from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of
 from greenmine.readings import Readings
 from greenmine.registry import AcousticCheck, Device
@@ -146,7 +148,8 @@ def test_what_lies_between_checks_that_differ_by_more_than_half_a_decibel_is_voi
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_has_a_text(language: Language) -> None:
     known = texts("greenmine.wording", language)
-    assert [reason for reason in REASONS if f"reason.{reason}" not in known] == []
+    codes = [*REASONS, *filter(None, DOUBTS), *filter(None, OBSTACLES), "stability-unknown", "calibration-drift"]
+    assert [code for code in codes if f"reason.{code}" not in known] == []
 
 
 def test_the_catalogue_says_where_what_it_asks_of_instruments_comes_from() -> None:
@@ -249,6 +252,7 @@ def test_a_reference_result_confirms_the_verdict_of_the_hour_in_which_its_own_en
         "method-not-shown",
         "approval-not-shown",
         "verification-not-shown",
+        "not-converted",
     }
     assert (before.value, after.value, after.verdict.reasons) == (700, 700, before.verdict.reasons)
 
@@ -287,7 +291,7 @@ def test_a_difference_is_confirmed_by_results_of_one_hour_at_both_points(tmp_pat
     assert hour_of(one, 3).value == 400
 
 
-@pytest.mark.parametrize("limit", ["gb12348-class2-day", "gb12348-class2-night", "gb12348-class2-night-frequent"])
+@pytest.mark.parametrize("limit", ["gb12348-class2-day", "gb12348-class2-night"])
 @pytest.mark.parametrize(("after", "judgements"), [(94.4, {"exceeds"}), (94.6, {"not assessable"})])
 def test_noise_between_checks_that_drifted_apart_is_not_judged_and_is_no_exceedance(
     tmp_path: Path, limit: str, after: float, judgements: set[str]

@@ -130,11 +130,17 @@ def test_an_hour_with_too_little_data_never_meets_nor_exceeds() -> None:
 
 @pytest.mark.parametrize("limit", sorted(LIMITS))
 def test_without_data_no_limit_is_met(limit: str) -> None:
-    day = LIMITS[limit].thresholds[-1].valid_from
+    day = max(t.valid_from for t in LIMITS[limit].thresholds if t.confidence != "text to be confirmed")
     threshold = threshold_on(LIMITS[limit], day)
     assert threshold is not None
     verdict = judge(LIMITS[limit], threshold, Figure(None, 0.0, 0))
     assert (verdict.judgement, verdict.reason) == ("not assessable", "no-data")
+
+
+def test_by_a_text_that_was_not_seen_nothing_is_judged() -> None:
+    limit, threshold = on("gb4915-difference", "2028-01-01")
+    verdict = judge(limit, threshold, Figure(900.0, 1.0))
+    assert (verdict.judgement, verdict.reason) == ("not assessable", "limit-unconfirmed")
 
 
 def test_an_obstacle_forbids_an_assessment_whatever_the_data() -> None:

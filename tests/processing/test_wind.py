@@ -7,8 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from greenmine.limits import load_limits
 from greenmine.processing.panes import Panes
-from greenmine.processing.wind import OBSTACLES, DownwindDifference, angle_between, bearing
+from greenmine.processing.wind import (
+    OBSTACLES,
+    DownwindDifference,
+    angle_between,
+    bearing,
+    direction_deviation,
+    unsuitable,
+)
 from greenmine.registry import Position, Registry
 from tests.processing.mine import BOUNDARY_SOUTH, MINUTE, REFERENCE_NORTH, WEATHER, Station, channel, registry_of, rule
 
@@ -123,3 +131,58 @@ def test_a_difference_rests_on_its_stations_and_the_wind(three: Registry) -> Non
     found = DownwindDifference(three, three.rules[index]).channels
     keys = ["south/tsp", "north/tsp", "northeast/tsp", "weather/wind-speed", "weather/wind-direction"]
     assert [three.channels[c].key for c in found] == [f"mine/{key}" for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("swing", "deviation"),
+    [(0.0, 0.0), (10.0, 10.0), (35.0, 36.0), (60.0, 66.0), (90.0, 103.9)],
+)
+def test_the_spread_of_a_direction_is_told_from_its_unit_vectors(swing: float, deviation: float) -> None:
+    """Yamartino (1984): for small swings the angle itself, for opposite directions 103.9 degrees."""
+    angles = np.deg2rad(np.array([swing, -swing] * 30))
+    found = direction_deviation(np.array([np.cos(angles).sum()]), np.array([np.sin(angles).sum()]), np.array([60.0]))
+    assert found[0] == pytest.approx(deviation, abs=0.1)
+
+
+CLASSES = load_limits()[1].suitability
+
+
+@pytest.mark.parametrize(
+    ("deviation", "speed", "cancelled"),
+    [
+        (0.0, 2.0, False),
+        (14.9, 4.5, False),  # one of class c
+        (44.9, 3.0, False),
+        (45.0, 3.0, False),
+        (45.1, 1.5, True),
+        (0.0, 4.6, True),
+        (30.1, 3.1, True),  # two of class c
+        (30.0, 3.1, False),
+        (30.1, 3.0, False),
+        (np.nan, 2.0, False),  # there is no wind to judge
+    ],
+)
+def test_wind_is_unsuitable_by_one_condition_of_class_d_or_two_of_class_c(
+    deviation: float, speed: float, *, cancelled: bool
+) -> None:
+    """HJ/T 55-2000, 8.5.3."""
+    assert CLASSES is not None
+    assert unsuitable(CLASSES, np.array([deviation]), np.array([speed]))[0] == cancelled
+
+
+@pytest.mark.parametrize(("speed", "obstacle"), [(0.9, "calm"), (1.0, ""), (4.5, ""), (4.6, "wind-unsuitable")])
+def test_no_difference_is_formed_in_too_little_or_too_much_wind(three: Registry, speed: float, obstacle: str) -> None:
+    assert slide(three, DUST | wind(speed, 0))[1] == obstacle
+
+
+def test_each_side_of_a_difference_is_converted_unless_its_instrument_did(tmp_path: Path) -> None:
+    """GB 4915-2013, 3.9: 273 K, 101.3 kPa."""
+    stations = [
+        Station("north", ("tsp",), place=REFERENCE_NORTH, papers='state = "standard"'),
+        Station("south", ("tsp",), limits=("gb4915-difference",), place=BOUNDARY_SOUTH),
+        WEATHER,
+        Station("air", ("air-temperature", "pressure")),
+    ]
+    registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", stations)})
+    values = {"south/tsp": 620.0, "north/tsp": 150.0, "air/air-temperature": 30.0, "air/pressure": 98.0} | wind(2, 0)
+    assert slide(registry, values)[0] == pytest.approx(620 * 101.3 / 98 * 303.15 / 273 - 150)

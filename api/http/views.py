@@ -440,7 +440,7 @@ def _told_by_hours(rule: Rule) -> bool:
     hours of discharge or longer period does.
     """
     limit = rule.limit
-    if limit.window in LONG:
+    if limit.window in LONG or limit.allowed or limit.window in {"5min", "15min"}:
         return False
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 

@@ -72,6 +72,7 @@ def judge(
         for line in str(error).splitlines():
             sys.stderr.write(f"greenmine judge: {line}\n")
         raise SystemExit(2) from None
+    counts |= {"unused": counts["rows"] - counts["without_value"] - counts["repeated"] - document.readings["used"]}
     document = msgspec.structs.replace(document, readings=counts)
     for one in said:
         if one.mark.kind in EXCLUDING and not excluded_channels(known, one.mark):
@@ -93,6 +94,7 @@ def judge(
 _NOTES = {
     "without_value": "{n} rows without a value left out",
     "repeated": "{n} rows repeat an instant and are left out: the first counts",
+    "unused": "{n} readings are of other days, or of mines that are not judged",
     "conflicting": "{n} of these have another value or flag than the first",
 }
 

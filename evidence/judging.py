@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 
 from greenmine.evidence.figures import windows_due
-from greenmine.evidence.recompute import Recomputed, midnight, recompute
+from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
@@ -204,6 +205,7 @@ def judge_readings(
         verdicts=[row for one in found for row in one.verdicts],
         exceedances=[row for one in found for row in one.exceedances],
         removed=[row for one in found for row in one.removed],
+        readings={"used": sum(one.used for one in found)},
     )
 
 
@@ -213,6 +215,8 @@ class _SiteFound:
     verdicts: list[JudgedWindow]
     exceedances: list[JudgedExceedance]
     removed: list[RemovedWindow]
+    used: int
+    """Readings of the days that were taken in."""
 
 
 def _judge_site(
@@ -244,6 +248,7 @@ def _judge_site(
         [v for some in verdicts.values() for v in some],
         here.listed(exceedances),
         removed,
+        here.used,
     )
 
 
@@ -262,6 +267,14 @@ class _SiteRun:
     period: Period
     readings: Readings
     """In order of time."""
+
+    @property
+    def used(self) -> int:
+        """Number of readings of the days that are taken in."""
+        zone, days = ZoneInfo(self.site.zone), days_needed(self.period)
+        edges = midnight(days[0], zone) * MINUTE, midnight(days[-1] + timedelta(days=1), zone) * MINUTE
+        first, last = np.searchsorted(self.readings.time, edges).tolist()
+        return int(last - first)
 
     def run(self, marks: Iterable[MarkStatement]) -> Recomputed:
         """Judge with these marks."""
@@ -349,12 +362,15 @@ class _SiteRun:
             windows[index].append((start, v.end))
         out = []
         for e in found.episodes:
-            # An episode told by the minute holds the minutes with which its windows end; a period is an episode of its own.
-            shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
-            first, last = e.start + shift, np.inf if e.end is None else e.end + shift
+            first, last = self._minutes(e)
             if any(first < end and last > start for start, end in windows[e.rule]):
                 out.append(e)
         return out
+
+    def _minutes(self, e: Exceedance) -> tuple[int, float]:
+        """First minute of an episode and the one after its last: of the minutes with which its windows end, or of its period."""
+        shift = 0 if by_minute(self.registry.rules[e.rule]) else 1
+        return e.start + shift, math.inf if e.end is None else e.end + shift
 
     def listed(self, exceedances: Iterable[Exceedance]) -> list[JudgedExceedance]:
         """Exceedances as they are written."""
@@ -364,8 +380,8 @@ class _SiteRun:
                 rule=rules[e.rule].key,
                 limit=rules[e.rule].limit.id,
                 channel=channels[rules[e.rule].channel].key,
-                start=self._time(e.start + 1),
-                end=None if e.end is None else self._time(e.end + 1),
+                start=self._time(self._minutes(e)[0]),
+                end=None if e.end is None else self._time(int(self._minutes(e)[1])),
                 minutes=e.minutes,
                 peak=e.peak,
                 peak_time=self._time(e.peak_minute + 1),

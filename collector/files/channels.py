@@ -21,7 +21,13 @@ from greenmine.zones import Zone
 
 _NEEDED: Final = ("channel", "time", "value")
 _KNOWN: Final = (*_NEEDED, "flag")
-_OFFSET: Final = r"(Z|z|[+-]\d\d:?\d\d)$"
+_STAMP: Final = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
+"""A date alone is no time."""
+_OFFSET: Final = r"[T ].*(Z|z|[+-]\d\d(:?\d\d)?)$"
+_FIRST: Final = 0
+"""No reading is older than 1970 [ms]."""
+_LAST: Final = 7_258_118_400_000
+"""None is of the year 2200 or later [ms]."""
 _FLAG_NAMES: Final = ", ".join(sorted(FLAGS))
 
 
@@ -112,17 +118,21 @@ def _channels(column: pa.ChunkedArray, registry: Registry) -> NDArray[np.int32]:
 
 def _times(column: pa.ChunkedArray, channel: NDArray[np.int32], registry: Registry) -> NDArray[np.int64]:
     """Instants [ms UTC]."""
+    if pa.types.is_date(column.type):
+        raise LoggerFileError(f"the column time holds {column.type}; a date alone is no time")
     if pa.types.is_timestamp(column.type):
         aware = np.full(len(channel), column.type.tz is not None)
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
         time: NDArray[np.int64] = column.cast(pa.int64()).to_numpy() // 1000
     else:
-        text = _text(column)
+        text = pc.utf8_trim_whitespace(_text(column))
+        _refuse(pc.invert(pc.match_substring_regex(text, _STAMP)), column, f"not a time; {_RIGHT}")
         aware = pc.match_substring_regex(text, _OFFSET).to_numpy().astype(np.bool_)
         time = np.empty(len(channel), np.int64)
         for which, kind in ((aware, pa.timestamp("us", "UTC")), (~aware, pa.timestamp("us"))):
             if which.any():
                 time[which] = _stamps(text.filter(pa.array(which)), kind)
+    _refuse(pa.chunked_array([pa.array((time < _FIRST) | (time >= _LAST))]), column, "not a time from 1970 to 2199")
     zones = [registry.site(c.site).zone for c in registry.channels]
     naive = np.flatnonzero(~aware)
     mine = np.array(zones)[channel[naive]]
@@ -145,14 +155,17 @@ def _stamps(text: pa.ChunkedArray, kind: pa.DataType) -> NDArray[np.int64]:
             try:
                 pa.scalar(one).cast(kind)
             except pa.ArrowInvalid:
-                right = "ISO 8601, such as 2026-03-01T08:00:00+08:00, or without the offset in the site's zone"
-                raise LoggerFileError(f"the time {one!r} cannot be read; {right}") from None
+                raise LoggerFileError(f"the time {one!r} cannot be read; {_RIGHT}") from None
         raise
     return time
 
 
+_RIGHT: Final = "ISO 8601, such as 2026-03-01T08:00:00+08:00, or without the offset in the site's zone"
+
+
 def _values(column: pa.ChunkedArray) -> NDArray[np.float64]:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
         try:
             column = column.cast(pa.float64())
         except pa.ArrowInvalid:
@@ -166,7 +179,7 @@ def _values(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return value
 
 
-_NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def _flags(column: pa.ChunkedArray) -> NDArray[np.uint8]:

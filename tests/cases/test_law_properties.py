@@ -123,8 +123,8 @@ def moment(text: str) -> datetime:
 
 
 def overlap(v: JudgedWindow, e: JudgedExceedance) -> bool:
-    """Whether an episode shares an instant with what was judged; it begins where its first window ends."""
-    return moment(e.start) <= moment(v.end) and (e.end is None or moment(e.end) >= moment(v.start))
+    """Whether an episode shares a minute with the period whose verdict it belongs to."""
+    return moment(e.start) < moment(v.period_end) and (e.end is None or moment(e.end) > moment(v.period_start))
 
 
 @common

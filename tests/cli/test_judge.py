@@ -18,6 +18,7 @@ from greenmine.wording.messages import texts
 DAY = datetime(2026, 3, 10)  # noqa: DTZ001  local time of the site
 TSP, LAEQ = "hengjie/boundary/tsp", "hengjie/boundary/laeq"
 RULE = "hengjie/boundary/gb29620-boundary-tsp"
+FIRST_VERSION = Path(__file__).parents[1] / "cases" / "first-version"
 COMMAND = str(Path(sys.executable).with_name("greenmine"))
 
 
@@ -176,9 +177,16 @@ def test_a_file_that_is_not_there_is_status_2(tmp_path: Path, capsys) -> None:
 def test_of_an_instant_that_comes_twice_the_first_counts_and_both_are_counted(tmp_path: Path, capsys) -> None:
     first, second = readings(tmp_path, 300), readings(tmp_path, 1004, "again.csv")
     found = document(capsys, first, second)
-    assert found["readings"] == {"rows": 2880, "without_value": 0, "repeated": 1440, "conflicting": 60}
+    assert found["readings"] == {"rows": 2880, "without_value": 0, "repeated": 1440, "conflicting": 60, "unused": 0}
     found = document(capsys, second, first, status=1)
     assert found["readings"]["conflicting"] == 60
+
+
+def test_readings_that_are_not_judged_are_counted(tmp_path: Path, capsys) -> None:
+    path = readings(tmp_path)
+    assert document(capsys, path, period="2026-03-12")["readings"]["unused"] == 0  # two days before the period count
+    assert document(capsys, path, period="2026-04-12")["readings"]["unused"] == 1440
+    assert document(capsys, path, site="kunyin")["readings"]["unused"] == 1440
 
 
 def test_an_enterprise_is_not_blamed_for_the_air_around_it(tmp_path: Path, capsys) -> None:
@@ -187,6 +195,15 @@ def test_an_enterprise_is_not_blamed_for_the_air_around_it(tmp_path: Path, capsy
     found = document(capsys, path)
     assert dust(found, "quality")["judgement"] == "exceeds"
     assert dust(found)["judgement"] == "not assessable"
+
+
+def test_a_registry_of_the_first_version_stays_valid(tmp_path: Path, capsys) -> None:
+    found = document(capsys, readings(tmp_path, 1004), registry=FIRST_VERSION, status=1)
+    (above,) = [v for v in found["verdicts"] if v["judgement"] == "exceeds"]
+    assert (above["limit"], above["start"], above["addressee"]) == (
+        "db50-418-fugitive", "2026-03-10T10:00:00+08:00", "emission",
+    )  # fmt: skip
+    assert (dust(found)["standing"], dust(found, "quality")["judgement"]) == ("indicative", "not assessable")
 
 
 def test_the_command_exits_with_the_status(tmp_path: Path) -> None:

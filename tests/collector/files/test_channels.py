@@ -34,7 +34,7 @@ def test_rows_become_readings_in_their_order(tmp_path: Path, registry: Registry)
         tmp_path,
         f"time,flag,value,channel\n"
         f"2026-03-01T08:01:00+08:00,,61.5,{LAEQ}\n2026-03-01T00:00:00Z,T,,{TSP}\n"
-        f"2026-03-01T08:00:00.250999,N,-3,{LAEQ}\n2026-03-01 08:02,M,7e2,{TSP}\n",
+        f"2026-03-01T08:00:00.250999,N,-3,{LAEQ}\n2026-03-01 08:02+08,M, 7e2,{TSP}\n",
     )
     found = read_channels(path, registry).readings
     assert [registry.channels[c].key for c in found.channel] == [LAEQ, TSP, LAEQ, TSP]
@@ -73,7 +73,13 @@ def test_rows_without_a_value_are_counted(tmp_path: Path, registry: Registry) ->
             "channel,time,value\nhengjie/boundary/tps,2026-03-01T08:00,1\n",
             "no channel 'hengjie/boundary/tps'; nearest: 'hengjie/bound",
         ),
-        (f"channel,time,value\n{TSP},01.03.2026 08:00,1\n", "'01.03.2026 08:00' cannot be read"),
+        (f"channel,time,value\n{TSP},01.03.2026 08:00,1\n", "row 1: not a time; ISO 8601"),
+        (f"channel,time,value\n{TSP},2026-03-01,1\n", "row 1: not a time; ISO 8601"),
+        (f"channel,time,value\n{TSP},2026-03-01T25:00,1\n", "'2026-03-01T25:00' cannot be read"),
+        (
+            f"channel,time,value\n{TSP},2026-03-01T08:00,1\n{TSP},9999-03-01T08:00,1\n",
+            "row 2: not a time from 1970 to 2199",
+        ),
         (f"channel,time,value\n{TSP},,1\n", "row 1: no time"),
         (f'channel,time,value\n{TSP},2026-03-01T08:00,1\n{TSP},2026-03-01T08:01,"1,5"\n', "row 2: no number: '1,5'"),
         (f"channel,time,value\n{TSP},2026-03-01T08:00,inf\n", "row 1: not finite"),

@@ -28,7 +28,7 @@ from greenmine.evidence.sections import (
     ResponseFigures,
     RestatementFigures,
 )
-from greenmine.limits import SHORT, Addressee, Limit, Threshold, Window, addressee, threshold_on
+from greenmine.limits import LONG, SHORT, Addressee, Limit, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
@@ -499,6 +499,7 @@ def _summary(found: Recomputed, registry: Registry, rules: Sequence[RuleFigures]
             running=running[r.rule],
         )
         for r in sorted(rules, key=lambda r: order[r.theme])
+        if r.periods or r.window not in LONG  # a year is not judged by the report of a month
     ]
     summary = []
     for one in conclude(tallies, enough):

@@ -284,7 +284,7 @@ def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registr
         for view in latest
         if registry.parameters[view.parameter].theme == theme
         for limit in view.limits
-        if limit.kind == "legal"
+        if limit.kind == "legal" and limit.window not in LONG
     ]
     tallies = [
         tally(theme, limit.addressee, [_told(limit.verdict)] if limit.verdict else [], 1, int(limit.open))

@@ -14,6 +14,9 @@ from greenmine.processing.verdicts import Judgement, Standing
 _HIDES: Final = "over-range"
 """Reason of windows in which a value beyond the limit may be hidden: no share of other windows makes up for them."""
 
+_IDLE: Final = ("not-working", "no-discharge")
+"""Reasons of windows in which there was nothing to judge: they are no lack of data."""
+
 ADDRESSEES: Final[tuple[Addressee, ...]] = ("emission", "quality", "own")
 """In the order in which a person is told of them: what the mine answers for comes first."""
 
@@ -135,7 +138,8 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
 
     A statutory ``exceeds`` decides before an indicative one. Either decides before everything else. ``meets`` is said only
     if of each limit's windows at least the share ``enough`` could be assessed: a limit with many windows must not hide one
-    with few. All else is ``not assessable``. ``meets`` is statutory only if no verdict that it rests on is indicative.
+    with few. Windows in which the mine did not work or discharge are left aside. All else is ``not assessable``. ``meets`` is
+    statutory only if no verdict that it rests on is indicative.
 
     Parameters
     ----------
@@ -155,8 +159,17 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
     ]
 
 
+def _judgeable(tally: RuleTally) -> int:
+    """Windows due in which there was something to judge."""
+    return tally.due - sum(tally.lacking.get(code, 0) for code in _IDLE)
+
+
+def _assessable_share(tally: RuleTally) -> float:
+    return (tally.meets + tally.exceeds) / _judgeable(tally) if tally.due else 0.0
+
+
 def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], enough: float) -> Conclusion:
-    share = min((r.meets + r.exceeds) / r.due if r.due else 0.0 for r in rules)
+    share = min((_assessable_share(r) for r in rules if not r.due or _judgeable(r)), default=0.0)
     lacking = _sum(r.lacking for r in rules)
     judgement: Judgement
     standing: Standing = "indicative"

@@ -23,6 +23,7 @@ from greenmine.processing.exclusion import Mark
 from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.levels import energy
+from greenmine.processing.long_periods import long_verdicts, period_exceedance
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.windows import minute_of
 from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
@@ -143,6 +144,11 @@ def recompute(
     engine.go_on(rows, until, closing)
     _collect(found, episodes, closing)
     _exclude(found, engine)
+    for verdict in long_verdicts(registry, found.statistics.values(), start, end):
+        found.verdicts[verdict.rule, verdict.start] = verdict
+        if verdict.verdict.judgement == "exceeds":
+            number = max(episodes, default=0) + 1
+            episodes[number] = period_exceedance(number, verdict)
     lasting = (e for e in episodes.values() if not e.withdrawn)
     found.episodes.extend(sorted(lasting, key=lambda e: (e.rule, e.start)))
     found.exceedances.extend(e for e in found.episodes if e.start + 1 < end and (e.end is None or e.end + 1 > start))

@@ -259,7 +259,7 @@ def gauges(edition: Edition, key: str, targets: Sequence[Json], *, unit: str, **
         "minVizHeight": 10,
         "minVizWidth": 0,
         "namePlacement": "top",
-        "text": {"valueSize": 16},
+        "text": {"titleSize": 13, "valueSize": 16},
     }
     return panel(edition, "bargauge", key, targets, defaults=defaults, options=options, **extra)
 

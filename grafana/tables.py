@@ -88,6 +88,12 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
     )
 
 
+def standing(edition: Edition) -> Column:
+    """Whether verdicts count at law."""
+    words = {name: edition.t(f"standing.{name}") for name in ("statutory", "indicative")}
+    return Column(source="standing", title=edition.t("column.standing"), words=mapping(words), width=70)
+
+
 def judged(edition: Edition) -> Column:
     """The figure that was compared; of one that is compared unrounded two places are shown."""
     cut = {"type": "regex", "options": {"pattern": r"/^(-?\d+\.\d\d)\d+$/", "result": {"text": "$1…", "index": 0}}}
@@ -102,7 +108,7 @@ def clause(edition: Edition) -> Column:
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
-        'SELECT "code", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        'SELECT "code", "standing", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
     )
     return grid(
@@ -115,6 +121,7 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
             station(edition, width=100),
             limit(edition, width=330),
             code(edition),
+            standing(edition),
             judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),

@@ -19,8 +19,11 @@ from greenmine.themes import Theme, load_themes
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
 
-Window = Literal["hour", "day", "daytime", "nighttime"]
-"""Legal periods: clock hour, natural day, day and night periods, all in the site's zone."""
+Window = Literal["hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
+"""Legal periods: clock hour, natural day, day and night periods, calendar month, quarter and year, all in the site's zone."""
+
+LONG: Final[frozenset[Window]] = frozenset({"month", "quarter", "year"})
+"""Windows that are judged by daily means, when they are over."""
 
 Addressee = Literal["emission", "quality", "own"]
 """Who is bound: the enterprise by an emission limit; the local government by a limit of environmental quality (GB 29620 4.5:
@@ -69,7 +72,13 @@ class Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     minutes_per_hour: int = 45
     """Valid minutes that make an hour valid; as a share of the expected readings where fewer than one a minute are due."""
     hours: int | None = None
-    """Valid hours that a longer period needs."""
+    """Valid hours that a longer period needs; for months, quarters and years those of each of their days."""
+    days: int | None = None
+    """Valid daily means that a year needs."""
+    days_per_month: int | None = None
+    """Valid daily means that each month of a month, quarter or year needs."""
+    days_in_february: int | None = None
+    """The same for a February; None: as for the others."""
     source: str
     confidence: Confidence = "recalled: unsure"
 
@@ -401,24 +410,7 @@ def _check(
         fault(
             f"{limit.parameter} is of the theme {parameter.theme!r}, which is not judged; give the theme judged = true"
         )
-    if limit.statistic == "difference" and limit.window != "hour":
-        fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
-    if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
-        fault("hour = 'any' is for means and differences of an hour")
-    if limit.state is not None and (limit.window != "hour" or limit.statistic == "maximum"):
-        fault("state is for means and differences of an hour: only these are converted")
-    if limit.state is not None and min(limit.state.temperature, limit.state.pressure) <= 0:
-        fault("state: temperature [K] and pressure [Pa] must be above 0")
-    if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
-        fault("period = 'working' is for means of a day, a daytime or a nighttime")
-    if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
-        fault("event is for maxima of a day, a daytime or a nighttime")
-    if limit.window == "hour" and (limit.statistic == "range" or limit.due == "discharge"):
-        fault("statistic = 'range' and due = 'discharge' are for windows of several hours")
-    if limit.statistic == "range" and limit.rounding.compare != "full":
-        fault("statistic = 'range' compares values as they are measured; rounding must be 'full'")
-    if limit.due == "discharge" and limit.statistic not in {"mean", "range"}:
-        fault("due = 'discharge' is for means and ranges")
+    _check_window(limit, fault)
     if limit.validity.hours is not None and limit.window == "hour":
         fault("validity: hours is for periods longer than an hour; leave it out")
     if limit.validity.hours is None and limit.window != "hour":
@@ -442,6 +434,35 @@ def _check(
             fault("thresholds: give low, high or both; only one whose text is to be confirmed has neither")
     for established in dict.fromkeys((None, limit.new_since)):
         _check_thresholds(limit_for(limit, established).thresholds, fault)
+
+
+def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
+    """What is judged must suit the window over which it is judged."""
+    if limit.statistic == "difference" and limit.window != "hour":
+        fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
+    if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
+        fault("hour = 'any' is for means and differences of an hour")
+    if limit.state is not None and (limit.window != "hour" or limit.statistic == "maximum"):
+        fault("state is for means and differences of an hour: only these are converted")
+    if limit.state is not None and min(limit.state.temperature, limit.state.pressure) <= 0:
+        fault("state: temperature [K] and pressure [Pa] must be above 0")
+    if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
+        fault("period = 'working' is for means of a day, a daytime or a nighttime")
+    if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
+        fault("event is for maxima of a day, a daytime or a nighttime")
+    if limit.window == "hour" and (limit.statistic == "range" or limit.due == "discharge"):
+        fault("statistic = 'range' and due = 'discharge' are for windows of several hours")
+    if limit.statistic == "range" and limit.rounding.compare != "full":
+        fault("statistic = 'range' compares values as they are measured; rounding must be 'full'")
+    if limit.due == "discharge" and limit.statistic not in {"mean", "range"}:
+        fault("due = 'discharge' is for means and ranges")
+    if limit.window in LONG:
+        if limit.statistic != "mean" or limit.due != "all" or limit.period != "whole":
+            fault(f"a {limit.window} is judged by the mean of its daily means; no other statistic, due or period")
+        if limit.alarm is not None:
+            fault(f"alarm: nothing slides over a {limit.window}; leave it out")
+        if limit.validity.days_per_month is None:
+            fault(f"validity: days_per_month is missing; say how many daily means each month of a {limit.window} needs")
 
 
 def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], None]) -> None:

@@ -769,7 +769,7 @@ class Engine:
             share = float(np.nan_to_num(slid.share[0]))
             return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
         over = statistic.over > 0
-        if limit.statistic == "range" or rule.flow is not None:
+        if self.periods.by_own_hours(rule):
             return self.periods.over_due_hours(rule, statistic.start, statistic.end, threshold)
         if rule.working is not None and not by_hours:
             return self.periods.at_work(rule, statistic.start, statistic.end, threshold)

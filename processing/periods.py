@@ -54,6 +54,17 @@ class PeriodFigures:
         self.working = WorkingMinutes(registry, panes)
         self._due = [HOUR * MINUTE / c.interval for c in registry.channels]
 
+    def by_own_hours(self, rule: Rule) -> bool:
+        """Whether a rule chooses or validates the hours of its window in its own way, so that its figure is not the plain one."""
+        limit, averaging = rule.limit, self._registry.channels[rule.channel].parameter.averaging
+        stricter = limit.validity.minutes_per_hour != self._registry.conditions.minutes_per_hour
+        mean = limit.statistic == "mean" and limit.window != "hour" and limit.period == "whole"
+        return (
+            limit.statistic == "range"
+            or rule.flow is not None
+            or (stricter and mean and averaging in {"arithmetic", "energy"})
+        )
+
     def used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
         """Minutes whose readings are judged; ``working``: of known working time alone."""
         row, start, width = np.array([rule.channel]), np.array([begin]), finish - begin
@@ -112,7 +123,7 @@ class PeriodFigures:
         return [Beyond(begin, finish, verdict.have, finish - 1, verdict.need)]
 
     def _due_hours(self, rule: Rule, begin: int, finish: int) -> _DueHours:
-        """The clock hours of a period of a rule on ranges or on hours of discharge.
+        """The clock hours of a period of a rule that goes by its own hours; of sound, their mean energies.
 
         References
         ----------
@@ -144,13 +155,15 @@ class PeriodFigures:
         if not hours.due.any():
             return Figure(None, 0.0, obstacle="no-discharge")
         as_range = rule.limit.statistic == "range"
+        averaging = self._registry.channels[rule.channel].parameter.averaging
         used = hours.valid if as_range else hours.valid & (hours.weight > 0)
         have, due = int(used.sum()), int(hours.due.sum())
         value = None
         if have and as_range:
             value = float(hours.value[_excess(hours.value, used, threshold).argmax()])
         elif have:
-            value = float((hours.value[used] * hours.weight[used]).sum() / hours.weight[used].sum())
+            mean = (hours.value[used] * hours.weight[used]).sum() / hours.weight[used].sum()
+            value = float(level(np.array([mean]))[0] if averaging == "energy" else mean)
         return Figure(
             value,
             have / due,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from greenmine.limits import Conditions, Window
+from greenmine.limits import LONG, Conditions, Window
 
 _MINUTE = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,8 +68,28 @@ def windows_touching(window: Window, first: int, last: int, zone: str, condition
     """Windows that share at least a minute with ``first .. last - 1`` (minutes since 1970 UTC), in order."""
     day = moment_of(first, zone).date() - timedelta(days=1)
     found = []
+    if window in LONG:
+        day = _beginning(window, moment_of(first, zone).date())
+        while (start := _midnight(day, zone)) < last:
+            day = _beginning(window, day + timedelta(days=_LONGEST[window]))
+            found.append((start, _midnight(day, zone)))
+        return found
     while (edge := bounds(window, day, zone, conditions))[0] < last:
         if edge[1] > first:
             found.append(edge)
         day += timedelta(days=1)
     return found
+
+
+_LONGEST: Final[dict[Window, int]] = {"month": 31, "quarter": 92, "year": 366}
+"""Days after the beginning of a long window at which the next one has begun, and not yet the one after that."""
+
+
+def _beginning(window: Window, day: date) -> date:
+    """First day of the month, quarter or year that holds a day."""
+    month = {"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1, "year": 1}[window]
+    return day.replace(month=month, day=1)
+
+
+def _midnight(day: date, zone: str) -> int:
+    return minute_of(datetime.combine(day, time(), ZoneInfo(zone)))

@@ -12,6 +12,8 @@ from greenmine.registry import Position, Site, Station
 
 _METRES_PER_DEGREE = 111_320.0
 _ORDINARY_OUTPUT = 20.0
+_LARGEST_OUTPUT = 2.25
+"""In ordinary ones: beyond it the boundary gets no dustier and no louder, for the works of a larger mine lie farther away."""
 _DEFAULT_BOUNDARY = (-150.0, -180.0)
 
 
@@ -61,7 +63,7 @@ def character(site: Site) -> Character:
     a mine that feeds a cement works also runs at night.
     """
     number = re.search(r"\d+(?:\.\d+)?", site.scale)
-    output = float(number.group()) / _ORDINARY_OUTPUT if number else 1.0
+    output = min(_LARGEST_OUTPUT, float(number.group()) / _ORDINARY_OUTPUT) if number else 1.0
     return Character(
         output=output,
         care={1: 0.3, 2: 0.8}.get(site.batch, 1.0),

@@ -308,12 +308,13 @@ class Mine:
             "laeq": heard.laeq,
             "lafmax": heard.lafmax,
         }
-        state = {True: work.crusher.astype(float), False: flying.spraying.astype(float)}
+        sprayers = {measure.equipment for measure in self.site.measures if measure.kind == "sprayers"}
+        state = {True: flying.spraying.astype(float), False: work.crusher.astype(float)}
         values: dict[int, Floats] = {}
         for channel in self._registry.site_channels(self.site.id):
             name = channel.parameter.id
             if name == "equipment-state":
-                truth = state["crusher" in f"{channel.station} {channel.device}"]
+                truth = state[channel.station in sprayers]
             elif name in of_station:
                 truth = of_station[name][channel.station]
             elif name in of_site:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from greenmine.limits import Addressee, Threshold, addressee, threshold_on
+from greenmine.limits import LONG, Addressee, Threshold, addressee, threshold_on
 from greenmine.processing.headroom import headroom
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
@@ -436,15 +436,19 @@ def _running(rule: Rule, channel: Channel, threshold: Threshold, used: list[Row]
 
 
 def _told_by_hours(rule: Rule) -> bool:
-    """Return whether the hours alone make a limit's figure: no difference, event, working time or hours of discharge does."""
+    """Return whether the hours alone make a limit's figure: no difference, event, working time,
+    hours of discharge or longer period does.
+    """
     limit = rule.limit
+    if limit.window in LONG:
+        return False
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 
 
 def _headroom(registry: Registry, rule: Rule, channel: Channel, hours: list[Row], now: int) -> HeadroomView | None:
     """Headroom of the limit's window under way; None where it has none."""
     limit, zone = rule.limit, registry.site(rule.site).zone
-    if limit.window not in {"day", "daytime", "nighttime"}:
+    if limit.window not in {"day", "daytime", "nighttime"} or rule.flow is not None:
         return None
     minute = now // MINUTE
     window = next(iter(windows_touching(limit.window, minute, minute + 1, zone, registry.conditions)), None)

@@ -29,7 +29,7 @@ TIMES: Final = words(
 """Plain names of columns that may hold the time of day alone."""
 
 STAMPS: Final = words("""
-    timestamp datetime dateandtime datetimeutc datetimelocal localdatetime utcdatetime timestamputc timestamplocal
+    stamp timestamp datetime dateandtime datetimeutc datetimelocal localdatetime utcdatetime timestamputc timestamplocal
     timeutc utctime utc timelocal localtime sampletime samplingtime samplingdate sampledatetime measurementtime
     measuredat recordtime recordedat createdat datatime ts tmstamp isotime unixtime unix epoch zeitstempel zeit
     hourending hourended timeending dateending endtime starttime begintime periodstart periodend
@@ -42,7 +42,7 @@ PARTS: Final = {
     "month": words("month mon mo mm 月 月份"),
     "day": words("day dd dom dayofmonth 日"),
     "ordinal": words("doy jday jd julian julianday dayofyear yday yearday ordinalday 年积日 day"),
-    "hour": words("hour hr hh hours 时 小时 点 hourofday"),
+    "hour": words("hour hr hh he hourending hourended hourend hours 时 小时 点 hourofday"),
     "minute": words("minute min mi mn minutes 分 分钟"),
     "second": words("second sec ss seconds 秒"),
     "clock": words("hhmm time hourminute hrmn hourmin"),
@@ -55,8 +55,9 @@ ELAPSED: Final = words(
 """Plain names of columns that count from a start in the heading."""
 
 STATIONS: Final = words("""
-    station stationid stationname site siteid sitename siteno location locationname device deviceid devicename sensor sensorid
-    monitor monitorid sensorindex serial serialnumber instrument point pointname 站点 站点名称 点位 点位名称 监测点 监测点位
+    id 编号 station stationid stationname site siteid sitename siteno location locationname device deviceid devicename
+    sensor sensorid monitor monitorid sensorindex serial serialnumber instrument point pointname
+    站点 站点名称 点位 点位名称 监测点 监测点位
     测点 测点名称 设备 设备编号 设备名称 站名 table
 """)
 """Plain names of columns that say where or by what was measured."""
@@ -109,8 +110,8 @@ _AROUND: Final = tuple(
 """Words before or behind the name of a parameter that say nothing else."""
 
 _SPELLINGS: Final = """
-ug/m3 = ugm3 ugm ugpm3 ugcbm ugcum microgramsm3 microgramspercubicmeter microgramspercubicmetre 微克立方米 微克每立方米 微克m3
-mg/m3 = mgm3 mgm mgpm3 mgcbm mgcum milligramspercubicmeter milligramspercubicmetre 毫克立方米 毫克每立方米 毫克m3
+ug/m3 = microgramm3 ugm3 ugm ugpm3 ugcbm microgramsm3 microgramspercubicmeter microgramspercubicmetre 微克立方米 微克每立方米 微克m3
+mg/m3 = milligramm3 mgm3 mgm mgpm3 mgcbm milligramspercubicmeter milligramspercubicmetre 毫克立方米 毫克每立方米 毫克m3
 ng/m3 = ngm3
 g/m3 = gm3
 mg/L = mgl mglnh3n mgln mgo2l mglasn 毫克升 毫克每升
@@ -178,7 +179,7 @@ _SHORT: Final = {
     "度": "deg",
 }
 """Spellings that count only where a unit must stand: in brackets, behind a comma or stroke."""
-_LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·µμ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
+_LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·\u00b5μ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
 _BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕")
 _TEMPERATURE: Final = re.compile(r"temp|温", re.IGNORECASE)
 _REPEATED: Final = re.compile(r"(?<=\S)#\d+\Z")
@@ -254,7 +255,7 @@ def parameter_columns(names: Sequence[str], parameter: Parameter) -> list[int]:
 def split_unit(name: str) -> tuple[str, str | None]:
     """A name without its unit, and the unit that it states; None if it states none.
 
-    The unit stands in brackets, behind a comma or a stroke, or at the end. What looks like a unit and is none of the known
+    The unit stands in brackets, behind a comma or a stroke, or among the words. What looks like a unit and is none of the known
     ones is returned as it stands.
     """
     text = unicodedata.normalize("NFKC", name).strip()
@@ -266,12 +267,17 @@ def split_unit(name: str) -> tuple[str, str | None]:
     outside = outside.strip(" ,，")
     head, *behind = re.split(r"[,，]", outside)
     left, stroke, right = head.partition("/")
-    tokens = re.split(r"[\s_]+", head.strip())
-    tails = [(" ".join(tokens[:-k]), " ".join(tokens[-k:])) for k in (3, 2, 1) if len(tokens) > k]
+    tokens = re.split(r"[\s_:：]+", head.strip())
+    parts = [
+        (" ".join(tokens[:i] + tokens[i + k :]), " ".join(tokens[i : i + k]))
+        for k in (3, 2, 1)
+        for i in range(len(tokens) - k, -1, -1)
+        if len(tokens) > k
+    ]
     for candidate in (*(part for bracket in inside for part in (bracket, *re.split(r"[,;]", bracket))), *behind):
         if (unit := known_unit(candidate, alone=True)) is not None:
             return _without_unit(head).rstrip("/ "), unit
-    for base, candidate in tails:
+    for base, candidate in parts:
         if (unit := known_unit(candidate, alone=bool(_TEMPERATURE.search(base)))) is not None:
             return base.rstrip("/ "), unit
     if stroke and (unit := known_unit(right, alone=True)) is not None:

@@ -47,6 +47,7 @@ _CLOCK: Final = re.compile(
 )
 _UNTIL: Final = re.compile(r" ?[-~～—–至] ?\d{1,2}:\d\d\Z")
 """The end of an interval behind its begin, where the date stands apart."""
+_DOTTED_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d(?:\.[0-5]\d)?")
 _HOUR: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[.]0+)?(?: ?(?:[时点hH]整?|:00))?", re.ASCII)
 _HOUR_NAME: Final = re.compile(
     r"(?:[Hh](?:our|r)?[ _]?)?(\d{1,2})(?: ?(?:时|点|[hH]|:00))?(?:[-~至]\d{1,2}(?: ?(?:时|点|:00))?)?"
@@ -87,14 +88,21 @@ _OFFSET: Final = re.compile(
 _BARE_OFFSET: Final = re.compile(r"(?<![\d:])(?P<sign>[+\-−])(?P<hour>\d\d):(?P<minute>\d\d)(?!\d)")
 _UTC: Final = re.compile(r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|世界时|格林", re.IGNORECASE)
 _UTC_NAME: Final = re.compile(r"utc|gmt", re.IGNORECASE)
-_BEIJING: Final = re.compile(r"北京时间|beijing|Asia/Shanghai", re.IGNORECASE)
+_BEIJING: Final = re.compile(r"北京时间|beijing|Asia/Shanghai|中国标准时间|China Standard Time", re.IGNORECASE)
 _IANA: Final = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+)?")
-_ABBREVIATED: Final = re.compile(r"(?<![A-Za-z])([A-Z]{1,4}[SD]?T)(?![A-Za-z])")
-_LOCAL: Final = frozenset({"LST", "DT", "LT", "ST", "T", "AT"})
-"""What looks like the abbreviation of a zone and names none."""
-_ZONE_LINE: Final = re.compile(
-    r"time ?zone|时区|(?:UTC|GMT|time)[ _-]?offset|北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)", re.IGNORECASE
+_ABBREVIATED: Final = re.compile(
+    r"(?<![A-Za-z])(EST|EDT|CST|CDT|MST|MDT|PST|PDT|AKST|AKDT|HST|AST|ADT|NST|NDT|BST|IST|GST|SST|WST|EET|EEST|CET|CEST|WET|WEST|MSK|"
+    r"JST|KST|HKT|SGT|PHT|ICT|WIB|AEST|AEDT|ACST|AWST|NZST|NZDT|BRT|ART|CLT|COT|PET|SAST|EAT|CAT|WAT|CCT)(?![A-Za-z])"
 )
+_ZONE_KEY: Final = re.compile(
+    r"(?:time ?zone|时区|(?:UTC|GMT|time)[ _-]?offset)(?P<minutes>[^:：,;=\t\d+-]*min[^:：,;=\t\d+-]*)?"
+    r"[^:：,;=\t\d+-]*[\"':：,;=\t ]*(?P<rest>.*)",
+    re.IGNORECASE,
+)
+"""A line of the heading that says in which zone the stamps are."""
+_ZONE_SENTENCE: Final = re.compile(r"北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)", re.IGNORECASE)
+_HOURS_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3})(?:[.]0+)?\b(?![:/.\d])")
+_UNSAID: Final = re.compile(r"local|本地|unknown|none|n/a|^\W*$", re.IGNORECASE)
 _ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+-]\d", re.IGNORECASE)
 """A line of the heading that may speak of the stamps or of something else."""
 
@@ -243,7 +251,7 @@ class Layout:
             said = {
                 zone: repr(line.strip())
                 for line in self.heading
-                if len(line) < 200 and _ZONE_LINE.search(line) and (zone := _zone_in(line, column=False)) is not None
+                if len(line) < 200 and (zone := _zone_of_line(line)) is not None
             }
         if len(said) > 1:
             raise LoggerFileError(f"states several zones, in {' and '.join(said.values())}; give --stamp-zone")
@@ -267,10 +275,21 @@ def _zone_in(text: str, *, column: bool) -> str | None:
                 return f"{'+' if match['sign'] == '+' else '-'}{hour:02}:{minute}"
     if _UTC.search(text) or (column and _UTC_NAME.search(plain(text))):
         return "UTC"
-    if column or re.search(r"zone|时区", text, re.IGNORECASE):
-        found = [word for word in _ABBREVIATED.findall(text) if word not in _LOCAL]
-        return found[0] if found else None
-    return None
+    found = _ABBREVIATED.findall(text)
+    return found[0] if found else None
+
+
+def _zone_of_line(line: str) -> str | None:
+    """The zone that a line of the heading states; the text itself, if it is none that is known."""
+    if (match := _ZONE_KEY.search(line)) is None:
+        return _zone_in(line, column=False) if _ZONE_SENTENCE.search(line) else None
+    rest = match["rest"].strip(" \"'\t,;")
+    if (zone := _zone_in(rest, column=True)) is not None:
+        return zone
+    if number := _HOURS_AHEAD.fullmatch(rest):
+        ahead = int(number["number"]) * (1 if match["minutes"] or int(number["number"]) > 15 else 60)
+        return f"{number['sign'] or '+'}{ahead // 60:02}:{ahead % 60:02}"
+    return None if _UNSAID.search(rest) else rest
 
 
 def find_layout(source: Source, said: Description) -> Layout:
@@ -353,8 +372,11 @@ def _delimiter(text: str) -> str:
 
 
 def _clock_of_digits(cell: str) -> str:
-    """Write 730 as 07:30."""
-    return f"{cell:0>4}"[:-2] + ":" + f"{cell:0>4}"[-2:] if cell.isdigit() and len(cell) <= 4 else cell
+    """Write 730 as 07:30, and 073000 as 07:30:00."""
+    if not cell.isdigit() or len(cell) > 6:
+        return cell
+    digits = f"{cell:0>4}" if len(cell) <= 4 else f"{cell:0>6}"
+    return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
 
 
 def _whole_hour(cell: str) -> str:
@@ -474,6 +496,9 @@ class _View:
             for c, cell in enumerate(row[: len(names)]):
                 if c not in clock.columns and (unit := known_unit(cell.strip(" ()[]（）"), alone=True)) is not None:
                     units.setdefault(c, unit)
+        if not units and start > 0 and len(above := self.rows[start - 1][1]) == len(self.rows[start][1]):
+            found = {c: known_unit(cell.strip(" ()[]（）"), alone=True) for c, cell in enumerate(above[: len(names)])}
+            units = {c: unit for c, unit in found.items() if unit is not None and c not in clock.columns}
         sample = tuple(tuple(row) for row in below[first:])
         heading = self._heading(start) if header else ()
         if self.said.make:
@@ -548,7 +573,7 @@ def elapsed(cell: str) -> float | None:
     if match := re.fullmatch(r"(?:(\d+)[ .:d])??(\d+):(\d\d):(\d\d(?:[.,]\d+)?)", text):
         days, hours, minutes, seconds = match.groups()
         return ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(seconds.replace(",", "."))
-    return float(text) if _number(text) else None
+    return float(text.replace(",", ".")) if _number(text) else None
 
 
 class _Columns:
@@ -588,6 +613,13 @@ class _Columns:
                 return TimeColumns((c,), serial=True)
         if (clock := self._elapsed()) is not None or dates:
             return clock
+        seconds = [
+            c
+            for c in every
+            if self._is(c, TIMES | PARTS["second"]) and self.kind(c) == "number" and not self._any(TimeColumns((c,)))
+        ]
+        if len(seconds) == 1 and _start(self.heading, self.said) is not None:
+            return self._elapsed(seconds[0])
         hours = PARTS["hour"] | TIMES
         clocks = clocks or [
             c for c in every if self._is(c, hours) and self.kind(c) in {"hour", "number"} and self._hours(c)
@@ -640,6 +672,8 @@ class _Columns:
         if not cells:
             return "empty"
         enough = max(1, 0.3 * len(cells))
+        if self._is(column, TIMES) and all(map(_DOTTED_CLOCK.fullmatch, cells)):
+            return "clock"
         if sum(_CLOCK.fullmatch(cell) is not None for cell in cells) >= enough:
             return "clock"
         numbers = sum(map(_number, cells))
@@ -712,10 +746,9 @@ class _Columns:
             clock = TimeColumns((dates[0], hours[0]), "hour")
             if self._hours(hours[0]):
                 return clock
-            ordinal = [
-                f"{cell:0>4}" for row in self.rows if len(row) > hours[0] and (cell := row[hours[0]].strip()).isdigit()
-            ]
-            if ordinal and all(len(cell) == 4 and cell[2:] < "60" and cell <= "2400" for cell in ordinal):
+            cells = [row[hours[0]].strip() for row in self.rows if len(row) > hours[0]]
+            digits = [_clock_of_digits(cell) for cell in cells if cell.isdigit()]
+            if digits and all(_CLOCK.fullmatch(cell) and cell[:2] <= "24" and cell[3:5] < "60" for cell in digits):
                 return TimeColumns((dates[0], hours[0]), "hour", ("", "clock"))
         across = [c for c in every if (match := _HOUR_NAME.fullmatch(self.names[c].strip())) and int(match[1]) <= 24]
         if len(across) >= 4 and len(dates) == 1:
@@ -754,7 +787,7 @@ class _Columns:
 
     def _serial(self, column: int) -> bool:
         cells = [row[column].strip() for row in self.rows if len(row) > column and row[column].strip()]
-        numbers = [float(cell) for cell in cells if _number(cell)]
+        numbers = [float(cell.replace(",", ".")) for cell in cells if _number(cell)]
         return 2 * len(numbers) >= len(cells) and bool(numbers) and all(_SERIALS[0] <= x < _SERIALS[1] for x in numbers)
 
     def _elapsed(self, column: int | None = None) -> TimeColumns | None:
@@ -769,7 +802,7 @@ class _Columns:
             return None
         if any(":" in cell for cell in cells):
             scale = 1000
-        start = _start(self.heading)
+        start = _start(self.heading, self.said)
         if start is None:
             raise LoggerFileError(
                 f"column {name!r} counts from a start, and the heading states none with date and time; give --layout"
@@ -789,7 +822,7 @@ class _Columns:
         return TimeColumns((clocks[0],), "clock", start=dates.pop())
 
 
-def _start(heading: Sequence[str]) -> str | None:
+def _start(heading: Sequence[str], said: Description) -> str | None:
     """The start that a heading states, as a stamp with the year first; None: none, or several.
 
     Raises
@@ -804,9 +837,13 @@ def _start(heading: Sequence[str]) -> str | None:
         return None
     stamp = f"{dates.pop()} {clocks.pop()}"
     others = [date for line in heading for date in _DATE.findall(line)]
-    reader = StampReader()
+    form = "".join(sign for sign in re.findall(r"%([dmyY])", said.time_format or "")).lower()
+    reader = StampReader(order=said.order or (form if form in ORDERS else None))
     reader.add([stamp, *others], np.arange(1 + len(others)))
-    time = int(reader.result().time[0])
+    try:
+        time = int(reader.result().time[0])
+    except LoggerFileError as error:
+        raise LoggerFileError(str(error).replace("line 0: ", "the start in the heading, ")) from None
     return None if time == UNREADABLE else str(np.datetime64(time, "ms"))
 
 
@@ -828,7 +865,7 @@ def _extent(cells: Sequence[str]) -> int:
 
 
 def _number(cell: str) -> bool:
-    return cell.strip().removeprefix("-").replace(".", "", 1).isdigit()
+    return cell.strip().removeprefix("-").replace(",", ".", 1).replace(".", "", 1).isdigit()
 
 
 def _not_found(views: Sequence[_View]) -> str:

@@ -23,7 +23,9 @@ a mark behind it; anything else."""
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DIGITS: Final = r"[+-]?(?:\d[\d.,' ]*|[.,]\d+)(?:[eE][+-]?\d+)?"
-_CELL: Final = re.compile(rf"(?P<sign>[<>≤≥]=?)? ?(?P<number>{_DIGITS}) ?(?P<mark>\D.*)?", re.ASCII)
+_CELL: Final = re.compile(
+    rf"(?P<lead>[*#!?~^]|[A-Z](?= ?\d))? ?(?P<sign>[<>≤≥]=?)? ?(?P<number>{_DIGITS}) ?(?P<mark>\D.*)?", re.ASCII
+)
 _GROUPED: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 _MISSING: Final = words(
     """
@@ -245,10 +247,12 @@ class NumberReader:
         match = _CELL.fullmatch(text)
         if match is None:
             return Cell(TEXT)
-        digits, mark = match["number"].strip(), (match["mark"] or "").strip()
+        digits, mark = match["number"].strip(), (match["mark"] or match["lead"] or "").strip()
         point, comma = self._both(digits)
         if (math.isnan(point) and math.isnan(comma)) or (mark and not _is_mark(mark)):
             return Cell(TEXT)
+        if mark == "L" and not self.words:  # the limit of detection with an L, HJ 91.1-2019
+            return Cell(AT_MOST, point, comma)
         if match["sign"]:
             return Cell(AT_MOST if match["sign"][0] in "<≤" else AT_LEAST, point, comma, mark)
         return Cell(MARKED if mark else NUMBER, point, comma, mark)
@@ -300,7 +304,7 @@ def _is_mark(text: str) -> bool:
 
 def _direction(text: str) -> float | None:
     """Degrees of a direction in words; NaN for a calm, None for anything else."""
-    folded = text.upper().replace(" ", "").removesuffix("风")
+    folded = text.upper().replace(" ", "").replace("-", "").removesuffix("风")
     if text.casefold() in _CALM or folded.casefold() in _CALM:
         return math.nan
     return _COMPASS.get(folded)

@@ -61,13 +61,19 @@ _QUANTITIES: Final = words("""
     监测项目 污染物 参数 污染物名称 因子名称
 """)
 """Plain names of columns that name what the value beside them is."""
-_VALUES: Final = words("value val reading result concentration conc data 值 数值 浓度 监测值 测量值 结果 浓度值")
-"""Plain names of the column of values in such files."""
+_VALUES: Final = words("""
+    value values val wert messwert valeur valor level sensor reading result concentration conc data mass massconcentration dust
+    值 数值 浓度 监测值 测量值 结果 浓度值 质量浓度
+""")
+"""Plain names of columns that do not say what they hold."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
-    r"-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
+    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
+_NEVER_NOTHING: Final = frozenset({"laeq", "laf", "lafmax", "ph", "conductivity", "do", "humidity", "pressure"})
+"""Parameters of which 0 is no value that is met outdoors; where others are met, it is a code for no value."""
+_UNIT_LIKE: Final = re.compile(r"[A-Za-zµμ微毫克]{1,5} ?/ ?[A-Za-z立方米]{1,3}[3³]?")
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
@@ -313,8 +319,13 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
         long = _long(file, parameter, others)
         if long is not None:
             return long
-        if len(header.numeric) == 1 and not _is_another(header.numeric[0], parameter):
+        if len(header.numeric) == 1 and _says_nothing(header.numeric[0]):
             name = header.numeric[0]
+            spoken = [p for p in load_parameters().values() for line in file.layout.heading if _named_in(line, p)]
+            if spoken and parameter not in spoken:
+                raise LoggerFileError(
+                    f"the heading speaks of {spoken[0].name_en}, not of {parameter.name_en}; choose with --value {name}"
+                )
             return _Chosen(name, {}, None, f"the values are taken from column {name!r}, the only one with numbers")
     if len(fits) != 1:
         which = f"{listed(fits)} may all be" if fits else "no column is plainly"
@@ -322,9 +333,18 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
     return _Chosen(fits[0], {})
 
 
-def _is_another(name: str, parameter: Parameter) -> bool:
-    """Whether a column's name is plainly that of another parameter."""
-    return any(parameter_columns([name], other) for other in load_parameters().values() if other.id != parameter.id)
+def _named_in(line: str, parameter: Parameter) -> bool:
+    """Whether a line names a parameter."""
+    text = plain(line)
+    return any(
+        len(name) > 2 and name in text for name in (plain(parameter.id), plain(parameter.symbol), parameter.name_zh)
+    )
+
+
+def _says_nothing(name: str) -> bool:
+    """Whether a column's name does not say what it holds, so that the only one with numbers may be meant."""
+    base = plain(split_unit(name)[0])
+    return len(base) <= 2 or name.startswith("#") or base in _VALUES
 
 
 def _described(name: str, parameter: Parameter, described: Sequence[Described]) -> Described | None:
@@ -435,6 +455,19 @@ def _stated_unit(
     for unit, line in lines.items():
         notes.append(f"unit {unit}, as the heading says: {line!r}")
         return unit
+    for line in heading:
+        for text in _UNIT_LIKE.findall(line):
+            other = known_unit(text, alone=True)
+            if other is None or not convertible(other, parameter):
+                continue
+            if _named_in(line, parameter):
+                notes.append(f"unit {other}, as the heading says: {line.strip()!r}")
+                return other
+            if _normal(other, parameter) != (1.0, 0.0):
+                raise LoggerFileError(
+                    f"column {chosen.name!r} states no unit, and a line of the heading speaks of {other}: "
+                    f"{line.strip()[:80]!r}; give --unit"
+                )
     return None
 
 
@@ -582,7 +615,7 @@ def _codes(
     inside = once[(once >= parameter.low) & (once <= parameter.high)]
     found, counts = np.unique(inside, return_counts=True)
     for code, times in ((found[i], int(counts[i])) for i in _candidates(found, counts)):
-        if _is_far(code, found, counts, typical=_CODES.fullmatch(f"{code:g}") is not None, times=times):
+        if _is_far(code, found, counts, parameter, times):
             doubtful |= value == code
             notes.append(
                 f"{code:g} stands {times:,} times, far from the other values, and may be a code for no value: no window that holds "
@@ -597,16 +630,25 @@ def _candidates(found: NDArray[np.float64], counts: NDArray[np.int64]) -> list[i
     return sorted(i for i in ends if counts[i] >= 2 or _CODES.fullmatch(f"{found[i]:g}"))
 
 
-def _is_far(code: float, found: NDArray[np.float64], counts: NDArray[np.int64], *, typical: bool, times: int) -> bool:
+def _is_far(
+    code: float, found: NDArray[np.float64], counts: NDArray[np.int64], parameter: Parameter, times: int
+) -> bool:
+    """Whether a value lies far from the others: by their range for a typical code, by several times that for any other."""
     others = (found != code) & np.array([_CODES.fullmatch(f"{x:g}") is None or abs(x) < 90 for x in found.tolist()])
-    if code == 0 or not others.any() or counts[others].sum() < 3:
+    if counts[others].sum() < 3:
         return False
     rest = np.repeat(found[others], counts[others])
     low, middle, high = (float(x) for x in np.percentile(rest, (1, 50, 99)))
     nearest = float(np.min(np.abs(rest - code)))
+    typical = _CODES.fullmatch(f"{code:g}") is not None
+    if code == 0:
+        typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
+        if not typical:
+            return False
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
-    return times >= 3 and nearest > max(5 * (high - low), 8 * max(abs(middle), 1.0))
+    usual = 30.0 if parameter.averaging == "energy" else 2 * max(abs(middle), 1.0)
+    return times >= 3 and nearest > max(5 * (high - low), usual)
 
 
 def _counts_on(
@@ -634,7 +676,7 @@ def _counts_on(
         notes.append(
             f"column {chosen.name!r} falls as often as it rises: its values are taken as sums of their intervals"
         )
-    elif falls == 0 and len(finite) >= 4 and finite[0] > 0:
+    elif falls == 0 and (rises > 2 or (len(finite) > 3 and finite[0] > 0)):
         raise LoggerFileError(
             f"column {chosen.name!r} never falls: perhaps a running total: --total yes takes its increments, --total no its values"
         )

@@ -49,13 +49,14 @@ _ZONE = (
     r"(?: ?(?:[Zz]|(?:UTC|GMT)? ?(?P<sign>[+-])(?P<zone_hour>00?):?(?P<zone_minute>00)?|UTC|GMT"
     r"|(?P<abbreviation>[A-Z]{3,5})))?"
 )
-_LEAD = r"(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
+_LEAD = r"(?: ?(?:星期|周)[一二三四五六日天])?(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
 _HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
 _CLOCK = rf"(?P<hour>00?):(?P<minute>00)(?::(?P<second>00)(?:{_FRACTION}))?{_HALF}{_ZONE}"
 _OTHER_CLOCKS = (
     r"(?P<hour>00?)[:时点](?P<minute>00)(?:[:分](?P<second>00)秒?|分)?",
     rf"(?P<hour>00?)(?: ?[时点hH]整?)?{_HALF}",
+    r"(?P<hour>00?)\.(?P<minute>00)(?:\.(?P<second>00))?",
     r"(?P<hour>00?):(?P<minute>00) ?[~～—–至] ?00?:00",
 )
 _CHINESE_DATE = r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]"
@@ -69,6 +70,8 @@ _DATES = (
     r"(?P<day>00?)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<short>00)",
     r"(?P<year>0000)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<day>00?)",
     r"(?P<name>[A-Za-z]{3,9})\.? (?P<day>00?),? (?P<year>0000),?",
+    r"[A-Za-z]{3,9},? (?P<day>00?) (?P<name>[A-Za-z]{3,9}),? (?P<year>0000)",
+    r"[A-Za-z]{3,9},? (?P<name>[A-Za-z]{3,9}) (?P<day>00?),? (?P<year>0000)",
     r"(?P<year>0000)-(?P<ordinal>000)",
 )
 _PATTERNS: Final = (
@@ -84,7 +87,7 @@ _PATTERNS: Final = (
     re.compile(r"(?P<s1000000>0{16})"),
     re.compile(r"(?P<s1000000000>0{19})"),
 )  # fmt: skip
-_SERIAL: Final = re.compile(r"(?P<serial>0{5})(?:\.(?P<fraction>0*))?")
+_SERIAL: Final = re.compile(r"(?P<serial>0{5})(?:[.,](?P<fraction>0*))?")
 _DIRECTIVES: Final = {
     "Y": r"(?P<year>0000)",
     "y": r"(?P<short>00)",

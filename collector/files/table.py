@@ -253,7 +253,7 @@ class LoggerFile:
         if said.zone is not None:
             return said.zone
         found = self.layout.stated_zone()
-        if found is not None and found[0].isupper() and found[0] != "UTC":
+        if found is not None and not _is_zone(found[0]):
             stated, where = found
         elif stamps.abbreviations:
             stated, where = "/".join(stamps.abbreviations), "the stamps"
@@ -266,6 +266,9 @@ class LoggerFile:
         if stated in said.zones:
             return said.zones[stated]
         if fallback is not None and set(stated.split("/")) <= _abbreviations_of(fallback):
+            return None
+        if fallback is not None and not stated.isupper():
+            notes.append(f"{where} states the zone {stated!r}: stamps are read in {fallback}")
             return None
         raise LoggerFileError(
             f"{where} states the zone {stated}, which may be several: give --stamp-zone, such as --stamp-zone +08:00"
@@ -383,6 +386,14 @@ def _checked_zone(name: str | None) -> Zone:
         return Zone(name or "UTC")
     except ValueError as error:
         raise LoggerFileError(str(error)) from None
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        Zone(name)
+    except ValueError:
+        return False
+    return not name.isupper() or name == "UTC"  # EST and MST are also names of the database
 
 
 def _abbreviations_of(name: str) -> set[str]:
@@ -608,7 +619,7 @@ def _without_comments(
     """The block without lines of comment, and without lines of units after a header, which hold no figure."""
     units = 0
     for row in block[: _NEW_HEADER_UNITS if after_header else 0]:
-        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/µμ])\w+", "", row)):
+        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/\u00b5μ])\w+", "", row)):
             break
         units += 1
     keep = [index for index in range(units, len(block)) if not block[index].startswith("#")]

@@ -146,7 +146,7 @@ def build(edition: Edition) -> Json:
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("code") AS "code", "judged", "low", "high", "capture", "clause" FROM "verdict"'
+        'SELECT last("code") AS "code", "standing", "judged", "low", "high", "capture", "clause" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -157,6 +157,7 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
             tables.station(edition, width=120),
             tables.limit(edition, width=470),
             tables.code(edition),
+            tables.standing(edition),
             tables.judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),

@@ -333,9 +333,11 @@ class Feed:
             clause = msgspec.json.decode(row.detail).get("clause", "")
             threshold = self._threshold(rule, row.start)
             cited = threshold.citation if threshold is not None and threshold.clause == clause else clause
+            lawful = rule.limit.kind == "legal"  # a mine's own targets have no standing at law
+            standing = ("indicative" if row.reasons else "statutory") if lawful else None
             figures = (
-                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason, cited,
-                row.end,
+                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason,
+                standing, cited, row.end,
             )  # fmt: skip
             tags = self._rule_tags(rule)
             part = portion.parts[tags[0]]

@@ -123,6 +123,7 @@ _VERDICT: Final = (
     Field("high", "float", "parameter", "upper threshold"),
     Field("capture", "float", "share, 0..1", "valid of the readings due"),
     Field("reason", "string", "", "code of the reason, see statistics.md"),
+    Field("standing", "string", "", "statutory, or indicative; none for targets and warnings"),
     _CLAUSE,
     Field("end", "integer", "ms", "end of the period, since 1970 UTC"),
 )

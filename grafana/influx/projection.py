@@ -372,8 +372,9 @@ class _Lane:
                 lines += map(_worker_line, connection.execute(sa.select(schema.worker)))
             else:
                 lines = [_lag_line(connection, self.cursor, now)]
+        places = _place_lines(self._registry, self.enterprise, now // _DAY * _DAY)
         if now // _DAY != self._placed:
-            lines += _place_lines(self._registry, self.enterprise, now // _DAY * _DAY)
+            lines += places
         self.influx.write(self.bucket, lines, "ms")
         self._placed = now // _DAY
         held = self._held(self.cursor.sample or now, now)
@@ -383,7 +384,7 @@ class _Lane:
         if missing and self._missing:
             _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.bucket)
             self.cursor = self._cursors.refill(self.bucket)
-            self._placed = -1
+            self.influx.write(self.bucket, places, "ms")
         if not missing or self._missing:
             self.cursor = replace(self.cursor, sample=now)
             self._cursors.keep(self.cursor)

@@ -57,7 +57,7 @@ def faults(directory: Path) -> tuple[str, ...]:
     [
         ("jiuchi", "重庆市万州区九池乡砖瓦用页岩矿", "砖瓦用页岩", "20 万吨/年", 1),
         ("kunyin", "重庆市万州区坤银矿业有限公司", "建筑石料用灰岩", "20 万吨/年", 2),
-        ("yanjing", "重庆万州西南水泥有限公司盐井周家堡矿山", "水泥用灰岩", "45 万吨/年", 2),
+        ("yanjing", "重庆万州西南水泥有限公司盐井周家堡矿山", "水泥用灰岩", "200 万吨/年", 2),
         ("hengjie", "重庆市万州区恒杰建材有限公司", "砖瓦用页岩", "5 万吨/年", 3),
         ("jianggao", "重庆市万州区李河镇李河村二组将皋梁砖瓦用页岩矿", "砖瓦用页岩", "20 万吨/年", 3),
     ],
@@ -70,6 +70,12 @@ def test_the_default_registry_holds_the_mines_of_the_plan(site: str, name: str, 
     assert len(row.requirement_items) == 10
     assert "示例" in row.note_zh
     assert "examples" in row.note_en
+
+
+def test_the_cement_mine_lies_where_its_public_notice_puts_it_and_has_no_crusher():
+    site = load_registry().site("yanjing")
+    assert (site.position.latitude, site.position.longitude) == (30.6206, 108.4467)  # 30°37′14″ N 108°26′48″ E
+    assert all("crusher" not in station.id for station in site.stations)
 
 
 def test_channels_and_rules_are_numbered_through_in_the_order_of_the_files():

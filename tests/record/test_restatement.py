@@ -68,9 +68,10 @@ def add_mark(record: Record, station: str, span: tuple[int, int], kind: str) -> 
         (1, "fence", "weather", 60, 300, True),
         (2, "south", "maintenance", 400, 200, False),
         (3, "weather", "fault", 100, 900, True),
-        (4, "homes", "stop", -60, 1000, False),
+        (4, "homes", "fault", -60, 1000, False),
         (5, "pond", "maintenance", 1700, 500, False),
         (6, "north", "calibration", 30, 1, True),
+        (7, "fence", "stop", 300, 240, False),
     ],
 )
 def test_a_late_mark_leads_to_what_an_early_one_would_have(
@@ -187,7 +188,7 @@ def test_a_mark_that_only_explains_changes_no_figure(dust: tuple[Pipeline, Recor
 def test_readings_that_come_after_a_mark_are_excluded_too(dust: tuple[Pipeline, Record, int]) -> None:
     pipeline, record, start = dust
     end = start + 10 * HOUR
-    pipeline.mark("mine", "south", None, (end, end + 20 * MINUTE), "stop", "x", "y", end)
+    pipeline.mark("mine", "south", None, (end, end + 20 * MINUTE), "fault", "x", "y", end)
     feed(pipeline, [readings(0, every(end, end + 2 * HOUR), 5000.0)])
     hour = rows(record, schema.statistic, window="hour", start=end)[0]
     assert (hour["count"], hour["excluded"]) == (40, 20)

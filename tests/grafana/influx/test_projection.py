@@ -128,10 +128,8 @@ def test_figures_and_their_revisions_equal_the_records(projected: Projected) -> 
 def test_verdicts_equal_the_records(projected: Projected, registry: Registry) -> None:
     rules = {rule.key: rule for rule in registry.rules}
     expected = {}
-    statement = (
-        "select rule, start, verdict, value, judged, low, high, reason, detail, revision from verdict where latest"
-    )
-    for key, start, verdict, value, judged, low, high, reason, detail, revision in rows_of(
+    statement = "select rule, start, verdict, value, judged, low, high, reason, reasons, detail, revision from verdict where latest"
+    for key, start, verdict, value, judged, low, high, reason, reasons, detail, revision in rows_of(
         projected.settings, statement
     ):
         site, station, limit = key.split("/")
@@ -143,6 +141,7 @@ def test_verdicts_equal_the_records(projected: Projected, registry: Registry) ->
         fields = {
             "verdict": verdict, "value": value, "judged": judged, "low": low, "high": high, "reason": reason,
             "clause": cited[json.loads(detail)["clause"]], "revision": revision,
+            "standing": ("indicative" if reasons else "statutory") if rule.limit.kind == "legal" else None,
         }  # fmt: skip
         identity = (site, station, limit, parameter.id, parameter.theme, rule.limit.kind, start)
         expected[identity] = {n: v for n, v in fields.items() if v is not None}

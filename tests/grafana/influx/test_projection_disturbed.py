@@ -104,12 +104,14 @@ def test_a_bucket_emptied_between_two_writes_is_filled_again(registry: Registry,
         projection = Projection(settings, registry, hourly_statistics, sample=0.0)
         while projection.turn():
             pass
-        before = record_points(server)
+        before, places = record_points(server), server.export(DISTRICT)["place"]
+        assert len(places) == sum(len(site.stations) for site in registry.sites)
         server.query(f'DROP DATABASE "{DISTRICT}"; CREATE DATABASE "{DISTRICT}"')
         for _ in range(2):  # it looks twice before it believes that a bucket was emptied
             while projection.turn():
                 pass
         assert record_points(server) == before
+        assert server.export(DISTRICT)["place"] == places
         assert [c.bucket for c in projection.cursors.all() if c.generation] == [DISTRICT]
 
 

@@ -237,8 +237,10 @@ def _judge_site(
         confirmed = here.run(m for m in mine if m.confirmed_by is not None)
         held, found = mine, all_held
         # What is left of the claims may still take something away together; each round holds at least one back.
-        while claims := {m for m in held if m.confirmed_by is None and here.taken(confirmed, found, [m])}:
-            held = [m for m in held if m not in claims]
+        while taken := here.taken(confirmed, found):
+            claims = {m for m in held if m.confirmed_by is None}
+            near = {m for m in claims if any(here.touches(m.mark, confirmed.verdicts[key]) for key in taken)}
+            held = [m for m in held if m not in (near or claims)]
             found = here.run(held)
         removed = here.removed(plain, all_held, found, mine)
     verdicts, exceedances = here.verdicts(found), here.exceedances(found)
@@ -420,14 +422,13 @@ class _SiteRun:
         ]
         return min((s for s in shares if s is not None), key=lambda s: s.share, default=None)
 
-    def taken(self, without: Recomputed, within: Recomputed, marks: Sequence[MarkStatement]) -> list[tuple[int, int]]:
-        """Windows (rule, start) that exceed without marks and no longer with them, and that one of these marks touches."""
+    @staticmethod
+    def taken(without: Recomputed, within: Recomputed) -> list[tuple[int, int]]:
+        """Windows (rule, start) that exceed without some marks and no longer with them."""
         return [
-            (rule, start)
-            for (rule, start), v in sorted(without.verdicts.items())
-            if v.verdict.judgement == "exceeds"
-            and within.verdicts[rule, start].verdict.judgement != "exceeds"
-            and any(self._touches(m.mark, rule, v) for m in marks)
+            key
+            for key, v in sorted(without.verdicts.items())
+            if v.verdict.judgement == "exceeds" and within.verdicts[key].verdict.judgement != "exceeds"
         ]
 
     def removed(
@@ -435,7 +436,7 @@ class _SiteRun:
     ) -> list[RemovedWindow]:
         """Exceeding verdicts that the marks take away, confirmed or not."""
         out = []
-        for rule, start in self.taken(without, claimed, marks):
+        for rule, start in self.taken(without, claimed):
             before, after, now = (some.verdicts[rule, start] for some in (without, claimed, found))
             one = self.registry.rules[rule]
             out.append(
@@ -450,16 +451,16 @@ class _SiteRun:
                     value_with_marks=after.value,
                     judgement_with_marks=after.verdict.judgement,
                     state="claimed" if now.verdict.judgement == "exceeds" else "confirmed",
-                    marks=tuple(self._removing(m) for m in marks if self._touches(m.mark, rule, before)),
+                    marks=tuple(self._removing(m) for m in marks if self.touches(m.mark, before)),
                 )
             )
         return out
 
-    def _touches(self, mark: Mark, rule: int, v: Judged) -> bool:
-        """Whether a mark takes minutes out of a window of a rule."""
-        one = self.registry.rules[rule]
+    def touches(self, mark: Mark, v: Judged) -> bool:
+        """Return whether a mark takes minutes out of what a verdict judged."""
+        one = self.registry.rules[v.rule]
         named = not {one.channel, *one.references}.isdisjoint(excluded_channels(self.registry, mark))
-        return named and mark.start < v.end and mark.end > v.start
+        return named and mark.start < max(v.end, v.finish) and mark.end > min(v.start, v.begin)
 
     def _removing(self, m: MarkStatement) -> RemovingMark:
         return RemovingMark(

@@ -257,12 +257,10 @@ spans = st.lists(
 )
 
 
-@common
-@given(drawn=measured, said=spans)
-def test_a_mark_that_nobody_confirmed_takes_no_exceedance_away(pit: Mine, drawn, said) -> None:
-    readings = together(pit, drawn)
+def exceeding(pit: Mine, readings: Readings, said, by: str | None) -> tuple[set, set, list]:
+    """Windows that exceed without marks and with them, and what is told of those taken away."""
     marks = [
-        MarkStatement(Mark(SITE, station, None, START // MINUTE + at, START // MINUTE + at + n, kind), "", "mine", None)
+        MarkStatement(Mark(SITE, station, None, START // MINUTE + at, START // MINUTE + at + n, kind), "", "mine", by)
         for at, n, kind in said
         for station in ("boundary", "homes", "outfall")
     ]
@@ -270,8 +268,23 @@ def test_a_mark_that_nobody_confirmed_takes_no_exceedance_away(pit: Mine, drawn,
     above, still = (
         {(v.rule, v.period_start) for v in found.verdicts if v.judgement == "exceeds"} for found in (plain, marked)
     )
+    return above, still, marked.removed
+
+
+@common
+@given(drawn=measured, said=spans)
+def test_a_mark_that_nobody_confirmed_takes_no_exceedance_away(pit: Mine, drawn, said) -> None:
+    above, still, removed = exceeding(pit, together(pit, drawn), said, None)
     assert above <= still
-    assert {row.state for row in marked.removed} <= {"claimed"}
+    assert {row.state for row in removed} <= {"claimed"}
+
+
+@common
+@given(drawn=measured, said=spans)
+def test_every_exceedance_that_confirmed_marks_take_away_is_listed(pit: Mine, drawn, said) -> None:
+    above, still, removed = exceeding(pit, together(pit, drawn), said, "supervisor")
+    assert len(removed) == len(above - still)
+    assert all(row.state == "confirmed" and row.marks for row in removed)
 
 
 @common

@@ -49,6 +49,7 @@ inHg = 25.4 * mmHg
 volt = newton * meter / second / ampere = V
 siemens = ampere / volt = S
 liter = 0.001 * meter**3 = L = l
+gallon = 3.785411784 * liter
 kelvin = [temperature]; offset: 0 = K
 degree_Celsius = kelvin; offset: 273.15 = degC
 degree_Fahrenheit = 5 / 9 * kelvin; offset: 233.15 + 200 / 9 = degF

@@ -65,7 +65,7 @@ STATIONS: Final = words("""
 _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "laeq": (
         "leq", "leqa", "laeqt", "leqdba", "laeqdb", "dba", "噪声", "噪音", "等效声级", "等效a声级", "等效连续a声级",
-        "连续等效a声级", "noise",
+        "连续等效a声级", "noise", "噪声leq", "噪声laeq", "噪音leq", "噪声等效声级",
     ),
     "lafmax": ("lafmx", "lmax", "lamax", "最大声级", "最大a声级"),
     "pm10": ("pm100", "可吸入颗粒物pm10", "颗粒物pm10"),
@@ -121,6 +121,7 @@ dB(A) = dba db dbspl 分贝 分贝a
 dB(C) = dbc
 dB(Z) = dbz dblin
 NTU = ntu fnu ftu
+mNTU = mntu mfnu
 1 = 1 phunits phunit su 无量纲 unitless
 degC = degc degreec degreesc degreecelsius degreescelsius celsius 摄氏度 cel
 degF = degf degreef degreesf fahrenheit degreesfahrenheit 华氏度
@@ -158,6 +159,13 @@ V = volt volts
 mV = mv millivolt
 mA = ma
 ohm = ohm ohms
+gallon/minute = gpm
+W/m2 = wm2
+PSU = psu
+RFU = rfu
+ppt = ppt
+tips = tip tips
+1/second = cps
 1/L = pcsl countsl particlesl 1l 个升
 1/cm3 = pcscm3 cm3 countscm3 particlescm3 1cm3 #cm3
 1/ft3 = countsft3 particlesft3 pcft3 pcf 1ft3 #ft3
@@ -175,6 +183,7 @@ _SHORT: Final = {
     "m": "m",
     "ft": "ft",
     "psi": "psi",
+    "atm": "atm",
     "k": "K",
     "度": "deg",
 }
@@ -264,7 +273,7 @@ def split_unit(name: str) -> tuple[str, str | None]:
     while outside != previous:
         inside += [part[1:-1] for part in _BRACKETS.findall(outside)]
         outside, previous = _BRACKETS.sub(" ", outside), outside
-    outside = outside.strip(" ,，")
+    outside = re.sub(r"@.*", "", outside).strip(" ,，")
     head, *behind = re.split(r"[,，]", outside)
     left, stroke, right = head.partition("/")
     tokens = re.split(r"[\s_:：]+", head.strip())
@@ -274,7 +283,10 @@ def split_unit(name: str) -> tuple[str, str | None]:
         for i in range(len(tokens) - k, -1, -1)
         if len(tokens) > k
     ]
-    for candidate in (*(part for bracket in inside for part in (bracket, *re.split(r"[,;]", bracket))), *behind):
+    within = [
+        part for bracket in inside for part in (bracket, *re.split(r"[,;]", bracket), *re.split(r"[\s@]+", bracket))
+    ]
+    for candidate in (*within, *behind):
         if (unit := known_unit(candidate, alone=True)) is not None:
             return _without_unit(head).rstrip("/ "), unit
     for base, candidate in parts:
@@ -282,7 +294,7 @@ def split_unit(name: str) -> tuple[str, str | None]:
             return base.rstrip("/ "), unit
     if stroke and (unit := known_unit(right, alone=True)) is not None:
         return left, unit
-    unknown = next((part for part in (*inside, *behind) if _LIKE_A_UNIT.fullmatch(part.strip())), None)
+    unknown = next((part for part in (*inside, *behind) if _LIKE_A_UNIT.match(part.strip())), None)
     return head, unknown
 
 

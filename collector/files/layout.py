@@ -12,6 +12,7 @@ from statistics import median_low
 from typing import Final, Literal
 from zoneinfo import available_timezones
 
+import msgspec
 import numpy as np
 
 from greenmine.collector.files.columns import (
@@ -346,6 +347,11 @@ def find_layout(source: Source, said: Description) -> Layout:
             clock = view.first_stamps(start)
             if clock is not None:
                 return view.layout_by_content(start, clock)
+    if asked is None:
+        try:
+            return find_layout(source, msgspec.structs.replace(said, delimiter="blank"))
+        except LoggerFileError:  # the columns are not cut by blanks either
+            pass
     raise LoggerFileError(_not_found(views))
 
 

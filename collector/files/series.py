@@ -45,7 +45,7 @@ from greenmine.collector.files.sources import opened
 from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
-from greenmine.readings import NORMAL
+from greenmine.readings import FLAGS, NORMAL
 from greenmine.units import UnitError, conversion
 
 TOLERATED: Final = 0.1
@@ -66,6 +66,8 @@ _VALUES: Final = words("""
     值 数值 浓度 监测值 测量值 结果 浓度值 质量浓度
 """)
 """Plain names of columns that do not say what they hold."""
+_FLAG_WORDS: Final = words("flag flags dataflag 标记 数据标记 数据标识 标识")
+"""Plain names of columns with the data flags of HJ 212."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
@@ -249,8 +251,9 @@ def _read(
     ]
     units = [name for name in header.names if plain(name) in _UNIT_COLUMNS and name not in header.time]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
+    flags = _flag_column(chosen.name, header)
     vector = parameter.averaging == "vector"
-    table = file.read(columns, zone, texts=[*stations, *units], words=vector)
+    table = file.read(columns, zone, texts=[*stations, *units], words=vector, flags=flags)
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
         notes.append(said.note)
@@ -259,6 +262,8 @@ def _read(
     cells = table.cells[chosen.name]
     stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes) or assumed
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
+    if flags is not None:
+        _take_flags(table.flags, flags, said, flag, doubtful, notes)
     if speed is not None and speed != chosen.name:
         calm = (value == 0) & (table.cells[speed].value == 0)
         if calm.any():
@@ -373,6 +378,37 @@ def _long(file: LoggerFile, parameter: Parameter, others: Sequence[str]) -> _Cho
 def _speed_column(header: Header) -> str | None:
     fits = parameter_columns(header.names, load_parameters()["wind-speed"])
     return header.names[fits[0]] if len(fits) == 1 else None
+
+
+def _flag_column(name: str, header: Header) -> str | None:
+    """The column with the data flags of a column: ``a34002-Flag`` beside ``a34002-Rtd``, or the only one called flag."""
+    base = plain(split_unit(name)[0])
+    stem = next((base[: -len(word)] for word in ("rtd", "avg", "value", "值") if base.endswith(word)), base)
+    own = [
+        other for other in header.names if plain(other) in {f"{x}{word}" for x in (base, stem) for word in _FLAG_WORDS}
+    ]
+    alone = [other for other in header.names if plain(other) in _FLAG_WORDS]
+    return own[0] if own else alone[0] if len(alone) == 1 else None
+
+
+def _take_flags(
+    cells: NDArray[np.object_],
+    name: str,
+    said: Description,
+    flag: NDArray[np.uint8],
+    doubtful: NDArray[np.bool_],
+    notes: list[str],
+) -> None:
+    """Take the HJ 212 flags of a column; another text puts the reading in doubt."""
+    for text in sorted(set(cells.tolist()) - {"", "N", "n"}):
+        rows = cells == text
+        letter = said.marks.get(text, text.upper())
+        if letter in FLAGS:
+            flag[rows] = ord(letter)
+        else:
+            doubtful |= rows
+            letter = f"{text!r}, whose meaning is not stated: no window with it is valid; --mark '{text}=N' takes it as normal"
+        notes.append(f"{np.count_nonzero(rows):,} readings have the flag {letter} in column {name!r}")
 
 
 # What is refused
@@ -645,6 +681,8 @@ def _is_far(
         typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
         if not typical:
             return False
+    if parameter.averaging == "sum" and not (typical and abs(code) > 90):
+        return False
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
     usual = 30.0 if parameter.averaging == "energy" else 2 * max(abs(middle), 1.0)

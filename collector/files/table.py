@@ -100,6 +100,8 @@ class Table:
         What was written.
     texts : dict of tuple of str
         The first distinct texts of other columns that were asked for.
+    flags : object array (n,)
+        Texts of the column of flags; empty if none was asked for.
     lines : tuple of str
         How the file was read, for ``--explain``.
     """
@@ -111,6 +113,7 @@ class Table:
     zone: str | None
     stamps: Stamps
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    flags: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
     lines: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -169,6 +172,7 @@ class LoggerFile:
         *,
         texts: Collection[str] = (),
         words: bool = False,
+        flags: str | None = None,
     ) -> Table:
         """Read the rows.
 
@@ -182,6 +186,8 @@ class LoggerFile:
             Columns of which the distinct texts are wanted.
         words : bool
             Whether directions of the wind may be written in words.
+        flags : str or None
+            Column of which the text of each row is wanted.
 
         Raises
         ------
@@ -194,7 +200,7 @@ class LoggerFile:
         layout, said = self.layout, self.layout.description
         _checked_zone(zone)
         read = _read_parquet if layout.source.is_parquet else _read_text
-        raw = read(layout, tuple(columns), tuple(texts), words)
+        raw = read(layout, tuple(columns), (*texts, *([flags] if flags else [])), words, flags)
         stamps = raw.stamps.result()
         readable = stamps.time != UNREADABLE
         unread = raw.lines[~readable]
@@ -225,6 +231,7 @@ class LoggerFile:
             stated,
             written,
             {name: tuple(found) for name, found in raw.texts.items()},
+            np.array(raw.flags, object)[readable] if flags else np.empty(0, object),
             self._explained(stamps.order, stated, zone, said),
         )
 
@@ -379,6 +386,7 @@ class _Raw:
     skipped: _Skipped
     lines: NDArray[np.int64]
     texts: dict[str, dict[str, None]] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
 
 
 def _checked_zone(name: str | None) -> Zone:
@@ -504,7 +512,13 @@ class _Part:
         )
 
 
-def _read_text(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...], words: bool) -> _Raw:  # noqa: FBT001
+def _read_text(
+    layout: Layout,
+    columns: tuple[str, ...],
+    texts: tuple[str, ...],
+    words: bool,  # noqa: FBT001
+    flags: str | None,
+) -> _Raw:
     said, across = layout.description, layout.clock.kind == "across"
     names = layout.names
     if across:
@@ -544,6 +558,8 @@ def _read_text(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...],
                 readers[name].add_column(rows.array(column))
             else:
                 readers[name].add(rows.column(column))
+        if flags is not None:
+            raw.flags += [text.strip() for text in rows.column(part.texts[flags])]
         for name, column in part.texts.items():
             found = raw.texts[name]
             if len(found) < 100:
@@ -747,7 +763,13 @@ def _schema(path: Path) -> Any:
         raise LoggerFileError(f"is a damaged Parquet file: {error}") from None
 
 
-def _read_parquet(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ...], words: bool) -> _Raw:  # noqa: FBT001
+def _read_parquet(
+    layout: Layout,
+    columns: tuple[str, ...],
+    texts: tuple[str, ...],
+    words: bool,  # noqa: FBT001
+    flags: str | None,
+) -> _Raw:
     path, said = layout.source.path, layout.description
     try:
         schema = pq.read_schema(path)
@@ -785,7 +807,7 @@ def _read_parquet(layout: Layout, columns: tuple[str, ...], texts: tuple[str, ..
         else:
             reader.add(_texts(column))
     found = {name: dict.fromkeys(text for text in _texts(table[name].unique())) for name in texts}
-    return _Raw(stamps, numbers, _Skipped(), lines, found)
+    return _Raw(stamps, numbers, _Skipped(), lines, found, [] if flags is None else _texts(table[flags]))
 
 
 def _texts(column: Any) -> list[str]:

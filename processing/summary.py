@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from greenmine.limits import Addressee
+from greenmine.processing.standing import REASONS
 from greenmine.processing.verdicts import Judgement, Standing
 
 _HIDES: Final = "over-range"
@@ -209,4 +210,5 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
 
 
 def _most_frequent_first(counts: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(sorted(counts, key=lambda code: (-counts[code], code)))
+    order = {code: n for n, code in enumerate(REASONS)}
+    return tuple(sorted(counts, key=lambda code: (-counts[code], order.get(code, len(order)), code)))

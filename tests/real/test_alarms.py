@@ -28,20 +28,27 @@ AFTERWARDS = 200.0
 
 
 @pytest.fixture(scope="module")
-def episode(installation: Installation) -> Any:
-    """The exceedance of a legal limit that is open."""
+def episodes(installation: Installation) -> list[Any]:
+    """The exceedances of legal limits that are open."""
     legal = [rule.key for rule in installation.registry.rules if rule.limit.kind == "legal"]
     table = schema.exceedance
     engine = open_engine(installation.settings.record, read_only=True)
     with engine.connect() as connection:
-        (row,) = connection.execute(sa.select(table).where(table.c.state == "open", table.c.rule.in_(legal)))
+        rows = connection.execute(sa.select(table).where(table.c.state == "open", table.c.rule.in_(legal))).all()
     engine.dispose()
+    return list(rows)
+
+
+@pytest.fixture(scope="module")
+def episode(episodes: list[Any]) -> Any:
+    """That of the dust that was raised."""
+    (row,) = (row for row in episodes if row.rule == "kunyin/boundary/db50-418-fugitive")
     return row
 
 
 def alarms(inboxes: Inboxes, kind: str) -> list[str]:
-    """Messages about exceedances."""
-    return [text for text in inboxes.texts(kind) if "超标" in text]
+    """Messages about the mine whose dust was raised."""
+    return [text for text in inboxes.texts(kind) if "超标" in text and "坤银" in text]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,7 +101,7 @@ def states(grafana: Grafana) -> dict[str, Any]:
 
 
 def test_an_influxdb_that_is_killed_alarms_of_itself_only(
-    provisioned: Provisioned, inboxes: Inboxes, influx: InfluxDB, episode: Any
+    provisioned: Provisioned, inboxes: Inboxes, influx: InfluxDB, episodes: list[Any]
 ) -> None:
     if not isinstance(influx, Program):
         pytest.skip("a server that runs elsewhere is not killed")
@@ -102,7 +109,7 @@ def test_an_influxdb_that_is_killed_alarms_of_itself_only(
         until(lambda kind=kind: alarms(inboxes, kind), f"the alarm by {kind}", LONGEST)
     settle(inboxes)
     before = states(provisioned.grafana)
-    assert [number for number, *_ in before["exceedances"]] == [str(episode.id)]
+    assert {number for number, *_ in before["exceedances"]} == {str(episode.id) for episode in episodes}
     seen: list[dict[str, Any]] = []
 
     def look(seconds: float = 5.0) -> None:

@@ -134,7 +134,9 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
 
     A statutory ``exceeds`` decides before an indicative one. Either decides before everything else. ``meets`` is said only
     if of each limit's windows at least the share ``enough`` could be assessed: a limit with many windows must not hide one
-    with few. All else is ``not assessable``. ``meets`` is statutory only if no verdict that it rests on is indicative.
+    with few. One window that was over range is enough to withhold it. All else is ``not assessable``. ``meets`` is
+    statutory only if no verdict that it rests on is indicative. A limit without any window due, such as one of a year
+    over a day, says nothing.
 
     Parameters
     ----------
@@ -155,7 +157,9 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
 
 
 def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], enough: float) -> Conclusion:
-    share = min((r.meets + r.exceeds) / r.due if r.due else 0.0 for r in rules)
+    running = sum(r.running for r in rules)
+    rules = [r for r in rules if r.due]
+    share = min(((r.meets + r.exceeds) / r.due for r in rules), default=0.0)
     lacking = _sum(r.lacking for r in rules)
     judgement: Judgement
     standing: Standing = "indicative"
@@ -184,7 +188,7 @@ def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], en
         exceeds=sum(r.exceeds for r in rules),
         assessable_share=share,
         lacking=dict(sorted(lacking.items())),
-        running=sum(r.running for r in rules),
+        running=running,
     )
 
 

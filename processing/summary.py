@@ -138,8 +138,9 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
 
     A statutory ``exceeds`` decides before an indicative one. Either decides before everything else. ``meets`` is said only
     if of each limit's windows at least the share ``enough`` could be assessed: a limit with many windows must not hide one
-    with few. Windows in which the mine did not work or discharge are left aside. All else is ``not assessable``. ``meets`` is
-    statutory only if no verdict that it rests on is indicative.
+    with few. Windows in which the mine did not work or discharge are left aside, and so is a limit without any window due,
+    such as one of a year over a day. One window that was over range is enough to withhold it. All else is ``not assessable``.
+    ``meets`` is statutory only if no verdict that it rests on is indicative.
 
     Parameters
     ----------
@@ -165,11 +166,13 @@ def _judgeable(tally: RuleTally) -> int:
 
 
 def _assessable_share(tally: RuleTally) -> float:
-    return (tally.meets + tally.exceeds) / _judgeable(tally) if tally.due else 0.0
+    return (tally.meets + tally.exceeds) / _judgeable(tally)
 
 
 def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], enough: float) -> Conclusion:
-    share = min((_assessable_share(r) for r in rules if not r.due or _judgeable(r)), default=0.0)
+    running = sum(r.running for r in rules)
+    rules = [r for r in rules if r.due]
+    share = min((_assessable_share(r) for r in rules if _judgeable(r)), default=0.0)
     lacking = _sum(r.lacking for r in rules)
     judgement: Judgement
     standing: Standing = "indicative"
@@ -198,7 +201,7 @@ def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], en
         exceeds=sum(r.exceeds for r in rules),
         assessable_share=share,
         lacking=dict(sorted(lacking.items())),
-        running=sum(r.running for r in rules),
+        running=running,
     )
 
 

@@ -74,6 +74,12 @@ def test_a_limit_with_many_windows_does_not_hide_one_with_few() -> None:
     assert told([MEETS] * 1000, [OPEN]).judgement == "not assessable"
 
 
+def test_a_limit_without_a_window_due_says_nothing() -> None:
+    rows = [tally("dust", "quality", verdicts, len(verdicts)) for verdicts in ([MEETS], [])]
+    (one,) = conclude(rows, ENOUGH)
+    assert (one.judgement, one.rules, one.assessable_share) == ("meets", 1, 1.0)
+
+
 def test_themes_and_addressees_are_told_apart_and_the_mine_comes_first() -> None:
     rows = [tally(t, a, [MEETS], 1) for t, a in product(("dust", "noise"), ("own", "quality", "emission"))]
     rows.append(tally("dust", "quality", [EXCEEDS], 1))
@@ -95,7 +101,8 @@ def test_no_exceedance_is_lost_and_no_lack_reads_as_compliance(rules: list[list[
     assert (one.judgement, one.standing) != ("meets", "statutory") or not any(
         v.standing != "statutory" for v in every if v != OPEN
     )
-    assert one.judgement != "meets" or all(r and sum(v != OPEN for v in r) >= ENOUGH * len(r) for r in rules)
+    assert one.judgement != "meets" or any(rules)
+    assert one.judgement != "meets" or all(sum(v != OPEN for v in r) >= ENOUGH * len(r) for r in rules)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

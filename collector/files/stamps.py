@@ -154,6 +154,8 @@ class Stamps:
         Abbreviations of zones that stand with stamps and may mean several.
     order : str
         The order of day, month and year that was proven; empty if nothing depends on it.
+    offsets : tuple of str
+        Offsets that stand with stamps.
     """
 
     time: Times
@@ -162,6 +164,7 @@ class Stamps:
     halved: Flags
     abbreviations: tuple[str, ...] = ()
     order: str = ""
+    offsets: tuple[str, ...] = ()
 
     def twelve_hour_clock(self) -> bool:
         """Whether the file goes back in time within a day as a clock of twelve hours without AM and PM does."""
@@ -312,6 +315,7 @@ class StampReader:
             np.concatenate([block.halved for block in blocks]),
             tuple(sorted(self._abbreviations)),
             ORDERS[chosen] if self._differ.any() or self._against else "",
+            tuple(sorted(self._offsets)),
         )
 
     def _order(self) -> int:
@@ -421,12 +425,11 @@ class _Fields:
         """The field as a whole number."""
         if self.text(name) is None:
             return np.full(self.points.shape[1], default, np.int64)
-        first, *others = range(*self.match.span(name)) or [None]
-        total = np.zeros(self.points.shape[1], np.int64) if first is None else self.points[first].astype(np.int64)
-        for place in others:
+        total = np.zeros(self.points.shape[1], np.int64)
+        for place in range(*self.match.span(name)):
             total *= 10
             total += self.points[place]
-        total -= ord("0") * int("1" * (1 + len(others))) if first is not None else 0
+            total -= ord("0")
         return total
 
     def half(self) -> bool | None:

@@ -266,6 +266,7 @@ class LoggerFile:
             stated, where = "/".join(stamps.abbreviations), "the stamps"
         else:
             if found is not None:
+                _refuse_other_offsets(found, stamps.offsets)
                 notes.append(f"stamps are read in the zone {found[0]}, as {found[1]} says; --stamp-zone names another")
             elif (prose := self.layout.prose_of_zone()) is not None:
                 notes.append(f"the heading says {prose!r}: if the stamps are in that zone, give --stamp-zone")
@@ -394,6 +395,20 @@ def _checked_zone(name: str | None) -> Zone:
         return Zone(name or "UTC")
     except ValueError as error:
         raise LoggerFileError(str(error)) from None
+
+
+def _refuse_other_offsets(stated: tuple[str, str], offsets: Sequence[str]) -> None:
+    """Refuse offsets behind stamps that are none of the zone that the header states."""
+    zone, where = stated
+    own = Zone(zone)
+    ahead = {(int(own.local(month * 30 * _DAY)) - month * 30 * _DAY) // 60_000 for month in range(649, 662)}
+    for text in offsets:
+        digits = re.sub(r"[^\d]", "", text)
+        minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
+        if (-minutes if text[0] == "-" else minutes) not in ahead:
+            raise LoggerFileError(
+                f"{where} states the zone {zone}, but stamps have the offset {text}; give --stamp-zone"
+            )
 
 
 def _is_zone(name: str) -> bool:

@@ -28,7 +28,7 @@ from greenmine.evidence.sections import (
     ResponseFigures,
     RestatementFigures,
 )
-from greenmine.limits import Addressee, Limit, Threshold, addressee, threshold_on
+from greenmine.limits import LONG, SHORT, Addressee, Limit, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
@@ -462,10 +462,12 @@ def _rule(
 
 def windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[tuple[int, int]]:
     """The limit's windows that begin in the period while the limit is in force, and end with the night of its last day."""
-    if limit.window == "hour":
-        windows: Sequence[tuple[int, int]] = [(start, start + 60) for start in range(found.start, found.end, 60)]
+    window: Window = "day" if limit.allowed else limit.window
+    if window in SHORT:
+        width = SHORT[window]
+        windows: Sequence[tuple[int, int]] = [(at, at + width) for at in range(found.start, found.end, width)]
     else:
-        touching = windows_touching(limit.window, found.start, found.end, zone.key, registry.conditions)
+        touching = windows_touching(window, found.start, found.end, zone.key, registry.conditions)
         windows = [(start, end) for start, end in touching if start >= found.start and end <= found.end + TRAIL * DAY]
     return [w for w in windows if threshold_on(limit, moment_of(w[0], zone.key).date()) is not None]
 
@@ -497,6 +499,7 @@ def _summary(found: Recomputed, registry: Registry, rules: Sequence[RuleFigures]
             running=running[r.rule],
         )
         for r in sorted(rules, key=lambda r: order[r.theme])
+        if r.periods or r.window not in LONG  # a year is not judged by the report of a month
     ]
     summary = []
     for one in conclude(tallies, enough):

@@ -14,7 +14,7 @@ import numpy as np
 
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
-from greenmine.limits import Addressee, addressee
+from greenmine.limits import LONG, Addressee, addressee
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark, excluded_channels
@@ -402,7 +402,7 @@ class _SiteRun:
             tally(one.id, addressee(rule.limit), verdicts[rule.index], len(verdicts[rule.index]), running[rule.index])
             for one in self.registry.judged_themes
             for rule in self.registry.rules
-            if theme[rule.index] == one.id
+            if theme[rule.index] == one.id and (verdicts[rule.index] or rule.limit.window not in LONG)
         ]
 
     def upwind(self, found: Recomputed, conclusion: Conclusion) -> UpwindShare | None:

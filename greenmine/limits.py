@@ -19,8 +19,12 @@ from greenmine.themes import Theme, load_themes
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
 
-Window = Literal["hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
-"""Legal periods: clock hour, natural day, day and night periods, calendar month, quarter and year, all in the site's zone."""
+Window = Literal["5min", "15min", "hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
+"""Legal periods: five and fifteen minutes of the clock, clock hour, natural day, day and night periods, calendar month, quarter
+and year, all in the site's zone."""
+
+SHORT: Final[dict[Window, int]] = {"5min": 5, "15min": 15, "hour": 60}
+"""Length of windows up to an hour [min]."""
 
 LONG: Final[frozenset[Window]] = frozenset({"month", "quarter", "year"})
 """Windows that are judged by daily means, when they are over."""
@@ -158,6 +162,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Whether it binds brick and tile works alone, and not a mere quarry (GB 29620-2013, clause 1)."""
     new_since: date | None = None
     """Enterprises whose assessment was approved from this day on are new ones, the others existing ones."""
+    allowed: int = 0
+    """So many windows of a natural day may lie beyond the threshold; with any allowed, the day is what is judged."""
     kind: Literal["legal", "target", "warning"] = "legal"
     addressee: Addressee | None = None
     """Left out: ``own`` for what is not legal, ``quality`` under a standard of environmental quality, else ``emission``."""
@@ -411,9 +417,9 @@ def _check(
             f"{limit.parameter} is of the theme {parameter.theme!r}, which is not judged; give the theme judged = true"
         )
     _check_window(limit, fault)
-    if limit.validity.hours is not None and limit.window == "hour":
+    if limit.validity.hours is not None and limit.window in SHORT:
         fault("validity: hours is for periods longer than an hour; leave it out")
-    if limit.validity.hours is None and limit.window != "hour":
+    if limit.validity.hours is None and limit.window not in SHORT:
         fault(f"validity: hours is missing; say how many valid hours a {limit.window} needs")
     if not 1 <= limit.validity.minutes_per_hour <= 60:
         fault("validity: minutes_per_hour must be from 1 to 60")
@@ -446,11 +452,17 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
         fault("state is for means and differences of an hour: only these are converted")
     if limit.state is not None and min(limit.state.temperature, limit.state.pressure) <= 0:
         fault("state: temperature [K] and pressure [Pa] must be above 0")
-    if limit.period == "working" and (limit.window == "hour" or limit.statistic != "mean"):
+    if limit.period == "working" and (limit.window in SHORT or limit.statistic != "mean"):
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
-    if limit.event is not None and (limit.statistic != "maximum" or limit.window == "hour"):
+    if limit.event is not None and (limit.statistic != "maximum" or limit.window in SHORT):
         fault("event is for maxima of a day, a daytime or a nighttime")
-    if limit.window == "hour" and (limit.statistic == "range" or limit.due == "discharge"):
+    if limit.window != "hour" and limit.window in SHORT and limit.statistic != "mean":
+        fault(f"a {limit.window} is judged by its mean")
+    if limit.allowed < 0:
+        fault("allowed must not be below 0")
+    if limit.allowed and (limit.window not in SHORT or limit.statistic != "mean" or limit.hour == "any"):
+        fault("allowed counts windows of a day: means of 5min, 15min or the clock hour")
+    if limit.window in SHORT and (limit.statistic == "range" or limit.due == "discharge"):
         fault("statistic = 'range' and due = 'discharge' are for windows of several hours")
     if limit.statistic == "range" and limit.rounding.compare != "full":
         fault("statistic = 'range' compares values as they are measured; rounding must be 'full'")

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Threshold, Window, addressee, threshold_on
+from greenmine.limits import SHORT, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.exceedances import Exceedance
@@ -180,7 +180,7 @@ class Engine:
         self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
         self.exclusion = Exclusion(registry, self.panes, marks)
         self.alarms = AlarmEngine(registry, self.panes, self.exclusion)
-        self.periods = PeriodFigures(registry, self.panes, self.exclusion)
+        self.periods = PeriodFigures(registry, self.panes, self.exclusion, self.alarms.slider)
         self.health = Health(registry, silent_minutes)
         self.issued: NDArray[np.int64] = np.full(len(channels), -1, np.int64)
         """End of the last hour issued for each channel [min]; -1 before the first reading."""
@@ -204,7 +204,8 @@ class Engine:
         """How long after a minute the hours still hold it [min]: where any hour counts, the next clock hour's verdict does."""
         dependants: dict[int, set[int]] = defaultdict(set)
         for rule in registry.rules:
-            self._rules[rule.channel, rule.limit.window].append(rule.index)
+            window = "day" if rule.limit.allowed else "hour" if rule.limit.window in SHORT else rule.limit.window
+            self._rules[rule.channel, window].append(rule.index)
             if rule.limit.hour == "any":
                 self._after[rule.channel] = HOUR - 1
             for source in self.alarms.slider.sources(rule):
@@ -582,7 +583,10 @@ class Engine:
                 )
             )
             for index in self._rules.get((c, window), ()):
-                if self._by_hours(self.registry.rules[index], s, s + width):
+                rule = self.registry.rules[index]
+                if not rule.limit.allowed and SHORT.get(rule.limit.window, HOUR) < HOUR:
+                    self._judge_parts(rule, outcome.statistics[-1], outcome)
+                elif self._by_hours(rule, s, s + width):
                     minutely.append((index, outcome.statistics[-1]))
                 else:
                     self._judge(index, outcome.statistics[-1], outcome)
@@ -615,6 +619,11 @@ class Engine:
         mine = slice(*np.searchsorted(rows, (channel, channel + 1)))
         chosen = valid[mine] & (time[mine] >= start) & (time[mine] < end)
         return np.append(stored_time, time[mine][chosen]), np.append(stored_value, value[mine][chosen])
+
+    def _judge_parts(self, rule: Rule, hour: Statistic, outcome: Outcome) -> None:
+        """Judge the windows of minutes that an hour holds."""
+        for start, end, mean, share, _ in self.periods.windows(rule, hour.start, hour.end):
+            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), share=share), outcome)
 
     def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""
@@ -769,6 +778,8 @@ class Engine:
             share = float(np.nan_to_num(slid.share[0]))
             return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
         over = statistic.over > 0
+        if limit.allowed:
+            return self.periods.counted(rule, statistic.start, statistic.end)
         if self.periods.by_own_hours(rule):
             return self.periods.over_due_hours(rule, statistic.start, statistic.end, threshold)
         if rule.working is not None and not by_hours:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Threshold
+from greenmine.limits import SHORT, Threshold
 from greenmine.processing.alarms import Beyond
 from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
-from greenmine.processing.slide import HOUR
+from greenmine.processing.slide import HOUR, Slider
 from greenmine.processing.statistics import EPSILON
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
 from greenmine.processing.windows import moment_of
@@ -45,12 +45,15 @@ class PeriodFigures:
         Readings by the minute.
     exclusion : Exclusion
         Minutes that do not count.
+    slider : Slider
+        Means over the windows of minutes.
     """
 
-    def __init__(self, registry: Registry, panes: Panes, exclusion: Exclusion) -> None:
+    def __init__(self, registry: Registry, panes: Panes, exclusion: Exclusion, slider: Slider) -> None:
         self._registry = registry
         self._panes = panes
         self._exclusion = exclusion
+        self._slider = slider
         self.working = WorkingMinutes(registry, panes)
         self._due = [HOUR * MINUTE / c.interval for c in registry.channels]
 
@@ -112,6 +115,8 @@ class PeriodFigures:
         """What exceeds in a period: its single events or hours, or all of it."""
         assert verdict.have is not None
         assert verdict.need is not None
+        if rule.limit.allowed:
+            return self._windows_beyond(rule, begin, finish, verdict.need)
         if rule.limit.statistic == "range":
             return self._hours_beyond(rule, begin, finish, threshold)
         if rule.limit.event is not None:
@@ -121,6 +126,38 @@ class PeriodFigures:
                 if round(event.peak, 9) > verdict.need
             ]
         return [Beyond(begin, finish, verdict.have, finish - 1, verdict.need)]
+
+    def windows(self, rule: Rule, begin: int, finish: int) -> list[tuple[int, int, float, float, float]]:
+        """Windows of up to an hour in a period: start, end, mean, valid share and excess; NaN where a window is not valid."""
+        width = SHORT[rule.limit.window]
+        slid = self._slider.slide([rule], begin + width - 1, finish - 1, width)
+        at = range(0, finish - begin, width)
+        value, share, excess = (x[0, ::width].tolist() for x in (slid.value, slid.share, slid.excess))
+        starts, ends = [begin + k for k in at], [begin + k + width for k in at]
+        return list(zip(starts, ends, value, share, excess, strict=True))
+
+    def counted(self, rule: Rule, begin: int, finish: int) -> Figure:
+        """The worst window of a period after those that are allowed to be beyond the limit.
+
+        How many windows must be valid is a choice of this project: the share that the limit asks of an hour.
+        """
+        windows = self.windows(rule, begin, finish)
+        valid = sorted((w for w in windows if not np.isnan(w[4])), key=lambda w: -w[4])
+        need = len(windows) * rule.limit.validity.minutes_per_hour / HOUR
+        return Figure(
+            valid[min(rule.limit.allowed, len(valid) - 1)][2] if valid else None,
+            len(valid) / len(windows),
+            sufficiency=Sufficiency("too-few-windows", len(valid), need),
+            stands=len(valid) > rule.limit.allowed,
+        )
+
+    def _windows_beyond(self, rule: Rule, begin: int, finish: int, bound: float) -> list[Beyond]:
+        """Each window beyond the limit, those that are allowed included: all of them together exceed."""
+        return [
+            Beyond(start, end, value, end - 1, bound)
+            for start, end, value, _, excess in self.windows(rule, begin, finish)
+            if excess > 0
+        ]
 
     def _due_hours(self, rule: Rule, begin: int, finish: int) -> _DueHours:
         """The clock hours of a period of a rule that goes by its own hours; of sound, their mean energies.

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import Alarm
+from greenmine.limits import SHORT, Alarm, Window
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance, restated
@@ -212,9 +212,10 @@ def _overlap(a: Exceedance, b: Exceedance) -> bool:
 def _touches(registry: Registry, exceedance: Exceedance, rule: Rule, span: tuple[int, int]) -> bool:
     """Whether the judged period in which an exceedance begins shares a minute with a span."""
     zone, first = registry.site(rule.site).zone, exceedance.start + 1
-    if rule.limit.window == "hour":
-        return first < span[1] and first + HOUR > span[0]
-    start, end = windows_touching(rule.limit.window, first, first + 1, zone, registry.conditions)[0]
+    window: Window = "day" if rule.limit.allowed else rule.limit.window
+    if window in SHORT:
+        return first < span[1] and first + SHORT[window] > span[0]
+    start, end = windows_touching(window, first, first + 1, zone, registry.conditions)[0]
     return start < span[1] and end > span[0]
 
 

@@ -13,8 +13,8 @@ from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import AcousticCheck, Device, Registry, Rule
 
 REASONS: Final = (
-    "limit-unconfirmed",
     "no-automatic-method",
+    "limit-unconfirmed",
     "method-not-shown",
     "method-not-named",
     "approval-not-shown",

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from greenmine.limits import Addressee
+from greenmine.processing.standing import REASONS
 from greenmine.processing.verdicts import Judgement, Standing
 
 _HIDES: Final = "over-range"
 """Reason of windows in which a value beyond the limit may be hidden: no share of other windows makes up for them."""
+
+_IDLE: Final = ("not-working", "no-discharge")
+"""Reasons of windows in which there was nothing to judge: they are no lack of data."""
 
 ADDRESSEES: Final[tuple[Addressee, ...]] = ("emission", "quality", "own")
 """In the order in which a person is told of them: what the mine answers for comes first."""
@@ -134,9 +138,9 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
 
     A statutory ``exceeds`` decides before an indicative one. Either decides before everything else. ``meets`` is said only
     if of each limit's windows at least the share ``enough`` could be assessed: a limit with many windows must not hide one
-    with few. One window that was over range is enough to withhold it. All else is ``not assessable``. ``meets`` is
-    statutory only if no verdict that it rests on is indicative. A limit without any window due, such as one of a year
-    over a day, says nothing.
+    with few. Windows in which the mine did not work or discharge are left aside. One window that was over range is enough to
+    withhold it. All else is ``not assessable``. ``meets`` is statutory only if no verdict that it rests on is indicative. A
+    limit without any window due, such as one of a year over a day, says nothing.
 
     Parameters
     ----------
@@ -156,10 +160,19 @@ def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:
     ]
 
 
+def _judgeable(tally: RuleTally) -> int:
+    """Windows due in which there was something to judge."""
+    return tally.due - sum(tally.lacking.get(code, 0) for code in _IDLE)
+
+
+def _assessable_share(tally: RuleTally) -> float:
+    return (tally.meets + tally.exceeds) / _judgeable(tally)
+
+
 def _conclusion(theme: str, addressee: Addressee, rules: Sequence[RuleTally], enough: float) -> Conclusion:
     running = sum(r.running for r in rules)
     rules = [r for r in rules if r.due]
-    share = min(((r.meets + r.exceeds) / r.due for r in rules), default=0.0)
+    share = min((_assessable_share(r) for r in rules if _judgeable(r)), default=0.0)
     lacking = _sum(r.lacking for r in rules)
     judgement: Judgement
     standing: Standing = "indicative"
@@ -200,4 +213,5 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
 
 
 def _most_frequent_first(counts: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(sorted(counts, key=lambda code: (-counts[code], code)))
+    order = {code: n for n, code in enumerate(REASONS)}
+    return tuple(sorted(counts, key=lambda code: (-counts[code], order.get(code, len(order)), code)))

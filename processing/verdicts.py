@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from greenmine.limits import Limit, Threshold
+from greenmine.limits import SHORT, Limit, Threshold
 from greenmine.processing.rounding import round_half_even
 
 Judgement = Literal["meets", "exceeds", "not assessable"]
@@ -126,7 +126,7 @@ def _lacking(limit: Limit, figure: Figure) -> Verdict | None:
             return None
         short = figure.sufficiency
         return Verdict("not assessable", short.reason, None, round(short.have, 1), short.need)
-    if limit.window == "hour":
+    if limit.window in SHORT:
         have, need = figure.share * 60, limit.validity.minutes_per_hour
         if have < need - 1e-9:
             return Verdict("not assessable", "too-few-minutes", None, round(have, 1), need)

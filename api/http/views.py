@@ -284,7 +284,7 @@ def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registr
         for view in latest
         if registry.parameters[view.parameter].theme == theme
         for limit in view.limits
-        if limit.kind == "legal"
+        if limit.kind == "legal" and limit.window not in LONG
     ]
     tallies = [
         tally(theme, limit.addressee, [_told(limit.verdict)] if limit.verdict else [], 1, int(limit.open))
@@ -440,7 +440,7 @@ def _told_by_hours(rule: Rule) -> bool:
     hours of discharge or longer period does.
     """
     limit = rule.limit
-    if limit.window in LONG:
+    if limit.window in LONG or limit.allowed or limit.window in {"5min", "15min"}:
         return False
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 

@@ -259,7 +259,7 @@ class Wording(Words):
         """Period of the last verdict on a limit."""
         assert limit.verdict is not None
         start, end = limit.verdict.start, limit.verdict.end
-        if limit.window == "hour":
+        if limit.window in {"5min", "15min", "hour"}:
             return f"{start:%m-%d %H:%M}–{end:%H:%M}"
         return f"{start:%m-%d} {self.t(f'window.{limit.window}')}"
 

@@ -11,6 +11,8 @@ from greenmine.evidence.report.content import Content
 
 _LISTED = 8
 """Spans of provisional days that are named."""
+_REASONS = 3
+"""Reasons of a conclusion that are named; the others are counted."""
 
 
 def opening(content: Content) -> list[Block]:
@@ -68,7 +70,9 @@ def _finding(content: Content, summary: ThemeSummary) -> Finding:
     if summary.lacking:
         lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
     if summary.standing == "indicative" and summary.verdict != "not assessable":
-        reasons = w.t("list.comma").join(w.known(f"reason.{code}", code) for code in summary.reasons)
+        reasons = w.t("list.comma").join(w.known(f"reason.{code}", code) for code in summary.reasons[:_REASONS])
+        if len(summary.reasons) > _REASONS:
+            reasons = w.t("opening.more-reasons", reasons=reasons, n=len(summary.reasons) - _REASONS)
         lines.append(w.t("opening.indicative", reasons=reasons))
     if summary.upwind_share is not None:
         lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))

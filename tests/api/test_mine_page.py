@@ -18,7 +18,7 @@ from tests.api.conftest import Served
 from tests.api.filling import LOUD, number_of
 
 MINE = f"/sites/{LOUD}"
-FUGITIVE = "Fugitive other particulates, highest point of the perimeter (Chongqing)"
+FUGITIVE = "Total suspended particles at the boundary of brick and tile works"
 ZONE = "Asia/Shanghai"
 
 

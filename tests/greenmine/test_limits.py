@@ -229,7 +229,7 @@ def test_sources_of_validity_and_rounding_are_documented(rule: str):
             'confidence = "sure" },',
             ["'sure' is not one of 'verified: official text'"],
         ),
-        ('window = "day"', 'window = "week"', ["'week' is not one of 'hour', 'day', 'daytime', 'nighttime'"]),
+        ('window = "day"', 'window = "week"', ["'week' is not one of '5min', '15min', 'hour', 'day'"]),
         ("minutes_per_hour = 45\nhours = 20\n", "minutes_per_hour = 45\n", ["say how many valid hours a day needs"]),
         ("minutes_per_hour = 45\nhours = 20\n", "minutes_per_hour = 75\nhours = 20\n", ["must be from 1 to 60"]),
         ("day_start = 6", "day_start = 23", ["[conditions]", "day_start must come before night_start"]),

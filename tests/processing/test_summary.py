@@ -57,6 +57,14 @@ def test_verdicts_of_one_limit_make_a_conclusion(
     assert (one.judgement, one.standing, one.reasons) == (judgement, standing, reasons)
 
 
+@pytest.mark.parametrize("reason", ["not-working", "no-discharge"])
+def test_nights_without_work_do_not_keep_a_mine_from_meeting(reason: str) -> None:
+    idle = Said("not assessable", "statutory", (), reason)
+    assert told([MEETS] * 3, [idle] * 30).judgement == "meets"
+    assert told([MEETS] * 8 + [idle] * 30 + [OPEN] * 2).judgement == "not assessable"
+    assert told([idle] * 30).judgement == "not assessable"
+
+
 def test_windows_without_any_verdict_lack_data() -> None:
     one = told([MEETS] * 8, due=10)
     assert (one.judgement, one.reasons, one.lacking) == ("not assessable", ("no-data",), {"no-data": 2})

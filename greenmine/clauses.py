@@ -13,6 +13,7 @@ _CHINESE: Final = tuple(
         (r"\bfugitive limit, particulates", "无组织排放限值，颗粒物"),
         (r"\bTable (\d+)", r"表 \1"),
         (r"\bAppendix ([A-Z])", r"附录 \1"),
+        (r"\bcl\. ([\d.]+\d) and ([\d.]+\d)", r"第 \1、\2 条"),
         (r"\bcl\. ([\d.]+\d)", r"第 \1 条"),
         (r"\blimit \+ ", "限值 + "),
         (r" \(transition\)", "（过渡期）"),

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from greenmine.collector.files import read_series
+from greenmine.collector.files import Description, read_series
 from greenmine.loading import load_registry
 from greenmine.parameters import load_parameters
 from greenmine.simulators.messages import Message, topic
@@ -68,7 +68,10 @@ def replayed(
                 names = {name: column for column, name in series.columns.items()}
                 units = registry.profiles[registry.device(series.site, "device").profile].units
                 wanted = [registry.parameters[name] for name in names]
-                read = read_series(DATA / series.file, wanted, values=names, zone=series.zone, assumed=units)
+                said = Description(
+                    missing=()
+                )  # every number counts here, in the record and in what it is compared with
+                read = read_series(DATA / series.file, wanted, said, values=names, zone=series.zone, assumed=units)
                 broker.publish(Replay(registry, read, series.site, "device").messages())
         for process in commands:
             assert process.wait(PATIENCE) == 0
@@ -88,7 +91,7 @@ def _command(
         file, columns = folder / f"{series.site}.parquet", {name: name for name in series.columns.values()}
         frame.with_columns(pl.from_epoch("time", "ms").dt.replace_time_zone("UTC")).write_parquet(file)
     mapped = [part for column, name in columns.items() for part in ("--map", f"{column}={name}")]
-    site = ["--site", series.site, "--device", "device", "--zone", series.zone]
+    site = ["--site", series.site, "--device", "device", "--zone", series.zone, "--missing", "none"]
     return subprocess.Popen(
         [COMMAND, "replay", file, *site, "--broker", f"127.0.0.1:{port}", *mapped],
         cwd=folder,

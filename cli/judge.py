@@ -22,11 +22,21 @@ from greenmine.loading import load_registry
 from greenmine.processing.exclusion import EXCLUDING, excluded_channels
 from greenmine.readings import Readings
 from greenmine.registry import Registry
-from greenmine.reporting import parse_period, reporting_of
+from greenmine.reporting import Period, Reporting, parse_period, reporting_of
 from greenmine.tables import DataFileError, nearest
 from greenmine.wording.messages import Language
 
+_YEARS = (1970, 2199)
+"""First and last year in which readings may lie."""
 _COLUMNS = ("rule", "limit", "channel", "start", "end", "value", "judgement", "standing", "reasons")
+
+
+def _span(period: str, reporting: Reporting) -> Period:
+    """The period of a name, or ValueError; readings of other years do not exist."""
+    span = parse_period(period, reporting)
+    if not _YEARS[0] <= span.first.year <= span.last.year <= _YEARS[1]:
+        raise ValueError(f"--period {period}: must lie in the years {_YEARS[0]} to {_YEARS[1]}")
+    return span
 
 
 def judge(
@@ -64,11 +74,11 @@ def judge(
     try:
         known = load_registry(registry)
         reporting = reporting_of(registry)
-        span = parse_period(period, reporting)
+        span = _span(period, reporting)
         said = [] if marks is None else read_marks(marks, known)
         found, counts = _all_readings(readings, known)
         document = judge_readings(known, _sites(known, site, found), span, reporting, found, said)
-    except (DataFileError, LoggerFileError, ValueError, OSError) as error:
+    except (DataFileError, LoggerFileError, ValueError, OverflowError, OSError) as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"greenmine judge: {line}\n")
         raise SystemExit(2) from None

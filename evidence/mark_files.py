@@ -96,7 +96,7 @@ def _statement(row: MarkRow, place: str, registry: Registry, faults: list[str]) 
         )
     if row.kind not in KINDS:
         faults.append(f"{place}: there is no kind {row.kind!r}; {nearest(row.kind, sorted(KINDS))}")
-    if row.confirmed_by is not None and row.confirmed_by == row.author:
+    if row.confirmed_by is not None and _name(row.confirmed_by) == _name(row.author):
         faults.append(f"{place}: {row.author} cannot confirm a mark of their own; a supervisor does")
     start, end = (_instant(text, sites[row.site].zone, place, faults) for text in (row.start, row.end))
     if start is not None and end is not None and start >= end:
@@ -116,3 +116,8 @@ def _instant(text: str, zone: str, place: str, faults: list[str]) -> datetime | 
         faults.append(f"{place}: {text!r} is not an ISO 8601 time, such as 2026-03-01T08:00:00+08:00")
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+def _name(text: str) -> str:
+    """A name as it is compared: blanks around it and the case of letters tell no two people apart."""
+    return " ".join(text.split()).casefold()

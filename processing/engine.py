@@ -263,11 +263,11 @@ class Engine:
         fresh = readings.take(parts.fresh)
         channel, time = fresh.channel.astype(np.intp), fresh.time
         normal = (fresh.flag == NORMAL) | (fresh.flag == OVER)
-        wild = normal & out_of_range(fresh.value, self._low[channel], self._high[channel])
+        value, over = self._bounded(channel, fresh)
+        wild = normal & out_of_range(value, self._low[channel], self._high[channel])
         outcome = Outcome(parts, wild.astype(np.uint8) * np.uint8(RANGE), time < self.panes.newest[channel])
         if not len(time):
             return outcome
-        value, over = self._bounded(channel, fresh)
         value = self.calibrated(channel, time, value)
         valid = normal & ~wild
         if wild.any():
@@ -287,10 +287,12 @@ class Engine:
         return outcome
 
     def _bounded(self, channel: NDArray[np.intp], readings: Readings) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Values, and which of them are beyond the measuring range; these are cut to its end, as a lower bound."""
-        beyond = (readings.value > self._upper[channel]) & (readings.value <= self._high[channel])
-        value = np.where(beyond, self._upper[channel], readings.value) if beyond.any() else readings.value
-        return value, (readings.flag == OVER) | (beyond & (readings.flag == NORMAL))
+        """Values, and which of them are over range; those are cut to the end of the measuring or plausible range: lower bounds."""
+        flagged = readings.flag == OVER
+        beyond = (readings.flag == NORMAL) & (readings.value > self._upper[channel])
+        end = np.minimum(self._upper[channel], self._high[channel])
+        cut = beyond | (flagged & (readings.value > end))
+        return np.where(cut, end, readings.value) if cut.any() else readings.value, flagged | beyond
 
     def _hear(
         self, channel: NDArray[np.intp], time: NDArray[np.int64], readings: Readings, valid: NDArray[np.bool_]

@@ -15,7 +15,7 @@ from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
-from greenmine.processing.statistics import EPSILON
+from greenmine.processing.statistics import EPSILON, held_readings
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
 from greenmine.processing.windows import moment_of
 from greenmine.processing.working import WorkingMinutes
@@ -93,7 +93,8 @@ class PeriodFigures:
         block = self._panes.block(np.array([rule.channel]), np.array([begin]), finish - begin)
         used = self.used(rule, begin, finish, working=True)
         count = int(block.count[0, used].sum())
-        minutes = count * 60 / self._due[rule.channel]
+        due = self._due[rule.channel]
+        minutes = float(held_readings(block.count[0, used], due / HOUR).sum()) * HOUR / due
         value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
         background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
         source = value
@@ -159,8 +160,10 @@ class PeriodFigures:
             if excess > 0
         ]
 
-    def _due_hours(self, rule: Rule, begin: int, finish: int) -> _DueHours:
+    def _due_hours(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> _DueHours:
         """The clock hours of a period of a rule that goes by its own hours; of sound, their mean energies.
+
+        Of a range, the value of an hour is the reading nearest to its bounds, or furthest beyond them: as it was measured.
 
         References
         ----------
@@ -175,20 +178,30 @@ class PeriodFigures:
             used &= ~excluded
         count, total = (np.where(used, x, 0).reshape(-1, HOUR).sum(axis=1) for x in (block.count, block.total))
         expected = self._due[rule.channel]
-        valid = (count > 0) & (count >= expected * (least / HOUR) * (1 - EPSILON))
+        held = np.where(used, held_readings(block.count, expected / HOUR), 0.0).reshape(-1, HOUR).sum(axis=1)
+        valid = (count > 0) & (held >= expected * (least / HOUR) * (1 - EPSILON))
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.where(valid, total / count, np.nan)
+            value = total / count
+        if rule.limit.statistic == "range":
+            low = np.where(used, block.low, np.inf).reshape(-1, HOUR).min(axis=1)
+            high = np.where(used, block.high, -np.inf).reshape(-1, HOUR).max(axis=1)
+            every = np.ones(len(value), np.bool_)
+            value = np.where(_excess(low, every, threshold) > _excess(high, every, threshold), low, high)
+        value = np.where(valid, value, np.nan)
         due, weight = np.ones(len(value), np.bool_), np.ones(len(value))
+        over = (block.over & used).reshape(-1, HOUR).any(axis=1)
         if rule.flow is not None:
-            flows = [x.reshape(-1, HOUR).sum(axis=1) for x in self._panes.sums(np.array([rule.flow]), start, width)[:2]]
+            flow = self._panes.block(np.array([rule.flow]), start, width)
+            flows = [x.reshape(-1, HOUR).sum(axis=1) for x in (flow.count, flow.total)]
             told = discharge(flows[0].astype(np.float64), flows[1], self._due[rule.flow], least)
             due, weight = told.due, told.weight
-        over = (block.over & used).reshape(-1, HOUR).any(axis=1)
+            # More water than was measured may have come in such an hour: what weighs with it is not known.
+            over = over | flow.over.reshape(-1, HOUR).any(axis=1)
         return _DueHours(value, valid & due, due, weight, over & due)
 
     def over_due_hours(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> Figure:
         """Mean of the due hours weighted by flow, or the worst of them."""
-        hours = self._due_hours(rule, begin, finish)
+        hours = self._due_hours(rule, begin, finish, threshold)
         if not hours.due.any():
             return Figure(None, 0.0, obstacle="no-discharge")
         as_range = rule.limit.statistic == "range"
@@ -212,7 +225,7 @@ class PeriodFigures:
 
     def _hours_beyond(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> list[Beyond]:
         """Runs of clock hours whose values lie outside a range."""
-        hours = self._due_hours(rule, begin, finish)
+        hours = self._due_hours(rule, begin, finish, threshold)
         excess = _excess(hours.value, hours.valid, threshold)
         outside = np.flatnonzero(np.round(excess, 9) > 0)
         found = []

@@ -22,7 +22,7 @@ from greenmine.processing.references import References
 from greenmine.processing.rounding import round_array
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.standing import void_periods
-from greenmine.processing.statistics import EPSILON
+from greenmine.processing.statistics import EPSILON, held_readings
 from greenmine.processing.wind import DownwindDifference
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Registry, Rule
@@ -241,14 +241,15 @@ class Slider:
         averaging = self._registry.channels[channel[0]].parameter.averaging
         if "maximum" in {limit.statistic, averaging}:
             # A maximum beyond the limit stands however little data there is around it.
-            held = sliding_sum(counts, width)
+            held = sliding_sum(held_readings(counts, due), width)
             value = sliding_maximum(np.where(used, block.high, -np.inf), width)
             return _Sums(np.where(held > 0, value, np.nan), np.minimum(1.0, held / (due * width)), held > 0, over)
         total = block.total if everything else np.where(used, block.total, 0.0)
         need = limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
         hour = min(width, HOUR)
         held = sliding_sum(counts, hour)
-        valid = (held > 0) & (held >= due * hour * need)
+        kept = sliding_sum(held_readings(counts, due), hour)
+        valid = (held > 0) & (kept >= due * hour * need)
         sums = sliding_sum(total, hour)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = sums if averaging == "sum" else sums / held
@@ -265,11 +266,11 @@ class Slider:
                 value = _strided(np.where(valid, value * weight, 0.0), hours, count)
                 if averaging != "sum":
                     value /= _strided(weight, hours, count)
-                held = _strided(held, hours, count)
+                kept = _strided(kept, hours, count)
                 valid = _strided(valid, hours, count) >= needed
             if averaging == "energy":
                 value = level(value)
-        return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, held / (due * width)), valid, over)
+        return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, kept / (due * width)), valid, over)
 
     def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
         """What the flow meters of rules tell of the hours that end with the minutes of a span; None where all hours are due."""

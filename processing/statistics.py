@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,13 +85,14 @@ def figures(
         over = over & ~excluded
     rows = len(count)
     hourly = count.reshape(rows, -1, 60).sum(axis=2, dtype=np.int64)
+    held = held_readings(count, expected[:, None] / 60).reshape(rows, -1, 60).sum(axis=2)
     sums = total.reshape(rows, -1, 60).sum(axis=2)
     hours = hourly.shape[1]
-    sufficient = hourly >= expected[:, None] * (minutes_per_hour / 60) * (1 - EPSILON)
+    sufficient = held >= expected[:, None] * (minutes_per_hour / 60) * (1 - EPSILON)
     used = sufficient & (hourly > 0) if hours > 1 else hourly > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         means = np.where(used, sums / hourly, 0.0).sum(axis=1) / used.sum(axis=1)
-        share = np.minimum(1.0, hourly.sum(axis=1) / (expected * hours))
+        share = np.minimum(1.0, held.sum(axis=1) / (expected * hours))
     all_counts = hourly.sum(axis=1)
     minimum, maximum = low.min(axis=1), high.max(axis=1)
     mean = np.where(kind == "energy", level(means), means)
@@ -111,6 +113,17 @@ def figures(
         excluded=left_out,
         over=over.sum(axis=1, dtype=np.int64),
     )
+
+
+def held_readings(
+    count: NDArray[np.integer[Any]] | NDArray[np.float64], due: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Readings of minutes as far as they speak for time: in a minute no more than are due in it, or one.
+
+    However often an instrument sends in a minute, it has measured that minute and no other.
+    """
+    held: NDArray[np.float64] = np.minimum(count, np.maximum(1.0, due))
+    return held
 
 
 def direction(

@@ -11,7 +11,7 @@ from greenmine.limits import WindClasses
 from greenmine.processing.gas import GasConversion
 from greenmine.processing.panes import Panes
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
-from greenmine.processing.statistics import EPSILON, direction
+from greenmine.processing.statistics import EPSILON, direction, held_readings
 from greenmine.registry import Position, Registry, Rule
 
 
@@ -158,7 +158,8 @@ class DownwindDifference:
         totals = sliding_sum(block.total, width)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = totals / counts
-        shares = np.minimum(1.0, counts[:-2] / (self._due[:, None] * width))
+        held = sliding_sum(held_readings(block.count[:-2].astype(np.float64), self._due[:, None]), width)
+        shares = np.minimum(1.0, held / (self._due[:, None] * width))
         over = sliding_maximum(block.over[:-2].astype(np.float64), width) > 0
         doubt = np.zeros(count, np.int8)
         if self.gas is not None:

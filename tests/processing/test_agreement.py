@@ -118,3 +118,26 @@ def test_a_value_over_range_is_a_lower_bound(dust: Registry, bound: float, judge
     found = verdicts(outcome)[1]
     assert (found.value, found.verdict.judgement, found.verdict.reason) == (bound, judgement, reason)
     assert bool(episodes(outcome)) is (judgement == "exceeds")
+
+
+@pytest.mark.parametrize("bound", [20_000.0, 99_999.0])
+def test_a_flagged_value_beyond_what_is_plausible_is_not_lost(dust: Registry, bound: float) -> None:
+    time = every(START, START + 3 * HOUR)
+    inside = (time >= START + HOUR) & (time < START + 2 * HOUR)
+    flags = np.where(inside, ord("T"), ord("N"))
+    found = verdicts(told(dust, readings(0, time, np.where(inside, bound, 100.0), flags.tolist())))[1]
+    assert (found.value, found.verdict.judgement) == (20_000.0, "exceeds")
+
+
+@pytest.mark.parametrize(("step", "judgement"), [(1_000, "not assessable"), (MINUTE, "meets")])
+def test_readings_count_for_the_minutes_that_they_measured(dust: Registry, step: int, judgement: str) -> None:
+    time = np.arange(START + 10 * HOUR, START + 10 * HOUR + 46 * step, step)
+    found = verdicts(told(dust, readings(0, time, np.full(len(time), 100.0))))[10]
+    assert found.verdict.judgement == judgement
+
+
+def test_acid_and_lye_of_one_hour_do_not_make_neutral_water(tmp_path: Path) -> None:
+    registry = mine_with(tmp_path, Station("pond", ("ph",), interval="900s", limits=("gb8978-ph",)))
+    time = every(START, START + DAY, 15 * MINUTE)
+    (found,) = told(registry, readings(0, time, np.resize([3.0, 3.0, 11.0, 11.0], len(time)))).verdicts
+    assert found.verdict.judgement == "exceeds"

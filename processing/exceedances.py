@@ -151,7 +151,7 @@ def restated(old: Exceedance, new: Exceedance) -> Exceedance | None:
     That an open episode grows, or ends, is its natural course; any other change is a restatement, a new revision.
     """
     same = replace(new, id=old.id, revision=old.revision)
-    if math.isclose(same.peak, old.peak, rel_tol=1e-9):  # they differ by the order of summation
+    if math.isclose(same.peak, old.peak, rel_tol=0.0, abs_tol=1.5e-9):  # they differ by the order of summation
         same = replace(same, peak=old.peak)
     if same == old:
         return None

@@ -118,11 +118,12 @@ def figures(
 def held_readings(
     count: NDArray[np.integer[Any]] | NDArray[np.float64], due: NDArray[np.float64] | float
 ) -> NDArray[np.float64]:
-    """Readings of minutes as far as they speak for time: in a minute no more than are due in it, or one.
+    """Readings of minutes as far as they speak for time: in a minute no more than are due in it, or one, and one besides.
 
-    However often an instrument sends in a minute, it has measured that minute and no other.
+    However often an instrument sends in a minute, it has measured that minute and no other. The one besides is for stamps that
+    waver: a choice of this project.
     """
-    held: NDArray[np.float64] = np.minimum(count, np.maximum(1.0, due))
+    held: NDArray[np.float64] = np.minimum(count, np.maximum(1.0, due) + 1.0)
     return held
 
 

@@ -101,7 +101,7 @@ def _episodes(queries: Queries, scope: Scope, site: Site, start: int, end: int) 
     for row in queries.exceedances(scope, start, _END_OF_TIME, site=site.id, limit=_MAX_EPISODES):
         rule = rules.get(row.rule)
         if row.state != "withdrawn" and rule is not None:
-            last = first_minute(rule, row.end // MINUTE) if row.end is not None else end
+            last = first_minute(rule, row.end // MINUTE if row.end is not None else end)
             episodes.setdefault(row.rule, []).append((first_minute(rule, row.start // MINUTE), last))
     return episodes
 

@@ -75,7 +75,7 @@ _CODES: Final = re.compile(
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
 _NEVER_NOTHING: Final = frozenset({"laeq", "laf", "lafmax", "ph", "conductivity", "do", "humidity", "pressure"})
 """Parameters of which 0 is no value that is met outdoors; where others are met, it is a code for no value."""
-_UNIT_LIKE: Final = re.compile(r"[A-Za-zµμ微毫克]{1,5} ?/ ?[A-Za-z立方米]{1,3}[3³]?")
+_UNIT_LIKE: Final = re.compile(r"[A-Za-z\u00b5μ微毫克]{1,5} ?/ ?[A-Za-z立方米]{1,3}[3³]?")
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )

@@ -119,7 +119,7 @@ def test_replay_sends_a_csv_file_as_the_device(broker, tmp_path: Path, capsys):
     assert sum(len(body["columns"].get("laeq", ())) for body in bodies) == 59
     assert bodies[0]["times"][0] == "2026-11-09T08:00:00+08:00"
     said = " ".join(capsys.readouterr().err.split())
-    assert "119 readings; 1 cells were no numbers and were skipped" in said
+    assert "119 readings; 1 rows without a number were skipped" in said
 
 
 def test_replay_sends_what_simulate_wrote(broker, tmp_path: Path):
@@ -136,7 +136,7 @@ def test_replay_sends_what_simulate_wrote(broker, tmp_path: Path):
     ("arguments", "message"),
     [
         ({}, "needs --site and --device"),
-        ({"site": "kunyin", "device": "weather", "map": ["PM10"]}, "COLUMN=PARAMETER"),
+        ({"site": "kunyin", "device": "weather", "map": ["PM10"]}, "there is no parameter"),
         ({"site": "kunyin", "device": "weather", "map": ["a=rain", "a=humidity"]}, "twice"),
         ({"site": "kunyin", "device": "weather", "map": ["wrong=rain"]}, "wrong"),
     ],

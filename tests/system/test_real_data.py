@@ -229,7 +229,7 @@ def test_statistics_equal_an_independent_computation(replayed: Replayed, site: s
 def test_rolling_means_equal_an_independent_computation(
     replayed: Replayed, site: str, name: str, rule: str, high: int
 ) -> None:
-    """Of every minute the mean of 24 h, rounded to an integer half to even, assessable with 62.5 % (20 h of 45 min)."""
+    """Of every minute the mean of the valid hours of 24 that end with it, rounded half to even, assessable with 20 of 45 min."""
     series, frame = BY_SITE[site], replayed.frames[site]
     first, last = int(frame["time"].min()) // MINUTE, int(frame["time"].max()) // MINUTE  # type: ignore[arg-type]
     readings = _valid(series, name, frame)
@@ -238,15 +238,18 @@ def test_rolling_means_equal_an_independent_computation(
     counts, sums = np.zeros((2, last - first + 1441), np.int64)
     np.add.at(counts, minute + 1440, 1)
     np.add.at(sums, minute + 1440, hundredths)
-    count, total = (np.cumsum(x)[1440:] - np.cumsum(x)[:-1440] for x in (counts, sums))
-    count, total = count[:-1], total[:-1]  # the newest minute is not complete
-    assessable = (count > 0) & (count >= 0.75 * 20 / 24 * 1440 * 60 / series.interval - 1e-6)
-    whole, rest = np.divmod(total, np.maximum(100 * count, 1))
-    half = 100 * np.maximum(count, 1)
-    rounded = whole + ((2 * rest > half) | ((2 * rest == half) & (whole % 2 == 1)))
+    held = np.minimum(counts, max(1.0, 60 / series.interval) + 1.0)
+    count, total, kept = (np.convolve(x, np.ones(60), "full")[59 : len(x)] for x in (counts, sums, held))
+    valid = (count > 0) & (kept >= 0.75 * 3600 / series.interval - 1e-6)
+    means = np.where(valid, total / np.maximum(count, 1) / 100, 0.0)
+    hours_of = [slice(60 * k + 1, 60 * k + 1 + len(counts) - 1440) for k in range(24)]  # those that end with a minute
+    valid_hours, sum_of = (np.sum([x[part] for part in hours_of], axis=0) for x in (valid, means))
+    valid_hours, sum_of = valid_hours[:-1], sum_of[:-1]  # the newest minute is not complete
+    assessable = valid_hours >= 20
+    rounded = np.round(np.round(sum_of / np.maximum(valid_hours, 1), 9))
     above = assessable & (rounded > high)
-    hours = (np.arange(len(count)) + first) // 60
-    bits = np.left_shift(np.uint64(1), ((np.arange(len(count)) + first) % 60).astype(np.uint64))
+    hours = (np.arange(len(valid_hours)) + first) // 60
+    bits = np.left_shift(np.uint64(1), ((np.arange(len(valid_hours)) + first) % 60).astype(np.uint64))
     stored = {key[1]: row for key, row in replayed.stored.sliding.items() if key[0] == f"{site}/place/{rule}"}
     assert assessable.any()
     expected = {}

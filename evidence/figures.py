@@ -187,28 +187,28 @@ class ExceedanceFigures(msgspec.Struct, frozen=True):
     threshold: float
 
 
-class ThemeSummary(msgspec.Struct, frozen=True):
+class ConclusionFigures(msgspec.Struct, frozen=True):
     """What a person is told of a theme, for each addressee of limits; see `greenmine.processing.summary.Conclusion`."""
 
     theme: str
     addressee: Addressee
-    verdict: Judgement
+    judgement: Judgement
     standing: Standing
-    reasons: list[str]
+    reasons: tuple[str, ...]
     """Why it is indicative or not assessable, most frequent first."""
     rules: int
-    periods: int
-    """Windows due."""
+    due: int
+    """Windows that should have a verdict."""
     meets: int
     exceeds: int
-    assessable_share: float | None
+    assessable_share: float
     """Least share of a limit's windows that could be assessed."""
     lacking: dict[str, int]
     """Why windows could not be assessed."""
     running: int
     """Exceedances that lasted at the end of the data."""
     upwind_share: float | None
-    """Of quality: least share of a limit that came from upwind; None: not known."""
+    """Of quality: least share of a limit that came from upwind, in the windows that exceed, else in all; None: not known."""
     upwind_hours: int
     """Hours on which it rests."""
 
@@ -224,7 +224,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     zone: str
     registry: str
     """Digest of the registry in the bundle."""
-    summary: list[ThemeSummary]
+    summary: list[ConclusionFigures]
     channels: list[ChannelFigures]
     rules: list[RuleFigures]
     windows: list[WindowFigures]
@@ -480,7 +480,9 @@ def _badness(judged: Judged) -> float:
     return float(max(over, under))
 
 
-def _summary(found: Recomputed, registry: Registry, rules: Sequence[RuleFigures], enough: float) -> list[ThemeSummary]:
+def _summary(
+    found: Recomputed, registry: Registry, rules: Sequence[RuleFigures], enough: float
+) -> list[ConclusionFigures]:
     """The conclusions of a period, in the order of themes, then of addressees."""
     order = {theme.id: number for number, theme in enumerate(registry.judged_themes)}
     running = Counter(registry.rules[e.rule].key for e in found.exceedances if e.end is None)
@@ -501,31 +503,31 @@ def _summary(found: Recomputed, registry: Registry, rules: Sequence[RuleFigures]
         for r in sorted(rules, key=lambda r: order[r.theme])
         if r.periods or r.window not in LONG  # a year is not judged by the report of a month
     ]
-    summary = []
-    for one in conclude(tallies, enough):
-        upwind = upwind_of(found, registry, one)
-        summary.append(
-            ThemeSummary(
-                theme=one.theme,
-                addressee=one.addressee,
-                verdict=one.judgement,
-                standing=one.standing,
-                reasons=list(one.reasons),
-                rules=one.rules,
-                periods=one.due,
-                meets=one.meets,
-                exceeds=one.exceeds,
-                assessable_share=one.assessable_share,
-                lacking=dict(one.lacking),
-                running=one.running,
-                upwind_share=upwind.share if upwind else None,
-                upwind_hours=upwind.hours if upwind else 0,
-            )
-        )
-    return summary
+    return [conclusion_figures(found, registry, one) for one in conclude(tallies, enough)]
 
 
-def upwind_of(found: Recomputed, registry: Registry, conclusion: Conclusion) -> UpwindShare | None:
+def conclusion_figures(found: Recomputed, registry: Registry, one: Conclusion) -> ConclusionFigures:
+    """Write a conclusion down, with the share from upwind where it is one of quality."""
+    upwind = _upwind(found, registry, one)
+    return ConclusionFigures(
+        theme=one.theme,
+        addressee=one.addressee,
+        judgement=one.judgement,
+        standing=one.standing,
+        reasons=one.reasons,
+        rules=one.rules,
+        due=one.due,
+        meets=one.meets,
+        exceeds=one.exceeds,
+        assessable_share=one.assessable_share,
+        lacking=dict(one.lacking),
+        running=one.running,
+        upwind_share=upwind.share if upwind else None,
+        upwind_hours=upwind.hours if upwind else 0,
+    )
+
+
+def _upwind(found: Recomputed, registry: Registry, conclusion: Conclusion) -> UpwindShare | None:
     """Return the least share from upwind among the limits of quality of a theme that have one; None for other addressees."""
     if conclusion.addressee != "quality":
         return None

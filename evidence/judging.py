@@ -12,17 +12,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from greenmine.evidence.figures import windows_due
+from greenmine.evidence.figures import ConclusionFigures, conclusion_figures, windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
-from greenmine.limits import LONG, Addressee, addressee
+from greenmine.limits import LONG, Addressee, addressee, threshold_on
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark, excluded_channels
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute
-from greenmine.processing.summary import Conclusion, RuleTally, conclude, tally
-from greenmine.processing.upwind import UpwindShare, upwind_share
+from greenmine.processing.standing import Grounds
+from greenmine.processing.summary import RuleTally, conclude, tally
 from greenmine.processing.verdicts import Judgement, Standing
 from greenmine.processing.windows import moment_of
 from greenmine.readings import Readings
@@ -40,26 +40,10 @@ class MarkStatement:
     confirmed_by: str | None
 
 
-class ConclusionFigures(msgspec.Struct, frozen=True):
-    """What a person is told of one theme of a mine; see `greenmine.processing.summary.Conclusion`."""
+class SiteConclusion(ConclusionFigures, frozen=True, kw_only=True):
+    """What a person is told of one theme of one of several mines."""
 
     site: str
-    theme: str
-    addressee: Addressee
-    judgement: Judgement
-    standing: Standing
-    reasons: tuple[str, ...]
-    rules: int
-    due: int
-    meets: int
-    exceeds: int
-    assessable_share: float
-    lacking: dict[str, int]
-    running: int
-    upwind_share: float | None
-    """Of quality: least share of a limit that came from upwind, in the windows that exceed, else in all; None: not known."""
-    upwind_hours: int
-    """Hours on which it rests."""
 
 
 class JudgedWindow(msgspec.Struct, frozen=True):
@@ -146,7 +130,7 @@ class JudgementDocument(msgspec.Struct, frozen=True):
     registry: str
     """Digest of the registry."""
     sites: list[str]
-    summary: list[ConclusionFigures]
+    summary: list[SiteConclusion]
     verdicts: list[JudgedWindow]
     exceedances: list[JudgedExceedance]
     removed: list[RemovedWindow]
@@ -211,7 +195,7 @@ def judge_readings(
 
 @dataclass(frozen=True, slots=True)
 class _SiteFound:
-    summary: list[ConclusionFigures]
+    summary: list[SiteConclusion]
     verdicts: list[JudgedWindow]
     exceedances: list[JudgedExceedance]
     removed: list[RemovedWindow]
@@ -246,7 +230,7 @@ def _judge_site(
     verdicts, exceedances = here.verdicts(found), here.exceedances(found)
     conclusions = conclude(here.tallies(verdicts, exceedances), reporting.summary.assessable_share)
     return _SiteFound(
-        [_conclusion(site, one, here.upwind(found, one)) for one in conclusions],
+        [SiteConclusion(site=site, **msgspec.structs.asdict(conclusion_figures(found, part, c))) for c in conclusions],
         [v for some in verdicts.values() for v in some],
         here.listed(exceedances),
         removed,
@@ -334,7 +318,9 @@ class _SiteRun:
         )
 
     def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:
-        doubts = ("no-automatic-method",) if rule.limit.indicative else ()
+        day = moment_of(start, self.site.zone).date()
+        threshold = threshold_on(rule.limit, day)
+        doubts = () if threshold is None else Grounds(self.registry).of(rule.index, threshold, day, (start, end))
         return JudgedWindow(
             rule=rule.key,
             limit=rule.limit.id,
@@ -405,23 +391,6 @@ class _SiteRun:
             if theme[rule.index] == one.id and (verdicts[rule.index] or rule.limit.window not in LONG)
         ]
 
-    def upwind(self, found: Recomputed, conclusion: Conclusion) -> UpwindShare | None:
-        """Least share from upwind among the limits of quality of a theme that have one."""
-        if conclusion.addressee != "quality":
-            return None
-        spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for (index, _), v in found.verdicts.items():
-            if v.verdict.judgement == conclusion.judgement != "not assessable":
-                spans[index].append((v.start, v.end))
-        shares = [
-            upwind_share(self.registry, rule.channel, found.statistics, spans[rule.index])
-            for rule in self.registry.rules
-            if (channel := self.registry.channels[rule.channel]).parameter.averaging == "arithmetic"
-            and (channel.parameter.theme, addressee(rule.limit)) == (conclusion.theme, "quality")
-            and spans[rule.index]
-        ]
-        return min((s for s in shares if s is not None), key=lambda s: s.share, default=None)
-
     @staticmethod
     def taken(without: Recomputed, within: Recomputed) -> list[tuple[int, int]]:
         """Windows (rule, start) that exceed without some marks and no longer with them."""
@@ -476,23 +445,3 @@ class _SiteRun:
 
     def _time(self, minute: int) -> str:
         return moment_of(minute, self.site.zone).isoformat()
-
-
-def _conclusion(site: str, one: Conclusion, upwind: UpwindShare | None) -> ConclusionFigures:
-    return ConclusionFigures(
-        site=site,
-        theme=one.theme,
-        addressee=one.addressee,
-        judgement=one.judgement,
-        standing=one.standing,
-        reasons=one.reasons,
-        rules=one.rules,
-        due=one.due,
-        meets=one.meets,
-        exceeds=one.exceeds,
-        assessable_share=one.assessable_share,
-        lacking=dict(one.lacking),
-        running=one.running,
-        upwind_share=None if upwind is None else upwind.share,
-        upwind_hours=0 if upwind is None else upwind.hours,
-    )

@@ -39,7 +39,7 @@ class Proofs:
     def __init__(self, figures: FiguresDocument, reporting: Reporting) -> None:
         # What the enterprise answers for decides; without a limit of that kind nothing is proved.
         self._themes: dict[str, ProofResult] = {
-            summary.theme: summary.verdict for summary in figures.summary if summary.addressee == "emission"
+            summary.theme: summary.judgement for summary in figures.summary if summary.addressee == "emission"
         }
         self._capture = ProofFigures("capture", *_capture(figures, reporting.summary.assessable_share))
         self._effect = ProofFigures("effect", *_effect(figures))

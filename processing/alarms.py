@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.exceedances import Exceedance, episodes, latch, restated
+from greenmine.processing.exceedances import Beyond, Exceedance, episodes, latch, of_period, restated
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.panes import Panes
 from greenmine.processing.slide import Slid, Slider, by_minute
@@ -34,17 +34,6 @@ class SlidingHour:
     assessable: int
     above: int
     worst: float
-
-
-@dataclass(frozen=True, slots=True)
-class Beyond:
-    """The part of a judged period that is beyond the limit, or all of it [minutes since 1970 UTC, half-open]."""
-
-    start: int
-    end: int
-    peak: float
-    peak_minute: int
-    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,16 +253,7 @@ class AlarmEngine:
         left = {e.start: e for e in known if start <= e.start + 1 < end}
         changes: list[Exceedance] = []
         for one in found:
-            new = Exceedance(
-                id=self._next_id,
-                rule=rule,
-                start=one.start - 1,
-                end=one.end - 1,
-                peak=one.peak,
-                peak_minute=one.peak_minute,
-                threshold=one.threshold,
-                minutes=one.end - one.start,
-            )
+            new = of_period(self._next_id, rule, one)
             old = left.pop(new.start, None)
             changed = new if old is None else restated(old, new)
             if old is None:

@@ -12,6 +12,17 @@ from greenmine.limits import Alarm
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """The part of a judged period that is beyond the limit, or all of it [minutes since 1970 UTC, half-open]."""
+
+    start: int
+    end: int
+    peak: float
+    peak_minute: int
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Exceedance:
     """One episode. Minutes are minutes since 1970 UTC at which the sliding statistic's window ended.
 
@@ -28,6 +39,20 @@ class Exceedance:
     minutes: int
     revision: int = 0
     withdrawn: bool = False
+
+
+def of_period(number: int, rule: int, found: Beyond) -> Exceedance:
+    """Return the exceedance that a judged period, or a part of it, is; its bounds are put as those of minutes are."""
+    return Exceedance(
+        id=number,
+        rule=rule,
+        start=found.start - 1,
+        end=found.end - 1,
+        peak=found.peak,
+        peak_minute=found.peak_minute,
+        threshold=found.threshold,
+        minutes=found.end - found.start,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from greenmine.limits import LONG, Validity, threshold_on
 from greenmine.processing.engine import Judged, Statistic
-from greenmine.processing.exceedances import Exceedance
+from greenmine.processing.exceedances import Beyond, Exceedance, of_period
 from greenmine.processing.standing import Grounds
 from greenmine.processing.verdicts import Figure, Sufficiency, judge
 from greenmine.processing.windows import moment_of, windows_touching
@@ -80,16 +80,8 @@ def period_exceedance(number: int, judged: Judged) -> Exceedance:
     """The exceedance that a verdict ``exceeds`` over a whole period is."""
     assert judged.verdict.have is not None
     assert judged.verdict.need is not None
-    return Exceedance(
-        id=number,
-        rule=judged.rule,
-        start=judged.start - 1,
-        end=judged.end - 1,
-        peak=judged.verdict.have,
-        peak_minute=judged.end - 1,
-        threshold=judged.verdict.need,
-        minutes=judged.end - judged.start,
-    )
+    period = Beyond(judged.start, judged.end, judged.verdict.have, judged.end - 1, judged.verdict.need)
+    return of_period(number, judged.rule, period)
 
 
 def _months(first: date, last: date) -> list[date]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import SHORT, Threshold
-from greenmine.processing.alarms import Beyond
 from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
+from greenmine.processing.exceedances import Beyond
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
@@ -219,7 +219,10 @@ class PeriodFigures:
             have / due,
             have,
             over=bool(hours.over.any()),
-            sufficiency=Sufficiency("too-few-hours", have, min(due, rule.limit.validity.hours or due)),
+            # No hour of discharge is made up for: one that was not measured, or of unknown flow, may have been the dirty one.
+            sufficiency=Sufficiency(
+                "too-few-hours", have, due if rule.flow is not None else min(due, rule.limit.validity.hours or due)
+            ),
             stands=as_range,
         )
 

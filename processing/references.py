@@ -6,9 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from greenmine.processing.windows import minute_of, moment_of
 from greenmine.registry import ReferenceResult, Registry, Rule
 
@@ -75,38 +72,3 @@ def _value(rule: Rule, result: ReferenceResult, results: tuple[ReferenceResult, 
         and (r.start, r.end) == (result.start, result.end)
     ]
     return result.value - upwind[0] if len(upwind) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How online figures agree with reference results of the same hours.
-
-    ``bias`` is the mean of online minus reference; ``relative`` the same as a share of the mean reference; ``spread`` the
-    standard deviation of the differences. NaN where there are too few pairs to say.
-    """
-
-    n: int
-    bias: float
-    relative: float
-    spread: float
-
-
-def agreement(online: NDArray[np.float64], reference: NDArray[np.float64]) -> Agreement:
-    """Compare online figures with reference results of the same hours.
-
-    Parameters
-    ----------
-    online, reference : float64 array (n,)
-        In the same unit and state; pairs with a NaN do not count.
-
-    Examples
-    --------
-    >>> agreement(np.array([110.0, 130.0]), np.array([100.0, 100.0]))
-    Agreement(n=2, bias=20.0, relative=0.2, spread=14.142135623730951)
-    """
-    both = ~(np.isnan(online) | np.isnan(reference))
-    apart, measured = online[both] - reference[both], reference[both]
-    n = len(apart)
-    bias = float(apart.mean()) if n else np.nan
-    mean = float(measured.mean()) if n else np.nan
-    return Agreement(n, bias, bias / mean if mean else np.nan, float(apart.std(ddof=1)) if n > 1 else np.nan)

@@ -261,7 +261,7 @@ class Slider:
                 needed = np.full((len(rules), 1), float(min(limit.validity.hours or 1, hours)))
                 if water is not None:
                     valid &= water.weight > 0
-                    needed = np.clip(_strided(water.due, hours, count), 1.0, needed)
+                    needed = np.maximum(_strided(water.due, hours, count), 1.0)
                 weight = np.where(valid, 1.0 if water is None else water.weight, 0.0)
                 value = _strided(np.where(valid, value * weight, 0.0), hours, count)
                 if averaging != "sum":

@@ -196,6 +196,12 @@ _SPAN: Final = re.compile(r"(?<=[a-z])\d{1,2}(?:s|sec|m|min|h|hr)\Z")
 """A span behind a name: ``LAeq_15min``."""
 
 
+_POWER: Final = r"(?:10+|0[.,]0*1|1/10+)"
+_SCALED: Final = re.compile(
+    rf"[x×*]?\s*{_POWER}\s*[x×*]?\s*(?P<behind>[^\d\s].*)|(?P<before>.*?[^\dx×*\s])\s*[x×*]\s*{_POWER}"
+)
+
+
 def plain(name: str) -> str:
     """A name reduced to letters and digits, without case, width and superscripts: ``PM₂.₅`` becomes ``pm25``."""
     folded = unicodedata.normalize("NFKC", name).casefold().replace("μ", "u")
@@ -286,6 +292,8 @@ def split_unit(name: str) -> tuple[str, str | None]:
     within = [
         part for bracket in inside for part in (bracket, *re.split(r"[,;]", bracket), *re.split(r"[\s@]+", bracket))
     ]
+    if (scaled := next((part.strip() for part in (*inside, *behind) if _is_scaled(part)), None)) is not None:
+        return head, scaled
     for candidate in (*within, *behind):
         if (unit := known_unit(candidate, alone=True)) is not None:
             return _without_unit(head).rstrip("/ "), unit
@@ -296,6 +304,12 @@ def split_unit(name: str) -> tuple[str, str | None]:
         return left, unit
     unknown = next((part for part in (*inside, *behind) if _LIKE_A_UNIT.match(part.strip())), None)
     return head, unknown
+
+
+def _is_scaled(text: str) -> bool:
+    """Whether a text is a power of ten and a known unit, such as ``x10 ug/m3`` and ``0.1 %``: no unit that can be converted."""
+    match = _SCALED.fullmatch(text.strip())
+    return match is not None and known_unit(match["behind"] or match["before"], alone=True) is not None
 
 
 def known_unit(text: str, *, alone: bool = False) -> str | None:

@@ -90,7 +90,7 @@ _BARE_OFFSET: Final = re.compile(r"(?<![\d:])(?P<sign>[+\-−])(?P<hour>\d\d):(?
 _UTC: Final = re.compile(r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|世界时|格林", re.IGNORECASE)
 _UTC_NAME: Final = re.compile(r"utc|gmt", re.IGNORECASE)
 _BEIJING: Final = re.compile(r"北京时间|beijing|Asia/Shanghai|中国标准时间|China Standard Time", re.IGNORECASE)
-_IANA: Final = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+)?")
+_IANA: Final = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:[+-]\d{1,2}|/[A-Z][A-Za-z_]+)?")
 _ABBREVIATED: Final = re.compile(
     r"(?<![A-Za-z])(EST|EDT|CST|CDT|MST|MDT|PST|PDT|AKST|AKDT|HST|AST|ADT|NST|NDT|BST|IST|GST|SST|WST|EET|EEST|CET|CEST|WET|WEST|MSK|"
     r"JST|KST|HKT|SGT|PHT|ICT|WIB|AEST|AEDT|ACST|AWST|NZST|NZDT|BRT|ART|CLT|COT|PET|SAST|EAT|CAT|WAT|CCT)(?![A-Za-z])"

@@ -68,6 +68,10 @@ _VALUES: Final = words("""
 """Plain names of columns that do not say what they hold."""
 _FLAG_WORDS: Final = words("flag flags dataflag 标记 数据标记 数据标识 标识")
 """Plain names of columns with the data flags of HJ 212."""
+_QUALITY_WORDS: Final = words("valid validity quality qc qcflag status 有效性 状态 质量 质控")
+"""Plain names of columns that say in words or codes of the maker whether a reading is good."""
+_GOOD: Final = words("n ok good valid normal pass passed true yes 有效 正常 合格 是")
+"""Texts of such columns that leave no doubt."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
@@ -381,14 +385,17 @@ def _speed_column(header: Header) -> str | None:
 
 
 def _flag_column(name: str, header: Header) -> str | None:
-    """The column with the data flags of a column: ``a34002-Flag`` beside ``a34002-Rtd``, or the only one called flag."""
+    """The column with the data flags of a column: ``a34002-Flag`` beside ``a34002-Rtd``, or the only one called flag or quality."""
     base = plain(split_unit(name)[0])
     stem = next((base[: -len(word)] for word in ("rtd", "avg", "value", "值") if base.endswith(word)), base)
     own = [
         other for other in header.names if plain(other) in {f"{x}{word}" for x in (base, stem) for word in _FLAG_WORDS}
     ]
-    alone = [other for other in header.names if plain(other) in _FLAG_WORDS]
-    return own[0] if own else alone[0] if len(alone) == 1 else None
+    for known in (_FLAG_WORDS, _QUALITY_WORDS):
+        alone = [other for other in header.names if plain(other) in known and other != name]
+        if own or len(alone) == 1:
+            return own[0] if own else alone[0]
+    return None
 
 
 def _take_flags(
@@ -399,8 +406,12 @@ def _take_flags(
     doubtful: NDArray[np.bool_],
     notes: list[str],
 ) -> None:
-    """Take the HJ 212 flags of a column; another text puts the reading in doubt."""
-    for text in sorted(set(cells.tolist()) - {"", "N", "n"}):
+    """Take the HJ 212 flags of a column; another text puts the reading in doubt, unless it stands in every row alike."""
+    found = {text for text in set(cells.tolist()) if plain(text) not in _GOOD}
+    if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint({*said.marks, *FLAGS}):
+        notes.append(f"column {name!r} says {next(iter(found))!r} of every reading: nothing is taken from it")
+        return
+    for text in sorted(found - {""}):
         rows = cells == text
         letter = said.marks.get(text, text.upper())
         if letter in FLAGS:

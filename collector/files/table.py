@@ -275,11 +275,9 @@ class LoggerFile:
             return said.zones[stated]
         if fallback is not None and set(stated.split("/")) <= _abbreviations_of(fallback):
             return None
-        if fallback is not None and not stated.isupper():
-            notes.append(f"{where} states the zone {stated!r}: stamps are read in {fallback}")
-            return None
         raise LoggerFileError(
-            f"{where} states the zone {stated}, which may be several: give --stamp-zone, such as --stamp-zone +08:00"
+            f"{where} states the zone {stated}, which is none that is known, or may be several: give --stamp-zone, such as "
+            "--stamp-zone +08:00"
         )
 
     def _explained(self, order: str, stated: str | None, zone: str | None, said: Description) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.judging import (
-    ConclusionFigures,
     JudgedExceedance,
     JudgedWindow,
     JudgementDocument,

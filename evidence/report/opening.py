@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from greenmine.evidence.figures import ThemeSummary
+from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
 
@@ -56,12 +56,12 @@ def _conclusions(content: Content) -> list[Block]:
     return blocks
 
 
-def _finding(content: Content, summary: ThemeSummary) -> Finding:
+def _finding(content: Content, summary: ConclusionFigures) -> Finding:
     w = content.words
     bound = [rule for rule in content.legal(summary.theme) if rule.addressee == summary.addressee]
     assessed = summary.meets + summary.exceeds
     lines = [
-        w.t("opening.assessed", rules=summary.rules, due=summary.periods, assessed=assessed),
+        w.t("opening.assessed", rules=summary.rules, due=summary.due, assessed=assessed),
         w.t("opening.exceeding", windows=summary.exceeds, episodes=sum(rule.episodes for rule in bound)),
         w.t("opening.least-share", share=w.share(summary.assessable_share)),
     ]
@@ -69,7 +69,7 @@ def _finding(content: Content, summary: ThemeSummary) -> Finding:
         lines.append(w.t("conclusion.running", n=summary.running))
     if summary.lacking:
         lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
-    if summary.standing == "indicative" and summary.verdict != "not assessable":
+    if summary.standing == "indicative" and summary.judgement != "not assessable":
         reasons = w.t("list.comma").join(w.known(f"reason.{code}", code) for code in summary.reasons[:_REASONS])
         if len(summary.reasons) > _REASONS:
             reasons = w.t("opening.more-reasons", reasons=reasons, n=len(summary.reasons) - _REASONS)
@@ -78,10 +78,10 @@ def _finding(content: Content, summary: ThemeSummary) -> Finding:
         lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))
     return Finding(
         theme=w.theme(summary.theme),
-        verdict=summary.verdict,
+        verdict=summary.judgement,
         standing=summary.standing,
-        sign=w.conclusion_sign(summary.verdict, summary.standing),
-        word=w.conclusion(summary.verdict, summary.standing),
+        sign=w.conclusion_sign(summary.judgement, summary.standing),
+        word=w.conclusion(summary.judgement, summary.standing),
         lines=lines,
     )
 

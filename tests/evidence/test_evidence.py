@@ -139,8 +139,10 @@ def test_every_random_tampering_is_found(made: Made, tmp_path: Path) -> None:
     ("place", "change"),
     [
         (
-            "summary[0].verdict",
-            lambda d: d["summary"][0].update(verdict="meets" if d["summary"][0]["verdict"] != "meets" else "exceeds"),
+            "summary[0].judgement",
+            lambda d: d["summary"][0].update(
+                judgement="meets" if d["summary"][0]["judgement"] != "meets" else "exceeds"
+            ),
         ),
         ("windows[5].mean", lambda d: d["windows"][5].update(mean=1.0)),
         ("verdicts", lambda d: d["verdicts"].pop()),
@@ -235,7 +237,7 @@ def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
     )
     build(here, "mine", Period("p", date(2026, 3, 2), date(2026, 3, 3)), tmp_path / "p.zip", NOW)
     figures = json.loads(contents(tmp_path / "p.zip")["figures.json"])
-    assert {s["theme"]: s["verdict"] for s in figures["summary"]} == dict.fromkeys(
+    assert {s["theme"]: s["judgement"] for s in figures["summary"]} == dict.fromkeys(
         ("dust", "noise", "water"), "not assessable"
     )
     dust = next(s for s in figures["summary"] if (s["theme"], s["addressee"]) == ("dust", "quality"))

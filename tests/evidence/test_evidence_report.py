@@ -140,7 +140,7 @@ def test_the_first_page_tells_the_mine_s_emissions_apart_from_the_quality_around
     parts = {"emission": first[first.index(emission) : first.index(quality)], "quality": first[first.index(quality) :]}
     for row in figures["summary"]:
         if row["addressee"] in parts:
-            assert "".join(words[row["verdict"], row["standing"]].split()) in parts[row["addressee"]]
+            assert "".join(words[row["judgement"], row["standing"]].split()) in parts[row["addressee"]]
 
 
 def test_counts_and_worst_values_of_every_limit_are_in_the_report(english: Path, figures: dict[str, Any]) -> None:
@@ -317,8 +317,8 @@ def _cells_of(content: Content) -> list[str]:
 
 def _bent(told: Content) -> FiguresDocument:
     dust, *others = told.figures.summary
-    verdict = "exceeds" if dust.verdict == "meets" else "meets"
-    return msgspec.structs.replace(told.figures, summary=[msgspec.structs.replace(dust, verdict=verdict), *others])
+    verdict = "exceeds" if dust.judgement == "meets" else "meets"
+    return msgspec.structs.replace(told.figures, summary=[msgspec.structs.replace(dust, judgement=verdict), *others])
 
 
 def _repainted(told: Content, files: Files) -> Files:
@@ -364,7 +364,7 @@ def _broken(_: Content, files: Files) -> Files:
     ("bends", "places"),
     [
         ((_repainted, _cell), ["figures.xlsx: windows!E4", "report.pdf: page 1"]),
-        ((_swapped, _sheet), ["figures.xlsx: sheets", "report.pdf: figures.json: summary[0].verdict"]),
+        ((_swapped, _sheet), ["figures.xlsx: sheets", "report.pdf: figures.json: summary[0].judgement"]),
         ((_marked,), ["report.pdf"]),
         ((_broken,), ["figures.xlsx", "report.pdf"]),
     ],

@@ -232,7 +232,7 @@ def test_the_period_before_is_of_the_same_kind(name: str, before: str) -> None:
 def test_items_are_shown_by_readings_or_documents_and_else_open(made: Made) -> None:
     items = {item["item"]: item for item in made.figures["requirements"]}
     # The air around the mine exceeds, for which the government answers: of the mine itself nothing is shown.
-    told = {(s["theme"], s["addressee"]): s["verdict"] for s in made.figures["summary"]}
+    told = {(s["theme"], s["addressee"]): s["judgement"] for s in made.figures["summary"]}
     assert (told["dust", "quality"], told["dust", "emission"]) == ("exceeds", "not assessable")
     assert {name: item["result"] for name, item in items.items()} == {
         "降尘降噪": "not assessable",

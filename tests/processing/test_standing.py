@@ -15,7 +15,6 @@ from greenmine.limits import load_limits
 from greenmine.processing.engine import Engine, Judged, Outcome
 from greenmine.processing.gas import DOUBTS
 from greenmine.processing.identity import unknown
-from greenmine.processing.references import agreement
 from greenmine.processing.standing import REASONS, instrument_reasons, lacks_checks, void_stretches
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of
@@ -307,10 +306,3 @@ checks = [
     assert {v.verdict.judgement for v in outcome.verdicts[1:]} == judgements
     assert bool(outcome.exceedances) is (judgements == {"exceeds"})
     assert {"calibration-drift" in v.verdict.reason for v in outcome.verdicts[1:]} == {after == 94.6}
-
-
-def test_agreement_counts_pairs_and_leaves_gaps_out() -> None:
-    found = agreement(np.array([110.0, np.nan, 130.0, 90.0]), np.array([100.0, 100.0, 100.0, np.nan]))
-    assert (found.n, found.bias, found.relative) == (2, 20.0, 0.2)
-    assert found.spread == pytest.approx(14.142, abs=1e-3)
-    assert agreement(np.empty(0), np.empty(0)).n == 0

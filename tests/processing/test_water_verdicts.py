@@ -69,10 +69,18 @@ def test_an_hour_in_which_the_flow_is_not_known_is_due(outfall: Registry) -> Non
     assert (found.reason, found.have, found.need) == ("too-few-hours", 5, 7)
 
 
-def test_of_a_whole_day_as_many_hours_are_needed_as_without_a_meter(outfall: Registry) -> None:
+def test_no_hour_of_discharge_is_made_up_for(outfall: Registry) -> None:
     flow = series(outfall, "flow", (0, 25, 5.0))
-    found = [judged(outfall, both(flow, series(outfall, "ph", (0, hours, 7.5)))).verdict for hours in (17, 18)]
-    assert [(v.judgement, v.reason) for v in found] == [("not assessable", "too-few-hours"), ("meets", "within-limit")]
+    found = [judged(outfall, both(flow, series(outfall, "ph", (0, hours, 7.5)))).verdict for hours in (23, 24)]
+    assert [(v.judgement, v.have, v.need) for v in found] == [("not assessable", 23, 24), ("meets", 7.5, 9.0)]
+
+
+def test_a_meter_that_is_silent_takes_no_dirty_hour_out_of_the_mean(tmp_path: Path) -> None:
+    registry = cod(tmp_path, meter='flow = "weir"\n')
+    flow = series(registry, "flow", (0, 3, 2.0), (4, 25, 2.0), station="weir")
+    dirty = series(registry, "cod", (0, 3, 50.0), (3, 4, 900.0), (4, 25, 50.0))
+    found = judged(registry, both(flow, dirty), limit="gb8978-cod-level1").verdict
+    assert (found.judgement, found.have, found.need) == ("not assessable", 23, 24)
 
 
 def test_a_day_without_discharge_has_nothing_to_judge(outfall: Registry) -> None:

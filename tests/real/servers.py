@@ -19,6 +19,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
@@ -74,7 +75,7 @@ def call(
         return Answer(error.code, error.read())
 
 
-class Program:
+class Program(ABC):
     """A server that is started from its program, and can be killed and started again on the files that it left."""
 
     process: subprocess.Popen[bytes]
@@ -136,15 +137,17 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Program with its arguments."""
 
+    @abstractmethod
     def environment(self) -> dict[str, str]:
-        raise NotImplementedError
+        """Variables that it needs besides those of this process."""
 
+    @abstractmethod
     def health(self) -> str:
         """Path that answers 200 when it is ready."""
-        raise NotImplementedError
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text(errors="replace").splitlines()[-5:]

@@ -127,6 +127,15 @@ class Exclusion:
                         out[row, max(0, first) : last] = True
         return out
 
+    def weather(self, channel: int, start: int, width: int) -> dict[str, NDArray[np.bool_]]:
+        """Minutes of a channel that the weather takes out, shape (width,), by its cause: ``wind`` and ``rain``."""
+        causes = (("wind", self.wind, self._windy), ("rain", self.rain, self._rainy))
+        return {
+            cause: is_bad(source[[channel]], np.array([start]), width)[0]
+            for cause, source, is_bad in causes
+            if source[channel] >= 0
+        }
+
     def weather_known(self, channel: int, start: int, width: int) -> NDArray[np.bool_]:
         """Minutes of a noise channel for which both wind and rain were measured, shape (width,).
 

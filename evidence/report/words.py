@@ -108,10 +108,6 @@ class ReportWords(Words):
             self.t("reason.times", reason=self.verdict_reason(reason), n=n) for reason, n in ordered
         )
 
-    def confidence(self, confidence: str) -> str:
-        """How far a number of the law may be relied on."""
-        return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
-
     def point(self, direction: float) -> str:
         """Point of the compass."""
         return self.t(f"compass.{POINTS[round(direction / 22.5) % 16]}")

@@ -39,6 +39,7 @@ from greenmine.record.rows import (
     StatisticRow,
     VerdictRow,
 )
+from greenmine.record.shelf import Shelf
 from greenmine.registry import Registry
 
 _SAME: Final = 1e-12
@@ -86,6 +87,8 @@ class Pipeline:
         See `greenmine.processing.health.Health`.
     now : int
         The clock at the start [ms UTC].
+    shelf : Shelf, optional
+        Budgets of what is kept of readings that were not taken; without it all is kept.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Pipeline:
         grace: int = 2,
         silent_minutes: int = 15,
         now: int = 0,
+        shelf: Shelf | None = None,
     ) -> None:
         self.registry = registry
         self.record = record
@@ -105,6 +109,8 @@ class Pipeline:
         self._heard = {site.id: now for site in registry.sites}
         self._site = np.array([[s.id for s in registry.sites].index(c.site) for c in registry.channels], np.int64)
         self._zone = {site.id: site.zone for site in registry.sites}
+        self._shelf = Shelf(registry) if shelf is None else shelf
+        self._shelf.restore(record, now)
         self.engine: Engine
         self.sequences: Sequences
         self._stale = False
@@ -446,7 +452,7 @@ class Pipeline:
         received = int(batch.message_received.max()) if batch.messages else 0
         self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
-            some = readings.take(index)
+            some = readings.take(self._shelf.rows(readings.channel, index, received))
             rows = [
                 AsideRow(channel=n, time=t, value=None if v != v else v, flag=chr(f), received=received)  # noqa: PLR0124 - NaN becomes NULL
                 for n, t, v, f in zip(
@@ -471,11 +477,14 @@ class Pipeline:
                     detail=r.detail,
                     readings=r.readings,
                     size=r.size,
-                    payload=r.payload,
+                    payload=kept,
                 )
                 for r in batch.rejections
+                if (kept := self._shelf.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        for device in self._shelf.overflowed(batch):
+            outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
 
     def _offset(self, now: int) -> Any:

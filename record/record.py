@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
 from greenmine.errors import SchemaError, StoreError
+from greenmine.files import locked
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
@@ -49,7 +50,9 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     def configure(connection: sqlite3.Connection, _: object) -> None:
         cursor = connection.cursor()
         if not read_only:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                with locked(path.parent):  # two processes that change it at once would wait for each other
+                    cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.execute("PRAGMA cache_size=-32000")

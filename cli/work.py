@@ -25,8 +25,8 @@ from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.loggers import LoggerDesk
 from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
-from greenmine.record.shelf import Shelf, sent_today
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
@@ -67,7 +67,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
         grace=math.ceil(settings.grace_seconds / 60),
         silent_minutes=settings.silent_minutes,
         now=_now(),
-        shelf=Shelf(registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes),
+        room=RefusedRoom(
+            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+        ),
     )
     gate = _gate(registry, record, settings)
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)

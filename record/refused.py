@@ -22,7 +22,7 @@ _OVER_BUDGET: Final = "over-budget"
 _UNBOUNDED: Final = Rate()
 
 
-class Shelf:
+class RefusedRoom:
     """Room for rejected, late and conflicting readings, a budget for each device and day.
 
     Parameters

@@ -12,7 +12,7 @@ from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.record import Record, migrate, open_engine
-from greenmine.record.shelf import Shelf, sent_today
+from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
 
@@ -22,7 +22,7 @@ DEVICE = ("kunyin", "boundary-dust")
 
 
 class Mine:
-    """A pipeline whose shelf has room for three rows, or a thousand bytes of payload, a device and day."""
+    """A pipeline whose room has room for three rows, or a thousand bytes of payload, a device and day."""
 
     def __init__(self, file: Path) -> None:
         engine = open_engine(file)
@@ -33,8 +33,8 @@ class Mine:
         self.start()
 
     def start(self) -> None:
-        shelf = Shelf(self.registry, Rate(day=3), Rate(day=1_000), sample=10)
-        self.pipeline = Pipeline(self.registry, self.record, now=NOON, shelf=shelf)
+        room = RefusedRoom(self.registry, Rate(day=3), Rate(day=1_000), sample=10)
+        self.pipeline = Pipeline(self.registry, self.record, now=NOON, room=room)
 
     def send(self, payload: bytes, times: int = 1, now: int = NOON, *, excess: bool = False) -> None:
         for _ in range(times):

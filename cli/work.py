@@ -96,7 +96,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 written(pipeline.wait, _now())
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                written(_say, record, _status(session, broker, started, registry.digest, loggers))
+                written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
                 written(pipeline.answer_request, _now())
                 if loggers is not None:
                     written(desk.look_after, _now())
@@ -144,7 +144,9 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
     writer.submit(task, *arguments).result()
 
 
-def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:
+def _status(
+    session: Session, builder: BatchBuilder, broker: str, started: int, digest: str, loggers: ServerThread | None
+) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
@@ -162,6 +164,7 @@ def _status(session: Session, broker: str, started: int, digest: str, loggers: S
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        deviations=dict(builder.deviations),
         loggers=None
         if loggers is None
         else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),

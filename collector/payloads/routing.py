@@ -85,6 +85,13 @@ class Router:
             raise refused
         return None
 
+    def named(self, topic: str) -> Route | None:
+        """Route of a message by its topic alone; None if the topic does not tell."""
+        for devices, said in self._matches(topic):
+            if (route := devices.named(said)) is not None:
+                return route
+        return None
+
     def _look(self, topic: str) -> list[Match]:
         matches = ((devices, devices.table.pattern.match(topic)) for devices in self._tables)
         return [(devices, said) for devices, said in matches if said is not None]
@@ -102,6 +109,10 @@ class _Devices:
         self._content = Content(mapping)
         self._deviations = deviations
         self._routes = {key: (route, make(route)) for key, route in table.routes.items()}
+
+    def named(self, said: tuple[str, ...]) -> Route | None:
+        found = self._routes.get(said)
+        return None if self._address is not None or found is None else found[0]
 
     def find(self, said: tuple[str, ...], payload: bytes) -> list[DeviceShare]:
         payload = tidied(payload, self._content.kind, self._deviations)

@@ -196,8 +196,6 @@ def test_each_share_of_the_ledger_is_reached(receiver: Receiver) -> None:
     one = [(NOW - 1000, {"pm10": 0.04})]
     again = [(NOW - 1000, {"pm10": 0.05})]
     old = [(NOW - 300 * HOUR, {"pm10": 0.06})]
-    counted = receiver.take([*rows(one), *rows(one), *rows(again), *rows(old), *telemetry([(NOW, {"nonsense": 1.0})])])
-    assert counted["late"] == 1
-    assert counted["rejected"] == 1
-    assert counted["stored"] + counted["duplicate"] == 3
-    assert counted["conflict"] >= 1
+    receiver.take(rows(one))
+    counted = receiver.take([*rows(one), *rows(again), *rows(old), *telemetry([(NOW, {"nonsense": 1.0})])])
+    assert (counted["late"], counted["rejected"], counted["duplicate"], counted["conflict"]) == (1, 1, 2, 1)

@@ -24,7 +24,7 @@ from charset_normalizer import from_bytes
 
 from greenmine.collector.files.columns import LoggerFileError, listed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # most files are text, and need no reader of workbooks
     from python_calamine import CalamineSheet
 
 _ZIP: Final = b"PK\x03\x04"

@@ -10,7 +10,6 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView, VerdictView
-from greenmine.clauses import in_chinese
 from greenmine.limits import Limit, addressee
 from greenmine.times import DAY, HOUR, MINUTE
 from greenmine.wording.words import NOTHING, Words
@@ -70,10 +69,6 @@ class Wording(Words):
     def citation(self, item: ExceedanceView) -> str:
         """Standard and clause of a limit."""
         return self.cited(f"{item.standard} {item.clause}".strip())
-
-    def cited(self, text: str) -> str:
-        """A clause or source of the catalogue."""
-        return in_chinese(text) if self.language == "zh" else text
 
     def addressee(self, limit: Limit) -> str:
         """Whom a limit binds, by its code."""

@@ -91,6 +91,8 @@ RULES: Final[dict[str, Rule]] = {
     "rejections": Rule(),
     "health": Rule(),
     "explanation": Rule(needed=("rule", "start")),
+    "report_file": Rule(needed=("site",), given={"period": "2026-11-22"}),
+    "GET /reports": Rule(),
     "recomputation_file": Rule(needed=("rule", "start")),
     "marks": Rule(),
     "ask": Rule("actors", body=_MARK, ok=(202,)),

@@ -23,7 +23,7 @@ from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
-from greenmine.processing.health import SKEW, Change
+from greenmine.processing.health import Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
@@ -33,6 +33,7 @@ from greenmine.record import schema
 from greenmine.record.basis import take_over
 from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.record import Record
+from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
     AsideRow,
     EpisodeRow,
@@ -120,6 +121,8 @@ class Pipeline:
         File from which a start is short; see `greenmine.record.checkpoint`.
     checkpoint_seconds : int
         How old a site's part of it becomes [s].
+    room : RefusedRoom, optional
+        Budgets of what is kept of readings that were not taken; without it all is kept.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class Pipeline:
         now: int = 0,
         checkpoint: Path | None = None,
         checkpoint_seconds: int = 240,
+        room: RefusedRoom | None = None,
     ) -> None:
         self.registry = registry
         self.record = record
@@ -142,6 +146,8 @@ class Pipeline:
         self._heard = {site.id: now for site in registry.sites}
         self._site = np.array([[s.id for s in registry.sites].index(c.site) for c in registry.channels], np.int64)
         self._zone = {site.id: site.zone for site in registry.sites}
+        self._room = RefusedRoom(registry) if room is None else room
+        self._room.restore(record, now)
         self._unstored: _Unstored | None = None
         self._stale: set[str] = set()
         self._job: _Job | None = None
@@ -594,13 +600,12 @@ class Pipeline:
         ]
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
-        """Compare the devices' clocks with ours; a stamp in the future was rejected, and says so too."""
+        """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
         newest = np.full(batch.messages, -1, np.int64)
         if len(batch.message):
             np.maximum.at(newest, batch.message, batch.readings.time)
         for rejection in batch.rejections:
-            if rejection.reason == "future":
-                newest[rejection.message] = rejection.received + 2 * SKEW
+            newest[rejection.message] = max(newest[rejection.message], rejection.newest)
         told = np.flatnonzero((newest >= 0) & (batch.message_device >= 0))
         told = told[np.argsort(newest[told], kind="stable")]
         newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))
@@ -622,7 +627,7 @@ class Pipeline:
         received = int(batch.message_received.max()) if batch.messages else 0
         self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
-            some = readings.take(index)
+            some = readings.take(self._room.rows(readings.channel, index, received))
             rows = [
                 AsideRow(channel=n, time=t, value=None if v != v else v, flag=chr(f), received=received)  # noqa: PLR0124 - NaN becomes NULL
                 for n, t, v, f in zip(
@@ -647,11 +652,14 @@ class Pipeline:
                     detail=r.detail,
                     readings=r.readings,
                     size=r.size,
-                    payload=r.payload,
+                    payload=kept,
                 )
                 for r in batch.rejections
+                if (kept := self._room.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        for device in self._room.overflowed(batch):
+            outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
 
     def _offset(self, now: int) -> Any:

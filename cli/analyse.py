@@ -272,7 +272,7 @@ def _figures(
             f"interval {series.interval / 1000:g} s, the median distance of all rows with a time; --interval states another"
         )
     bounds = window_bounds(int(used.time[0]), int(used.time[-1]), width, step, clock.name)
-    energy = series.parameter.averaging == "energy"
+    energy = series.parameter.is_level
     levels = tuple(100.0 - level for level in _LEVELS) if energy else ()
     summary = summarise(used.time, used.value, averaging=series.parameter.averaging, windows=bounds, percentiles=levels)
     share = _capture(summary.count, _within(used.rows, bounds), bounds, series.interval)

@@ -247,7 +247,7 @@ def _read(
         file = file.narrowed(chosen.where)
     layout, said = file.layout, file.layout.description
     header = file.header
-    speed = _speed_column(header) if parameter.averaging == "vector" else None
+    speed = _speed_column(header) if parameter.is_direction else None
     stations = [
         name
         for name in header.names
@@ -256,7 +256,7 @@ def _read(
     units = [name for name in header.names if plain(name) in _UNIT_COLUMNS and name not in header.time]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = _flag_column(chosen.name, header)
-    vector = parameter.averaging == "vector"
+    vector = parameter.is_direction
     table = file.read(columns, zone, texts=[*stations, *units], words=vector, flags=flags)
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
@@ -277,7 +277,7 @@ def _read(
     if _counts_on(chosen, value, parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
-    if said.missing is None and parameter.averaging not in {"state", "vector"}:
+    if said.missing is None and not (parameter.is_state or parameter.is_direction):
         doubtful |= _codes(time, value, parameter, notes)
     lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
     return FileReadings(
@@ -526,7 +526,7 @@ def _normal(unit: str, parameter: Parameter) -> tuple[float, float] | str:
 
 
 def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
-    if parameter.averaging == "energy" and unit == "dB":
+    if parameter.is_level and unit == "dB":
         return parameter.unit
     if not convertible(unit, parameter):
         raise LoggerFileError(
@@ -692,11 +692,11 @@ def _is_far(
         typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
         if not typical:
             return False
-    if parameter.averaging == "sum" and not (typical and abs(code) > 90):
+    if parameter.is_total and not (typical and abs(code) > 90):
         return False
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
-    usual = 30.0 if parameter.averaging == "energy" else 2 * max(abs(middle), 1.0)
+    usual = 30.0 if parameter.is_level else 2 * max(abs(middle), 1.0)
     return times >= 3 and nearest > max(5 * (high - low), usual)
 
 
@@ -712,7 +712,7 @@ def _counts_on(
     """
     if said.total is not None:
         return said.total
-    if parameter.averaging != "sum":
+    if not parameter.is_total:
         return chosen.described is not None and chosen.described.total
     finite = value[np.isfinite(value)]
     steps = np.diff(finite)

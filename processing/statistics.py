@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from greenmine.processing.averaging import window_means
 from greenmine.processing.panes import Block
-from greenmine.processing.validity import held_readings, sufficient
+from greenmine.processing.validity import sufficient
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +71,17 @@ def figures(
     HJ 212-2017, Annex D (75 % of the due readings).
     """
     count, total, other, low, high, over = block.count, block.total, block.other, block.low, block.high, block.over
+    held = block.held
     left_out = np.zeros(len(count), np.int64)
     if excluded is not None and excluded.any():
         left_out = excluded.sum(axis=1)
         count = np.where(excluded, 0, count)
         total, other = np.where(excluded, 0.0, total), np.where(excluded, 0.0, other)
         low, high = np.where(excluded, np.inf, low), np.where(excluded, -np.inf, high)
-        over = over & ~excluded
+        over, held = over & ~excluded, np.where(excluded, 0.0, held)
     rows = len(count)
     hourly = count.reshape(rows, -1, 60).sum(axis=2, dtype=np.int64)
-    held = held_readings(count, expected[:, None] / 60).reshape(rows, -1, 60).sum(axis=2)
+    held = held.reshape(rows, -1, 60).sum(axis=2)
     sums = total.reshape(rows, -1, 60).sum(axis=2)
     hours = hourly.shape[1]
     valid = sufficient(held, expected[:, None], minutes_per_hour) & (hourly > 0)

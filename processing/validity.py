@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +13,13 @@ EPSILON: Final = 1e-9
 Amount = NDArray[np.float64] | float
 
 
-def held_readings(count: NDArray[np.integer[Any]] | NDArray[np.float64], due: Amount) -> NDArray[np.float64]:
-    """Count readings of minutes as far as they speak for time: no more than are due in the minute, or one, and one besides.
-
-    However often an instrument sends in a minute, it has measured that minute and no other. The one besides is for stamps that
-    waver: a choice of this project.
-    """
-    held: NDArray[np.float64] = np.minimum(count, np.maximum(1.0, due) + 1.0)
-    return held
-
-
 def sufficient(held: NDArray[np.float64], due: Amount, minutes_per_hour: float) -> NDArray[np.bool_]:
     """Return where enough of the due readings are held: ``minutes_per_hour`` of 60, as a share, and at least one.
 
     Parameters
     ----------
     held : float64 array
-        From `held_readings`, summed over an hour or a window.
+        Readings as far as they speak for time, of an hour or a window: `greenmine.processing.panes.Block.held`.
     due : float64 array or float
         Readings due in the same time; broadcast against ``held``.
     minutes_per_hour : float

@@ -38,6 +38,8 @@ _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
+_STEPS: Final = 0.1
+"""How long figures are restated, between two commits [s]."""
 _TURN: Final = 0.2
 """How often the clock is looked at where nothing comes from a broker [s]."""
 
@@ -78,7 +80,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
     started = _now()
-    due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
+    due = {"wait": time.monotonic() + _WAIT, "status": 0.0, "work": 0.0}
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
@@ -94,10 +96,16 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
                 written(pipeline.wait, _now())
+            if clock >= due["work"]:
+                # While there is something to restate every other moment is left to readings.
+                due["work"] = clock + _STATUS
+                while written(pipeline.carry_on, _now()):
+                    if time.monotonic() > clock + _STEPS:
+                        due["work"] = time.monotonic() + _STEPS
+                        break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
                 written(_say, record, _status(session, broker, started, registry.digest, loggers))
-                written(pipeline.answer_request, _now())
                 if loggers is not None:
                     written(desk.look_after, _now())
                 refused = False
@@ -136,12 +144,12 @@ def _subscriptions(settings: Settings, registry: Registry) -> Subscriptions:
     return Subscriptions(filters(routes(registry)), broker, settings.data / "subscriptions.json")
 
 
-def _at_once(task: Callable[..., Any], *arguments: object) -> None:
-    task(*arguments)
+def _at_once(task: Callable[..., Any], *arguments: object) -> Any:
+    return task(*arguments)
 
 
-def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *arguments: object) -> None:
-    writer.submit(task, *arguments).result()
+def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *arguments: object) -> Any:
+    return writer.submit(task, *arguments).result()
 
 
 def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:

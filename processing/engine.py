@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -173,6 +173,7 @@ class Engine:
         self._stored = stored
         self._samples = samples
         self.grace = grace
+        self.lateness = lateness
         shift = np.array([_shift(registry.site(c.site).zone) for c in channels], np.int64)
         self._shift = shift
         ring = DAY + -(-lateness // 60) * 60 + _MARGIN
@@ -249,15 +250,39 @@ class Engine:
             Identity for the next new episode.
         """
         for part, quality in readings:
-            c = part.channel.astype(np.intp)
-            valid = counted(part.flag, quality)
-            value, over = self._bounded(c, part)
-            self.panes.add(c, part.time, self.calibrated(c, part.time, value), valid, over)
-            self._hear(c, part.time, part, valid)
+            self.fill(part, quality)
+        self.resume(issued, exceedances, next_id)
+
+    def fill(self, readings: Readings, quality: NDArray[np.uint8]) -> None:
+        """Take stored readings, sorted by channel and time, with their quality bits, into the panes, and issue nothing."""
+        c = readings.channel.astype(np.intp)
+        valid = counted(readings.flag, quality)
+        value, over = self._bounded(c, readings)
+        self.panes.add(c, readings.time, self.calibrated(c, readings.time, value), valid, over)
+        self._hear(c, readings.time, readings, valid)
+
+    def resume(
+        self,
+        issued: NDArray[np.int64],
+        exceedances: Iterable[Exceedance],
+        next_id: int,
+        rules: Collection[int] | None = None,
+    ) -> None:
+        """Take up the work where the record stands, once the panes are filled; parameters as of `restore`.
+
+        ``rules`` are the indices of the rules whose alarms are taken up; None: all.
+        """
         self.issued[:] = issued
         begun = (issued < 0) & (self.panes.head >= 0)
         self.issued[begun] = self.hour_of(np.flatnonzero(begun), self.panes.tail[begun])
-        self.alarms.restore(exceedances, next_id)
+        self.alarms.restore(exceedances, next_id, rules)
+
+    def forget(self, channels: NDArray[np.intp]) -> None:
+        """Empty the panes and the health of channels, to be filled again."""
+        self.panes.clear(channels)
+        self.health.clear(channels)
+        self._wild[channels] = 0
+        self.issued[channels] = -1
 
     def ingest(self, readings: Readings) -> Outcome:
         """Take in a batch in any order; finite times, channels of the registry."""

@@ -72,6 +72,18 @@ class Health:
         self._good[channel] = state == "good"
         self._since[channel] = since
 
+    def clear(self, channels: NDArray[np.intp]) -> None:
+        """Forget what is known of channels, and of the clocks of their devices."""
+        self._newest[channels], self._constant[channels] = -1, np.nan
+        self._constant_since[channels], self._since[channels], self._good[channels] = 0, 0, True
+        for c in channels.tolist():
+            self.state[c] = "good"
+        gone = set(channels.tolist())
+        for device, served in self._device.items():
+            if gone.intersection(served):
+                self._stamp.pop(device, None)
+                self._pace.pop(device, None)
+
     def readings(self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]) -> list[Change]:
         """Take in new readings, sorted by channel and time: gaps, returns, frozen values.
 

@@ -190,6 +190,17 @@ class Panes:
         offset = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
         self._histogram[(np.repeat(last, steps) - offset) % self._hours, self._sound_row[rows]] = 0
 
+    def clear(self, channel: Index) -> None:
+        """Empty channels, as before their first reading."""
+        for since in (self.head, self.newest, self.tail):
+            since[channel] = -1
+        for ring, empty in (
+            (self._count, 0), (self._total, 0.0), (self._low, np.inf), (self._high, -np.inf), (self._seen, 0), (self._over, False)
+        ):  # fmt: skip
+            ring[channel] = empty
+        self._other[self._vector_row[channel[self.vector[channel]]]] = 0.0
+        self._histogram[:, self._sound_row[channel[self.sound[channel]]]] = 0
+
     def add(
         self,
         channel: Index,

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
 from greenmine.collector.mqtt.session import Message, Session
@@ -24,6 +25,7 @@ from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.loggers import LoggerDesk
 from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
 from greenmine.record.writer import Pipeline
@@ -65,7 +67,11 @@ def work(settings: Settings, stop: threading.Event) -> None:
         grace=math.ceil(settings.grace_seconds / 60),
         silent_minutes=settings.silent_minutes,
         now=_now(),
+        room=RefusedRoom(
+            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+        ),
     )
+    gate = _gate(registry, record, settings)
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
@@ -84,7 +90,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
-            builder.add(message.topic, message.payload, message.received, retained=message.retained)
+            builder.add(
+                message.topic, message.payload, message.received, retained=message.retained, excess=message.excess
+            )
         written(pipeline.commit, builder.finish(), _now())
 
     refused = False
@@ -114,9 +122,18 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 _log.error("the record takes nothing; trying again", error=str(error))
             refused = True
 
-    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry))
+    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
+
+
+def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:
+    """The devices' budgets, less what they sent earlier on this day."""
+    gate = Gate(registry, settings)
+    now = _now()
+    for site, device, messages, readings in sent_today(record, registry, now):
+        gate.restore(site, device, messages, readings, now)
+    return gate
 
 
 def _receive(run: Callable[[], None], loggers: ServerThread | None, writer: ThreadPoolExecutor) -> None:

@@ -29,6 +29,7 @@ from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.basis import take_over
 from greenmine.record.record import Record
+from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
     AsideRow,
     EpisodeRow,
@@ -112,6 +113,8 @@ class Pipeline:
         See `greenmine.processing.health.Health`.
     now : int
         The clock at the start [ms UTC].
+    room : RefusedRoom, optional
+        Budgets of what is kept of readings that were not taken; without it all is kept.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Pipeline:
         grace: int = 2,
         silent_minutes: int = 15,
         now: int = 0,
+        room: RefusedRoom | None = None,
     ) -> None:
         self.registry = registry
         self.record = record
@@ -132,6 +136,8 @@ class Pipeline:
         self._heard = {site.id: now for site in registry.sites}
         self._site = np.array([[s.id for s in registry.sites].index(c.site) for c in registry.channels], np.int64)
         self._zone = {site.id: site.zone for site in registry.sites}
+        self._room = RefusedRoom(registry) if room is None else room
+        self._room.restore(record, now)
         self._unstored: _Unstored | None = None
         self._stale: set[str] = set()
         self._job: _Job | None = None
@@ -565,7 +571,7 @@ class Pipeline:
         received = int(batch.message_received.max()) if batch.messages else 0
         self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
-            some = readings.take(index)
+            some = readings.take(self._room.rows(readings.channel, index, received))
             rows = [
                 AsideRow(channel=n, time=t, value=None if v != v else v, flag=chr(f), received=received)  # noqa: PLR0124 - NaN becomes NULL
                 for n, t, v, f in zip(
@@ -590,11 +596,14 @@ class Pipeline:
                     detail=r.detail,
                     readings=r.readings,
                     size=r.size,
-                    payload=r.payload,
+                    payload=kept,
                 )
                 for r in batch.rejections
+                if (kept := self._room.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        for device in self._room.overflowed(batch):
+            outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
 
     def _offset(self, now: int) -> Any:

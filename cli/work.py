@@ -113,7 +113,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                         break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                written(_say, record, _status(session, broker, started, registry.digest, loggers))
+                written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
                 if loggers is not None:
                     written(desk.look_after, _now())
                 refused = False
@@ -169,7 +169,9 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
     return writer.submit(task, *arguments).result()
 
 
-def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:
+def _status(
+    session: Session, builder: BatchBuilder, broker: str, started: int, digest: str, loggers: ServerThread | None
+) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
@@ -187,6 +189,7 @@ def _status(session: Session, broker: str, started: int, digest: str, loggers: S
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        deviations=dict(builder.deviations),
         loggers=None
         if loggers is None
         else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),

@@ -20,7 +20,7 @@ from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
-from greenmine.processing.health import SKEW, Change
+from greenmine.processing.health import Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
@@ -543,13 +543,12 @@ class Pipeline:
         ]
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
-        """Compare the devices' clocks with ours; a stamp in the future was rejected, and says so too."""
+        """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
         newest = np.full(batch.messages, -1, np.int64)
         if len(batch.message):
             np.maximum.at(newest, batch.message, batch.readings.time)
         for rejection in batch.rejections:
-            if rejection.reason == "future":
-                newest[rejection.message] = rejection.received + 2 * SKEW
+            newest[rejection.message] = max(newest[rejection.message], rejection.newest)
         told = np.flatnonzero((newest >= 0) & (batch.message_device >= 0))
         told = told[np.argsort(newest[told], kind="stable")]
         newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))

@@ -48,7 +48,7 @@ from greenmine.collector.files.table import SUMMED, UNREAD, Header, LoggerFile, 
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.readings import FLAGS, NORMAL
-from greenmine.units import UnitError, conversion
+from greenmine.units import UnitError, conversion, converted
 
 TOLERATED: Final = 0.1
 """Share of the rows that may be left out, or be in conflict, unless somebody says another."""
@@ -597,7 +597,7 @@ def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
 
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
-    return value if (scale, offset) == (1.0, 0.0) else np.round(value * scale + offset, _DECIMALS)
+    return converted(value, scale, offset)
 
 
 # Values

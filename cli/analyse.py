@@ -317,7 +317,7 @@ def _figures(
             "means are over all readings of a window; the legal mean of a day is that of its valid hours: --rule law gives it"
         )
     bounds = window_bounds(int(used.time[0]), int(used.time[-1]), width, step, clock.name)
-    energy = series.parameter.averaging == "energy"
+    energy = series.parameter.is_level
     levels = tuple(100.0 - level for level in _LEVELS) if energy else ()
     summary = summarise(used.time, used.value, averaging=series.parameter.averaging, windows=bounds, percentiles=levels)
     share = _capture(summary.count, _within(used.rows, bounds), bounds, series.interval)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.parameters import Averaging
+from greenmine.processing.averaging import directions_among, levels_among
 from greenmine.processing.levels import BINS, energy, histogram_bin
 
 MINUTE: Final = 60_000
@@ -82,7 +83,6 @@ class Panes:
         if minutes % 60:
             raise ValueError(f"ring of {minutes} minutes: must be whole hours")
         n = len(averaging)
-        kind = np.array(averaging, dtype=object)
         self.minutes = minutes
         self._lateness = minutes if lateness is None else lateness
         self.head: NDArray[np.int64] = np.full(n, -1, np.int64)
@@ -93,8 +93,8 @@ class Panes:
         """Minute of each channel's first reading since the start of the ring; -1 before the first."""
         self.touched: NDArray[np.int64] = np.full(n, UNTOUCHED, np.int64)
         """Earliest minute of each channel whose pane has changed; `UNTOUCHED` for whoever has taken notice to set again."""
-        self.sound: NDArray[np.bool_] = kind == "energy"
-        self.vector: NDArray[np.bool_] = kind == "vector"
+        self.sound = levels_among(averaging)
+        self.vector = directions_among(averaging)
         self._sound_row = np.where(self.sound, np.cumsum(self.sound) - 1, -1)
         self._vector_row = np.where(self.vector, np.cumsum(self.vector) - 1, -1)
         self._shift = np.zeros(n, np.int64) if shift is None else shift

@@ -312,7 +312,7 @@ def _figures(
         notes.append(
             f"interval {series.interval / 1000:g} s, the median distance of all rows with a time; --interval states another"
         )
-    if width % _DAY == 0 and series.parameter.averaging in {"arithmetic", "energy"} and series.interval < _HOUR:
+    if width % _DAY == 0 and series.parameter.has_mean and series.interval < _HOUR:
         notes.append(
             "means are over all readings of a window; the legal mean of a day is that of its valid hours: --rule law gives it"
         )

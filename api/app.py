@@ -43,6 +43,7 @@ from greenmine.api.pages import (
     download_page,
     evidence_pages,
     exceedance_pages,
+    explanation_page,
     notification_pages,
     oidc,
     pages,
@@ -126,7 +127,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
         app.include_router(part.api, max_body_size=LARGEST)
-    for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
+    for part in (pages, station_page, exceedance_pages, explanation_page, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)

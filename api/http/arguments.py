@@ -196,6 +196,18 @@ class ExplanationArguments(NoArguments):
     revision: int | None = Field(None, ge=0, le=1_000_000)
 
 
+class ExplanationPageArguments(ExplanationArguments):
+    """A verdict, on a page in Chinese or English."""
+
+    lang: Literal["zh", "en"] | None = None
+
+
+class ExplanationChartArguments(ExplanationPageArguments):
+    """A verdict as a chart; its length is that of its window, whatever ``days`` says."""
+
+    days: int | None = None
+
+
 class SiteListing(Tabular):
     """A list of one site, or of all that the caller may see."""
 

@@ -460,7 +460,7 @@ def _any_window(context: Context, scope: Scope, channel: Channel, given: argumen
     rows = rows[valid(rows)]
     number = np.full(len(rows), channel.index)
     values = Calibrations(context.registry).applied(number, rows["time"], rows["value"])
-    sound = channel.parameter.averaging == "energy"
+    sound = channel.parameter.is_level
     starts, ends = window_bounds(start, end, window, every, zone)
     inside = (starts >= start) & (ends <= end)
     starts, ends = starts[inside], ends[inside]

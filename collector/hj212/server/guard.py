@@ -94,7 +94,7 @@ class Places:
             The connection that has to go: the longest nameless one, of the same address or of all; this one itself; or none.
         """
         full = len(self._waiting) + len(self._named) >= self._most
-        crowd = self._by_address.get(address, {})
+        crowd = self._by_address.get(address, OrderedDict())
         if full and not self._waiting:
             return link
         leaving = None

@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """A window is judged when its channel has moved this far past its end."""
     silent_minutes: int = 15
     """A channel without a valid reading for this long (or three intervals, if longer) is silent."""
+    checkpoint_seconds: int = Field(default=240, ge=1)
+    """How old a mine's part of the checkpoint becomes: a start reads no more of the record than is newer."""
 
     hj212_port: int | None = None
     """Port for data loggers; None: there is no server for them, 0: any free one."""

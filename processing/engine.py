@@ -199,7 +199,7 @@ class Engine:
         self._span = np.minimum(-(-interval // MINUTE), HOUR)
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
         self._grounds = Grounds(registry)
-        self._wild = np.zeros((len(channels), 2), np.int64)
+        self.wild: NDArray[np.int64] = np.zeros((len(channels), 2), np.int64)
         self._calibrations = Calibrations(registry)
         self._current = _NOTHING
         self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
@@ -281,7 +281,7 @@ class Engine:
         """Empty the panes and the health of channels, to be filled again."""
         self.panes.clear(channels)
         self.health.clear(channels)
-        self._wild[channels] = 0
+        self.wild[channels] = 0
         self.issued[channels] = -1
 
     def ingest(self, readings: Readings) -> Outcome:
@@ -298,8 +298,8 @@ class Engine:
         value = self.calibrated(channel, time, value)
         valid = normal & ~wild
         if wild.any():
-            np.add.at(self._wild, (channel[wild], 0), 1)
-        self._wild[:, 1] += np.bincount(channel, minlength=len(self._wild))
+            np.add.at(self.wild, (channel[wild], 0), 1)
+        self.wild[:, 1] += np.bincount(channel, minlength=len(self.wild))
         self._current = (channel, time, value, valid)
         step = self._step * MINUTE
         if time.min() // step == time.max() // step:
@@ -493,14 +493,14 @@ class Engine:
             quarters = _means(Block(*(getattr(block, f)[some] for f in _FIELDS)), 15)
             with np.errstate(divide="ignore", invalid="ignore"):
                 departure = np.nan_to_num(np.abs(np.log(np.abs(quarters / usual[:, None]))), nan=-1.0, posinf=-1.0)
-                wild = self._wild[c, 0] / self._wild[c, 1]
+                wild = self.wild[c, 0] / self.wild[c, 1]
             oddest = departure.argmax(axis=1)
             for i in np.flatnonzero(~np.isnan(usual) | (wild > 0)):
                 quarter = int(oddest[i])
                 since = (int(start[some[i]]) + 15 * quarter) * MINUTE
                 mean = float(quarters[i, quarter])
                 changes.extend(self.health.hour(int(c[i]), since, mean, float(usual[i]), float(wild[i])))
-            self._wild[c] = 0
+            self.wild[c] = 0
         return changes
 
     def _longer(

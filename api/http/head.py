@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Head:
+class HeadRequests:
     """Answers HEAD by the route of GET, and sends the status and the headers of that.
 
     Parameters

@@ -151,9 +151,18 @@ def error_page(request: Request, problem: Problem) -> Response:
     context = context_of(request)
     wording = Wording(language_of(request, None), context.registry)
     status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
-    page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
+    page = render(
+        request, "error.html", wording, None, now(), notice=None, status=status, detail=_cause(problem), events=""
+    )
     page.status_code = problem.status
     return page
+
+
+def _cause(problem: Problem) -> str:
+    """What was wrong, by the parameter; of a fault of the server only the log tells."""
+    if problem.errors:
+        return "; ".join(f"{error['parameter']}: {error['detail']}" for error in problem.errors)
+    return problem.detail if problem.status < 500 else ""
 
 
 def _visible(registry: Registry, scope: Scope) -> list[Site]:

@@ -187,7 +187,7 @@ class Wording(Words):
         said = self._verdict_reason(judgement)
         if judgement.standing == "statutory" or judgement.verdict == "not assessable":
             return said
-        first, *others = (self.known(f"reason.{code}", code) for code in judgement.reasons)
+        first, *others = map(self.verdict_reason, judgement.reasons)
         doubts = self.t("reason.doubts", first=first, n=len(others)) if others else first
         return self.t("reason.indicative", said=said, doubts=doubts)
 
@@ -223,7 +223,7 @@ class Wording(Words):
         """Reason of every limit behind a judgement, and why it is indicative, one a line."""
         doubts = () if judgement.standing == "statutory" else judgement.reasons
         lines = [self.limit_reason(view, limit) for view, limit in judgement.behind]
-        return "\n".join([*lines, *(self.known(f"reason.{code}", code) for code in doubts)])
+        return "\n".join([*lines, *map(self.verdict_reason, doubts)])
 
     def limit_reason(self, view: LatestView, limit: LimitView) -> str:
         """Reason of the last verdict on a limit."""

@@ -152,6 +152,15 @@ class PeriodFigures:
             stands=len(valid) > rule.limit.allowed,
         )
 
+    def less_county(self, rule: Rule, begin: int, finish: int, *, over: bool) -> Figure:
+        """Mean of an hour less that of the county's station; none where either has too little."""
+        ((_, _, value, share, _),) = self.windows(rule, begin, finish)
+        if np.isnan(value):
+            enough = share >= rule.limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
+            obstacle = ("over-range" if over else "no-county-data") if enough else None
+            return Figure(None, share, obstacle=obstacle)
+        return Figure(value, share, over=over)
+
     def _windows_beyond(self, rule: Rule, begin: int, finish: int, bound: float) -> list[Beyond]:
         """Each window beyond the limit, those that are allowed included: all of them together exceed."""
         return [

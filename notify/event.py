@@ -15,6 +15,8 @@ EventKind = Literal[
     "warning-restated",
     "station-silent",
     "station-back",
+    "station-flooding",
+    "station-calm",
     "capture-low",
     "mark-claimed",
 ]
@@ -39,6 +41,6 @@ class Event(msgspec.Struct, frozen=True):
     time: int
     """When it happened [ms UTC]."""
     place: str
-    """``station/limit``, ``station`` or ``station/capture``."""
+    """``station/limit``, ``station``, ``station/flooding`` or ``station/capture``."""
     newest: bool
     data: dict[str, Any]

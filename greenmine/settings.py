@@ -177,7 +177,7 @@ class Settings(BaseSettings):
     """A session ends after so long without a request."""
     session_hours: int = Field(default=24, ge=1)
     """A session ends after so long in any case."""
-    user_streams: Annotated[int, Field(ge=1)] = 20
+    user_streams: Annotated[int, Field(ge=1)] = 50
     """Live streams of one user at the same time."""
     address_streams: Annotated[int, Field(ge=1)] = 100
     """Live streams to one address at the same time."""

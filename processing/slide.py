@@ -284,8 +284,7 @@ class Slider:
         county = np.array([r.references[0] for r in rules])
         block = self._exclusion.unmarked(county, np.full(len(rules), first - width + 1), count + width - 1)
         due = np.array([MINUTE / self._registry.channels[c].interval for c in county])[:, None]
-        need = rules[0].limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
-        there = sliding_sum(block.held, width) >= due * width * need
+        there = sufficient(sliding_sum(block.held, width), due * width, rules[0].limit.validity.minutes_per_hour)
         # A county's value out of range may have been higher, and the difference lower.
         there &= ~self._over(block.over, width)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -476,6 +477,9 @@ class Pipeline:
     def carry_on(self, now: int) -> bool:
         """Go one short step on with what is to be restated: for marks that were asked for, and for what the registry changed.
 
+        A mark that nobody confirmed and that would take an exceedance away becomes a claim: nothing changes until a supervisor
+        confirms it (生态环境监测条例, decree 820, article 25). One that takes readings out is looked at when its period is over.
+
         Between two steps anything may be committed. A request for a mark is answered in the transaction that stores the mark
         and the figures of its first days, so that a crash leaves it either waiting or done; it is refused with the reason if it
         cannot be met. What is left of a long span is queued in the same transaction.
@@ -514,17 +518,25 @@ class Pipeline:
     def _take_up(self, now: int) -> bool:
         """Begin the mark that has been asked for longest, or else a restatement that is queued."""
         table, queue = schema.mark_request, schema.restatement
-        waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
+        # What is still to come cannot be told yet.
+        ready = sa.or_(table.c.end <= now, table.c.decided_by.is_not(None), table.c.kind.not_in(sorted(EXCLUDING)))
+        waiting = self.record.rows(
+            sa.select(table).where(table.c.state == "waiting", ready).order_by(table.c.id).limit(1)
+        )
         for row in waiting:
             if fault := self._fault(
                 row["site"], row["station"], row["parameter"], (row["start"], row["end"]), row["kind"]
             ):
                 refused = {"state": "refused", "answer": fault, "answered": now}
                 with self.record.transaction() as connection:
+                    refused["serial"] = self.record.serial(connection)
                     connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
                 return True
             names = "site", "station", "parameter", "start", "end", "kind", "reason", "author"
-            self._job = self._marking({name: row[name] for name in names}, row["id"], _AT_ONCE)
+            mark = {name: row[name] for name in names} | {"confirmed_by": row["decided_by"]}
+            # Whether it takes an exceedance away is told of its whole span.
+            most = None if row["decided_by"] is None and row["kind"] in EXCLUDING else _AT_ONCE
+            self._job = self._marking(mark, row["id"], most)
             return True
         queued = sa.select(queue).where(queue.c.site.in_(self._zone)).order_by(queue.c.id <= self._tried, queue.c.id)
         for row in self.record.rows(queued.limit(1)):
@@ -575,11 +587,20 @@ class Pipeline:
 
     def _finish(self, job: _Job, found: Restatement, now: int) -> None:
         queue = schema.restatement
+        if job.request is not None and job.mark is not None and job.mark["confirmed_by"] is None:
+            removes = self._removed(job, found)
+            if removes:
+                asked = schema.mark_request.c.id == job.request
+                claimed = {"state": "claimed", "removes": json.dumps(removes), "answered": now}
+                with self.record.transaction() as connection:
+                    claimed["serial"] = self.record.serial(connection)
+                    connection.execute(sa.update(schema.mark_request).where(asked).values(**claimed))
+                return
         with self.record.transaction() as connection:
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
                 assert made is not None
-                done = {"state": "done", "mark": made[0], "answered": now}
+                done = {"state": "done", "mark": made[0], "answered": now, "serial": self.record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
             connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
@@ -597,6 +618,29 @@ class Pipeline:
                 self.engine.exclusion.add(stored_mark(job.mark))
             rules = {r.index for r in self.registry.rules if r.site == job.site}
             self.engine.alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
+
+    def _removed(self, job: _Job, found: Restatement) -> list[dict[str, Any]]:
+        """Windows that exceed and no longer do with a mark, and exceedances that are withdrawn: what it takes away."""
+        v = schema.verdict.c
+        after = {(self.registry.rules[j.rule].key, j.start * MINUTE): j for j in found.verdicts}
+        stored = self.record.rows(
+            sa.select(v.rule, v.start, v.end, v.value).where(
+                v.latest, v.verdict == "exceeds", v.rule.in_({key for key, _ in after}), v.start < job.span[1] + _AT_ONCE,
+                v.end > job.span[0] - _AT_ONCE,
+            )
+        )  # fmt: skip
+        gone = [
+            dict(row) | {"after": now.value, "judgement": now.verdict.judgement}
+            for row in stored
+            if (now := after.get((row["rule"], row["start"]))) is not None and now.verdict.judgement != "exceeds"
+        ]
+        told = {row["rule"] for row in gone}
+        for e in found.exceedances:
+            key = self.registry.rules[e.rule].key
+            if e.withdrawn and key not in told:
+                start, end = _instant(e.start), None if e.end is None else _instant(e.end)
+                gone.append({"rule": key, "start": start, "end": end, "value": e.peak, "after": None, "judgement": ""})
+        return gone
 
     def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
         rows = self.record.readings(channel, start, end)

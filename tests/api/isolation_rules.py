@@ -96,6 +96,7 @@ RULES: Final[dict[str, Rule]] = {
     "ask": Rule("actors", body=_MARK, ok=(202,)),
     "requests": Rule(),
     "asked_for": Rule(number="request"),
+    "decide": Rule("overseers", number="request", body={"decision": "confirm"}, ok=(409,)),
     "chart": Rule(needed=("channel",)),
     "exceedance": Rule(),
     "handle": Rule("actors", body={"kind": "cause", "text": "dry road"}, ok=(201,)),

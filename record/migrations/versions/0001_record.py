@@ -245,6 +245,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("author", sa.String(length=80), nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_by", sa.String(length=80)),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_mark_site_start", "mark", ["site", "start"])
@@ -264,8 +265,12 @@ def upgrade() -> None:
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("mark", sa.BigInteger()),
         sa.Column("answered", sa.BigInteger()),
+        sa.Column("decided_by", sa.String(length=80)),
+        sa.Column("removes", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("serial", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_mark_request_serial", "mark_request", ["serial"])
     op.create_index("ix_mark_request_site_id", "mark_request", ["site", "id"])
     op.create_index("ix_mark_request_state", "mark_request", ["state"])
     op.create_table(

@@ -232,6 +232,7 @@ exceedance = Table(
     Column("acknowledged", BigInteger, comment="when somebody first said that it was seen"),
     _serial(),
     Index(None, "site", "start"),
+    Index(None, "state"),
     Index(None, "rule", "start"),
     comment="One episode above a limit.",
 )
@@ -317,6 +318,22 @@ meta = Table(
     Column("key", String(40), primary_key=True),
     Column("value", Text, nullable=False),
     comment="Facts about this record, such as the digest of the registry it was judged with.",
+)
+
+current = Table(
+    "current",
+    metadata,
+    Column("key", String(200), nullable=False, comment="of a channel, of a rule, or id of a site"),
+    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change of a site"),
+    Column("site", String(80), nullable=False),
+    Column(
+        "time", BigInteger, nullable=False, comment="of the newest; start of a verdict's period; serial of a change"
+    ),
+    Column("data", LargeBinary, nullable=False, comment="a reading: greenmine.record.rows.ROW; else empty"),
+    PrimaryKeyConstraint("key", "kind"),
+    Index(None, "site", "kind"),
+    Index(None, "kind", "time"),
+    comment="Newest state of every channel and rule, written with what it comes from, so that nobody need look for it.",
 )
 
 basis = Table(

@@ -55,6 +55,7 @@ from greenmine.api.pages import (
     sign_in,
     station_page,
     users,
+    wall_page,
 )
 from greenmine.evaluation import evaluation_of
 from greenmine.notify.store import Notices
@@ -131,7 +132,19 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, explanation_page, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public, evidence_pages, report_page, shared, notification_pages, oidc):
+    for part in (
+        sign_in,
+        account,
+        users,
+        audit,
+        public,
+        evidence_pages,
+        report_page,
+        wall_page,
+        shared,
+        notification_pages,
+        oidc,
+    ):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("greenmine.api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

@@ -44,7 +44,7 @@ _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment"
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
-_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
+BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/")
@@ -175,7 +175,7 @@ def _card(
     site: Site, views: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
 ) -> dict[str, Any]:
     own = [view for view in views if view.site == site.id]
-    bad = [view for view in own if view.health.state in _BAD_HEALTH]
+    bad = [view for view in own if view.health.state in BAD_HEALTH]
     return {
         "site": site,
         "themes": [_theme(theme, own, hours, registry, instant) for theme in registry.judged_themes],

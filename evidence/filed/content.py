@@ -45,7 +45,7 @@ TOO_FEW: Final = "#"
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class FiledFigure:
     """A figure of a table; ``mark`` says in a letter why there is none that counts."""
 
     value: float | None
@@ -62,7 +62,7 @@ class FiguresColumn:
     part: str
     averaging: str
     decimals: int
-    figures: tuple[Figure, ...]
+    figures: tuple[FiledFigure, ...]
     capture: float
 
     @property
@@ -383,21 +383,21 @@ def _slot(period: Period, zone: str) -> Callable[[int], Any]:
     return lambda instant: (local(instant, zone).year, local(instant, zone).month)
 
 
-def _figure(queries: Queries, scope: Scope, channel: Channel, rows: Sequence[Row]) -> Figure:
+def _figure(queries: Queries, scope: Scope, channel: Channel, rows: Sequence[Row]) -> FiledFigure:
     """Mean of the valid windows of a row; without any, the letter of the flag that most of their readings carry."""
     good = np.array([row.mean for row in rows if row.valid and row.mean is not None], np.float64)
     averaging = channel.parameter.averaging
     if len(good):
         if averaging == "energy":
-            return Figure(float(level(np.array([energy(good).mean()]))[0]))
-        return Figure(float(good.sum() if averaging == "sum" else good.mean()))
+            return FiledFigure(float(level(np.array([energy(good).mean()]))[0]))
+        return FiledFigure(float(good.sum() if averaging == "sum" else good.mean()))
     if not rows:
-        return Figure(None, NO_DATA)
+        return FiledFigure(None, NO_DATA)
     flags = queries.readings(scope, channel.key, rows[0].start, rows[-1].end)["flag"]
     if not len(flags):
-        return Figure(None, NO_DATA)
+        return FiledFigure(None, NO_DATA)
     letters = Counter(chr(flag) for flag in flags.tolist() if flag != NORMAL)
-    return Figure(None, letters.most_common(1)[0][0] if letters else TOO_FEW)
+    return FiledFigure(None, letters.most_common(1)[0][0] if letters else TOO_FEW)
 
 
 def _events(

@@ -18,7 +18,7 @@ from docx.oxml.ns import qn
 from docx.shared import Mm, Pt
 
 from greenmine.evidence.filed.content import FiledReport
-from greenmine.evidence.filed.sheets import Sheet, notes, sheets, signatures
+from greenmine.evidence.filed.sheets import FiledSheet, notes, sheets, signatures
 from greenmine.evidence.report.font import Font
 
 _TEMPLATE: Final = "filed.typ"
@@ -85,7 +85,7 @@ def _facts(report: FiledReport) -> str:
     return f"{report.subject}    {report.days}    {made}"
 
 
-def _plain(sheet: Sheet) -> dict[str, Any]:
+def _plain(sheet: FiledSheet) -> dict[str, Any]:
     return {
         "name": sheet.name,
         "columns": _width(sheet),
@@ -97,7 +97,7 @@ def _plain(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def _width(sheet: Sheet) -> int:
+def _width(sheet: FiledSheet) -> int:
     return sum(head.columns for head in sheet.head[0])
 
 
@@ -111,7 +111,7 @@ def _paragraph(document: Any, text: str, size: int, *, bold: bool = False, left:
     run.bold, run.font.size = bold, Pt(size)
 
 
-def _table(document: Any, sheet: Sheet) -> None:
+def _table(document: Any, sheet: FiledSheet) -> None:
     width, deep = _width(sheet), len(sheet.head)
     table = document.add_table(rows=deep + len(sheet.rows) + len(sheet.foot), cols=width)
     table.style = "Table Grid"

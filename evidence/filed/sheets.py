@@ -11,9 +11,9 @@ from greenmine.evidence.filed.content import (
     NO_DATA,
     TOO_FEW,
     EventLine,
-    Figure,
     FiguresColumn,
     FiguresTable,
+    FiledFigure,
     FiledReport,
     LimitLine,
     SitePart,
@@ -27,7 +27,7 @@ Total = Literal["mean", "sum", "maximum", "minimum"]
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class HeadCell:
     """A cell of a table's head that spans columns and rows."""
 
     text: str
@@ -62,11 +62,11 @@ Value = str | Number | Computed
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class FiledSheet:
     """A table under its heading; ``summed`` rows stand at its foot."""
 
     name: str
-    head: tuple[tuple[Head, ...], ...]
+    head: tuple[tuple[HeadCell, ...], ...]
     rows: tuple[tuple[Value, ...], ...]
     foot: tuple[tuple[Value, ...], ...] = ()
     wide: tuple[int, ...] = ()
@@ -75,7 +75,7 @@ class Sheet:
     """What stands there if there is no row."""
 
 
-def sheets(report: FiledReport) -> Iterator[Sheet]:
+def sheets(report: FiledReport) -> Iterator[FiledSheet]:
     """Give the sheets of a report in order: conclusions, figures by theme, limits, exceedances."""
     w = report.words
     yield _conclusions(report)
@@ -103,11 +103,11 @@ def signatures(words: ReportWords) -> list[str]:
     return [words.t(f"filed.{role}") for role in ("made-by", "checked-by", "approved-by")]
 
 
-def _heads(*texts: str) -> tuple[tuple[Head, ...], ...]:
-    return (tuple(Head(text) for text in texts),)
+def _heads(*texts: str) -> tuple[tuple[HeadCell, ...], ...]:
+    return (tuple(HeadCell(text) for text in texts),)
 
 
-def _conclusions(report: FiledReport) -> Sheet:
+def _conclusions(report: FiledReport) -> FiledSheet:
     w = report.words
     rows: list[tuple[Value, ...]] = []
     for part in report.parts:
@@ -118,7 +118,7 @@ def _conclusions(report: FiledReport) -> Sheet:
                 said += f"{w.t('list.sentence')}{w.t('conclusion.running', n=one.running)}"
             rows.append((w.name(part.site), w.theme(one.theme), w.t(f"addressee.{one.addressee}"), said, reasons))
         rows.append(_bookkeeping(part, w))
-    return Sheet(
+    return FiledSheet(
         w.t("filed.conclusions"),
         _heads(*(w.t(f"filed.{name}") for name in ("site", "theme", "addressee", "conclusion", "reasons"))),
         tuple(rows),
@@ -138,22 +138,22 @@ def _bookkeeping(part: SitePart, w: ReportWords) -> tuple[Value, ...]:
     )
 
 
-def _figures(table: FiguresTable, w: ReportWords) -> Sheet:
-    stations = [Head(name, len(list(group))) for name, group in groupby(c.station for c in table.columns)]
+def _figures(table: FiguresTable, w: ReportWords) -> FiledSheet:
+    stations = [HeadCell(name, len(list(group))) for name, group in groupby(c.station for c in table.columns)]
     head = (
-        (Head(w.t("filed.time"), rows=3), *stations),
-        tuple(Head(f"{c.symbol} {c.part}".strip()) for c in table.columns),
-        tuple(Head(c.unit) for c in table.columns),
+        (HeadCell(w.t("filed.time"), rows=3), *stations),
+        tuple(HeadCell(f"{c.symbol} {c.part}".strip()) for c in table.columns),
+        tuple(HeadCell(c.unit) for c in table.columns),
     )
     rows = tuple((name, *(_value(c, c.figures[place]) for c in table.columns)) for place, name in enumerate(table.rows))
     foot: list[tuple[Value, ...]] = [
         (w.t(f"filed.{total}"), *(_total(c, total) for c in table.columns)) for total in ("mean", "maximum", "minimum")
     ]
     foot.append((w.t("filed.capture"), *(w.share(c.capture) for c in table.columns)))
-    return Sheet(w.theme(table.theme), head, rows, tuple(foot))
+    return FiledSheet(w.theme(table.theme), head, rows, tuple(foot))
 
 
-def _value(column: FiguresColumn, figure: Figure) -> Value:
+def _value(column: FiguresColumn, figure: FiledFigure) -> Value:
     return figure.mark if figure.value is None else Number(figure.value, column.places(figure.value))
 
 
@@ -168,9 +168,9 @@ def _total(column: FiguresColumn, total: Total) -> Value:
     return Computed(total, column.averaging, number)
 
 
-def _limits(lines: Sequence[LimitLine], w: ReportWords) -> Sheet:
+def _limits(lines: Sequence[LimitLine], w: ReportWords) -> FiledSheet:
     names = ("station", "limit", "bound", "clause", "due", "meets", "exceeds", "open", "conclusion")
-    return Sheet(
+    return FiledSheet(
         w.t("filed.limits"),
         _heads(*(w.t(f"filed.{n}") for n in names)),
         tuple(_limit(line, w) for line in lines),
@@ -187,7 +187,7 @@ def _limit(line: LimitLine, w: ReportWords) -> tuple[Value, ...]:
     return (line.station, line.limit, bound, line.clause, *(Number(n, 0) for n in counts), said if t.due else NO_DATA)
 
 
-def _events(events: Iterable[EventLine], w: ReportWords, *, named: bool) -> Sheet:
+def _events(events: Iterable[EventLine], w: ReportWords, *, named: bool) -> FiledSheet:
     names = ("station", "limit", "start", "end", "peak", "threshold", "cause", "handling")
     rows: list[tuple[Value, ...]] = []
     for e in events:
@@ -200,4 +200,4 @@ def _events(events: Iterable[EventLine], w: ReportWords, *, named: bool) -> Shee
         rows.append(tuple(row))
     heads = _heads(*([w.t("filed.site")] if named else []), *(w.t(f"filed.{name}") for name in names))
     last = len(heads[0])
-    return Sheet(w.t("filed.events"), heads, tuple(rows), wide=(last - 2, last - 1), empty=w.t("filed.no-events"))
+    return FiledSheet(w.t("filed.events"), heads, tuple(rows), wide=(last - 2, last - 1), empty=w.t("filed.no-events"))

@@ -11,7 +11,7 @@ from xlsxwriter.utility import xl_range
 from xlsxwriter.worksheet import Worksheet
 
 from greenmine.evidence.filed.content import FiledReport
-from greenmine.evidence.filed.sheets import Computed, Number, Sheet, Value, notes, sheets, signatures
+from greenmine.evidence.filed.sheets import Computed, FiledSheet, Number, Value, notes, sheets, signatures
 
 _FORMULAS: Final = {
     ("mean", "arithmetic"): 'IFERROR(AVERAGE({cells}),"—")',
@@ -63,7 +63,7 @@ class _Styles:
         return self(border=1, align="right", num_format=form, bold=bold)
 
 
-def _write(page: Worksheet, sheet: Sheet, report: FiledReport, styles: _Styles) -> None:
+def _write(page: Worksheet, sheet: FiledSheet, report: FiledReport, styles: _Styles) -> None:
     w = report.words
     width = sum(head.columns for head in sheet.head[0])
     last = max(width - 1, 1)
@@ -113,7 +113,7 @@ def _lines(text: str, width: float) -> int:
     return max(1, -(-taken // int(width)))
 
 
-def _head(page: Worksheet, sheet: Sheet, styles: _Styles) -> int:
+def _head(page: Worksheet, sheet: FiledSheet, styles: _Styles) -> int:
     """Write the head of a table; returns the row below it."""
     look = styles(bold=True, border=1, align="center", text_wrap=True, bg_color="#EEF2EE")
     taken: set[tuple[int, int]] = set()

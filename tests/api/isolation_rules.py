@@ -93,6 +93,7 @@ RULES: Final[dict[str, Rule]] = {
     "explanation": Rule(needed=("rule", "start")),
     "report_file": Rule(needed=("site",), given={"period": "2026-11-22"}),
     "GET /reports": Rule(),
+    "GET /wall": Rule(),
     "recomputation_file": Rule(needed=("rule", "start")),
     "marks": Rule(),
     "ask": Rule("actors", body=_MARK, ok=(202,)),

@@ -28,7 +28,15 @@ _WIDTH: Final = 640
 _HEIGHT: Final = 420
 _EDGE: Final = 70
 """Map, and what is left free around its mines [pixels]."""
-_WORST: Final = ("exceeds", "not assessable", "meets")
+_WORST: Final = (
+    ("exceeds", "statutory"),
+    ("exceeds", "indicative"),
+    ("not assessable", "indicative"),
+    ("not assessable", "statutory"),
+    ("meets", "indicative"),
+    ("meets", "statutory"),
+)
+"""Conclusions, the worst first: one that is indicative withholds the sign of compliance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Pin:
     x: float
     y: float
     verdict: str
+    standing: str
     wind: float | None
     left: bool
     """Its name stands to the left of it."""
@@ -118,7 +127,7 @@ def pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Registry)
     for site in sites:
         own = [view for view in views if view.site == site.id]
         told = [
-            judgement.verdict
+            (judgement.verdict, judgement.standing)
             for theme in registry.judged_themes
             for judgement in theme_judgements(own, theme.id, registry)
             if judgement.addressee == "emission"
@@ -126,8 +135,7 @@ def pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Registry)
         x = _WIDTH / 2 + (site.position.longitude - middle[0]) * squeeze * scale
         y = _HEIGHT / 2 - (site.position.latitude - middle[1]) * scale
         wind = next((v.value for v in own if v.parameter == "wind-direction" and v.value is not None), None)
-        verdict = next((one for one in _WORST if one in told), "none")
-        found.append(
-            Pin(site, round(x, 1), round(y, 1), verdict, None if wind is None else (wind + 180) % 360, x > _WIDTH * 0.6)
-        )
+        verdict, standing = next((one for one in _WORST if one in told), ("none", ""))
+        blows = None if wind is None else (wind + 180) % 360
+        found.append(Pin(site, round(x, 1), round(y, 1), verdict, standing, blows, x > _WIDTH * 0.6))
     return found

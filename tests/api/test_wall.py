@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -71,3 +72,10 @@ def test_the_page_leads_to_the_loud_mine(served: Served) -> None:
     assert page.status_code == 200
     assert f'href="/sites/{LOUD}"' in page.text
     assert "In breach now" in page.text
+
+
+def test_the_map_never_shows_compliance_that_is_indicative(served: Served) -> None:
+    page = served.client.get("/wall", params={"lang": "en"}).text
+    shown = re.findall(r'class="pin meets (\w+)".*?class="sign"[^>]*>([^<]+)<', page, re.DOTALL)
+    assert shown
+    assert [sign for standing, sign in shown if sign != {"statutory": "✓", "indicative": "○"}[standing]] == []

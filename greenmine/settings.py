@@ -166,8 +166,19 @@ class Settings(BaseSettings):
 
     bundle_days: Annotated[int, Field(ge=0)] = 400
     """How long the files of evidence bundles are kept that were built for the pages; 0: for ever."""
+    witnesses: Path | None = None
+    """File of the witnesses to whom the state of the hash trees is shown; None: there are none."""
+    witness_for: Path | None = None
+    """File of the keys of other installations for which this one is a witness; None: it is for none."""
+    root_minutes: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How often what came is put into the hash trees."""
     raw_days: Annotated[int, Field(ge=0)] = 0
     """How long the record keeps raw readings of days that are sealed; 0: for ever."""
+
+    @property
+    def statements(self) -> Path:
+        """File of what was last stated of each site's data."""
+        return self.data / "statements.json"
 
     @property
     def bundles(self) -> Path:

@@ -444,7 +444,8 @@ class Pipeline:
     ) -> None:
         readings, parts = batch.readings, outcome.parts
         received = int(batch.message_received.max()) if batch.messages else 0
-        self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
+        numbers = batch.message_seq[batch.message[parts.fresh]]
+        self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received, numbers)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(index)
             rows = [

@@ -25,7 +25,7 @@ NOWHERE: Final = Scope(frozenset())
 OPEN: Final = frozenset(
     {
         *("/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"),
-        *("/shared", "/shared/file"),
+        *("/shared", "/shared/file", "/api/v1/witnessed", "/api/v1/public/statements"),
         *("/sign-in/oidc", "/sign-in/oidc/callback"),
     }
 )

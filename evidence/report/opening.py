@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
@@ -108,9 +109,20 @@ def _grounds(content: Content) -> list[str]:
             share=w.share(min(1.0, valid / due) if due else None),
         ),
         w.t("opening.sealed") if not days else w.t("opening.provisional", n=len(days), days=named),
+        _witnessed(content),
         w.t("opening.unproven"),
         w.t("opening.recompute"),
     ]
+
+
+def _witnessed(content: Content) -> str:
+    """Who outside holds a receipt for the data; without one the maker could have changed them before they were sealed."""
+    w, told = content.words, content.witnessed
+    if told is None:
+        return w.t("opening.unwitnessed")
+    names = w.t("list.comma").join(told.witnesses[:_LISTED])
+    newest = datetime.fromtimestamp(told.newest / 1000, ZoneInfo(content.figures.zone)).strftime("%Y-%m-%d %H:%M")
+    return w.t("opening.witnessed", n=told.receipts, witnesses=names, newest=newest, days=told.days)
 
 
 def _spans(days: Sequence[date]) -> list[tuple[date, date]]:

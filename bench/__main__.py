@@ -22,6 +22,7 @@ from bench import (
     evidence,
     exports,
     files,
+    flood,
     growth,
     hj212,
     latency,
@@ -41,7 +42,7 @@ def main() -> int:
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
         "files", "truth",
     )  # fmt: skip
-    when_named = ("exports",)
+    when_named = ("exports", "flood")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
@@ -62,6 +63,7 @@ def main() -> int:
         "api": api.measure,
         "live": live.measure,
         "exports": exports.measure,
+        "flood": flood.measure,
         "effect": effect.measure,
         "files": files.measure,
         "truth": truth.measure,

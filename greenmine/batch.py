@@ -32,7 +32,7 @@ class Rejection:
     size : int
         Length of the whole payload [bytes].
     payload : bytes
-        The payload, cut to ``Settings.rejection_bytes``.
+        The whole payload; the record keeps it within the device's budget of rejections.
     message : int
         Index of the message in its batch.
     """

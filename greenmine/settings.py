@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from greenmine.budgets import Budget, Rate
+
 
 class Settings(BaseSettings):
     """All settings, flat; each has a safe default and is described in ``docs/settings.md``."""
@@ -45,7 +47,20 @@ class Settings(BaseSettings):
     payload_limit: int = 1_000_000
     """Largest payload that is decoded [bytes]."""
     rejection_bytes: int = 2_000
-    """How much of a rejected payload is kept."""
+    """How much of a rejected payload is kept once its device's budget of rejections is used up."""
+
+    device_messages: Budget = Rate(500, 2_000_000)
+    """Messages that are taken from a device."""
+    device_readings: Budget = Rate(10_000, 5_000_000)
+    """Readings that are taken from a device, by the most that its payloads can hold."""
+    device_bytes: Budget = Rate(1_000_000, 1_000_000_000)
+    """Bytes of payload that are taken from a device."""
+    device_rejections: Budget = Rate(100, 20_000)
+    """Rejections, late and conflicting readings that are kept of a device; more are counted."""
+    device_rejected_bytes: Budget = Rate(0, 20_000_000)
+    """Bytes of rejected payloads that are kept of a device."""
+    site_devices: Annotated[float, Field(gt=0)] = 20.0
+    """All devices of a site together may send as much as this many."""
 
     lateness_hours: int = 24
     """Readings may be this much older than their channel's newest and still take part in figures."""

@@ -30,6 +30,12 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def day_end(instant: int, zone: str) -> int:
+    """End of the local day that holds an instant [ms UTC]."""
+    morning = local(instant, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return milliseconds(morning + timedelta(days=1))  # on the clock of the zone, however long the day is
+
+
 def parse_time(text: object) -> int:
     """Instant [ms UTC] of an ISO 8601 time with offset.
 

@@ -1,4 +1,4 @@
-"""Health of channels: silent, frozen, skewed and implausible are four different states."""
+"""Health of channels: silent, frozen, skewed, implausible and flooding are different states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from greenmine.processing.panes import MINUTE
 from greenmine.registry import Registry
 
-State = Literal["good", "silent", "frozen", "skewed", "implausible"]
+State = Literal["good", "silent", "frozen", "skewed", "implausible", "flooding"]
 
 SKEW: Final = 60_000
 """A device whose stamps are ahead of the clock by more than this is skewed [ms]."""
@@ -21,6 +21,8 @@ SKEW_SPAN: Final = 300_000
 """Pace is told over at least this much time of receipt [ms]."""
 OUT_OF_RANGE: Final = 0.25
 """An hour with this share of readings outside the plausible range is implausible."""
+CALM: Final = 300_000
+"""A device that has kept its budget for this long floods no longer [ms]."""
 SLIP: Final = 100.0
 """A mean this many times what is usual, or this part of it, is implausible: a unit slip is a factor of 1000."""
 
@@ -63,6 +65,8 @@ class Health:
         self._device = {(c.site, c.device): [] for c in channels}  # type: dict[tuple[str, str], list[int]]
         for c in channels:
             self._device[c.site, c.device].append(c.index)
+        self._of = [(c.site, c.device) for c in channels]
+        self._flooding: dict[tuple[str, str], int] = {}
         self._stamp: dict[tuple[str, str], int] = {}
         self._pace: dict[tuple[str, str], tuple[int, int, int]] = {}
 
@@ -71,6 +75,20 @@ class Health:
         self.state[channel] = state
         self._good[channel] = state == "good"
         self._since[channel] = since
+        if state == "flooding":
+            self._flooding[self._of[channel]] = since
+
+    def clear(self, channels: NDArray[np.intp]) -> None:
+        """Forget what is known of channels, and of the clocks of their devices."""
+        self._newest[channels], self._constant[channels] = -1, np.nan
+        self._constant_since[channels], self._since[channels], self._good[channels] = 0, 0, True
+        for c in channels.tolist():
+            self.state[c] = "good"
+        gone = set(channels.tolist())
+        for device, served in self._device.items():
+            if gone.intersection(served):
+                self._stamp.pop(device, None)
+                self._pace.pop(device, None)
 
     def readings(self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]) -> list[Change]:
         """Take in new readings, sorted by channel and time: gaps, returns, frozen values.
@@ -207,16 +225,32 @@ class Health:
             return self._to(channel, "good", since, "plausible again")
         return []
 
+    def flood(self, device: tuple[str, str], now: int) -> list[Change]:
+        """Take in that a device sent more than its budget at an instant [ms]; until it keeps it, that is its state."""
+        known = device in self._flooding
+        self._flooding[device] = now
+        return [] if known else self._all(self._device.get(device, []), "flooding", now, "more than its budget")
+
+    def _calm(self, now: int) -> list[Change]:
+        """End the flooding of devices that have kept their budget for a while."""
+        calm = [device for device, last in self._flooding.items() if now - last > CALM]
+        for device in calm:
+            del self._flooding[device]
+        return [x for d in calm for x in self._all(self._device.get(d, []), "good", now, "within its budget again")]
+
     def clock(self, now: int, waiting: NDArray[np.bool_]) -> list[Change]:
-        """Find the channels that have fallen silent by ``now`` [ms], among those of ``waiting``."""
+        """Find the devices that have become calm, and the channels of ``waiting`` that have fallen silent, by ``now`` [ms]."""
+        calm = self._calm(now)
         silent = np.flatnonzero(waiting & (self._newest >= 0) & (now - self._newest > self.patience))
-        return [x for c in map(int, silent) for x in self._to(c, "silent", int(self._newest[c]), "no valid reading")]
+        return calm + [
+            x for c in map(int, silent) for x in self._to(c, "silent", int(self._newest[c]), "no valid reading")
+        ]
 
     def _all(self, channels: list[int], state: State, since: int, detail: str) -> list[Change]:
         return [x for c in channels for x in self._to(c, state, since, detail)]
 
     def _to(self, channel: int, state: State, since: int, detail: str) -> list[Change]:
-        if self.state[channel] == state:
+        if self.state[channel] == state or (state != "flooding" and self._of[channel] in self._flooding):
             return []
         self.state[channel] = state
         self._good[channel] = state == "good"

@@ -31,7 +31,8 @@ class Block:
 
     ``total`` is the sum of the values, of 10^(L/10) for sound, of unit-vector cosines for directions;
     ``other`` the sum of the sines (zero for all else). ``over`` tells that a value was beyond the range of its instrument, so
-    that the sums are lower bounds. Empty panes: count and sums 0, low +inf, high -inf.
+    that the sums are lower bounds. ``held`` is how many of the readings due the pane's readings speak for.
+    Empty panes: count, sums and held 0, low +inf, high -inf.
     """
 
     count: NDArray[np.uint16]
@@ -40,6 +41,7 @@ class Block:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     over: NDArray[np.bool_]
+    held: NDArray[np.float64]
 
 
 class Panes:
@@ -55,12 +57,14 @@ class Panes:
         Minutes by which a channel's local hours start before UTC hours; 0 for zones of whole hours.
     lateness : int, optional
         A reading this much older than its channel's newest is still taken in [min]; the whole ring if not given.
+    interval : int array (n,), optional
+        Distance of the readings due [ms]; a minute if not given.
 
     Notes
     -----
     A pane belongs to the minutes since 1970 that contain its readings; a reading at hh:mm:00.000 opens the
     minute. Each channel moves on its own: its ring holds the ``minutes`` up to its newest reading, so a device
-    that sends an old backlog does not disturb the others. Memory per channel is 35 bytes a minute, and
+    that sends an old backlog does not disturb the others. Memory per channel is 37 bytes a minute, and
     2,602 bytes an hour more for sound. A minute has at most 60,000 instants, so 16 bits count them.
     """
 
@@ -70,6 +74,7 @@ class Panes:
         minutes: int,
         shift: NDArray[np.int64] | None = None,
         lateness: int | None = None,
+        interval: NDArray[np.int64] | None = None,
     ) -> None:
         if minutes % 60:
             raise ValueError(f"ring of {minutes} minutes: must be whole hours")
@@ -94,6 +99,13 @@ class Panes:
         self._high: NDArray[np.float64] = np.full((n, minutes), -np.inf)
         self._seen: NDArray[np.uint64] = np.zeros((n, minutes), np.uint64)
         self._over: NDArray[np.bool_] = np.zeros((n, minutes), np.bool_)
+        self._early: NDArray[np.uint8] = np.full((n, minutes), 60, np.uint8)
+        self._late: NDArray[np.uint8] = np.zeros((n, minutes), np.uint8)
+        every = np.full(n, MINUTE) if interval is None else interval
+        self._due = MINUTE / every
+        self._span = -(-every // MINUTE)
+        self._apart = 60.0 - 0.25 * np.minimum(every, MINUTE) / 1000.0
+        """From this distance on [s] one reading more than are due in a minute is one that wavered, not one of a second logger."""
         self._other: NDArray[np.float64] = np.zeros((int(self.vector.sum()), minutes))
         self._hours = minutes // 60 + 1
         self._histogram: NDArray[np.uint16] = np.zeros((self._hours, int(self.sound.sum()), BINS), np.uint16)
@@ -113,6 +125,8 @@ class Panes:
                 self._high,
                 self._seen,
                 self._over,
+                self._early,
+                self._late,
                 self._other,
                 self._histogram,
             )
@@ -157,6 +171,8 @@ class Panes:
         self._high.reshape(-1)[cell] = -np.inf
         self._seen.reshape(-1)[cell] = 0
         self._over.reshape(-1)[cell] = False
+        self._early.reshape(-1)[cell] = 60
+        self._late.reshape(-1)[cell] = 0
         vector = self.vector[rows]
         if vector.any():
             self._other[self._vector_row[rows[vector]], columns[vector]] = 0.0
@@ -173,6 +189,17 @@ class Panes:
         rows = np.repeat(channel, steps)
         offset = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
         self._histogram[(np.repeat(last, steps) - offset) % self._hours, self._sound_row[rows]] = 0
+
+    def clear(self, channel: Index) -> None:
+        """Empty channels, as before their first reading."""
+        for since in (self.head, self.newest, self.tail):
+            since[channel] = -1
+        for ring, empty in (
+            (self._count, 0), (self._total, 0.0), (self._low, np.inf), (self._high, -np.inf), (self._seen, 0), (self._over, False)
+        ):  # fmt: skip
+            ring[channel] = empty
+        self._other[self._vector_row[channel[self.vector[channel]]]] = 0.0
+        self._histogram[:, self._sound_row[channel[self.sound[channel]]]] = 0
 
     def add(
         self,
@@ -216,14 +243,14 @@ class Panes:
         self.newest[channel[last]] = np.maximum(self.newest[channel[last]], time[(starts + counts - 1)[last]])
         cell = channel * self.minutes + minute % self.minutes
         within = (time - np.repeat(minute * MINUTE, counts)).astype(np.int32)
-        second = within // 1000
+        second = (within // 1000).astype(np.uint8)
         bits = _BIT[second]
-        fraction = within != second * 1000
+        fraction = within != second * np.int32(1000)
         if fraction.any():
             bits[fraction] = 0
         self._seen.reshape(-1)[cell] |= np.bitwise_or.reduceat(bits, starts)
         if not valid.all():
-            value = value[np.flatnonzero(valid)]
+            value, second = value[np.flatnonzero(valid)], second[valid]
             counts = np.add.reduceat(valid, starts, dtype=np.intp)
             filled = np.flatnonzero(counts)
             if not len(filled):
@@ -231,6 +258,9 @@ class Panes:
             channel, minute, cell, counts = channel[filled], minute[filled], cell[filled], counts[filled]
             starts = np.cumsum(counts) - counts
         self._count.reshape(-1)[cell] += counts.astype(np.uint16)
+        early, late = self._early.reshape(-1), self._late.reshape(-1)
+        early[cell] = np.minimum(early[cell], second[starts])
+        late[cell] = np.maximum(late[cell], second[starts + counts - 1])
         low, high = self._low.reshape(-1), self._high.reshape(-1)
         low[cell] = np.minimum(low[cell], np.minimum.reduceat(value, starts))
         high[cell] = np.maximum(high[cell], np.maximum.reduceat(value, starts))
@@ -286,7 +316,49 @@ class Panes:
         if outside is not None:
             low, high = np.where(outside, np.inf, low), np.where(outside, -np.inf, high)
             over = over & ~outside
-        return Block(*sums, low, high, over)
+        return Block(*sums, low, high, over, self._held(channel, start, width))
+
+    def _held(self, channel: Index, start: NDArray[np.int64], width: int) -> NDArray[np.float64]:
+        """How many of the readings due those of each pane speak for, shape (k, width).
+
+        However often an instrument sends in a minute, it has measured that minute and no other; and a reading of a longer
+        interval speaks for no more than the time since the one before it. One reading more than are due counts where it lies
+        apart from the others and a minute beside it lacks one: its stamp wavered. A choice of this project.
+        """
+        cap = np.maximum(1.0, self._due[channel])[:, None]
+        count = self._part(self._count, channel, start - 2, width + 4)
+        outside = self._outside(channel, start - 2, width + 4)
+        if outside is not None:
+            count = np.where(outside, np.uint16(0), count)
+        held: NDArray[np.float64] = np.minimum(count, cap)
+        many = count > cap
+        if many.any():
+            apart = self._part(self._late, channel, start - 2, width + 4).astype(np.int64)
+            apart -= self._part(self._early, channel, start - 2, width + 4)
+            spare = np.where(many & (apart >= self._apart[channel][:, None]), np.minimum(1.0, count - cap), 0.0)
+            lack = cap - held
+            later, earlier = np.zeros_like(spare), np.zeros_like(spare)
+            later[:, :-1] = np.minimum(spare[:, :-1], lack[:, 1:])
+            lack[:, 1:] -= later[:, :-1]
+            earlier[:, 1:] = np.minimum((spare - later)[:, 1:], lack[:, :-1])
+            held += later + earlier
+        held = held[:, 2:-2]
+        for row in np.flatnonzero(self._span[channel] > 1).tolist():
+            held[row] = self._due[channel[row]] * self._gaps(channel[row], int(start[row]), width)
+        return held
+
+    def _gaps(self, channel: int, start: int, width: int) -> NDArray[np.float64]:
+        """Minutes since the reading before, at most an interval, for minutes of one channel that have a reading; else 0."""
+        span = int(self._span[channel])
+        one, first = np.array([channel]), np.array([start - span])
+        there = self._part(self._count, one, first, width + span)[0] > 0
+        outside = self._outside(one, first, width + span)
+        if outside is not None:
+            there &= ~outside[0]
+        minute = np.arange(width + span)
+        newest = np.maximum.accumulate(np.where(there, minute, -span))
+        gap = np.minimum(span, minute - np.append(-span, newest[:-1]))
+        return np.where(there, gap, 0)[span:].astype(np.float64)
 
     def sums(
         self, channel: Index, start: NDArray[np.int64], width: int

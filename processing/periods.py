@@ -15,7 +15,7 @@ from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import corrected_levels, level
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
-from greenmine.processing.statistics import EPSILON, held_readings
+from greenmine.processing.statistics import EPSILON
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
 from greenmine.processing.windows import moment_of
 from greenmine.processing.working import WorkingMinutes
@@ -54,7 +54,7 @@ class PeriodFigures:
         self._panes = panes
         self._exclusion = exclusion
         self._slider = slider
-        self.working = WorkingMinutes(registry, panes)
+        self.working = WorkingMinutes(registry, exclusion)
         self._due = [HOUR * MINUTE / c.interval for c in registry.channels]
 
     def by_own_hours(self, rule: Rule) -> bool:
@@ -94,7 +94,7 @@ class PeriodFigures:
         used = self.used(rule, begin, finish, working=True)
         count = int(block.count[0, used].sum())
         due = self._due[rule.channel]
-        minutes = float(held_readings(block.count[0, used], due / HOUR).sum()) * HOUR / due
+        minutes = float(block.held[0, used].sum()) * HOUR / due
         value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
         background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
         source = value
@@ -178,7 +178,7 @@ class PeriodFigures:
             used &= ~excluded
         count, total = (np.where(used, x, 0).reshape(-1, HOUR).sum(axis=1) for x in (block.count, block.total))
         expected = self._due[rule.channel]
-        held = np.where(used, held_readings(block.count, expected / HOUR), 0.0).reshape(-1, HOUR).sum(axis=1)
+        held = np.where(used, block.held, 0.0).reshape(-1, HOUR).sum(axis=1)
         valid = (count > 0) & (held >= expected * (least / HOUR) * (1 - EPSILON))
         with np.errstate(divide="ignore", invalid="ignore"):
             value = total / count
@@ -191,9 +191,10 @@ class PeriodFigures:
         due, weight = np.ones(len(value), np.bool_), np.ones(len(value))
         over = (block.over & used).reshape(-1, HOUR).any(axis=1)
         if rule.flow is not None:
-            flow = self._panes.block(np.array([rule.flow]), start, width)
-            flows = [x.reshape(-1, HOUR).sum(axis=1) for x in (flow.count, flow.total)]
-            told = discharge(flows[0].astype(np.float64), flows[1], self._due[rule.flow], least)
+            flow = self._exclusion.unmarked(np.array([rule.flow]), start, width)
+            readings, flowed, told_of = (x.reshape(-1, HOUR).sum(axis=1) for x in (flow.count, flow.total, flow.held))
+            below = flow.low.reshape(-1, HOUR).min(axis=1) < 0
+            told = discharge(readings.astype(np.float64), flowed, told_of / self._due[rule.flow], below, least)
             due, weight = told.due, told.weight
             # More water than was measured may have come in such an hour: what weighs with it is not known.
             over = over | flow.over.reshape(-1, HOUR).any(axis=1)

@@ -22,7 +22,7 @@ from greenmine.processing.references import References
 from greenmine.processing.rounding import round_array
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.standing import void_periods
-from greenmine.processing.statistics import EPSILON, held_readings
+from greenmine.processing.statistics import EPSILON
 from greenmine.processing.wind import DownwindDifference
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Registry, Rule
@@ -150,7 +150,7 @@ class Slider:
         """Return the factor to the state of a rule's limit over a window, and why that state is not reached, or nothing."""
         if rule not in self.gas:
             return 1.0, ""
-        found = self.gas[rule].slide(self._panes, finish - 1, 1, finish - begin)
+        found = self.gas[rule].slide(self._exclusion, finish - 1, 1, finish - begin)
         return float(found.factor[0]), DOUBTS[int(found.doubt[0])]
 
     def kind(self, rule: Rule) -> tuple[object, ...]:
@@ -185,7 +185,7 @@ class Slider:
             found = self._means(rules, first, count, width)
             for row, rule in enumerate(rules):
                 if rule.index in self.gas:
-                    found.value[row] *= self.gas[rule.index].slide(self._panes, first, count, width).factor
+                    found.value[row] *= self.gas[rule.index].slide(self._exclusion, first, count, width).factor
         for row, rule in enumerate(rules):
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
@@ -218,7 +218,7 @@ class Slider:
         )
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
-        slid = [self.differences[r.index].slide(self._panes, first, count, width) for r in rules]
+        slid = [self.differences[r.index].slide(self._exclusion, first, count, width) for r in rules]
         need = rules[0].limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
         share = np.nan_to_num(np.stack([s.share for s in slid]))
         formed = np.stack([s.obstacle == 0 for s in slid])
@@ -237,22 +237,23 @@ class Slider:
         everything = bool(used.all())
         counts = np.where(used, block.count, 0).astype(np.float64)
         due = np.array([MINUTE / self._registry.channels[c].interval for c in channel])[:, None]
+        held = block.held if used.all() else np.where(used, block.held, 0.0)
         over = self._over(block.over & used, width)
         averaging = self._registry.channels[channel[0]].parameter.averaging
         if "maximum" in {limit.statistic, averaging}:
             # A maximum beyond the limit stands however little data there is around it.
-            held = sliding_sum(held_readings(counts, due), width)
+            held = sliding_sum(held, width)
             value = sliding_maximum(np.where(used, block.high, -np.inf), width)
             return _Sums(np.where(held > 0, value, np.nan), np.minimum(1.0, held / (due * width)), held > 0, over)
         total = block.total if everything else np.where(used, block.total, 0.0)
         need = limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
         hour = min(width, HOUR)
-        held = sliding_sum(counts, hour)
-        kept = sliding_sum(held_readings(counts, due), hour)
-        valid = (held > 0) & (kept >= due * hour * need)
+        readings = sliding_sum(counts, hour)
+        kept = sliding_sum(held, hour)
+        valid = (readings > 0) & (kept >= due * hour * need)
         sums = sliding_sum(total, hour)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = sums if averaging == "sum" else sums / held
+            value = sums if averaging == "sum" else sums / readings
             water = self._discharge(rules, first - width + 1, span, hour)
             if water is not None:
                 valid &= water.due
@@ -277,12 +278,13 @@ class Slider:
         flow = [r.flow for r in rules if r.flow is not None]
         if not flow:
             return None
-        count, total, _ = self._panes.sums(np.array(flow), np.full(len(flow), first), span)
-        expected = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
+        block = self._exclusion.unmarked(np.array(flow), np.full(len(flow), first), span)
+        due = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
         return discharge(
-            sliding_sum(count.astype(np.float64), hour),
-            sliding_sum(total, hour),
-            expected,
+            sliding_sum(block.count.astype(np.float64), hour),
+            sliding_sum(block.total, hour),
+            sliding_sum(block.held, hour) / due,
+            sliding_maximum((block.low < 0).astype(np.float64), hour) > 0,
             rules[0].limit.validity.minutes_per_hour,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,16 +75,17 @@ def figures(
     HJ 212-2017, Annex D (75 % of the due readings).
     """
     count, total, other, low, high, over = block.count, block.total, block.other, block.low, block.high, block.over
+    held = block.held
     left_out = np.zeros(len(count), np.int64)
     if excluded is not None and excluded.any():
         left_out = excluded.sum(axis=1)
         count = np.where(excluded, 0, count)
         total, other = np.where(excluded, 0.0, total), np.where(excluded, 0.0, other)
         low, high = np.where(excluded, np.inf, low), np.where(excluded, -np.inf, high)
-        over = over & ~excluded
+        over, held = over & ~excluded, np.where(excluded, 0.0, held)
     rows = len(count)
     hourly = count.reshape(rows, -1, 60).sum(axis=2, dtype=np.int64)
-    held = held_readings(count, expected[:, None] / 60).reshape(rows, -1, 60).sum(axis=2)
+    held = held.reshape(rows, -1, 60).sum(axis=2)
     sums = total.reshape(rows, -1, 60).sum(axis=2)
     hours = hourly.shape[1]
     sufficient = held >= expected[:, None] * (minutes_per_hour / 60) * (1 - EPSILON)
@@ -113,18 +113,6 @@ def figures(
         excluded=left_out,
         over=over.sum(axis=1, dtype=np.int64),
     )
-
-
-def held_readings(
-    count: NDArray[np.integer[Any]] | NDArray[np.float64], due: NDArray[np.float64] | float
-) -> NDArray[np.float64]:
-    """Readings of minutes as far as they speak for time: in a minute no more than are due in it, or one, and one besides.
-
-    However often an instrument sends in a minute, it has measured that minute and no other. The one besides is for stamps that
-    waver: a choice of this project.
-    """
-    held: NDArray[np.float64] = np.minimum(count, np.maximum(1.0, due) + 1.0)
-    return held
 
 
 def direction(

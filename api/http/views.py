@@ -90,7 +90,7 @@ class LimitView(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """State of a channel: good, silent, frozen, skewed, implausible, or unknown before anything was said of it."""
+    """State of a channel: good, silent, frozen, skewed, implausible, flooding, or unknown before anything was said of it."""
 
     state: str
     since: datetime | None

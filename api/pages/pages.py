@@ -43,7 +43,7 @@ _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment"
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
-_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible"}
+_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/")

@@ -37,6 +37,9 @@ _Message = tuple[str, bytes, int, int, int, int]
 """Topic, payload, time of receipt, index of the device, sequence number, rows."""
 _NAME: Final = 80
 """Characters of a name from a topic that the record keeps."""
+_STRANGERS: Final = 100
+"""Devices outside the registry that the ledger names; the others are counted together."""
+_EXCESS: Final = "more than the device's budget of messages, readings or bytes; see GREENMINE_DEVICE_MESSAGES"
 _KNOWN_FLAG: Final = np.isin(np.arange(256), [ord(letter) for letter in FLAGS])
 _ROW_REASONS: Final = (
     Reason.FUTURE,
@@ -59,12 +62,11 @@ class BatchBuilder:
     registry : Registry
         Says which devices exist and how each speaks.
     settings : Settings
-        ``payload_limit``, ``rejection_bytes`` and ``future_seconds`` are used.
+        ``payload_limit`` and ``future_seconds`` are used.
     """
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._limit = settings.payload_limit
-        self._kept = settings.rejection_bytes
         self._future = settings.future_seconds * 1000
         self._keys = [channel.key for channel in registry.channels]
         self._scale = np.array([channel.scale for channel in registry.channels], np.float64)
@@ -85,12 +87,13 @@ class BatchBuilder:
         self._index = {names: index for index, names in enumerate(self._devices)}
         self._messages: list[_Message] = []
         self._rejections: list[Rejection] = []
+        self._strangers: set[tuple[str, str]] = set()
 
     def __len__(self) -> int:
         """Messages added since the last batch was finished."""
         return len(self._messages)
 
-    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False) -> None:
+    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False, excess: bool = False) -> None:
         """Decode a message.
 
         Parameters
@@ -103,12 +106,17 @@ class BatchBuilder:
             When it was received [ms UTC].
         retained : bool
             Whether the broker had kept it: then nobody knows when it was sent, and ``received`` dates none of its readings.
+        excess : bool
+            Whether it is beyond its sender's budget: it is rejected, and not decoded.
         """
         intake = self._intake
         start = len(intake.time)
         device, decode = self._decoders.get(topic, _NOBODY)
         intake.sequence = -1
         try:
+            if excess:
+                device = self._sender(topic) if device < 0 else device
+                raise RefusedError(Reason.OVER_BUDGET, _EXCESS)  # noqa: TRY301 - one way out for all refusals
             if len(payload) > self._limit:
                 detail = f"{len(payload)} bytes; at most {self._limit} are decoded"
                 raise RefusedError(Reason.TOO_LARGE, detail)  # noqa: TRY301 - one way out for all refusals
@@ -138,6 +146,11 @@ class BatchBuilder:
             raise _unknown_topic(topic)
         route, decode = found
         return self._index[route.site, route.device], decode
+
+    def _sender(self, topic: str) -> int:
+        """Device that the topic alone names; -1 where it names none."""
+        route = self._router.named(topic)
+        return -1 if route is None else self._index[route.site, route.device]
 
     def finish(self) -> Batch:
         """Close the batch, check every reading, and start the next batch.
@@ -207,7 +220,7 @@ class BatchBuilder:
 
     def _reject(self, message: int, reason: Reason, detail: str, readings: int) -> None:
         topic, payload, received, index, *_ = self._messages[message]
-        site, device = self._devices[index] if index >= 0 else _names(topic)
+        site, device = self._devices[index] if index >= 0 else self._stranger_names(topic)
         self._rejections.append(
             Rejection(
                 received=received,
@@ -218,10 +231,19 @@ class BatchBuilder:
                 detail=detail,
                 readings=readings,
                 size=len(payload),
-                payload=payload[: self._kept],
+                payload=payload,
                 message=message,
             )
         )
+
+    def _stranger_names(self, topic: str) -> tuple[str, str]:
+        """Site and device that a topic names which is no registered device's; empty for those beyond the first few."""
+        names = _names(topic)
+        if names not in self._strangers:
+            if len(self._strangers) >= _STRANGERS:
+                return "", ""
+            self._strangers.add(names)
+        return names
 
 
 def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> Decoder:

@@ -8,6 +8,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Codes of rejection, as kept in the record."""
 
+    OVER_BUDGET = "over-budget"
     TOO_LARGE = "too-large"
     NOT_UTF8 = "not-utf8"
     NOT_JSON = "not-json"

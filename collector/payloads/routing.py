@@ -59,6 +59,13 @@ class Router:
             raise refused
         return None
 
+    def named(self, topic: str) -> Route | None:
+        """Route of a message by its topic alone; None if the topic does not tell."""
+        for devices, said in self._matches(topic):
+            if (route := devices.named(said)) is not None:
+                return route
+        return None
+
     def _look(self, topic: str) -> list[Match]:
         matches = ((devices, devices.table.pattern.match(topic)) for devices in self._tables)
         return [(devices, said) for devices, said in matches if said is not None]
@@ -73,6 +80,10 @@ class _Devices:
         self._address = None if address is None else expression(address)
         self._content = Content(table.mapping)
         self._routes = {key: (route, make(route)) for key, route in table.routes.items()}
+
+    def named(self, said: tuple[str, ...]) -> Route | None:
+        found = self._routes.get(said)
+        return None if self._address is not None or found is None else found[0]
 
     def find(self, said: tuple[str, ...], payload: bytes) -> tuple[Route, Decoder]:
         key = said

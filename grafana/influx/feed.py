@@ -41,7 +41,7 @@ _FETCHED: Final = 250
 _TOGETHER: Final = 500
 """Rules whose hours are loaded together."""
 _VERDICTS: Final = {"meets": 0, "not assessable": 1, "exceeds": 2}
-_STATES: Final = {"good": 0, "silent": 1, "frozen": 2, "skewed": 3, "implausible": 4}
+_STATES: Final = {"good": 0, "silent": 1, "frozen": 2, "skewed": 3, "implausible": 4, "flooding": 5}
 
 Tags = tuple[tuple[str, str], ...]
 

@@ -24,6 +24,7 @@ def block(minutes: list[list[float]], weigh: str = "arithmetic") -> Block:
         np.array([[p.min(initial=np.inf) for p in parts]]),
         np.array([[p.max(initial=-np.inf) for p in parts]]),
         np.zeros((1, len(parts)), np.bool_),
+        np.array([[len(p) for p in parts]], np.float64),
     )
 
 

@@ -17,7 +17,7 @@ from greenmine.cli.bounded import Bounds, BoundsError, bounded
 from greenmine.evidence.bundle import Installation
 from greenmine.evidence.bundle import build as build_bundle
 from greenmine.evidence.inclusion import moment
-from greenmine.evidence.receipts import Seen
+from greenmine.evidence.receipts import Testimony
 from greenmine.evidence.verify import Verified
 from greenmine.evidence.verify import verify as verify_bundle
 from greenmine.loading import load_registry
@@ -181,8 +181,8 @@ def _trusted(keys: Sequence[Path], trust: Path | None) -> dict[str, str]:
     return owners
 
 
-def _by_witness(receipts: Sequence[Seen]) -> dict[str, list[Seen]]:
-    found: dict[str, list[Seen]] = {}
+def _by_witness(receipts: Sequence[Testimony]) -> dict[str, list[Testimony]]:
+    found: dict[str, list[Testimony]] = {}
     for one in receipts:
         found.setdefault(one.witness, []).append(one)
     return found

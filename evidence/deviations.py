@@ -27,7 +27,7 @@ _LONGEST: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Deviation:
+class Departure:
     """A value of a bundle's catalogues that is another one than in those that are trusted."""
 
     place: str
@@ -40,7 +40,7 @@ class Deviation:
     """Whether legal verdicts rest on it: then they are not lawful."""
 
 
-def deviations(source: Source, catalogues: Path | None = None) -> list[Deviation]:
+def deviations(source: Source, catalogues: Path | None = None) -> list[Departure]:
     """All deviations of a bundle's catalogues, with the values of both sides.
 
     Parameters
@@ -78,13 +78,13 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Deviation
     return [*found, *_calibrations(source)]
 
 
-def _compared(catalogue: str, told: Any, trusted: Any) -> list[Deviation]:
+def _compared(catalogue: str, told: Any, trusted: Any) -> list[Departure]:
     judging = catalogue.split(".", maxsplit=1)[0] in {"limits", "parameters", "themes"}
     found = []
     for path, left, right in _differences(told, trusted, ()):
         legal = (judging and not _WORDS.intersection(path) and _binds(path, told, trusted)) or path in _ASKED
         place = f"{catalogue}: {path[0]}{_keys(path[1:])}"
-        found.append(Deviation(place, _shown(left), _shown(right) + _clause(path, trusted), legal))
+        found.append(Departure(place, _shown(left), _shown(right) + _clause(path, trusted), legal))
     return found
 
 
@@ -136,7 +136,7 @@ def _clause(path: Path_, trusted: Any) -> str:
     return f" ({limit.standard})"
 
 
-def _calibrations(source: Source) -> Iterator[Deviation]:
+def _calibrations(source: Source) -> Iterator[Departure]:
     """Calibrations that change what is judged: no catalogue says what they should be."""
     for calibration in source.site.calibrations:
         if (calibration.slope, calibration.offset) != (1.0, 0.0):
@@ -144,4 +144,4 @@ def _calibrations(source: Source) -> Iterator[Deviation]:
                 f"registry: {calibration.station}/{calibration.parameter}: calibration from {calibration.valid_from}"
             )
             told = f"slope {calibration.slope}, offset {calibration.offset} ({calibration.certificate})"
-            yield Deviation(place, told, "the value as measured", legal=False)
+            yield Departure(place, told, "the value as measured", legal=False)

@@ -15,7 +15,7 @@ from greenmine.record.archive.witness import Receipt, Statement, Witnesses, chec
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Testimony:
     """A receipt that fits the bundle."""
 
     witness: str
@@ -34,7 +34,7 @@ def examine(
     source: Source,
     keys: Collection[str],
     trusted: Witnesses,
-) -> tuple[list[Finding], list[Seen]]:
+) -> tuple[list[Finding], list[Testimony]]:
     """Compare what witnesses were shown with what a bundle holds.
 
     Parameters
@@ -58,8 +58,8 @@ def examine(
     site, chain = source.site.id, source.archive.chain(source.site.id)
     digests = [hashlib.sha256(chain.content(number)).hexdigest() for number in chain.numbers()]
     findings: list[Finding] = []
-    fitting: list[tuple[Seen, Statement]] = []
-    bent: list[tuple[Seen, Statement]] = []
+    fitting: list[tuple[Testimony, Statement]] = []
+    bent: list[tuple[Testimony, Statement]] = []
     for number, receipt in enumerate(receipts):
         place = f"receipt {number} of {receipt.witness}"
         try:
@@ -70,7 +70,7 @@ def examine(
         if statement.site != site or key.fingerprint not in keys:
             findings.append(Finding(place, f"is for {statement.site} of the key {key.fingerprint[:16]}…"))
             continue
-        seen = Seen(receipt.witness, receipt.kind, made, statement.tree.size, genuine)
+        seen = Testimony(receipt.witness, receipt.kind, made, statement.tree.size, genuine)
         root = tree.roots.get(statement.tree.size)
         if root == statement.tree.root and _in_chain(statement, digests):
             fitting.append((seen, statement))
@@ -114,7 +114,7 @@ def _in_chain(statement: Statement, digests: Sequence[str]) -> bool:
 
 
 def _contradictions(
-    bent: Sequence[tuple[Seen, Statement]], fitting: Sequence[tuple[Seen, Statement]], tree: KeptTree
+    bent: Sequence[tuple[Testimony, Statement]], fitting: Sequence[tuple[Testimony, Statement]], tree: KeptTree
 ) -> list[Finding]:
     """The earliest contradiction, with the leaves among which the change is, and from when on it is certain."""
     if not bent:

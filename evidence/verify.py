@@ -43,12 +43,12 @@ from greenmine.evidence.bundle import (
     report_content,
 )
 from greenmine.evidence.compute import compute
-from greenmine.evidence.deviations import Deviation, deviations
+from greenmine.evidence.deviations import Departure, deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTACHMENTS, ATTESTED, Attested
 from greenmine.evidence.inclusion import inclusion, moment
-from greenmine.evidence.receipts import Seen, examine, registries
+from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
@@ -121,13 +121,13 @@ class Verified:
     """That it is signed with; None if it has none."""
     trusted: bool = False
     """Whether that key is one of those given."""
-    deviations: list[Deviation] = field(default_factory=list)
+    deviations: list[Departure] = field(default_factory=list)
     """Of its catalogues from those that are trusted."""
     software: str = ""
     """Version of greenmine that made it, as it says."""
     remarks: list[str] = field(default_factory=list)
     """What is no fault, and should be known."""
-    receipts: list[Seen] = field(default_factory=list)
+    receipts: list[Testimony] = field(default_factory=list)
     """Receipts of witnesses outside that fit, the oldest first."""
 
     @property
@@ -186,7 +186,7 @@ def verify(
         if any(fault.place.startswith(_INPUTS) for fault in faults):
             return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
         remarks: list[str] = []
-        seen: list[Seen] = []
+        seen: list[Testimony] = []
         try:
             source = Source(folder, {day.isoformat() for day in days_needed(_period(manifest))})
         except _UNSOUND as error:
@@ -347,7 +347,7 @@ def _digests(folder: Path, manifest: Manifest) -> list[Finding]:
 
 def verify_raw(
     folder: Path, source: Source, key: PublicKey, receipts: Sequence[Receipt] = (), witnesses: Witnesses = _NOBODY
-) -> tuple[list[Finding], list[Seen], list[str]]:
+) -> tuple[list[Finding], list[Testimony], list[str]]:
     """Check the raw data of a bundle: chain of sealed days, hash tree, and receipts of witnesses.
 
     Returns
@@ -366,7 +366,7 @@ def verify_raw(
     return [*missing, *bent], seen, [*remarks, *registry, *_open(tree, seen, unnumbered)]
 
 
-def _open(tree: KeptTree, seen: Sequence[Seen], unnumbered: Collection[str]) -> Iterator[str]:
+def _open(tree: KeptTree, seen: Sequence[Testimony], unnumbered: Collection[str]) -> Iterator[str]:
     """What cannot be excluded of data that are whole."""
     if not seen:
         yield "no receipt from outside: nothing shows that the maker did not change readings before they were sealed"

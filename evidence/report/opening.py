@@ -27,7 +27,9 @@ def opening(content: Content) -> list[Block]:
                     w.t("opening.period"),
                     _period(content),
                 ),
+                *([(w.t("opening.running"), _to_come(content))] if content.to_come else []),
                 (w.t("opening.zone"), figures.zone),
+                (w.t("opening.witnesses"), _witnessed(content)),
             ]
         ),
         *_conclusions(content),
@@ -95,7 +97,6 @@ def _grounds(content: Content) -> list[str]:
     if spans[_LISTED:]:
         named += w.t("opening.more-spans", n=len(spans) - _LISTED)
     return [
-        *([w.t("opening.to-come", days=w.span(*map(str, content.to_come)))] if content.to_come else []),
         w.t(
             "opening.readings",
             channels=len(channels),
@@ -104,10 +105,14 @@ def _grounds(content: Content) -> list[str]:
             share=w.share(min(1.0, valid / due) if due else None),
         ),
         w.t("opening.sealed") if not days else w.t("opening.provisional", n=len(days), days=named),
-        _witnessed(content),
         w.t("opening.unproven"),
         w.t("opening.recompute"),
     ]
+
+
+def _to_come(content: Content) -> str:
+    """Days of the period that were still to come."""
+    return content.words.t("opening.to-come", days=content.words.span(*map(str, content.to_come or ())))
 
 
 def _witnessed(content: Content) -> str:

@@ -472,7 +472,7 @@ def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
             kinds = file.read_row_group(group, columns=["kind"])["kind"].cast(pa.string())
             counted.update({row["values"]: row["counts"] for row in kinds.value_counts().to_pylist()})
     except (pa.ArrowException, OSError, ValueError) as error:
-        yield f"is no Parquet file of a day: {error}"
+        yield f"is no Parquet file of a day: {' '.join(str(error).split())}"
         return
     if {kind: counted.get(kind, 0) for kind in KINDS} != entry.rows:
         yield f"holds rows {dict(counted)}; its entry says {entry.rows}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import shutil
 import tempfile
 import zipfile
@@ -20,7 +19,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pyarrow import parquet as pq
 
-from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
 from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTESTED, attested
@@ -29,6 +27,7 @@ from greenmine.evidence.report.content import Content, Witnessed
 from greenmine.evidence.report.document import makers, pdf
 from greenmine.evidence.report.workbook import workbook
 from greenmine.evidence.requirements import DOCUMENTS
+from greenmine.evidence.site_registry import write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.record.archive.archive import Archive, faults_of_day, seal, unsealed
 from greenmine.record.archive.chain import ChainError, parse
@@ -191,7 +190,7 @@ def build(
 
 def collect(here: Installation, site: Site, period: Period, folder: Path, now: int, progress: Progress) -> list[date]:
     """Put into a folder what figures rest on: registry, sealed days, their tree and receipts; returns days that are not sealed."""
-    copy_registry(here.registry, here.registry_folder, site, folder / REGISTRY)
+    write_site_registry(here.registry, here.registry_folder, site, folder / REGISTRY)
     _documents(here, site, folder / DOCUMENTS)
     provisional = _days(here, site, period, folder, now, progress)
     (folder / TREE).write_bytes(kept_tree(here.engine, site.id, {day.isoformat() for day in days_needed(period)}))
@@ -201,16 +200,16 @@ def collect(here: Installation, site: Site, period: Period, folder: Path, now: i
 
 
 def registry_digest(registry: Registry, given: Path | None, site: Site) -> str:
-    """SHA-256 of what a bundle would hold of a site's registry, in hexadecimal; see `copy_registry`."""
+    """SHA-256 of what a bundle would hold of a site's registry, in hexadecimal."""
     with tempfile.TemporaryDirectory() as name:
-        copy_registry(registry, given, site, Path(name))
+        write_site_registry(registry, given, site, Path(name))
         return digest_in(Path(name))
 
 
 def digest_in(folder: Path) -> str:
     """SHA-256 of names and contents of all files below a folder, in hexadecimal."""
     files = [(name, hashlib.sha256(content).hexdigest()) for name, content in files_in(folder)]
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()
 
 
 def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
@@ -263,28 +262,6 @@ def pack(file: io.BufferedIOBase, files: Iterable[tuple[str, bytes]]) -> None:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = 0o644 << 16
             archive.writestr(info, content)
-
-
-def copy_registry(registry: Registry, given: Path | None, site: Site, folder: Path) -> None:
-    """Copy the registry with this site only, and the catalogues that it was read with; ``given`` None: the one that ships."""
-    given = given or DEFAULT
-    (folder / "sites").mkdir(parents=True)
-    for name in (f"sites/{site.id}.toml", "profiles.toml"):
-        shutil.copyfile(given / name, folder / name)
-    kept = given / shipped_profiles.KEPT
-    shutil.copyfile(kept if kept.exists() else shipped_profiles.CATALOGUE, folder / shipped_profiles.KEPT)
-    owner = next(e for e in registry.enterprises if e.id == site.enterprise)
-    lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
-    (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
-    for shipped in (
-        themes.CATALOGUE,
-        parameters.CATALOGUE,
-        limits.CATALOGUE,
-        reporting.CATALOGUE,
-        evaluation.CATALOGUE,
-    ):
-        own = given / shipped.name
-        shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
 
 
 def _documents(here: Installation, site: Site, folder: Path) -> None:

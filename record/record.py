@@ -27,6 +27,9 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _NUMBER: Final = 8
 """Length of a sequence number in a block [bytes]."""
 
+_BLOCKS: Final = 20_000
+"""Blocks read at once."""
+
 DatabaseError = sa.exc.SQLAlchemyError
 """Whatever a database answers instead of what it was asked for."""
 Engine = sa.Engine
@@ -315,6 +318,36 @@ class Record:
         return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows[
             "quality"
         ]
+
+    def since(self, positions: Mapping[int, int]) -> Iterator[tuple[Readings, NDArray[np.uint8]]]:
+        """Readings of channels that were committed after a block of each, in the order of commit.
+
+        Parameters
+        ----------
+        positions : mapping of int to int
+            Number of a block for each channel.
+
+        Yields
+        ------
+        (Readings, uint8 array)
+            Sorted by channel and time, with their quality bits.
+        """
+        number = min(positions.values(), default=None)
+        block = schema.reading_block.c
+        while number is not None:
+            with self.transaction() as connection:
+                some = sa.select(*COLUMNS).where(block.id > number).order_by(block.id).limit(_BLOCKS)
+                found = connection.execute(some).all()
+                new = [row for row in found if row.id > positions.get(self._index.get(row.channel, -1), row.id)]
+                rows = np.frombuffer(self._archived.joined(connection, new), ROW)
+            channel = np.repeat([self._index[row.channel] for row in new], [row.readings for row in new]).astype(
+                np.int32
+            )
+            order = np.lexsort((rows["time"], channel))
+            rows = rows[order]
+            if len(rows):
+                yield Readings(channel[order], rows["time"], rows["value"], rows["flag"]), rows["quality"]
+            number = found[-1].id if len(found) == _BLOCKS else None
 
     def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Result of a query as mappings."""

@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 import numpy as np
@@ -20,7 +23,7 @@ from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
-from greenmine.processing.health import SKEW, Change
+from greenmine.processing.health import Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
@@ -28,6 +31,7 @@ from greenmine.processing.windows import offset_minutes
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.basis import take_over
+from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
@@ -113,6 +117,10 @@ class Pipeline:
         See `greenmine.processing.health.Health`.
     now : int
         The clock at the start [ms UTC].
+    checkpoint : Path, optional
+        File from which a start is short; see `greenmine.record.checkpoint`.
+    checkpoint_seconds : int
+        How old a site's part of it becomes [s].
     room : RefusedRoom, optional
         Budgets of what is kept of readings that were not taken; without it all is kept.
     """
@@ -126,6 +134,8 @@ class Pipeline:
         grace: int = 2,
         silent_minutes: int = 15,
         now: int = 0,
+        checkpoint: Path | None = None,
+        checkpoint_seconds: int = 240,
         room: RefusedRoom | None = None,
     ) -> None:
         self.registry = registry
@@ -145,17 +155,64 @@ class Pipeline:
         self.sequences = Sequences()
         self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
         self._changed = self._highest(schema.exceedance.c.changed)
-        self._fill({site.id for site in registry.sites})
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine)
+        self._keep_after = checkpoint_seconds * 1000
+        sites = list(enumerate(registry.sites))
+        self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
+        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position())
+        self._fill(set(self._zone), positions)
         self._take_over()
 
-    def _fill(self, sites: Collection[str]) -> None:
-        """Build the state of sites from the record; there is nothing of them in the engine yet."""
+    def _identity(self) -> str:
+        """A name of the record that no other one has."""
+        with self.record.transaction() as connection:
+            table = schema.meta
+            found: str | None = connection.execute(sa.select(table.c.value).where(table.c.key == "identity")).scalar()
+            if found is None:
+                found = uuid4().hex
+                connection.execute(sa.insert(table).values(key="identity", value=found))
+        return found
+
+    def _position(self) -> int:
+        """Number of the newest block."""
+        return self._highest(schema.reading_block.c.id)
+
+    def keep(self, now: int, *, everything: bool = False) -> None:
+        """Write the checkpoint of the sites whose turn it is, or of all of them; everything that was committed is in it then.
+
+        Parameters
+        ----------
+        now : int
+            The clock [ms UTC].
+        everything : bool
+            Of all sites, as at the end.
+        """
+        if self._checkpoint is None or self._unstored is not None or self._stale:
+            return
+        due = [site for site, kept in self._kept.items() if everything or now - kept >= self._keep_after]
+        position = self._position() if due else 0
+        for site in due if everything else due[: 1 + len(self._kept) // 50]:
+            self._checkpoint.write(site, position)
+            self._kept[site] = now
+        if everything:
+            self._checkpoint.close()
+
+    def _fill(self, sites: Collection[str], positions: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Build the state of sites from the record.
+
+        Of those in ``positions`` the engine holds what was committed up to a block; of the others there is nothing in it yet.
+        """
         engine, record = self.engine, self.record
         channels = [c.index for c in self.registry.channels if c.site in sites]
-        for index in channels:
-            readings, quality = record.recent(index, engine.panes.minutes)
-            if len(readings):
-                engine.fill(readings, quality)
+        for c in self.registry.channels:
+            if c.site in sites and c.site not in positions:
+                readings, quality = record.recent(c.index, engine.panes.minutes)
+                if len(readings):
+                    engine.fill(readings, quality)
+        for readings, quality in record.since(
+            {c.index: positions[c.site] for c in self.registry.channels if c.site in positions}
+        ):
+            engine.fill(readings, quality)
         issued = engine.issued.copy()
         issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
         known = [e for site in sites for e in self._recent_episodes(site)]
@@ -543,13 +600,12 @@ class Pipeline:
         ]
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
-        """Compare the devices' clocks with ours; a stamp in the future was rejected, and says so too."""
+        """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
         newest = np.full(batch.messages, -1, np.int64)
         if len(batch.message):
             np.maximum.at(newest, batch.message, batch.readings.time)
         for rejection in batch.rejections:
-            if rejection.reason == "future":
-                newest[rejection.message] = rejection.received + 2 * SKEW
+            newest[rejection.message] = max(newest[rejection.message], rejection.newest)
         told = np.flatnonzero((newest >= 0) & (batch.message_device >= 0))
         told = told[np.argsort(newest[told], kind="stable")]
         newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))

@@ -573,7 +573,8 @@ def _file(
                 group.append(_table(kind, count, columns))
             if sum(table.num_rows for table in group) >= _GROUP:
                 _write(writer, group)
-        for kind, columns in _accounts(connection, site, day, bounds(day, zone)) if any(rows.values()) else ():
+        first = any(rows.values()) and range_[0] == Through()  # of an addendum, that of the day stands
+        for kind, columns in _accounts(connection, site, day, bounds(day, zone)) if first else ():
             if count := len(columns["time"]):
                 rows[kind] += count
                 group.append(_table(kind, count, columns))

@@ -74,7 +74,7 @@ def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | N
     site
         Only this site; may be given several times. Default: all.
     key
-        Public key to check with (PEM). Default: keys/archive.pub under the data directory; give a copy that was kept elsewhere
+        Public key to check with (PEM). Default: that of the installation; give a copy that was kept elsewhere
         to find out whether the whole archive was signed anew.
     """
     settings, registry = _installation(data)

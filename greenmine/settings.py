@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     """Address of the web server; beyond loopback only behind a TLS proxy, see ``public_url`` and ``trusted_proxies``."""
     port: int = 8000
 
+    signing_keys: Path | None = None
+    """Directory of the installation's signing key; None: ``keys`` under ``data``."""
     archive: str | None = None
     """Where sealed days go: a directory, or the address of a store such as ``s3://bucket/folder``; None: under ``data``."""
     influx_url: str | None = None
@@ -272,7 +274,7 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         """Directory of the installation's signing key."""
-        return self.data / "keys"
+        return self.data / "keys" if self.signing_keys is None else self.signing_keys
 
     @property
     def accounts(self) -> Path:

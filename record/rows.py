@@ -25,6 +25,16 @@ class BlockRow(NamedTuple):
     sequence: memoryview
 
 
+class CurrentRow(NamedTuple):
+    """A row of ``current``."""
+
+    key: str
+    kind: str
+    site: str
+    time: int
+    data: bytes = b""
+
+
 class AsideRow(NamedTuple):
     """A row of ``conflict`` or ``late``."""
 

@@ -68,9 +68,8 @@ def replayed(
                 names = {name: column for column, name in series.columns.items()}
                 units = registry.profiles[registry.device(series.site, "device").profile].units
                 wanted = [registry.parameters[name] for name in names]
-                said = Description(
-                    missing=()
-                )  # every number counts here, in the record and in what it is compared with
+                # Every number counts here, in the record and in what it is compared with.
+                said = Description(missing=(), zone=series.zone)
                 read = read_series(DATA / series.file, wanted, said, values=names, zone=series.zone, assumed=units)
                 broker.publish(Replay(registry, read, series.site, "device").messages())
         for process in commands:

@@ -318,7 +318,7 @@ def test_dust_equals_the_reference(replayed: Replayed, site: str, name: str, fil
     stored = {key[1:]: row for key, row in replayed.stored.statistics.items() if key[0] == f"{site}/place/{name}"}
     end = _closing(series, series.frame())["time"][0] - HOUR - 5 * MINUTE
     hours = {start: row for (window, start), row in stored.items() if window == "hour" and start < end}
-    # There readings are counted wherever they lie in an hour; in the record they speak for no more than the time that they measured.
+    # There readings are counted wherever they lie in an hour; in the record they speak for no more time than they measured.
     enough = {start for start, row in hours.items() if row[4] >= 0.75 * 3600 / series.interval}
     crowded = {start for start in enough if not hours[start][7]}
     assert len(enough) == told["hours_valid"]

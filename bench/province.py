@@ -153,10 +153,9 @@ def _waited(what: str, pipeline: Pipeline, live: int) -> Row:
         minute += 1
     (longest, _), channels = max(waits), len(pipeline.registry.channels)
     worked = max(busy for _, busy in waits)
-    return Row(
-        "mark", f"longest wait of a commit for {what}, {channels:,} channels, {len(waits)} turns",
-        f"{longest * 1000:.0f} ms, {worked * 1000:.0f} ms CPU", f"{_WAIT_AT_MOST * 1000:.0f} ms", longest / _WAIT_AT_MOST, "<=", 1.0,
-    )  # fmt: skip
+    what = f"longest wait of a commit for {what}, {channels:,} channels, {len(waits)} turns"
+    measured = f"{longest * 1000:.0f} ms, {worked * 1000:.0f} ms CPU"
+    return Row("mark", what, measured, f"{_WAIT_AT_MOST * 1000:.0f} ms", longest / _WAIT_AT_MOST, "<=", 1.0)
 
 
 def pages(scale: float) -> Iterable[Row]:

@@ -29,6 +29,7 @@ from greenmine.api.http import (
     routes,
     schemas,
     subscriptions,
+    witnessed,
 )
 from greenmine.api.http.addresses import check_addresses
 from greenmine.api.http.answers import Repeats
@@ -124,7 +125,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     # What is asked for most is found first.
     for part in (curves, routes, data_quality, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
-    for part in (bundles, calendar, reports):
+    for part in (bundles, calendar, reports, witnessed):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (handling, assessments):
         app.include_router(part.router, max_body_size=settings.attachment_bytes)

@@ -36,7 +36,9 @@ from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
+    ROW,
     AsideRow,
+    CurrentRow,
     EpisodeRow,
     HealthRow,
     LedgerRow,
@@ -316,7 +318,7 @@ class Pipeline:
         if self._unstored is not None and not (self._unstored.batch and _same_batch(self._unstored.batch, batch)):
             self._store(now)
         if self._unstored is None:
-            sites = {site for site, _ in batch.devices}
+            sites = _sites_of(batch)
             with self._whole(sites):
                 outcome = self.engine.ingest(batch.readings)
                 self._clocks(batch, outcome)
@@ -375,12 +377,14 @@ class Pipeline:
                 if left.batch is not None:
                     self._store_readings(connection, left.batch, left.outcome, left.news, issue)
                 self._store_outcome(connection, left.outcome, issue)
+                sites = set() if left.batch is None else _sites_of(left.batch)
+                self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
                     beside(connection, issue.serial)
         except StoreError:
             raise
         except BaseException:
-            with self._whole(self._zone if left.batch is None else {site for site, _ in left.batch.devices}):
+            with self._whole(self._zone if left.batch is None else _sites_of(left.batch)):
                 raise
         self._unstored = None
 
@@ -608,6 +612,7 @@ class Pipeline:
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
+            self._store_current(connection, found, {job.site}, issue.serial)
         with self._whole({job.site}):
             if job.mark is not None:
                 self.engine.exclusion.add(stored_mark(job.mark))
@@ -669,7 +674,10 @@ class Pipeline:
     ) -> None:
         readings, parts = batch.readings, outcome.parts
         received = int(batch.message_received.max()) if batch.messages else 0
-        self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
+        fresh = readings.take(parts.fresh)
+        numbers = batch.message_seq[batch.message[parts.fresh]]
+        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers)
+        self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))
             rows = [
@@ -732,6 +740,40 @@ class Pipeline:
                 connection.execute(sa.delete(table).where(table.c.site == site, table.c.device == device))
                 gaps = [SequenceGapRow(site=site, device=device, first=first, last=last) for first, last in told.gaps]
                 self.record.insert(connection, table, gaps)
+
+    def _store_newest(self, connection: sa.Connection, fresh: Readings, quality: NDArray[np.uint8]) -> None:
+        """Note the newest reading of each channel, and the newest valid one; readings are sorted by channel and time."""
+        good = counted(fresh.flag, quality) & np.isfinite(fresh.value)
+        for kind, chosen in (("reading", np.arange(len(fresh))), ("valid", np.flatnonzero(good))):
+            last = chosen[np.append(np.diff(fresh.channel[chosen]) != 0, True)] if len(chosen) else chosen
+            rows = np.empty(len(last), ROW)
+            rows["time"], rows["value"] = fresh.time[last], fresh.value[last]
+            rows["flag"], rows["quality"] = fresh.flag[last], quality[last]
+            channels = [self.registry.channels[index] for index in fresh.channel[last].tolist()]
+            newest = [
+                CurrentRow(c.key, kind, c.site, time, row.tobytes())
+                for c, time, row in zip(channels, rows["time"].tolist(), rows, strict=True)
+            ]
+            self.record.upsert(connection, schema.current, newest, newer="time")
+
+    def _store_current(
+        self, connection: sa.Connection, found: Outcome | Restatement, sites: set[str], serial: int
+    ) -> None:
+        """Note the last verdict of each rule, and which sites have changed."""
+        rules, channels = self.registry.rules, self.registry.channels
+        last: dict[int, int] = {}
+        for v in found.verdicts:
+            last[v.rule] = max(v.start, last.get(v.rule, v.start))
+        rows = [CurrentRow(rules[r].key, "verdict", rules[r].site, start * MINUTE) for r, start in last.items()]
+        touched = sites | {rules[x.rule].site for some in (found.verdicts, found.exceedances) for x in some}
+        touched |= {channels[s.channel].site for s in found.statistics}
+        if isinstance(found, Outcome):
+            since = {c.channel: c.since for c in found.health}
+            told = [(channels[c], since) for c, since in since.items()]
+            rows += [CurrentRow(channel.key, "health", channel.site, time) for channel, time in told]
+            touched |= {channel.site for channel, _ in told}
+        rows += [CurrentRow(site, "change", site, serial) for site in sorted(touched)]
+        self.record.upsert(connection, schema.current, rows, newer="time")
 
     def _store_outcome(self, connection: sa.Connection, outcome: Outcome, issue: _Issue) -> None:
         self._store_statistics(connection, outcome.statistics, issue)
@@ -887,6 +929,11 @@ def _instant(minute: int) -> int:
 
 def _minute(instant: int) -> int:
     return instant // MINUTE - 1
+
+
+def _sites_of(batch: Batch) -> set[str]:
+    """Sites of which a batch holds a message."""
+    return {batch.devices[device][0] for device in np.unique(batch.message_device).tolist() if device >= 0}
 
 
 def _same_batch(a: Batch, b: Batch) -> bool:

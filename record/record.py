@@ -177,11 +177,12 @@ class Record:
         add: Collection[str] = (),
         leave: Collection[str] = (),
         keep: bool = False,
+        newer: str | None = None,
     ) -> None:
         """Insert rows, or where the primary key exists replace their columns; those of ``add`` are added up instead.
 
-        Columns of ``leave`` stay as they are stored. With ``keep``, a row that breaks any uniqueness is left out and the
-        stored one stays.
+        Columns of ``leave`` stay as they are stored. With ``newer``, the whole row stays where its column of that name is higher.
+        With ``keep``, a row that breaks any uniqueness is left out and the stored one stays.
         """
         if not rows:
             return
@@ -195,7 +196,8 @@ class Record:
         changed = [c for c in columns if c not in {*keys, *leave}]
         new = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in changed}
         values = insert.values({c: sa.bindparam(c) for c in columns})
-        self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new), rows, columns)
+        where = None if newer is None else insert.excluded[newer] >= table.c[newer]
+        self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows, columns)
 
     @staticmethod
     def _many(

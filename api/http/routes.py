@@ -161,7 +161,7 @@ def latest_readings(
     instant = now()
 
     def version(queries: Queries) -> object:
-        return queries.version("reading_block", "statistic", "verdict", "health")
+        return queries.changes(chosen_sites)
 
     def make(queries: Queries) -> bytes:
         return listing_bytes(list(latest(queries, chosen_sites, instant)))

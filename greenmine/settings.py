@@ -183,6 +183,8 @@ class Settings(BaseSettings):
     """Live streams to one address at the same time."""
     metrics_loopback: bool = False
     """Let programs on this machine read ``/metrics`` without a token."""
+    metrics_sites: bool = False
+    """``/metrics`` tells of each mine by itself; else of all together."""
 
     attachment_bytes: int = 10_000_000
     """Largest file that may be attached to an exceedance."""

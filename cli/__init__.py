@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -65,7 +64,7 @@ def main() -> None:
             raise
         raise SystemExit(f"greenmine: {fault_of(error)}") from None
     except Exception as error:
-        if isinstance(getattr(error, "orig", error), sqlite3.DatabaseError):
+        if type(getattr(error, "orig", error)).__module__ == "sqlite3":
             raise SystemExit(f"greenmine: {fault_of(error)}") from None
         _explain_import(error)
         raise
@@ -97,7 +96,7 @@ def fault_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     cause = getattr(error, "orig", error)  # of SQLAlchemy
-    if isinstance(cause, sqlite3.DatabaseError):
+    if type(cause).__module__ == "sqlite3":
         return f"a database of the installation cannot be read: {cause}; put it back from a backup, see docs/deploy.md"
     return str(error)
 

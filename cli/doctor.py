@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -276,9 +276,14 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
 
 
 def _versions(_settings: Settings) -> Iterator[Finding]:
-    if sqlite3.sqlite_version_info < (3, 37):
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        return
+    said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - looked up
+    version = re.search(r"version (\d+)\.(\d+)", said)
+    if version is not None and (int(version[1]), int(version[2])) < (2, 0):
         yield Finding(
-            "versions", "wrong", f"SQLite is {sqlite3.sqlite_version}", "use Debian 12 or later: 3.37 is needed"
+            "versions", "wrong", f"Mosquitto is {version[0]}", "use 2.0 or later: what it keeps rests on that"
         )
 
 

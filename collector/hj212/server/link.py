@@ -11,15 +11,18 @@ from typing import Final
 
 import structlog
 
-from greenmine.collector.hj212.codes import VERSIONS
+from greenmine.collector.hj212.codes import VERSIONS, codes
+from greenmine.collector.hj212.deviation import Deviation, Fault
 from greenmine.collector.hj212.dialect import STANDARD
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, Framer
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.message import Message, SegmentField, read_message
 from greenmine.collector.hj212.secret import hide
 from greenmine.collector.hj212.server.counters import ServerCounters
 from greenmine.collector.hj212.server.loggers import Logger
 from greenmine.collector.hj212.server.request import End, Request
+from greenmine.collector.hj212.sm4 import Sm4Key, is_confidential, unlocked
 from greenmine.settings import Settings
 
 _CHUNK: Final = 65_536
@@ -34,6 +37,8 @@ _DROP_PAUSE: Final = 1.0
 _UNSENT: Final = 65_536
 """Bytes of answers that may wait for a logger to read them."""
 _REPLIES: Final = frozenset({"9011", "9012", "9013", "9014"})
+_REPORTS: Final = codes(VERSIONS[-1]).reports
+"""What is answered with 9014."""
 _NOTICES: Final = frozenset({"1013", "9015"})
 """What is answered with 9013: the wish for the time, and the heartbeat of 2025; data is answered with 9014."""
 _CLOSED: Final = "closed by the logger"
@@ -93,6 +98,8 @@ class LoggerLink:
         Called when a logger has named itself.
     drops : DropLog
         That of the server.
+    keys : KeyRing
+        Those of all loggers.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class LoggerLink:
         take: Callable[[Arrival], Awaitable[None]],
         met: Callable[[LoggerLink], None],
         drops: DropLog,
+        keys: KeyRing,
     ) -> None:
         self.logger: Logger | None = None
         """The first one that named itself here."""
@@ -114,7 +122,9 @@ class LoggerLink:
         self._settings = settings
         self._counters = counters
         self._reader, self._writer = reader, writer
-        self._take, self._met, self._drops = take, met, drops
+        self._take, self._met, self._drops, self._keys = take, met, drops, keys
+        self._used: dict[str, Sm4Key] = {}
+        """By MN, the key of the newest frame: around a change a logger knows only the one that it uses."""
         self._dialect = STANDARD
         self._framer = Framer(STANDARD)
         self._opening: bytearray | None = bytearray()
@@ -130,6 +140,12 @@ class LoggerLink:
         """Address of the other end."""
         address = self._writer.get_extra_info("peername")
         return f"{address[0]}:{address[1]}" if address else "unknown"
+
+    @property
+    def _address(self) -> str:
+        """Address of the other end, without its port."""
+        address = self._writer.get_extra_info("peername")
+        return str(address[0]) if address else ""
 
     async def run(self) -> str:
         """Receive until the connection ends; why it did."""
@@ -228,15 +244,31 @@ class LoggerLink:
             return
         if logger.dialect is not self._dialect:
             message = read_message(frame.segment, logger.dialect)
-        if not logger.admits(message):
+        if not logger.admits(message, self._address):
             counters.passwords += 1
             self._refuse("wrong password", message, "password")
             return
+        keys = self._keys.of(logger.mn)
+        deviations: tuple[str, ...] = ()
+        if frame.encrypted:
+            frame, key = unlocked(frame, keys, logger.dialect)
+            if key is None:
+                counters.keyless += 1
+                counters.damaged[Fault.KEY.value] += 1
+                self._drops.tell(frame.text or "", self.peer, message)
+                self._count_bad("damaged")
+                return
+            self._used[logger.mn] = key
+            message = read_message(frame.segment, logger.dialect)
+        elif keys and is_confidential(frame.segment):
+            deviations = (Deviation.NOT_ENCRYPTED.value,)
         self._bad = 0
         self._since["heard"] = time.monotonic()
         self._st = message.st or self._st
         counters.frames += 1
         counters.deviations.update(deviation.value for deviation in (*frame.deviations, *message.deviations))
+        counters.deviations.update(deviations)
+        counters.backfilled += any(field.name == "RF" and field.text == "1" for field in message.fields)
         counters.newest = received = time.time_ns() // 1_000_000
         if message.flag is not None:
             self._version_bits = message.flag >> 2
@@ -271,6 +303,9 @@ class LoggerLink:
         """Answer a message whose commit is durable, if it asks for that."""
         message = arrival.message
         if not message.answer:
+            return
+        if message.cn not in _NOTICES and message.cn not in _REPORTS:
+            self._counters.misunderstood += 1
             return
         command = "9013" if message.cn in _NOTICES else "9014"
         bits = VERSIONS.index(message.version) if message.version else (message.flag or 0) >> 2
@@ -339,7 +374,10 @@ class LoggerLink:
             fields=tuple(SegmentField(name, text) for name, text in fields),
         )
         try:
-            data = encode_frame(encode_message(message), logger.dialect)
+            keys = self._keys.of(logger.mn)
+            used = self._used.get(logger.mn)
+            key = used if used in keys else keys[0] if keys else None
+            data = encode_frame(encode_message(message), logger.dialect, key)
         except EncodeError:  # a QN that no frame can carry
             return False
         self._writer.write(data)

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
@@ -78,6 +79,11 @@ class LoggerServer:
         self._writer = writer
         self._stop = stop
         self._loggers = load_loggers(registry, settings)
+        self._keys = KeyRing(settings.hj212_sm4_keys)
+        if strangers := set(self._keys.numbers) - self._loggers.keys():
+            raise ValueError(
+                f"{settings.hj212_sm4_keys}: no device of the registry has the MN {', '.join(sorted(strangers))}"
+            )
         self._builder = FrameBuilder(registry, settings)
         self._tls = _tls(settings)
         self._links: set[LoggerLink] = set()
@@ -156,7 +162,15 @@ class LoggerServer:
         counters.connections += 1
         counters.accepted += 1
         link = LoggerLink(
-            self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops
+            self._loggers,
+            self._settings,
+            counters,
+            reader,
+            writer,
+            self._queue.put,
+            self._meet,
+            self._drops,
+            self._keys,
         )
         self._links.add(link)
         try:

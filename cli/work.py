@@ -56,21 +56,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
     SystemExit
         With the reason, if the port for data loggers cannot be listened on.
     """
-    registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
-    migrate(engine)
-    record = Record(engine, registry, settings.archive_place)
-    pipeline = Pipeline(
-        registry,
-        record,
-        lateness=settings.lateness_hours * 60,
-        grace=math.ceil(settings.grace_seconds / 60),
-        silent_minutes=settings.silent_minutes,
-        now=_now(),
-        room=RefusedRoom(
-            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
-        ),
-    )
+    pipeline = _pipeline(settings)
+    registry, record = pipeline.registry, pipeline.record
     gate = _gate(registry, record, settings)
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
@@ -114,6 +101,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
                 written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
+                written(pipeline.keep, _now())
                 if loggers is not None:
                     written(desk.look_after, _now())
                 refused = False
@@ -125,6 +113,26 @@ def work(settings: Settings, stop: threading.Event) -> None:
     session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
+    pipeline.keep(_now(), everything=True)
+
+
+def _pipeline(settings: Settings) -> Pipeline:
+    registry = load_registry(settings.registry)
+    engine = open_engine(settings.record)
+    migrate(engine)
+    return Pipeline(
+        registry,
+        Record(engine, registry, settings.archive_place),
+        lateness=settings.lateness_hours * 60,
+        grace=math.ceil(settings.grace_seconds / 60),
+        silent_minutes=settings.silent_minutes,
+        now=_now(),
+        room=RefusedRoom(
+            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+        ),
+        checkpoint=settings.data / "rings.checkpoint",
+        checkpoint_seconds=settings.checkpoint_seconds,
+    )
 
 
 def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,28 @@ class Health:
             if gone.intersection(served):
                 self._stamp.pop(device, None)
                 self._pace.pop(device, None)
+
+    def kept(self, channels: slice) -> dict[str, NDArray[Any]]:
+        """Views of what is known of neighbouring channels, by name, besides their states."""
+        return {
+            "newest": self._newest[channels], "constant": self._constant[channels],
+            "constant_since": self._constant_since[channels],
+        }  # fmt: skip
+
+    def clocks(self, site: str) -> dict[str, tuple[int, tuple[int, int, int] | None]]:
+        """What is known of the clocks of a site's devices: newest stamp, and where pace began to be kept."""
+        return {
+            device: (stamp, self._pace.get((owner, device)))
+            for (owner, device), stamp in self._stamp.items()
+            if owner == site
+        }
+
+    def restore_clocks(self, site: str, clocks: Mapping[str, tuple[int, tuple[int, int, int] | None]]) -> None:
+        """Take over what `clocks` said."""
+        for device, (stamp, pace) in clocks.items():
+            self._stamp[site, device] = stamp
+            if pace is not None:
+                self._pace[site, device] = pace
 
     def readings(self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]) -> list[Change]:
         """Take in new readings, sorted by channel and time: gaps, returns, frozen values.

@@ -258,7 +258,7 @@ def _read(
         file = file.narrowed(chosen.where)
     layout, said = file.layout, file.layout.description
     header = file.header
-    speed = _speed_column(header) if parameter.averaging == "vector" else None
+    speed = _speed_column(header) if parameter.is_direction else None
     stations = [
         name
         for name in header.names
@@ -292,7 +292,7 @@ def _read(
     if _counts_on(chosen, value, parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
-    if said.missing is None and parameter.averaging not in {"state", "vector"}:
+    if said.missing is None and not (parameter.is_state or parameter.is_direction):
         doubtful |= _codes(time, value, parameter, notes)
     lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
     return FileReadings(
@@ -585,7 +585,7 @@ def _normal(unit: str, parameter: Parameter) -> tuple[float, float] | str:
 
 
 def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
-    if parameter.averaging == "energy" and unit == "dB":
+    if parameter.is_level and unit == "dB":
         return parameter.unit
     if not convertible(unit, parameter):
         raise LoggerFileError(
@@ -751,11 +751,11 @@ def _is_far(
         typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
         if not typical:
             return False
-    if parameter.averaging == "sum" and not (typical and abs(code) > 90):
+    if parameter.is_total and not (typical and abs(code) > 90):
         return times >= 3 and nearest > max(5 * float(np.ptp(rest)), 5.0)
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
-    usual = 30.0 if parameter.averaging in {"energy", "maximum"} else 0.5 * max(abs(middle), 1.0)
+    usual = 30.0 if parameter.is_level or parameter.is_peak else 0.5 * max(abs(middle), 1.0)
     return times >= 3 and nearest > max(5 * (high - low), usual)
 
 
@@ -771,7 +771,7 @@ def _counts_on(
     """
     if said.total is not None:
         return said.total
-    if parameter.averaging != "sum":
+    if not parameter.is_total:
         return chosen.described is not None and chosen.described.total
     finite = value[np.isfinite(value)]
     steps = np.diff(finite)

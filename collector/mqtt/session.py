@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.collector.gate import Account, Gate
 from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
@@ -233,12 +234,9 @@ class Session:
         if settings.broker_user is not None:
             password = settings.broker_password
             client.username_pw_set(settings.broker_user, None if password is None else password.get_secret_value())
-        if settings.broker_tls:
-            authority, certificate, key = (
-                None if path is None else str(path)
-                for path in (settings.broker_ca, settings.broker_certificate, settings.broker_key)
-            )
-            client.tls_set(ca_certs=authority, certfile=certificate, keyfile=key)
+        tls = broker_tls(settings)
+        if tls is not None:
+            client.tls_set_context(tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe

@@ -20,6 +20,7 @@ from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.message import Message, SegmentField, read_message
 from greenmine.collector.hj212.secret import hide
 from greenmine.collector.hj212.server.counters import ServerCounters
+from greenmine.collector.hj212.server.guard import Guesses
 from greenmine.collector.hj212.server.loggers import Logger
 from greenmine.collector.hj212.server.request import End, Request
 from greenmine.collector.hj212.sm4 import Sm4Key, is_confidential, unlocked
@@ -98,6 +99,8 @@ class LoggerLink:
         Called when a logger has named itself.
     drops : DropLog
         That of the server.
+    guesses : Guesses
+        Likewise.
     keys : KeyRing
         Those of all loggers.
     """
@@ -112,6 +115,7 @@ class LoggerLink:
         take: Callable[[Arrival], Awaitable[None]],
         met: Callable[[LoggerLink], None],
         drops: DropLog,
+        guesses: Guesses,
         keys: KeyRing,
     ) -> None:
         self.logger: Logger | None = None
@@ -122,7 +126,8 @@ class LoggerLink:
         self._settings = settings
         self._counters = counters
         self._reader, self._writer = reader, writer
-        self._take, self._met, self._drops, self._keys = take, met, drops, keys
+        self._take, self._met, self._drops, self._guesses = take, met, drops, guesses
+        self._keys = keys
         self._used: dict[str, Sm4Key] = {}
         """By MN, the key of the newest frame: around a change a logger knows only the one that it uses."""
         self._dialect = STANDARD
@@ -142,10 +147,10 @@ class LoggerLink:
         return f"{address[0]}:{address[1]}" if address else "unknown"
 
     @property
-    def _address(self) -> str:
+    def address(self) -> str:
         """Address of the other end, without its port."""
         address = self._writer.get_extra_info("peername")
-        return str(address[0]) if address else ""
+        return str(address[0]) if address else "unknown"
 
     async def run(self) -> str:
         """Receive until the connection ends; why it did."""
@@ -244,36 +249,32 @@ class LoggerLink:
             return
         if logger.dialect is not self._dialect:
             message = read_message(frame.segment, logger.dialect)
-        if not logger.admits(message, self._address):
+        now = time.monotonic()
+        if self.logger is not logger and self._guesses.wait(self.address, logger.mn, now):
             counters.passwords += 1
+            self._refuse("too many wrong passwords from this address; not looked at", message, "guessing")
+            return
+        if not logger.admits(message, self.address):
+            counters.passwords += 1
+            self._guesses.failed(self.address, logger.mn, now)
             self._refuse("wrong password", message, "password")
             return
-        keys = self._keys.of(logger.mn)
-        deviations: tuple[str, ...] = ()
-        if frame.encrypted:
-            frame, key = unlocked(frame, keys, logger.dialect)
-            if key is None:
-                counters.keyless += 1
-                counters.damaged[Fault.KEY.value] += 1
-                self._drops.tell(frame.text or "", self.peer, message)
-                self._count_bad("damaged")
-                return
-            self._used[logger.mn] = key
-            message = read_message(frame.segment, logger.dialect)
-        elif keys and is_confidential(frame.segment):
-            deviations = (Deviation.NOT_ENCRYPTED.value,)
+        opened = self._open(frame, message, logger)
+        if opened is None:
+            return
+        frame, message = opened
         self._bad = 0
         self._since["heard"] = time.monotonic()
         self._st = message.st or self._st
         counters.frames += 1
         counters.deviations.update(deviation.value for deviation in (*frame.deviations, *message.deviations))
-        counters.deviations.update(deviations)
         counters.backfilled += any(field.name == "RF" and field.text == "1" for field in message.fields)
         counters.newest = received = time.time_ns() // 1_000_000
         if message.flag is not None:
             self._version_bits = message.flag >> 2
         if self.logger is None:
             self.logger = logger
+            self._guesses.succeeded(self.address, logger.mn)
             self._met(self)
         if self._request is not None:
             self._request.take(message)
@@ -285,6 +286,23 @@ class LoggerLink:
             counters.paused += 1
             await asyncio.sleep(wait)
         await self._take(Arrival(self, logger, message, frame.raw, received))
+
+    def _open(self, frame: Frame, message: Message, logger: Logger) -> tuple[Frame, Message] | None:
+        """The frame and its message, decrypted; None: no key of the logger fits, and it is dropped."""
+        counters, keys = self._counters, self._keys.of(logger.mn)
+        if not frame.encrypted:
+            if keys and is_confidential(frame.segment):
+                counters.deviations[Deviation.NOT_ENCRYPTED.value] += 1
+            return frame, message
+        frame, key = unlocked(frame, keys, logger.dialect)
+        if key is None:
+            counters.keyless += 1
+            counters.damaged[Fault.KEY.value] += 1
+            self._drops.tell(frame.text or "", self.peer, message)
+            self._count_bad("damaged")
+            return None
+        self._used[logger.mn] = key
+        return frame, read_message(frame.segment, logger.dialect)
 
     def _refuse(self, what: str, message: Message, reason: str) -> None:
         self._drops.tell(what, self.peer, message)

@@ -87,7 +87,7 @@ class Logger:
         """Whether it is to send the state of equipment; None: as it likes."""
         if self.speech.equipment_state is not None:
             return self.speech.equipment_state
-        return any(channel.parameter.averaging == "state" for channel in self.channels.values()) or None
+        return any(channel.parameter.is_state for channel in self.channels.values()) or None
 
     def admits(self, message: Message, address: str) -> bool:
         """Whether the message carries the right password, or comes without one from where it may."""

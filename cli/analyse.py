@@ -312,12 +312,12 @@ def _figures(
         notes.append(
             f"interval {series.interval / 1000:g} s, the median distance of all rows with a time; --interval states another"
         )
-    if width % _DAY == 0 and series.parameter.averaging in {"arithmetic", "energy"} and series.interval < _HOUR:
+    if width % _DAY == 0 and series.parameter.has_mean and series.interval < _HOUR:
         notes.append(
             "means are over all readings of a window; the legal mean of a day is that of its valid hours: --rule law gives it"
         )
     bounds = window_bounds(int(used.time[0]), int(used.time[-1]), width, step, clock.name)
-    energy = series.parameter.averaging == "energy"
+    energy = series.parameter.is_level
     levels = tuple(100.0 - level for level in _LEVELS) if energy else ()
     summary = summarise(used.time, used.value, averaging=series.parameter.averaging, windows=bounds, percentiles=levels)
     share = _capture(summary.count, _within(used.rows, bounds), bounds, series.interval)

@@ -33,7 +33,19 @@ from greenmine.wording.messages import Language
 _YEARS = (1970, 2199)
 """First and last year in which readings may lie."""
 _FOUND = Reading()
-_COLUMNS = ("rule", "limit", "channel", "start", "end", "value", "judgement", "standing", "reasons")
+_COLUMNS = (
+    "rule",
+    "limit",
+    "channel",
+    "start",
+    "end",
+    "period_start",
+    "period_end",
+    "value",
+    "judgement",
+    "standing",
+    "reasons",
+)
 
 
 def _span(period: str, reporting: Reporting) -> Period:

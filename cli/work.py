@@ -56,21 +56,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
     SystemExit
         With the reason, if the port for data loggers cannot be listened on.
     """
-    registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
-    migrate(engine)
-    record = Record(engine, registry, settings.archive_place)
-    pipeline = Pipeline(
-        registry,
-        record,
-        lateness=settings.lateness_hours * 60,
-        grace=math.ceil(settings.grace_seconds / 60),
-        silent_minutes=settings.silent_minutes,
-        now=_now(),
-        room=RefusedRoom(
-            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
-        ),
-    )
+    pipeline = _pipeline(settings)
+    registry, record = pipeline.registry, pipeline.record
     gate = _gate(registry, record, settings)
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
@@ -113,7 +100,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
                         break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                written(_say, record, _status(session, broker, started, registry.digest, loggers))
+                written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
+                written(pipeline.keep, _now())
                 if loggers is not None:
                     written(desk.look_after, _now())
                 refused = False
@@ -125,6 +113,26 @@ def work(settings: Settings, stop: threading.Event) -> None:
     session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
+    pipeline.keep(_now(), everything=True)
+
+
+def _pipeline(settings: Settings) -> Pipeline:
+    registry = load_registry(settings.registry)
+    engine = open_engine(settings.record)
+    migrate(engine)
+    return Pipeline(
+        registry,
+        Record(engine, registry, settings.archive_place),
+        lateness=settings.lateness_hours * 60,
+        grace=math.ceil(settings.grace_seconds / 60),
+        silent_minutes=settings.silent_minutes,
+        now=_now(),
+        room=RefusedRoom(
+            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+        ),
+        checkpoint=settings.data / "rings.checkpoint",
+        checkpoint_seconds=settings.checkpoint_seconds,
+    )
 
 
 def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:
@@ -169,7 +177,9 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
     return writer.submit(task, *arguments).result()
 
 
-def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:
+def _status(
+    session: Session, builder: BatchBuilder, broker: str, started: int, digest: str, loggers: ServerThread | None
+) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
@@ -187,6 +197,7 @@ def _status(session: Session, broker: str, started: int, digest: str, loggers: S
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        deviations=dict(builder.deviations),
         loggers=None
         if loggers is None
         else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),

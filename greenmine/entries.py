@@ -282,6 +282,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
     weather: str | None = None
     """Station whose wind and rain hold for the noise of the site; None: the first wind and the first rain of its channels."""
+    county: str | None = None
+    """Station at which the county's own figures come in, for limits that subtract them; None: there is none."""
     working: Working | None = None
     """When the noise sources of the site work; None: not known."""
     stations: tuple[Station, ...] = ()

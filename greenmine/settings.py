@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """A window is judged when its channel has moved this far past its end."""
     silent_minutes: int = 15
     """A channel without a valid reading for this long (or three intervals, if longer) is silent."""
+    checkpoint_seconds: int = Field(default=240, ge=1)
+    """How old a mine's part of the checkpoint becomes: a start reads no more of the record than is newer."""
 
     hj212_port: int | None = None
     """Port for data loggers; None: there is no server for them, 0: any free one."""
@@ -83,6 +85,8 @@ class Settings(BaseSettings):
     hj212_key: Path | None = None
     hj212_connections: int = 2_000
     """Connections at the same time."""
+    hj212_nameless: Annotated[int, Field(ge=1)] = 50
+    """Connections from one address on which no known logger has named itself yet."""
     hj212_segment_bytes: int = 4_096
     """Longest data segment that is taken; the standard allows 1024."""
     hj212_rate: float = 20.0
@@ -173,6 +177,10 @@ class Settings(BaseSettings):
     """A session ends after so long without a request."""
     session_hours: int = Field(default=24, ge=1)
     """A session ends after so long in any case."""
+    user_streams: Annotated[int, Field(ge=1)] = 50
+    """Live streams of one user at the same time."""
+    address_streams: Annotated[int, Field(ge=1)] = 100
+    """Live streams to one address at the same time."""
     metrics_loopback: bool = False
     """Let programs on this machine read ``/metrics`` without a token."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.statistics import EPSILON
+from greenmine.processing.validity import enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def discharge(
     GB 8978-1996, 5.2 (by the production cycle, daily mean); HJ 212-2017, Annex D, and HJ 356-2019 (weighted by flow). That the
     hours due are those of discharge is how this project reads 5.2.
     """
-    known = (count > 0) & (share >= minutes_per_hour / 60 * (1 - EPSILON))
+    known = (count > 0) & enough(share, minutes_per_hour / 60)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(known, np.maximum(total / count, 0.0), 0.0)
     return Discharge((mean > 0) | ~known | below, mean)

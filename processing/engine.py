@@ -24,7 +24,8 @@ from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.periods import PeriodFigures
 from greenmine.processing.slide import HOUR, by_minute
 from greenmine.processing.standing import Grounds
-from greenmine.processing.statistics import EPSILON, Figures, figures
+from greenmine.processing.statistics import Figures, figures
+from greenmine.processing.validity import enough
 from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
@@ -196,10 +197,9 @@ class Engine:
         self._rate = np.array([c.parameter.checks.rate or np.nan for c in channels])
         self._slips = np.array([c.parameter.theme in ("dust", "water") for c in channels])
         self._span = np.minimum(-(-interval // MINUTE), HOUR)
-        self._sound = self._kind == "energy"
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
         self._grounds = Grounds(registry)
-        self._wild = np.zeros((len(channels), 2), np.int64)
+        self.wild: NDArray[np.int64] = np.zeros((len(channels), 2), np.int64)
         self._calibrations = Calibrations(registry)
         self._current = _NOTHING
         self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
@@ -281,7 +281,7 @@ class Engine:
         """Empty the panes and the health of channels, to be filled again."""
         self.panes.clear(channels)
         self.health.clear(channels)
-        self._wild[channels] = 0
+        self.wild[channels] = 0
         self.issued[channels] = -1
 
     def ingest(self, readings: Readings) -> Outcome:
@@ -298,8 +298,8 @@ class Engine:
         value = self.calibrated(channel, time, value)
         valid = normal & ~wild
         if wild.any():
-            np.add.at(self._wild, (channel[wild], 0), 1)
-        self._wild[:, 1] += np.bincount(channel, minlength=len(self._wild))
+            np.add.at(self.wild, (channel[wild], 0), 1)
+        self.wild[:, 1] += np.bincount(channel, minlength=len(self.wild))
         self._current = (channel, time, value, valid)
         step = self._step * MINUTE
         if time.min() // step == time.max() // step:
@@ -475,7 +475,7 @@ class Engine:
         """Minutes of each hour whose mean looks like a spike or a jump."""
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = wide.total / wide.count
-            mean = np.where(self._sound[channel][:, None], 10 * np.log10(mean), mean)
+            mean = np.where(self.panes.sound[channel][:, None], 10 * np.log10(mean), mean)
         minutes = np.arange(62) * MINUTE
         odd = spikes(mean, self._spike[channel][:, None]) | jumps(minutes, mean, self._rate[channel][:, None])
         found: NDArray[np.int64] = odd[:, 1:61].sum(axis=1)
@@ -493,14 +493,14 @@ class Engine:
             quarters = _means(Block(*(getattr(block, f)[some] for f in _FIELDS)), 15)
             with np.errstate(divide="ignore", invalid="ignore"):
                 departure = np.nan_to_num(np.abs(np.log(np.abs(quarters / usual[:, None]))), nan=-1.0, posinf=-1.0)
-                wild = self._wild[c, 0] / self._wild[c, 1]
+                wild = self.wild[c, 0] / self.wild[c, 1]
             oddest = departure.argmax(axis=1)
             for i in np.flatnonzero(~np.isnan(usual) | (wild > 0)):
                 quarter = int(oddest[i])
                 since = (int(start[some[i]]) + 15 * quarter) * MINUTE
                 mean = float(quarters[i, quarter])
                 changes.extend(self.health.hour(int(c[i]), since, mean, float(usual[i]), float(wild[i])))
-            self._wild[c] = 0
+            self.wild[c] = 0
         return changes
 
     def _longer(
@@ -633,7 +633,7 @@ class Engine:
     ) -> NDArray[np.float64]:
         """L10, L50, L90 of sound rows; from the samples where minutes were excluded or levels lie beyond the histogram."""
         out = np.full((len(channel), len(_LN)), np.nan)
-        sound = np.flatnonzero(self._sound[channel] & (found.count > 0))
+        sound = np.flatnonzero(self.panes.sound[channel] & (found.count > 0))
         if not len(sound):
             return out
         c, s = channel[sound], start[sound]
@@ -666,7 +666,7 @@ class Engine:
         if rule.working is None:
             return by_minute(rule) and rule.limit.statistic != "maximum"
         known = self.periods.working.minutes(rule, start, end - start)[1]
-        return bool(known.sum() < len(known) * self.registry.conditions.known_share * (1 - EPSILON))
+        return not enough(known.sum(), len(known) * self.registry.conditions.known_share)
 
     def _judge_by_minute(self, judged: Sequence[tuple[int, Statistic]], outcome: Outcome) -> None:
         """Judge periods by the worst of the hours, told by the minute, that end in them.
@@ -794,7 +794,7 @@ class Engine:
         if rule.limit.exclude_weather:
             used = self.periods.used(rule, begin, finish, working=not by_hours)
             known = used & self.exclusion.weather_known(rule.channel, begin, finish - begin)
-            if known.sum() < used.sum() * self.registry.conditions.known_share * (1 - EPSILON):
+            if not enough(known.sum(), used.sum() * self.registry.conditions.known_share):
                 found = (*found, "weather-not-shown")
         if by_hours and rule.limit.period == "working":
             found = (*found, "working-time-unknown")
@@ -816,6 +816,8 @@ class Engine:
         over = statistic.over > 0
         if limit.allowed:
             return self.periods.counted(rule, statistic.start, statistic.end)
+        if limit.statistic == "county-difference":
+            return self.periods.less_county(rule, statistic.start, statistic.end, over=over)
         if self.periods.by_own_hours(rule):
             return self.periods.over_due_hours(rule, statistic.start, statistic.end, threshold)
         if rule.working is not None and not by_hours:

@@ -145,6 +145,15 @@ class Exclusion:
                         out[row, max(0, first) : last] = True
         return out
 
+    def weather(self, channel: int, start: int, width: int) -> dict[str, NDArray[np.bool_]]:
+        """Minutes of a channel that the weather takes out, shape (width,), by its cause: ``wind`` and ``rain``."""
+        causes = (("wind", self.wind, self._windy), ("rain", self.rain, self._rainy))
+        return {
+            cause: is_bad(source[[channel]], np.array([start]), width)[0]
+            for cause, source, is_bad in causes
+            if source[channel] >= 0
+        }
+
     def unmarked(self, channel: NDArray[np.intp], start: NDArray[np.int64], width: int) -> Block:
         """Panes of channels on which those of others rest, such as flow or the state of equipment; marked minutes are empty."""
         block = self._panes.block(channel, start, width)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.durations import show_duration
 from greenmine.processing.panes import MINUTE
 from greenmine.registry import Registry
 
@@ -90,6 +92,28 @@ class Health:
                 self._stamp.pop(device, None)
                 self._pace.pop(device, None)
 
+    def kept(self, channels: slice) -> dict[str, NDArray[Any]]:
+        """Views of what is known of neighbouring channels, by name, besides their states."""
+        return {
+            "newest": self._newest[channels], "constant": self._constant[channels],
+            "constant_since": self._constant_since[channels],
+        }  # fmt: skip
+
+    def clocks(self, site: str) -> dict[str, tuple[int, tuple[int, int, int] | None]]:
+        """What is known of the clocks of a site's devices: newest stamp, and where pace began to be kept."""
+        return {
+            device: (stamp, self._pace.get((owner, device)))
+            for (owner, device), stamp in self._stamp.items()
+            if owner == site
+        }
+
+    def restore_clocks(self, site: str, clocks: Mapping[str, tuple[int, tuple[int, int, int] | None]]) -> None:
+        """Take over what `clocks` said."""
+        for device, (stamp, pace) in clocks.items():
+            self._stamp[site, device] = stamp
+            if pace is not None:
+                self._pace[site, device] = pace
+
     def readings(self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]) -> list[Change]:
         """Take in new readings, sorted by channel and time: gaps, returns, frozen values.
 
@@ -119,15 +143,16 @@ class Health:
         after = np.flatnonzero(late)
         before = time[after - 1]
         before[np.searchsorted(after, first)] = newest
-        for k in np.flatnonzero((time[after] - before > self.patience[channel[after]]) & (before >= 0)):
-            i = after[k]
+        gaps = after[(time[after] - before > self.patience[channel[after]]) & (before >= 0)]
+        previous = dict(zip(after.tolist(), before.tolist(), strict=True))
+        for i in gaps.tolist():
             c = int(channel[i])
-            changes.extend(self._to(c, "silent", int(before[k]), "no valid reading"))
+            changes.extend(self._to(c, "silent", previous[i], "no valid reading"))
             changes.extend(self._to(c, "good", int(time[i]), "readings again"))
         for k in np.flatnonzero(~self._good[rows]):
             if self.state[c := int(rows[k])] == "silent":
                 changes.extend(self._to(c, "good", int(time[first[k]]), "readings again"))
-        changes.extend(self._stuck(channel, time, value, first, last))
+        changes.extend(self._stuck(channel, time, value, first, last, gaps))
         self._newest[rows] = np.maximum(self._newest[rows], time[last])
         return changes
 
@@ -138,11 +163,14 @@ class Health:
         value: NDArray[np.float64],
         first: NDArray[np.intp],
         last: NDArray[np.intp],
+        gaps: NDArray[np.intp],
     ) -> list[Change]:
+        """Find values that do not move; over a gap nobody knows whether they did."""
         rows = channel[first]
         moved = np.empty(len(value), np.bool_)
         moved[1:] = value[1:] != value[:-1]
         moved[first] = value[first] != self._constant[rows]
+        moved[gaps] = True
         begun = np.maximum.reduceat(np.where(moved, np.arange(len(value)), -1), first)
         since = np.where(begun >= 0, time[begun], self._constant_since[rows])
         earliest = np.where(moved[first], time[first], self._constant_since[rows])
@@ -177,12 +205,13 @@ class Health:
         """
         if newest <= self._stamp.get(device, -1):
             return []  # a repeat, or overtaken on the way: it tells nothing of the clock
-        self._stamp[device] = newest
         lag = received - newest
+        # A stamp from far in the future must not be what all later ones are older than.
+        self._stamp[device] = newest = min(newest, received + 2 * SKEW)
         channels = self._device.get(device, [])
         if lag < -SKEW:
             self._pace.pop(device, None)
-            return self._all(channels, "skewed", newest, f"{-lag // 1000} s ahead")
+            return self._all(channels, "skewed", newest, f"{show_duration(-lag)} ahead")
         start = self._pace.get(device)
         if lag <= SKEW_BEHIND or start is None:
             self._pace[device] = (received, newest, lag)
@@ -199,7 +228,7 @@ class Health:
             return []
         self._pace[device] = (received, newest, lag)
         if 0.8 <= advanced / elapsed <= 1.25:
-            return self._all(channels, "skewed", start[1], f"{lag // 1000} s behind")
+            return self._all(channels, "skewed", start[1], f"{show_duration(lag)} behind")
         return []
 
     def hour(self, channel: int, since: int, mean: float, usual: float, share_out_of_range: float) -> list[Change]:

@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.parameters import Averaging
+from greenmine.processing.averaging import directions_among, levels_among
 from greenmine.processing.levels import BINS, energy, histogram_bin
 
 MINUTE: Final = 60_000
 """[ms]"""
+
+UNTOUCHED: Final = 1 << 62
+"""No minute: nothing has changed."""
 
 T = TypeVar("T", bound=np.generic)
 Index = NDArray[np.integer[Any]]
@@ -79,7 +83,6 @@ class Panes:
         if minutes % 60:
             raise ValueError(f"ring of {minutes} minutes: must be whole hours")
         n = len(averaging)
-        kind = np.array(averaging, dtype=object)
         self.minutes = minutes
         self._lateness = minutes if lateness is None else lateness
         self.head: NDArray[np.int64] = np.full(n, -1, np.int64)
@@ -88,8 +91,10 @@ class Panes:
         """Instant of each channel's newest reading [ms UTC]; -1 before the first."""
         self.tail: NDArray[np.int64] = np.full(n, -1, np.int64)
         """Minute of each channel's first reading since the start of the ring; -1 before the first."""
-        self.sound: NDArray[np.bool_] = kind == "energy"
-        self.vector: NDArray[np.bool_] = kind == "vector"
+        self.touched: NDArray[np.int64] = np.full(n, UNTOUCHED, np.int64)
+        """Earliest minute of each channel whose pane has changed; `UNTOUCHED` for whoever has taken notice to set again."""
+        self.sound = levels_among(averaging)
+        self.vector = directions_among(averaging)
         self._sound_row = np.where(self.sound, np.cumsum(self.sound) - 1, -1)
         self._vector_row = np.where(self.vector, np.cumsum(self.vector) - 1, -1)
         self._shift = np.zeros(n, np.int64) if shift is None else shift
@@ -106,6 +111,11 @@ class Panes:
         self._span = -(-every // MINUTE)
         self._apart = 60.0 - 0.25 * np.minimum(every, MINUTE) / 1000.0
         """From this distance on [s] one reading more than are due in a minute is one that wavered, not one of a second logger."""
+        self._plain: dict[str, tuple[NDArray[Any], Any]] = {
+            "count": (self._count, 0), "total": (self._total, 0.0), "low": (self._low, np.inf), "high": (self._high, -np.inf),
+            "seen": (self._seen, 0), "over": (self._over, False), "early": (self._early, 60), "late": (self._late, 0),
+        }  # fmt: skip
+        """Rings that every channel has, by name, each with what an empty pane holds."""
         self._other: NDArray[np.float64] = np.zeros((int(self.vector.sum()), minutes))
         self._hours = minutes // 60 + 1
         self._histogram: NDArray[np.uint16] = np.zeros((self._hours, int(self.sound.sum()), BINS), np.uint16)
@@ -116,21 +126,8 @@ class Panes:
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
-        return sum(
-            a.nbytes
-            for a in (
-                self._count,
-                self._total,
-                self._low,
-                self._high,
-                self._seen,
-                self._over,
-                self._early,
-                self._late,
-                self._other,
-                self._histogram,
-            )
-        )
+        rings = [ring for ring, _ in self._plain.values()]
+        return sum(ring.nbytes for ring in (*rings, self._other, self._histogram))
 
     def holds(self, channel: Index, minute: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether a minute is inside the channel's allowed lateness, or ahead of its newest reading."""
@@ -160,19 +157,14 @@ class Panes:
         if not ahead.any():
             return
         channel, minute, old = channel[ahead], minute[ahead], old[ahead]
+        self.touched[channel] = np.minimum(self.touched[channel], old + 1)
         steps = np.minimum(minute - old, self.minutes)
         rows = np.repeat(channel, steps)
         offset = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
         columns = (np.repeat(minute, steps) - offset) % self.minutes
         cell = rows * self.minutes + columns
-        self._count.reshape(-1)[cell] = 0
-        self._total.reshape(-1)[cell] = 0.0
-        self._low.reshape(-1)[cell] = np.inf
-        self._high.reshape(-1)[cell] = -np.inf
-        self._seen.reshape(-1)[cell] = 0
-        self._over.reshape(-1)[cell] = False
-        self._early.reshape(-1)[cell] = 60
-        self._late.reshape(-1)[cell] = 0
+        for ring, empty in self._plain.values():
+            ring.reshape(-1)[cell] = empty
         vector = self.vector[rows]
         if vector.any():
             self._other[self._vector_row[rows[vector]], columns[vector]] = 0.0
@@ -194,12 +186,39 @@ class Panes:
         """Empty channels, as before their first reading."""
         for since in (self.head, self.newest, self.tail):
             since[channel] = -1
-        for ring, empty in (
-            (self._count, 0), (self._total, 0.0), (self._low, np.inf), (self._high, -np.inf), (self._seen, 0), (self._over, False)
-        ):  # fmt: skip
+        self.touched[channel] = 0
+        for ring, empty in self._plain.values():
             ring[channel] = empty
         self._other[self._vector_row[channel[self.vector[channel]]]] = 0.0
         self._histogram[:, self._sound_row[channel[self.sound[channel]]]] = 0
+
+    def places(self, channels: slice, width: int) -> list[int]:
+        """Stretches of ``width`` places of the rings in which panes of neighbouring channels were touched, by number."""
+        since = np.maximum(self.touched[channels], self.head[channels] - self.minutes + 1)
+        spans = {
+            (first, last)
+            for first, last in zip(since.tolist(), self.head[channels].tolist(), strict=True)
+            if first <= last
+        }
+        return sorted({m % self.minutes // width for first, last in spans for m in (*range(first, last, 60), last)})
+
+    def hours_touched(self, channels: slice) -> list[int]:
+        """Places of the hourly histograms in which those of neighbouring channels were touched."""
+        sound = np.flatnonzero(self.sound[channels]) + channels.start
+        first, last = ((m[sound] + self._shift[sound]) // 60 for m in (self.touched, self.head))
+        first = np.maximum(first, last - self._hours + 1)
+        spans = set(zip(first.tolist(), last.tolist(), strict=True))
+        return sorted({hour % self._hours for begin, end in spans for hour in range(begin, end + 1)})
+
+    def rings(self, channels: slice, first: int, last: int) -> dict[str, NDArray[Any]]:
+        """Views of neighbouring channels' rings at the places ``first .. last - 1``, by name."""
+        turning = _own(self._vector_row[channels])
+        views: dict[str, NDArray[Any]] = {name: ring[channels, first:last] for name, (ring, _) in self._plain.items()}
+        return views | {"other": self._other[turning, first:last]}
+
+    def hourly(self, channels: slice, place: int) -> NDArray[np.uint16]:
+        """View of neighbouring channels' level histograms of one hour of the ring."""
+        return self._histogram[place, _own(self._sound_row[channels])]
 
     def add(
         self,
@@ -240,6 +259,7 @@ class Panes:
         first, last = _runs(channel)
         self.advance(channel[last], minute[last])
         self.tail[channel[first]] = np.minimum(self.tail[channel[first]], minute[first])
+        self.touched[channel[first]] = np.minimum(self.touched[channel[first]], minute[first])
         self.newest[channel[last]] = np.maximum(self.newest[channel[last]], time[(starts + counts - 1)[last]])
         cell = channel * self.minutes + minute % self.minutes
         within = (time - np.repeat(minute * MINUTE, counts)).astype(np.int32)
@@ -428,6 +448,12 @@ class Panes:
         inside = (outside <= newest[:, None]) & (outside > newest[:, None] - self._hours)
         out: NDArray[np.int64] = (picked * inside[:, :, None]).sum(axis=1, dtype=np.int64)
         return out
+
+
+def _own(rows: NDArray[np.int64]) -> slice:
+    """The rows of a ring that not all channels have, of neighbouring channels; -1 is none."""
+    own = rows[rows >= 0]
+    return slice(int(own[0]), int(own[-1]) + 1) if len(own) else slice(0, 0)
 
 
 def _runs(channel: Index) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import SHORT, Threshold
+from greenmine.processing.averaging import figure
 from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Beyond
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import corrected_levels, level
+from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
-from greenmine.processing.statistics import EPSILON
+from greenmine.processing.validity import enough, sufficient
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
 from greenmine.processing.windows import moment_of
 from greenmine.processing.working import WorkingMinutes
@@ -59,14 +60,10 @@ class PeriodFigures:
 
     def by_own_hours(self, rule: Rule) -> bool:
         """Whether a rule chooses or validates the hours of its window in its own way, so that its figure is not the plain one."""
-        limit, averaging = rule.limit, self._registry.channels[rule.channel].parameter.averaging
+        limit, parameter = rule.limit, self._registry.channels[rule.channel].parameter
         stricter = limit.validity.minutes_per_hour != self._registry.conditions.minutes_per_hour
         mean = limit.statistic == "mean" and limit.window != "hour" and limit.period == "whole"
-        return (
-            limit.statistic == "range"
-            or rule.flow is not None
-            or (stricter and mean and averaging in {"arithmetic", "energy"})
-        )
+        return limit.statistic == "range" or rule.flow is not None or (stricter and mean and parameter.has_mean)
 
     def used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
         """Minutes whose readings are judged; ``working``: of known working time alone."""
@@ -95,16 +92,17 @@ class PeriodFigures:
         count = int(block.count[0, used].sum())
         due = self._due[rule.channel]
         minutes = float(block.held[0, used].sum()) * HOUR / due
-        value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        averaging = self._registry.channels[rule.channel].parameter.averaging
+        value = float(figure(averaging, np.array([block.total[0, used].sum() / max(count, 1)]))[0])
         background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
         source = value
         if background is not None:
             source = float(corrected_levels(np.array([value]), np.array([background]))[0])
         masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
         corrected = source < value
-        figure = source if corrected else value
+        judged = source if corrected else value
         return Figure(
-            None if np.isnan(figure) else figure,
+            None if np.isnan(judged) else judged,
             min(1.0, minutes / int(working.sum())),
             sufficiency=Sufficiency("too-short-working-time", minutes, self._registry.conditions.working_minutes),
             obstacle="background-too-high" if masked else None,
@@ -152,6 +150,15 @@ class PeriodFigures:
             stands=len(valid) > rule.limit.allowed,
         )
 
+    def less_county(self, rule: Rule, begin: int, finish: int, *, over: bool) -> Figure:
+        """Mean of an hour less that of the county's station; none where either has too little."""
+        ((_, _, value, share, _),) = self.windows(rule, begin, finish)
+        if np.isnan(value):
+            there = bool(enough(share, rule.limit.validity.minutes_per_hour / HOUR))
+            obstacle = ("over-range" if over else "no-county-data") if there else None
+            return Figure(None, share, obstacle=obstacle)
+        return Figure(value, share, over=over)
+
     def _windows_beyond(self, rule: Rule, begin: int, finish: int, bound: float) -> list[Beyond]:
         """Each window beyond the limit, those that are allowed included: all of them together exceed."""
         return [
@@ -179,7 +186,7 @@ class PeriodFigures:
         count, total = (np.where(used, x, 0).reshape(-1, HOUR).sum(axis=1) for x in (block.count, block.total))
         expected = self._due[rule.channel]
         held = np.where(used, block.held, 0.0).reshape(-1, HOUR).sum(axis=1)
-        valid = (count > 0) & (held >= expected * (least / HOUR) * (1 - EPSILON))
+        valid = (count > 0) & sufficient(held, expected, least)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = total / count
         if rule.limit.statistic == "range":
@@ -213,8 +220,8 @@ class PeriodFigures:
         if have and as_range:
             value = float(hours.value[_excess(hours.value, used, threshold).argmax()])
         elif have:
-            mean = (hours.value[used] * hours.weight[used]).sum() / hours.weight[used].sum()
-            value = float(level(np.array([mean]))[0] if averaging == "energy" else mean)
+            mean = np.average(hours.value[used], weights=hours.weight[used])
+            value = float(figure(averaging, np.array([mean]))[0])
         return Figure(
             value,
             have / due,

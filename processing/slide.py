@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Alarm, Limit, threshold_on
+from greenmine.processing.averaging import figure, mean_of_sums
 from greenmine.processing.discharge import Discharge, discharge
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.gas import DOUBTS, GasConversion
-from greenmine.processing.levels import corrected_levels, level
+from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.references import References
 from greenmine.processing.rounding import round_array
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.standing import void_periods
-from greenmine.processing.statistics import EPSILON
+from greenmine.processing.validity import enough, sufficient
 from greenmine.processing.wind import DownwindDifference
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Registry, Rule
@@ -141,7 +142,7 @@ class Slider:
     def sources(self, rule: Rule) -> set[int]:
         """Channels besides its own on which the statistic of a rule rests."""
         difference, gas = self.differences.get(rule.index), self.gas.get(rule.index)
-        found = {*(difference.channels if difference else ()), *(gas.channels if gas else ())}
+        found = {*rule.references, *(difference.channels if difference else ()), *(gas.channels if gas else ())}
         if rule.flow is not None:
             found.add(rule.flow)
         return found - {rule.channel}
@@ -186,6 +187,8 @@ class Slider:
             for row, rule in enumerate(rules):
                 if rule.index in self.gas:
                     found.value[row] *= self.gas[rule.index].slide(self._exclusion, first, count, width).factor
+            if limit.statistic == "county-difference":
+                self._subtract(found, rules, first, count, width)
         for row, rule in enumerate(rules):
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
@@ -219,11 +222,16 @@ class Slider:
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
         slid = [self.differences[r.index].slide(self._exclusion, first, count, width) for r in rules]
-        need = rules[0].limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
         share = np.nan_to_num(np.stack([s.share for s in slid]))
+        need = rules[0].limit.validity.minutes_per_hour / HOUR
         formed = np.stack([s.obstacle == 0 for s in slid])
         over = np.stack([s.over for s in slid])
-        return _Sums(np.stack([s.value for s in slid]), share, formed & (share >= need), over)
+        return _Sums(
+            np.stack([s.value for s in slid]),
+            share,
+            formed & enough(share, need),
+            over,
+        )
 
     def _means(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
         limit = rules[0].limit
@@ -239,21 +247,21 @@ class Slider:
         due = np.array([MINUTE / self._registry.channels[c].interval for c in channel])[:, None]
         held = block.held if used.all() else np.where(used, block.held, 0.0)
         over = self._over(block.over & used, width)
-        averaging = self._registry.channels[channel[0]].parameter.averaging
-        if "maximum" in {limit.statistic, averaging}:
+        parameter = self._registry.channels[channel[0]].parameter
+        averaging = parameter.averaging
+        if limit.statistic == "maximum" or parameter.is_peak:
             # A maximum beyond the limit stands however little data there is around it.
             held = sliding_sum(held, width)
             value = sliding_maximum(np.where(used, block.high, -np.inf), width)
             return _Sums(np.where(held > 0, value, np.nan), np.minimum(1.0, held / (due * width)), held > 0, over)
         total = block.total if everything else np.where(used, block.total, 0.0)
-        need = limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
         hour = min(width, HOUR)
         readings = sliding_sum(counts, hour)
         kept = sliding_sum(held, hour)
-        valid = (readings > 0) & (kept >= due * hour * need)
+        valid = (readings > 0) & sufficient(kept, due * hour, limit.validity.minutes_per_hour)
         sums = sliding_sum(total, hour)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = sums if averaging == "sum" else sums / readings
+            value = mean_of_sums(averaging, sums, readings)
             water = self._discharge(rules, first - width + 1, span, hour)
             if water is not None:
                 valid &= water.due
@@ -264,14 +272,24 @@ class Slider:
                     valid &= water.weight > 0
                     needed = np.maximum(_strided(water.due, hours, count), 1.0)
                 weight = np.where(valid, 1.0 if water is None else water.weight, 0.0)
-                value = _strided(np.where(valid, value * weight, 0.0), hours, count)
-                if averaging != "sum":
-                    value /= _strided(weight, hours, count)
+                weighted = _strided(np.where(valid, value * weight, 0.0), hours, count)
+                value = mean_of_sums(averaging, weighted, _strided(weight, hours, count))
                 kept = _strided(kept, hours, count)
                 valid = _strided(valid, hours, count) >= needed
-            if averaging == "energy":
-                value = level(value)
+            value = figure(averaging, value)
         return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, kept / (due * width)), valid, over)
+
+    def _subtract(self, found: _Sums, rules: Sequence[Rule], first: int, count: int, width: int) -> None:
+        """Take the county's means over the same windows off; without a valid one there is no difference."""
+        county = np.array([r.references[0] for r in rules])
+        block = self._exclusion.unmarked(county, np.full(len(rules), first - width + 1), count + width - 1)
+        due = np.array([MINUTE / self._registry.channels[c].interval for c in county])[:, None]
+        there = sufficient(sliding_sum(block.held, width), due * width, rules[0].limit.validity.minutes_per_hour)
+        # A county's value out of range may have been higher, and the difference lower.
+        there &= ~self._over(block.over, width)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.value[:] -= sliding_sum(block.total, width) / sliding_sum(block.count.astype(np.float64), width)
+        found.valid[:] &= there
 
     def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
         """What the flow meters of rules tell of the hours that end with the minutes of a span; None where all hours are due."""

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.levels import level
+from greenmine.processing.averaging import window_means
 from greenmine.processing.panes import Block
-
-EPSILON = 1e-9
-"""Slack in comparing shares of readings, so that 45 of 60 is 75 %."""
-CANCELLED = 1e-9
-"""Length of a mean unit vector at and below which there is no mean direction: what is left is rounding."""
+from greenmine.processing.validity import sufficient
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,36 +84,24 @@ def figures(
     held = held.reshape(rows, -1, 60).sum(axis=2)
     sums = total.reshape(rows, -1, 60).sum(axis=2)
     hours = hourly.shape[1]
-    sufficient = held >= expected[:, None] * (minutes_per_hour / 60) * (1 - EPSILON)
-    used = sufficient & (hourly > 0) if hours > 1 else hourly > 0
+    valid = sufficient(held, expected[:, None], minutes_per_hour) & (hourly > 0)
+    used = valid if hours > 1 else hourly > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.where(used, sums / hourly, 0.0).sum(axis=1) / used.sum(axis=1)
         share = np.minimum(1.0, held.sum(axis=1) / (expected * hours))
     all_counts = hourly.sum(axis=1)
     minimum, maximum = low.min(axis=1), high.max(axis=1)
-    mean = np.where(kind == "energy", level(means), means)
-    mean = np.where(kind == "sum", sums.sum(axis=1), mean)
-    mean = np.where(kind == "maximum", maximum, mean)
-    if (kind == "vector").any():
-        mean = np.where(kind == "vector", direction(sums.sum(axis=1), other.sum(axis=1), all_counts), mean)
+    turned = np.broadcast_to(other, total.shape).reshape(rows, -1, 60).sum(axis=2)
+    mean = window_means(kind, (hourly, sums, turned), used, maximum)
     empty = all_counts == 0
-    sufficient_hours = (sufficient & (hourly > 0)).sum(axis=1)
+    valid_hours = valid.sum(axis=1)
     return Figures(
         mean=np.where(empty, np.nan, mean),
         minimum=np.where(empty, np.nan, minimum),
         maximum=np.where(empty, np.nan, maximum),
         count=all_counts,
         share=share,
-        hours=sufficient_hours,
-        valid=sufficient_hours >= (1 if hours_needed is None else hours_needed),
+        hours=valid_hours,
+        valid=valid_hours >= (1 if hours_needed is None else hours_needed),
         excluded=left_out,
         over=over.sum(axis=1, dtype=np.int64),
     )
-
-
-def direction(
-    cosines: NDArray[np.float64], sines: NDArray[np.float64], count: NDArray[np.float64] | NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Mean direction of ``count`` unit vectors with these sums [deg], 0 <= d < 360; NaN without any, or where they cancel."""
-    angle = np.degrees(np.arctan2(sines, cosines)) % 360.0 % 360.0  # twice: a tiny negative angle gives 360 at first
-    return np.where(np.hypot(cosines, sines) > CANCELLED * count, angle, np.nan)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import WindClasses
+from greenmine.processing.averaging import direction
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.gas import GasConversion
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
-from greenmine.processing.statistics import EPSILON, direction
+from greenmine.processing.validity import enough
 from greenmine.registry import Position, Registry, Rule
 
 
@@ -184,7 +185,7 @@ class DownwindDifference:
         wind_from = direction(cosines, sines, directions)
         count = means.shape[1]
         away = np.stack([angle_between(wind_from, b) for b in self._reference_bearings])
-        usable = (away <= self._sector) & (shares[1:] >= self._need * (1 - EPSILON)) & ~over[1:]
+        usable = (away <= self._sector) & enough(shares[1:], self._need) & ~over[1:]
         away = np.where(usable, away, np.inf)
         chosen = np.argmin(away, axis=0)
         everywhere = np.arange(count)

@@ -25,6 +25,9 @@ __all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_s
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
+_BLOCKS: Final = 20_000
+"""Blocks read at once."""
+
 DatabaseError = sa.exc.SQLAlchemyError
 """Whatever a database answers instead of what it was asked for."""
 Engine = sa.Engine
@@ -174,11 +177,12 @@ class Record:
         add: Collection[str] = (),
         leave: Collection[str] = (),
         keep: bool = False,
+        newer: str | None = None,
     ) -> None:
         """Insert rows, or where the primary key exists replace their columns; those of ``add`` are added up instead.
 
-        Columns of ``leave`` stay as they are stored. With ``keep``, a row that breaks any uniqueness is left out and the
-        stored one stays.
+        Columns of ``leave`` stay as they are stored. With ``newer``, the whole row stays where its column of that name is higher.
+        With ``keep``, a row that breaks any uniqueness is left out and the stored one stays.
         """
         if not rows:
             return
@@ -192,7 +196,8 @@ class Record:
         changed = [c for c in columns if c not in {*keys, *leave}]
         new = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in changed}
         values = insert.values({c: sa.bindparam(c) for c in columns})
-        self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new), rows, columns)
+        where = None if newer is None else insert.excluded[newer] >= table.c[newer]
+        self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows, columns)
 
     @staticmethod
     def _many(
@@ -301,6 +306,36 @@ class Record:
         return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows[
             "quality"
         ]
+
+    def since(self, positions: Mapping[int, int]) -> Iterator[tuple[Readings, NDArray[np.uint8]]]:
+        """Readings of channels that were committed after a block of each, in the order of commit.
+
+        Parameters
+        ----------
+        positions : mapping of int to int
+            Number of a block for each channel.
+
+        Yields
+        ------
+        (Readings, uint8 array)
+            Sorted by channel and time, with their quality bits.
+        """
+        number = min(positions.values(), default=None)
+        block = schema.reading_block.c
+        while number is not None:
+            with self.transaction() as connection:
+                some = sa.select(*COLUMNS).where(block.id > number).order_by(block.id).limit(_BLOCKS)
+                found = connection.execute(some).all()
+                new = [row for row in found if row.id > positions.get(self._index.get(row.channel, -1), row.id)]
+                rows = np.frombuffer(self._archived.joined(connection, new), ROW)
+            channel = np.repeat([self._index[row.channel] for row in new], [row.readings for row in new]).astype(
+                np.int32
+            )
+            order = np.lexsort((rows["time"], channel))
+            rows = rows[order]
+            if len(rows):
+                yield Readings(channel[order], rows["time"], rows["value"], rows["flag"]), rows["quality"]
+            number = found[-1].id if len(found) == _BLOCKS else None
 
     def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Result of a query as mappings."""

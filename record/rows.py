@@ -23,6 +23,16 @@ class BlockRow(NamedTuple):
     data: memoryview
 
 
+class CurrentRow(NamedTuple):
+    """A row of ``current``."""
+
+    key: str
+    kind: str
+    site: str
+    time: int
+    data: bytes = b""
+
+
 class AsideRow(NamedTuple):
     """A row of ``conflict`` or ``late``."""
 

@@ -232,6 +232,7 @@ exceedance = Table(
     Column("acknowledged", BigInteger, comment="when somebody first said that it was seen"),
     _serial(),
     Index(None, "site", "start"),
+    Index(None, "state"),
     Index(None, "rule", "start"),
     comment="One episode above a limit.",
 )
@@ -277,6 +278,7 @@ mark = Table(
     Column("reason", Text, nullable=False),
     Column("author", String(80), nullable=False),
     Column("made", BigInteger, nullable=False),
+    Column("confirmed_by", String(80), comment="supervisor who confirmed it; null: it takes no exceedance away"),
     Index(None, "site", "start"),
     comment="Statements about periods; readings under an excluding mark stay stored and do not count.",
 )
@@ -316,6 +318,22 @@ meta = Table(
     Column("key", String(40), primary_key=True),
     Column("value", Text, nullable=False),
     comment="Facts about this record, such as the digest of the registry it was judged with.",
+)
+
+current = Table(
+    "current",
+    metadata,
+    Column("key", String(200), nullable=False, comment="of a channel, of a rule, or id of a site"),
+    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change of a site"),
+    Column("site", String(80), nullable=False),
+    Column(
+        "time", BigInteger, nullable=False, comment="of the newest; start of a verdict's period; serial of a change"
+    ),
+    Column("data", LargeBinary, nullable=False, comment="a reading: greenmine.record.rows.ROW; else empty"),
+    PrimaryKeyConstraint("key", "kind"),
+    Index(None, "site", "kind"),
+    Index(None, "kind", "time"),
+    comment="Newest state of every channel and rule, written with what it comes from, so that nobody need look for it.",
 )
 
 basis = Table(
@@ -445,10 +463,13 @@ mark_request = Table(
     Column("reason", Text, nullable=False),
     Column("author", String(80), nullable=False),
     Column("made", BigInteger, nullable=False),
-    Column("state", String(10), nullable=False, comment="waiting, done, refused"),
+    Column("state", String(10), nullable=False, comment="waiting, claimed, done, refused"),
     Column("answer", Text, nullable=False, comment="why it was refused"),
     Column("mark", BigInteger, comment="the mark that it became"),
     Column("answered", BigInteger),
+    Column("decided_by", String(80), comment="supervisor who confirmed or refused what it takes away"),
+    Column("removes", Text, nullable=False, server_default="[]", comment="JSON: exceeding windows that it takes away"),
+    _serial(),
     Index(None, "state"),
     Index(None, "site", "id"),
     comment="Marks that people asked for; the worker, which alone writes figures, takes them up and answers.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 import numpy as np
@@ -20,7 +24,7 @@ from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
-from greenmine.processing.health import SKEW, Change
+from greenmine.processing.health import Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
@@ -28,10 +32,13 @@ from greenmine.processing.windows import offset_minutes
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.basis import take_over
+from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
+    ROW,
     AsideRow,
+    CurrentRow,
     EpisodeRow,
     HealthRow,
     LedgerRow,
@@ -113,6 +120,10 @@ class Pipeline:
         See `greenmine.processing.health.Health`.
     now : int
         The clock at the start [ms UTC].
+    checkpoint : Path, optional
+        File from which a start is short; see `greenmine.record.checkpoint`.
+    checkpoint_seconds : int
+        How old a site's part of it becomes [s].
     room : RefusedRoom, optional
         Budgets of what is kept of readings that were not taken; without it all is kept.
     """
@@ -126,6 +137,8 @@ class Pipeline:
         grace: int = 2,
         silent_minutes: int = 15,
         now: int = 0,
+        checkpoint: Path | None = None,
+        checkpoint_seconds: int = 240,
         room: RefusedRoom | None = None,
     ) -> None:
         self.registry = registry
@@ -145,17 +158,64 @@ class Pipeline:
         self.sequences = Sequences()
         self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
         self._changed = self._highest(schema.exceedance.c.changed)
-        self._fill({site.id for site in registry.sites})
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine)
+        self._keep_after = checkpoint_seconds * 1000
+        sites = list(enumerate(registry.sites))
+        self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
+        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position())
+        self._fill(set(self._zone), positions)
         self._take_over()
 
-    def _fill(self, sites: Collection[str]) -> None:
-        """Build the state of sites from the record; there is nothing of them in the engine yet."""
+    def _identity(self) -> str:
+        """A name of the record that no other one has."""
+        with self.record.transaction() as connection:
+            table = schema.meta
+            found: str | None = connection.execute(sa.select(table.c.value).where(table.c.key == "identity")).scalar()
+            if found is None:
+                found = uuid4().hex
+                connection.execute(sa.insert(table).values(key="identity", value=found))
+        return found
+
+    def _position(self) -> int:
+        """Number of the newest block."""
+        return self._highest(schema.reading_block.c.id)
+
+    def keep(self, now: int, *, everything: bool = False) -> None:
+        """Write the checkpoint of the sites whose turn it is, or of all of them; everything that was committed is in it then.
+
+        Parameters
+        ----------
+        now : int
+            The clock [ms UTC].
+        everything : bool
+            Of all sites, as at the end.
+        """
+        if self._checkpoint is None or self._unstored is not None or self._stale:
+            return
+        due = [site for site, kept in self._kept.items() if everything or now - kept >= self._keep_after]
+        position = self._position() if due else 0
+        for site in due if everything else due[: 1 + len(self._kept) // 50]:
+            self._checkpoint.write(site, position)
+            self._kept[site] = now
+        if everything:
+            self._checkpoint.close()
+
+    def _fill(self, sites: Collection[str], positions: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Build the state of sites from the record.
+
+        Of those in ``positions`` the engine holds what was committed up to a block; of the others there is nothing in it yet.
+        """
         engine, record = self.engine, self.record
         channels = [c.index for c in self.registry.channels if c.site in sites]
-        for index in channels:
-            readings, quality = record.recent(index, engine.panes.minutes)
-            if len(readings):
-                engine.fill(readings, quality)
+        for c in self.registry.channels:
+            if c.site in sites and c.site not in positions:
+                readings, quality = record.recent(c.index, engine.panes.minutes)
+                if len(readings):
+                    engine.fill(readings, quality)
+        for readings, quality in record.since(
+            {c.index: positions[c.site] for c in self.registry.channels if c.site in positions}
+        ):
+            engine.fill(readings, quality)
         issued = engine.issued.copy()
         issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
         known = [e for site in sites for e in self._recent_episodes(site)]
@@ -258,7 +318,7 @@ class Pipeline:
         if self._unstored is not None and not (self._unstored.batch and _same_batch(self._unstored.batch, batch)):
             self._store(now)
         if self._unstored is None:
-            sites = {site for site, _ in batch.devices}
+            sites = _sites_of(batch)
             with self._whole(sites):
                 outcome = self.engine.ingest(batch.readings)
                 self._clocks(batch, outcome)
@@ -317,12 +377,14 @@ class Pipeline:
                 if left.batch is not None:
                     self._store_readings(connection, left.batch, left.outcome, left.news, issue)
                 self._store_outcome(connection, left.outcome, issue)
+                sites = set() if left.batch is None else _sites_of(left.batch)
+                self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
                     beside(connection, issue.serial)
         except StoreError:
             raise
         except BaseException:
-            with self._whole(self._zone if left.batch is None else {site for site, _ in left.batch.devices}):
+            with self._whole(self._zone if left.batch is None else _sites_of(left.batch)):
                 raise
         self._unstored = None
 
@@ -415,6 +477,9 @@ class Pipeline:
     def carry_on(self, now: int) -> bool:
         """Go one short step on with what is to be restated: for marks that were asked for, and for what the registry changed.
 
+        A mark that nobody confirmed and that would take an exceedance away becomes a claim: nothing changes until a supervisor
+        confirms it (生态环境监测条例, decree 820, article 25). One that takes readings out is looked at when its period is over.
+
         Between two steps anything may be committed. A request for a mark is answered in the transaction that stores the mark
         and the figures of its first days, so that a crash leaves it either waiting or done; it is refused with the reason if it
         cannot be met. What is left of a long span is queued in the same transaction.
@@ -453,17 +518,25 @@ class Pipeline:
     def _take_up(self, now: int) -> bool:
         """Begin the mark that has been asked for longest, or else a restatement that is queued."""
         table, queue = schema.mark_request, schema.restatement
-        waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
+        # What is still to come cannot be told yet.
+        ready = sa.or_(table.c.end <= now, table.c.decided_by.is_not(None), table.c.kind.not_in(sorted(EXCLUDING)))
+        waiting = self.record.rows(
+            sa.select(table).where(table.c.state == "waiting", ready).order_by(table.c.id).limit(1)
+        )
         for row in waiting:
             if fault := self._fault(
                 row["site"], row["station"], row["parameter"], (row["start"], row["end"]), row["kind"]
             ):
                 refused = {"state": "refused", "answer": fault, "answered": now}
                 with self.record.transaction() as connection:
+                    refused["serial"] = self.record.serial(connection)
                     connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
                 return True
             names = "site", "station", "parameter", "start", "end", "kind", "reason", "author"
-            self._job = self._marking({name: row[name] for name in names}, row["id"], _AT_ONCE)
+            mark = {name: row[name] for name in names} | {"confirmed_by": row["decided_by"]}
+            # Whether it takes an exceedance away is told of its whole span.
+            most = None if row["decided_by"] is None and row["kind"] in EXCLUDING else _AT_ONCE
+            self._job = self._marking(mark, row["id"], most)
             return True
         queued = sa.select(queue).where(queue.c.site.in_(self._zone)).order_by(queue.c.id <= self._tried, queue.c.id)
         for row in self.record.rows(queued.limit(1)):
@@ -514,11 +587,20 @@ class Pipeline:
 
     def _finish(self, job: _Job, found: Restatement, now: int) -> None:
         queue = schema.restatement
+        if job.request is not None and job.mark is not None and job.mark["confirmed_by"] is None:
+            removes = self._removed(job, found)
+            if removes:
+                asked = schema.mark_request.c.id == job.request
+                claimed = {"state": "claimed", "removes": json.dumps(removes), "answered": now}
+                with self.record.transaction() as connection:
+                    claimed["serial"] = self.record.serial(connection)
+                    connection.execute(sa.update(schema.mark_request).where(asked).values(**claimed))
+                return
         with self.record.transaction() as connection:
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
                 assert made is not None
-                done = {"state": "done", "mark": made[0], "answered": now}
+                done = {"state": "done", "mark": made[0], "answered": now, "serial": self.record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
             connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
@@ -530,11 +612,35 @@ class Pipeline:
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
+            self._store_current(connection, found, {job.site}, issue.serial)
         with self._whole({job.site}):
             if job.mark is not None:
                 self.engine.exclusion.add(stored_mark(job.mark))
             rules = {r.index for r in self.registry.rules if r.site == job.site}
             self.engine.alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
+
+    def _removed(self, job: _Job, found: Restatement) -> list[dict[str, Any]]:
+        """Windows that exceed and no longer do with a mark, and exceedances that are withdrawn: what it takes away."""
+        v = schema.verdict.c
+        after = {(self.registry.rules[j.rule].key, j.start * MINUTE): j for j in found.verdicts}
+        stored = self.record.rows(
+            sa.select(v.rule, v.start, v.end, v.value).where(
+                v.latest, v.verdict == "exceeds", v.rule.in_({key for key, _ in after}), v.start < job.span[1] + _AT_ONCE,
+                v.end > job.span[0] - _AT_ONCE,
+            )
+        )  # fmt: skip
+        gone = [
+            dict(row) | {"after": now.value, "judgement": now.verdict.judgement}
+            for row in stored
+            if (now := after.get((row["rule"], row["start"]))) is not None and now.verdict.judgement != "exceeds"
+        ]
+        told = {row["rule"] for row in gone}
+        for e in found.exceedances:
+            key = self.registry.rules[e.rule].key
+            if e.withdrawn and key not in told:
+                start, end = _instant(e.start), None if e.end is None else _instant(e.end)
+                gone.append({"rule": key, "start": start, "end": end, "value": e.peak, "after": None, "judgement": ""})
+        return gone
 
     def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
         rows = self.record.readings(channel, start, end)
@@ -543,13 +649,12 @@ class Pipeline:
         ]
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
-        """Compare the devices' clocks with ours; a stamp in the future was rejected, and says so too."""
+        """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
         newest = np.full(batch.messages, -1, np.int64)
         if len(batch.message):
             np.maximum.at(newest, batch.message, batch.readings.time)
         for rejection in batch.rejections:
-            if rejection.reason == "future":
-                newest[rejection.message] = rejection.received + 2 * SKEW
+            newest[rejection.message] = max(newest[rejection.message], rejection.newest)
         told = np.flatnonzero((newest >= 0) & (batch.message_device >= 0))
         told = told[np.argsort(newest[told], kind="stable")]
         newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))
@@ -569,7 +674,9 @@ class Pipeline:
     ) -> None:
         readings, parts = batch.readings, outcome.parts
         received = int(batch.message_received.max()) if batch.messages else 0
-        self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
+        fresh = readings.take(parts.fresh)
+        self.record.insert_readings(connection, fresh, outcome.quality, received)
+        self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))
             rows = [
@@ -632,6 +739,40 @@ class Pipeline:
                 connection.execute(sa.delete(table).where(table.c.site == site, table.c.device == device))
                 gaps = [SequenceGapRow(site=site, device=device, first=first, last=last) for first, last in told.gaps]
                 self.record.insert(connection, table, gaps)
+
+    def _store_newest(self, connection: sa.Connection, fresh: Readings, quality: NDArray[np.uint8]) -> None:
+        """Note the newest reading of each channel, and the newest valid one; readings are sorted by channel and time."""
+        good = counted(fresh.flag, quality) & np.isfinite(fresh.value)
+        for kind, chosen in (("reading", np.arange(len(fresh))), ("valid", np.flatnonzero(good))):
+            last = chosen[np.append(np.diff(fresh.channel[chosen]) != 0, True)] if len(chosen) else chosen
+            rows = np.empty(len(last), ROW)
+            rows["time"], rows["value"] = fresh.time[last], fresh.value[last]
+            rows["flag"], rows["quality"] = fresh.flag[last], quality[last]
+            channels = [self.registry.channels[index] for index in fresh.channel[last].tolist()]
+            newest = [
+                CurrentRow(c.key, kind, c.site, time, row.tobytes())
+                for c, time, row in zip(channels, rows["time"].tolist(), rows, strict=True)
+            ]
+            self.record.upsert(connection, schema.current, newest, newer="time")
+
+    def _store_current(
+        self, connection: sa.Connection, found: Outcome | Restatement, sites: set[str], serial: int
+    ) -> None:
+        """Note the last verdict of each rule, and which sites have changed."""
+        rules, channels = self.registry.rules, self.registry.channels
+        last: dict[int, int] = {}
+        for v in found.verdicts:
+            last[v.rule] = max(v.start, last.get(v.rule, v.start))
+        rows = [CurrentRow(rules[r].key, "verdict", rules[r].site, start * MINUTE) for r, start in last.items()]
+        touched = sites | {rules[x.rule].site for some in (found.verdicts, found.exceedances) for x in some}
+        touched |= {channels[s.channel].site for s in found.statistics}
+        if isinstance(found, Outcome):
+            since = {c.channel: c.since for c in found.health}
+            told = [(channels[c], since) for c, since in since.items()]
+            rows += [CurrentRow(channel.key, "health", channel.site, time) for channel, time in told]
+            touched |= {channel.site for channel, _ in told}
+        rows += [CurrentRow(site, "change", site, serial) for site in sorted(touched)]
+        self.record.upsert(connection, schema.current, rows, newer="time")
 
     def _store_outcome(self, connection: sa.Connection, outcome: Outcome, issue: _Issue) -> None:
         self._store_statistics(connection, outcome.statistics, issue)
@@ -787,6 +928,11 @@ def _instant(minute: int) -> int:
 
 def _minute(instant: int) -> int:
     return instant // MINUTE - 1
+
+
+def _sites_of(batch: Batch) -> set[str]:
+    """Sites of which a batch holds a message."""
+    return {batch.devices[device][0] for device in np.unique(batch.message_device).tolist() if device >= 0}
 
 
 def _same_batch(a: Batch, b: Batch) -> bool:

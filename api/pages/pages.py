@@ -21,6 +21,7 @@ from greenmine.api.http.responses import JSON
 from greenmine.api.http.rolling import rolling_statistics, site_week
 from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements
 from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.selection import selection
 from greenmine.api.pages.sparkline import sparkline
 from greenmine.api.pages.vega import bundle
 from greenmine.api.pages.wording import Wording
@@ -48,20 +49,20 @@ _BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 @router.get("/")
 def overview(
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Annotated[arguments.SelectionArguments, Query()],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
-    """Page of all mines."""
-    scope = caller.scope
+    """Page of all mines, fifty at a time."""
     language = language_of(request, given.lang)
     wording = Wording(language, context.registry)
     instant = now()
+    chosen = selection(queries, caller.scope, wording, given)
+    sites, scope = chosen.sites, chosen.scope
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
     views = latest(queries, scope, instant, hours=hours)
-    sites = _visible(context.registry, scope)
     service = service_health(queries, instant)
     cards = [
         _card(site, views, hours, context.registry, instant) | {"week": site_week(queries, scope, site, instant)}
@@ -76,8 +77,9 @@ def overview(
         notice=notice_of(wording, service),
         watched=service.state == "running",
         cards=cards,
+        selection=chosen,
         summary=_summary(queries, scope, cards, instant),
-        exceedances=_exceedances(queries, scope, None, instant, _RAIL + 2 * (len(sites) - 1)),
+        exceedances=_exceedances(queries, scope, None, instant, _RAIL + 2 * max(0, len(sites) - 1)),
         events="/api/v1/events",
     )
 
@@ -335,11 +337,11 @@ def _chart(
         "site.chart-description", site=wording.name(site), parameter=wording.parameter(parameter_id), days=days
     )
     hours = queries.hours(scope, start, instant, site.id)
-    if days == 1 and parameter.averaging not in {"sum", "state"}:
+    if days == 1 and not (parameter.is_total or parameter.is_state):
         points = {c.key: _quarters(queries, scope, c.key, start, instant, site.zone) for c in channels}
     else:
         points = {c.key: [(local(row.end, site.zone), row.mean) for row in hours.get(c.key, [])] for c in channels}
-    if parameter.averaging == "sum":
+    if parameter.is_total:
         bars = [
             Bar(local(row.start, site.zone), local(row.end, site.zone), row.mean)
             for c in channels

@@ -48,7 +48,7 @@ from greenmine.collector.files.table import SUMMED, UNREAD, Header, LoggerFile, 
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.readings import FLAGS, NORMAL
-from greenmine.units import UnitError, conversion
+from greenmine.units import UnitError, conversion, converted
 
 TOLERATED: Final = 0.1
 """Share of the rows that may be left out, or be in conflict, unless somebody says another."""
@@ -264,7 +264,7 @@ def _read(
         file = file.narrowed(chosen.where)
     layout, said = file.layout, file.layout.description
     header = file.header
-    speed = _speed_column(header) if parameter.averaging == "vector" else None
+    speed = _speed_column(header) if parameter.is_direction else None
     stations = [
         name
         for name in header.names
@@ -298,7 +298,7 @@ def _read(
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
-    if said.missing is None and parameter.averaging not in {"state", "vector"}:
+    if said.missing is None and not (parameter.is_state or parameter.is_direction):
         doubtful |= _codes(time, value, parameter, notes)
     lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
     return FileReadings(
@@ -591,7 +591,7 @@ def _normal(unit: str, parameter: Parameter) -> tuple[float, float] | str:
 
 
 def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
-    if parameter.averaging == "energy" and unit == "dB":
+    if parameter.is_level and unit == "dB":
         return parameter.unit
     if not convertible(unit, parameter):
         raise LoggerFileError(
@@ -603,7 +603,7 @@ def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
 
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
-    return value if (scale, offset) == (1.0, 0.0) else np.round(value * scale + offset, _DECIMALS)
+    return converted(value, scale, offset)
 
 
 # Values
@@ -759,7 +759,7 @@ def _is_far(
             return False
     if code < 0 and times >= _OFTEN and parameter.unit != "degC":  # noise around 0 has more than one value
         return bool((rest >= 0).all())
-    if parameter.averaging == "sum" and not (typical and abs(code) > 90):
+    if parameter.is_total and not (typical and abs(code) > 90):
         return times >= _OFTEN and nearest > max(5 * float(np.ptp(rest)), 5.0)
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
@@ -779,7 +779,7 @@ def _counts_on(
     """
     if said.total is not None:
         return said.total
-    if parameter.averaging != "sum":
+    if not parameter.is_total:
         return chosen.described is not None and chosen.described.total
     finite = value[np.isfinite(value)]
     steps = np.diff(finite)

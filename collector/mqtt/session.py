@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.collector.gate import Account, Gate
 from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
@@ -36,6 +37,12 @@ _FAREWELL: Final = 2.0
 """Longest time for the last acknowledgements to leave [s]."""
 _TCP_ESTABLISHED: Final = 1
 """State in Linux's ``tcp_info`` (include/net/tcp_states.h)."""
+_TAKEN_OVER: Final = 0x8E
+"""Reason code of MQTT 5 for a session that another client has taken over."""
+_SHORT: Final = 60.0
+"""A connection that ends sooner than this after it was accepted was cut short [s]."""
+_SUSPICIOUS: Final = 2
+"""So many of them in a row have a cause."""
 _NEVER: Final = 0xFFFFFFFF
 """Session expiry interval of MQTT 5 that means: never."""
 _VERSIONS: Final = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
@@ -188,6 +195,8 @@ class Session:
         self._linger = settings.linger_ms / 1000
         self._pace = settings.idle_ms / 1000
         self._attempted = False
+        self._accepted = -_SHORT
+        self._shorts = 0
         self._selector = selectors.DefaultSelector()
         self._backoff = _Backoff(0.2, 30.0)
         self._client = self._make_client()
@@ -225,12 +234,9 @@ class Session:
         if settings.broker_user is not None:
             password = settings.broker_password
             client.username_pw_set(settings.broker_user, None if password is None else password.get_secret_value())
-        if settings.broker_tls:
-            authority, certificate, key = (
-                None if path is None else str(path)
-                for path in (settings.broker_ca, settings.broker_certificate, settings.broker_key)
-            )
-            client.tls_set(ca_certs=authority, certfile=certificate, keyfile=key)
+        tls = broker_tls(settings)
+        if tls is not None:
+            client.tls_set_context(tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -252,6 +258,7 @@ class Session:
             _log.error("the broker refuses the connection", broker=self._address, reason=str(reason))
             return
         self.counters.connections += 1
+        self._accepted = time.monotonic()
         _log.info("connected", broker=self._address, session_present=flags.session_present)
         self._subscriptions.begin()
         client.subscribe([(topic, 1) for topic in (TOPIC, *self._subscriptions.wanted)])
@@ -265,7 +272,18 @@ class Session:
     ) -> None:
         self.counters.connected = False
         if not self._stop.is_set():
-            self._failed(str(reason))
+            self._failed(self._cause(reason))
+
+    def _cause(self, reason: ReasonCode) -> str:
+        """Why the connection ended; MQTT 3.1.1 has no word for a session that another client has taken over."""
+        client = f"another client with the client id '{self._settings.broker_client}'"
+        if reason.value == _TAKEN_OVER:
+            return f"{reason}: {client} has connected; GREENMINE_BROKER_CLIENT gives each program an id of its own"
+        short = time.monotonic() - self._accepted < _SHORT
+        self._shorts = self._shorts + 1 if short else 0
+        if self._shorts >= _SUSPICIOUS:
+            return f"{reason}, {self._shorts} times soon after it was accepted: {client} may take the session over each time"
+        return str(reason)
 
     def _on_subscribe(
         self, client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None

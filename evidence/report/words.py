@@ -125,10 +125,6 @@ class ReportWords(Words):
         told = " ".join(dict.fromkeys(filter(None, (threshold.source, threshold.clause))))
         return in_chinese(told) if self.language == "zh" else told
 
-    def confidence(self, confidence: str) -> str:
-        """How far a number of the law may be relied on."""
-        return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
-
     def point(self, direction: float) -> str:
         """Point of the compass."""
         return self.t(f"compass.{POINTS[round(direction / 22.5) % 16]}")

@@ -581,7 +581,7 @@ def _parts(
             "detail": [
                 _json(
                     number=row.id, station=row.station, parameter=row.parameter, end=row.end, kind=row.kind, reason=row.reason,
-                    author=row.author,
+                    author=row.author, **({} if row.confirmed_by is None else {"confirmed_by": row.confirmed_by}),
                 )
                 for row in some
             ],

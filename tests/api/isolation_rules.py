@@ -27,7 +27,7 @@ Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 """Parameters that name something of somebody."""
-HARMLESS: Final = {
+HARMLESS: Final = {"group", "page", "q",
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
     "kind",
@@ -91,10 +91,12 @@ RULES: Final[dict[str, Rule]] = {
     "rejections": Rule(),
     "health": Rule(),
     "explanation": Rule(needed=("rule", "start")),
+    "recomputation_file": Rule(needed=("rule", "start")),
     "marks": Rule(),
     "ask": Rule("actors", body=_MARK, ok=(202,)),
     "requests": Rule(),
     "asked_for": Rule(number="request"),
+    "decide": Rule("overseers", number="request", body={"decision": "confirm"}, ok=(409,)),
     "chart": Rule(needed=("channel",)),
     "exceedance": Rule(),
     "handle": Rule("actors", body={"kind": "cause", "text": "dry road"}, ok=(201,)),
@@ -108,6 +110,8 @@ RULES: Final[dict[str, Rule]] = {
     "GET /static/vega.js": Rule("open"),
     "GET /sites/{site}/stations/{station}": Rule(),
     "GET /sites/{site}/stations/{station}/charts/{parameter}": Rule(given=_PERIOD),
+    "GET /explanation": Rule(needed=("rule", "start")),
+    "GET /explanation/chart": Rule(needed=("rule", "start")),
     "GET /exceedances": Rule(),
     "GET /sites/{site}/exceedances": Rule(),
     "GET /exceedances/{number}": Rule(),

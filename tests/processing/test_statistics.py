@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from greenmine.processing.averaging import direction
 from greenmine.processing.panes import Block
-from greenmine.processing.statistics import Figures, direction, figures
+from greenmine.processing.statistics import Figures, figures
 
 
 def block(minutes: list[list[float]], weigh: str = "arithmetic") -> Block:

@@ -1,13 +1,13 @@
 """Tables of the record.
 
-Revision ID: 0.1.2
+Revision ID: 0.1.3
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.2"
+revision = "0.1.3"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -92,6 +92,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "current",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("site", sa.String(length=80), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "kind"),
+    )
+    op.create_index("ix_current_kind_time", "current", ["kind", "time"], unique=False)
+    op.create_index("ix_current_site_kind", "current", ["site", "kind"], unique=False)
+    op.create_table(
         "exceedance",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("rule", sa.String(length=200), nullable=False),
@@ -113,6 +124,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_exceedance_rule_start", "exceedance", ["rule", "start"])
     op.create_index("ix_exceedance_serial", "exceedance", ["serial"])
+    op.create_index("ix_exceedance_state", "exceedance", ["state"], unique=False)
     op.create_index("ix_exceedance_site_start", "exceedance", ["site", "start"])
     op.create_table(
         "exceedance_revision",
@@ -233,6 +245,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("author", sa.String(length=80), nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_by", sa.String(length=80)),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_mark_site_start", "mark", ["site", "start"])
@@ -252,8 +265,12 @@ def upgrade() -> None:
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("mark", sa.BigInteger()),
         sa.Column("answered", sa.BigInteger()),
+        sa.Column("decided_by", sa.String(length=80)),
+        sa.Column("removes", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("serial", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_mark_request_serial", "mark_request", ["serial"])
     op.create_index("ix_mark_request_site_id", "mark_request", ["site", "id"])
     op.create_index("ix_mark_request_state", "mark_request", ["state"])
     op.create_table(

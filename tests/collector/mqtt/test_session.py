@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -441,3 +442,23 @@ def started(command: list[str], port: int) -> Iterator[None]:
 def accepts(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_of_two_clients_with_one_id_the_log_names_the_cause(mosquitto: Broker, version: str) -> None:
+    told = "another client with the client id 'twin'"
+    given = {"broker_client": "twin", "mqtt_version": version}
+    with (
+        structlog.testing.capture_logs() as logs,
+        running(mosquitto, Record(), **given),
+        running(mosquitto, Record(), **given),
+    ):
+        until(lambda: any(told in str(entry.get("reason")) for entry in logs), "the cause in the log")
+
+
+def test_a_connection_that_breaks_once_has_no_twin(mosquitto: Broker) -> None:
+    with structlog.testing.capture_logs() as logs, running(mosquitto, Record()) as session:
+        until(lambda: session.counters.connected, "the subscription")
+        mosquitto.stop()
+        until(lambda: session.counters.failures > 0, "the loss")
+    assert not any("client id" in str(entry.get("reason")) for entry in logs)

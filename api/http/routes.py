@@ -86,7 +86,15 @@ def metrics_text(
             raise unauthenticated()
         scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
     return Response(
-        metrics(queries, scope, now(), context.settings.data, context.notices.outbox, workers=workers),
+        metrics(
+            queries,
+            scope,
+            now(),
+            context.settings.data,
+            context.notices.outbox,
+            workers=workers,
+            sites=context.settings.metrics_sites,
+        ),
         media_type="text/plain; version=1.0.0; charset=utf-8",
     )
 

@@ -19,9 +19,9 @@ def written(report: FiledReport, form: FileForm) -> bytes:
         A PDF is asked for, and there is no font for it.
     """
     if form == "xlsx":
-        from greenmine.evidence.filed.workbook import workbook  # noqa: PLC0415
+        from greenmine.evidence.filed.workbook import workbook  # noqa: PLC0415 - takes memory, and reports are seldom asked for
 
         return workbook(report)
-    from greenmine.evidence.filed import paper  # noqa: PLC0415
+    from greenmine.evidence.filed import paper  # noqa: PLC0415 - likewise
 
     return paper.pdf(report) if form == "pdf" else paper.word(report)

@@ -22,6 +22,7 @@ from bench import (
     evidence,
     exports,
     files,
+    grafana,
     growth,
     hj212,
     latency,
@@ -41,10 +42,11 @@ def main() -> int:
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
         "files", "truth",
     )  # fmt: skip
-    when_named = ("exports",)
+    when_named = ("exports", "grafana")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
+    parser.add_argument("--points", type=int, default=grafana.POINTS, help="of grafana's year; default 50,000,000")
     arguments = parser.parse_args()
     if unknown := set(arguments.subject) - {*subjects, *when_named}:
         parser.error(f"there is no subject {', '.join(sorted(unknown))}; there are {everything}")
@@ -62,6 +64,7 @@ def main() -> int:
         "api": api.measure,
         "live": live.measure,
         "exports": exports.measure,
+        "grafana": partial(grafana.measure, arguments.points),
         "effect": effect.measure,
         "files": files.measure,
         "truth": truth.measure,

@@ -32,6 +32,7 @@ from greenmine.api.http import (
 from greenmine.api.http.addresses import check_addresses
 from greenmine.api.http.answers import Repeats
 from greenmine.api.http.context import Context
+from greenmine.api.http.head import HeadRequests
 from greenmine.api.http.pace import LARGEST, Pace
 from greenmine.api.http.security import Guard
 from greenmine.api.live.broadcast import Broadcast
@@ -42,6 +43,7 @@ from greenmine.api.pages import (
     download_page,
     evidence_pages,
     exceedance_pages,
+    explanation_page,
     notification_pages,
     oidc,
     pages,
@@ -125,12 +127,13 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.attachment_bytes)
     for part in (account, audit):
         app.include_router(part.api, max_body_size=LARGEST)
-    for part in (pages, station_page, exceedance_pages, quality_page, download_page, comparison_page):
+    for part in (pages, station_page, exceedance_pages, explanation_page, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("greenmine.api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
+    app.add_middleware(HeadRequests)
     app.add_middleware(Repeats, context=context)
     app.add_middleware(Guard, addresses=addresses)
     schemas.install(app)

@@ -6,14 +6,33 @@ import socket
 from contextlib import suppress
 from threading import Thread
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from greenmine.api.app import create_app
 from greenmine.api.http.context import Context
+from greenmine.api.http.security import HEADERS
 from greenmine.api.pages.vega import bundle
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+
+
+class Protocol(H11Protocol):
+    """HTTP whose answer to what is no HTTP carries the security headers too."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer, and close the connection."""
+        headers = HEADERS | {"content-type": "text/plain; charset=utf-8", "connection": "close"}
+        parts = (
+            h11.Response(status_code=400, headers=list(headers.items()), reason="Bad Request"),
+            h11.Data(data=msg.encode("ascii")),
+            h11.EndOfMessage(),
+        )
+        for part in parts:
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -28,6 +47,7 @@ class Server(uvicorn.Server):
                 app,
                 host=host,
                 port=port,
+                http=Protocol,
                 access_log=False,
                 log_level="warning",
                 timeout_graceful_shutdown=5,

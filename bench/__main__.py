@@ -22,6 +22,7 @@ from bench import (
     evidence,
     exports,
     files,
+    flood,
     grafana,
     growth,
     hj212,
@@ -42,7 +43,7 @@ def main() -> int:
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
         "files", "truth",
     )  # fmt: skip
-    when_named = ("exports", "grafana")
+    when_named = ("exports", "flood", "grafana")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
@@ -64,6 +65,7 @@ def main() -> int:
         "api": api.measure,
         "live": live.measure,
         "exports": exports.measure,
+        "flood": flood.measure,
         "grafana": partial(grafana.measure, arguments.points),
         "effect": effect.measure,
         "files": files.measure,

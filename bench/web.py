@@ -181,7 +181,7 @@ def _serve(pipe: Connection, data: Path) -> None:
     from greenmine.api.app import create_app  # noqa: PLC0415 - in the server's process only
     from greenmine.api.serve import Server  # noqa: PLC0415
 
-    app = create_app(Settings(data=data), registry_of(data))
+    app = create_app(Settings(data=data, user_streams=2_000, address_streams=2_000), registry_of(data))
     held = b""
     bare = FastAPI()
 

@@ -12,13 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TextIO
 
 import cyclopts
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from greenmine.cli.files import Reading
+from greenmine.cli.one_station import WINDOWS, OneStation
 from greenmine.collector.files import Description, FileReadings, joined, read_series
 from greenmine.collector.files.columns import plain
 from greenmine.collector.files.series import TOLERATED, instants
@@ -27,9 +30,12 @@ from greenmine.parameters import Parameter, load_parameters
 from greenmine.processing.series import Summary, capture, distinct, summarise, window_bounds
 from greenmine.zones import Zone
 
+Form = Literal["csv", "json", "xlsx", "parquet"]
 _LEVELS: Final = (10, 50, 90)
 """L10, L50, L90: exceeded so many percent of the time."""
 _ROUNDING: Final = 1e-9
+_HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
 
 Times = NDArray[np.int64]
 _FOUND: Final = Reading()
@@ -50,7 +56,10 @@ def analyse(
     window: str = "1h",
     every: str | None = None,
     validity: float = 0.75,
-    format: Literal["csv", "json"] = "csv",  # noqa: A002  the option's name
+    rule: Literal["plain", "law"] = "plain",
+    limit: Annotated[list[str] | None, cyclopts.Parameter(negative="", consume_multiple=False)] = None,
+    format: Form | None = None,  # noqa: A002  the option's name
+    out: Path | None = None,
     reading: Reading = _FOUND,
     explain: Annotated[bool, cyclopts.Parameter(negative="")] = False,
 ) -> None:
@@ -81,8 +90,15 @@ def analyse(
         A window ends at each multiple of this, on the local clock. Without it: as long as the window.
     validity
         Share of the expected readings from which a window is valid.
+    rule
+        law: the figures of hours and days that the law knows, as the record has them: a day is the mean of its valid hours. Without
+        it: means over all readings of the window.
+    limit
+        Judge by this limit of the catalogue in place of giving figures; may be repeated. Days and nights are those of --zone.
     format
-        csv or json.
+        csv (the default), json, xlsx or parquet; the last two need --out.
+    out
+        File to write to in place of standard output; its ending decides the format where --format does not.
     reading
         How to read the file.
     explain
@@ -91,8 +107,8 @@ def analyse(
     try:
         _analyse(
             [path for path in (file, *more) if path is not None],
-            stdin=stdin, parameter=parameter, value=value, zone=zone, window=window, every=every, validity=validity, format=format,
-            explain=explain, said=reading.description(),
+            stdin=stdin, parameter=parameter, value=value, zone=zone, window=window, every=every, validity=validity,
+            rule=rule, limits=limit or [], format=format, out=out, explain=explain, said=reading.description(),
         )  # fmt: skip
     except BrokenPipeError:
         # The reader has seen enough; a second attempt to flush at exit would complain.
@@ -112,7 +128,10 @@ def _analyse(
     window: str,
     every: str | None,
     validity: float,
-    format: Literal["csv", "json"],  # noqa: A002  the option's name
+    rule: Literal["plain", "law"],
+    limits: Sequence[str],
+    format: Form | None,  # noqa: A002  the option's name
+    out: Path | None,
     explain: bool,
     said: Description,
 ) -> None:
@@ -126,6 +145,9 @@ def _analyse(
         raise _UsageError(f"--validity {validity:g}: a share above 0, at most 1")
     if zone is not None:
         _zone(zone)
+    form = _form(format, out)
+    if rule == "law" and (width not in WINDOWS or step != width):
+        raise _UsageError("--rule law: the law has windows of 1h and 24h; --window names one, without --every")
     parts: list[list[FileReadings]] = []
     sources: Sequence[Path | None] = files or [None]
     for file in sources:
@@ -135,14 +157,33 @@ def _analyse(
     name = "standard input" if stdin else ", ".join(map(str, files))
     several = len(parameters) > 1
     rows: list[dict[str, Any]] = []
-    for series in map(joined, zip(*parts, strict=True)):
+    together = [joined(each) for each in zip(*parts, strict=True)]
+    for series in together:
         if explain:
             sys.stderr.write("".join(f"{line}\n" for line in series.lines))
+        notes: list[str] = []
         with _named(name):
-            figures, notes = _figures(series, width, step, validity, zone, said)
+            if rule == "law" or limits:
+                _used(series, said, notes)
+            else:
+                figures, notes = _figures(series, width, step, validity, zone, said)
+                rows += [{"parameter": series.parameter.id} | row for row in figures] if several else figures
         sys.stderr.write("".join(f"note: {note}\n" for note in dict.fromkeys([*series.notes, *notes])))
-        rows += [{"parameter": series.parameter.id} | row for row in figures] if several else figures
-    _write(rows, format)
+    if rule == "law" or limits:
+        with _named(name):
+            station = OneStation.of(together, limits, zone or together[0].zone or "UTC")
+            rows = station.verdicts() if limits else station.statistics(WINDOWS[width])
+    _write(rows, form, out)
+
+
+def _form(form: Form | None, out: Path | None) -> Form:
+    """The format: as said, else as the ending of the file to write says."""
+    ending = "" if out is None else out.suffix.lstrip(".").lower()
+    by_ending: dict[str, Form] = {"json": "json", "xlsx": "xlsx", "parquet": "parquet"}
+    found = form or by_ending.get(ending, "csv")
+    if found in {"xlsx", "parquet"} and out is None:
+        raise _UsageError(f"--format {found} needs a file: give --out")
+    return found
 
 
 @contextmanager
@@ -271,8 +312,12 @@ def _figures(
         notes.append(
             f"interval {series.interval / 1000:g} s, the median distance of all rows with a time; --interval states another"
         )
+    if width % _DAY == 0 and series.parameter.has_mean and series.interval < _HOUR:
+        notes.append(
+            "means are over all readings of a window; the legal mean of a day is that of its valid hours: --rule law gives it"
+        )
     bounds = window_bounds(int(used.time[0]), int(used.time[-1]), width, step, clock.name)
-    energy = series.parameter.averaging == "energy"
+    energy = series.parameter.is_level
     levels = tuple(100.0 - level for level in _LEVELS) if energy else ()
     summary = summarise(used.time, used.value, averaging=series.parameter.averaging, windows=bounds, percentiles=levels)
     share = _capture(summary.count, _within(used.rows, bounds), bounds, series.interval)
@@ -324,19 +369,37 @@ def _rows(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _write(rows: list[dict[str, Any]], form: Literal["csv", "json"]) -> None:
-    """Write rows to standard output."""
+def _write(rows: list[dict[str, Any]], form: Form, out: Path | None) -> None:
+    """Write rows to a file or to standard output."""
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]), out)
+    elif form == "xlsx":
+        import openpyxl  # noqa: PLC0415 -- most figures are written as text
+
+        book = openpyxl.Workbook(write_only=True)
+        sheet = book.create_sheet("figures")
+        for row in [names, *([row.get(name) for name in names] for row in rows)]:
+            sheet.append(row)
+        book.save(out)
+    elif out is None:
+        _write_text(rows, names, form, sys.stdout)
+    else:
+        with out.open("w", encoding="utf-8", newline="") as file:
+            _write_text(rows, names, form, file)
+
+
+def _write_text(rows: list[dict[str, Any]], names: list[str], form: Form, file: TextIO) -> None:
     if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         for row in rows:
             writer.writerow([str(cell).lower() if isinstance(cell, bool) else cell for cell in map(row.get, names)])
     else:
         for index, row in enumerate(rows):
-            sys.stdout.write(("[\n" if index == 0 else ",\n") + json.dumps(row))
-        sys.stdout.write("\n]\n")
-    sys.stdout.flush()
+            file.write(("[\n" if index == 0 else ",\n") + json.dumps(row, ensure_ascii=False))
+        file.write("\n]\n" if rows else "[]\n")
+    file.flush()
 
 
 def _numbers(figure: NDArray[np.float64]) -> list[float | None]:

@@ -73,7 +73,7 @@ def try_(
     attempt = _attempt(known, chosen)
     builder = BatchBuilder(attempt, Settings())
     builder.add(OWN.format(site=_SITE, device=_DEVICE) if name is None else f"try/{name}", payload, _now())
-    result = _result(attempt, profile, builder.finish())
+    result = _result(attempt, profile, builder.finish()) | {"deviations": dict(builder.deviations)}
     if format == "json":
         sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
     else:
@@ -204,6 +204,8 @@ def _show(result: dict[str, Any]) -> None:
         for row in rejections:
             table.add_row(row["reason"], str(row["readings"]), row["detail"])
         console.print(table)
+    if tolerated := result["deviations"]:
+        console.print(f"Tolerated: {', '.join(tolerated)}")
     if not readings and not rejections:
         console.print("The message holds no readings, and the profile says that this is as it should be.")
 

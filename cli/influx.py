@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,6 +16,7 @@ import structlog
 from cyclopts import Parameter
 
 from greenmine.errors import StoreError
+from greenmine.files import locked
 from greenmine.grafana.influx.influx import InfluxError, UnavailableError, load_tokens, tokens_file
 from greenmine.grafana.influx.influx_provision import Step, buckets, provision
 from greenmine.grafana.influx.influx_schema import DISTRICT, bucket_of
@@ -178,17 +178,10 @@ def _reached(cursors: Cursors, bucket: str, ends: Positions) -> bool:
     return not cursor.clear and all(cursor.position(table) >= end for table, end in ends.items())
 
 
-@contextmanager
-def _alone(settings: Settings) -> Iterator[bool]:
+def _alone(settings: Settings) -> AbstractContextManager[bool]:
     """Whether no other process writes to InfluxDB for this data directory; while the block lasts, none begins to."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    with (settings.data / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    return locked(settings.data / _LOCK, wait=False)
 
 
 def _settings(data: Path | None) -> Settings:

@@ -12,11 +12,15 @@ from typing import Annotated, Literal
 import cyclopts
 import msgspec
 
-from greenmine.collector.files.channels import distinct_readings, read_channels
+from greenmine.cli.files import Reading
+from greenmine.collector.files import Description
+from greenmine.collector.files.channels import ChannelFile, distinct_readings, read_channels
 from greenmine.collector.files.columns import LoggerFileError
+from greenmine.collector.files.station import StationFile, read_station
 from greenmine.evidence.judging import JudgementDocument, judge_readings
 from greenmine.evidence.mark_files import read_marks
 from greenmine.evidence.report.judged import judgement_text
+from greenmine.evidence.report.judgement import judgement_pdf
 from greenmine.evidence.report.words import ReportWords
 from greenmine.loading import load_registry
 from greenmine.processing.exclusion import EXCLUDING, excluded_channels
@@ -28,7 +32,20 @@ from greenmine.wording.messages import Language
 
 _YEARS = (1970, 2199)
 """First and last year in which readings may lie."""
-_COLUMNS = ("rule", "limit", "channel", "start", "end", "value", "judgement", "standing", "reasons")
+_FOUND = Reading()
+_COLUMNS = (
+    "rule",
+    "limit",
+    "channel",
+    "start",
+    "end",
+    "period_start",
+    "period_end",
+    "value",
+    "judgement",
+    "standing",
+    "reasons",
+)
 
 
 def _span(period: str, reporting: Reporting) -> Period:
@@ -41,13 +58,15 @@ def _span(period: str, reporting: Reporting) -> Period:
 
 def judge(
     *,
-    readings: Annotated[list[Path], cyclopts.Parameter(negative="", consume_multiple=True)],
+    readings: Annotated[list[str], cyclopts.Parameter(negative="", consume_multiple=True)],
     period: str,
     registry: Path | None = None,
     marks: Path | None = None,
     site: str | None = None,
-    format: Literal["json", "csv", "text"] = "text",  # noqa: A002  the option's name
+    format: Literal["json", "csv", "text", "pdf"] = "text",  # noqa: A002  the option's name
     language: Language = "zh",
+    value: Annotated[list[str] | None, cyclopts.Parameter(negative="", consume_multiple=False)] = None,
+    reading: Reading = _FOUND,
 ) -> None:
     """Judge readings in files by the limits of a registry: statistics, verdicts, exceedances, and what follows from them.
 
@@ -58,6 +77,7 @@ def judge(
     ----------
     readings
         CSV or Parquet files with the columns channel,time,value and, if need be, flag. A channel is SITE/STATION/PARAMETER.
+        SITE/STATION=FILE is a file that a logger of that station wrote itself.
     period
         2026-03-01, 2026-03, 2026-Q1, 2026, 2026-H1 (a reporting period), or FROM/TO of days.
     registry
@@ -67,16 +87,20 @@ def judge(
     site
         The only mine to be judged. Without it: all that have readings.
     format
-        json: all of it; csv: a row for each verdict; text: what a person is told.
+        json: all of it; csv: a row for each verdict; text: what a person is told; pdf: the same with a table of limits, on paper.
     language
         Of the text: zh or en.
+    value
+        PARAMETER=COLUMN of loggers' own files, where the names do not decide; may be repeated.
+    reading
+        How to read loggers' own files.
     """
     try:
         known = load_registry(registry)
         reporting = reporting_of(registry)
         span = _span(period, reporting)
         said = [] if marks is None else read_marks(marks, known)
-        found, counts = _all_readings(readings, known)
+        found, counts = _all_readings(readings, known, reading.description(), _columns(value))
         document = judge_readings(known, _sites(known, site, found), span, reporting, found, said)
     except (DataFileError, LoggerFileError, ValueError, OverflowError, OSError) as error:
         for line in str(error).splitlines():
@@ -92,7 +116,10 @@ def judge(
         if n and what != "rows":
             sys.stderr.write(f"note: {_NOTES[what].format(n=f'{n:,}')}\n")
     try:
-        sys.stdout.write(_written(document, format, ReportWords(language, known)))
+        if format == "pdf":
+            sys.stdout.buffer.write(judgement_pdf(document, ReportWords(language, known)))
+        else:
+            sys.stdout.write(_written(document, format, ReportWords(language, known)))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough; a second attempt to flush at exit would complain.
@@ -109,15 +136,45 @@ _NOTES = {
 }
 
 
-def _all_readings(paths: list[Path], registry: Registry) -> tuple[Readings, dict[str, int]]:
+def _columns(pairs: list[str] | None) -> dict[str, str]:
+    found = [pair.partition("=") for pair in pairs or ()]
+    for name, sign, column in found:
+        if not (name and sign and column):
+            raise ValueError(f"--value {name + sign + column!r}: PARAMETER=COLUMN is needed, such as tsp=Dust")
+    return {name: column for name, _, column in found}
+
+
+def _station_of(text: str, registry: Registry) -> tuple[tuple[str, str] | None, Path]:
+    """The station before the sign of equality, if there is one, and the file."""
+    name, sign, path = text.partition("=")
+    if not sign or Path(text).exists():
+        return None, Path(text)
+    site, _, station = name.partition("/")
+    known = [f"{s.id}/{one.id}" for s in registry.sites for one in s.stations]
+    if name not in known:
+        raise ValueError(f"--readings {text}: there is no station {name!r}; {nearest(name, known)}")
+    return (site, station), Path(path)
+
+
+def _all_readings(
+    files: list[str], registry: Registry, said: Description, columns: dict[str, str]
+) -> tuple[Readings, dict[str, int]]:
     """Readings of all files, and what became of their rows."""
     parts = []
     empty = 0
-    for path in paths:
+    named = [_station_of(text, registry) for text in files]
+    if (columns or said != Description()) and not any(station for station, _ in named):
+        raise ValueError("options for loggers' own files need one: --readings SITE/STATION=FILE")
+    for station, path in named:
         try:
-            file = read_channels(path, registry)
+            if station is None:
+                file: ChannelFile | StationFile = read_channels(path, registry)
+            else:
+                file = read_station(path, registry, station, said, columns)
         except LoggerFileError as error:
             raise LoggerFileError(f"{path}: {error}") from error
+        if isinstance(file, StationFile):
+            sys.stderr.write("".join(f"note: {path}: {note}\n" for note in file.notes))
         parts.append(file.readings)
         empty += file.without_value
     together = Readings.concat(parts)

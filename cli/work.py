@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
 from greenmine.collector.mqtt.session import Message, Session
@@ -24,6 +25,7 @@ from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.loggers import LoggerDesk
 from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
 from greenmine.record.writer import Pipeline
@@ -38,6 +40,8 @@ _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
+_STEPS: Final = 0.1
+"""How long figures are restated, between two commits [s]."""
 _TURN: Final = 0.2
 """How often the clock is looked at where nothing comes from a broker [s]."""
 
@@ -52,18 +56,9 @@ def work(settings: Settings, stop: threading.Event) -> None:
     SystemExit
         With the reason, if the port for data loggers cannot be listened on.
     """
-    registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
-    migrate(engine)
-    record = Record(engine, registry, settings.archive_place)
-    pipeline = Pipeline(
-        registry,
-        record,
-        lateness=settings.lateness_hours * 60,
-        grace=math.ceil(settings.grace_seconds / 60),
-        silent_minutes=settings.silent_minutes,
-        now=_now(),
-    )
+    pipeline = _pipeline(settings)
+    registry, record = pipeline.registry, pipeline.record
+    gate = _gate(registry, record, settings)
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     builder = BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
@@ -78,11 +73,13 @@ def work(settings: Settings, stop: threading.Event) -> None:
     broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
     started = _now()
-    due = {"wait": time.monotonic() + _WAIT, "status": 0.0}
+    due = {"wait": time.monotonic() + _WAIT, "status": 0.0, "work": 0.0}
 
     def handle(messages: list[Message]) -> None:
         for message in messages:
-            builder.add(message.topic, message.payload, message.received, retained=message.retained)
+            builder.add(
+                message.topic, message.payload, message.received, retained=message.retained, excess=message.excess
+            )
         written(pipeline.commit, builder.finish(), _now())
 
     refused = False
@@ -94,10 +91,17 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
                 written(pipeline.wait, _now())
+            if clock >= due["work"]:
+                # While there is something to restate every other moment is left to readings.
+                due["work"] = clock + _STATUS
+                while written(pipeline.carry_on, _now()):
+                    if time.monotonic() > clock + _STEPS:
+                        due["work"] = time.monotonic() + _STEPS
+                        break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                written(_say, record, _status(session, broker, started, registry.digest, loggers))
-                written(pipeline.answer_request, _now())
+                written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
+                written(pipeline.keep, _now())
                 if loggers is not None:
                     written(desk.look_after, _now())
                 refused = False
@@ -106,9 +110,38 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 _log.error("the record takes nothing; trying again", error=str(error))
             refused = True
 
-    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry))
+    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
+    pipeline.keep(_now(), everything=True)
+
+
+def _pipeline(settings: Settings) -> Pipeline:
+    registry = load_registry(settings.registry)
+    engine = open_engine(settings.record)
+    migrate(engine)
+    return Pipeline(
+        registry,
+        Record(engine, registry, settings.archive_place),
+        lateness=settings.lateness_hours * 60,
+        grace=math.ceil(settings.grace_seconds / 60),
+        silent_minutes=settings.silent_minutes,
+        now=_now(),
+        room=RefusedRoom(
+            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+        ),
+        checkpoint=settings.data / "rings.checkpoint",
+        checkpoint_seconds=settings.checkpoint_seconds,
+    )
+
+
+def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:
+    """The devices' budgets, less what they sent earlier on this day."""
+    gate = Gate(registry, settings)
+    now = _now()
+    for site, device, messages, readings in sent_today(record, registry, now):
+        gate.restore(site, device, messages, readings, now)
+    return gate
 
 
 def _receive(run: Callable[[], None], loggers: ServerThread | None, writer: ThreadPoolExecutor) -> None:
@@ -136,15 +169,17 @@ def _subscriptions(settings: Settings, registry: Registry) -> Subscriptions:
     return Subscriptions(filters(routes(registry)), broker, settings.data / "subscriptions.json")
 
 
-def _at_once(task: Callable[..., Any], *arguments: object) -> None:
-    task(*arguments)
+def _at_once(task: Callable[..., Any], *arguments: object) -> Any:
+    return task(*arguments)
 
 
-def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *arguments: object) -> None:
-    writer.submit(task, *arguments).result()
+def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *arguments: object) -> Any:
+    return writer.submit(task, *arguments).result()
 
 
-def _status(session: Session, broker: str, started: int, digest: str, loggers: ServerThread | None) -> WorkerStatus:
+def _status(
+    session: Session, builder: BatchBuilder, broker: str, started: int, digest: str, loggers: ServerThread | None
+) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
     return WorkerStatus(
@@ -162,6 +197,7 @@ def _status(session: Session, broker: str, started: int, digest: str, loggers: S
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        deviations=dict(builder.deviations),
         loggers=None
         if loggers is None
         else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import shutil
 import tempfile
 import zipfile
@@ -20,7 +19,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pyarrow import parquet as pq
 
-from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
 from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTESTED, attested
@@ -29,6 +27,7 @@ from greenmine.evidence.report.content import Content
 from greenmine.evidence.report.document import makers, pdf
 from greenmine.evidence.report.workbook import workbook
 from greenmine.evidence.requirements import DOCUMENTS
+from greenmine.evidence.site_registry import write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
 from greenmine.record.archive.archive import Archive, seal, unsealed
 from greenmine.record.archive.signing import SigningKey
@@ -143,7 +142,7 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".evidence-", dir=out.parent) as name:
         folder = Path(name)
-        _registry(here, place, folder / REGISTRY)
+        write_site_registry(here.registry, here.registry_folder, place, folder / REGISTRY)
         _documents(here, place, folder / DOCUMENTS)
         provisional = _days(here, place, period, folder, now, progress)
         source = Source(folder)
@@ -220,28 +219,6 @@ def pack(file: io.BufferedIOBase, files: Iterable[tuple[str, bytes]]) -> None:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = 0o644 << 16
             archive.writestr(info, content)
-
-
-def _registry(here: Installation, site: Site, folder: Path) -> None:
-    """The registry with this site only, and the catalogues that it was read with."""
-    given = here.registry_folder or DEFAULT
-    (folder / "sites").mkdir(parents=True)
-    for name in (f"sites/{site.id}.toml", "profiles.toml"):
-        shutil.copyfile(given / name, folder / name)
-    kept = given / shipped_profiles.KEPT
-    shutil.copyfile(kept if kept.exists() else shipped_profiles.CATALOGUE, folder / shipped_profiles.KEPT)
-    owner = next(e for e in here.registry.enterprises if e.id == site.enterprise)
-    lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
-    (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
-    for shipped in (
-        themes.CATALOGUE,
-        parameters.CATALOGUE,
-        limits.CATALOGUE,
-        reporting.CATALOGUE,
-        evaluation.CATALOGUE,
-    ):
-        own = given / shipped.name
-        shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
 
 
 def _documents(here: Installation, site: Site, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from math import fsum, log10
+from math import isnan
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,7 @@ from greenmine.evidence.sections import (
 )
 from greenmine.limits import LONG, SHORT, Addressee, Limit, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import SlidingHour
+from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
 from greenmine.processing.slide import first_minute
@@ -320,11 +321,8 @@ def limit_figures(registry: Registry, period: Period, found: Recomputed) -> list
 
 def hourly_mean(channel: Channel, means: Sequence[float]) -> float | None:
     """Mean of hourly means by the parameter's way of averaging; None without any, and for directions, which have none."""
-    if not means or channel.parameter.averaging == "vector":
-        return None
-    if channel.parameter.averaging == "energy":
-        return 10 * log10(fsum(10 ** (level / 10) for level in means) / len(means))
-    return fsum(means) / len(means)
+    mean = mean_of_figures(channel.parameter.averaging, means)
+    return None if isnan(mean) else mean
 
 
 def hours_table(registry: Registry, found: Recomputed) -> pa.Table:
@@ -538,7 +536,8 @@ def _upwind(found: Recomputed, registry: Registry, conclusion: Conclusion) -> Up
     shares = [
         upwind_share(registry, rule.channel, found.statistics, spans[rule.index])
         for rule in registry.rules
-        if (channel := registry.channels[rule.channel]).parameter.averaging == "arithmetic"
+        if (channel := registry.channels[rule.channel]).parameter.has_mean
+        and not channel.parameter.is_level
         and (channel.parameter.theme, addressee(rule.limit)) == (conclusion.theme, "quality")
         and spans[rule.index]
     ]

@@ -17,7 +17,7 @@ from greenmine.evidence.recompute import Recomputed, days_needed, midnight, reco
 from greenmine.limits import LONG, Addressee, addressee, threshold_on
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import Mark, excluded_channels
+from greenmine.processing.exclusion import Mark, excluded_channels, rests_on
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute
@@ -426,9 +426,9 @@ class _SiteRun:
         return out
 
     def touches(self, mark: Mark, v: Judged) -> bool:
-        """Return whether a mark takes minutes out of what a verdict judged."""
-        one = self.registry.rules[v.rule]
-        named = not {one.channel, *one.references}.isdisjoint(excluded_channels(self.registry, mark))
+        """Return whether a mark takes minutes out of what a verdict rests on."""
+        rests = rests_on(self.registry, self.registry.rules[v.rule])
+        named = not rests.isdisjoint(excluded_channels(self.registry, mark))
         return named and mark.start < max(v.end, v.finish) and mark.end > min(v.start, v.begin)
 
     def _removing(self, m: MarkStatement) -> RemovingMark:

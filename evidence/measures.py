@@ -82,7 +82,7 @@ def _effect(registry: Registry, site: Site, measure: Measure, terms: EffectTerms
         effect = effect_of_runs(minutes, [_run(text) for text in measure.runs], terms)
     else:
         effect = effect_between(minutes, "on-off" if measure.equipment is not None else "before-after", terms)
-    sound = target.parameter.averaging == "energy"
+    sound = target.parameter.is_level
     return EffectFigures(
         measure=measure.id,
         name_zh=measure.name_zh,

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from greenmine.limits import Window
 from greenmine.processing.alarms import SlidingHour
+from greenmine.processing.averaging import summand
 from greenmine.processing.engine import Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark
 from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
-from greenmine.processing.levels import energy
 from greenmine.processing.long_periods import long_verdicts, period_exceedance
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.windows import minute_of
@@ -234,8 +234,7 @@ def _mean_minutes(
         if not inside.any():
             continue
         minute, chosen = minute[inside], value[mine][inside]
-        if registry.channels[c].parameter.averaging == "energy":
-            chosen = energy(chosen)
+        chosen = summand(registry.channels[c].parameter.averaging, chosen)
         first = int(minute[0])
         count = np.bincount(minute - first)
         filled = np.flatnonzero(count)

@@ -82,7 +82,7 @@ def _findings(edition: Edition, words: Sequence[str]) -> list[Json]:
 
 def health_words(edition: Edition) -> list[Json]:
     """Codes of a channel's health in words."""
-    colors = {"good": GREEN, "silent": RED, "frozen": AMBER, "skewed": AMBER, "implausible": AMBER}
+    colors = {"good": GREEN, "silent": RED, "frozen": AMBER, "skewed": AMBER, "implausible": AMBER, "flooding": AMBER}
     return mapping({str(i): (edition.t(f"health.{state}"), color) for i, (state, color) in enumerate(colors.items())})
 
 

@@ -32,9 +32,11 @@ class Rejection:
     size : int
         Length of the whole payload [bytes].
     payload : bytes
-        The payload, cut to ``Settings.rejection_bytes``.
+        The whole payload; the record keeps it within the device's budget of rejections.
     message : int
         Index of the message in its batch.
+    newest : int
+        Newest stamp of readings that come from the future [ms UTC]; -1: of another reason.
     """
 
     received: int
@@ -47,6 +49,7 @@ class Rejection:
     size: int
     payload: bytes
     message: int
+    newest: int = -1
 
 
 @dataclass(frozen=True, slots=True)

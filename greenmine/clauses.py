@@ -8,6 +8,35 @@ from typing import Final
 _CHINESE: Final = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
+        (
+            r": at least 20 hourly values; the 45 min are written for gases and customary for particulates",
+            "：至少 20 个小时值；45 分钟原为气体规定，颗粒物照此办理",
+        ),
+        (
+            r": at least 324 daily means a year and 27 a month \(February 25\)\. Months and quarters have no rule .*",
+            "：全年至少 324 个日均值，每月至少 27 个（2 月 25 个）；月、季未作规定，按每月 27 个（25 个）为本项目的选择",
+        ),
+        (
+            r": at least 60 daily means a year, evenly spread, and 5 a month",
+            "：全年至少 60 个分布均匀的日均值，每月至少 5 个",
+        ),
+        (r": 24 h of sampling", "：采样 24 小时"),
+        (r": full-value comparison where a standard says nothing", "：标准未作规定时采用全数值比较法"),
+        (r": 75 % of the values due", "：应有数据的 75 %"),
+        (
+            r": concentrations rounded to integers by GB/T 8170; taken for daily judgement too, HJ 663 was not read",
+            "：浓度按 GB/T 8170 修约为整数，日评价照此办理",
+        ),
+        (
+            r": a level corrected for its background is rounded to an integer by GB/T 8170; of others .*",
+            "：经背景修正的声级按 GB/T 8170 修约为整数；其余未作规定，以全数值比较",
+        ),
+        (
+            r"^Setting of this project: the 45 min that GB 3095 Table 4 asks of hourly means of gases",
+            "本项目的选择：照 GB 3095 表 4 对气体小时均值的 45 分钟要求",
+        ),
+        (r"^Working default of 75 % of the (\d+) hours; .*", r"本项目的选择：\1 小时的 75 %"),
+        (r", amendment\b", "（修改单）"),
         (r"; a newer edition is possible", "；可能有更新版本"),
         (r"\bfugitive limit, other particulates", "无组织排放限值，其他颗粒物"),
         (r"\bfugitive limit, particulates", "无组织排放限值，颗粒物"),

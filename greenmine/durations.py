@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 _MILLISECONDS: Final = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 _FORM: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(ms|s|min|h|d)")
 
 
@@ -44,3 +45,15 @@ def parse_duration(text: str) -> int:
     if milliseconds != milliseconds.to_integral_value() or milliseconds == 0:
         raise ValueError(f"{text!r} is not a positive whole number of milliseconds")
     return int(milliseconds)
+
+
+def show_duration(milliseconds: int) -> str:
+    """Write a duration in the largest unit of which it has at least two, in whole ones; below two seconds in seconds.
+
+    Examples
+    --------
+    >>> show_duration(95_000), show_duration(300_000), show_duration(290_000_000_000)
+    ('95 s', '5 min', '3356 d')
+    """
+    unit, size = next((entry for entry in _UNITS if milliseconds >= 2 * entry[1]), _UNITS[-1])
+    return f"{milliseconds // size} {unit}"

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import jmespath
+import msgspec
 from jmespath import functions
 from jmespath.exceptions import JMESPathError
 from jmespath.visitor import Options
@@ -17,21 +18,48 @@ class ExpressionError(ValueError):
 
 
 class _Functions(functions.Functions):
-    """The functions of the specification, and ``items``."""
+    """The functions of the specification, and some more.
+
+    Parameters
+    ----------
+    whole : object
+        The message that the document is a part of.
+    """
+
+    def __init__(self, whole: Any = None) -> None:
+        self._whole = whole
 
     @functions.signature({"types": ["object"]})
     def _func_items(self, members: dict[str, Any]) -> list[list[Any]]:
         """Name and value of each member: the way to data whose names are times or numbers."""
         return [[name, value] for name, value in members.items()]
 
+    @functions.signature()
+    def _func_whole(self) -> Any:
+        """The whole message: the way from a part of it to what stands beside the part."""
+        return self._whole
 
-_OPTIONS: Final = Options(custom_functions=_Functions())
+    @functions.signature({"types": ["string"]}, {"types": ["string"]})
+    def _func_split(self, text: str, separator: str) -> list[str]:
+        """The parts of a text, without blanks around them."""
+        return [part.strip() for part in text.split(separator, _PARTS)]
+
+    @functions.signature({"types": ["string"]})
+    def _func_from_json(self, text: str) -> Any:
+        """What a text says that is JSON."""
+        return _read_json(text)
+
+
+_PARTS: Final = 10_000
+"""Most parts of a text; the last one has the rest."""
+_read_json: Final = msgspec.json.Decoder().decode
 
 
 class Expression:
     """A JMESPath expression.
 
-    Besides the functions of the specification there is ``items(object)``, a list of [name, value].
+    Besides the functions of the specification there are ``items(object)``, a list of [name, value]; ``split(text, separator)``;
+    ``from_json(text)``; and ``whole()``, the message that the document is a part of.
 
     Parameters
     ----------
@@ -67,8 +95,15 @@ class Expression:
             if count < len(signature) or (count > len(signature) and not variadic):
                 raise ExpressionError(f"{text!r}: '{name}' takes {len(signature)} arguments, not {count}")
 
-    def search(self, document: Any) -> Any:
+    def search(self, document: Any, whole: Any = None) -> Any:
         """The value of the expression on a document; None where the document has nothing there.
+
+        Parameters
+        ----------
+        document : object
+            Data of JSON.
+        whole : object
+            The message that the document is a part of.
 
         Raises
         ------
@@ -78,7 +113,7 @@ class Expression:
             The document is nested too deeply for a function of the expression.
         """
         try:
-            return self._compiled.search(document, options=_OPTIONS)
+            return self._compiled.search(document, options=Options(custom_functions=_Functions(whole)))
         except RecursionError:
             raise
         except Exception as error:  # noqa: BLE001 -- functions fail on odd numbers in more ways than the library declares

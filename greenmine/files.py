@@ -52,31 +52,34 @@ def replace(path: Path, content: str | bytes, mode: int, group: int | None = Non
 
 
 @contextmanager
-def locked(path: Path, stop: threading.Event | None = None) -> Iterator[bool]:
+def locked(path: Path, stop: threading.Event | None = None, *, wait: bool = True) -> Iterator[bool]:
     """Hold a lock that one process of this machine has at a time; it is free again when the process ends, however it ends.
 
     Parameters
     ----------
     path : Path
-        File that stands for it, made if absent; its folder must exist.
+        File that stands for it, made if absent (its folder must exist), or a folder.
     stop : Event, optional
         Waiting ends when it is set.
+    wait : bool
+        Wait while another process holds it.
 
     Yields
     ------
     bool
-        Whether the lock is held; False only if ``stop`` was set first.
+        Whether the lock is held; False only if another process holds it and ``stop`` was set, or ``wait`` is False.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDONLY) if path.is_dir() else os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    patient = wait and stop is None
     try:
         held = False
-        while not held and not (stop is not None and stop.is_set()):
+        while not held:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if stop is None else fcntl.LOCK_NB))
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
                 held = True
             except BlockingIOError:
-                assert stop is not None
-                stop.wait(0.2)
+                if stop is None or stop.wait(0.2):
+                    break
         yield held
     finally:
         os.close(handle)

@@ -60,6 +60,36 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     usual: Usual | None = None
     """None: a wrong unit cannot be told from the values."""
 
+    @property
+    def is_level(self) -> bool:
+        """Whether values are sound levels, averaged as energies."""
+        return self.averaging == "energy"
+
+    @property
+    def is_direction(self) -> bool:
+        """Whether values are directions, averaged as unit vectors."""
+        return self.averaging == "vector"
+
+    @property
+    def is_total(self) -> bool:
+        """Whether values add up to the total of a window."""
+        return self.averaging == "sum"
+
+    @property
+    def is_peak(self) -> bool:
+        """Whether the largest value stands for a window."""
+        return self.averaging == "maximum"
+
+    @property
+    def is_state(self) -> bool:
+        """Whether values are on and off."""
+        return self.averaging == "state"
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether figures of hours can be averaged once more, each with the same weight, into that of a longer window."""
+        return self.averaging in {"arithmetic", "energy"}
+
 
 def load_parameters(path: Path | None = None, themes: Mapping[str, Theme] | None = None) -> dict[str, Parameter]:
     """The parameters by id, in the order of the catalogue.

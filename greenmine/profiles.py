@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from greenmine.durations import parse_duration
 from greenmine.entries import Profile
 from greenmine.expression import Expression, ExpressionError
-from greenmine.mapping import Binary, MappedValue, Mapping
+from greenmine.mapping import Binary, MappedValue, Mapping, Record
 from greenmine.parameters import Parameter
 from greenmine.readings import FLAGS, NORMAL
 from greenmine.resolution import Speech
@@ -19,10 +19,11 @@ from greenmine.tables import Entry, nearest
 from greenmine.topics import TopicError, TopicPattern
 from greenmine.units import UnitError, conversion
 
-_FORMS: Final = ("iso", "s", "ms")
+_AGES: Final = ("ms-ago", "s-ago", "min-ago")
+_FORMS: Final = ("iso", "s", "ms", *_AGES)
 _PROBE: Final = datetime(2026, 11, 22, 13, 45, tzinfo=UTC)
 """An instant no two numbers of which are alike."""
-_PERCENT_FORMS: Final = "iso, s, ms, or a form such as '%d.%m.%Y %H:%M:%S'"
+_PERCENT_FORMS: Final = "iso, s, ms, ms-ago, s-ago, min-ago, or a form such as '%d.%m.%Y %H:%M:%S'"
 
 
 class ProfileCheck:
@@ -114,10 +115,12 @@ class _MappingCheck:
     def conversions(self) -> dict[str, tuple[float, float]]:
         """The parameters that it finds; their values are converted where they are found, so nothing is left to do."""
         mapping, place = self._mapping, self._place
-        for key in ("address", "ignore", "samples", "time", "flag"):
+        for key in ("devices", "address", "ignore", "samples", "time", "flag"):
             self._expression(getattr(mapping, key), f"{place}: {key}")
         if mapping.step is not None:
             _duration(mapping.step, f"{place}: step", self._faults)
+        if mapping.devices is not None and mapping.address is None:
+            self._faults.append(f"{place}: devices needs address: where in each part the address of its device stands")
         self._check_time()
         self._check_binary()
         self._letters(mapping.flags, f"{place}: flags")
@@ -130,12 +133,13 @@ class _MappingCheck:
                 self._faults.append(f"{at}: {value.parameter} is there twice; keep one, or give each its name")
             seen.add((value.parameter, value.name))
             self._check_value(at, value)
-        if self._profile.sends_flags and not (mapping.flag or all(value.flag for value in mapping.values)):
+        flagged = mapping.payload == "hj212" or mapping.flag or all(value.flag for value in mapping.values)
+        if self._profile.sends_flags and not flagged:
             self._faults.append(f"{place}: flag is missing; sends_flags promises flags, so say where they stand")
         return {value.parameter: (1.0, 0.0) for value in mapping.values if value.parameter in self._parameters}
 
     def _check_value(self, place: str, value: MappedValue) -> None:
-        for key in ("value", "unit_from", "flag"):
+        for key in ("value", "time", "unit_from", "flag"):
             self._expression(getattr(value, key), f"{place}: {key}")
         if value.name is not None and (not value.name or set(value.name) & set("/+#")):
             self._faults.append(f"{place}: name: {value.name!r} can be no level of a topic")
@@ -164,7 +168,9 @@ class _MappingCheck:
     def _check_time(self) -> None:
         mapping, profile, place = self._mapping, self._profile, self._place
         form = mapping.time_form
-        if mapping.time is None and not profile.receive_time:
+        timed = mapping.time or (mapping.values and all(value.time for value in mapping.values))
+        timed = timed or (mapping.binary is not None and all(record.time for record in mapping.binary.records))
+        if not timed and not profile.receive_time:
             self._faults.append(
                 f"{place}: time is missing; say where it stands, or allow the time of receipt: receive_time = true"
             )
@@ -193,10 +199,23 @@ class _MappingCheck:
             self._faults.append(f'{place}: source is missing: say where the text stands, or payload = "bytes"')
         if mapping.payload in {"text", "hj212"}:
             self._faults.append(f'{place}: belongs to payload = "json" or "bytes"')
+        if mapping.devices is not None:
+            self._faults.append(f"{place}: records are of one device; leave out devices")
         self._expression(binary.source, f"{place}: source")
+        for record in binary.records:
+            self._check_record(record, f"{place}: record {record.tag!r}")
+        if len(binary.records) > 1 and any(not record.tag for record in binary.records):
+            self._faults.append(f"{place}: records: one without a tag must be the only one")
         tags = [record.tag for record in binary.records]
         for tag in sorted({tag for tag in tags if tags.count(tag) > 1 or len(tag) != len(tags[0])}):
             self._faults.append(f"{place}: records: the tag {tag!r} is there twice, or not as long as the first")
+
+    def _check_record(self, record: Record, place: str) -> None:
+        names = [part.name for part in record.parts]
+        if record.time is not None and record.time not in names:
+            self._faults.append(f"{place}: time: it has no number {record.time!r}; {nearest(record.time, names)}")
+        if not record.tag and not names and not record.skip:
+            self._faults.append(f"{place}: has no length; write its parts, or skip")
 
     def _letters(self, letters: dict[str, str], place: str) -> None:
         for sent, letter in letters.items():

@@ -14,6 +14,8 @@ from greenmine.topics import OWN, TopicError, TopicPattern, covers, overlap
 MOST_FILTERS: Final = 500
 """Most topics that are subscribed to for other makers' devices."""
 _NO_MAPPING: Final = Mapping()
+_SHARED: Final = ("devices", "address", "payload")
+"""What mappings say alike that share a topic."""
 _OWN: Final = TopicPattern(OWN).filter({})
 
 
@@ -139,10 +141,10 @@ def _claim(
         faults.append(f"{claim.place}: {fault}")
         return
     table = tables.setdefault(pattern.text, Table(pattern, mapping))
-    if (table.mapping.address, table.mapping.payload) != (mapping.address, mapping.payload):
+    if any(getattr(table.mapping, key) != getattr(mapping, key) for key in _SHARED):
         faults.append(
             f"{claim.place}: {pattern.text!r} is also the topic of a device whose profile finds the address otherwise; "
-            "on one topic, address and payload must be the same"
+            f"on one topic, {', '.join(_SHARED)} must be the same"
         )
         return
     names: Iterable[str | None] = [None]

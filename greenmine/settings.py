@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from greenmine.budgets import Budget, Rate
+
 
 class Settings(BaseSettings):
     """All settings, flat; each has a safe default and is described in ``docs/settings.md``."""
@@ -45,7 +47,20 @@ class Settings(BaseSettings):
     payload_limit: int = 1_000_000
     """Largest payload that is decoded [bytes]."""
     rejection_bytes: int = 2_000
-    """How much of a rejected payload is kept."""
+    """How much of a rejected payload is kept once its device's budget of rejections is used up."""
+
+    device_messages: Budget = Rate(500, 2_000_000)
+    """Messages that are taken from a device."""
+    device_readings: Budget = Rate(10_000, 5_000_000)
+    """Readings that are taken from a device, by the most that its payloads can hold."""
+    device_bytes: Budget = Rate(1_000_000, 1_000_000_000)
+    """Bytes of payload that are taken from a device."""
+    device_rejections: Budget = Rate(100, 20_000)
+    """Rejections, late and conflicting readings that are kept of a device; more are counted."""
+    device_rejected_bytes: Budget = Rate(0, 20_000_000)
+    """Bytes of rejected payloads that are kept of a device."""
+    site_devices: Annotated[float, Field(gt=0)] = 20.0
+    """All devices of a site together may send as much as this many."""
 
     lateness_hours: int = 24
     """Readings may be this much older than their channel's newest and still take part in figures."""
@@ -55,6 +70,8 @@ class Settings(BaseSettings):
     """A window is judged when its channel has moved this far past its end."""
     silent_minutes: int = 15
     """A channel without a valid reading for this long (or three intervals, if longer) is silent."""
+    checkpoint_seconds: int = Field(default=240, ge=1)
+    """How old a mine's part of the checkpoint becomes: a start reads no more of the record than is newer."""
 
     hj212_port: int | None = None
     """Port for data loggers; None: there is no server for them, 0: any free one."""
@@ -68,6 +85,8 @@ class Settings(BaseSettings):
     hj212_key: Path | None = None
     hj212_connections: int = 2_000
     """Connections at the same time."""
+    hj212_nameless: Annotated[int, Field(ge=1)] = 50
+    """Connections from one address on which no known logger has named itself yet."""
     hj212_segment_bytes: int = 4_096
     """Longest data segment that is taken; the standard allows 1024."""
     hj212_rate: float = 20.0
@@ -158,6 +177,10 @@ class Settings(BaseSettings):
     """A session ends after so long without a request."""
     session_hours: int = Field(default=24, ge=1)
     """A session ends after so long in any case."""
+    user_streams: Annotated[int, Field(ge=1)] = 20
+    """Live streams of one user at the same time."""
+    address_streams: Annotated[int, Field(ge=1)] = 100
+    """Live streams to one address at the same time."""
     metrics_loopback: bool = False
     """Let programs on this machine read ``/metrics`` without a token."""
 

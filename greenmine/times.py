@@ -12,6 +12,9 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = (
+    (datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) for year in (2, 9999)
+)  # beyond them there are zones in which an instant has no date
 _LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
 
 
@@ -28,6 +31,12 @@ def local(instant: int, zone: str) -> datetime:
 def milliseconds(moment: datetime) -> int:
     """Aware time as an instant [ms UTC]."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def day_end(instant: int, zone: str) -> int:
+    """End of the local day that holds an instant [ms UTC]."""
+    morning = local(instant, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return milliseconds(morning + timedelta(days=1))  # on the clock of the zone, however long the day is
 
 
 def parse_time(text: object) -> int:
@@ -47,7 +56,7 @@ def parse_time(text: object) -> int:
         raise ValueError(fault) from None
     if moment.tzinfo is None:
         raise ValueError(fault)
-    try:
-        return milliseconds(moment)
-    except OverflowError:
-        raise ValueError(fault) from None
+    instant = milliseconds(moment)
+    if not _FIRST <= instant <= _LAST:
+        raise ValueError(f"{text!r} is too near the end of the calendar; the years 0002 to 9998 are read")
+    return instant

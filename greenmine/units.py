@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # takes 0.3 s, and is seldom needed
     import pint
@@ -65,6 +69,10 @@ percent = 0.01 = percent
 """
 """The units of this field only: reading all of pint's takes half a second, and a stranger's unit is better refused."""
 
+_DIGITS: Final = 15
+"""Decimal digits that a double keeps whatever they are."""
+_TENS: Final = np.array([float(10**power) for power in range(23)])
+"""The powers of ten that are doubles exactly."""
 _POWER: Final = re.compile(r"\b([A-Za-z]+)([23])\b")
 
 
@@ -119,6 +127,57 @@ def conversion(sent: str, canonical: str) -> tuple[float, float]:
     offset = _convert(0, normal, target, sent, canonical)
     scale = _convert(1, normal, target, sent, canonical) - offset
     return float(scale), float(offset)
+
+
+def converted(
+    values: NDArray[np.float64], scale: float | NDArray[np.float64], offset: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Convert values, without the noise of binary fractions: as decimal numbers of 15 digits.
+
+    Parameters
+    ----------
+    values : float64 array (n,)
+        As sent; NaN stays NaN.
+    scale, offset : float or float64 array (n,)
+        From ``conversion``.
+
+    Returns
+    -------
+    float64 array (n,)
+        ``scale * values + offset``, rounded to 15 digits of the larger of both terms. Terms that 15 digits cannot write with
+        at most 22 places behind the point, and from 10^15 on, stay as they are.
+
+    Examples
+    --------
+    >>> converted(np.array([1008.6, 1001.3]), 0.1, 0.0).tolist()
+    [100.86, 100.13]
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        terms = scale * values
+        result: NDArray[np.float64] = terms + offset
+        size = np.maximum(np.abs(terms), np.abs(offset))
+        places = _DIGITS - 1 - np.floor(np.log10(size))
+        fits = (places >= 0) & (places < len(_TENS)) & ((scale != 1.0) | (offset != 0.0))
+        tens = _TENS[np.where(fits, places, 0).astype(np.intp)]
+        return np.where(fits, np.rint(result * tens) / tens, result)
+
+
+def converted_number(value: float, scale: float, offset: float) -> float:
+    """Convert one value by the rule of ``converted``.
+
+    Examples
+    --------
+    >>> converted_number(50, 5 / 9, -160 / 9)
+    10.0
+    """
+    if (scale, offset) == (1.0, 0.0):
+        return value
+    term = scale * value
+    size = max(abs(term), abs(offset))
+    if not 0 < size < math.inf:
+        return term + offset
+    places = _DIGITS - 1 - math.floor(math.log10(size))
+    return round((term + offset) * 10**places) / 10**places if 0 <= places < len(_TENS) else term + offset
 
 
 def _convert(value: int, normal: str, target: str, sent: str, canonical: str) -> Fraction:

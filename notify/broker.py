@@ -17,6 +17,7 @@ import msgspec
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.notify.failure import DeliveryError
 from greenmine.notify.outbox import Message
 from greenmine.notify.subscriptions import Subscription
@@ -112,6 +113,7 @@ def _client(settings: Settings) -> Client:
     if settings.notify_broker_user is not None:
         password = settings.notify_broker_password
         client.username_pw_set(settings.notify_broker_user, None if password is None else password.get_secret_value())
-    if settings.broker_tls or settings.broker_ca is not None:
-        client.tls_set(ca_certs=None if settings.broker_ca is None else str(settings.broker_ca))
+    tls = broker_tls(settings)
+    if tls is not None:
+        client.tls_set_context(tls)
     return client

@@ -15,6 +15,8 @@ EventKind = Literal[
     "warning-restated",
     "station-silent",
     "station-back",
+    "station-flooding",
+    "station-calm",
     "capture-low",
 ]
 EVENTS: Final[tuple[EventKind, ...]] = get_args(EventKind)
@@ -37,6 +39,6 @@ class Event(msgspec.Struct, frozen=True):
     time: int
     """When it happened [ms UTC]."""
     place: str
-    """``station/limit``, ``station`` or ``station/capture``."""
+    """``station/limit``, ``station``, ``station/flooding`` or ``station/capture``."""
     newest: bool
     data: dict[str, Any]

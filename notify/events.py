@@ -148,6 +148,9 @@ class Follower:
             if "silent" in {row.state, was}:
                 kind: EventKind = "station-silent" if row.state == "silent" else "station-back"
                 found[kind, channel.site, channel.station].append((channel, row))
+            if "flooding" in {row.state, was}:
+                kind = "station-flooding" if row.state == "flooding" else "station-calm"
+                found[kind, channel.site, channel.station].append((channel, row))
         if not found:
             return
         silent = {n for n, row in self._health(connection, None).items() if row.state == "silent"}
@@ -164,7 +167,8 @@ class Follower:
                 "href": f"/sites/{site}/stations/{station}",
             }
             time = max(row.since for _, row in several)
-            events.append(Event(kind, site, f"station/{site}/{station}", time, station, newest=True, data=data))
+            place = f"{station}/flooding" if kind in {"station-flooding", "station-calm"} else station
+            events.append(Event(kind, site, f"station/{site}/{station}", time, place, newest=True, data=data))
 
     def _captures(
         self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]

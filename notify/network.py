@@ -18,6 +18,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""For translation within a network, RFC 8215: what stands behind it, nobody outside can know."""
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+"""``::a.b.c.d``, deprecated by RFC 4291, 2.5.5.1; some systems still route it to the IPv4 address."""
 
 
 class ForbiddenAddressError(OSError):
@@ -42,16 +46,18 @@ def may_be_called(address: str, private: Iterable[Network]) -> bool:
     """Whether an address is public, or in one of the networks that are allowed besides.
 
     Loopback, link-local, private, shared, multicast and reserved addresses are not public; nor are IPv6 addresses that
-    stand for such an IPv4 address (mapped, 6to4, NAT64).
+    stand for such an IPv4 address (mapped, compatible, 6to4, NAT64).
     """
     parsed: Address = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour
-        if inner is None and parsed in _NAT64:
+        if inner is None and (parsed in _NAT64 or parsed in _COMPATIBLE):
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        parsed = inner or parsed
+        parsed = parsed if inner is None else inner
     if any(parsed.version == network.version and parsed in network for network in private):
         return True
+    if parsed.version == 6 and parsed in _LOCAL_NAT64:
+        return False
     return parsed.is_global and not parsed.is_multicast
 
 

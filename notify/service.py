@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Final, TypeVar
 import structlog
 
 from greenmine.errors import StoreError
+from greenmine.files import locked
 from greenmine.loading import load_registry
 from greenmine.notify.delivery import Deliveries
 from greenmine.notify.events import Follower
@@ -137,11 +137,9 @@ def _follow(follower: Follower, notices: Notices, registry: Registry) -> None:
 def _alone(settings: Settings) -> Iterator[None]:
     """Hold a lock that ends with the process, however it ends."""
     path = settings.data / "notifier.lock"
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise NotifierError(f"another process holds {path}: the notifier runs already") from None
+    with locked(path, wait=False) as held:
+        if not held:
+            raise NotifierError(f"another process holds {path}: the notifier runs already")
         yield
 
 

@@ -81,7 +81,7 @@ class NoticeWords(Words):
                     return said
                 told = self.conclusion("exceeds", data["standing"])
                 return self.t(f"text.told-{data['addressee']}", said=said, told=told)
-            case "silent" | "back":
+            case "silent" | "back" | "flooding" | "calm":
                 key = "silent-whole" if word == "silent" and data["whole_station"] else word
                 named = [
                     self.t("text.channel-since", parameter=self._symbol(c["parameter"]), time=_clock(c["since"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -75,7 +75,8 @@ class AlarmEngine:
         """What each minute was found to be, in a ring that reaches as far as the panes and the waiting beyond them."""
         self._known: dict[int, list[Exceedance]] = defaultdict(list)
         """Episodes that may still change, by the index of their rule."""
-        self._next_id = 1
+        self.next_id = 1
+        """Identity of the next new episode."""
         self._dependants: dict[int, list[int]] = defaultdict(list)
         weather = exclusion.weather_sources()
         for i, rule in enumerate(self.rules):
@@ -89,13 +90,20 @@ class AlarmEngine:
                     i for i in self._dependants[channel] if i not in self._dependants[source]
                 )
 
-    def restore(self, known: Iterable[Exceedance], next_id: int) -> None:
-        """Take over the stored episodes, then find the state of the ring again without reporting it."""
+    def restore(self, known: Iterable[Exceedance], next_id: int, rules: Collection[int] | None = None) -> None:
+        """Take over the stored episodes of rules, or of all, then find the state of the ring again without reporting it."""
+        chosen = set(range(len(self.rules)))
+        if rules is not None:
+            chosen = {row for row in chosen if self.rules[row].index in rules}
+        for index in list(self._known) if rules is None else rules:
+            self._known.pop(index, None)
         for exceedance in known:
             self._known[exceedance.rule].append(exceedance)
-        self._next_id = next_id
+        self.next_id = next_id
+        some = np.array(sorted(chosen), np.intp)
+        self._state[some], self.evaluated[some] = 0, -1
         rows: dict[int, int] = {}
-        for row in map(int, np.flatnonzero(self._panes.head[self._channel] >= 0)):
+        for row in some[self._panes.head[self._channel[some]] >= 0].tolist():
             first = self._earliest(row)
             alarm = self._alarm[row]
             active = any(
@@ -253,11 +261,11 @@ class AlarmEngine:
         left = {e.start: e for e in known if start <= e.start + 1 < end}
         changes: list[Exceedance] = []
         for one in found:
-            new = of_period(self._next_id, rule, one)
+            new = of_period(self.next_id, rule, one)
             old = left.pop(new.start, None)
             changed = new if old is None else restated(old, new)
             if old is None:
-                self._next_id += 1
+                self.next_id += 1
                 known.append(new)
             elif changed is not None:
                 known[known.index(old)] = changed
@@ -285,8 +293,8 @@ class AlarmEngine:
                 None,
             )
             if match is None:
-                kept = replace(new, id=self._next_id)
-                self._next_id += 1
+                kept = replace(new, id=self.next_id)
+                self.next_id += 1
                 known.append(kept)
                 changes.append(kept)
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -24,11 +24,12 @@ from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.periods import PeriodFigures
 from greenmine.processing.slide import HOUR, by_minute
 from greenmine.processing.standing import Grounds
-from greenmine.processing.statistics import EPSILON, Figures, figures
+from greenmine.processing.statistics import Figures, figures
+from greenmine.processing.validity import enough
 from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
-from greenmine.readings import NORMAL, OVER, Readings
+from greenmine.readings import IMPLAUSIBLE, NORMAL, OVER, Readings
 from greenmine.registry import Registry, Rule
 
 DAY: Final = 1440
@@ -42,7 +43,7 @@ _CELLS: Final = 1 << 18
 """Panes handled at once; keeps the working set within the cache."""
 _AT_WORK: Final = np.isin(np.arange(256), np.frombuffer(b"MC", np.uint8))
 """Flags of readings taken while people work on the instrument."""
-_FIELDS: Final = ("count", "total", "other", "low", "high", "over")
+_FIELDS: Final = ("count", "total", "other", "low", "high", "over", "held")
 _LN: Final = (10.0, 50.0, 90.0)
 
 _NOTHING: Final = (np.empty(0, np.intp), np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.bool_))
@@ -172,10 +173,12 @@ class Engine:
         self._stored = stored
         self._samples = samples
         self.grace = grace
+        self.lateness = lateness
         shift = np.array([_shift(registry.site(c.site).zone) for c in channels], np.int64)
         self._shift = shift
         ring = DAY + -(-lateness // 60) * 60 + _MARGIN
-        self.panes = Panes([c.parameter.averaging for c in channels], ring, shift, lateness)
+        interval = np.array([c.interval for c in channels], np.int64)
+        self.panes = Panes([c.parameter.averaging for c in channels], ring, shift, lateness, interval)
         # Readings are taken in by stretches so short that no window leaves the ring before it is issued.
         self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
         self.exclusion = Exclusion(registry, self.panes, marks)
@@ -193,10 +196,10 @@ class Engine:
         self._spike = np.array([c.parameter.checks.spike or np.nan for c in channels])
         self._rate = np.array([c.parameter.checks.rate or np.nan for c in channels])
         self._slips = np.array([c.parameter.theme in ("dust", "water") for c in channels])
-        self._sound = self._kind == "energy"
+        self._span = np.minimum(-(-interval // MINUTE), HOUR)
         self._noise = np.array([c.parameter.theme == "noise" for c in channels])
         self._grounds = Grounds(registry)
-        self._wild = np.zeros((len(channels), 2), np.int64)
+        self.wild: NDArray[np.int64] = np.zeros((len(channels), 2), np.int64)
         self._calibrations = Calibrations(registry)
         self._current = _NOTHING
         self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
@@ -247,15 +250,39 @@ class Engine:
             Identity for the next new episode.
         """
         for part, quality in readings:
-            c = part.channel.astype(np.intp)
-            valid = counted(part.flag, quality)
-            value, over = self._bounded(c, part)
-            self.panes.add(c, part.time, self.calibrated(c, part.time, value), valid, over)
-            self._hear(c, part.time, part, valid)
+            self.fill(part, quality)
+        self.resume(issued, exceedances, next_id)
+
+    def fill(self, readings: Readings, quality: NDArray[np.uint8]) -> None:
+        """Take stored readings, sorted by channel and time, with their quality bits, into the panes, and issue nothing."""
+        c = readings.channel.astype(np.intp)
+        valid = counted(readings.flag, quality)
+        value, over = self._bounded(c, readings)
+        self.panes.add(c, readings.time, self.calibrated(c, readings.time, value), valid, over)
+        self._hear(c, readings.time, readings, valid)
+
+    def resume(
+        self,
+        issued: NDArray[np.int64],
+        exceedances: Iterable[Exceedance],
+        next_id: int,
+        rules: Collection[int] | None = None,
+    ) -> None:
+        """Take up the work where the record stands, once the panes are filled; parameters as of `restore`.
+
+        ``rules`` are the indices of the rules whose alarms are taken up; None: all.
+        """
         self.issued[:] = issued
         begun = (issued < 0) & (self.panes.head >= 0)
         self.issued[begun] = self.hour_of(np.flatnonzero(begun), self.panes.tail[begun])
-        self.alarms.restore(exceedances, next_id)
+        self.alarms.restore(exceedances, next_id, rules)
+
+    def forget(self, channels: NDArray[np.intp]) -> None:
+        """Empty the panes and the health of channels, to be filled again."""
+        self.panes.clear(channels)
+        self.health.clear(channels)
+        self.wild[channels] = 0
+        self.issued[channels] = -1
 
     def ingest(self, readings: Readings) -> Outcome:
         """Take in a batch in any order; finite times, channels of the registry."""
@@ -271,8 +298,8 @@ class Engine:
         value = self.calibrated(channel, time, value)
         valid = normal & ~wild
         if wild.any():
-            np.add.at(self._wild, (channel[wild], 0), 1)
-        self._wild[:, 1] += np.bincount(channel, minlength=len(self._wild))
+            np.add.at(self.wild, (channel[wild], 0), 1)
+        self.wild[:, 1] += np.bincount(channel, minlength=len(self.wild))
         self._current = (channel, time, value, valid)
         step = self._step * MINUTE
         if time.min() // step == time.max() // step:
@@ -287,12 +314,17 @@ class Engine:
         return outcome
 
     def _bounded(self, channel: NDArray[np.intp], readings: Readings) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Values, and which of them are over range; those are cut to the end of the measuring or plausible range: lower bounds."""
+        """Values, and which of them are over range; those are cut to the end of the measuring or plausible range: lower bounds.
+
+        A value above all that is plausible is none, and none is made of it; but where it came from the true one may be high.
+        """
         flagged = readings.flag == OVER
-        beyond = (readings.flag == NORMAL) & (readings.value > self._upper[channel])
+        normal = readings.flag == NORMAL
+        beyond = normal & (readings.value > self._upper[channel])
         end = np.minimum(self._upper[channel], self._high[channel])
         cut = beyond | (flagged & (readings.value > end))
-        return np.where(cut, end, readings.value) if cut.any() else readings.value, flagged | beyond
+        wild = (normal | (readings.flag == IMPLAUSIBLE)) & (readings.value > self._high[channel])
+        return np.where(cut, end, readings.value) if cut.any() else readings.value, flagged | beyond | wild
 
     def _hear(
         self, channel: NDArray[np.intp], time: NDArray[np.int64], readings: Readings, valid: NDArray[np.bool_]
@@ -360,7 +392,8 @@ class Engine:
         if (self.panes.tail[rows] < tail).any():
             again = np.unique(np.concatenate([again, self._before_the_first(rows, tail)]), axis=0)
         self._issue(rows, again, outcome, None)
-        alarms = self.alarms.evaluate(dict(zip(rows.tolist(), minute[first].tolist(), strict=True)))
+        # How many of its readings count may change for the minute before, too.
+        alarms = self.alarms.evaluate(dict(zip(rows.tolist(), (minute[first] - 1).tolist(), strict=True)))
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -377,7 +410,8 @@ class Engine:
         others = np.flatnonzero((minute <= self.issued[channel]) | (fan > 0))
         channel, minute, fan = channel[others], minute[others], fan[others]
         # Neighbouring minutes tell spikes and jumps, so the first and the last minute of an hour touch two hours.
-        steps = (-1, 0, 1, self._after[channel])
+        # A reading decides how many of those beside it count, too.
+        steps = (-2, 0, 2, self._span[channel], self._after[channel])
         own = np.concatenate([self.hour_of(channel, minute + step) for step in steps])
         pairs = [np.stack([np.tile(channel, len(steps)), own], axis=1)]
         if fan.any():
@@ -441,7 +475,7 @@ class Engine:
         """Minutes of each hour whose mean looks like a spike or a jump."""
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = wide.total / wide.count
-            mean = np.where(self._sound[channel][:, None], 10 * np.log10(mean), mean)
+            mean = np.where(self.panes.sound[channel][:, None], 10 * np.log10(mean), mean)
         minutes = np.arange(62) * MINUTE
         odd = spikes(mean, self._spike[channel][:, None]) | jumps(minutes, mean, self._rate[channel][:, None])
         found: NDArray[np.int64] = odd[:, 1:61].sum(axis=1)
@@ -459,14 +493,14 @@ class Engine:
             quarters = _means(Block(*(getattr(block, f)[some] for f in _FIELDS)), 15)
             with np.errstate(divide="ignore", invalid="ignore"):
                 departure = np.nan_to_num(np.abs(np.log(np.abs(quarters / usual[:, None]))), nan=-1.0, posinf=-1.0)
-                wild = self._wild[c, 0] / self._wild[c, 1]
+                wild = self.wild[c, 0] / self.wild[c, 1]
             oddest = departure.argmax(axis=1)
             for i in np.flatnonzero(~np.isnan(usual) | (wild > 0)):
                 quarter = int(oddest[i])
                 since = (int(start[some[i]]) + 15 * quarter) * MINUTE
                 mean = float(quarters[i, quarter])
                 changes.extend(self.health.hour(int(c[i]), since, mean, float(usual[i]), float(wild[i])))
-            self._wild[c] = 0
+            self.wild[c] = 0
         return changes
 
     def _longer(
@@ -599,7 +633,7 @@ class Engine:
     ) -> NDArray[np.float64]:
         """L10, L50, L90 of sound rows; from the samples where minutes were excluded or levels lie beyond the histogram."""
         out = np.full((len(channel), len(_LN)), np.nan)
-        sound = np.flatnonzero(self._sound[channel] & (found.count > 0))
+        sound = np.flatnonzero(self.panes.sound[channel] & (found.count > 0))
         if not len(sound):
             return out
         c, s = channel[sound], start[sound]
@@ -632,7 +666,7 @@ class Engine:
         if rule.working is None:
             return by_minute(rule) and rule.limit.statistic != "maximum"
         known = self.periods.working.minutes(rule, start, end - start)[1]
-        return bool(known.sum() < len(known) * self.registry.conditions.known_share * (1 - EPSILON))
+        return not enough(known.sum(), len(known) * self.registry.conditions.known_share)
 
     def _judge_by_minute(self, judged: Sequence[tuple[int, Statistic]], outcome: Outcome) -> None:
         """Judge periods by the worst of the hours, told by the minute, that end in them.
@@ -760,7 +794,7 @@ class Engine:
         if rule.limit.exclude_weather:
             used = self.periods.used(rule, begin, finish, working=not by_hours)
             known = used & self.exclusion.weather_known(rule.channel, begin, finish - begin)
-            if known.sum() < used.sum() * self.registry.conditions.known_share * (1 - EPSILON):
+            if not enough(known.sum(), used.sum() * self.registry.conditions.known_share):
                 found = (*found, "weather-not-shown")
         if by_hours and rule.limit.period == "working":
             found = (*found, "working-time-unknown")
@@ -775,7 +809,7 @@ class Engine:
         limit = rule.limit
         if limit.statistic == "difference":
             difference = self.alarms.slider.differences[rule.index]
-            slid = difference.slide(self.panes, statistic.end - 1, 1, statistic.end - statistic.start)
+            slid = difference.slide(self.exclusion, statistic.end - 1, 1, statistic.end - statistic.start)
             obstacle = OBSTACLES[int(slid.obstacle[0])] or None
             share = float(np.nan_to_num(slid.share[0]))
             return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))

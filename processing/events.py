@@ -28,7 +28,8 @@ def sound_events(highest: NDArray[np.float64], start: int, conditions: Condition
     """Find the events of a period.
 
     A minute belongs to an event if its maximum stands out of the median of the maxima around it, its own included, by
-    ``event_excess``. Neighbouring minutes are one event. Steady work is none, however loud: it is its own surroundings.
+    ``event_excess``, or if nothing else was measured around it. Neighbouring minutes are one event. Steady work is none,
+    however loud: it is its own surroundings.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ def sound_events(highest: NDArray[np.float64], start: int, conditions: Condition
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)[heard]
     # Nine digits: a level exactly so much higher stands out.
     above = (
-        np.round(highest[heard] - np.nanmedian(around, axis=1), 9) >= conditions.event_excess
+        (np.round(highest[heard] - np.nanmedian(around, axis=1), 9) >= conditions.event_excess)
+        | ((~np.isnan(around)).sum(axis=1) == 1)
         if len(heard)
         else heard > 0
     )

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.panes import MINUTE, Panes
+from greenmine.processing.panes import MINUTE, Block, Panes
 from greenmine.processing.sliding import sliding_maximum
-from greenmine.registry import Registry
+from greenmine.registry import Registry, Rule
 
 _INSTRUMENT: Final = frozenset({"maintenance", "calibration", "fault"})
 """Kinds of mark about an instrument: they take readings of any theme out."""
@@ -50,6 +50,19 @@ def excluded_channels(registry: Registry, mark: Mark) -> list[int]:
         and mark.parameter in {None, c.parameter.id}
         and (mark.kind in _INSTRUMENT or mark.kind in registry.themes[c.parameter.theme].marks)
     ]
+
+
+def rests_on(registry: Registry, rule: Rule) -> set[int]:
+    """Return the channels whose readings may decide a rule: its own, references, flow, equipment, and the weather of its site."""
+    found = {rule.channel, *rule.references}
+    if rule.flow is not None:
+        found.add(rule.flow)
+    if rule.working is not None:
+        found.update(rule.working.equipment)
+    limit = rule.limit
+    if limit.exclude_weather or limit.state is not None or limit.statistic == "difference":
+        found.update(c.index for c in registry.site_channels(rule.site) if c.parameter.theme == "weather")
+    return found
 
 
 class Exclusion:
@@ -118,6 +131,11 @@ class Exclusion:
                 if bad.any():
                     out = np.zeros((len(channel), width), np.bool_) if out is None else out
                     out[rows] |= bad
+        marked = self._marked(channel, start, width)
+        return marked if out is None else out if marked is None else out | marked
+
+    def _marked(self, channel: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_] | None:
+        out: NDArray[np.bool_] | None = None
         if self.marks:
             for row in np.flatnonzero(np.isin(channel, list(self.marks))):
                 for mark in self.marks[int(channel[row])]:
@@ -126,6 +144,31 @@ class Exclusion:
                         out = np.zeros((len(channel), width), np.bool_) if out is None else out
                         out[row, max(0, first) : last] = True
         return out
+
+    def weather(self, channel: int, start: int, width: int) -> dict[str, NDArray[np.bool_]]:
+        """Minutes of a channel that the weather takes out, shape (width,), by its cause: ``wind`` and ``rain``."""
+        causes = (("wind", self.wind, self._windy), ("rain", self.rain, self._rainy))
+        return {
+            cause: is_bad(source[[channel]], np.array([start]), width)[0]
+            for cause, source, is_bad in causes
+            if source[channel] >= 0
+        }
+
+    def unmarked(self, channel: NDArray[np.intp], start: NDArray[np.int64], width: int) -> Block:
+        """Panes of channels on which those of others rest, such as flow or the state of equipment; marked minutes are empty."""
+        block = self._panes.block(channel, start, width)
+        out = self._marked(channel, start, width)
+        if out is None:
+            return block
+        return Block(
+            np.where(out, np.uint16(0), block.count),
+            np.where(out, 0.0, block.total),
+            np.where(out, 0.0, block.other),
+            np.where(out, np.inf, block.low),
+            np.where(out, -np.inf, block.high),
+            block.over & ~out,
+            np.where(out, 0.0, block.held),
+        )
 
     def weather_known(self, channel: int, start: int, width: int) -> NDArray[np.bool_]:
         """Minutes of a noise channel for which both wind and rain were measured, shape (width,).
@@ -137,8 +180,8 @@ class Exclusion:
             if source < 0:
                 return np.zeros(width, np.bool_)
             span = self.span(source)
-            count = self._panes.sums(np.array([source]), np.array([start]), width + span - 1)[0]
-            known &= sliding_maximum((count[0] > 0).astype(np.float64), span) > 0
+            count = self.unmarked(np.array([source]), np.array([start]), width + span - 1).count[0]
+            known &= sliding_maximum((count > 0).astype(np.float64), span) > 0
         return known
 
     def _windy(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
@@ -152,7 +195,7 @@ class Exclusion:
         out = np.zeros((len(source), width), np.bool_)
         for span in np.unique(self._span[source]).tolist():
             rows = self._span[source] == span
-            block = self._panes.block(source[rows], start[rows], width + span - 1)
+            block = self.unmarked(source[rows], start[rows], width + span - 1)
             if rain:
                 bad = block.total > 0
             else:

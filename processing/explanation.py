@@ -52,6 +52,8 @@ class Explanation:
         In order of time.
     marks : list of Mark
         Those that take minutes of the window out.
+    weather : dict of str to list of (int, int)
+        Minutes of the window that wind and rain take out [since 1970 UTC, half-open], by cause.
     hours : list of Statistic
         The clock hours of the window.
     statistic : Statistic or None
@@ -68,6 +70,7 @@ class Explanation:
     calibrated: tuple[float, float] | None
     corrections: list[Correction]
     marks: list[Mark]
+    weather: dict[str, list[tuple[int, int]]]
     hours: list[Statistic]
     statistic: Statistic | None
     judged: Judged | None
@@ -111,6 +114,7 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
         engine.ingest(Readings.concat([stored(i, m * MINUTE, min(m + _STRETCH, last) * MINUTE) for i in rows.tolist()]))
         for m in range(span[0] - _MARGIN, last, _STRETCH)
     ]
+    weather = engine.exclusion.weather(judged, span[0], span[1] - span[0])
     outcomes.append(nothing())
     engine.go_on(rows, np.full(len(rows), span[1] + engine.grace), outcomes[-1])
     figures = [s for o in outcomes for s in o.statistics if s.channel == judged]
@@ -137,6 +141,7 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
             for k in np.unique(step).tolist()
         ],
         marks=[m for m in own if m.start < span[1] and m.end > span[0] and judged in excluded_channels(part, m)],
+        weather={cause: _stretches(bad, span[0]) for cause, bad in weather.items() if bad.any()},
         hours=sorted(hours.values(), key=lambda s: s.start),
         statistic=whole[-1] if whole else None,
         judged=verdicts[-1] if verdicts else None,
@@ -145,3 +150,9 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
 
 def _extent(value: NDArray[np.float64]) -> tuple[float, float] | None:
     return (float(value.min()), float(value.max())) if len(value) else None
+
+
+def _stretches(chosen: NDArray[np.bool_], start: int) -> list[tuple[int, int]]:
+    """Stretches of chosen minutes, half-open, of minutes that begin at ``start``."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], chosen, [False])))) + start
+    return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import GasState
-from greenmine.processing.panes import Panes
+from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.sliding import sliding_sum
 from greenmine.registry import Registry
 
@@ -112,13 +112,13 @@ class GasConversion:
         """Those that it rests on."""
         return tuple(row for row in self._rows if row >= 0)
 
-    def slide(self, panes: Panes, first: int, count: int, width: int) -> Conversion:
+    def slide(self, exclusion: Exclusion, first: int, count: int, width: int) -> Conversion:
         """Give the conversions over the windows of ``width`` minutes that end with the minutes ``first .. first + count - 1``."""
         means = np.full((len(self._rows), count), np.nan)
         if min(self._rows[:2]) >= 0:
             present = np.flatnonzero(np.array(self._rows) >= 0)
             rows = np.array(self._rows, np.intp)[present]
-            block = panes.block(rows, np.full(len(rows), first - width + 1), count + width - 1)
+            block = exclusion.unmarked(rows, np.full(len(rows), first - width + 1), count + width - 1)
             with np.errstate(divide="ignore", invalid="ignore"):
                 means[present] = sliding_sum(block.total, width) / sliding_sum(block.count.astype(np.float64), width)
         return conversion_factor(self._state, *means)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from greenmine.limits import Limit, Threshold, threshold_on
-from greenmine.parameters import Averaging
-from greenmine.processing.levels import energy, level
+from greenmine.parameters import Parameter
+from greenmine.processing.averaging import rest_to_reach
 from greenmine.processing.windows import moment_of, windows_touching
 from greenmine.registry import Registry, Rule
 
 State = Literal["open", "exceeds", "not-assessable"]
 
-_AVERAGED: Final = ("arithmetic", "energy")
 _MINUTE: Final = 60_000
 """[ms]"""
 
@@ -37,7 +35,7 @@ class Headroom:
 
 
 def headroom(
-    limit: Limit, threshold: Threshold, averaging: Averaging, means: Sequence[float], gone: int, hours: int
+    limit: Limit, threshold: Threshold, parameter: Parameter, means: Sequence[float], gone: int, hours: int
 ) -> Headroom | None:
     """Return what the rest of a window may average, after the means of its valid hours so far.
 
@@ -49,8 +47,8 @@ def headroom(
         A limit on the mean of a day, a daytime or a nighttime; others have no headroom.
     threshold : Threshold
         In force on the window's first day; without an upper value there is no headroom.
-    averaging : str
-        Of the parameter: ``arithmetic`` or ``energy``; others have no headroom.
+    parameter : Parameter
+        What is measured; directions, totals, peaks and states have no headroom.
     means : sequence of float
         Hourly means of the valid hours so far.
     gone : int
@@ -66,9 +64,10 @@ def headroom(
     Examples
     --------
     >>> from greenmine.limits import load_limits, threshold_on
+    >>> from greenmine.parameters import load_parameters
     >>> from datetime import date
     >>> limit = load_limits()[0]["gb3095-pm10-day-class2"]
-    >>> found = headroom(limit, threshold_on(limit, date(2026, 6, 1)), "arithmetic", [135.0] * 15, 15, 24)
+    >>> found = headroom(limit, threshold_on(limit, date(2026, 6, 1)), load_parameters()["pm10"], [135.0] * 15, 15, 24)
     >>> round(found.value, 1), found.hours
     (96.3, 9)
     """
@@ -81,23 +80,17 @@ def headroom(
         or limit.due != "all"
     ):
         return None
-    if averaging not in _AVERAGED:
+    if not parameter.has_mean:
         return None
     left, missing = hours - gone, gone - len(means)
     if len(means) + left < (limit.validity.hours or 1):
         return Headroom("not-assessable", None, left, missing)
     # A figure that is rounded before it is compared meets the limit up to half a digit above it.
     most = high + (0.5 * 10.0**-limit.rounding.digits if limit.rounding.compare == "rounded" else 0.0)
-    bound, had = np.array([most]), np.array(means, np.float64)
-    if averaging == "energy":
-        bound, had = energy(bound), energy(had)
-    spare = float(bound[0]) * (len(had) + left) - float(had.sum())
-    if spare < 0:
+    value = rest_to_reach(parameter.averaging, most, means, left)
+    if math.isinf(value) and value < 0:
         return Headroom("exceeds", None, left, missing)
-    if not left:
-        return Headroom("open", None, 0, missing)
-    rest = np.array([spare / left])
-    return Headroom("open", float(level(rest)[0] if averaging == "energy" else rest[0]), left, missing)
+    return Headroom("open", value if left else None, left, missing)
 
 
 def headroom_under_way(
@@ -134,6 +127,6 @@ def headroom_under_way(
         return None
     means = [row.mean for row in hours if row.valid and row.mean is not None and row.start >= start * _MINUTE]
     gone = max(len(means), (minute - start) // 60)
-    averaging = registry.channels[rule.channel].parameter.averaging
-    found = headroom(limit, threshold, averaging, means, gone, (end - start) // 60)
+    parameter = registry.channels[rule.channel].parameter
+    found = headroom(limit, threshold, parameter, means, gone, (end - start) // 60)
     return None if found is None else (found, window)

@@ -1,17 +1,19 @@
-"""Health of channels: silent, frozen, skewed and implausible are four different states."""
+"""Health of channels: silent, frozen, skewed, implausible and flooding are different states."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.durations import show_duration
 from greenmine.processing.panes import MINUTE
 from greenmine.registry import Registry
 
-State = Literal["good", "silent", "frozen", "skewed", "implausible"]
+State = Literal["good", "silent", "frozen", "skewed", "implausible", "flooding"]
 
 SKEW: Final = 60_000
 """A device whose stamps are ahead of the clock by more than this is skewed [ms]."""
@@ -21,6 +23,8 @@ SKEW_SPAN: Final = 300_000
 """Pace is told over at least this much time of receipt [ms]."""
 OUT_OF_RANGE: Final = 0.25
 """An hour with this share of readings outside the plausible range is implausible."""
+CALM: Final = 300_000
+"""A device that has kept its budget for this long floods no longer [ms]."""
 SLIP: Final = 100.0
 """A mean this many times what is usual, or this part of it, is implausible: a unit slip is a factor of 1000."""
 
@@ -63,6 +67,8 @@ class Health:
         self._device = {(c.site, c.device): [] for c in channels}  # type: dict[tuple[str, str], list[int]]
         for c in channels:
             self._device[c.site, c.device].append(c.index)
+        self._of = [(c.site, c.device) for c in channels]
+        self._flooding: dict[tuple[str, str], int] = {}
         self._stamp: dict[tuple[str, str], int] = {}
         self._pace: dict[tuple[str, str], tuple[int, int, int]] = {}
 
@@ -71,6 +77,42 @@ class Health:
         self.state[channel] = state
         self._good[channel] = state == "good"
         self._since[channel] = since
+        if state == "flooding":
+            self._flooding[self._of[channel]] = since
+
+    def clear(self, channels: NDArray[np.intp]) -> None:
+        """Forget what is known of channels, and of the clocks of their devices."""
+        self._newest[channels], self._constant[channels] = -1, np.nan
+        self._constant_since[channels], self._since[channels], self._good[channels] = 0, 0, True
+        for c in channels.tolist():
+            self.state[c] = "good"
+        gone = set(channels.tolist())
+        for device, served in self._device.items():
+            if gone.intersection(served):
+                self._stamp.pop(device, None)
+                self._pace.pop(device, None)
+
+    def kept(self, channels: slice) -> dict[str, NDArray[Any]]:
+        """Views of what is known of neighbouring channels, by name, besides their states."""
+        return {
+            "newest": self._newest[channels], "constant": self._constant[channels],
+            "constant_since": self._constant_since[channels],
+        }  # fmt: skip
+
+    def clocks(self, site: str) -> dict[str, tuple[int, tuple[int, int, int] | None]]:
+        """What is known of the clocks of a site's devices: newest stamp, and where pace began to be kept."""
+        return {
+            device: (stamp, self._pace.get((owner, device)))
+            for (owner, device), stamp in self._stamp.items()
+            if owner == site
+        }
+
+    def restore_clocks(self, site: str, clocks: Mapping[str, tuple[int, tuple[int, int, int] | None]]) -> None:
+        """Take over what `clocks` said."""
+        for device, (stamp, pace) in clocks.items():
+            self._stamp[site, device] = stamp
+            if pace is not None:
+                self._pace[site, device] = pace
 
     def readings(self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]) -> list[Change]:
         """Take in new readings, sorted by channel and time: gaps, returns, frozen values.
@@ -101,15 +143,16 @@ class Health:
         after = np.flatnonzero(late)
         before = time[after - 1]
         before[np.searchsorted(after, first)] = newest
-        for k in np.flatnonzero((time[after] - before > self.patience[channel[after]]) & (before >= 0)):
-            i = after[k]
+        gaps = after[(time[after] - before > self.patience[channel[after]]) & (before >= 0)]
+        previous = dict(zip(after.tolist(), before.tolist(), strict=True))
+        for i in gaps.tolist():
             c = int(channel[i])
-            changes.extend(self._to(c, "silent", int(before[k]), "no valid reading"))
+            changes.extend(self._to(c, "silent", previous[i], "no valid reading"))
             changes.extend(self._to(c, "good", int(time[i]), "readings again"))
         for k in np.flatnonzero(~self._good[rows]):
             if self.state[c := int(rows[k])] == "silent":
                 changes.extend(self._to(c, "good", int(time[first[k]]), "readings again"))
-        changes.extend(self._stuck(channel, time, value, first, last))
+        changes.extend(self._stuck(channel, time, value, first, last, gaps))
         self._newest[rows] = np.maximum(self._newest[rows], time[last])
         return changes
 
@@ -120,11 +163,14 @@ class Health:
         value: NDArray[np.float64],
         first: NDArray[np.intp],
         last: NDArray[np.intp],
+        gaps: NDArray[np.intp],
     ) -> list[Change]:
+        """Find values that do not move; over a gap nobody knows whether they did."""
         rows = channel[first]
         moved = np.empty(len(value), np.bool_)
         moved[1:] = value[1:] != value[:-1]
         moved[first] = value[first] != self._constant[rows]
+        moved[gaps] = True
         begun = np.maximum.reduceat(np.where(moved, np.arange(len(value)), -1), first)
         since = np.where(begun >= 0, time[begun], self._constant_since[rows])
         earliest = np.where(moved[first], time[first], self._constant_since[rows])
@@ -159,12 +205,13 @@ class Health:
         """
         if newest <= self._stamp.get(device, -1):
             return []  # a repeat, or overtaken on the way: it tells nothing of the clock
-        self._stamp[device] = newest
         lag = received - newest
+        # A stamp from far in the future must not be what all later ones are older than.
+        self._stamp[device] = newest = min(newest, received + 2 * SKEW)
         channels = self._device.get(device, [])
         if lag < -SKEW:
             self._pace.pop(device, None)
-            return self._all(channels, "skewed", newest, f"{-lag // 1000} s ahead")
+            return self._all(channels, "skewed", newest, f"{show_duration(-lag)} ahead")
         start = self._pace.get(device)
         if lag <= SKEW_BEHIND or start is None:
             self._pace[device] = (received, newest, lag)
@@ -181,7 +228,7 @@ class Health:
             return []
         self._pace[device] = (received, newest, lag)
         if 0.8 <= advanced / elapsed <= 1.25:
-            return self._all(channels, "skewed", start[1], f"{lag // 1000} s behind")
+            return self._all(channels, "skewed", start[1], f"{show_duration(lag)} behind")
         return []
 
     def hour(self, channel: int, since: int, mean: float, usual: float, share_out_of_range: float) -> list[Change]:
@@ -207,16 +254,32 @@ class Health:
             return self._to(channel, "good", since, "plausible again")
         return []
 
+    def flood(self, device: tuple[str, str], now: int) -> list[Change]:
+        """Take in that a device sent more than its budget at an instant [ms]; until it keeps it, that is its state."""
+        known = device in self._flooding
+        self._flooding[device] = now
+        return [] if known else self._all(self._device.get(device, []), "flooding", now, "more than its budget")
+
+    def _calm(self, now: int) -> list[Change]:
+        """End the flooding of devices that have kept their budget for a while."""
+        calm = [device for device, last in self._flooding.items() if now - last > CALM]
+        for device in calm:
+            del self._flooding[device]
+        return [x for d in calm for x in self._all(self._device.get(d, []), "good", now, "within its budget again")]
+
     def clock(self, now: int, waiting: NDArray[np.bool_]) -> list[Change]:
-        """Find the channels that have fallen silent by ``now`` [ms], among those of ``waiting``."""
+        """Find the devices that have become calm, and the channels of ``waiting`` that have fallen silent, by ``now`` [ms]."""
+        calm = self._calm(now)
         silent = np.flatnonzero(waiting & (self._newest >= 0) & (now - self._newest > self.patience))
-        return [x for c in map(int, silent) for x in self._to(c, "silent", int(self._newest[c]), "no valid reading")]
+        return calm + [
+            x for c in map(int, silent) for x in self._to(c, "silent", int(self._newest[c]), "no valid reading")
+        ]
 
     def _all(self, channels: list[int], state: State, since: int, detail: str) -> list[Change]:
         return [x for c in channels for x in self._to(c, state, since, detail)]
 
     def _to(self, channel: int, state: State, since: int, detail: str) -> list[Change]:
-        if self.state[channel] == state:
+        if self.state[channel] == state or (state != "flooding" and self._of[channel] in self._flooding):
             return []
         self.state[channel] = state
         self._good[channel] = state == "good"

@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.parameters import Averaging
+from greenmine.processing.averaging import directions_among, levels_among
 from greenmine.processing.levels import BINS, energy, histogram_bin
 
 MINUTE: Final = 60_000
 """[ms]"""
+
+UNTOUCHED: Final = 1 << 62
+"""No minute: nothing has changed."""
 
 T = TypeVar("T", bound=np.generic)
 Index = NDArray[np.integer[Any]]
@@ -31,7 +35,8 @@ class Block:
 
     ``total`` is the sum of the values, of 10^(L/10) for sound, of unit-vector cosines for directions;
     ``other`` the sum of the sines (zero for all else). ``over`` tells that a value was beyond the range of its instrument, so
-    that the sums are lower bounds. Empty panes: count and sums 0, low +inf, high -inf.
+    that the sums are lower bounds. ``held`` is how many of the readings due the pane's readings speak for.
+    Empty panes: count, sums and held 0, low +inf, high -inf.
     """
 
     count: NDArray[np.uint16]
@@ -40,6 +45,7 @@ class Block:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     over: NDArray[np.bool_]
+    held: NDArray[np.float64]
 
 
 class Panes:
@@ -55,12 +61,14 @@ class Panes:
         Minutes by which a channel's local hours start before UTC hours; 0 for zones of whole hours.
     lateness : int, optional
         A reading this much older than its channel's newest is still taken in [min]; the whole ring if not given.
+    interval : int array (n,), optional
+        Distance of the readings due [ms]; a minute if not given.
 
     Notes
     -----
     A pane belongs to the minutes since 1970 that contain its readings; a reading at hh:mm:00.000 opens the
     minute. Each channel moves on its own: its ring holds the ``minutes`` up to its newest reading, so a device
-    that sends an old backlog does not disturb the others. Memory per channel is 35 bytes a minute, and
+    that sends an old backlog does not disturb the others. Memory per channel is 37 bytes a minute, and
     2,602 bytes an hour more for sound. A minute has at most 60,000 instants, so 16 bits count them.
     """
 
@@ -70,11 +78,11 @@ class Panes:
         minutes: int,
         shift: NDArray[np.int64] | None = None,
         lateness: int | None = None,
+        interval: NDArray[np.int64] | None = None,
     ) -> None:
         if minutes % 60:
             raise ValueError(f"ring of {minutes} minutes: must be whole hours")
         n = len(averaging)
-        kind = np.array(averaging, dtype=object)
         self.minutes = minutes
         self._lateness = minutes if lateness is None else lateness
         self.head: NDArray[np.int64] = np.full(n, -1, np.int64)
@@ -83,8 +91,10 @@ class Panes:
         """Instant of each channel's newest reading [ms UTC]; -1 before the first."""
         self.tail: NDArray[np.int64] = np.full(n, -1, np.int64)
         """Minute of each channel's first reading since the start of the ring; -1 before the first."""
-        self.sound: NDArray[np.bool_] = kind == "energy"
-        self.vector: NDArray[np.bool_] = kind == "vector"
+        self.touched: NDArray[np.int64] = np.full(n, UNTOUCHED, np.int64)
+        """Earliest minute of each channel whose pane has changed; `UNTOUCHED` for whoever has taken notice to set again."""
+        self.sound = levels_among(averaging)
+        self.vector = directions_among(averaging)
         self._sound_row = np.where(self.sound, np.cumsum(self.sound) - 1, -1)
         self._vector_row = np.where(self.vector, np.cumsum(self.vector) - 1, -1)
         self._shift = np.zeros(n, np.int64) if shift is None else shift
@@ -94,6 +104,18 @@ class Panes:
         self._high: NDArray[np.float64] = np.full((n, minutes), -np.inf)
         self._seen: NDArray[np.uint64] = np.zeros((n, minutes), np.uint64)
         self._over: NDArray[np.bool_] = np.zeros((n, minutes), np.bool_)
+        self._early: NDArray[np.uint8] = np.full((n, minutes), 60, np.uint8)
+        self._late: NDArray[np.uint8] = np.zeros((n, minutes), np.uint8)
+        every = np.full(n, MINUTE) if interval is None else interval
+        self._due = MINUTE / every
+        self._span = -(-every // MINUTE)
+        self._apart = 60.0 - 0.25 * np.minimum(every, MINUTE) / 1000.0
+        """From this distance on [s] one reading more than are due in a minute is one that wavered, not one of a second logger."""
+        self._plain: dict[str, tuple[NDArray[Any], Any]] = {
+            "count": (self._count, 0), "total": (self._total, 0.0), "low": (self._low, np.inf), "high": (self._high, -np.inf),
+            "seen": (self._seen, 0), "over": (self._over, False), "early": (self._early, 60), "late": (self._late, 0),
+        }  # fmt: skip
+        """Rings that every channel has, by name, each with what an empty pane holds."""
         self._other: NDArray[np.float64] = np.zeros((int(self.vector.sum()), minutes))
         self._hours = minutes // 60 + 1
         self._histogram: NDArray[np.uint16] = np.zeros((self._hours, int(self.sound.sum()), BINS), np.uint16)
@@ -104,19 +126,8 @@ class Panes:
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
-        return sum(
-            a.nbytes
-            for a in (
-                self._count,
-                self._total,
-                self._low,
-                self._high,
-                self._seen,
-                self._over,
-                self._other,
-                self._histogram,
-            )
-        )
+        rings = [ring for ring, _ in self._plain.values()]
+        return sum(ring.nbytes for ring in (*rings, self._other, self._histogram))
 
     def holds(self, channel: Index, minute: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether a minute is inside the channel's allowed lateness, or ahead of its newest reading."""
@@ -146,17 +157,14 @@ class Panes:
         if not ahead.any():
             return
         channel, minute, old = channel[ahead], minute[ahead], old[ahead]
+        self.touched[channel] = np.minimum(self.touched[channel], old + 1)
         steps = np.minimum(minute - old, self.minutes)
         rows = np.repeat(channel, steps)
         offset = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
         columns = (np.repeat(minute, steps) - offset) % self.minutes
         cell = rows * self.minutes + columns
-        self._count.reshape(-1)[cell] = 0
-        self._total.reshape(-1)[cell] = 0.0
-        self._low.reshape(-1)[cell] = np.inf
-        self._high.reshape(-1)[cell] = -np.inf
-        self._seen.reshape(-1)[cell] = 0
-        self._over.reshape(-1)[cell] = False
+        for ring, empty in self._plain.values():
+            ring.reshape(-1)[cell] = empty
         vector = self.vector[rows]
         if vector.any():
             self._other[self._vector_row[rows[vector]], columns[vector]] = 0.0
@@ -173,6 +181,44 @@ class Panes:
         rows = np.repeat(channel, steps)
         offset = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
         self._histogram[(np.repeat(last, steps) - offset) % self._hours, self._sound_row[rows]] = 0
+
+    def clear(self, channel: Index) -> None:
+        """Empty channels, as before their first reading."""
+        for since in (self.head, self.newest, self.tail):
+            since[channel] = -1
+        self.touched[channel] = 0
+        for ring, empty in self._plain.values():
+            ring[channel] = empty
+        self._other[self._vector_row[channel[self.vector[channel]]]] = 0.0
+        self._histogram[:, self._sound_row[channel[self.sound[channel]]]] = 0
+
+    def places(self, channels: slice, width: int) -> list[int]:
+        """Stretches of ``width`` places of the rings in which panes of neighbouring channels were touched, by number."""
+        since = np.maximum(self.touched[channels], self.head[channels] - self.minutes + 1)
+        spans = {
+            (first, last)
+            for first, last in zip(since.tolist(), self.head[channels].tolist(), strict=True)
+            if first <= last
+        }
+        return sorted({m % self.minutes // width for first, last in spans for m in (*range(first, last, 60), last)})
+
+    def hours_touched(self, channels: slice) -> list[int]:
+        """Places of the hourly histograms in which those of neighbouring channels were touched."""
+        sound = np.flatnonzero(self.sound[channels]) + channels.start
+        first, last = ((m[sound] + self._shift[sound]) // 60 for m in (self.touched, self.head))
+        first = np.maximum(first, last - self._hours + 1)
+        spans = set(zip(first.tolist(), last.tolist(), strict=True))
+        return sorted({hour % self._hours for begin, end in spans for hour in range(begin, end + 1)})
+
+    def rings(self, channels: slice, first: int, last: int) -> dict[str, NDArray[Any]]:
+        """Views of neighbouring channels' rings at the places ``first .. last - 1``, by name."""
+        turning = _own(self._vector_row[channels])
+        views: dict[str, NDArray[Any]] = {name: ring[channels, first:last] for name, (ring, _) in self._plain.items()}
+        return views | {"other": self._other[turning, first:last]}
+
+    def hourly(self, channels: slice, place: int) -> NDArray[np.uint16]:
+        """View of neighbouring channels' level histograms of one hour of the ring."""
+        return self._histogram[place, _own(self._sound_row[channels])]
 
     def add(
         self,
@@ -213,17 +259,18 @@ class Panes:
         first, last = _runs(channel)
         self.advance(channel[last], minute[last])
         self.tail[channel[first]] = np.minimum(self.tail[channel[first]], minute[first])
+        self.touched[channel[first]] = np.minimum(self.touched[channel[first]], minute[first])
         self.newest[channel[last]] = np.maximum(self.newest[channel[last]], time[(starts + counts - 1)[last]])
         cell = channel * self.minutes + minute % self.minutes
         within = (time - np.repeat(minute * MINUTE, counts)).astype(np.int32)
-        second = within // 1000
+        second = (within // 1000).astype(np.uint8)
         bits = _BIT[second]
-        fraction = within != second * 1000
+        fraction = within != second * np.int32(1000)
         if fraction.any():
             bits[fraction] = 0
         self._seen.reshape(-1)[cell] |= np.bitwise_or.reduceat(bits, starts)
         if not valid.all():
-            value = value[np.flatnonzero(valid)]
+            value, second = value[np.flatnonzero(valid)], second[valid]
             counts = np.add.reduceat(valid, starts, dtype=np.intp)
             filled = np.flatnonzero(counts)
             if not len(filled):
@@ -231,6 +278,9 @@ class Panes:
             channel, minute, cell, counts = channel[filled], minute[filled], cell[filled], counts[filled]
             starts = np.cumsum(counts) - counts
         self._count.reshape(-1)[cell] += counts.astype(np.uint16)
+        early, late = self._early.reshape(-1), self._late.reshape(-1)
+        early[cell] = np.minimum(early[cell], second[starts])
+        late[cell] = np.maximum(late[cell], second[starts + counts - 1])
         low, high = self._low.reshape(-1), self._high.reshape(-1)
         low[cell] = np.minimum(low[cell], np.minimum.reduceat(value, starts))
         high[cell] = np.maximum(high[cell], np.maximum.reduceat(value, starts))
@@ -286,7 +336,49 @@ class Panes:
         if outside is not None:
             low, high = np.where(outside, np.inf, low), np.where(outside, -np.inf, high)
             over = over & ~outside
-        return Block(*sums, low, high, over)
+        return Block(*sums, low, high, over, self._held(channel, start, width))
+
+    def _held(self, channel: Index, start: NDArray[np.int64], width: int) -> NDArray[np.float64]:
+        """How many of the readings due those of each pane speak for, shape (k, width).
+
+        However often an instrument sends in a minute, it has measured that minute and no other; and a reading of a longer
+        interval speaks for no more than the time since the one before it. One reading more than are due counts where it lies
+        apart from the others and a minute beside it lacks one: its stamp wavered. A choice of this project.
+        """
+        cap = np.maximum(1.0, self._due[channel])[:, None]
+        count = self._part(self._count, channel, start - 2, width + 4)
+        outside = self._outside(channel, start - 2, width + 4)
+        if outside is not None:
+            count = np.where(outside, np.uint16(0), count)
+        held: NDArray[np.float64] = np.minimum(count, cap)
+        many = count > cap
+        if many.any():
+            apart = self._part(self._late, channel, start - 2, width + 4).astype(np.int64)
+            apart -= self._part(self._early, channel, start - 2, width + 4)
+            spare = np.where(many & (apart >= self._apart[channel][:, None]), np.minimum(1.0, count - cap), 0.0)
+            lack = cap - held
+            later, earlier = np.zeros_like(spare), np.zeros_like(spare)
+            later[:, :-1] = np.minimum(spare[:, :-1], lack[:, 1:])
+            lack[:, 1:] -= later[:, :-1]
+            earlier[:, 1:] = np.minimum((spare - later)[:, 1:], lack[:, :-1])
+            held += later + earlier
+        held = held[:, 2:-2]
+        for row in np.flatnonzero(self._span[channel] > 1).tolist():
+            held[row] = self._due[channel[row]] * self._gaps(channel[row], int(start[row]), width)
+        return held
+
+    def _gaps(self, channel: int, start: int, width: int) -> NDArray[np.float64]:
+        """Minutes since the reading before, at most an interval, for minutes of one channel that have a reading; else 0."""
+        span = int(self._span[channel])
+        one, first = np.array([channel]), np.array([start - span])
+        there = self._part(self._count, one, first, width + span)[0] > 0
+        outside = self._outside(one, first, width + span)
+        if outside is not None:
+            there &= ~outside[0]
+        minute = np.arange(width + span)
+        newest = np.maximum.accumulate(np.where(there, minute, -span))
+        gap = np.minimum(span, minute - np.append(-span, newest[:-1]))
+        return np.where(there, gap, 0)[span:].astype(np.float64)
 
     def sums(
         self, channel: Index, start: NDArray[np.int64], width: int
@@ -356,6 +448,12 @@ class Panes:
         inside = (outside <= newest[:, None]) & (outside > newest[:, None] - self._hours)
         out: NDArray[np.int64] = (picked * inside[:, :, None]).sum(axis=1, dtype=np.int64)
         return out
+
+
+def _own(rows: NDArray[np.int64]) -> slice:
+    """The rows of a ring that not all channels have, of neighbouring channels; -1 is none."""
+    own = rows[rows >= 0]
+    return slice(int(own[0]), int(own[-1]) + 1) if len(own) else slice(0, 0)
 
 
 def _runs(channel: Index) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import SHORT, Threshold
+from greenmine.processing.averaging import figure
 from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Beyond
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import corrected_levels, level
+from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
-from greenmine.processing.statistics import EPSILON, held_readings
+from greenmine.processing.validity import sufficient
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
 from greenmine.processing.windows import moment_of
 from greenmine.processing.working import WorkingMinutes
@@ -54,19 +55,15 @@ class PeriodFigures:
         self._panes = panes
         self._exclusion = exclusion
         self._slider = slider
-        self.working = WorkingMinutes(registry, panes)
+        self.working = WorkingMinutes(registry, exclusion)
         self._due = [HOUR * MINUTE / c.interval for c in registry.channels]
 
     def by_own_hours(self, rule: Rule) -> bool:
         """Whether a rule chooses or validates the hours of its window in its own way, so that its figure is not the plain one."""
-        limit, averaging = rule.limit, self._registry.channels[rule.channel].parameter.averaging
+        limit, parameter = rule.limit, self._registry.channels[rule.channel].parameter
         stricter = limit.validity.minutes_per_hour != self._registry.conditions.minutes_per_hour
         mean = limit.statistic == "mean" and limit.window != "hour" and limit.period == "whole"
-        return (
-            limit.statistic == "range"
-            or rule.flow is not None
-            or (stricter and mean and averaging in {"arithmetic", "energy"})
-        )
+        return limit.statistic == "range" or rule.flow is not None or (stricter and mean and parameter.has_mean)
 
     def used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
         """Minutes whose readings are judged; ``working``: of known working time alone."""
@@ -94,17 +91,18 @@ class PeriodFigures:
         used = self.used(rule, begin, finish, working=True)
         count = int(block.count[0, used].sum())
         due = self._due[rule.channel]
-        minutes = float(held_readings(block.count[0, used], due / HOUR).sum()) * HOUR / due
-        value = float(level(np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        minutes = float(block.held[0, used].sum()) * HOUR / due
+        averaging = self._registry.channels[rule.channel].parameter.averaging
+        value = float(figure(averaging, np.array([block.total[0, used].sum() / max(count, 1)]))[0])
         background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
         source = value
         if background is not None:
             source = float(corrected_levels(np.array([value]), np.array([background]))[0])
         masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
         corrected = source < value
-        figure = source if corrected else value
+        judged = source if corrected else value
         return Figure(
-            None if np.isnan(figure) else figure,
+            None if np.isnan(judged) else judged,
             min(1.0, minutes / int(working.sum())),
             sufficiency=Sufficiency("too-short-working-time", minutes, self._registry.conditions.working_minutes),
             obstacle="background-too-high" if masked else None,
@@ -178,8 +176,8 @@ class PeriodFigures:
             used &= ~excluded
         count, total = (np.where(used, x, 0).reshape(-1, HOUR).sum(axis=1) for x in (block.count, block.total))
         expected = self._due[rule.channel]
-        held = np.where(used, held_readings(block.count, expected / HOUR), 0.0).reshape(-1, HOUR).sum(axis=1)
-        valid = (count > 0) & (held >= expected * (least / HOUR) * (1 - EPSILON))
+        held = np.where(used, block.held, 0.0).reshape(-1, HOUR).sum(axis=1)
+        valid = (count > 0) & sufficient(held, expected, least)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = total / count
         if rule.limit.statistic == "range":
@@ -191,9 +189,10 @@ class PeriodFigures:
         due, weight = np.ones(len(value), np.bool_), np.ones(len(value))
         over = (block.over & used).reshape(-1, HOUR).any(axis=1)
         if rule.flow is not None:
-            flow = self._panes.block(np.array([rule.flow]), start, width)
-            flows = [x.reshape(-1, HOUR).sum(axis=1) for x in (flow.count, flow.total)]
-            told = discharge(flows[0].astype(np.float64), flows[1], self._due[rule.flow], least)
+            flow = self._exclusion.unmarked(np.array([rule.flow]), start, width)
+            readings, flowed, told_of = (x.reshape(-1, HOUR).sum(axis=1) for x in (flow.count, flow.total, flow.held))
+            below = flow.low.reshape(-1, HOUR).min(axis=1) < 0
+            told = discharge(readings.astype(np.float64), flowed, told_of / self._due[rule.flow], below, least)
             due, weight = told.due, told.weight
             # More water than was measured may have come in such an hour: what weighs with it is not known.
             over = over | flow.over.reshape(-1, HOUR).any(axis=1)
@@ -212,8 +211,8 @@ class PeriodFigures:
         if have and as_range:
             value = float(hours.value[_excess(hours.value, used, threshold).argmax()])
         elif have:
-            mean = (hours.value[used] * hours.weight[used]).sum() / hours.weight[used].sum()
-            value = float(level(np.array([mean]))[0] if averaging == "energy" else mean)
+            mean = np.average(hours.value[used], weights=hours.weight[used])
+            value = float(figure(averaging, np.array([mean]))[0])
         return Figure(
             value,
             have / due,

@@ -1,8 +1,8 @@
-"""Restatement: the windows of a site computed again from its stored readings, with what holds now."""
+"""Restatement: the windows of a site computed again from its stored readings, step by step, with what holds now."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,13 +24,17 @@ from greenmine.registry import Registry, Rule, WorkingTime
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""
-_STRETCH: Final = 12 * 60
-"""Readings are taken in by stretches of this length [min]."""
+_STRETCH: Final = 4 * 60
+"""Readings are taken in by stretches of this length [min]: a step takes but a moment."""
 _END: Final = 1 << 40
 """A minute after all readings."""
 
 Fetch = Callable[[int, int, int], tuple[Readings, NDArray[np.uint8]]]
 """Stored readings of a channel between two instants [ms], half-open, sorted by time, with their quality bits."""
+
+
+Known = Callable[[], Sequence[Exceedance]]
+"""All stored episodes of the site's rules that were not withdrawn, as they are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +47,11 @@ class Restatement:
     exceedances: list[Exceedance] = field(default_factory=list)
 
 
-def restate(
-    engine: Engine,
-    fetch: Fetch,
-    site: str,
-    span: tuple[int, int],
-    marks: Iterable[Mark],
-    since: NDArray[np.int64],
-    known: Sequence[Exceedance],
-    next_id: int,
-) -> Restatement:
-    """Compute the issued windows that share a minute with a span, and the exceedances that it may touch.
+class Restating:
+    """Computes the issued windows that share a minute with a span again, and the exceedances that it may touch, step by step.
 
     A second engine starts where no episode lasted, takes in what was stored in order of time, and goes on until both agree.
+    Between two steps the engine at work may take in readings, if `take` is given those of the site.
 
     Parameters
     ----------
@@ -70,83 +66,159 @@ def restate(
     marks : iterable of Mark
         The marks that hold now.
     since : int64 array (channels,)
-        First hour issued for each channel of the engine [min]; -1 if none.
-    known : sequence of Exceedance
-        All stored episodes of the site's rules that were not withdrawn.
-    next_id : int
-        Identity for the first new episode.
+        First hour issued for each channel of the site [min]; -1 if none.
+    known : Known
+        Asked for at the beginning, and when the end may be reached.
     """
-    part, channel, rule = site_part(engine.registry, site)
-    count = len(part.channels)
-    mine = slice(channel, channel + count)
-    issued, rows = engine.issued[mine], np.arange(count)
-    begun = np.where(since[mine] < 0, issued, since[mine])
-    minutely = {r.index: by_minute(r) for r in part.rules}
-    known, periods = (
-        [e for e in known if minutely[e.rule - rule]],
-        [e for e in known if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)],
-    )
-    margin = max((_longest_run(alarm) for alarm in engine.alarms.slider.alarms.values()), default=0)
-    begin = reached = _quiet(span[0], known, margin)
 
-    def samples(index: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        readings, quality = fetch(channel + index, start, min(end, reached * MINUTE))
+    def __init__(
+        self,
+        engine: Engine,
+        fetch: Fetch,
+        site: str,
+        span: tuple[int, int],
+        marks: Iterable[Mark],
+        since: NDArray[np.int64],
+        known: Known,
+    ) -> None:
+        self._engine, self._fetch, self._span, self._marks, self._known = engine, fetch, span, tuple(marks), known
+        self._part, self._channel, self._rule = site_part(engine.registry, site)
+        count = len(self._part.channels)
+        self._mine = slice(self._channel, self._channel + count)
+        self._rows = np.arange(count)
+        issued = engine.issued[self._mine]
+        self._begun = np.where(since < 0, issued, since)
+        self._minutely = {r.index: by_minute(r) for r in self._part.rules}
+        self._margin = max((_longest_run(alarm) for alarm in engine.alarms.slider.alarms.values()), default=0)
+        self._reached = self._filled = 0
+        self._steps = self._work()
+
+    def step(self) -> Restatement | None:
+        """Go on a little; what was found, once all of it was."""
+        return next(self._steps)
+
+    def take(self, readings: Readings, quality: NDArray[np.uint8]) -> None:
+        """Take in new readings of the engine at work, sorted by channel and time, as far as their time was passed already."""
+        mine = (readings.channel >= self._mine.start) & (readings.channel < self._mine.start + self._filled)
+        mine &= readings.time < self._reached * MINUTE
+        if mine.any():
+            some = readings.take(np.flatnonzero(mine))
+            some = replace(some, channel=some.channel - np.int32(self._channel))
+            if self._resumed:
+                self._ingest(flagged(some, quality[mine]))
+            else:
+                self._again.fill(some, quality[mine])
+
+    def _work(self) -> Iterator[Restatement | None]:
+        while True:
+            known = self._by_minute(self._known())
+            self._begin = self._reached = _quiet(self._span[0], known, self._margin)
+            yield from self._fill(known)
+            while True:
+                stored = self._known()
+                if self._is_through(stored):
+                    break
+                parts = [self._stored(i, self._reached, self._reached + _STRETCH) for i in self._rows.tolist()]
+                self._ingest(Readings.concat([flagged(*part) for part in parts]))
+                self._reached += _STRETCH
+                yield None
+            if _quiet(self._begin, self._by_minute(stored), self._margin) == self._begin:
+                yield self._found(stored)
+                return
+            # An episode has come up meanwhile that lasted at the beginning.
+
+    def _by_minute(self, known: Iterable[Exceedance]) -> list[Exceedance]:
+        return [e for e in known if self._minutely[e.rule - self._rule]]
+
+    def _stored(self, index: int, first: int, last: int) -> tuple[Readings, NDArray[np.uint8]]:
+        readings, quality = self._fetch(self._channel + index, first * MINUTE, last * MINUTE)
+        return replace(readings, channel=readings.channel - np.int32(self._channel)), quality
+
+    def _samples(self, index: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        readings, quality = self._fetch(self._channel + index, start, min(end, self._reached * MINUTE))
         valid = counted(readings.flag, quality)
         column = np.full(int(valid.sum()), index, np.intp)
-        return readings.time[valid], again.calibrated(column, readings.time[valid], readings.value[valid])
+        return readings.time[valid], self._again.calibrated(column, readings.time[valid], readings.value[valid])
 
-    def stored(index: int, first: int, last: int) -> tuple[Readings, NDArray[np.uint8]]:
-        readings, quality = fetch(channel + index, first * MINUTE, last * MINUTE)
-        return replace(readings, channel=readings.channel - np.int32(channel)), quality
-
-    again = Engine(part, unknown, samples, marks=marks)
-    past = [stored(i, begin - again.panes.minutes, begin) for i in range(count)]
-    again.restore(
-        (p for p in past if len(p[0])),
-        np.where(issued < 0, -1, np.maximum(again.hour_of(rows, np.full(count, span[0])), begun)),
-        [replace(e, rule=e.rule - rule) for e in known if e.start < begin],
-        next_id,
-    )
-    newest = int(engine.panes.head[mine].max(initial=-1))
-    outcomes: list[Outcome] = []
-    episodes: dict[int, Exceedance] = {}
-    while reached <= newest:
-        parts = [flagged(*stored(i, reached, reached + _STRETCH)) for i in range(count)]
-        outcomes.append(again.ingest(Readings.concat(parts)))
-        reached += _STRETCH
-        episodes |= {e.id: e for e in outcomes[-1].exceedances}
-        lasting = [*(e for e in episodes.values() if not e.withdrawn and minutely[e.rule]), *known]
-        if reached > span[1] + _LONGEST + margin + 60 and _quiet(reached, lasting, margin) == reached:
-            break
-    else:
-        reached = _END
-    outcomes.append(_as_far_evaluated(engine, again, rule, reached))
-    # An hour that is not over will be stored again in any case.
-    whole = {r.index: (int(last) + 1) // 60 for r, last in zip(again.alarms.rules, again.alarms.evaluated, strict=True)}
-    # What is silent is issued as far as it had been; of its episodes all has been said.
-    final = nothing()
-    again.go_on(rows, np.minimum(issued, reached) + again.grace, final)
-    final.sliding.clear()
-    out = Restatement()
-    for outcome in (*outcomes, final):
-        for s in outcome.statistics:
-            if s.start < span[1] and s.end > span[0] and s.end <= issued[s.channel]:
-                out.statistics.append(replace(s, channel=s.channel + channel, restated=True))
-        for v in outcome.verdicts:
-            reached_by = v.start - (HOUR if part.rules[v.rule].limit.hour == "any" else 0)
-            if reached_by < span[1] and v.end > span[0] and v.end <= issued[part.rules[v.rule].channel]:
-                out.verdicts.append(replace(v, rule=v.rule + rule, restated=True))
-        out.sliding.extend(
-            replace(h, rule=h.rule + rule) for h in outcome.sliding if span[0] // 60 <= h.hour < whole[h.rule]
+    def _fill(self, known: Sequence[Exceedance]) -> Iterator[None]:
+        """Begin with the ring as it stood before the first minute."""
+        engine, rows = self._engine, self._rows
+        self._again = again = Engine(self._part, unknown, self._samples, lateness=engine.lateness, marks=self._marks)
+        self._episodes: dict[int, Exceedance] = {}
+        self._outcomes: list[Outcome] = []
+        self._filled, self._resumed = 0, False
+        for i in rows.tolist():
+            readings, quality = self._stored(i, self._begin - again.panes.minutes, self._begin)
+            if len(readings):
+                again.fill(readings, quality)
+            self._filled += 1
+            yield None
+        issued = engine.issued[self._mine]
+        first = np.maximum(again.hour_of(rows, np.full(len(rows), self._span[0])), self._begun)
+        again.resume(
+            np.where(issued < 0, -1, first),
+            [replace(e, rule=e.rule - self._rule) for e in known if e.start < self._begin],
+            engine.alarms.next_id,
         )
-    for outcome in (outcomes[-1], final):
-        episodes |= {e.id: e for e in outcome.exceedances}
-    lasting = [replace(e, rule=e.rule + rule) for e in episodes.values() if not e.withdrawn]
-    found = [e for e in lasting if minutely[e.rule - rule] and e.start >= begin]
-    out.exceedances.extend(_reconciled([e for e in known if begin <= e.start < reached], found, next_id, _overlap))
-    found = [e for e in lasting if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)]
-    out.exceedances.extend(_reconciled(periods, found, next_id + len(lasting), _same_period))
-    return out
+        self._resumed = True
+
+    def _ingest(self, readings: Readings) -> None:
+        outcome = self._again.ingest(readings)
+        self._outcomes.append(outcome)
+        self._episodes |= {e.id: e for e in outcome.exceedances}
+
+    def _is_through(self, known: Sequence[Exceedance]) -> bool:
+        """Whether all readings were taken in, or the rest can change nothing any more."""
+        reached = self._reached
+        if reached > int(self._engine.panes.head[self._mine].max(initial=-1)):
+            self._reached = _END
+            return True
+        own = [e for e in self._episodes.values() if not e.withdrawn and self._minutely[e.rule]]
+        lasting = [*own, *self._by_minute(known)]
+        beyond = self._span[1] + _LONGEST + self._margin + 60
+        return reached > beyond and _quiet(reached, lasting, self._margin) == reached
+
+    def _found(self, stored: Sequence[Exceedance]) -> Restatement:
+        engine, again, part, span = self._engine, self._again, self._part, self._span
+        channel, rule, reached, begin, minutely = self._channel, self._rule, self._reached, self._begin, self._minutely
+        issued = engine.issued[self._mine]
+        known = self._by_minute(stored)
+        periods = [
+            e
+            for e in stored
+            if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)
+        ]  # fmt: skip
+        last = _as_far_evaluated(engine, again, rule, reached)
+        # An hour that is not over will be stored again in any case.
+        whole = {r.index: (int(e) + 1) // 60 for r, e in zip(again.alarms.rules, again.alarms.evaluated, strict=True)}
+        # What is silent is issued as far as it had been; of its episodes all has been said.
+        final = nothing()
+        again.go_on(self._rows, np.minimum(issued, reached) + again.grace, final)
+        final.sliding.clear()
+        out = Restatement()
+        for outcome in (*self._outcomes, last, final):
+            for s in outcome.statistics:
+                if s.start < span[1] and s.end > span[0] and s.end <= issued[s.channel]:
+                    out.statistics.append(replace(s, channel=s.channel + channel, restated=True))
+            for v in outcome.verdicts:
+                reached_by = v.start - (HOUR if part.rules[v.rule].limit.hour == "any" else 0)
+                if reached_by < span[1] and v.end > span[0] and v.end <= issued[part.rules[v.rule].channel]:
+                    out.verdicts.append(replace(v, rule=v.rule + rule, restated=True))
+            out.sliding.extend(
+                replace(h, rule=h.rule + rule) for h in outcome.sliding if span[0] // 60 <= h.hour < whole[h.rule]
+            )
+        for outcome in (last, final):
+            self._episodes |= {e.id: e for e in outcome.exceedances}
+        lasting = [replace(e, rule=e.rule + rule) for e in self._episodes.values() if not e.withdrawn]
+        found = [e for e in lasting if minutely[e.rule - rule] and e.start >= begin]
+        next_id = engine.alarms.next_id
+        known = [e for e in known if begin <= e.start < reached]
+        out.exceedances.extend(_reconciled(known, found, next_id, _overlap))
+        found = [
+            e for e in lasting if not minutely[e.rule - rule] and _touches(part, e, part.rules[e.rule - rule], span)
+        ]
+        out.exceedances.extend(_reconciled(periods, found, next_id + len(lasting), _same_period))
+        return out
 
 
 def _longest_run(alarm: Alarm) -> int:

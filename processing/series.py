@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.parameters import Averaging
+from greenmine.processing.averaging import reduced_means
 from greenmine.zones import Zone
 
 Times = NDArray[np.int64]
@@ -25,8 +26,6 @@ _DAY: Final = 86_400_000
 _OVERLAP: Final = 4
 """From so many windows for each reading on, carrying counts is faster than sorting each window."""
 _LEVELS_AT_MOST: Final = 5_000
-_CANCELLED: Final = 1e-9
-"""A resultant shorter than this share of its parts is rounding error: the directions cancel out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,19 +231,7 @@ def summarise(
     minimum = np.where(some, stretches.reduce(np.minimum, value, np.inf), np.nan)
     maximum = np.where(some, stretches.reduce(np.maximum, value, -np.inf), np.nan)
     divisor = np.where(some, count, 1)
-    match averaging:
-        case "arithmetic" | "state":
-            # A mean lies between the extremes; the last bit of a sum may not.
-            mean = np.clip(stretches.reduce(np.add, value, 0.0) / divisor, minimum, maximum)
-        case "energy":
-            energy = stretches.reduce(np.add, 10.0 ** (value / 10.0), 0.0) / divisor
-            mean = np.clip(10.0 * np.log10(np.where(some, energy, 1.0)), minimum, maximum)
-        case "vector":
-            mean = _direction(stretches, np.deg2rad(value), divisor)
-        case "sum":
-            mean = stretches.reduce(np.add, value, 0.0)
-        case "maximum":
-            mean = maximum
+    mean = reduced_means(averaging, value, lambda x: stretches.reduce(np.add, x, 0.0), divisor, (minimum, maximum))
     return Summary(np.where(some, mean, np.nan), minimum, maximum, count, _percentiles(value, first, last, percentiles))
 
 
@@ -275,15 +262,6 @@ class _Stretches:
             high //= 2
             level = operation(level[0::2], np.append(level[1::2], [neutral] * (len(level) % 2)))
         return result
-
-
-def _direction(stretches: _Stretches, angle: Values, count: Times) -> Values:
-    east = stretches.reduce(np.add, np.sin(angle), 0.0)
-    north = stretches.reduce(np.add, np.cos(angle), 0.0)
-    degrees = np.rad2deg(np.arctan2(east, north)) % 360.0
-    degrees[degrees == 360.0] = 0.0  # the remainder of a tiny negative angle rounds up to the divisor
-    degrees[np.hypot(east, north) < _CANCELLED * count] = np.nan
-    return degrees
 
 
 def _percentiles(value: Values, first: Times, last: Times, percentiles: tuple[float, ...]) -> Values:

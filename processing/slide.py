@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import Alarm, Limit, threshold_on
+from greenmine.processing.averaging import figure, mean_of_sums
 from greenmine.processing.discharge import Discharge, discharge
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.gas import DOUBTS, GasConversion
-from greenmine.processing.levels import corrected_levels, level
+from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.references import References
 from greenmine.processing.rounding import round_array
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.standing import void_periods
-from greenmine.processing.statistics import EPSILON, held_readings
+from greenmine.processing.validity import enough, sufficient
 from greenmine.processing.wind import DownwindDifference
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Registry, Rule
@@ -150,7 +151,7 @@ class Slider:
         """Return the factor to the state of a rule's limit over a window, and why that state is not reached, or nothing."""
         if rule not in self.gas:
             return 1.0, ""
-        found = self.gas[rule].slide(self._panes, finish - 1, 1, finish - begin)
+        found = self.gas[rule].slide(self._exclusion, finish - 1, 1, finish - begin)
         return float(found.factor[0]), DOUBTS[int(found.doubt[0])]
 
     def kind(self, rule: Rule) -> tuple[object, ...]:
@@ -185,7 +186,7 @@ class Slider:
             found = self._means(rules, first, count, width)
             for row, rule in enumerate(rules):
                 if rule.index in self.gas:
-                    found.value[row] *= self.gas[rule.index].slide(self._panes, first, count, width).factor
+                    found.value[row] *= self.gas[rule.index].slide(self._exclusion, first, count, width).factor
         for row, rule in enumerate(rules):
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
@@ -218,12 +219,17 @@ class Slider:
         )
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
-        slid = [self.differences[r.index].slide(self._panes, first, count, width) for r in rules]
-        need = rules[0].limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
+        slid = [self.differences[r.index].slide(self._exclusion, first, count, width) for r in rules]
         share = np.nan_to_num(np.stack([s.share for s in slid]))
+        need = rules[0].limit.validity.minutes_per_hour / HOUR
         formed = np.stack([s.obstacle == 0 for s in slid])
         over = np.stack([s.over for s in slid])
-        return _Sums(np.stack([s.value for s in slid]), share, formed & (share >= need), over)
+        return _Sums(
+            np.stack([s.value for s in slid]),
+            share,
+            formed & enough(share, need),
+            over,
+        )
 
     def _means(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
         limit = rules[0].limit
@@ -237,22 +243,23 @@ class Slider:
         everything = bool(used.all())
         counts = np.where(used, block.count, 0).astype(np.float64)
         due = np.array([MINUTE / self._registry.channels[c].interval for c in channel])[:, None]
+        held = block.held if used.all() else np.where(used, block.held, 0.0)
         over = self._over(block.over & used, width)
-        averaging = self._registry.channels[channel[0]].parameter.averaging
-        if "maximum" in {limit.statistic, averaging}:
+        parameter = self._registry.channels[channel[0]].parameter
+        averaging = parameter.averaging
+        if limit.statistic == "maximum" or parameter.is_peak:
             # A maximum beyond the limit stands however little data there is around it.
-            held = sliding_sum(held_readings(counts, due), width)
+            held = sliding_sum(held, width)
             value = sliding_maximum(np.where(used, block.high, -np.inf), width)
             return _Sums(np.where(held > 0, value, np.nan), np.minimum(1.0, held / (due * width)), held > 0, over)
         total = block.total if everything else np.where(used, block.total, 0.0)
-        need = limit.validity.minutes_per_hour / HOUR * (1 - EPSILON)
         hour = min(width, HOUR)
-        held = sliding_sum(counts, hour)
-        kept = sliding_sum(held_readings(counts, due), hour)
-        valid = (held > 0) & (kept >= due * hour * need)
+        readings = sliding_sum(counts, hour)
+        kept = sliding_sum(held, hour)
+        valid = (readings > 0) & sufficient(kept, due * hour, limit.validity.minutes_per_hour)
         sums = sliding_sum(total, hour)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = sums if averaging == "sum" else sums / held
+            value = mean_of_sums(averaging, sums, readings)
             water = self._discharge(rules, first - width + 1, span, hour)
             if water is not None:
                 valid &= water.due
@@ -263,13 +270,11 @@ class Slider:
                     valid &= water.weight > 0
                     needed = np.maximum(_strided(water.due, hours, count), 1.0)
                 weight = np.where(valid, 1.0 if water is None else water.weight, 0.0)
-                value = _strided(np.where(valid, value * weight, 0.0), hours, count)
-                if averaging != "sum":
-                    value /= _strided(weight, hours, count)
+                weighted = _strided(np.where(valid, value * weight, 0.0), hours, count)
+                value = mean_of_sums(averaging, weighted, _strided(weight, hours, count))
                 kept = _strided(kept, hours, count)
                 valid = _strided(valid, hours, count) >= needed
-            if averaging == "energy":
-                value = level(value)
+            value = figure(averaging, value)
         return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, kept / (due * width)), valid, over)
 
     def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
@@ -277,12 +282,13 @@ class Slider:
         flow = [r.flow for r in rules if r.flow is not None]
         if not flow:
             return None
-        count, total, _ = self._panes.sums(np.array(flow), np.full(len(flow), first), span)
-        expected = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
+        block = self._exclusion.unmarked(np.array(flow), np.full(len(flow), first), span)
+        due = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
         return discharge(
-            sliding_sum(count.astype(np.float64), hour),
-            sliding_sum(total, hour),
-            expected,
+            sliding_sum(block.count.astype(np.float64), hour),
+            sliding_sum(block.total, hour),
+            sliding_sum(block.held, hour) / due,
+            sliding_maximum((block.low < 0).astype(np.float64), hour) > 0,
             rules[0].limit.validity.minutes_per_hour,
         )
 

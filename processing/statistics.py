@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.levels import level
+from greenmine.processing.averaging import window_means
 from greenmine.processing.panes import Block
-
-EPSILON = 1e-9
-"""Slack in comparing shares of readings, so that 45 of 60 is 75 %."""
-CANCELLED = 1e-9
-"""Length of a mean unit vector at and below which there is no mean direction: what is left is rounding."""
+from greenmine.processing.validity import sufficient
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,60 +71,37 @@ def figures(
     HJ 212-2017, Annex D (75 % of the due readings).
     """
     count, total, other, low, high, over = block.count, block.total, block.other, block.low, block.high, block.over
+    held = block.held
     left_out = np.zeros(len(count), np.int64)
     if excluded is not None and excluded.any():
         left_out = excluded.sum(axis=1)
         count = np.where(excluded, 0, count)
         total, other = np.where(excluded, 0.0, total), np.where(excluded, 0.0, other)
         low, high = np.where(excluded, np.inf, low), np.where(excluded, -np.inf, high)
-        over = over & ~excluded
+        over, held = over & ~excluded, np.where(excluded, 0.0, held)
     rows = len(count)
     hourly = count.reshape(rows, -1, 60).sum(axis=2, dtype=np.int64)
-    held = held_readings(count, expected[:, None] / 60).reshape(rows, -1, 60).sum(axis=2)
+    held = held.reshape(rows, -1, 60).sum(axis=2)
     sums = total.reshape(rows, -1, 60).sum(axis=2)
     hours = hourly.shape[1]
-    sufficient = held >= expected[:, None] * (minutes_per_hour / 60) * (1 - EPSILON)
-    used = sufficient & (hourly > 0) if hours > 1 else hourly > 0
+    valid = sufficient(held, expected[:, None], minutes_per_hour) & (hourly > 0)
+    used = valid if hours > 1 else hourly > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.where(used, sums / hourly, 0.0).sum(axis=1) / used.sum(axis=1)
         share = np.minimum(1.0, held.sum(axis=1) / (expected * hours))
     all_counts = hourly.sum(axis=1)
     minimum, maximum = low.min(axis=1), high.max(axis=1)
-    mean = np.where(kind == "energy", level(means), means)
-    mean = np.where(kind == "sum", sums.sum(axis=1), mean)
-    mean = np.where(kind == "maximum", maximum, mean)
-    if (kind == "vector").any():
-        mean = np.where(kind == "vector", direction(sums.sum(axis=1), other.sum(axis=1), all_counts), mean)
+    turned = np.broadcast_to(other, total.shape).reshape(rows, -1, 60).sum(axis=2)
+    mean = window_means(kind, (hourly, sums, turned), used, maximum)
     empty = all_counts == 0
-    sufficient_hours = (sufficient & (hourly > 0)).sum(axis=1)
+    valid_hours = valid.sum(axis=1)
     return Figures(
         mean=np.where(empty, np.nan, mean),
         minimum=np.where(empty, np.nan, minimum),
         maximum=np.where(empty, np.nan, maximum),
         count=all_counts,
         share=share,
-        hours=sufficient_hours,
-        valid=sufficient_hours >= (1 if hours_needed is None else hours_needed),
+        hours=valid_hours,
+        valid=valid_hours >= (1 if hours_needed is None else hours_needed),
         excluded=left_out,
         over=over.sum(axis=1, dtype=np.int64),
     )
-
-
-def held_readings(
-    count: NDArray[np.integer[Any]] | NDArray[np.float64], due: NDArray[np.float64] | float
-) -> NDArray[np.float64]:
-    """Readings of minutes as far as they speak for time: in a minute no more than are due in it, or one, and one besides.
-
-    However often an instrument sends in a minute, it has measured that minute and no other. The one besides is for stamps that
-    waver: a choice of this project.
-    """
-    held: NDArray[np.float64] = np.minimum(count, np.maximum(1.0, due) + 1.0)
-    return held
-
-
-def direction(
-    cosines: NDArray[np.float64], sines: NDArray[np.float64], count: NDArray[np.float64] | NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Mean direction of ``count`` unit vectors with these sums [deg], 0 <= d < 360; NaN without any, or where they cancel."""
-    angle = np.degrees(np.arctan2(sines, cosines)) % 360.0 % 360.0  # twice: a tiny negative angle gives 360 at first
-    return np.where(np.hypot(cosines, sines) > CANCELLED * count, angle, np.nan)

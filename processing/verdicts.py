@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from greenmine.limits import SHORT, Limit, Threshold
@@ -91,6 +91,8 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     if threshold.low is None and threshold.high is None:
         return Verdict("not assessable", "limit-unconfirmed", None, None, None)
     lacking = _lacking(limit, figure)
+    if lacking and lacking.reason == "no-data" and figure.over:
+        lacking = replace(lacking, reason="over-range")
     if figure.nothing and not lacking:
         if figure.over:
             return Verdict("not assessable", "over-range", None, None, None)

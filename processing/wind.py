@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import WindClasses
+from greenmine.processing.averaging import direction
+from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.gas import GasConversion
-from greenmine.processing.panes import Panes
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
-from greenmine.processing.statistics import EPSILON, direction, held_readings
+from greenmine.processing.validity import enough
 from greenmine.registry import Position, Registry, Rule
 
 
@@ -150,20 +151,20 @@ class DownwindDifference:
         gas = () if self.gas is None else self.gas.channels
         return (*self._judged, *gas)
 
-    def slide(self, panes: Panes, first: int, count: int, width: int) -> Differences:
+    def slide(self, exclusion: Exclusion, first: int, count: int, width: int) -> Differences:
         """Differences over the windows of ``width`` minutes that end with the minutes ``first .. first + count - 1``."""
         rows = np.array(self._judged, np.intp)
-        block = panes.block(rows, np.full(len(rows), first - width + 1), count + width - 1)
+        block = exclusion.unmarked(rows, np.full(len(rows), first - width + 1), count + width - 1)
         counts = sliding_sum(block.count.astype(np.float64), width)
         totals = sliding_sum(block.total, width)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = totals / counts
-        held = sliding_sum(held_readings(block.count[:-2].astype(np.float64), self._due[:, None]), width)
+        held = sliding_sum(block.held[:-2], width)
         shares = np.minimum(1.0, held / (self._due[:, None] * width))
         over = sliding_maximum(block.over[:-2].astype(np.float64), width) > 0
         doubt = np.zeros(count, np.int8)
         if self.gas is not None:
-            converted = self.gas.slide(panes, first, count, width)
+            converted = self.gas.slide(exclusion, first, count, width)
             means[:-2] *= np.where(self._actual[:, None], converted.factor, 1.0)
             doubt = converted.doubt
         cosines, sines, directions = (
@@ -184,7 +185,7 @@ class DownwindDifference:
         wind_from = direction(cosines, sines, directions)
         count = means.shape[1]
         away = np.stack([angle_between(wind_from, b) for b in self._reference_bearings])
-        usable = (away <= self._sector) & (shares[1:] >= self._need * (1 - EPSILON)) & ~over[1:]
+        usable = (away <= self._sector) & enough(shares[1:], self._need) & ~over[1:]
         away = np.where(usable, away, np.inf)
         chosen = np.argmin(away, axis=0)
         everywhere = np.arange(count)

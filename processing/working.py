@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.processing.panes import MINUTE, Panes
+from greenmine.processing.exclusion import Exclusion
+from greenmine.processing.panes import MINUTE
 from greenmine.processing.sliding import sliding_maximum
 from greenmine.processing.windows import offset_minutes
 from greenmine.registry import Registry, Rule
@@ -22,16 +23,16 @@ class WorkingMinutes:
     ----------
     registry : Registry
         Zones and intervals.
-    panes : Panes
-        Where the state of equipment is read.
+    exclusion : Exclusion
+        Where the state of equipment is read; marked minutes tell none.
 
     References
     ----------
     GB 12348-2008, 5.2.2 (measured while the source works normally), 5.4.3 (the whole normal working period).
     """
 
-    def __init__(self, registry: Registry, panes: Panes) -> None:
-        self._panes = panes
+    def __init__(self, registry: Registry, exclusion: Exclusion) -> None:
+        self._exclusion = exclusion
         self._zone = {site.id: site.zone for site in registry.sites}
         self._span = [max(1, c.interval // MINUTE) for c in registry.channels]
 
@@ -59,9 +60,10 @@ class WorkingMinutes:
 
     def _state(self, channel: int, start: int, width: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         span = self._span[channel]
-        count, total, _ = self._panes.sums(np.array([channel]), np.array([start]), width + span - 1)
-        on = (count[0] > 0) & (total[0] >= _ON * count[0])
-        held = [sliding_maximum(x.astype(np.float64), span) > 0 for x in (on, count[0] > 0)]
+        block = self._exclusion.unmarked(np.array([channel]), np.array([start]), width + span - 1)
+        count, total = block.count[0], block.total[0]
+        on = (count > 0) & (total >= _ON * count)
+        held = [sliding_maximum(x.astype(np.float64), span) > 0 for x in (on, count > 0)]
         return held[0], held[1]
 
     def _timetable(self, rule: Rule, start: int, width: int) -> NDArray[np.bool_]:

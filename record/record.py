@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
 from greenmine.errors import SchemaError, StoreError
+from greenmine.files import locked
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
@@ -23,6 +24,9 @@ from greenmine.registry import Registry
 __all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+_BLOCKS: Final = 20_000
+"""Blocks read at once."""
 
 DatabaseError = sa.exc.SQLAlchemyError
 """Whatever a database answers instead of what it was asked for."""
@@ -49,7 +53,9 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     def configure(connection: sqlite3.Connection, _: object) -> None:
         cursor = connection.cursor()
         if not read_only:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                with locked(path.parent):  # two processes that change it at once would wait for each other
+                    cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.execute("PRAGMA cache_size=-32000")
@@ -269,25 +275,65 @@ class Record:
         rows = np.frombuffer(self._archived.joined(connection, found), ROW)
         return rows[np.argsort(rows["time"], kind="stable")]
 
-    def newest(self) -> NDArray[np.int64]:
-        """Instant of the newest reading of each channel of the registry [ms UTC]; -1 if none."""
-        out = np.full(len(self.registry.channels), -1, np.int64)
-        block = schema.reading_block.c
+    def extremes(
+        self, value: sa.ColumnElement[int], channel: sa.ColumnElement[int], *where: sa.ColumnElement[bool]
+    ) -> NDArray[np.int64]:
+        """For each channel of the registry the value, such as a maximum, of its rows; -1 if there are none.
+
+        Asked channel by channel: a place in an index is found at once, however many rows there are.
+        """
+        numbers = schema.channel.c.id
+        one = sa.select(value).where(channel == numbers, *where).correlate(schema.channel).scalar_subquery()
+        out = np.full(len(self.channel_ids), -1, np.int64)
         with self.transaction() as connection:
-            hours = connection.execute(sa.select(block.channel, sa.func.max(block.hour)).group_by(block.channel)).all()
-            for number, hour in hours:
-                index = self._index.get(number)
-                if index is not None:
-                    out[index] = self._blocks(connection, index, hour, hour)["time"][-1]
+            for number, found in connection.execute(sa.select(numbers, one)):
+                if found is not None and number in self._index:
+                    out[self._index[number]] = found
         return out
 
-    def recent(self, minutes: int) -> Iterator[tuple[Readings, NDArray[np.uint8]]]:
-        """The last minutes of every channel, up to its newest reading: readings sorted by time, with quality bits."""
-        for index, newest in enumerate(self.newest().tolist()):
-            if newest >= 0:
-                rows = self.readings(index, (newest // 60_000 - minutes + 1) * 60_000, newest + 1)
-                channel = np.full(len(rows), index, np.int32)
-                yield Readings(channel, rows["time"], rows["value"], rows["flag"]), rows["quality"]
+    def recent(self, channel: int, minutes: int) -> tuple[Readings, NDArray[np.uint8]]:
+        """The last minutes of a channel, up to its newest reading: readings sorted by time, with quality bits."""
+        block = schema.reading_block.c
+        last = sa.select(sa.func.max(block.hour)).where(block.channel == int(self.channel_ids[channel]))
+        with self.transaction() as connection:
+            hour = connection.execute(last).scalar_one()
+            since = 0 if hour is None else hour - minutes // 60 - 1
+            rows = self._blocks(connection, channel, since, -1 if hour is None else hour)
+        if len(rows):
+            rows = rows[rows["time"] >= (rows["time"][-1] // 60_000 - minutes + 1) * 60_000]
+        return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows[
+            "quality"
+        ]
+
+    def since(self, positions: Mapping[int, int]) -> Iterator[tuple[Readings, NDArray[np.uint8]]]:
+        """Readings of channels that were committed after a block of each, in the order of commit.
+
+        Parameters
+        ----------
+        positions : mapping of int to int
+            Number of a block for each channel.
+
+        Yields
+        ------
+        (Readings, uint8 array)
+            Sorted by channel and time, with their quality bits.
+        """
+        number = min(positions.values(), default=None)
+        block = schema.reading_block.c
+        while number is not None:
+            with self.transaction() as connection:
+                some = sa.select(*COLUMNS).where(block.id > number).order_by(block.id).limit(_BLOCKS)
+                found = connection.execute(some).all()
+                new = [row for row in found if row.id > positions.get(self._index.get(row.channel, -1), row.id)]
+                rows = np.frombuffer(self._archived.joined(connection, new), ROW)
+            channel = np.repeat([self._index[row.channel] for row in new], [row.readings for row in new]).astype(
+                np.int32
+            )
+            order = np.lexsort((rows["time"], channel))
+            rows = rows[order]
+            if len(rows):
+                yield Readings(channel[order], rows["time"], rows["value"], rows["flag"]), rows["quality"]
+            number = found[-1].id if len(found) == _BLOCKS else None
 
     def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Result of a query as mappings."""

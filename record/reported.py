@@ -11,6 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from greenmine.delivery import Report
+from greenmine.processing.averaging import difference
 from greenmine.processing.series import summarise
 from greenmine.record import schema
 from greenmine.record.record import Record
@@ -122,14 +123,12 @@ def _compared(
     averaging = pipeline.registry.channels[channel].parameter.averaging
     ours = summarise(time, value, averaging=averaging, windows=(starts, ends))
     for row, mean, count in zip(rows, ours.mean.tolist(), ours.count.tolist(), strict=True):
-        difference = math.nan if row["mean"] is None else row["mean"] - mean
-        if averaging == "vector":
-            difference = (difference + 180) % 360 - 180
+        apart = math.nan if row["mean"] is None else difference(averaging, row["mean"], mean)
         yield {
             **{name: row[name] for name in _KEY},
             "own_mean": _null(mean),
             "own_count": count,
-            "difference": _null(difference),
+            "difference": _null(apart),
             "compared": now,
         }
 

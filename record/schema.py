@@ -318,6 +318,25 @@ meta = Table(
     comment="Facts about this record, such as the digest of the registry it was judged with.",
 )
 
+basis = Table(
+    "basis",
+    metadata,
+    Column("site", String(80), primary_key=True),
+    Column("parts", Text, nullable=False, comment="JSON: greenmine.record.basis.Basis"),
+    comment="What the figures of each site rest on besides readings and marks: limits, calibrations, instruments.",
+)
+
+restatement = Table(
+    "restatement",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("reason", String(40), nullable=False),
+    comment="Spans whose figures are to be computed again; what was computed leaves.",
+)
+
 archive_head = Table(
     "archive_head",
     metadata,

@@ -51,5 +51,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     commit_p99: float | None
     registry: str
     """Digest of the registry it judges with."""
+    deviations: dict[str, int] = {}
+    """What was tolerated in payloads, by name."""
     loggers: LoggerServerStatus | None = None
     """None: there is no server for data loggers."""

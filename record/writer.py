@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 import numpy as np
@@ -20,14 +23,17 @@ from greenmine.processing.engine import DAY, Engine, Judged, Outcome, Statistic
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
-from greenmine.processing.health import SKEW, Change
+from greenmine.processing.health import Change
 from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
-from greenmine.processing.restatement import restate
+from greenmine.processing.restatement import Restatement, Restating
 from greenmine.processing.windows import offset_minutes
 from greenmine.readings import Readings
 from greenmine.record import schema
+from greenmine.record.basis import take_over
+from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.record import Record
+from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
     AsideRow,
     EpisodeRow,
@@ -44,6 +50,8 @@ from greenmine.registry import Registry
 _SAME: Final = 1e-12
 """Figures that differ by less, relatively, differ only by the order of summation."""
 
+_AT_ONCE: Final = 7 * DAY * MINUTE
+"""So much of a span is restated in one transaction [ms]."""
 _STATISTIC_ISSUE: Final = frozenset(
     {"channel", "window", "start", "revision", "latest", "end", "reason", "issued", "serial"}
 )
@@ -69,6 +77,29 @@ class _Issue:
     """Number of the transaction."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unstored:
+    """What the engine has taken in and the record has not; without a batch, what the clock led to."""
+
+    batch: Batch | None
+    outcome: Outcome
+    news: Mapping[tuple[str, str], SequenceNews]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A restatement that is underway, up to ``until`` of its span [ms UTC]; with the mark and the request that it is for."""
+
+    restating: Restating
+    site: str
+    span: tuple[int, int]
+    reason: str
+    until: int | None = None
+    mark: dict[str, Any] | None = None
+    request: int | None = None
+    queued: int | None = None
+
+
 class Pipeline:
     """The processing of one partition of sites, with its record.
 
@@ -86,6 +117,12 @@ class Pipeline:
         See `greenmine.processing.health.Health`.
     now : int
         The clock at the start [ms UTC].
+    checkpoint : Path, optional
+        File from which a start is short; see `greenmine.record.checkpoint`.
+    checkpoint_seconds : int
+        How old a site's part of it becomes [s].
+    room : RefusedRoom, optional
+        Budgets of what is kept of readings that were not taken; without it all is kept.
     """
 
     def __init__(
@@ -97,74 +134,140 @@ class Pipeline:
         grace: int = 2,
         silent_minutes: int = 15,
         now: int = 0,
+        checkpoint: Path | None = None,
+        checkpoint_seconds: int = 240,
+        room: RefusedRoom | None = None,
     ) -> None:
         self.registry = registry
         self.record = record
+        self._rule_index = {rule.key: rule.index for rule in registry.rules}
         self._options = {"lateness": lateness, "grace": grace, "silent_minutes": silent_minutes}
         self._patience = silent_minutes * MINUTE
         self._heard = {site.id: now for site in registry.sites}
         self._site = np.array([[s.id for s in registry.sites].index(c.site) for c in registry.channels], np.int64)
         self._zone = {site.id: site.zone for site in registry.sites}
-        self.engine: Engine
-        self.sequences: Sequences
-        self._stale = False
-        self._load()
-
-    def _load(self) -> None:
-        """Build the state anew from the record, as after a start."""
-        self.engine = engine = Engine(
-            self.registry, self.record.stored, self.samples, marks=self._marks(), **self._options
-        )
-        newest = self.record.newest()
-        exceedances, next_id = self._exceedances(newest)
-        engine.restore(self.record.recent(engine.panes.minutes), self._issued(), exceedances, next_id)
-        table = schema.health.c
-        last = sa.select(table.channel, sa.func.max(table.since).label("since")).group_by(table.channel).subquery()
-        states = sa.select(schema.health).join(
-            last, sa.and_(table.channel == last.c.channel, table.since == last.c.since)
-        )
-        numbers = {int(n): i for i, n in enumerate(self.record.channel_ids)}
-        for row in self.record.rows(states):
-            if row["channel"] in numbers:
-                engine.health.restore(numbers[row["channel"]], row["state"], row["since"])
+        self._room = RefusedRoom(registry) if room is None else room
+        self._room.restore(record, now)
+        self._unstored: _Unstored | None = None
+        self._stale: set[str] = set()
+        self._job: _Job | None = None
+        self._tried = 0
         self.sequences = Sequences()
+        self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
+        self._changed = self._highest(schema.exceedance.c.changed)
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine)
+        self._keep_after = checkpoint_seconds * 1000
+        sites = list(enumerate(registry.sites))
+        self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
+        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position())
+        self._fill(set(self._zone), positions)
+        self._take_over()
+
+    def _identity(self) -> str:
+        """A name of the record that no other one has."""
+        with self.record.transaction() as connection:
+            table = schema.meta
+            found: str | None = connection.execute(sa.select(table.c.value).where(table.c.key == "identity")).scalar()
+            if found is None:
+                found = uuid4().hex
+                connection.execute(sa.insert(table).values(key="identity", value=found))
+        return found
+
+    def _position(self) -> int:
+        """Number of the newest block."""
+        return self._highest(schema.reading_block.c.id)
+
+    def keep(self, now: int, *, everything: bool = False) -> None:
+        """Write the checkpoint of the sites whose turn it is, or of all of them; everything that was committed is in it then.
+
+        Parameters
+        ----------
+        now : int
+            The clock [ms UTC].
+        everything : bool
+            Of all sites, as at the end.
+        """
+        if self._checkpoint is None or self._unstored is not None or self._stale:
+            return
+        due = [site for site, kept in self._kept.items() if everything or now - kept >= self._keep_after]
+        position = self._position() if due else 0
+        for site in due if everything else due[: 1 + len(self._kept) // 50]:
+            self._checkpoint.write(site, position)
+            self._kept[site] = now
+        if everything:
+            self._checkpoint.close()
+
+    def _fill(self, sites: Collection[str], positions: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Build the state of sites from the record.
+
+        Of those in ``positions`` the engine holds what was committed up to a block; of the others there is nothing in it yet.
+        """
+        engine, record = self.engine, self.record
+        channels = [c.index for c in self.registry.channels if c.site in sites]
+        for c in self.registry.channels:
+            if c.site in sites and c.site not in positions:
+                readings, quality = record.recent(c.index, engine.panes.minutes)
+                if len(readings):
+                    engine.fill(readings, quality)
+        for readings, quality in record.since(
+            {c.index: positions[c.site] for c in self.registry.channels if c.site in positions}
+        ):
+            engine.fill(readings, quality)
+        issued = engine.issued.copy()
+        issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
+        known = [e for site in sites for e in self._recent_episodes(site)]
+        engine.resume(issued, known, self._next_id(), {r.index for r in self.registry.rules if r.site in sites})
+        health = schema.health.c
+        since = record.extremes(sa.func.max(health.since), health.channel)
+        for index in channels:
+            newest = health.channel == int(record.channel_ids[index]), health.since == int(since[index])
+            for row in record.rows(sa.select(health.state).where(*newest)) if since[index] >= 0 else ():
+                engine.health.restore(index, row["state"], int(since[index]))
         gaps: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-        for row in self.record.rows(sa.select(schema.sequence_gap)):
+        for row in record.rows(sa.select(schema.sequence_gap)):
             gaps[row["site"], row["device"]].append((row["first"], row["last"]))
         ledger = schema.ledger.c
-        newest_rows = sa.select(ledger.site, ledger.device, ledger.sequence_last).order_by(ledger.day)
-        for row in self.record.rows(newest_rows.where(ledger.sequence_last >= 0)):
-            device = row["site"], row["device"]
-            self.sequences.restore(device, row["sequence_last"], gaps.get(device, ()))
-        self._stale = False
+        for site, device in ((s.id, d.id) for s in self.registry.sites for d in s.devices if s.id in sites):
+            mine = ledger.site == site, ledger.device == device, ledger.sequence_last >= 0
+            last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1)
+            for row in record.rows(last) if site in sites else ():
+                self.sequences.restore((site, device), row["sequence_last"], gaps.get((site, device), ()))
 
     def _marks(self) -> list[Mark]:
         return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]
 
-    def _issued(self) -> NDArray[np.int64]:
+    def _hours(self, of_start: sa.ColumnElement[int], after: int) -> NDArray[np.int64]:
+        """A minute this long after the first or last hour issued of each channel [min]; -1 if none was."""
         table = schema.statistic.c
-        ends = sa.select(table.channel, sa.func.max(table.end).label("end")).where(table.window == "hour")
-        found = {row["channel"]: row["end"] for row in self.record.rows(ends.group_by(table.channel))}
-        return np.array([found.get(int(n), -MINUTE) // MINUTE for n in self.record.channel_ids], np.int64)
+        found = self.record.extremes(of_start, table.channel, table.window == "hour")
+        return np.where(found < 0, -1, found // MINUTE + after)
 
-    def _since(self) -> NDArray[np.int64]:
-        table = schema.statistic.c
-        starts = sa.select(table.channel, sa.func.min(table.start).label("start")).where(table.window == "hour")
-        found = {row["channel"]: row["start"] for row in self.record.rows(starts.group_by(table.channel))}
-        return np.array([found.get(int(n), -MINUTE) // MINUTE for n in self.record.channel_ids], np.int64)
+    def _highest(self, column: sa.Column[int]) -> int:
+        return int(self.record.rows(sa.select(sa.func.max(column).label("highest")))[0]["highest"] or 0)
 
-    def _exceedances(self, newest: NDArray[np.int64]) -> tuple[list[Exceedance], int]:
+    def _next_id(self) -> int:
+        return self._highest(schema.exceedance.c.id) + 1
+
+    def _recent_episodes(self, site: str) -> list[Exceedance]:
+        """The stored episodes of a site that may still change."""
         table = schema.exceedance.c
+        newest = self.engine.panes.newest[[c.index for c in self.registry.site_channels(site)]]
         horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
-        found = self._episodes(sa.or_(table.end.is_(None), table.end > horizon))
-        highest = sa.select(sa.func.max(table.id).label("id"), sa.func.max(table.changed).label("changed"))
-        row = self.record.rows(highest)[0]
-        self._changed = row["changed"] or 0
-        return found, (row["id"] or 0) + 1
+        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
+
+    def _take_over(self) -> None:
+        """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
+        with self.record.transaction() as connection:
+            changed = take_over(connection, self.registry)
+            for site, since in changed.items():
+                last = self.engine.issued[[c.index for c in self.registry.site_channels(site)]].max(initial=-1)
+                if last >= 0:
+                    row = {"site": site, "start": since, "end": int(last) * MINUTE, "reason": "limits or instruments"}
+                    connection.execute(sa.insert(schema.restatement).values(row))
 
     def _episodes(self, condition: sa.ColumnElement[bool]) -> list[Exceedance]:
         """The stored episodes of rules that still exist, without those that were withdrawn."""
-        index = {r.key: r.index for r in self.registry.rules}
+        index = self._rule_index
         statement = sa.select(schema.exceedance).where(schema.exceedance.c.state != "withdrawn", condition)
         return [
             Exceedance(
@@ -205,18 +308,22 @@ class Pipeline:
         Raises
         ------
         StoreError
-            If the record cannot take it; the state is then as before, and the batch may be given again.
+            If the record cannot take it. Nothing is stored then; the batch may be given again, and what it led to is stored
+            before anything else.
         """
-        with self._restoring():
-            outcome = self.engine.ingest(batch.readings)
-            self._clocks(batch, outcome)
-            news = self.sequences.take(batch)
-            with self.record.transaction() as connection:
-                issue = _Issue(now, "late data", self.record.serial(connection))
-                self._store_readings(connection, batch, outcome, news, issue)
-                self._store_outcome(connection, outcome, issue)
-                if beside is not None:
-                    beside(connection, issue.serial)
+        self._settle()
+        if self._unstored is not None and not (self._unstored.batch and _same_batch(self._unstored.batch, batch)):
+            self._store(now)
+        if self._unstored is None:
+            sites = {site for site, _ in batch.devices}
+            with self._whole(sites):
+                outcome = self.engine.ingest(batch.readings)
+                self._clocks(batch, outcome)
+                if self._job is not None and self._job.site in sites:
+                    self._job.restating.take(batch.readings.take(outcome.parts.fresh), outcome.quality)
+                self._unstored = _Unstored(batch, outcome, self.sequences.take(batch))
+        outcome = self._unstored.outcome
+        self._store(now, beside)
         for site, _ in batch.devices:
             self._heard[site] = now
         return outcome
@@ -227,15 +334,54 @@ class Pipeline:
         A channel is waited for no longer when nothing has come from its site for a while, or when its site's other channels
         are up to date; while a site sends a backlog, its channels are given time.
         """
+        self._settle()
+        if self._unstored is not None:
+            self._store(now)
         heads = self.engine.panes.head
         live = np.array([int(heads[self._site == i].max(initial=-1)) for i in range(len(self.registry.sites))])
         quiet = np.array([now - heard > self._patience for heard in self._heard.values()])
         current = live * MINUTE > now - self._patience
-        with self._restoring():
+        with self._whole(self._zone):
             outcome = self.engine.wait(now, (quiet | current)[self._site])
-            with self.record.transaction() as connection:
-                self._store_outcome(connection, outcome, _Issue(now, "late data", self.record.serial(connection)))
+            self._unstored = _Unstored(None, outcome, {})
+        self._store(now)
         return outcome
+
+    def _settle(self) -> None:
+        """Build again what was left half done."""
+        if self._stale:
+            self.engine.forget(np.array([c.index for c in self.registry.channels if c.site in self._stale], np.intp))
+            self._fill(self._stale)
+            self._stale = set()
+
+    @contextmanager
+    def _whole(self, sites: Iterable[str]) -> Iterator[None]:
+        """Whatever goes wrong in the block, the state of these sites is built again before anything else is done."""
+        try:
+            yield
+        except BaseException:
+            self._stale.update(sites)
+            self._unstored = self._job = None
+            raise
+
+    def _store(self, now: int, beside: Beside | None = None) -> None:
+        """Store what the engine has found; a `StoreError` leaves it to be stored later, for the engine has gone on already."""
+        left = self._unstored
+        assert left is not None
+        try:
+            with self.record.transaction() as connection:
+                issue = _Issue(now, "late data", self.record.serial(connection))
+                if left.batch is not None:
+                    self._store_readings(connection, left.batch, left.outcome, left.news, issue)
+                self._store_outcome(connection, left.outcome, issue)
+                if beside is not None:
+                    beside(connection, issue.serial)
+        except StoreError:
+            raise
+        except BaseException:
+            with self._whole(self._zone if left.batch is None else {site for site, _ in left.batch.devices}):
+                raise
+        self._unstored = None
 
     def restate(self, site: str, start: int, end: int, now: int, reason: str) -> None:
         """Compute windows again from the stored readings, with the marks, calibrations and limits that hold now.
@@ -260,7 +406,7 @@ class Pipeline:
         StoreError
             If the record cannot take it; nothing has changed then.
         """
-        self._restate(site, (start, end), now, reason, None)
+        self._at_once(_Job(self._restating(site, (start, end)), site, (start, end), reason), now)
 
     def mark(
         self,
@@ -272,8 +418,6 @@ class Pipeline:
         reason: str,
         author: str,
         now: int,
-        *,
-        request: int | None = None,
     ) -> None:
         """Store a mark and restate what it touches.
 
@@ -292,8 +436,6 @@ class Pipeline:
             Why, and who says so.
         now : int
             The clock [ms UTC].
-        request : int, optional
-            The request in the record that the mark answers.
 
         Raises
         ------
@@ -306,9 +448,9 @@ class Pipeline:
             raise ValueError(fault)
         row = {
             "site": site, "station": station, "parameter": parameter, "start": span[0], "end": span[1], "kind": kind,
-            "reason": reason, "author": author, "made": now,
+            "reason": reason, "author": author,
         }  # fmt: skip
-        self._restate(site, span, now, f"mark: {kind}", row, request)
+        self._at_once(self._marking(row), now)
 
     def _fault(self, site: str, station: str, parameter: str | None, span: tuple[int, int], kind: str) -> str:
         """Why a mark cannot be made; empty if it can."""
@@ -327,10 +469,12 @@ class Pipeline:
             return f"mark from {span[0]} to {span[1]}: must end after its beginning"
         return ""
 
-    def answer_request(self, now: int) -> bool:
-        """Take up the mark that has been asked for longest: it is made, or refused with the reason.
+    def carry_on(self, now: int) -> bool:
+        """Go one short step on with what is to be restated: for marks that were asked for, and for what the registry changed.
 
-        The request is answered in the transaction that stores its mark, so that a crash leaves it either waiting or done.
+        Between two steps anything may be committed. A request for a mark is answered in the transaction that stores the mark
+        and the figures of its first days, so that a crash leaves it either waiting or done; it is refused with the reason if it
+        cannot be met. What is left of a long span is queued in the same transaction.
 
         Parameters
         ----------
@@ -340,63 +484,114 @@ class Pipeline:
         Returns
         -------
         bool
-            Whether there was one.
+            Whether there may be more to do.
 
         Raises
         ------
         StoreError
-            If the record cannot take it; the request is still waiting then.
+            If the record cannot be read or written; what was underway begins again, after others.
         """
-        table = schema.mark_request
+        self._settle()
+        if self._unstored is not None:
+            self._store(now)
+        if self._job is None:
+            return self._take_up(now)
+        job = self._job
+        try:
+            found = job.restating.step()
+            if found is not None:
+                self._finish(job, found, now)
+                self._job = None
+        except BaseException:
+            self._job = None
+            raise
+        return True
+
+    def _take_up(self, now: int) -> bool:
+        """Begin the mark that has been asked for longest, or else a restatement that is queued."""
+        table, queue = schema.mark_request, schema.restatement
         waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
         for row in waiting:
-            place = row["site"], row["station"], row["parameter"]
-            span = row["start"], row["end"]
-            if fault := self._fault(*place, span, row["kind"]):
+            if fault := self._fault(
+                row["site"], row["station"], row["parameter"], (row["start"], row["end"]), row["kind"]
+            ):
                 refused = {"state": "refused", "answer": fault, "answered": now}
                 with self.record.transaction() as connection:
                     connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
-            else:
-                self.mark(*place, span, row["kind"], row["reason"], row["author"], now, request=row["id"])
-        return bool(waiting)
+                return True
+            names = "site", "station", "parameter", "start", "end", "kind", "reason", "author"
+            self._job = self._marking({name: row[name] for name in names}, row["id"], _AT_ONCE)
+            return True
+        queued = sa.select(queue).where(queue.c.site.in_(self._zone)).order_by(queue.c.id <= self._tried, queue.c.id)
+        for row in self.record.rows(queued.limit(1)):
+            self._tried = row["id"]
+            since = self._first_hours(row["site"])
+            start = max(row["start"], int(since[since >= 0].min(initial=row["end"] // MINUTE)) * MINUTE)
+            span = start, min(row["end"], start + _AT_ONCE)
+            restating = self._restating(row["site"], span)
+            self._job = _Job(restating, row["site"], (start, row["end"]), row["reason"], span[1], queued=row["id"])
+            return True
+        return False
 
-    def _restate(
-        self,
-        site: str,
-        span: tuple[int, int],
-        now: int,
-        reason: str,
-        mark: dict[str, Any] | None,
-        request: int | None = None,
-    ) -> None:
-        if self._stale:
-            self._load()
-        marks = self._marks()
-        if mark is not None:
-            marks.append(stored_mark(mark))
-        found = restate(
+    def _marking(self, mark: dict[str, Any], request: int | None = None, most: int | None = None) -> _Job:
+        """The work that a mark makes, at most for ``most`` [ms] of its span at first."""
+        start, end = mark["start"], mark["end"]
+        until = end if most is None else min(end, start + most)
+        restating = self._restating(mark["site"], (start, until), stored_mark(mark))
+        return _Job(restating, mark["site"], (start, end), f"mark: {mark['kind']}", until, mark, request)
+
+    def _restating(self, site: str, span: tuple[int, int], *more: Mark) -> Restating:
+        mine = schema.mark.c.site == site
+        marks = [stored_mark(row) for row in self.record.rows(sa.select(schema.mark).where(mine))]
+        return Restating(
             self.engine,
             self._fetch,
             site,
             (span[0] // MINUTE, -(-span[1] // MINUTE)),
-            marks,
-            self._since(),
-            self._episodes(schema.exceedance.c.site == site),
-            self._exceedances(self.engine.panes.newest)[1],
+            [*marks, *more],
+            self._first_hours(site),
+            lambda: self._episodes(schema.exceedance.c.site == site),
         )
+
+    def _first_hours(self, site: str) -> NDArray[np.int64]:
+        """First hour issued of each channel of a site [min]; -1 if none was."""
+        table = schema.statistic.c
+        numbers = [int(self.record.channel_ids[c.index]) for c in self.registry.site_channels(site)]
+        first = sa.select(sa.func.min(table.start).label("start")).where(table.window == "hour")
+        found = [self.record.rows(first.where(table.channel == number))[0]["start"] for number in numbers]
+        return np.array([-1 if start is None else start // MINUTE for start in found], np.int64)
+
+    def _at_once(self, job: _Job, now: int) -> None:
+        self._settle()
+        if self._unstored is not None:
+            self._store(now)
+        while (found := job.restating.step()) is None:
+            pass
+        self._finish(job, found, now)
+
+    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
+        queue = schema.restatement
         with self.record.transaction() as connection:
-            if mark is not None:
-                made = connection.execute(sa.insert(schema.mark), mark).inserted_primary_key
+            if job.mark is not None:
+                made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
                 assert made is not None
                 done = {"state": "done", "mark": made[0], "answered": now}
-                asked = schema.mark_request.c.id == request
+                asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
-            issue = _Issue(now, reason, self.record.serial(connection))
+            connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
+            if job.until is not None and job.until < job.span[1]:
+                rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
+                connection.execute(sa.insert(queue).values(rest))
+            issue = _Issue(now, job.reason, self.record.serial(connection))
             self._store_statistics(connection, found.statistics, issue)
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
-        self._load()
+        with self._whole({job.site}):
+            if job.mark is not None:
+                self.engine.exclusion.add(stored_mark(job.mark))
+            rules = {r.index for r in self.registry.rules if r.site == job.site}
+            self.engine.alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
 
     def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
         rows = self.record.readings(channel, start, end)
@@ -404,27 +599,13 @@ class Pipeline:
             "quality"
         ]
 
-    @contextmanager
-    def _restoring(self) -> Iterator[None]:
-        """Whatever goes wrong in the block leaves the state as the record has it."""
-        if self._stale:
-            self._load()
-        self._stale = True
-        try:
-            yield
-        except StoreError:
-            self._load()
-            raise
-        self._stale = False
-
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
-        """Compare the devices' clocks with ours; a stamp in the future was rejected, and says so too."""
+        """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
         newest = np.full(batch.messages, -1, np.int64)
         if len(batch.message):
             np.maximum.at(newest, batch.message, batch.readings.time)
         for rejection in batch.rejections:
-            if rejection.reason == "future":
-                newest[rejection.message] = rejection.received + 2 * SKEW
+            newest[rejection.message] = max(newest[rejection.message], rejection.newest)
         told = np.flatnonzero((newest >= 0) & (batch.message_device >= 0))
         told = told[np.argsort(newest[told], kind="stable")]
         newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))
@@ -446,7 +627,7 @@ class Pipeline:
         received = int(batch.message_received.max()) if batch.messages else 0
         self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
-            some = readings.take(index)
+            some = readings.take(self._room.rows(readings.channel, index, received))
             rows = [
                 AsideRow(channel=n, time=t, value=None if v != v else v, flag=chr(f), received=received)  # noqa: PLR0124 - NaN becomes NULL
                 for n, t, v, f in zip(
@@ -471,11 +652,14 @@ class Pipeline:
                     detail=r.detail,
                     readings=r.readings,
                     size=r.size,
-                    payload=r.payload,
+                    payload=kept,
                 )
                 for r in batch.rejections
+                if (kept := self._room.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        for device in self._room.overflowed(batch):
+            outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
 
     def _offset(self, now: int) -> Any:
@@ -659,6 +843,14 @@ def _instant(minute: int) -> int:
 
 def _minute(instant: int) -> int:
     return instant // MINUTE - 1
+
+
+def _same_batch(a: Batch, b: Batch) -> bool:
+    """Whether two batches say the same of the same messages."""
+    arrays = [(getattr(a.readings, n), getattr(b.readings, n)) for n in ("channel", "time", "value", "flag")]
+    arrays += [(getattr(a, n), getattr(b, n)) for n in ("message", "message_device", "message_seq", "message_received")]
+    known = a.devices == b.devices and a.rejections == b.rejections
+    return known and all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in arrays)
 
 
 def _same(old: sa.RowMapping, new: StatisticRow | VerdictRow, *, but: frozenset[str]) -> bool:

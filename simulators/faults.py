@@ -103,9 +103,7 @@ def _possible(kind: Kind, channel: Channel) -> bool:
     match kind:
         case "frozen":
             longest = channel.parameter.checks.frozen_minutes
-            return (
-                longest is not None and longest <= 8 * _HOUR and channel.parameter.averaging in {"arithmetic", "energy"}
-            )
+            return longest is not None and longest <= 8 * _HOUR and channel.parameter.has_mean
         case "drift":
             return channel.parameter.id in _DRIFTING
         case "unit-slip":

@@ -114,7 +114,7 @@ def measure(streams: RandomStreams, key: str, parameter: Parameter, truth: Float
     if instrument.noisy:
         spread = np.maximum(spread, 0.8 * 10.0**-parameter.decimals)
     shown = truth + spread * streams.normal(f"noise {key}", day, len(truth))
-    if parameter.averaging == "vector":
+    if parameter.is_direction:
         return np.asarray(np.round(shown, parameter.decimals) % 360, np.float64)
     within = np.clip(shown, parameter.low, parameter.high)
     return np.asarray(np.round(within, parameter.decimals) + 0.0, np.float64)  # no minus zero

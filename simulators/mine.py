@@ -13,6 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from greenmine.processing.averaging import row_means
 from greenmine.readings import Readings
 from greenmine.registry import Channel, Device, Registry
 from greenmine.simulators.activity import activity
@@ -272,7 +273,8 @@ class Mine:
             minutes = np.concatenate([minutes, self._day(day + 1).values[channel.index]])
         truth = minutes[index]
         if width > 1:
-            truth = aggregate(minutes[index[:, None] + np.arange(width)], channel.parameter.averaging)
+            spans = minutes[index[:, None] + np.arange(width)]
+            truth = spans[:, 0] if channel.parameter.is_state else row_means(channel.parameter.averaging, spans)
         return measure(self._streams, channel.key, channel.parameter, truth, day)
 
     def _simulate(self, day: int) -> _Day:
@@ -398,7 +400,8 @@ def stream(
     ------
     Message
         By ``time_sent``. The same seed, registry and start give the same messages. What is measured at an instant
-        does not depend on the start, so two streams that meet are as good as one.
+        does not depend on the start, so two streams that meet are as good as one. Devices whose payloads are read by a
+        mapping stay silent: nobody can write them from it.
     """
     mines = [Mine(registry, site, seed) for site in sites]
     plans = Plans(registry, seed)
@@ -411,7 +414,7 @@ def stream(
             message
             for mine in mines
             for device in mine.site.devices
-            if device.parameters
+            if device.parameters and registry.profiles[device.profile].format != "mapped"
             for message in mine.messages(device, day, start, until, injected)
         ]
         fresh.sort(key=attrgetter("time_sent"))
@@ -478,24 +481,6 @@ def _joined(events: list[SimulatedEvent]) -> list[SimulatedEvent]:
                 parameters=old.parameters,
             )
     return joined
-
-
-def aggregate(windows: Floats, averaging: str) -> Floats:
-    """One value for each row of minutes (n, w), by the parameter's way of averaging."""
-    match averaging:
-        case "energy":
-            return np.asarray(10 * np.log10(np.mean(10 ** (windows / 10), axis=1)))
-        case "vector":
-            angle = np.radians(windows)
-            return np.asarray(np.degrees(np.arctan2(np.sin(angle).mean(axis=1), np.cos(angle).mean(axis=1))) % 360)
-        case "sum":
-            return np.asarray(windows.sum(axis=1))
-        case "maximum":
-            return np.asarray(windows.max(axis=1))
-        case "state":
-            return windows[:, 0]
-        case _:
-            return np.asarray(windows.mean(axis=1))
 
 
 def _minutes(day: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.pace import PlaybackPace, Speed
@@ -152,14 +153,13 @@ def connection(settings: Settings, broker: str | None = None) -> tuple[str, int,
         if not name or not number.isdecimal() or not 0 < int(number) < 65536:
             raise ValueError(f"the broker '{broker}' is no HOST:PORT, such as 127.0.0.1:1883")
         host, port = name.strip("[]"), int(number)
-    tls = None
-    if settings.broker_tls:
-        tls = ssl.create_default_context(cafile=settings.broker_ca)
-        if settings.broker_certificate is not None:
-            tls.load_cert_chain(settings.broker_certificate, settings.broker_key)
     password = settings.broker_password
     return (
         host,
         port,
-        Connection(user=settings.broker_user, password=password.get_secret_value() if password else None, tls=tls),
+        Connection(
+            user=settings.broker_user,
+            password=password.get_secret_value() if password else None,
+            tls=broker_tls(settings),
+        ),
     )

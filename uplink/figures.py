@@ -241,7 +241,7 @@ class Figures:
                 levels = [np.nan if row[name] is None else float(row[name]) for name in ("l10", "l50", "l90")]
                 mean, low, high = (np.nan if row[n] is None else float(row[n]) for n in ("mean", "minimum", "maximum"))
                 found += _figures(column, mean, low, high, levels, valid=row["valid"])
-            if not column.noise or column.channel.parameter.averaging != "energy":
+            if not column.noise or not column.channel.parameter.is_level:
                 continue
             parts = {window: by_key.get((number, window)) for window in ("daytime", "nighttime")}
             told = {window: row["mean"] for window, row in parts.items() if row is not None and row["valid"]}
@@ -321,15 +321,15 @@ def _figures(
     column: Column, mean: float, low: float, high: float, levels: list[float], *, valid: bool
 ) -> Iterator[Value]:
     """Figures of a period in the form of the factor's kind. Of noise, which has no data flags, only valid ones."""
-    averaging = column.channel.parameter.averaging
+    parameter = column.channel.parameter
     if not column.noise:
-        figures = {"Cou": mean} if averaging == "sum" else {"Min": low, "Avg": mean, "Max": high}
+        figures = {"Cou": mean} if parameter.is_total else {"Min": low, "Avg": mean, "Max": high}
         yield from _told(column, column.code, figures, "N" if valid else _ABNORMAL)
         return
     if not valid or not np.isfinite(mean):
         return
     yield _number(column.code, "Data", (mean - column.offset) / column.scale, column.decimals)
-    if averaging == "energy":
+    if parameter.is_level:
         for share, value in zip(_EXCEEDED, levels, strict=True):
             if np.isfinite(value):
                 yield _number(f"L{share}", "Data", (value - column.offset) / column.scale, column.decimals)

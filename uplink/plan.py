@@ -120,7 +120,7 @@ class Column:
     @property
     def state(self) -> bool:
         """Whether it is the state of equipment, which goes by 2021 alone."""
-        return self.channel.parameter.averaging == "state"
+        return self.channel.parameter.is_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ def _column(feed: Feed, factor: Factor, place: str, registry: Registry, faults: 
         faults.append(f"{place}: {feed.site} has no channel {wanted!r}; {nearest(wanted, known)}")
         return None
     parameter = channel.parameter
-    if parameter.averaging == "state" and factor.code is None:
+    if parameter.is_state and factor.code is None:
         faults.append(f"{place}: equipment needs a code, such as SB1: what the platform's operator calls it")
         return None
     code = parameter.hj212 if factor.code is None else factor.code

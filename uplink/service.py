@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final
 import structlog
 
 from greenmine.errors import StoreError
+from greenmine.files import locked
 from greenmine.loading import load_registry
 from greenmine.record.blocks import Blocks
 from greenmine.record.record import open_engine
@@ -98,11 +98,9 @@ async def _tell(client: Client, outbox: Outbox) -> None:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold a lock that ends with the process, however it ends."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UplinkError(f"another process holds {path}: the uplink runs already") from None
+    with locked(path, wait=False) as held:
+        if not held:
+            raise UplinkError(f"another process holds {path}: the uplink runs already")
         yield
 
 

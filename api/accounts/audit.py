@@ -1,14 +1,21 @@
-"""The audit log: who did what, to what, when and from where. It only grows."""
+"""The audit log: who did what, to what, when and from where. It only grows; strangers cannot make it grow without bound."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from greenmine.api.accounts import schema
+
+STRANGERS: Final = parse("200 per hour")
+"""Lines of those who have not signed in; what is beyond them is counted in the next line."""
+FAILED: Final = "sign-in-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ class AuditLog:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._untold = 0
 
     def add(
         self,
@@ -58,7 +67,7 @@ class AuditLog:
         subject: str = "",
         **detail: Any,
     ) -> None:
-        """Add a line.
+        """Add a line; of strangers only so many an hour, with the number of those left out before as ``untold``.
 
         Parameters
         ----------
@@ -77,6 +86,12 @@ class AuditLog:
         **detail
             Further facts that JSON can hold; no secrets.
         """
+        if action == FAILED or (user is None and site is None):
+            if not self._limiter.hit(STRANGERS):
+                self._untold += 1
+                return
+            if self._untold:
+                detail["untold"], self._untold = self._untold, 0
         row = {
             "time": time,
             "user": user,

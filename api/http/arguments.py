@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from greenmine.api.http.formats import Format
 from greenmine.api.http.problems import Problem
@@ -41,10 +41,31 @@ def number_of(cursor: str | None) -> int | None:
     return int(match[1]) if match else None
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def without_control(text: str) -> str:
+    """Give back a text that holds no control characters besides tabs and line ends.
+
+    Raises
+    ------
+    ValueError
+        It holds one.
+    """
+    if (found := _CONTROL.search(text)) is not None:
+        raise ValueError(f"holds the control character U+{ord(found[0]):04X}; only text is taken")
+    return text
+
+
 class NoArguments(BaseModel):
     """A route without parameters."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return without_control(value) if isinstance(value, str) else value
 
 
 class PageArguments(NoArguments):
@@ -173,6 +194,18 @@ class ExplanationArguments(NoArguments):
     rule: str
     start: Instant
     revision: int | None = Field(None, ge=0, le=1_000_000)
+
+
+class ExplanationPageArguments(ExplanationArguments):
+    """A verdict, on a page in Chinese or English."""
+
+    lang: Literal["zh", "en"] | None = None
+
+
+class ExplanationChartArguments(ExplanationPageArguments):
+    """A verdict as a chart; its length is that of its window, whatever ``days`` says."""
+
+    days: int | None = None
 
 
 class SiteListing(Tabular):

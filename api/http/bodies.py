@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from fastapi import Request
 
+from greenmine.api.http.arguments import without_control
 from greenmine.api.http.problems import Problem
 
 JSON_BYTES: Final = 64_000
@@ -46,6 +47,19 @@ async def decoded(request: Request, kind: type[_T]) -> _T:
         raise Problem(415, "Content-Type: must be application/json")
     content = await body(request, JSON_BYTES)
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = msgspec.json.decode(content, type=kind)
+        _check(msgspec.json.decode(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise Problem(400, f"body: {error}") from None
+    return found
+
+
+def _check(value: Any) -> None:
+    """Refuse texts with control characters anywhere in a document."""
+    if isinstance(value, str):
+        without_control(value)
+    elif isinstance(value, dict):
+        _check([*value, *value.values()])
+    elif isinstance(value, list):
+        for one in value:
+            _check(one)

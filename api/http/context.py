@@ -12,6 +12,7 @@ from greenmine.api.accounts.lockout import Lockout
 from greenmine.api.http.addresses import Addresses
 from greenmine.api.http.response_cache import Kept
 from greenmine.api.live.broadcast import Broadcast
+from greenmine.api.live.crowd import Crowd
 from greenmine.evaluation import Evaluation
 from greenmine.notify.store import Notices
 from greenmine.record.access import RecordAccess
@@ -44,6 +45,8 @@ class Context:
     """Where people may sign in as well."""
     broadcast: Broadcast
     """What all live streams listen to."""
+    crowd: Crowd = field(default_factory=Crowd)
+    """Who has how many live streams."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
     asked: Remembered[Hashable, tuple[str, int | None]] = field(init=False)

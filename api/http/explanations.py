@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -13,17 +15,21 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import QueriesOf, ScopeOf
+from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
 from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
-from greenmine.api.http.schemas import single
-from greenmine.limits import Threshold
+from greenmine.api.http.schemas import single, zipped
+from greenmine.api.http.trail import get_trail
+from greenmine.evidence.recomputation import recomputation
+from greenmine.evidence.recompute import days_needed, midnight
+from greenmine.limits import LONG, Threshold
 from greenmine.processing.explanation import Explanation, explain
 from greenmine.readings import Readings
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.writer import stored_mark
 from greenmine.registry import Rule
+from greenmine.reporting import Period
 from greenmine.times import MINUTE, local
 
 router = APIRouter()
@@ -67,9 +73,22 @@ class CalibrationStep(msgspec.Struct, frozen=True):
 
 
 class MarkPeriod(msgspec.Struct, frozen=True):
-    """A mark that takes minutes out of the window."""
+    """A mark that takes minutes out of the window: what it says, who said it, and when."""
 
     kind: str
+    station: str
+    parameter: str | None
+    start: datetime
+    end: datetime
+    reason: str
+    author: str
+    made: datetime
+
+
+class WeatherPeriod(msgspec.Struct, frozen=True):
+    """Minutes of the window that ``wind`` or ``rain`` takes out."""
+
+    cause: str
     start: datetime
     end: datetime
 
@@ -93,6 +112,7 @@ class WindowStep(msgspec.Struct, frozen=True):
     statistic: str
     averaging: str
     marks: list[MarkPeriod]
+    weather: list[WeatherPeriod]
     excluded: int
     hours: list[HourFigure]
     valid_hours: int | None
@@ -135,6 +155,9 @@ class Outcome(msgspec.Struct, frozen=True):
     judged: str | None
     have: float | None
     need: float | None
+    standing: str
+    reasons: list[str]
+    """Why it is indicative; empty where it is statutory."""
 
 
 class ExplanationView(msgspec.Struct, frozen=True):
@@ -164,36 +187,98 @@ def explanation(
     given: Annotated[arguments.ExplanationArguments, Query()], request: Request, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Explain a verdict: raw readings, flags, calibration, window, rounding, clause; computed now, beside what was stored."""
+    rule, row = verdict_of(queries, scope, given)
+    tag = entity_tag(request, scope, row.revision, row.serial, row.latest, queries.registry.digest)
+    return unchanged(request, tag) or tagged(JSON(explained(queries, scope, rule, row)), tag)
+
+
+@router.get("/api/v1/explanation/recomputation", responses=zipped())
+def recomputation_file(
+    given: Annotated[arguments.ExplanationArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    queries: QueriesOf,
+) -> Response:
+    """Everything that ``greenmine judge`` needs to come to a verdict once more: registry, readings, marks and the command."""
+    rule, row = verdict_of(queries, scope, given)
+    site = queries.registry.site(rule.site)
+    day = local(row.start, site.zone).date()
+    days = days_needed(Period(f"{day}", day, day))
+    start, end = (midnight(edge, ZoneInfo(site.zone)) * MINUTE for edge in (days[0], days[-1] + timedelta(days=1)))
+    readings = Readings.concat(
+        [
+            _received(queries, scope, row.issued, channel.index, start, end)[0]
+            for channel in queries.registry.site_channels(site.id)
+        ]
+    )
+    content = recomputation(
+        queries.registry,
+        context.settings.registry,
+        rule,
+        day,
+        readings,
+        queries.marks_made(scope, site.id, row.issued),
+    )
+    get_trail(request, context, request.state.caller).add(
+        "export", site=site.id, subject="recomputation", query=request.url.query[:500]
+    )
+    name = f"{rule.key.replace('/', '-').replace('#', '-')}-{day}.zip"
+    return Response(
+        content, media_type="application/zip", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+def verdict_of(queries: Queries, scope: Scope, given: arguments.ExplanationArguments) -> tuple[Rule, Row]:
+    """The verdict that was asked for, with its rule.
+
+    Raises
+    ------
+    Problem
+        404 where there is no such verdict in scope; 400 for a month, quarter or year, which is a mean of days.
+    """
     rule = next((r for r in queries.registry.rules if r.key == given.rule and r.site in scope), None)
     if rule is None:
         raise Problem(404, f"There is no rule {given.rule!r}; /api/v1/stations lists them as site/station/limit.")
+    if rule.limit.window in LONG:
+        raise Problem(400, f"rule: {rule.key} judges a {rule.limit.window}, which is made of days; ask for these.")
     rows = queries.verdict_revisions(scope, rule.key, given.start)
     row = next((r for r in rows if (r.latest if given.revision is None else r.revision == given.revision)), None)
     if row is None:
         zone = queries.registry.site(rule.site).zone
         raise Problem(404, f"There is no such verdict on {rule.key} for the period from {local(given.start, zone)}.")
-    tag = entity_tag(request, scope, row.revision, row.serial, row.latest, queries.registry.digest)
-    return unchanged(request, tag) or tagged(JSON(explained(queries, scope, rule, row)), tag)
+    return rule, row
 
 
 def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> ExplanationView:
     """Explanation of a stored verdict in scope."""
     registry = queries.registry
     zone = registry.site(rule.site).zone
+    made = {stored_mark(mark): mark for mark in queries.marks_made(scope, rule.site, row.issued)}
     found = explain(
         registry,
         rule,
         (row.start // MINUTE, row.end // MINUTE),
         partial(_received, queries, scope, row.issued),
-        [stored_mark(mark) for mark in queries.marks_made(scope, rule.site, row.issued)],
+        made,
     )
     detail = msgspec.json.decode(row.detail) if row.detail else {}
-    stored = Outcome(row.verdict, row.reason, row.value, row.judged, detail.get("have"), detail.get("need"))
+    doubts = row.reasons.split()
+    stored = Outcome(
+        row.verdict,
+        row.reason,
+        row.value,
+        row.judged,
+        detail.get("have"),
+        detail.get("need"),
+        _standing(doubts),
+        doubts,
+    )
     judged = found.judged
-    computed = Outcome("not in force", "not-in-force", None, None, None, None)
+    computed = Outcome("not in force", "not-in-force", None, None, None, None, "", [])
     if judged is not None:
         v = judged.verdict
-        computed = Outcome(v.judgement, v.reason, judged.value, v.judged, v.have, v.need)
+        computed = Outcome(v.judgement, v.reason, judged.value, v.judged, v.have, v.need, v.standing, list(v.reasons))
     statistic = found.statistic
     channel = registry.channels[rule.channel]
     lowest, highest = found.raw or (None, None)
@@ -220,7 +305,12 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
             end,
             rule.limit.statistic,
             channel.parameter.averaging,
-            [MarkPeriod(m.kind, local(m.start * MINUTE, zone), local(m.end * MINUTE, zone)) for m in found.marks],
+            [_mark(made[mark], zone) for mark in found.marks],
+            [
+                WeatherPeriod(cause, local(first * MINUTE, zone), local(last * MINUTE, zone))
+                for cause, stretches in found.weather.items()
+                for first, last in stretches
+            ],
             statistic.excluded if statistic else 0,
             _hours(found, zone) if rule.limit.window != "hour" else [],
             statistic.hours if statistic else None,
@@ -257,6 +347,15 @@ def _hours(found: Explanation, zone: str) -> list[HourFigure]:
     ]
 
 
+def _mark(row: Mapping[str, Any], zone: str) -> MarkPeriod:
+    start, end, made = (local(row[name], zone) for name in ("start", "end", "made"))
+    return MarkPeriod(row["kind"], row["station"], row["parameter"], start, end, row["reason"], row["author"], made)
+
+
+def _standing(reasons: list[str]) -> str:
+    return "indicative" if reasons else "statutory"
+
+
 def _clause(rule: Rule, threshold: Threshold | None) -> ClauseStep:
     limit = rule.limit
     return ClauseStep(
@@ -273,7 +372,7 @@ def _clause(rule: Rule, threshold: Threshold | None) -> ClauseStep:
 
 
 def _agree(computed: Outcome, stored: Outcome) -> bool:
-    same = (computed.verdict, computed.reason, computed.judged) == (stored.verdict, stored.reason, stored.judged)
+    same = all(getattr(computed, name) == getattr(stored, name) for name in ("verdict", "reason", "judged", "reasons"))
     if computed.value is None or stored.value is None:
         return same and computed.value is stored.value
     return same and abs(computed.value - stored.value) <= _SAME * max(1.0, abs(stored.value))

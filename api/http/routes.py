@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from greenmine.api.accounts.caller import CallerOf, still_admitted, unauthenticated
+from greenmine.api.accounts.lockout import network
 from greenmine.api.http import arguments
 from greenmine.api.http.addresses import from_this_machine
 from greenmine.api.http.answers import kept_answer
@@ -36,6 +38,7 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing, listing_bytes
 from greenmine.api.http.rolling import RollingView, rolling_statistics
 from greenmine.api.http.schemas import listed, problems, single
+from greenmine.api.http.trail import client_address
 from greenmine.api.http.views import ExceedanceView, LatestView, exceedance_view, latest, verdict_view
 from greenmine.api.live.events import Cursor
 from greenmine.durations import parse_duration
@@ -376,8 +379,13 @@ async def live(
     cursor = Cursor.parse(header) if header is not None else None
     if header is not None and cursor is None:
         raise Problem(400, f"Last-Event-ID: {header!r} is not the id of an event of this stream")
+    settings, address = context.settings, network(client_address(request))
+    bounds: dict[Hashable, int] = {("address", address): settings.address_streams}
+    if caller.user is not None:
+        bounds["user", caller.user] = settings.user_streams
+    ticket = context.crowd.enter(bounds)
     return StreamingResponse(
-        context.broadcast.stream(chosen, cursor, partial(still_admitted, request, caller)),
+        context.broadcast.stream(chosen, cursor, partial(still_admitted, request, caller), ticket),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -452,7 +460,7 @@ def _any_window(context: Context, scope: Scope, channel: Channel, given: argumen
     rows = rows[valid(rows)]
     number = np.full(len(rows), channel.index)
     values = Calibrations(context.registry).applied(number, rows["time"], rows["value"])
-    sound = channel.parameter.averaging == "energy"
+    sound = channel.parameter.is_level
     starts, ends = window_bounds(start, end, window, every, zone)
     inside = (starts >= start) & (ends <= end)
     starts, ends = starts[inside], ends[inside]

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from greenmine.api.http.addresses import Addresses, host_name, is_loopback
 from greenmine.api.http.problems import Problem, problem_response
 
-_HEADERS: Final = {
+HEADERS: Final = {
     # Charts are evaluated by Vega's expression interpreter, so no 'unsafe-eval' is needed.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -24,6 +24,7 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+"""On every answer."""
 _ENCRYPTED: Final = {"Strict-Transport-Security": "max-age=31536000"}
 _PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 """What a caller may see is no other's: caches shared by several keep nothing."""
@@ -68,7 +69,7 @@ class Guard:
                     )
                     await problem_response(too_large, scope["path"])(scope, receive, send_problem)
                     return
-                for name, value in (_HEADERS | (_ENCRYPTED if secure else {})).items():
+                for name, value in (HEADERS | (_ENCRYPTED if secure else {})).items():
                     headers.setdefault(name, value)
                 if not scope["path"].startswith("/static/"):
                     for name, value in _PRIVATE.items():

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from greenmine.limits import LONG, Addressee, Threshold, addressee, threshold_on
+from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.headroom import headroom_under_way
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
@@ -89,7 +89,7 @@ class LimitView(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """State of a channel: good, silent, frozen, skewed, implausible, or unknown before anything was said of it."""
+    """State of a channel: good, silent, frozen, skewed, implausible, flooding, or unknown before anything was said of it."""
 
     state: str
     since: datetime | None
@@ -317,15 +317,6 @@ def _told(view: VerdictView) -> Verdict:
     return Verdict(judgement, view.reason, view.judged, None, None, tuple(view.reasons))
 
 
-def running_mean(averaging: str, values: Sequence[float], counts: Sequence[int]) -> float:
-    """Mean of hourly means by the parameter's way of averaging, weighted with their readings."""
-    weights = np.asarray(counts, float)
-    figures = np.asarray(values, float)
-    if averaging == "energy":
-        return float(10 * math.log10(np.average(10 ** (figures / 10), weights=weights)))
-    return float(np.average(figures, weights=weights))
-
-
 def _latest(
     registry: Registry,
     channel: Channel,
@@ -431,7 +422,7 @@ def _running(rule: Rule, channel: Channel, threshold: Threshold, used: list[Row]
             (float(row.mean) for row in used),
             key=lambda mean: max(-math.inf if high is None else mean - high, -math.inf if low is None else low - mean),
         )
-    return running_mean(channel.parameter.averaging, [row.mean for row in used], [row.readings for row in used])
+    return mean_of_figures(channel.parameter.averaging, [row.mean for row in used], [row.readings for row in used])
 
 
 def _told_by_hours(rule: Rule) -> bool:

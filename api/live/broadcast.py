@@ -98,7 +98,11 @@ class Broadcast:
         self._following: asyncio.Task[None] | None = None
 
     async def stream(
-        self, scope: Scope, last: Cursor | None, admitted: Callable[[], Awaitable[bool]]
+        self,
+        scope: Scope,
+        last: Cursor | None,
+        admitted: Callable[[], Awaitable[bool]],
+        ticket: object = None,  # noqa: ARG002 - held for as long as the stream lasts
     ) -> AsyncIterator[bytes]:
         """Events of a scope, from the one behind ``last`` on, else from now on.
 
@@ -108,6 +112,8 @@ class Broadcast:
         ----------
         admitted : callable
             Tells whether who reads it still may.
+        ticket : object
+            Held until the end.
         """
         yield b"retry: 2000\n\n"
         seat = Seat(scope)

@@ -23,7 +23,7 @@ from greenmine.times import DAY, HOUR, now
 
 router = APIRouter()
 
-_BAD = {"silent", "frozen", "skewed", "implausible"}
+_BAD = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/comparison")

@@ -14,16 +14,18 @@ from greenmine.api.http.attachments import TYPES
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.handling import ExceedanceDetail, exceedance_detail
 from greenmine.api.http.health import service_health
-from greenmine.api.http.views import exceedance_view
+from greenmine.api.http.views import VerdictView, exceedance_view, verdict_view
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import Queries, Scope
-from greenmine.times import HOUR, local, milliseconds, now
+from greenmine.times import DAY, HOUR, local, milliseconds, now
 
 router = APIRouter()
 
 SHOWN: Final = 100
+_VERDICTS: Final = 12
+"""Verdicts listed on the page of an exceedance."""
 _CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
 
 
@@ -81,6 +83,7 @@ def exceedance_page(
         site=site,
         item=item,
         timeline=_timeline(detail),
+        verdicts=_verdicts(queries, caller.scope, detail, instant),
         indicative=rule is not None and rule.limit.indicative,
         start=local(start, site.zone),
         end=local(min(end, start + 31 * 24 * HOUR), site.zone),
@@ -127,6 +130,17 @@ def _list(
         next=f"{last.start}-{last.id}" if last is not None else None,
         events="/api/v1/events" if site is None else f"/api/v1/events?site={site}",
     )
+
+
+def _verdicts(queries: Queries, scope: Scope, detail: ExceedanceDetail, instant: int) -> list[VerdictView]:
+    """Verdicts that say that the limit is exceeded, of windows that share an instant with the exceedance."""
+    item = detail.exceedance
+    start, end = milliseconds(item.start), milliseconds(item.end) if item.end is not None else instant
+    found = queries.verdicts(
+        scope, start - DAY, end, site=item.site, limit_id=None, limit=_VERDICTS * 24, key=item.rule
+    )
+    views = [verdict_view(queries.registry, row) for row in found if row.end > start and row.verdict == "exceeds"]
+    return views[:_VERDICTS]
 
 
 def _timeline(detail: ExceedanceDetail) -> list[tuple[Any, str, Any]]:

@@ -210,7 +210,8 @@ def _list(
         owners=known,
         kinds=kinds,
         kind=kind if kind in kinds else kinds[0],
-        form=form or NewForm(name="", events=["exceedance-opened", "exceedance-closed", "station-silent"]),
+        form=form
+        or NewForm(name="", events=["exceedance-opened", "exceedance-closed", "station-silent", "station-flooding"]),
         fault=fault,
         secret=secret,
         made=made,

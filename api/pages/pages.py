@@ -43,7 +43,7 @@ _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment"
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
-_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible"}
+_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/")
@@ -335,11 +335,11 @@ def _chart(
         "site.chart-description", site=wording.name(site), parameter=wording.parameter(parameter_id), days=days
     )
     hours = queries.hours(scope, start, instant, site.id)
-    if days == 1 and parameter.averaging not in {"sum", "state"}:
+    if days == 1 and not (parameter.is_total or parameter.is_state):
         points = {c.key: _quarters(queries, scope, c.key, start, instant, site.zone) for c in channels}
     else:
         points = {c.key: [(local(row.end, site.zone), row.mean) for row in hours.get(c.key, [])] for c in channels}
-    if parameter.averaging == "sum":
+    if parameter.is_total:
         bars = [
             Bar(local(row.start, site.zone), local(row.end, site.zone), row.mean)
             for c in channels

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import starmap
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView
+from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView, VerdictView
 from greenmine.clauses import in_chinese
+from greenmine.limits import Limit, addressee
 from greenmine.times import DAY, HOUR, MINUTE
 from greenmine.wording.words import NOTHING, Words
 
@@ -67,8 +69,23 @@ class Wording(Words):
 
     def citation(self, item: ExceedanceView) -> str:
         """Standard and clause of a limit."""
-        text = f"{item.standard} {item.clause}".strip()
+        return self.cited(f"{item.standard} {item.clause}".strip())
+
+    def cited(self, text: str) -> str:
+        """A clause or source of the catalogue."""
         return in_chinese(text) if self.language == "zh" else text
+
+    def addressee(self, limit: Limit) -> str:
+        """Whom a limit binds, by its code."""
+        return addressee(limit)
+
+    def why(self, verdict: VerdictView) -> str:
+        """Address of the page of how a verdict came about; that of its days for a longer period."""
+        return f"/explanation?{self.why_query(verdict)}"
+
+    def why_query(self, verdict: VerdictView) -> str:
+        """A verdict in the query of an address."""
+        return urlencode({"rule": verdict.rule, "start": verdict.start.isoformat()})
 
     def _fact(self, name: str, value: Any) -> str:
         if isinstance(value, list):

@@ -171,7 +171,9 @@ def _values(column: pa.ChunkedArray) -> NDArray[np.float64]:
         except pa.ArrowInvalid:
             _refuse(pc.invert(pc.match_substring_regex(column, _NUMBER)), column, "no number")
             raise
-    elif not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+    elif not (
+        pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
+    ):
         raise LoggerFileError(f"the column value holds {column.type}; numbers are needed")
     value: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
     infinite = np.isinf(value)

@@ -30,7 +30,8 @@ TIMES: Final = words(
 
 STAMPS: Final = words("""
     stamp timestamp datetime dateandtime datetimeutc datetimelocal localdatetime utcdatetime timestamputc timestamplocal
-    timeutc utctime utc timelocal localtime sampletime samplingtime samplingdate sampledatetime measurementtime
+    datumuhrzeit datumzeit datumundzeit datumunduhrzeit fechahora fechayhora dateheure dateetheure datahora dataora dataeora
+    datumtijd timeutc utctime utc timelocal localtime sampletime samplingtime samplingdate sampledatetime measurementtime
     measuredat recordtime recordedat createdat datatime ts tmstamp isotime unixtime unix epoch zeitstempel zeit
     hourending hourended timeending dateending endtime starttime begintime periodstart periodend
     监测时间 采样时间 数据时间 日期时间 测量时间 上报时间 记录时间 采集时间 时间戳 监测日期 数据时标 开始时间 结束时间
@@ -68,8 +69,9 @@ _USUAL: Final[dict[str, tuple[str, ...]]] = {
         "连续等效a声级", "noise", "噪声leq", "噪声laeq", "噪音leq", "噪声等效声级",
     ),
     "lafmax": ("lafmx", "lmax", "lamax", "最大声级", "最大a声级"),
-    "pm10": ("pm100", "可吸入颗粒物pm10", "颗粒物pm10"),
-    "pm2.5": ("pm2p5", "细颗粒物pm25", "颗粒物pm25"),
+    "pm1": ("pm1atm",),
+    "pm10": ("pm100", "pm10atm", "feinstaubpm10", "可吸入颗粒物pm10", "颗粒物pm10"),
+    "pm2.5": ("pm2p5", "pm25atm", "feinstaubpm25", "细颗粒物pm25", "颗粒物pm25"),
     "tsp": ("扬尘", "总悬浮颗粒物", "总悬浮颗粒物tsp", "总尘"),
     "ss": ("tss", "suspendedsolids", "悬浮物"),
     "turbidity": ("turb", "tur", "浊度", "turbid"),
@@ -84,6 +86,7 @@ _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "wind-direction": ("winddirection", "winddir", "wd", "风向", "wdir", "wdirection"),
     "humidity": ("rh", "relativehumidity", "湿度", "relhumidity", "relhum"),
     "pressure": ("airpressure", "barometricpressure", "气压", "大气压", "大气压力", "baro", "bp", "barometer", "barom", "pres"),
+    "equipment-state": ("设备状态", "运行状态", "开关状态", "running", "runningstate", "onoff", "machinestate", "devicestate"),
     "rain": (
         "rainfall", "precipitation", "precip", "雨量", "降雨量", "降水量", "降雨", "降水", "累计雨量", "累计降雨量", "累计降水量",
         "raintotal", "totalrain", "rainaccum", "rainaccumulated", "accumulatedrain", "cumulativerain", "raincumulative",
@@ -93,21 +96,53 @@ _USUAL: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Plain names of parameters besides id, symbol, names and HJ 212 code."""
 
+STATISTICS: Final = words("""
+    max maximum min minimum std stdev stddev sd sigma median mode range peak percentile count samples cv error variance
+    最大 最大值 最小 最小值 标准差 峰值 中位数 极差 样本数 极大值 极小值
+""")
+"""Plain words for what a column may hold of a quantity in the place of its mean or value."""
+
 TOTALS: Final = re.compile(r"cumulat|accum|total|cum_|_cum|running|counter|累计|累积|总量|总雨", re.IGNORECASE)
 """What a name says of a column that counts on and on."""
 
-_AROUND: Final = tuple(
-    sorted(
-        words("""
+NEUTRAL: Final = words("""
     concentration conc average avg mean ave value val reading readings data rtd raw hr hourly live now realtime current dt tot smp
-    浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 小时均值 小时平均值 小时平均 小时值 小时浓度
-    分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果
-"""),
-        key=len,
-        reverse=True,
-    )
-)
+    浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 日均值 日平均值 日均 小时均值 小时平均值 小时平均 小时值 小时浓度
+    分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果 mittel mittelwert messwert wert rn ts float
+    double    int integer number string numeric wvc sample sampled
+""")
 """Words before or behind the name of a parameter that say nothing else."""
+_AROUND: Final = tuple(sorted(NEUTRAL, key=len, reverse=True))
+_LABEL: Final = re.compile(
+    r"(?:LGR|SEN|S/N|SN|LBL|label|serial|id|no|nr|sensor|sonde|probe|channel|ch|station|site|point|unit id|inlet|head)\b\W*"
+    r"[\w.#-]*\W*"
+    r"|.*\b(?:S/N|LBL)\b.*|[\W\d]*|\d+ ?[#号].*|.*(?:点|站|号)\d*",
+    re.IGNORECASE,
+)
+"""What stands behind a name to say of which instrument or place the values are."""
+_SPAN_WORDS: Final = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "秒"), 1_000),
+    **dict.fromkeys(("min", "mins", "minute", "minutes", "分钟", "分"), 60_000),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "小时", "时"), 3_600_000),
+    **dict.fromkeys(("d", "day", "days", "日", "天"), 86_400_000),
+}
+_AVERAGED: Final = re.compile(
+    rf"(?:(?<![A-Za-z\d.])|(?<=eq))(\d{{1,4}})[ _-]?({'|'.join(sorted(_SPAN_WORDS, key=len, reverse=True))})(?![A-Za-z\d])",
+    re.IGNORECASE,
+)
+_AVERAGED_BY_WORD: Final = (
+    (
+        re.compile(
+            r"(?<![a-z])(?:daily|day)[ _-]?(?:mean|average|avg|ave)|日均|日平均|24小时|(?<![a-z])daily(?![a-z])",
+            re.IGNORECASE,
+        ),
+        86_400_000,
+    ),
+    (re.compile(r"小时均|小时平均|小时值|小时浓度|(?<![a-z])hourly(?![a-z])", re.IGNORECASE), 3_600_000),
+    (re.compile(r"月均|月平均|(?<![a-z])monthly(?![a-z])", re.IGNORECASE), 28 * 86_400_000),
+    (re.compile(r"年均|年平均|(?<![a-z])(?:annual|yearly)(?![a-z])", re.IGNORECASE), 365 * 86_400_000),
+)
+"""Words for a span over which values are means [ms]."""
 
 _SPELLINGS: Final = """
 ug/m3 = microgramm3 ugm3 ugm ugpm3 ugcbm microgramsm3 microgramspercubicmeter microgramspercubicmetre 微克立方米 微克每立方米 微克m3
@@ -151,6 +186,7 @@ m3 = m3 立方米
 mm = mm millimeter millimetre 毫米
 cm = cm
 inch = inch inches
+rad = rad rads radian radians
 deg = deg degs degree degrees °
 % = percent pct % %rh rh% 百分比 %sat sat% %saturation %airsat
 ppm = ppm ppmv
@@ -190,7 +226,11 @@ _SHORT: Final = {
 """Spellings that count only where a unit must stand: in brackets, behind a comma or stroke."""
 _LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·\u00b5μ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
 _BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕")
+_PREPOSITION: Final = re.compile(r"(?<=\S) (?:in|en|w)\Z", re.IGNORECASE)
+"""What stands between a name and its unit."""
 _TEMPERATURE: Final = re.compile(r"temp|温", re.IGNORECASE)
+_WHOLE_FRACTION: Final = re.compile(r"(pm ?_?\d+)[._]0(?!\d)")
+"""PM1.0 is PM1, and not PM10."""
 _REPEATED: Final = re.compile(r"(?<=\S)#\d+\Z")
 _SPAN: Final = re.compile(r"(?<=[a-z])\d{1,2}(?:s|sec|m|min|h|hr)\Z")
 """A span behind a name: ``LAeq_15min``."""
@@ -205,6 +245,7 @@ _SCALED: Final = re.compile(
 def plain(name: str) -> str:
     """A name reduced to letters and digits, without case, width and superscripts: ``PM₂.₅`` becomes ``pm25``."""
     folded = unicodedata.normalize("NFKC", name).casefold().replace("μ", "u")
+    folded = _WHOLE_FRACTION.sub(r"\1", folded)
     return "".join(character for character in folded if character.isalnum())
 
 
@@ -280,6 +321,8 @@ def split_unit(name: str) -> tuple[str, str | None]:
         inside += [part[1:-1] for part in _BRACKETS.findall(outside)]
         outside, previous = _BRACKETS.sub(" ", outside), outside
     outside = re.sub(r"@.*", "", outside).strip(" ,，")
+    outside = re.sub(r"(?<=\w)(?=%\Z)|(?<=\A%)(?=\w)", " ", outside)
+    inside = [part for bracket in inside if (part := _not_labels(bracket))]
     head, *behind = re.split(r"[,，]", outside)
     left, stroke, right = head.partition("/")
     tokens = re.split(r"[\s_:：]+", head.strip())
@@ -290,7 +333,10 @@ def split_unit(name: str) -> tuple[str, str | None]:
         if len(tokens) > k
     ]
     within = [
-        part for bracket in inside for part in (bracket, *re.split(r"[,;]", bracket), *re.split(r"[\s@]+", bracket))
+        part
+        for bracket in inside
+        for part in (bracket, *re.split(r"[,;]", bracket), *re.split(r"[\s@]+", bracket))
+        if part == bracket or not part.strip().isdigit()
     ]
     if (scaled := next((part.strip() for part in (*inside, *behind) if _is_scaled(part)), None)) is not None:
         return head, scaled
@@ -299,11 +345,47 @@ def split_unit(name: str) -> tuple[str, str | None]:
             return _without_unit(head).rstrip("/ "), unit
     for base, candidate in parts:
         if (unit := known_unit(candidate, alone=bool(_TEMPERATURE.search(base)))) is not None:
-            return base.rstrip("/ "), unit
+            return _PREPOSITION.sub("", base).rstrip("/ "), unit
     if stroke and (unit := known_unit(right, alone=True)) is not None:
         return left, unit
     unknown = next((part for part in (*inside, *behind) if _LIKE_A_UNIT.match(part.strip())), None)
     return head, unknown
+
+
+def unclear(name: str, parameter: Parameter) -> str | None:
+    """What stands in brackets or behind a comma in the name of a parameter's column, and may be a unit that is not known."""
+    text = unicodedata.normalize("NFKC", written(name))
+    inside = [part[1:-1] for part in _BRACKETS.findall(text)]
+    behind = re.split(r"[,，]", _BRACKETS.sub(" ", text))[1:]
+    known = _known(parameter)
+    for part in (piece.strip() for said in (*inside, *behind) for piece in re.split(r"[,;，；]", said)):
+        if _LABEL.fullmatch(part) or _zone_like(part):
+            continue
+        rest = [word for word in re.split(r"[\s_-]+", _AVERAGED.sub(" ", part)) if word]
+        if plain(part) in known or all(plain(word) in NEUTRAL | known or word.isdigit() for word in rest):
+            continue
+        return part
+    return None
+
+
+def averaging_time(name: str) -> int | None:
+    """Span over which the values of a column are means, as its name says [ms]; None: it says none."""
+    text = unicodedata.normalize("NFKC", written(name))
+    spans = [int(number) * _SPAN_WORDS[word.casefold()] for number, word in _AVERAGED.findall(text)]
+    spans += [span for pattern, span in _AVERAGED_BY_WORD if pattern.search(text)]
+    return max(spans, default=None)
+
+
+def _zone_like(text: str) -> bool:
+    return re.fullmatch(r"(?:UTC|GMT)\W*[\d:]*", text, re.IGNORECASE) is not None
+
+
+def _not_labels(bracket: str) -> str:
+    """What stands in brackets, without serial numbers and labels of instruments."""
+    parts = [re.sub(r"^\s*units?\s*[:=]\s*", "", part, flags=re.IGNORECASE) for part in re.split(r"([,;])", bracket)]
+    return "".join(
+        part for part in parts if part in ",;" or not re.search(r"\b(?:S/N|LBL|SN|LGR|serial)\b", part, re.IGNORECASE)
+    ).strip(",; ")
 
 
 def _is_scaled(text: str) -> bool:
@@ -330,6 +412,8 @@ def known_unit(text: str, *, alone: bool = False) -> str | None:
 def unit_of(name: str, parameter: Parameter) -> str | None:
     """The unit that the name of a parameter's column states; None if none."""
     unit = split_unit(name)[1]
+    if parameter.id == "do" and unit is None and re.search(r"sat|饱和", name, re.IGNORECASE):
+        return "%"
     whole = plain(written(name))
     heads = (whole[: -len(spelling)] for spelling in _UNITS if unit is None and whole.endswith(spelling))
     known = _known(parameter)

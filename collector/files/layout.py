@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import count, islice, pairwise
 from statistics import median_low
-from typing import Final, Literal
-from zoneinfo import available_timezones
+from typing import Final, Literal, TextIO
 
 import msgspec
 import numpy as np
@@ -18,8 +17,10 @@ import numpy as np
 from greenmine.collector.files.columns import (
     DATES,
     ELAPSED,
+    NEUTRAL,
     PARTS,
     STAMPS,
+    STATISTICS,
     TIMES,
     LoggerFileError,
     bare,
@@ -29,20 +30,24 @@ from greenmine.collector.files.columns import (
     plain,
     split_unit,
     unique_names,
+    written,
 )
 from greenmine.collector.files.descriptions import Description, recognise
 from greenmine.collector.files.sources import Source, open_text
 from greenmine.collector.files.stamps import ORDERS, UNREADABLE, StampReader, is_stamp
+from greenmine.zones import Zone
 
 _DELIMITERS: Final = (";", "\t", ",", "|")
 _WORDS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "blank": " "}
+LINE_AT_MOST: Final = 1 << 20
+"""Signs of a line."""
 _LINES_LOOKED_AT: Final = 1200
 _ROWS_LOOKED_AT: Final = 100
 _HEADING_AT_MOST: Final = 1000
 """Lines of free text before the header."""
 _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
 _CLOCK: Final = re.compile(
-    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点]\d{1,2}(?:分|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午))?"
+    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点hH]\d{1,2}(?:[分m]|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午))?"
     r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?",
     re.ASCII,
 )
@@ -71,13 +76,22 @@ _SCALES: Final = {
 }
 """Milliseconds of the units of elapsed time."""
 _ORDER_WORDS: Final = (
-    (r"m{1,2}[-/.]d{1,2}[-/.]y", "mdy"),
-    (r"d{1,2}[-/.]m{1,2}[-/.]y", "dmy"),
-    (r"y{2,4}[-/.]m{1,2}[-/.]d", "ymd"),
+    (r"(?<![a-z])m{1,3}[-/. ]?d{1,2}[-/. ,]{0,2}y", "mdy"),
+    (r"(?<![a-z])d{1,2}[-/. ]?m{1,3}[-/. ]?y", "dmy"),
+    (r"(?<![a-z])y{2,4}[-/. ]?m{1,3}[-/. ]?d", "ymd"),
+    (r"(?<![a-z])t{1,2}[-/. ]m{1,2}[-/. ]j", "dmy"),
+    (r"month[-/. ]+day[-/. ,]+year", "mdy"),
+    (r"day[-/. ]+month[-/. ]+year", "dmy"),
+    (r"year[-/. ]+month[-/. ]+day", "ymd"),
     (r"月[-/.]日[-/.]年", "mdy"),
     (r"日[-/.]月[-/.]年", "dmy"),
     (r"年[-/.]月[-/.]日", "ymd"),
 )
+_DATE_FORMAT: Final = re.compile(
+    r"(?:date|datum\w*|time|stamp)[ _/-]*(?:and time )?(?:format|order|style)|format of (?:the )?dates?|日期格式|时间格式",
+    re.IGNORECASE,
+)
+"""A line of the heading that states the order of day, month and year."""
 _END_WORDS: Final = re.compile(
     r"\b(?:end|ending|ended|ends|to|until)\b|hourend|(?<![a-z])HE(?![a-z])|结束|截止|截至|止$", re.IGNORECASE
 )
@@ -87,16 +101,36 @@ _OFFSET: Final = re.compile(
     re.IGNORECASE,
 )
 _BARE_OFFSET: Final = re.compile(r"(?<![\d:])(?P<sign>[+\-−])(?P<hour>\d\d):(?P<minute>\d\d)(?!\d)")
-_UTC: Final = re.compile(r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|世界时|格林", re.IGNORECASE)
+_UTC: Final = re.compile(
+    r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|世界时|格林|Greenwich Mean|Coordinated Universal|Universal Time",
+    re.IGNORECASE,
+)
 _UTC_NAME: Final = re.compile(r"utc|gmt", re.IGNORECASE)
 _BEIJING: Final = re.compile(r"北京时间|beijing|Asia/Shanghai|中国标准时间|China Standard Time", re.IGNORECASE)
 _IANA: Final = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:[+-]\d{1,2}|/[A-Z][A-Za-z_]+)?")
 _ABBREVIATED: Final = re.compile(
     r"(?<![A-Za-z])(EST|EDT|CST|CDT|MST|MDT|PST|PDT|AKST|AKDT|HST|AST|ADT|NST|NDT|BST|IST|GST|SST|WST|EET|EEST|CET|CEST|WET|WEST|MSK|"
-    r"JST|KST|HKT|SGT|PHT|ICT|WIB|AEST|AEDT|ACST|AWST|NZST|NZDT|BRT|ART|CLT|COT|PET|SAST|EAT|CAT|WAT|CCT)(?![A-Za-z])"
+    r"JST|KST|HKT|SGT|PHT|ICT|WIB|AEST|AEDT|ACST|AWST|NZST|NZDT|BRT|ART|CLT|COT|PET|SAST|EAT|CAT|WAT|CCT|MEZ|MESZ)(?![A-Za-z])"
 )
+_NAMED: Final = re.compile(
+    r"(?:\b(?:US )?(?:Eastern|Central|Mountain|Pacific|Atlantic|Alaskan?|Hawaiian?)(?: (?:Standard|Daylight|Prevailing))? Time\b"
+    r"|(?:\b[A-Z][\w.]+ ){1,3}(?:Standard|Daylight|Summer) Time\b|\b[A-Z]\w+ European Time\b|\w*europäische (?:Sommer)?zeit\b)"
+    r"|(?<=\()(?:Eastern|Central|Mountain|Pacific|ET|CT|MT|PT)(?=\))"
+)
+"""Zones in words, of which the clocks may be put forward in summer."""
+_DAYLIGHT: Final = re.compile(
+    r"(?:daylight(?:[ _-]?sav(?:ing|ings))?(?:[ _-]?time)?|(?<![A-Za-z])(?:is[ _]?)?DST(?![A-Za-z])|summer ?time|sommerzeit"
+    r"|heure d'été|夏令时|夏时制)"
+    r"(?P<said>[^\n]{0,24})",
+    re.IGNORECASE,
+)
+_NOT_FORWARD: Final = re.compile(
+    r"^(?:\W*(?:adjust\w*|enabled|observed|correction|used|status|setting|time|applied|is)?)*\W*(?:off|no|not|none|never|0|false|disabled|n|关|否|未|无|不)(?![A-Za-z1-9])",
+    re.IGNORECASE,
+)
+_WITHOUT: Final = re.compile(r"(?:without|no|not|ohne|never|excluding|non)[ -]*(?:\w+ )?$|[无不未]\w?$", re.IGNORECASE)
 _ZONE_KEY: Final = re.compile(
-    r"(?:time ?zone|时区|(?:UTC|GMT|time)[ _-]?offset)(?P<minutes>[^:：,;=\t\d+-]*min[^:：,;=\t\d+-]*)?"
+    r"(?:time ?zone|zeitzone|fuseau\w*|时区|(?:UTC|GMT|time)[ _-]?offset)(?P<minutes>[^:：,;=\t\d+-]*min[^:：,;=\t\d+-]*)?"
     r"[^:：,;=\t\d+-]*[\"':：,;=\t ]*(?P<rest>.*)",
     re.IGNORECASE,
 )
@@ -104,8 +138,9 @@ _ZONE_KEY: Final = re.compile(
 _ZONE_SENTENCE: Final = re.compile(r"北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)", re.IGNORECASE)
 _HOURS_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3})(?:[.]0+)?\b(?![:/.\d])")
 _UNSAID: Final = re.compile(r"local|本地|unknown|none|n/a|^\W*$", re.IGNORECASE)
-_ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+-]\d", re.IGNORECASE)
-"""A line of the heading that may speak of the stamps or of something else."""
+_BARE_ZONE_KEY: Final = re.compile(r"\W*zone\W+(?P<rest>.*)", re.IGNORECASE)
+"""A line that may speak of a zone of time, or of a part of the town."""
+_ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+\-−]\d", re.IGNORECASE)
 
 Row = tuple[int, list[str]]
 """Number of the line and its cells."""
@@ -130,8 +165,8 @@ class TimeColumns:
         Stamp from which elapsed time counts, or the date of clocks.
     scale : int
         Milliseconds of the unit of elapsed time.
-    serial : bool
-        Whether numbers of five digits count days, as in spreadsheets.
+    serial : str
+        Day from which numbers of five digits count days, as in spreadsheets; empty: they do not.
     """
 
     columns: tuple[int, ...]
@@ -139,7 +174,7 @@ class TimeColumns:
     parts: tuple[str, ...] = ()
     start: str = ""
     scale: int = 1000
-    serial: bool = False
+    serial: str = ""
 
     def texts(self, columns: Sequence[Sequence[str]]) -> list[str]:
         """Stamps from the cells of the columns."""
@@ -201,6 +236,8 @@ class Layout:
         What is known about the file besides: that of its make, and what the caller said.
     notes : tuple of str
         What was concluded from more than the header.
+    written : tuple of str
+        The columns as the header itself names them, without what the lines above and below it add.
     """
 
     source: Source
@@ -213,6 +250,7 @@ class Layout:
     units: dict[int, str]
     description: Description
     notes: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
     @property
     def time_names(self) -> tuple[str, ...]:
@@ -220,10 +258,8 @@ class Layout:
         return tuple(self.names[c] for c in self.clock.columns)
 
     def order(self) -> str | None:
-        """Order of day, month and year that the names of the time columns state."""
-        text = " ".join(self.time_names)
-        stated = next((order for pattern, order in _ORDER_WORDS if re.search(pattern, text, re.IGNORECASE)), None)
-        return self.description.order or stated
+        """Order of day, month and year that the names of the time columns or the heading state."""
+        return self.description.order or _order_in(" ".join(self.time_names)) or _order_of(self.heading)
 
     def stamps(self) -> tuple[Literal["begin", "end"] | None, str]:
         """Whether stamps stand at the begin or the end of their interval, and what says so."""
@@ -248,27 +284,59 @@ class Layout:
             If two different zones are stated.
         """
         said = {zone: repr(name) for name in self.time_names if (zone := _zone_in(name, column=True)) is not None}
-        if not said:
-            said = {
-                zone: repr(line.strip())
-                for line in self.heading
-                if len(line) < 200 and (zone := _zone_of_line(line)) is not None
-            }
+        for look in (_zone_of_line, _zone_of_prose):
+            if not said:
+                lines = (line for line in self.heading if len(line) < 200)
+                said = {zone: repr(line.strip()) for line in lines if (zone := look(line)) is not None}
         if len(said) > 1:
             raise LoggerFileError(f"states several zones, in {' and '.join(said.values())}; give --stamp-zone")
         return next(iter(said.items()), None)
 
-    def prose_of_zone(self) -> str | None:
-        """A line of the heading with an offset of which it does not say that it is that of the stamps."""
-        return next((line.strip() for line in self.heading if len(line) < 200 and _ZONE_PROSE.search(line)), None)
+    def put_forward(self) -> str | None:
+        """What says that the clock of the logger is put forward in summer: a name of the time columns, or a line of the heading."""
+        said = [text.strip() for text in (*self.time_names, *self.heading) if len(text) < 200 and _is_forward(text)]
+        said += [
+            f"{name}: {row[c]}"
+            for c, name in enumerate(self.names)
+            if plain(name) in {"dst", "isdst", "daylightsaving", "daylightsavingtime", "夏令时"}
+            for row in self.sample
+            if c < len(row) and row[c].strip().casefold() in {"1", "true", "yes", "y", "on", "是"}
+        ]
+        return next(iter(said), None)
+
+
+def _is_forward(text: str) -> bool:
+    match = _DAYLIGHT.search(text)
+    return match is not None and not _NOT_FORWARD.search(match["said"]) and not _WITHOUT.search(text[: match.start()])
+
+
+def _order_in(text: str) -> str | None:
+    return next((order for pattern, order in _ORDER_WORDS if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+def _order_of(heading: Sequence[str]) -> str | None:
+    """Order of day, month and year that a line of the heading states."""
+    found = {order for line in heading if (at := _DATE_FORMAT.search(line)) and (order := _order_in(line[at.end() :]))}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_zone(name: str) -> bool:
+    """Whether a text names one zone: a name of the database, or an offset."""
+    try:
+        Zone(name)
+    except ValueError:
+        return False
+    return not name.isupper() or name == "UTC"  # EST and MST are also names of the database
 
 
 def _zone_in(text: str, *, column: bool) -> str | None:
     if _BEIJING.search(text):
         return "Asia/Shanghai"
     for name in _IANA.findall(text):
-        if name in available_timezones():
+        if is_zone(name):
             return str(name)
+    if (named := _NAMED.search(text)) is not None:
+        return named[0]
     for pattern in (_OFFSET, *([_BARE_OFFSET] if column else [])):
         if match := pattern.search(text):
             hour, minute = int(match["hour"]), match["minute"] or "00"
@@ -283,6 +351,8 @@ def _zone_in(text: str, *, column: bool) -> str | None:
 def _zone_of_line(line: str) -> str | None:
     """The zone that a line of the heading states; the text itself, if it is none that is known."""
     if (match := _ZONE_KEY.search(line)) is None:
+        if (other := _BARE_ZONE_KEY.fullmatch(line)) is not None:
+            return _zone_in(other["rest"], column=True)
         return _zone_in(line, column=False) if _ZONE_SENTENCE.search(line) else None
     rest = match["rest"].strip(" \"'\t,;")
     if (zone := _zone_in(rest, column=True)) is not None:
@@ -291,6 +361,14 @@ def _zone_of_line(line: str) -> str | None:
         ahead = int(number["number"]) * (1 if match["minutes"] or int(number["number"]) > 15 else 60)
         return f"{number['sign'] or '+'}{ahead // 60:02}:{ahead % 60:02}"
     return None if _UNSAID.search(rest) else rest
+
+
+def _zone_of_prose(line: str) -> str | None:
+    """The zone of which a line of the heading speaks without a key, and not behind a stamp of its own."""
+    text = re.sub(
+        rf"(?:{_DATE_TEXT})[T ,;]+\d{{1,2}}:\d\d\S*(?: ?[AaPp][Mm])? ?(?:(?:UTC|GMT)? ?[+-]\d[\d:]*)?", " ", line
+    )
+    return _zone_in(text, column=False) if _ZONE_PROSE.search(text) or _NAMED.search(text) else None
 
 
 def find_layout(source: Source, said: Description) -> Layout:
@@ -314,7 +392,7 @@ def find_layout(source: Source, said: Description) -> Layout:
         If the file is no text table, or the time is not found or not unique.
     """
     with open_text(source.path, source.encoding) as file:
-        lines = [(n, clean(line)) for n, line in enumerate(islice(file, _LINES_LOOKED_AT), start=1)]
+        lines = [(n, clean(line)) for n, line in enumerate(islice(_lines(file), _LINES_LOOKED_AT), start=1)]
     lines = [(n, line) for n, line in lines if line.strip()]
     if not lines:
         raise LoggerFileError("is empty: a header line and lines of readings are needed")
@@ -353,6 +431,15 @@ def find_layout(source: Source, said: Description) -> Layout:
         except LoggerFileError:  # the columns are not cut by blanks either
             pass
     raise LoggerFileError(_not_found(views))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    for number in count(1):
+        if not (line := file.readline(LINE_AT_MOST)):
+            return
+        if len(line) == LINE_AT_MOST:
+            raise LoggerFileError(f"line {number} has more than {LINE_AT_MOST:,} signs: it is no text table")
+        yield line
 
 
 def clean(line: str) -> str:
@@ -424,6 +511,8 @@ class _View:
         """
         cells = self.rows[start][1]
         rows = [row for row in self._below(start) if len(row) > 1]
+        if _is_numbered(cells, rows):
+            return unique_names(["", *cells])
         if self.delimiter == ",":
             rows = [
                 row for row in rows if len(row) <= len(cells) or any(_POINT.fullmatch(cell.strip()) for cell in row)
@@ -483,7 +572,9 @@ class _View:
         elif any(
             is_stamp(cell, self.said.time_format) and (self.said.time_format or not _number(cell)) for cell in cells
         ):
-            clock = _Columns(self._names_above(start)[1], rows, self.said, self._heading(start)).by_content()
+            clock = _Columns(
+                self._names_above(start)[1], rows, self.said, self._heading(start), self.source.epoch
+            ).by_content()
         else:
             return None
         return clock if clock is not None and self._reads(clock, [cells]) else None
@@ -497,20 +588,16 @@ class _View:
     def _layout(self, start: int, header: int, names: tuple[str, ...], clock: TimeColumns, notes: list[str]) -> Layout:
         below = self._below(start)
         first = next((i for i, row in enumerate(below) if self._reads(clock, [row])), 0)
-        units: dict[int, str] = {}
-        for row in below[: min(first, 4)]:
-            for c, cell in enumerate(row[: len(names)]):
-                if c not in clock.columns and (unit := known_unit(cell.strip(" ()[]（）"), alone=True)) is not None:
-                    units.setdefault(c, unit)
-        if not units and start > 0 and len(above := self.rows[start - 1][1]) == len(self.rows[start][1]):
-            found = {c: known_unit(cell.strip(" ()[]（）"), alone=True) for c, cell in enumerate(above[: len(names)])}
-            units = {c: unit for c, unit in found.items() if unit is not None and c not in clock.columns}
+        above = self.rows[start - 1][1] if start > 0 and header else []
+        whole, units = _with_lines_around(
+            names, self.rows[start][1] if header else [], above, below[: min(first, 4)], clock.columns
+        )
         sample = tuple(tuple(row) for row in below[first:])
         heading = self._heading(start) if header else ()
         if self.said.make:
             notes = [*notes, f"read as a file of {self.said.make}"]
         return Layout(
-            self.source, self.delimiter, header, names, clock, sample, heading, units, self.said, tuple(notes)
+            self.source, self.delimiter, header, whole, clock, sample, heading, units, self.said, tuple(notes), names
         )
 
     def _heading(self, start: int) -> tuple[str, ...]:
@@ -544,7 +631,7 @@ class _View:
         if self.said.time:
             return self._said_clock(names, below)
         own = self.rows[start][1]
-        columns = _Columns(names, below, self.said, self._heading(start))
+        columns = _Columns(names, below, self.said, self._heading(start), self.source.epoch)
         clock = columns.by_name()
         if clock is None or any(
             is_stamp(own[c]) or _CLOCK.fullmatch(own[c].strip()) for c in clock.columns if c < len(own)
@@ -554,7 +641,7 @@ class _View:
 
     def _said_clock(self, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> TimeColumns | None:
         columns = _named(names, self.said.time)
-        return None if columns is None else _Columns(names, rows, self.said, ()).together(columns)
+        return None if columns is None else _Columns(names, rows, self.said, (), self.source.epoch).together(columns)
 
     def _below(self, start: int) -> list[list[str]]:
         return [row for _, row in self.rows[start + 1 : start + 1 + _ROWS_LOOKED_AT]]
@@ -564,6 +651,58 @@ class _View:
         return bool(clock.columns) and any(
             _reads(clock, row, self.said.time_format) for row in rows if len(row) > max(clock.columns)
         )
+
+
+def _with_lines_around(
+    names: tuple[str, ...],
+    header: Sequence[str],
+    above: Sequence[str],
+    below: Sequence[Sequence[str]],
+    times: Sequence[int],
+) -> tuple[tuple[str, ...], dict[int, str]]:
+    """Names of columns with what a line above or below the header adds to them, and units by column.
+
+    Statistics (avg, max) and what tells columns of one name apart (stations) become parts of the name. A cell of the header that
+    is empty beside one that reaches over several columns has its name.
+    """
+    found = list(names)
+    units: dict[int, str] = {}
+    columns = [c for c in range(len(names)) if c not in times]
+
+    def cell(row: Sequence[str], c: int) -> str:
+        return row[c].strip(" ()[]（）") if c < len(row) else ""
+
+    for c in columns:
+        reaches = bool(header) and c - 1 in columns and (cell(header, c - 1) or found[c - 1] != names[c - 1])
+        if reaches and not cell(header, c) and any(cell(row, c) for row in below):
+            found[c] = written(found[c - 1])
+    bases = [plain(written(name)) for name in found]
+    for row in below:
+        known = {c: unit for c in columns if (unit := known_unit(cell(row, c), alone=True)) is not None}
+        units = known | units
+        labels = {c: text for c in columns if (text := cell(row, c)) and c not in known and plain(text) not in NEUTRAL}
+        for c, text in labels.items():
+            if plain(text) in STATISTICS:
+                found[c] += "" if plain(text) in bases[c] else f" {text}"
+            elif bases.count(bases[c]) > 1:
+                found[c] = f"{written(found[c])} {text}"
+            elif known or "/" in text or (len(set(labels.values())) == len(labels) and not re.search(r"[\s\d_]", text)):
+                units.setdefault(c, text)
+    if header and len(above) == len(header) and not any(_number(text) for text in above):
+        reach, over = "", {}
+        for c in range(len(header)):
+            reach = cell(above, c) or ("" if c in times else reach)
+            over[c] = reach
+        if not units:
+            units = {
+                c: unit for c in columns if (unit := known_unit(over[c], alone=True)) is not None and cell(above, c)
+            }
+        for c in (c for c in columns if over.get(c) and c not in units):
+            if plain(over[c]) in STATISTICS and plain(over[c]) not in plain(found[c]):
+                found[c] += f" {over[c]}"
+            elif plain(cell(header, c)) in STATISTICS | NEUTRAL and plain(over[c]) not in STATISTICS | NEUTRAL:
+                found[c] = f"{over[c]} {found[c]}"
+    return unique_names(found), units
 
 
 def _reads(clock: TimeColumns, row: Sequence[str], form: str | None) -> bool:
@@ -586,9 +725,14 @@ class _Columns:
     """The columns under a header, what they hold, and what of the time they may be."""
 
     def __init__(
-        self, names: Sequence[str], rows: Sequence[Sequence[str]], said: Description, heading: Sequence[str]
+        self,
+        names: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        said: Description,
+        heading: Sequence[str],
+        epoch: str,
     ) -> None:
-        self.names, self.rows, self.said, self.heading = names, rows, said, heading
+        self.names, self.rows, self.said, self.heading, self.epoch = names, rows, said, heading, epoch
         self._kinds: dict[int, Kind] = {}
 
     def by_name(self) -> TimeColumns | None:
@@ -616,7 +760,7 @@ class _Columns:
             return None if len(others) > 1 else TimeColumns((others[0],))
         for c in named:
             if self.kind(c) == "number" and self._serial(c):
-                return TimeColumns((c,), serial=True)
+                return TimeColumns((c,), serial=self.epoch)
         if (clock := self._elapsed()) is not None or dates:
             return clock
         seconds = [
@@ -647,7 +791,7 @@ class _Columns:
             c = columns[0]
             if self.kind(c) == "number" and not self._any(TimeColumns(columns)):
                 if self._serial(c):
-                    return TimeColumns(columns, serial=True)
+                    return TimeColumns(columns, serial=self.epoch)
                 return self._elapsed(c) if self._is(c, ELAPSED) else None
             if self.kind(c) == "clock":
                 return self._clock_of_a_day([c])
@@ -844,13 +988,28 @@ def _start(heading: Sequence[str], said: Description) -> str | None:
     stamp = f"{dates.pop()} {clocks.pop()}"
     others = [date for line in heading for date in _DATE.findall(line)]
     form = "".join(sign for sign in re.findall(r"%([dmyY])", said.time_format or "")).lower()
-    reader = StampReader(order=said.order or (form if form in ORDERS else None))
+    reader = StampReader(order=said.order or (form if form in ORDERS else _order_of(heading)))
     reader.add([stamp, *others], np.arange(1 + len(others)))
     try:
         time = int(reader.result().time[0])
     except LoggerFileError as error:
         raise LoggerFileError(str(error).replace("line 0: ", "the start in the heading, ")) from None
     return None if time == UNREADABLE else str(np.datetime64(time, "ms"))
+
+
+def _is_numbered(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether rows have their number before the first column of the header, as R writes them."""
+    numbered = [row for row in rows if len(row) == len(header) + 1]
+    first = [row[0].strip() for row in numbered]
+    if not first or 2 * len(numbered) < len(rows) or not all(cell.isdigit() and len(cell) < 9 for cell in first):
+        return False
+    times = [c for c, cell in enumerate(header) if {plain(cell), bare(cell)} & (STAMPS | TIMES | DATES)]
+    rising = all(int(a) < int(b) or b == "1" for a, b in pairwise(first))
+    return rising and any(all(_stamped(row[c + 1]) and not _stamped(row[c]) for row in numbered[:5]) for c in times)
+
+
+def _stamped(cell: str) -> bool:
+    return not _number(cell) and (is_stamp(cell) or _CLOCK.fullmatch(cell.strip()) is not None)
 
 
 def _named(names: tuple[str, ...], wanted: Sequence[str]) -> tuple[int, ...] | None:
@@ -898,4 +1057,15 @@ def _not_found(views: Sequence[_View]) -> str:
     return f"no column with stamps such as 2018-03-30T00:01:39 was found: {columns}; give --time, or --time-format too"
 
 
-__all__ = ["ORDERS", "Layout", "TimeColumns", "clean", "elapsed", "find_layout", "split", "split_unit"]
+__all__ = [
+    "LINE_AT_MOST",
+    "ORDERS",
+    "Layout",
+    "TimeColumns",
+    "clean",
+    "elapsed",
+    "find_layout",
+    "is_zone",
+    "split",
+    "split_unit",
+]

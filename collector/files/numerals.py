@@ -55,6 +55,50 @@ _COMPASS: Final = {
 }
 """Degrees of the directions of the wind in words."""
 _CALM: Final = words("静风 静 无风 无持续风向 calm clm c vrb variable 不定")
+_STATES: Final = {
+    **dict.fromkeys(
+        (
+            "on",
+            "run",
+            "running",
+            "true",
+            "yes",
+            "start",
+            "started",
+            "运行",
+            "运行中",
+            "开",
+            "开启",
+            "开机",
+            "启动",
+            "工作",
+            "是",
+        ),
+        1.0,
+    ),
+    **dict.fromkeys(
+        (
+            "off",
+            "stop",
+            "stopped",
+            "false",
+            "no",
+            "idle",
+            "停止",
+            "停",
+            "停机",
+            "停运",
+            "关",
+            "关闭",
+            "关机",
+            "未运行",
+            "否",
+            "待机",
+        ),
+        0.0,
+    ),
+}
+"""1 for equipment that runs, 0 for equipment that does not."""
 _SIGNS: Final = str.maketrans("\u2212\u2013\ufe63\u2010\u2011\u00a0\u202f\u2009\u2019", "-----   '")
 """Minus signs, blanks and the apostrophe in their plain form."""
 
@@ -114,14 +158,14 @@ class NumberReader:
         Whether commas also part the cells of the file: then a comma in quoted cells is not the decimal sign by custom.
     missing : collection of str
         Texts and numbers that stand for no value.
-    words : bool
-        Whether directions of the wind may be written in words.
+    words : str
+        Way of averaging of what is read: ``vector`` may be directions of the wind in words, ``state`` words for on and off.
     """
 
     decimal: str | None = None
     quoted: bool = False
     missing: Collection[str] = ()
-    words: bool = False
+    words: str = ""
     _known: dict[str, Cell] = field(default_factory=dict, init=False)
     _blocks: list[tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.uint8] | None]] = field(
         default_factory=list, init=False
@@ -236,9 +280,11 @@ class NumberReader:
         if not text.isascii():
             text = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).strip()
         folded = text.casefold().replace(" ", "")
+        if self.words == "state" and folded in _STATES:
+            return Cell(NUMBER, _STATES[folded], _STATES[folded])
         if folded in _MISSING or not folded or text in self.missing or raw.strip() in self.missing:
             return Cell(MISSING)
-        if self.words and (degrees := _direction(text)) is not None:
+        if self.words == "vector" and (degrees := _direction(text)) is not None:
             return Cell(MISSING) if math.isnan(degrees) else Cell(NUMBER, degrees, degrees)
         if folded in _NOT_DETECTED:
             return Cell(NOT_DETECTED)
@@ -251,7 +297,7 @@ class NumberReader:
         point, comma = self._both(digits)
         if (math.isnan(point) and math.isnan(comma)) or (mark and not _is_mark(mark)):
             return Cell(TEXT)
-        if mark == "L" and not self.words:  # the limit of detection with an L, HJ 91.1-2019
+        if mark == "L" and self.words != "vector":  # the limit of detection with an L, HJ 91.1-2019
             return Cell(AT_MOST, point, comma)
         if match["sign"]:
             return Cell(AT_MOST if match["sign"][0] in "<≤" else AT_LEAST, point, comma, mark)

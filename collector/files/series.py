@@ -18,6 +18,7 @@ from greenmine.collector.files.columns import (
     STATIONS,
     TOTALS,
     LoggerFileError,
+    averaging_time,
     convertible,
     find_column,
     known_unit,
@@ -25,6 +26,7 @@ from greenmine.collector.files.columns import (
     parameter_columns,
     plain,
     split_unit,
+    unclear,
     unit_of,
     words,
 )
@@ -42,11 +44,11 @@ from greenmine.collector.files.numerals import (
     first_texts,
 )
 from greenmine.collector.files.sources import opened
-from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
+from greenmine.collector.files.table import SUMMED, UNREAD, Header, LoggerFile, Table, only_table
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.readings import FLAGS, NORMAL
-from greenmine.units import UnitError, conversion
+from greenmine.units import UnitError, conversion, converted
 
 TOLERATED: Final = 0.1
 """Share of the rows that may be left out, or be in conflict, unless somebody says another."""
@@ -80,6 +82,15 @@ _CODES: Final = re.compile(
 _NEVER_NOTHING: Final = frozenset({"laeq", "laf", "lafmax", "ph", "conductivity", "do", "humidity", "pressure"})
 """Parameters of which 0 is no value that is met outdoors; where others are met, it is a code for no value."""
 _UNIT_LIKE: Final = re.compile(r"[A-Za-z\u00b5μ微毫克]{1,5} ?/ ?[A-Za-z立方米]{1,3}[3³]?")
+_WEIGHTING_WORDS: Final = words(
+    "weighting freqweighting frequencyweighting fweighting weight filter 计权 频率计权 加权 计权网络 频率加权"
+)
+"""Plain names of columns, and of lines of the heading, that say how frequencies are weighted."""
+_WEIGHTING: Final = re.compile(
+    r"(?P<time>time|时间)?[ _-]?(?:weighting|weighted|filter|计权|加权)\w*\W{1,4}(?P<said>\w[^;\t]*)", re.IGNORECASE
+)
+_WEIGHTS: Final = re.compile(r"(?<![A-Za-z])(?:dB ?\(?)?(A|B|C|D|G|Z|Lin(?:ear)?|Flat)\)?(?![A-Za-z])", re.IGNORECASE)
+_OTHER_DECIBELS: Final = re.compile(r"dB ?\(?[BCDGZ]\b|L[CZ](?:eq|F|S)|\b[BCDGZ][- ]weight", re.IGNORECASE)
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
@@ -247,22 +258,25 @@ def _read(
         file = file.narrowed(chosen.where)
     layout, said = file.layout, file.layout.description
     header = file.header
-    speed = _speed_column(header) if parameter.averaging == "vector" else None
+    speed = _speed_column(header) if parameter.is_direction else None
     stations = [
         name
         for name in header.names
         if plain(name) in STATIONS and name not in {chosen.name, *header.time, *said.where}
     ]
-    units = [name for name in header.names if plain(name) in _UNIT_COLUMNS and name not in header.time]
+    others = [name for name in header.names if name not in {chosen.name, *header.time}]
+    units = [name for name in others if plain(name) in _UNIT_COLUMNS]
+    weightings = [name for name in others if parameter.theme == "noise" and plain(name) in _WEIGHTING_WORDS]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = _flag_column(chosen.name, header)
-    vector = parameter.averaging == "vector"
-    table = file.read(columns, zone, texts=[*stations, *units], words=vector, flags=flags)
+    table = file.read(columns, zone, texts=[*stations, *units, *weightings], words=parameter.averaging, flags=flags)
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
         notes.append(said.note)
     _refuse_stations(table, stations)
     _refuse_dropped(table, said)
+    if parameter.theme == "noise" and said.unit is None:
+        _refuse_weightings(chosen.name, layout.heading, [text for name in weightings for text in table.texts[name]])
     cells = table.cells[chosen.name]
     stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes) or assumed
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
@@ -274,10 +288,11 @@ def _read(
             value[calm] = np.nan
             notes.append(f"{np.count_nonzero(calm):,} directions of 0 at no wind not used: it is calm")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
+    _refuse_means(chosen.name, interval)
     if _counts_on(chosen, value, parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
-    if said.missing is None and parameter.averaging not in {"state", "vector"}:
+    if said.missing is None and not (parameter.is_state or parameter.is_direction):
         doubtful |= _codes(time, value, parameter, notes)
     lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
     return FileReadings(
@@ -437,7 +452,7 @@ def _refuse_stations(table: Table, stations: Sequence[str]) -> None:
 def _refuse_dropped(table: Table, said: Description) -> None:
     tolerated = TOLERATED if said.tolerate is None else said.tolerate
     hint = "--tolerate 1 reads the rest all the same"
-    dropped = {reason: n for reason, n in table.skipped.items() if reason != "they sum up others"}
+    dropped = {reason: n for reason, n in table.skipped.items() if reason != SUMMED}
     lost = sum(dropped.values())
     if lost > _FEW - 1 and lost > tolerated * (lost + len(table)) + 1e-9:
         reasons = "; ".join(note for note in table.notes if "rows left out" in note)
@@ -449,6 +464,36 @@ def _refuse_dropped(table: Table, said: Description) -> None:
         raise LoggerFileError(
             f"{len(table):,} rows have {len(table) - repeats:,} dates without a time of day: if another column holds it, give "
             "--time DATE,CLOCK; if the file holds several stations or parameters, choose one with --where COLUMN=TEXT"
+        )
+
+
+def _refuse_weightings(name: str, heading: Sequence[str], texts: Sequence[str]) -> None:
+    """Refuse levels that are said to be weighted otherwise than by A."""
+    lines = [line.strip() for line in heading if not re.search(r"peak|峰", line, re.IGNORECASE)]
+    said = {line: match["said"] for line in lines if (match := _WEIGHTING.search(line)) and not match["time"]}
+    said |= {text: text for text in texts if text}
+    weights = {line: {one.upper()[:1] for one in _WEIGHTS.findall(text)} for line, text in said.items()}
+    for line in lines:
+        if _OTHER_DECIBELS.search(line):
+            weights[line] = {
+                "C",
+                *("A" for _ in re.findall(r"dB ?\(?A|LA(?:eq|F|S)|\bA[- ]weight", line, re.IGNORECASE)),
+            }
+    wrong = [line for line, found in weights.items() if found and "A" not in found]
+    if wrong and not any("A" in found for found in weights.values()):
+        raise LoggerFileError(
+            f"the file says {wrong[0][:80]!r}: the levels of column {name!r} are perhaps not weighted by A; "
+            "--unit 'dB(A)' says that they are"
+        )
+
+
+def _refuse_means(name: str, interval: float | None) -> None:
+    """Refuse means over a longer span than the distance of the rows: they overlap, and cannot be averaged once more."""
+    span = averaging_time(name)
+    if span is not None and interval is not None and span > 1.01 * interval:
+        raise LoggerFileError(
+            f"column {name!r} holds means over {span / 1000:g} s, but a row stands every {interval / 1000:g} s: they overlap; "
+            f"choose another column with --value, or give --interval {span // 1000}s, and no shorter window is valid"
         )
 
 
@@ -493,10 +538,20 @@ def _stated_unit(
         unit, where = next(iter(stated.items()))
         return _convertible(unit, chosen.name, parameter, where)
     lines: dict[str, str] = {}
+    others: dict[str, str] = {}
     for line in heading:
-        found = known_unit(match["unit"], alone=True) if (match := _UNIT_LINE.search(line)) else None
+        if (match := _UNIT_LINE.search(line)) is None:
+            continue
+        found = known_unit(match["unit"], alone=True)
         if found is not None and convertible(found, parameter):
             lines[found] = line.strip()
+        elif not line[: match.start()].strip(" \"'#;,\t"):
+            others[line.strip()] = match["unit"]
+    if not lines and len(others) == 1:
+        ((line, unit),) = others.items()
+        raise LoggerFileError(
+            f"the heading says {line[:80]!r}, and {unit} cannot be converted to {parameter.unit}; give --unit"
+        )
     if len(lines) > 1:
         raise LoggerFileError(f"the heading states several units, {', '.join(lines)}; give --unit")
     for unit, line in lines.items():
@@ -515,6 +570,10 @@ def _stated_unit(
                     f"column {chosen.name!r} states no unit, and a line of the heading speaks of {other}: "
                     f"{line.strip()[:80]!r}; give --unit"
                 )
+    if (part := unclear(chosen.name, parameter)) is not None:
+        raise LoggerFileError(
+            f"column {chosen.name!r} says {part!r}, which may be a unit and is none that is known; give --unit"
+        )
     return None
 
 
@@ -526,7 +585,7 @@ def _normal(unit: str, parameter: Parameter) -> tuple[float, float] | str:
 
 
 def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
-    if parameter.averaging == "energy" and unit == "dB":
+    if parameter.is_level and unit == "dB":
         return parameter.unit
     if not convertible(unit, parameter):
         raise LoggerFileError(
@@ -538,7 +597,7 @@ def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
 
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
-    return value if (scale, offset) == (1.0, 0.0) else np.round(value * scale + offset, _DECIMALS)
+    return converted(value, scale, offset)
 
 
 # Values
@@ -584,8 +643,8 @@ def _values(
                     f"{np.count_nonzero(rows):,} readings have {mark!r} behind the number, whose meaning is not stated: no window "
                     f"that holds one is valid; --mark '{mark}=N' takes them as normal, --mark '{mark}=D' as faulty"
                 )
-    if stated is None and cells.mark is None:
-        _refuse_unusual(value, name, parameter)
+    if cells.mark is None and (stated is None or (parameter.unit == "%" and said.unit is None)):
+        _refuse_unusual(value, name, parameter, "states no unit" if stated is None else f"states {stated}")
     low, high = int(np.count_nonzero(bound < 0)), int(np.count_nonzero(bound > 0))
     if low:
         notes.append(
@@ -635,8 +694,8 @@ def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter:
     return stated or (None if units else parameter.unit)
 
 
-def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter) -> None:
-    """Refuse values without a unit that are usual in another one only: 0.04 may be milligrams."""
+def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter, states: str) -> None:
+    """Refuse values that are usual in another unit only: 0.04 may be milligrams, a humidity of 0.5 a share of 1."""
     usual = parameter.usual
     finite = value[np.isfinite(value)]
     if usual is None or not len(finite):
@@ -647,7 +706,7 @@ def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter)
     for unit in usual.mistaken:
         if usual.low <= float(_converted(np.array([high]), unit, parameter)[0]) <= usual.high:
             raise LoggerFileError(
-                f"column {name!r} states no unit, and its values, {low:g} to {high:g}, are unusual in {parameter.unit}, but usual "
+                f"column {name!r} {states}, and its values, {low:g} to {high:g}, are unusual in {parameter.unit}, but usual "
                 f"in {unit}; give --unit"
             )
 
@@ -692,11 +751,11 @@ def _is_far(
         typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
         if not typical:
             return False
-    if parameter.averaging == "sum" and not (typical and abs(code) > 90):
-        return False
+    if parameter.is_total and not (typical and abs(code) > 90):
+        return times >= 3 and nearest > max(5 * float(np.ptp(rest)), 5.0)
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
-    usual = 30.0 if parameter.averaging == "energy" else 2 * max(abs(middle), 1.0)
+    usual = 30.0 if parameter.is_level or parameter.is_peak else 0.5 * max(abs(middle), 1.0)
     return times >= 3 and nearest > max(5 * (high - low), usual)
 
 
@@ -712,22 +771,25 @@ def _counts_on(
     """
     if said.total is not None:
         return said.total
-    if parameter.averaging != "sum":
+    if not parameter.is_total:
         return chosen.described is not None and chosen.described.total
     finite = value[np.isfinite(value)]
     steps = np.diff(finite)
     rises, falls = int(np.count_nonzero(steps > 0)), int(np.count_nonzero(steps < 0))
     named = bool(chosen.described is not None and chosen.described.total) or TOTALS.search(chosen.name) is not None
-    running = falls <= 0.25 * rises and (rises > 0 or (len(finite) > 0 and bool(finite[0] > 0)))
+    # A total stays where it is while nothing is added; a sum of an interval falls back to 0.
+    above = int(np.count_nonzero(finite[:-1] > 0))
+    running = falls <= 0.2 * above and above > 0
     if named and running and len(finite) > 1:
         return True
     if named:
         notes.append(
             f"column {chosen.name!r} falls as often as it rises: its values are taken as sums of their intervals"
         )
-    elif falls == 0 and (rises > 2 or (len(finite) > 3 and finite[0] > 0)):
+    elif running and (rises > 2 or (len(finite) > 3 and finite[0] > 0)):
+        often = f"seldom falls ({falls} times)" if falls else "never falls"
         raise LoggerFileError(
-            f"column {chosen.name!r} never falls: perhaps a running total: --total yes takes its increments, --total no its values"
+            f"column {chosen.name!r} {often}: perhaps a running total: --total yes takes its increments, --total no its values"
         )
     return False
 

@@ -11,17 +11,21 @@ import io
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import IO, Final, TextIO, cast
+from typing import IO, TYPE_CHECKING, Final, TextIO, cast
 
 from charset_normalizer import from_bytes
 
 from greenmine.collector.files.columns import LoggerFileError, listed
+
+if TYPE_CHECKING:  # most files are text, and need no reader of workbooks
+    from python_calamine import CalamineSheet
 
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0"
@@ -34,8 +38,10 @@ _PAIRED: Final = ["gb18030", "big5"]
 """Encodings of two bytes a sign that loggers' programs write."""
 _SINGLE: Final = ["cp1252", "cp1251"]
 _LOOKED_AT: Final = 1 << 20
-_UNPACKED_AT_MOST: Final = 8 << 30
+_UNPACKED_AT_MOST: Final = 2 << 30
 """Bytes that a compressed file may unpack to."""
+_PACKED_AT_MOST: Final = 5
+"""So many times may a file be packed in another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,15 @@ class Source:
         The delimiter where the container decides it.
     name : str
         Name of the sheet; empty if there is none.
+    epoch : str
+        Day from which numbers count as days: 1904-01-01 in workbooks of old Macintoshes.
     """
 
     path: Path
     encoding: str
     delimiter: str | None = None
     name: str = ""
+    epoch: str = "1899-12-30"
 
     @property
     def is_parquet(self) -> bool:
@@ -98,7 +107,9 @@ def opened(path: Path, encoding: str | None = None, sheet: str | None = None) ->
         yield found
 
 
-def _unpack(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack) -> list[Source]:
+def _unpack(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack, depth: int = 0) -> list[Source]:
+    if depth > _PACKED_AT_MOST:
+        raise LoggerFileError(f"is packed more than {_PACKED_AT_MOST} times: unpack it")
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(_PARQUET):
@@ -108,15 +119,15 @@ def _unpack(path: Path, encoding: str | None, sheet: str | None, stack: ExitStac
     if head.startswith(_OLE):
         return _workbook(path, stack)
     if head.startswith(_GZIP):
-        return _unpack(_copy(cast("IO[bytes]", gzip.open(path)), stack), encoding, sheet, stack)
+        return _unpack(_copy(cast("IO[bytes]", gzip.open(path)), stack), encoding, sheet, stack, depth + 1)
     if head.startswith(_ZIP):
-        return _zip(path, encoding, sheet, stack)
+        return _zip(path, encoding, sheet, stack, depth)
     if _is_markup(head):
         return _markup(path, stack)
     return [Source(path, encoding or find_encoding(path))]
 
 
-def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack) -> list[Source]:
+def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack, depth: int) -> list[Source]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
@@ -127,7 +138,7 @@ def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack) 
             raise LoggerFileError(
                 f"is a zip archive of {len(names)} files, {listed(names[:6])}: say which one with --sheet"
             )
-        return _unpack(_copy(archive.open(chosen[0]), stack), encoding, None, stack)
+        return _unpack(_copy(archive.open(chosen[0]), stack), encoding, None, stack, depth + 1)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise LoggerFileError(f"is a damaged zip archive or workbook: {error}") from None
 
@@ -139,8 +150,8 @@ def _copy(packed: IO[bytes], stack: ExitStack) -> Path:
             while block := packed.read(_LOOKED_AT):
                 copy.write(block)
                 if copy.tell() > _UNPACKED_AT_MOST:
-                    raise LoggerFileError("unpacks to more than 8 GB: unpack it, and split it")
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+                    raise LoggerFileError("unpacks to more than 2 GB: unpack it, and split it")
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise LoggerFileError(f"is compressed, and damaged: {error}") from None
     copy.flush()
     return Path(copy.name)
@@ -155,10 +166,36 @@ def _workbook(path: Path, stack: ExitStack) -> list[Source]:
         for name in book.sheet_names:
             sheet = book.get_sheet_by_name(name)
             if sheet.height:
-                found.append(_text(sheet.iter_rows(), name, stack))
+                source = _text(_unmerged(sheet), name, stack)
+                found.append(replace(source, epoch="1904-01-01") if _counts_from_1904(path) else source)
     except CalamineError as error:
         raise LoggerFileError(f"is a workbook that cannot be read: {error}") from None
     return found
+
+
+def _unmerged(sheet: CalamineSheet) -> Iterator[Sequence[object]]:
+    """Rows of a sheet; texts and dates of cells that are merged over several rows stand in each of them."""
+    first = (sheet.start or (0, 0))[1]
+    spans = {(top, left - first): bottom for (top, left), (bottom, _) in sheet.merged_cell_ranges or [] if bottom > top}
+    held: dict[int, tuple[int, object]] = {}
+    for number, row in enumerate(sheet.iter_rows()):
+        for column, cell in enumerate(row):
+            if (number, column) in spans and not isinstance(cell, int | float):
+                held[column] = spans[number, column], cell
+        held = {column: (last, cell) for column, (last, cell) in held.items() if number <= last}
+        yield [held[column][1] if cell == "" and column in held else cell for column, cell in enumerate(row)]
+
+
+def _counts_from_1904(path: Path) -> bool:
+    """Whether days of a workbook count from 1904: XLSX says so in its properties, XLS in a record at its begin."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            return b"\x22\x00\x02\x00\x01\x00" in file.read(1 << 16)
+    with zipfile.ZipFile(path) as archive:
+        if "xl/workbook.xml" not in archive.namelist():
+            return False
+        with archive.open("xl/workbook.xml") as file:
+            return re.search(rb"date1904=\"(?:1|true)\"", file.read(1 << 20)) is not None
 
 
 def _text(rows: Iterable[Iterable[object]], name: str, stack: ExitStack) -> Source:
@@ -212,30 +249,53 @@ class _Tables(HTMLParser):
         super().__init__()
         self.tables: list[list[list[str]]] = []
         self._cell: list[str] | None = None
-        self._span = 1
+        self._span = (1, 1)
+        self._below: dict[int, tuple[int, str]] = {}
+        """Cells that reach down from rows above, by column: so many rows more, and their text."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in {"table", "ss:table"}:
             self.tables.append([])
+            self._below = {}
         elif tag in {"tr", "row", "ss:row"}:
             if not self.tables:
                 self.tables.append([])
             self.tables[-1].append([])
+            self._fill()
         elif tag in {"td", "th", "cell", "ss:cell"} and self.tables and self.tables[-1]:
             self._cell = []
-            span = dict(attrs).get("colspan") or "1"
-            self._span = min(int(span), 100) if span.isdigit() else 1
+            said = dict(attrs)
+            across, down = (said.get(name) or "1" for name in ("colspan", "rowspan"))
+            self._span = _whole(across), _whole(down)
         elif tag == "br" and self._cell is not None:
             self._cell.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in {"td", "th", "cell", "ss:cell"} and self._cell is not None:
-            self.tables[-1][-1] += ["".join(self._cell), *[""] * (self._span - 1)]
+            across, down = self._span
+            row, text = self.tables[-1][-1], "".join(self._cell)
+            if down > 1:
+                self._below |= {len(row) + i: (down - 1, "" if i else text) for i in range(across)}
+            row += [text, *[""] * (across - 1)]
             self._cell = None
+            self._fill()
+
+    def _fill(self) -> None:
+        """Continue the row with cells that reach down from rows above."""
+        row = self.tables[-1][-1]
+        while (column := len(row)) in self._below:
+            left, text = self._below.pop(column)
+            row.append(text)
+            if left > 1:
+                self._below[column] = left - 1, text
 
     def handle_data(self, data: str) -> None:
         if self._cell is not None:
             self._cell.append(data)
+
+
+def _whole(text: str) -> int:
+    return min(max(int(text), 1), 1000) if text.isdecimal() else 1
 
 
 def find_encoding(path: Path) -> str:

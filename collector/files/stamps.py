@@ -38,8 +38,8 @@ _HOUR_MS: Final = 3_600_000
 _DAY: Final = 86_400_000
 _END: Final = 7_258_118_400_000
 """The end of the last year [ms]."""
-_EXCEL_EPOCH: Final = 25_569
-"""Days from 1899-12-30, from which spreadsheets count, to 1970-01-01."""
+_SECONDS_AT_MOST: Final = 2_100_000_000
+"""Ten digits beyond, of 2036-07, are no seconds since 1970."""
 
 _LONGEST: Final = 60
 _SHAPES_AT_MOST: Final = 2_000
@@ -49,10 +49,15 @@ _ZONE = (
     r"(?: ?(?:[Zz]|(?:UTC|GMT)? ?(?P<sign>[+-])(?P<zone_hour>00?):?(?P<zone_minute>00)?|UTC|GMT"
     r"|(?P<abbreviation>[A-Z]{3,5})))?"
 )
-_LEAD = r"(?: ?(?:星期|周)[一二三四五六日天])?(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
+_WEEKDAY = (
+    r"(?:\(?(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?|Mo|Di|Mi|Do|Fr|Sa|So|Montag|Dienstag|Mittwoch"
+    r"|Donnerstag|Freitag|Samstag|Sonnabend|Sonntag|lun|mar|mer|jeu|ven|sam|dim|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
+    r"|(?:星期|周)[一二三四五六日天])[.]?\)?,? *)?"
+)
+_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
 _HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
-_CLOCK = rf"(?P<hour>00?):(?P<minute>00)(?::(?P<second>00)(?:{_FRACTION}))?{_HALF}{_ZONE}"
+_CLOCK = rf"(?P<hour>00?)[:hH](?P<minute>00)(?:[:mM′'](?P<second>00)[sS]?(?:{_FRACTION}))?{_HALF}{_ZONE}"
 _OTHER_CLOCKS = (
     r"(?P<hour>00?)[:时点](?P<minute>00)(?:[:分](?P<second>00)秒?|分)?",
     rf"(?P<hour>00?)(?: ?[时点hH]整?)?{_HALF}",
@@ -66,27 +71,29 @@ _DATES = (
     r"(?P<short>00) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]?",
     r"(?P<one>00?)(?P<s>[-/.])(?P<other>00?)(?P=s)(?P<year>0000)",
     r"(?P<one>00?)(?P<s>[-/.])(?P<other>00?)(?P=s)(?P<last>00)",
-    r"(?P<day>00?)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<year>0000)",
-    r"(?P<day>00?)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<short>00)",
+    r"(?P<day>00?)[.]?[- /](?P<name>[A-Za-zäûé]{3,9})[.]?,?[- /](?P<year>0000)",
+    r"(?P<day>00?)[.]?[- /](?P<name>[A-Za-zäûé]{3,9})[.]?,?[- /](?P<short>00)",
     r"(?P<year>0000)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<day>00?)",
     r"(?P<name>[A-Za-z]{3,9})\.? (?P<day>00?),? (?P<year>0000),?",
-    r"[A-Za-z]{3,9},? (?P<day>00?) (?P<name>[A-Za-z]{3,9}),? (?P<year>0000)",
-    r"[A-Za-z]{3,9},? (?P<name>[A-Za-z]{3,9}) (?P<day>00?),? (?P<year>0000)",
     r"(?P<year>0000)-(?P<ordinal>000)",
 )
 _PATTERNS: Final = (
-    *(re.compile(f"{date}(?:{_LEAD}{_CLOCK})?") for date in _DATES),
-    *(re.compile(f"{date}{_LEAD}{clock}") for date in _DATES for clock in _OTHER_CLOCKS),
+    *(re.compile(f"{_WEEKDAY}{date}(?:{_LEAD}{_CLOCK})?") for date in _DATES),
+    *(re.compile(f"{_WEEKDAY}{date}{_LEAD}{clock}") for date in _DATES for clock in _OTHER_CLOCKS),
+    re.compile(rf"{_WEEKDAY}(?P<name>[A-Za-z]{{3,9}}) +(?P<day>00?) +{_CLOCK},? +(?P<year>0000)"),
     *(re.compile(_CHINESE_DATE + clock) for clock in (_CLOCK, *_OTHER_CLOCKS)),
     re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)"),
     re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)(?:[Tt]| *)(?P<hour>00)(?P<minute>00)"
                rf"(?:(?P<second>00)(?:\.?(?P<fraction>000))?)?{_ZONE}"),
+    re.compile(r"(?P<one>00)(?P<other>00)(?P<last>00) +(?P<hour>00)(?P<minute>00)(?P<second>00)?"),
     re.compile(rf"(?P<year>0000)(?P<month>00)(?P<day>00){_LEAD}{_CLOCK}"),
-    re.compile(r"(?P<s1>0{9,10})(?:\.(?P<fraction>0*))?"),
+    re.compile(r"(?P<s1>0{10})(?:\.(?P<fraction>0*))?"),
     re.compile(r"(?P<s1000>0{13})(?:\.0*)?"),
     re.compile(r"(?P<s1000000>0{16})"),
     re.compile(r"(?P<s1000000000>0{19})"),
 )  # fmt: skip
+_SHORT_DIGITS: Final = re.compile(r"(?P<one>00)(?P<other>00)(?P<last>00)(?P<hour>00)(?P<minute>00)(?P<second>00)?")
+"""Year, month and day of two digits each, in any order, hour and minute."""
 _SERIAL: Final = re.compile(r"(?P<serial>0{5})(?:[.,](?P<fraction>0*))?")
 _DIRECTIVES: Final = {
     "Y": r"(?P<year>0000)",
@@ -105,12 +112,17 @@ _DIRECTIVES: Final = {
     "z": r"(?:[Zz]|UTC|GMT|(?P<sign>[+-])(?P<zone_hour>00):?(?P<zone_minute>00)?)",
     "%": "%",
 }
+_MONTHS_ELSEWHERE: Final = {
+    "mär": 3, "mrz": 3, "mai": 5, "okt": 10, "dez": 12, "fév": 2, "fev": 2, "avr": 4, "aoû": 8, "aou": 8, "déc": 12,
+    "ene": 1, "abr": 4, "ago": 8, "dic": 12, "set": 9, "out": 10, "gen": 1, "mag": 5, "giu": 6, "lug": 7, "ott": 10,
+    "mei": 5, "mrt": 3,
+}  # fmt: skip
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _COMPACT_HOURS: Final = 1_970_010_100
 """Ten digits from here on that form a date and an hour are that, not seconds of the years after 2032."""
 
 
-_ABBREVIATIONS: Final = {"CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "WEST": 1, "JST": 9, "HKT": 8}
+_ABBREVIATIONS: Final = {"CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3, "WEST": 1, "JST": 9, "HKT": 8}
 """Hours ahead of UTC, where an abbreviation means one zone only."""
 
 
@@ -194,8 +206,8 @@ class StampReader:
         ``strptime`` form that all stamps have; None: any of the usual ones.
     order : str or None
         Order of day, month and year that the file states, of ``ORDERS``.
-    serial : bool
-        Whether numbers of five digits count days from 1899-12-30, as in spreadsheets.
+    serial : str
+        Day from which numbers of five digits count days, as in spreadsheets: ``1899-12-30``; empty: they do not.
 
     Raises
     ------
@@ -205,7 +217,7 @@ class StampReader:
 
     form: str | None = None
     order: str | None = None
-    serial: bool = False
+    serial: str = ""
     _patterns: tuple[re.Pattern[str], ...] = field(init=False)
     _blocks: list[_Block] = field(default_factory=list, init=False)
     _against: dict[str, tuple[int, str]] = field(default_factory=dict, init=False)
@@ -364,7 +376,9 @@ class StampReader:
             example = "".join(map(chr, points[rows[0]].tolist())).rstrip("\0")
             alone = len(rows) == len(points)
             fields = _Fields(match, np.ascontiguousarray((points if alone else points[rows]).T), example)
-            block = _evaluate(fields)
+            block = _serial_days(fields, self.serial) if fields.text("serial") else _evaluate(fields)
+            if len(example) in {10, 12} and example.isdigit():
+                block = self._digits(fields, block)
             if alone:
                 whole = block
             else:
@@ -378,6 +392,19 @@ class StampReader:
                     fields.distinct("sign", "zone_minute" if fields.text("zone_minute") else "zone_hour")
                 )
         return whole
+
+    def _digits(self, fields: _Fields, block: _Block) -> _Block:
+        """Take ten or twelve digits for year, month and day of two digits and a clock, if more of them can be that."""
+        match = _SHORT_DIGITS.fullmatch(fields.match.string)
+        if match is None:
+            return block
+        parts = _evaluate(_Fields(match, fields.points, fields.example))
+        good = max(int(np.count_nonzero(times != UNREADABLE)) for times in parts.times)
+        dated = int(np.count_nonzero((block.times[0] != UNREADABLE) & ~block.absolute))
+        if good <= dated or good < 0.9 * len(block.hour):
+            return block
+        self._short = True
+        return parts
 
 
 def is_stamp(cell: str, form: str | None = None) -> bool:
@@ -457,15 +484,12 @@ def _evaluate(fields: _Fields) -> _Block:
         if (digits := fields.text(f"s{unit}")) is not None:
             epoch = fields.number(f"s{unit}")
             time = epoch * 1000 + fields.milliseconds() if unit == 1 else epoch // (unit // 1000)
-            time[time >= _END] = UNREADABLE
+            time[time >= (1000 * _SECONDS_AT_MOST if unit == 1 else _END)] = UNREADABLE
+            time[epoch < 10 ** (len(digits) - 1)] = UNREADABLE  # with a 0 in front it is something else
             block.times[:], block.absolute[:] = time, True
             if unit == 1 and len(digits) == 10:
                 _compact_hours(epoch, block)
             return block
-    if fields.text("serial") is not None:
-        block.times[:] = _serials(fields)
-        return block
-
     clock = _clock(fields)
     orders = [
         np.where((date == UNREADABLE) | (clock == UNREADABLE), UNREADABLE, date * _DAY + clock)
@@ -516,17 +540,24 @@ def _century(year: Times) -> Times:
     return whole
 
 
-def _serials(fields: _Fields) -> Times:
-    """Local milliseconds of days since 1899-12-30, set to the whole minute or second that the digits allow for."""
+def _serial_days(fields: _Fields, epoch: str) -> _Block:
+    """Read days since an epoch, set to the whole minute or second that their digits allow for."""
+    block = _Block.unread(fields.points.shape[1])
     digits = len(fields.text("fraction") or "")
-    days = fields.number("serial") - _EXCEL_EPOCH + fields.number("fraction") / 10**digits
+    days = (
+        int(np.datetime64(epoch, "D").astype(np.int64))
+        + fields.number("serial")
+        + fields.number("fraction") / 10**digits
+    )
     time: Times = np.round(days * _DAY).astype(np.int64)
     blur = 0.6 * _DAY / 10**digits + 1
     for grid in (60_000, 1000):
         off = (time + grid // 2) % grid - grid // 2
         if (np.abs(off) <= blur).all():
-            return time - off
-    return time
+            time -= off
+            break
+    block.times[:] = time
+    return block
 
 
 def _clock(fields: _Fields) -> Times:
@@ -568,8 +599,9 @@ def _compact_hours(number: Times, block: _Block) -> None:
 
 
 def _month(name: str) -> int:
-    """Number of a month by its English name or the first letters of it; 0 if there is none."""
-    return _MONTHS.index(name[:3].lower()) + 1 if name[:3].lower() in _MONTHS else 0
+    """Number of a month by the first letters of its name, in English or a language near it; 0 if there is none."""
+    first = name[:3].lower()
+    return _MONTHS.index(first) + 1 if first in _MONTHS else _MONTHS_ELSEWHERE.get(first, 0)
 
 
 def _pattern(form: str) -> re.Pattern[str]:
@@ -598,6 +630,8 @@ def _pattern(form: str) -> re.Pattern[str]:
 
 def _suggestion(stamp: str, order: str) -> str:
     """The ``strptime`` form of a stamp whose day, month and year are in an order such as ``dmy``."""
+    if stamp.isdigit():
+        return repr("".join(f"%{sign}" for sign in order) + "%H%M%S"[: len(stamp) - 6])
     found = re.match(r"(\d+)(\D)(\d+)\D(\d+)", stamp)
     signs = ["%Y" if found and sign == "y" and len(found[4]) == 4 else f"%{sign}" for sign in order]
     form = re.sub(r"^\d+(\D)\d+\D\d+", lambda match: match[1].join(signs), stamp)

@@ -33,7 +33,16 @@ from greenmine.collector.files.columns import (
     words,
 )
 from greenmine.collector.files.descriptions import Description
-from greenmine.collector.files.layout import Layout, TimeColumns, clean, elapsed, find_layout, split
+from greenmine.collector.files.layout import (
+    LINE_AT_MOST,
+    Layout,
+    TimeColumns,
+    clean,
+    elapsed,
+    find_layout,
+    is_zone,
+    split,
+)
 from greenmine.collector.files.numerals import NumberColumn, NumberReader, number
 from greenmine.collector.files.sources import Source, open_text, opened
 from greenmine.collector.files.stamps import UNREADABLE, StampReader, Stamps
@@ -44,18 +53,23 @@ _BLOCK: Final = 1 << 22
 _FIRST: Final = 1 << 13
 """Signs read at first, which may begin with lines of units."""
 _DAY: Final = 86_400_000
-_ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset 时区")
+_ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset tzname zeitzone zone 时区")
 """Plain names of columns that state the zone of each row."""
 _SUMMARIES: Final = words("""
     average avg mean max maximum min minimum total sum count std stdev median statistics 平均 平均值 均值 日均值 月均值 最大
     最大值 最小 最小值 合计 总计 标准差 中位数 有效率 超标率 样本数 备注 审核 审核人 制表 制表人 日平均 月平均
 """)
 """What stands in the place of a stamp in lines that sum up others."""
+_ALONE: Final = "a date without a time of day, among stamps with one"
+_LABELS_AT_MOST: Final = 6
+"""Columns of text that are looked through for such words."""
+_ZONE_CELL: Final = re.compile(r"(?:UTC|GMT)? ?[+-]?\d{1,2}(?::?\d\d)?|[A-Z]{3,5}|Z", re.ASCII)
 _NEW_HEADER_UNITS: Final = 4
 """Lines of units that may follow a header."""
 
 UNREAD: Final = "time not readable"
-"""Why a row is left out."""
+SUMMED: Final = "they sum up others"
+"""Why rows are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +185,7 @@ class LoggerFile:
         zone: str | None = None,
         *,
         texts: Collection[str] = (),
-        words: bool = False,
+        words: str = "",
         flags: str | None = None,
     ) -> Table:
         """Read the rows.
@@ -184,8 +198,8 @@ class LoggerFile:
             Zone of stamps without offset, where neither the description nor the file states one; None: UTC, with a note.
         texts : collection of str
             Columns of which the distinct texts are wanted.
-        words : bool
-            Whether directions of the wind may be written in words.
+        words : str
+            Way of averaging of what is read, of which some values may be words: ``vector`` or ``state``.
         flags : str or None
             Column of which the text of each row is wanted.
 
@@ -205,6 +219,9 @@ class LoggerFile:
         readable = stamps.time != UNREADABLE
         unread = raw.lines[~readable]
         raw.skipped.count(UNREAD, unread[unread >= 0])
+        for why, dropped in ((SUMMED, raw.summing(readable)), (_ALONE, _dates_out_of_place(stamps, readable))):
+            raw.skipped.count(why, raw.lines[dropped & readable])
+            readable &= ~dropped
         if not readable.any():
             raise LoggerFileError("; ".join(["there are no rows of data", *raw.skipped.notes()]))
         if stamps.twelve_hour_clock():
@@ -215,10 +232,17 @@ class LoggerFile:
         notes = list(layout.notes)
         stated = self._zone(stamps, zone, notes)
         local, absolute = stamps.time[readable], stamps.absolute[readable]
-        if not absolute.all() and stated is None and zone is None:
+        if not absolute.all() and stated is None and zone is None and not any(raw.zones):
             notes.append("stamps without offset are read as UTC; --zone names their zone")
         instants = np.where(absolute, local, 0)
-        instants[~absolute], more = _instants(local[~absolute], _checked_zone(stated or zone))
+        more: list[str] = []
+        zones = np.array(raw.zones or [""] * len(readable), object)[readable]
+        for name in dict.fromkeys(zones.tolist()):
+            rows = ~absolute & (zones == name)
+            instants[rows], told = _instants(local[rows], _checked_zone(said.zone or name or stated or zone))
+            more += told
+        if len(set(zones.tolist())) == 1 and said.zone is None:
+            stated = zones[0] or stated
         cells = {name: reader.result().take(readable) for name, reader in raw.numbers.items()}
         written = Stamps(
             local, absolute, stamps.hour[readable], stamps.halved[readable], stamps.abbreviations, stamps.order
@@ -246,7 +270,7 @@ class LoggerFile:
         """Distinct texts of a column, in the order they come."""
         layout = self.layout
         if layout.source.is_parquet:
-            return tuple(_texts(pq.read_table(layout.source.path, columns=[column])[column].unique()))
+            return tuple(_texts(_columns_of(layout.source.path, [column])[column].unique()))
         found: dict[str, None] = {}
         part = _Part.first(layout, layout.names, (column,), ())
         for block, lines, here in _pieces(layout, part):
@@ -260,7 +284,12 @@ class LoggerFile:
         if said.zone is not None:
             return said.zone
         found = self.layout.stated_zone()
-        if found is not None and not _is_zone(found[0]):
+        if (forward := self.layout.put_forward()) is not None and "/" not in (found[0] if found else fallback or ""):
+            raise LoggerFileError(
+                f"says {forward[:80]!r}: the clock is put forward in summer, and its zone is not stated; give "
+                "--stamp-zone, such as --stamp-zone Europe/Berlin, or the offset that the stamps have, such as --stamp-zone +02:00"
+            )
+        if found is not None and not is_zone(found[0]):
             stated, where = found
         elif stamps.abbreviations:
             stated, where = "/".join(stamps.abbreviations), "the stamps"
@@ -268,8 +297,6 @@ class LoggerFile:
             if found is not None:
                 _refuse_other_offsets(found, stamps.offsets)
                 notes.append(f"stamps are read in the zone {found[0]}, as {found[1]} says; --stamp-zone names another")
-            elif (prose := self.layout.prose_of_zone()) is not None:
-                notes.append(f"the heading says {prose!r}: if the stamps are in that zone, give --stamp-zone")
             return found[0] if found is not None else None
         if stated in said.zones:
             return said.zones[stated]
@@ -287,7 +314,7 @@ class LoggerFile:
             "across": "a column for each hour",
             "clock": f"clock on {layout.clock.start}",
         }
-        how = kinds.get(layout.clock.kind, "days since 1899-12-30" if layout.clock.serial else "")
+        how = kinds.get(layout.clock.kind, f"days since {layout.clock.serial}" if layout.clock.serial else "")
         return (
             f"make: {said.make or 'none that is known'}"
             + (f"; sheet {layout.source.name!r}" if layout.source.name else ""),
@@ -386,6 +413,42 @@ class _Raw:
     lines: NDArray[np.int64]
     texts: dict[str, dict[str, None]] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
+    """Zone of each row, where a column states it; empty if none does."""
+    labels: list[NDArray[np.bool_]] = field(default_factory=list)
+    """Which rows have a word such as Mean in a column of text."""
+
+    def summing(self, readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows sum up others: those with a label, if they are the fewer."""
+        if not self.labels:
+            return np.zeros(len(readable), np.bool_)
+        labelled = np.concatenate(self.labels)
+        return (
+            labelled
+            if 2 * np.count_nonzero(labelled & readable) < np.count_nonzero(readable)
+            else np.zeros_like(labelled)
+        )
+
+
+def _dates_out_of_place(stamps: Stamps, readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which stamps are dates alone, among others with a clock, and are no midnight between their neighbours."""
+    dropped = np.zeros(len(readable), np.bool_)
+    alone = readable & (stamps.hour < 0) & ~stamps.absolute
+    clocked = np.flatnonzero(readable & ~alone)
+    if not alone.any() or 2 * np.count_nonzero(alone) >= np.count_nonzero(readable):
+        return dropped
+    steps = np.abs(np.diff(stamps.time[clocked]))
+    usual = 2 * float(np.median(steps)) if len(steps) else 0.0
+    for row in np.flatnonzero(alone).tolist():
+        place = int(np.searchsorted(clocked, row))
+        before, after = (stamps.time[clocked[i]] if 0 <= i < len(clocked) else None for i in (place - 1, place))
+        time = stamps.time[row]
+        if before is None or after is None:
+            near = before if after is None else after
+            dropped[row] = not 0 < abs(int(near) - int(time)) <= usual if near is not None else False
+        else:
+            dropped[row] = not (before < time < after or before > time > after)
+    return dropped
 
 
 def _checked_zone(name: str | None) -> Zone:
@@ -407,14 +470,6 @@ def _refuse_other_offsets(stated: tuple[str, str], offsets: Sequence[str]) -> No
             raise LoggerFileError(
                 f"{where} states the zone {zone}, but stamps have the offset {text}; give --stamp-zone"
             )
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        Zone(name)
-    except ValueError:
-        return False
-    return not name.isupper() or name == "UTC"  # EST and MST are also names of the database
 
 
 def _abbreviations_of(name: str) -> set[str]:
@@ -478,6 +533,8 @@ class _Part:
     conditions: tuple[tuple[int, str], ...]
     texts: dict[str, int]
     zone: int | None
+    labels: tuple[int, ...] = ()
+    """Columns of text that are looked through for words such as Mean."""
 
     @staticmethod
     def first(layout: Layout, names: tuple[str, ...], columns: Sequence[str], texts: Sequence[str]) -> _Part:
@@ -486,15 +543,26 @@ class _Part:
         said = layout.description
         zone = None if said.zone_column is None else _position(names, said.zone_column)
         if zone is None:
-            stated = [c for c, name in enumerate(names) if c not in time and plain(name) in _ZONES]
+            stated = [
+                c for c, name in enumerate(names) if c not in time and plain(name) in _ZONES and _holds_zones(layout, c)
+            ]
             zone = stated[0] if len(stated) == 1 else None
+        chosen = _chosen(names, [names[c] for c in time], columns)
+        labels = [
+            c
+            for c in range(len(names))
+            if clock.kind != "across"
+            and c not in {*time, *chosen.values(), zone}
+            and (not c or not _mostly_numbers(layout, c))
+        ]
         return _Part(
             names,
             time,
-            _chosen(names, [names[c] for c in time], columns),
+            chosen,
             tuple((_position(names, name), text.strip()) for name, text in said.where.items()),
             {name: _position(names, name) for name in texts},
             zone,
+            tuple(labels[:_LABELS_AT_MOST]),
         )
 
     def moved(self, names: tuple[str, ...], line: int) -> _Part:
@@ -529,7 +597,7 @@ def _read_text(
     layout: Layout,
     columns: tuple[str, ...],
     texts: tuple[str, ...],
-    words: bool,  # noqa: FBT001
+    words: str,
     flags: str | None,
 ) -> _Raw:
     said, across = layout.description, layout.clock.kind == "across"
@@ -559,13 +627,19 @@ def _read_text(
             cells = clock.texts([rows.column(column) for column in part.time])
             if part.zone is not None:
                 stated = [said.zones.get(zone.strip(), zone.strip()) for zone in rows.column(part.zone)]
+                raw.zones += [zone if "/" in zone and is_zone(zone) else "" for zone in stated]
+                stated = [
+                    "" if zone == named else zone for zone, named in zip(stated, raw.zones[-len(stated) :], strict=True)
+                ]
                 cells = [f"{cell} {zone}" if cell and zone else cell for cell, zone in zip(cells, stated, strict=True)]
             passed = clock.kind == "elapsed"
             readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
         dropped = np.zeros(len(readable), np.bool_)
         if not readable.all():
             dropped = _summaries(rows.column(part.time[0]), readable)
-            raw.skipped.count("they sum up others", rows.lines[dropped])
+            raw.skipped.count(SUMMED, rows.lines[dropped])
+        if part.labels or raw.labels:
+            raw.labels.append(_labelled(rows, part, len(readable)))
         for name, column in part.chosen.items():
             if isinstance(rows, _ArrowRows):
                 readers[name].add_column(rows.array(column))
@@ -605,22 +679,46 @@ def _summaries(cells: Sequence[str], readable: NDArray[np.bool_]) -> NDArray[np.
     return found
 
 
+def _labelled(rows: _Rows | _ArrowRows, part: _Part, size: int) -> NDArray[np.bool_]:
+    """Which rows have a word such as Mean in a column of text."""
+    found = np.zeros(size, np.bool_)
+    for column in part.labels:
+        if isinstance(rows, _ArrowRows):
+            texts = rows.array(column).dictionary_encode()
+            words, at = texts.dictionary.to_pylist(), texts.indices.to_numpy()
+            found |= np.array([plain(text) in _SUMMARIES for text in words], np.bool_)[at]
+        else:
+            found |= np.array([plain(text) in _SUMMARIES for text in rows.column(column)], np.bool_)
+    return found
+
+
+def _holds_zones(layout: Layout, column: int) -> bool:
+    """Whether the first cells of a column are zones of time, and no parts of a town."""
+    cells = [row[column].strip() for row in layout.sample if len(row) > column and row[column].strip()]
+    return bool(cells) and all(_ZONE_CELL.fullmatch(cell) or ("/" in cell and is_zone(cell)) for cell in cells)
+
+
 def _pieces(layout: Layout, part: _Part) -> Iterator[tuple[str, NDArray[np.int64], _Part]]:
     """The lines of data with their numbers, in blocks, parted at each further header."""
+    own = layout.written or layout.names
     times = [plain(layout.names[c]) for c in layout.clock.columns]
     mark = layout.names[layout.clock.columns[0]].strip()
     named = layout.header > 0 and not layout.description.names and all(times)
     line, size = layout.header, _FIRST
+    units: tuple[str, ...] | None = None
     with open_text(layout.source.path, layout.source.encoding) as file:
         for _ in islice(file, layout.header):
             pass
         while text := file.read(size):
-            text += file.readline()
+            text += (rest := file.readline(LINE_AT_MOST))
+            if len(rest) == LINE_AT_MOST:
+                raise LoggerFileError(f"a line has more than {LINE_AT_MOST:,} signs: it is no text table")
             first = size == _FIRST
             size = _BLOCK
             if first or (named and mark in text) or text.startswith("#") or "\n#" in text or not text.endswith("\n"):
                 block = [row if row.endswith("\n") else f"{row}\n" for row in re.split(r"(?<=\n)", text) if row]
                 lines = np.arange(line + 1, line + 1 + len(block), dtype=np.int64)
+                units = _lines_of_units(block) if units is None else units
                 begin = 0
                 for index in [i for i, row in enumerate(block) if mark in row] if named else []:
                     cells = split(clean(block[index]), layout.delimiter)
@@ -629,11 +727,18 @@ def _pieces(layout: Layout, part: _Part) -> Iterator[tuple[str, NDArray[np.int64
                         continue
                     yield from _without_comments(block[begin:index], lines[begin:index], part, after_header=first)
                     extent = max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)
-                    if tuple(map(plain, names[:extent])) != tuple(map(plain, part.names[:extent])) or extent > len(
-                        part.names
-                    ):
-                        part = part.moved(names[:extent], int(lines[index]))
+                    if (
+                        own[0] == "#1" and names[:extent] == own[1 : extent + 1]
+                    ):  # rows with their number, headers without
+                        pass
+                    elif tuple(map(plain, names[:extent])) != tuple(map(plain, own[:extent])) or extent > len(own):
+                        part, own = part.moved(names[:extent], int(lines[index])), names[:extent]
                     begin, first = index + 1, True
+                    again = _lines_of_units(block[begin:])
+                    if again and again != units:
+                        raise LoggerFileError(
+                            f"line {lines[index]}: a second header, with other lines of units below it; split the file there"
+                        )
                 yield from _without_comments(block[begin:], lines[begin:], part, after_header=first)
                 line += len(block)
             else:
@@ -645,15 +750,21 @@ def _pieces(layout: Layout, part: _Part) -> Iterator[tuple[str, NDArray[np.int64
 def _without_comments(
     block: list[str], lines: NDArray[np.int64], part: _Part, *, after_header: bool
 ) -> Iterator[tuple[str, NDArray[np.int64], _Part]]:
-    """The block without lines of comment, and without lines of units after a header, which hold no figure."""
-    units = 0
-    for row in block[: _NEW_HEADER_UNITS if after_header else 0]:
-        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/\u00b5μ])\w+", "", row)):
-            break
-        units += 1
+    """The block without lines of comment, and without lines of units after a header."""
+    units = len(_lines_of_units(block)) if after_header else 0
     keep = [index for index in range(units, len(block)) if not block[index].startswith("#")]
     if keep:
         yield "".join(block[index] for index in keep), lines[keep], part
+
+
+def _lines_of_units(block: Sequence[str]) -> tuple[str, ...]:
+    """The first lines that hold no figure."""
+    units = 0
+    for row in block[:_NEW_HEADER_UNITS]:
+        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/\u00b5μ])\w+", "", row)):
+            break
+        units += 1
+    return tuple(row.strip() for row in block[:units])
 
 
 @dataclass(frozen=True, slots=True)
@@ -731,7 +842,7 @@ def _rows(text: str, lines: NDArray[np.int64], layout: Layout, part: _Part, skip
 def _cut(text: str, lines: NDArray[np.int64], delimiter: str, part: _Part) -> _ArrowRows | None:
     """Cut plain lines with Arrow; None if some line is not as wide as the header, or blank."""
     needed = {*part.time, *part.chosen.values(), *part.texts.values(), *(c for c, _ in part.conditions)}
-    needed |= set() if part.zone is None else {part.zone}
+    needed |= {*part.labels, *([] if part.zone is None else [part.zone])}
     names = [str(c) for c in range(len(part.names))]
     data = text.encode()
     try:
@@ -772,7 +883,14 @@ def _mostly_numbers(layout: Layout, column: int) -> bool:
 def _schema(path: Path) -> Any:
     try:
         return pq.read_schema(path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        raise LoggerFileError(f"is a damaged Parquet file: {error}") from None
+
+
+def _columns_of(path: Path, names: Sequence[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=list(dict.fromkeys(names)))
+    except (pa.ArrowException, OSError) as error:
         raise LoggerFileError(f"is a damaged Parquet file: {error}") from None
 
 
@@ -780,21 +898,16 @@ def _read_parquet(
     layout: Layout,
     columns: tuple[str, ...],
     texts: tuple[str, ...],
-    words: bool,  # noqa: FBT001
+    words: str,
     flags: str | None,
 ) -> _Raw:
     path, said = layout.source.path, layout.description
-    try:
-        schema = pq.read_schema(path)
-        times = layout.time_names
-        names = (
-            [name for name in schema.names if _holds_numbers(schema.field(name).type)] if not columns else schema.names
-        )
-        chosen = {wanted: names[c] for wanted, c in _chosen(names, times, columns).items()}
-        conditions = {schema.names[_position(schema.names, name)]: text.strip() for name, text in said.where.items()}
-        table = pq.read_table(path, columns=[*dict.fromkeys([*times, *chosen.values(), *conditions, *texts])])
-    except pa.ArrowException as error:
-        raise LoggerFileError(f"is a damaged Parquet file: {error}") from None
+    schema = _schema(path)
+    times = layout.time_names
+    names = schema.names if columns else [field.name for field in schema if _holds_numbers(field.type)]
+    chosen = {wanted: names[c] for wanted, c in _chosen(names, times, columns).items()}
+    conditions = {schema.names[_position(schema.names, name)]: text.strip() for name, text in said.where.items()}
+    table = _columns_of(path, [*times, *chosen.values(), *conditions, *texts])
     lines = np.arange(1, table.num_rows + 1, dtype=np.int64)
     for name, text in conditions.items():
         fits = pc.fill_null(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import secrets
@@ -15,7 +14,7 @@ from typing import Final
 
 from greenmine.collector.mqtt.session import TOPIC
 from greenmine.entries import Device, Profile
-from greenmine.files import replace
+from greenmine.files import locked, replace
 from greenmine.registry import Registry
 from greenmine.routes import routes
 from greenmine.topics import TopicPattern
@@ -182,12 +181,8 @@ class Credentials:
     def _locked(self) -> Iterator[None]:
         """One change at a time."""
         self._check()
-        handle = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locked(self._directory):
             yield
-        finally:
-            os.close(handle)
 
     def _check(self) -> None:
         if not self._directory.is_dir():

@@ -7,7 +7,7 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from greenmine.collector.gate import Account, Gate
 from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
@@ -35,6 +37,12 @@ _FAREWELL: Final = 2.0
 """Longest time for the last acknowledgements to leave [s]."""
 _TCP_ESTABLISHED: Final = 1
 """State in Linux's ``tcp_info`` (include/net/tcp_states.h)."""
+_TAKEN_OVER: Final = 0x8E
+"""Reason code of MQTT 5 for a session that another client has taken over."""
+_SHORT: Final = 60.0
+"""A connection that ends sooner than this after it was accepted was cut short [s]."""
+_SUSPICIOUS: Final = 2
+"""So many of them in a row have a cause."""
 _NEVER: Final = 0xFFFFFFFF
 """Session expiry interval of MQTT 5 that means: never."""
 _VERSIONS: Final = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
@@ -57,6 +65,8 @@ class Message(NamedTuple):
         When it was received [ms UTC].
     retained : bool
         Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
+    excess : bool
+        Whether it is beyond its sender's budget: it is to be counted, and not to be decoded.
     """
 
     topic: str
@@ -64,6 +74,18 @@ class Message(NamedTuple):
     mid: int
     received: int
     retained: bool = False
+    excess: bool = False
+
+
+class _Waiting(NamedTuple):
+    """A message that waits for its commit."""
+
+    number: int
+    """Counts all messages, in order of receipt."""
+    readings: int
+    """How many it may hold at most; 0 where it is not decoded."""
+    account: Account | None
+    message: Message
 
 
 Handler = Callable[[list[Message]], None]
@@ -122,8 +144,8 @@ class Session:
     after the handler has committed them, so that whatever happens before is delivered again.
 
     All work, callbacks included, is done in the thread that calls ``run``; paho's thread is not used. Memory is
-    bounded by ``batch_readings`` and ``batch_bytes`` and one message more: beyond them nothing is read, and the
-    broker keeps the rest.
+    bounded by ``batch_bytes`` and one message more: beyond it nothing is read, and the broker keeps the rest. Where more
+    waits than ``batch_readings``, senders take turns: one who sends much waits for itself, not the others for it.
 
     Parameters
     ----------
@@ -137,6 +159,8 @@ class Session:
         Called after each turn of the loop, a few times a second when nothing comes; for work that the clock asks for.
     subscriptions : Subscriptions, optional
         Topics to receive besides the devices' own.
+    gate : Gate, optional
+        The senders' budgets; without it all messages are of one sender, who may send whatever he likes.
 
     Raises
     ------
@@ -151,6 +175,7 @@ class Session:
         stop: threading.Event,
         tick: Callable[[], None] = lambda: None,
         subscriptions: Subscriptions | None = None,
+        gate: Gate | None = None,
     ) -> None:
         if settings.mqtt_version not in _VERSIONS:
             raise ValueError(f"mqtt_version is '{settings.mqtt_version}'; it must be '3.1.1' or '5'")
@@ -160,13 +185,18 @@ class Session:
         self._stop = stop
         self._tick = tick
         self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
-        self._pending: list[Message] = []
+        self._gate = gate
+        self._pending: list[_Waiting] = []
+        self._unacknowledged: list[_Waiting] = []
+        self._count = 0
         self._readings = 0
         self._bytes = 0
         self._begun = 0.0
         self._linger = settings.linger_ms / 1000
         self._pace = settings.idle_ms / 1000
         self._attempted = False
+        self._accepted = -_SHORT
+        self._shorts = 0
         self._selector = selectors.DefaultSelector()
         self._backoff = _Backoff(0.2, 30.0)
         self._client = self._make_client()
@@ -182,12 +212,12 @@ class Session:
         try:
             while not self._stop.is_set():
                 if self._client.socket() is None:
-                    self._flush()  # it cannot be acknowledged and will come again, which changes nothing
+                    self._flush_all()  # it cannot be acknowledged and will come again, which changes nothing
                     self._connect()
                 else:
                     self._turn()
                 self._tick()
-            self._flush()
+            self._flush_all()
         finally:
             self._close()
 
@@ -204,12 +234,9 @@ class Session:
         if settings.broker_user is not None:
             password = settings.broker_password
             client.username_pw_set(settings.broker_user, None if password is None else password.get_secret_value())
-        if settings.broker_tls:
-            authority, certificate, key = (
-                None if path is None else str(path)
-                for path in (settings.broker_ca, settings.broker_certificate, settings.broker_key)
-            )
-            client.tls_set(ca_certs=authority, certfile=certificate, keyfile=key)
+        tls = broker_tls(settings)
+        if tls is not None:
+            client.tls_set_context(tls)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -231,6 +258,7 @@ class Session:
             _log.error("the broker refuses the connection", broker=self._address, reason=str(reason))
             return
         self.counters.connections += 1
+        self._accepted = time.monotonic()
         _log.info("connected", broker=self._address, session_present=flags.session_present)
         self._subscriptions.begin()
         client.subscribe([(topic, 1) for topic in (TOPIC, *self._subscriptions.wanted)])
@@ -244,7 +272,18 @@ class Session:
     ) -> None:
         self.counters.connected = False
         if not self._stop.is_set():
-            self._failed(str(reason))
+            self._failed(self._cause(reason))
+
+    def _cause(self, reason: ReasonCode) -> str:
+        """Why the connection ended; MQTT 3.1.1 has no word for a session that another client has taken over."""
+        client = f"another client with the client id '{self._settings.broker_client}'"
+        if reason.value == _TAKEN_OVER:
+            return f"{reason}: {client} has connected; GREENMINE_BROKER_CLIENT gives each program an id of its own"
+        short = time.monotonic() - self._accepted < _SHORT
+        self._shorts = self._shorts + 1 if short else 0
+        if self._shorts >= _SUSPICIOUS:
+            return f"{reason}, {self._shorts} times soon after it was accepted: {client} may take the session over each time"
+        return str(reason)
 
     def _on_subscribe(
         self, client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
@@ -275,10 +314,18 @@ class Session:
         payload = bytes(message.payload)
         if not self._pending:
             self._begun = time.monotonic()
-        self._pending.append(Message(topic, payload, message.mid, time.time_ns() // 1_000_000, message.retain))
-        self._bytes += len(payload)
+        now = time.time_ns() // 1_000_000
         # An upper bound that costs no decoding: commas part values, and at least two part other members.
-        self._readings += max(1, payload.count(b",") - 2)
+        readings = max(1, payload.count(b",") - 2)
+        account = None if self._gate is None else self._gate.account(topic)
+        excess = account is not None and not account.admit(readings, len(payload), now)
+        if excess:
+            readings = 0
+        received = Message(topic, payload, message.mid, now, message.retain, excess)
+        self._count += 1
+        self._pending.append(_Waiting(self._count, readings, account, received))
+        self._bytes += len(payload)
+        self._readings += readings
 
     def _on_socket_open(self, _client: Client, _data: Any, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -335,7 +382,8 @@ class Session:
 
     def _turn(self) -> None:
         """Wait for packets, take what is there, and commit what is due."""
-        due = self._read() if self._wait() else bool(self._pending)
+        full = self._bytes >= self._settings.batch_bytes
+        due = full or (self._read() if self._wait() else bool(self._pending))
         self._write()
         if due:
             self._flush()
@@ -358,11 +406,7 @@ class Session:
         while True:
             before = len(pending)
             read()
-            if pending and (
-                self._readings >= settings.batch_readings
-                or self._bytes >= settings.batch_bytes
-                or time.monotonic() - self._begun >= self._linger
-            ):
+            if pending and (self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._linger):
                 return True
             if len(pending) == before:
                 # All that came is here. To gather for as long as a commit takes leaves time to read between commits.
@@ -379,29 +423,70 @@ class Session:
         if client.socket() is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
-    def _flush(self) -> None:
-        """Commit what was received, then acknowledge it if the connection it came by still stands."""
-        batch, sock = self._pending, self._client.socket()
-        if not batch:
-            return
-        committed = self._commit(batch)
-        self._pending, self._readings, self._bytes = [], 0, 0
-        if not committed:
-            return
+    def _flush_all(self) -> None:
+        while self._pending and self._flush():
+            pass
+
+    def _flush(self) -> bool:
+        """Commit what is due of what was received, then acknowledge it if the connection it came by still stands.
+
+        Returns
+        -------
+        bool
+            False: the batch was given up because the session is to stop.
+        """
+        if not self._pending:
+            return True
+        batch, sock = self._turn_of_each(), self._client.socket()
+        if not self._commit([waiting.message for waiting in batch]):
+            self._pending, self._readings, self._bytes = [], 0, 0
+            return False
+        self._readings -= sum(waiting.readings for waiting in batch)
+        self._bytes -= sum(len(waiting.message.payload) for waiting in batch)
+        self._begun = time.monotonic()
         self.counters.batches += 1
         if sock is None or self._client.socket() is not sock or not _established(sock):
-            self.counters.unacknowledged += len(batch)
-            return
-        for message in batch:
-            if message.mid:
-                self._client.ack(message.mid, 1)
+            self.counters.unacknowledged += len(batch) + len(self._unacknowledged)
+            self._unacknowledged = []
+            return True
+        # In the order of receipt, as MQTT wants it: what was committed before its turn waits for what came before it.
+        due = self._unacknowledged + batch
+        if self._pending or self._unacknowledged:
+            due.sort()
+        first = self._pending[0].number if self._pending else self._count + 1
+        self._unacknowledged = [waiting for waiting in due if waiting.number > first]
+        for waiting in due[: len(due) - len(self._unacknowledged)]:
+            if waiting.message.mid:
+                self._client.ack(waiting.message.mid, 1)
         self._write()
+        return True
+
+    def _turn_of_each(self) -> list[_Waiting]:
+        """Take the next batch from what waits: all of it, or as much of each sender as makes a batch together."""
+        pending, most = self._pending, self._settings.batch_readings
+        if self._readings <= most or len(pending) == 1:
+            self._pending = []
+            return pending
+        sent: defaultdict[Account | None, int] = defaultdict(int)
+        turns: list[tuple[int, int]] = []
+        for place, waiting in enumerate(pending):
+            sent[waiting.account] += waiting.readings
+            turns.append((sent[waiting.account] if waiting.readings else 0, place))
+        taken: set[int] = set()
+        readings = 0
+        for _, place in sorted(turns):
+            taken.add(place)
+            readings += pending[place].readings
+            if readings >= most:
+                break
+        self._pending = [waiting for place, waiting in enumerate(pending) if place not in taken]
+        return [pending[place] for place in sorted(taken)]
 
     def _commit(self, batch: list[Message]) -> bool:
         """Have the batch handled, however long that takes; False: given up because the session is to stop."""
         counters = self.counters
         counters.messages += len(batch)
-        counters.bytes += self._bytes
+        counters.bytes += sum(len(message.payload) for message in batch)
         counters.last_message = batch[-1].received
         backoff = _Backoff(0.2, 10.0)
         refused = False

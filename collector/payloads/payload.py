@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -9,34 +13,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.batch import Batch, Rejection
+from greenmine.collector.payloads.content import PayloadKind, tidied
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.mapped import MappedDecoder
 from greenmine.collector.payloads.own import OwnDecoder
-from greenmine.collector.payloads.reading_buffer import Decoder, Intake
+from greenmine.collector.payloads.reading_buffer import FormatDecoder, Intake
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.routing import Router
 from greenmine.collector.payloads.senml import SenmlDecoder
 from greenmine.collector.payloads.source import Source
 from greenmine.collector.payloads.thingsboard import ThingsboardDecoder
+from greenmine.durations import show_duration
 from greenmine.readings import FLAGS, NORMAL, Readings
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.topics import OWN
+from greenmine.units import converted
 
 MAGNITUDE: Final = 1e9
 """No quantity in its canonical unit comes near it; a larger number is a fault of transmission or of the device."""
 EARLIEST: Final = 946_684_800_000
 """2000-01-01T00:00Z [ms UTC]; an earlier time is an unset clock."""
 
-_FORMATS: Final[dict[str, type[OwnDecoder | SenmlDecoder | ThingsboardDecoder]]] = {
+_FORMATS: Final[dict[str, Callable[[Source, Intake], FormatDecoder]]] = {
     "greenmine": OwnDecoder,
     "senml": SenmlDecoder,
     "thingsboard": ThingsboardDecoder,
 }
-_Message = tuple[str, bytes, int, int, int, int]
-"""Topic, payload, time of receipt, index of the device, sequence number, rows."""
+_Message = tuple[str, bytes, int, int, int, int, int]
+"""Topic, payload, time of receipt, index of the device, sequence number, rows, bytes that are counted."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = 80
 """Characters of a name from a topic that the record keeps."""
+_STRANGERS: Final = 100
+"""Devices outside the registry that the ledger names; the others are counted together."""
+_EXCESS: Final = "more than the device's budget of messages, readings or bytes; see GREENMINE_DEVICE_MESSAGES"
 _KNOWN_FLAG: Final = np.isin(np.arange(256), [ord(letter) for letter in FLAGS])
 _ROW_REASONS: Final = (
     Reason.FUTURE,
@@ -59,38 +70,50 @@ class BatchBuilder:
     registry : Registry
         Says which devices exist and how each speaks.
     settings : Settings
-        ``payload_limit``, ``rejection_bytes`` and ``future_seconds`` are used.
+        ``payload_limit`` and ``future_seconds`` are used.
+
+    Attributes
+    ----------
+    deviations : Counter
+        What was tolerated in payloads since the builder was made, by ``greenmine.collector.payloads.reasons.PayloadDeviation``.
     """
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._limit = settings.payload_limit
-        self._kept = settings.rejection_bytes
         self._future = settings.future_seconds * 1000
         self._keys = [channel.key for channel in registry.channels]
         self._scale = np.array([channel.scale for channel in registry.channels], np.float64)
         self._offset = np.array([channel.offset for channel in registry.channels], np.float64)
+        self._foreign = (self._scale != 1.0) | (self._offset != 0.0)
+        """Channels whose devices send another unit."""
         self._intake = Intake()
         self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
-        self._decoders: dict[str, tuple[int, Decoder]] = {}
+        self._decoders: dict[str, tuple[int, FormatDecoder, PayloadKind]] = {}
         for index, (site, device) in enumerate(self._devices):
             if registry.device(site, device).mn:
                 continue  # a data logger has a connection of its own
+            mapping = registry.profiles[registry.device(site, device).profile].mapping
             self._decoders[OWN.format(site=site, device=device)] = (
                 index,
                 _decoder(registry, site, device, self._intake),
+                "json" if mapping is None else mapping.payload,
             )
+        self.deviations: Counter[str] = Counter()
         self._router = Router(
-            registry, lambda route: _decoder(registry, route.site, route.device, self._intake, route.name)
+            registry,
+            lambda route: _decoder(registry, route.site, route.device, self._intake, route.name),
+            self.deviations,
         )
         self._index = {names: index for index, names in enumerate(self._devices)}
         self._messages: list[_Message] = []
         self._rejections: list[Rejection] = []
+        self._strangers: set[tuple[str, str]] = set()
 
     def __len__(self) -> int:
-        """Messages added since the last batch was finished."""
+        """Messages added since the last batch was finished; one that is of several devices counts for each."""
         return len(self._messages)
 
-    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False) -> None:
+    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False, excess: bool = False) -> None:
         """Decode a message.
 
         Parameters
@@ -103,41 +126,64 @@ class BatchBuilder:
             When it was received [ms UTC].
         retained : bool
             Whether the broker had kept it: then nobody knows when it was sent, and ``received`` dates none of its readings.
+        excess : bool
+            Whether it is beyond its sender's budget: it is rejected, and not decoded.
         """
-        intake = self._intake
-        start = len(intake.time)
-        device, decode = self._decoders.get(topic, _NOBODY)
-        intake.sequence = -1
-        try:
-            if len(payload) > self._limit:
-                detail = f"{len(payload)} bytes; at most {self._limit} are decoded"
-                raise RefusedError(Reason.TOO_LARGE, detail)  # noqa: TRY301 - one way out for all refusals
-            if device < 0:
-                device, decode = self._stranger(topic, payload)
-            decode(payload, UNREADABLE if retained else received)
-        except RefusedError as refused:
-            intake.refuse(refused.reason, refused.detail, refused.readings)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            intake.refuse(*_undecodable(payload, error))
-        self._close(topic, payload, received, device, start)
+        intake, counted = self._intake, len(payload)
+        for device, take in self._shares(topic, payload, excess=excess):
+            start = len(intake.time)
+            intake.sequence = -1
+            try:
+                take(UNREADABLE if retained else received)
+            except RefusedError as refused:
+                intake.refuse(refused.reason, refused.detail, refused.readings)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                intake.refuse(*_undecodable(payload, error))
+            self._close(topic, payload, received, device, start, counted)
+            counted = 0
 
-    def _close(self, topic: str, payload: bytes, received: int, device: int, start: int) -> None:
+    def _close(
+        self, topic: str, payload: bytes, received: int, device: int, start: int, counted: int | None = None
+    ) -> None:
         """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
         intake = self._intake
-        self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start))
+        counted = len(payload) if counted is None else counted
+        self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start, counted))
         if intake.refused:
             message = len(self._messages) - 1
             for reason, (detail, count) in intake.refused.items():
                 self._reject(message, reason, detail, count)
             intake.refused.clear()
 
-    def _stranger(self, topic: str, payload: bytes) -> tuple[int, Decoder]:
-        """Device and decoder of a message that is on no device's own topic."""
-        found = self._router.find(topic, payload)
+    def _shares(self, topic: str, payload: bytes, *, excess: bool) -> list[tuple[int, Callable[[int], None]]]:
+        """Index of each device that a message is of, and what takes its readings; of nobody, one that says why."""
+        known = self._decoders.get(topic)
+        if excess:
+            sender = self._sender(topic) if known is None else known[0]
+            return [(sender, partial(_refuse, RefusedError(Reason.OVER_BUDGET, _EXCESS)))]
+        if len(payload) > self._limit:
+            detail = f"{len(payload)} bytes; at most {self._limit} are decoded"
+            error: Exception = RefusedError(Reason.TOO_LARGE, detail)
+            return [(-1 if known is None else known[0], partial(_refuse, error))]
+        if known is not None:
+            device, decoder, kind = known
+            content = tidied(payload, kind, self.deviations)
+            return [(device, partial(decoder.decode, content))]
+        try:
+            found = self._router.find(topic, payload)
+        except (RefusedError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+            return [(-1, partial(_refuse, fault))]
         if found is None:
-            raise _unknown_topic(topic)
-        route, decode = found
-        return self._index[route.site, route.device], decode
+            return [(-1, partial(_refuse, _unknown_topic(topic)))]
+        return [
+            (-1 if share.route is None else self._index[share.route.site, share.route.device], share.take)
+            for share in found
+        ]
+
+    def _sender(self, topic: str) -> int:
+        """Device that the topic alone names; -1 where it names none."""
+        route = self._router.named(topic)
+        return -1 if route is None else self._index[route.site, route.device]
 
     def finish(self) -> Batch:
         """Close the batch, check every reading, and start the next batch.
@@ -148,14 +194,18 @@ class BatchBuilder:
             All messages added since the last call.
         """
         intake = self._intake
-        columns = zip(*self._messages, strict=True) if self._messages else [()] * 6
-        _, payloads, *numbers = columns
-        received, device, sequence, rows = (np.array(column, np.int64) for column in numbers)
+        columns = zip(*self._messages, strict=True) if self._messages else [()] * 7
+        _, _, *numbers = columns
+        received, device, sequence, rows, counted = (np.array(column, np.int64) for column in numbers)
         message = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
         sent = np.array(intake.value, np.float64)
         channel = np.repeat(np.array(intake.channel, np.int32), np.array(intake.run, np.int64))
-        with np.errstate(over="ignore"):
-            value = self._scale[channel] * sent + self._offset[channel]
+        value = sent
+        foreign = self._foreign[channel]
+        if foreign.any():
+            there = channel[foreign]
+            value = sent.copy()
+            value[foreign] = converted(sent[foreign], self._scale[there], self._offset[there])
         readings = Readings(
             channel, np.array(intake.time, np.int64), value, np.frombuffer(bytes(intake.flag), np.uint8)
         )
@@ -173,7 +223,7 @@ class BatchBuilder:
             message_device=device.astype(np.int32),
             message_seq=sequence,
             message_received=received,
-            message_bytes=np.array([len(payload) for payload in payloads], np.int64),
+            message_bytes=counted,
             rejections=sorted(self._rejections, key=lambda rejection: rejection.message),
         )
         intake.clear()
@@ -184,20 +234,25 @@ class BatchBuilder:
     def _reject_rows(self, readings: Readings, message: NDArray[np.int32], fault: NDArray[np.uint8]) -> None:
         bad = np.flatnonzero(fault)
         group = message[bad].astype(np.int64) * 256 + fault[bad]
-        _, first, count = np.unique(group, return_index=True, return_counts=True)
-        for row, number in zip(bad[first], count, strict=True):
+        _, first, of, count = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
+        newest = np.full(len(first), -1, np.int64)
+        np.maximum.at(newest, of, readings.time[bad])
+        for row, number, latest in zip(bad[first], count.tolist(), newest.tolist(), strict=True):
             reason = _ROW_REASONS[fault[row] - 1]
-            self._reject(int(message[row]), reason, self._row_detail(readings, row, reason), int(number))
+            at = int(message[row])
+            detail = self._row_detail(readings, row, reason, self._messages[at][2])
+            self._reject(at, reason, detail, number, latest if reason is Reason.FUTURE else -1)
 
-    def _row_detail(self, readings: Readings, row: int, reason: Reason) -> str:
+    def _row_detail(self, readings: Readings, row: int, reason: Reason, received: int) -> str:
         key, time = self._keys[readings.channel[row]], int(readings.time[row])
         match reason:
             case Reason.BAD_TIME:
                 return f"{key}: the time is no instant; milliseconds UTC or ISO 8601 date and time are"
             case Reason.FUTURE:
-                return f"{key}: {time} ms UTC is more than {self._future // 1000} s ahead of the time of receipt"
+                ahead = show_duration(time - received)
+                return f"{key}: {_shown(time)} is {ahead} ahead of the time of receipt; at most {self._future // 1000} s may be"
             case Reason.ANCIENT:
-                return f"{key}: {time} ms UTC is before the year 2000"
+                return f"{key}: {_shown(time)} is before the year 2000"
             case Reason.NOT_FINITE:
                 return f"{key}: {readings.value[row]:g} is not a finite number below {MAGNITUDE:g} in size"
             case Reason.NULL_WITHOUT_FLAG:
@@ -205,9 +260,9 @@ class BatchBuilder:
             case _:
                 return f"{key}: the flag is none of {', '.join(sorted(FLAGS))}"
 
-    def _reject(self, message: int, reason: Reason, detail: str, readings: int) -> None:
+    def _reject(self, message: int, reason: Reason, detail: str, readings: int, newest: int = -1) -> None:
         topic, payload, received, index, *_ = self._messages[message]
-        site, device = self._devices[index] if index >= 0 else _names(topic)
+        site, device = self._devices[index] if index >= 0 else self._stranger_names(topic)
         self._rejections.append(
             Rejection(
                 received=received,
@@ -218,27 +273,35 @@ class BatchBuilder:
                 detail=detail,
                 readings=readings,
                 size=len(payload),
-                payload=payload[: self._kept],
+                payload=payload,
                 message=message,
+                newest=newest,
             )
         )
 
+    def _stranger_names(self, topic: str) -> tuple[str, str]:
+        """Site and device that a topic names which is no registered device's; empty for those beyond the first few."""
+        names = _names(topic)
+        if names not in self._strangers:
+            if len(self._strangers) >= _STRANGERS:
+                return "", ""
+            self._strangers.add(names)
+        return names
 
-def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> Decoder:
+
+def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> FormatDecoder:
     """What decodes the messages of a device that carry values of a name, or all of them."""
     profile = registry.profiles[registry.device(site, device).profile]
     source = Source.of(registry, site, device)
     if profile.mapping is None:
-        return _FORMATS[profile.format](source, intake).decode
+        return _FORMATS[profile.format](source, intake)
     parameters = {name: channel.parameter for name, channel in registry.device_channels(site, device).items()}
-    return MappedDecoder(source, intake, profile.mapping, parameters, name).decode
+    address = registry.device(site, device).address
+    return MappedDecoder(source, intake, profile.mapping, parameters, name, address)
 
 
-def _nobody(_payload: bytes, _received: int) -> None:
-    """Decode nothing: stands where a topic has no decoder."""
-
-
-_NOBODY: Final[tuple[int, Decoder]] = (-1, _nobody)
+def _refuse(error: Exception, _received: int) -> None:
+    raise error
 
 
 def _faults(readings: Readings, latest: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -256,6 +319,14 @@ def _faults(readings: Readings, latest: NDArray[np.int64]) -> NDArray[np.uint8]:
     for number, test in enumerate(tests, start=1):
         fault[test] = number
     return fault
+
+
+def _shown(instant: int) -> str:
+    """An instant [ms UTC] as a date and time, or where the calendar has none as it is."""
+    try:
+        return f"{_EPOCH + timedelta(milliseconds=instant):%Y-%m-%dT%H:%M:%SZ}"
+    except OverflowError:
+        return f"{instant} ms UTC, a time that no calendar has,"
 
 
 def _names(topic: str) -> tuple[str, str]:

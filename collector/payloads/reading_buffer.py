@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from greenmine.collector.payloads.reasons import Reason
 
-Decoder = Callable[[bytes, int], None]
-"""Puts the readings of a payload, received at an instant [ms UTC], into the intake it was made for.
 
-The instant is ``greenmine.collector.payloads.instant.UNREADABLE`` where the time of receipt says nothing of the time of sending.
+class FormatDecoder(Protocol):
+    """What understands a format of payloads, for one device."""
 
-Raises ``RefusedError`` when nothing of the message can be taken; errors of msgspec, ``UnicodeDecodeError`` and
-``RecursionError`` may pass through it."""
+    def decode(self, payload: bytes, received: int, /) -> None:
+        """Put the readings of a payload into the intake that the decoder was made for.
+
+        Parameters
+        ----------
+        payload : bytes
+            One message.
+        received : int
+            When it came [ms UTC]; ``greenmine.collector.payloads.instant.UNREADABLE`` where that says nothing of the time of
+            sending.
+
+        Raises
+        ------
+        RefusedError
+            Nothing of the message can be taken.
+        msgspec.MsgspecError, UnicodeDecodeError, RecursionError
+            It cannot be decoded.
+        """
 
 
 class Intake:

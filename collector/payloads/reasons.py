@@ -1,4 +1,4 @@
-"""Why a reading was rejected: a closed list, explained in ``docs/payloads.md``."""
+"""Why a reading was rejected, and what was tolerated in a payload: closed lists, explained in ``docs/payloads.md``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Codes of rejection, as kept in the record."""
 
+    OVER_BUDGET = "over-budget"
     TOO_LARGE = "too-large"
     NOT_UTF8 = "not-utf8"
     NOT_JSON = "not-json"
@@ -31,6 +32,15 @@ class Reason(StrEnum):
     NULL_WITHOUT_FLAG = "null-without-flag"
     WRONG_VERSION = "wrong-version"
     WRONG_SYSTEM = "wrong-system"
+
+
+class PayloadDeviation(StrEnum):
+    """Oddities of a payload that do not keep it from being read; they are counted."""
+
+    TRAILING_ZERO = "trailing-zero"
+    BYTE_ORDER_MARK = "byte-order-mark"
+    UTF16 = "utf-16"
+    JSON_IN_TEXT = "json-in-text"
 
 
 class RefusedError(Exception):

@@ -57,7 +57,7 @@ class Source:
             receive_time=profile.receive_time,
             channels={name: channels[parameter].index for name, parameter in names.items()},
             units={name: profile.units[parameter] for name, parameter in names.items() if parameter in profile.units},
-            states=frozenset(n for n, p in names.items() if channels[p].parameter.averaging == "state"),
+            states=frozenset(n for n, p in names.items() if channels[p].parameter.is_state),
         )
 
     def unknown(self, name: str) -> str:

@@ -16,6 +16,7 @@ from greenmine.mapping import Mapping
 _UTC: Final = ZoneInfo("UTC")
 _LARGEST: Final = 2**53
 _FACTORS: Final = {"s": 1000.0, "ms": 1.0}
+_AGES: Final = {"ms-ago": 1.0, "s-ago": 1000.0, "min-ago": 60_000.0}
 
 
 class StampReader:
@@ -37,14 +38,20 @@ class StampReader:
         self._zone = zone
         self._text: Callable[[str, ZoneInfo], int] = parse_instant if self._form == "iso" else self._formed
 
-    def read(self, sent: Any) -> int:
-        """An instant [ms UTC]; ``UNREADABLE`` if it is none of the form.
+    def read(self, sent: Any, received: int) -> int:
+        """An instant [ms UTC]; ``UNREADABLE`` if it is none of the form. No age is below zero.
 
         Raises
         ------
         RefusedError
-            The time has no offset, and the profile no zone.
+            The time has no offset, and the profile no zone; or it is an age, and nobody knows when that was said.
         """
+        if self._form in _AGES:
+            age = number(sent)
+            if received == UNREADABLE:
+                raise RefusedError(Reason.NO_TIME, "an age, and nobody knows when this retained message was sent")
+            milliseconds = math.nan if age is None else age * _AGES[self._form]
+            return received - round(milliseconds) if 0 <= milliseconds <= _LARGEST else UNREADABLE
         if self._form in _FACTORS:
             value = number(sent)
             milliseconds = math.nan if value is None else value * _FACTORS[self._form]

@@ -41,7 +41,7 @@ def _table(content: Content, caption: str, rules: Sequence[RuleFigures]) -> Tabl
             w.limit(rule.rule),
             f"{w.bounds(threshold.low, threshold.high)} {w.unit(rule.unit)}".strip(),
             w.t(f"window.{rule.window}"),
-            " ".join(dict.fromkeys((threshold.source, threshold.clause))) if threshold.clause else threshold.source,
+            w.citation(threshold),
             w.span(threshold.valid_from, threshold.valid_to),
             w.confidence(threshold.confidence),
         ]

@@ -39,8 +39,28 @@ def pdf(content: Content, figures: bytes) -> bytes:
     FontMissingError
         If there is no font for it.
     """
+    return laid_out(_document(content), figures, _stamp(content))
+
+
+def laid_out(written: dict[str, Any], attached: bytes, stamp: int) -> bytes:
+    """Lay out a document of blocks, with a file inside.
+
+    Parameters
+    ----------
+    written : dict
+        Texts of the pages, the name of the attachment, and the blocks as plain values.
+    attached : bytes
+        The attachment, JSON.
+    stamp : int
+        Time of its making that it states [s since 1970].
+
+    Raises
+    ------
+    FontMissingError
+        If there is no font for it.
+    """
     font = Font.find()
-    document = font.covered(_document(content))
+    document = font.covered(written | {"font": font.family})
     charts = [chart for block in document["blocks"] if block["kind"] == "charts" for chart in block["charts"]]
     for chart, svg in zip(charts, drawn([chart.pop("spec") for chart in charts], font.family), strict=True):
         chart["svg"] = svg
@@ -48,9 +68,9 @@ def pdf(content: Content, figures: bytes) -> bytes:
         folder = Path(name)
         (folder / _TEMPLATE).write_bytes(files(__package__).joinpath(_TEMPLATE).read_bytes())
         (folder / "report.json").write_bytes(msgspec.json.encode(document))
-        (folder / EMBEDDED).write_bytes(figures)
+        (folder / document["attachment"]).write_bytes(attached)
         compiler = typst.Compiler(folder / _TEMPLATE, root=folder, font_paths=font.fonts)
-        made = compiler.compile(format="pdf", pdf_standards=[_STANDARD], timestamp=_stamp(content))
+        made = compiler.compile(format="pdf", pdf_standards=[_STANDARD], timestamp=stamp)
     assert isinstance(made, bytes)
     return made
 
@@ -70,7 +90,6 @@ def _document(content: Content) -> dict[str, Any]:
     mine, figures = w.name(content.site), content.figures
     return {
         "language": content.language,
-        "font": Font.find().family,
         "title": f"{w.t('opening.title')} · {mine} · {figures.period}",
         "author": mine,
         "footer": w.t("page.footer", mine=mine, period=figures.period),

@@ -103,7 +103,7 @@ def restatements(content: Content) -> list[Block]:
             w.t(f"verdict.{form.verdict.replace(' ', '-')}"),
             w.number(form.value, w.judged(form.rule).parameter.decimals),
             w.moment(form.issued),
-            _change(content, form.change),
+            content.words.change(form.change),
         ]
         for form in changed[:_LISTED]
     ]
@@ -111,12 +111,6 @@ def restatements(content: Content) -> list[Block]:
     columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     caption = w.t("restated.table", shown=len(rows), all=len(changed))
     return [*blocks, Table(caption=caption, columns=columns, rows=rows, small=True)]
-
-
-def _change(content: Content, change: str) -> str:
-    """Why a form was issued; what stands behind the colon is as it is in the record."""
-    kind, colon, rest = change.partition(": ")
-    return content.words.known(f"change.{kind.replace(' ', '-')}", kind) + colon + rest
 
 
 def _changed(forms: Iterable[RestatementFigures]) -> Iterable[RestatementFigures]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.judging import (
@@ -11,12 +12,12 @@ from greenmine.evidence.judging import (
     JudgedWindow,
     JudgementDocument,
     RemovedWindow,
+    RemovingMark,
 )
 from greenmine.evidence.report.words import ReportWords
 from greenmine.processing.summary import ADDRESSEES
-from greenmine.wording.words import VERDICT_SIGNS
 
-_LISTED = 50
+LISTED: Final = 50
 """Exceedances, and windows that marks take away, that are written out; the JSON document has all of them."""
 
 
@@ -28,7 +29,7 @@ def judgement_text(document: JudgementDocument, words: ReportWords) -> str:
 def _site(document: JudgementDocument, site: str, w: ReportWords) -> Iterator[str]:
     yield f"{w.name(w.registry.site(site))} · {w.span(document.first, document.last)}"
     summary = [row for row in document.summary if row.site == site]
-    verdicts = _by_rule(v for v in document.verdicts if v.rule.startswith(f"{site}/"))
+    verdicts = by_rule(v for v in document.verdicts if v.rule.startswith(f"{site}/"))
     for addressee in ADDRESSEES:
         rows = [row for row in summary if row.addressee == addressee]
         if not rows:
@@ -46,7 +47,8 @@ def _site(document: JudgementDocument, site: str, w: ReportWords) -> Iterator[st
     yield ""
 
 
-def _by_rule(verdicts: Iterable[JudgedWindow]) -> dict[str, list[JudgedWindow]]:
+def by_rule(verdicts: Iterable[JudgedWindow]) -> dict[str, list[JudgedWindow]]:
+    """Return the windows of each limit, by the key of its rule."""
     out: dict[str, list[JudgedWindow]] = defaultdict(list)
     for v in verdicts:
         out[v.rule].append(v)
@@ -56,7 +58,7 @@ def _by_rule(verdicts: Iterable[JudgedWindow]) -> dict[str, list[JudgedWindow]]:
 def _conclusion(row: ConclusionFigures, w: ReportWords) -> Iterator[str]:
     told = w.conclusion(row.judgement, row.standing)
     running = f"{w.t('list.sentence')}{w.t('conclusion.running', n=row.running)}" if row.running else ""
-    yield f"  {w.theme(row.theme)}: {VERDICT_SIGNS[row.judgement]} {told}{running}"
+    yield f"  {w.theme(row.theme)}: {w.conclusion_sign(row.judgement, row.standing)} {told}{running}"
     if row.reasons:
         yield f"    {w.t('judged.because', reasons=_codes(row.reasons, w))}"
     if row.upwind_share is not None:
@@ -79,44 +81,63 @@ def _exceedances(rows: list[JudgedExceedance], w: ReportWords) -> Iterator[str]:
     if rows:
         yield ""
         yield w.t("judged.exceedances", n=len(rows))
-    for e in rows[:_LISTED]:
-        channel = w.judged(e.rule)
-        yield "  " + w.t(
-            "judged.exceedance",
-            rule=w.rule(e.rule),
-            start=w.moment(e.start),
-            end=w.t("duration.open") if e.end is None else w.moment(e.end),
-            peak=w.number(e.peak, channel.parameter.decimals),
-            limit=w.plain(e.threshold),
-            unit=w.unit(channel.parameter.unit),
-        )
+    yield from (f"  {line}" for line in exceedance_lines(rows, w))
     yield from _more(rows, w)
+
+
+def exceedance_lines(rows: Sequence[JudgedExceedance], w: ReportWords) -> list[str]:
+    """Return the first exceedances, a line each."""
+    return [_exceedance(e, w) for e in rows[:LISTED]]
+
+
+def _exceedance(e: JudgedExceedance, w: ReportWords) -> str:
+    channel = w.judged(e.rule)
+    return w.t(
+        "judged.exceedance",
+        rule=w.rule(e.rule),
+        start=w.moment(e.start),
+        end=w.t("duration.open") if e.end is None else w.moment(e.end),
+        peak=w.number(e.peak, channel.parameter.decimals),
+        limit=w.plain(e.threshold),
+        unit=w.unit(channel.parameter.unit),
+    )
 
 
 def _removed(rows: list[RemovedWindow], w: ReportWords) -> Iterator[str]:
     if rows:
         yield ""
         yield w.t("judged.removed", n=len(rows))
-    for r in rows[:_LISTED]:
-        decimals = w.judged(r.rule).parameter.decimals
-        yield "  " + w.t(
-            f"judged.{r.state}",
-            rule=w.rule(r.rule),
-            start=w.moment(r.start),
-            end=w.moment(r.end),
-            value=w.number(r.value, decimals),
-            after=w.number(r.value_with_marks, decimals),
-            unit=w.unit(w.judged(r.rule).parameter.unit),
-        )
-        for m in r.marks:
-            by = m.author if m.confirmed_by is None else w.t("judged.both", author=m.author, by=m.confirmed_by)
-            yield "    " + w.t("judged.mark", kind=w.known(f"mark.{m.kind}", m.kind), reason=m.reason, by=by)
+    for line in removed_lines(rows, w):
+        yield from (f"  {part}" for part in line.split("\n"))
     yield from _more(rows, w)
 
 
+def removed_lines(rows: Sequence[RemovedWindow], w: ReportWords) -> list[str]:
+    """Return the first windows that marks take away, or would: both figures, and after a line break each mark with its author."""
+    return ["\n".join([_window(r, w), *(f"  {_mark(m, w)}" for m in r.marks)]) for r in rows[:LISTED]]
+
+
+def _window(r: RemovedWindow, w: ReportWords) -> str:
+    parameter = w.judged(r.rule).parameter
+    return w.t(
+        f"judged.{r.state}",
+        rule=w.rule(r.rule),
+        start=w.moment(r.start),
+        end=w.moment(r.end),
+        value=w.number(r.value, parameter.decimals),
+        after=w.number(r.value_with_marks, parameter.decimals),
+        unit=w.unit(parameter.unit),
+    )
+
+
+def _mark(m: RemovingMark, w: ReportWords) -> str:
+    by = m.author if m.confirmed_by is None else w.t("judged.both", author=m.author, by=m.confirmed_by)
+    return w.t("judged.mark", kind=w.known(f"mark.{m.kind}", m.kind), reason=m.reason, by=by)
+
+
 def _more(rows: list[JudgedExceedance] | list[RemovedWindow], w: ReportWords) -> Iterator[str]:
-    if rows[_LISTED:]:
-        yield "  " + w.t("judged.more", n=len(rows) - _LISTED)
+    if rows[LISTED:]:
+        yield "  " + w.t("judged.more", n=len(rows) - LISTED)
 
 
 def _codes(codes: Iterable[str], w: ReportWords) -> str:

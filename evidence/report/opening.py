@@ -11,8 +11,6 @@ from greenmine.evidence.report.content import Content
 
 _LISTED = 8
 """Spans of provisional days that are named."""
-_REASONS = 3
-"""Reasons of a conclusion that are named; the others are counted."""
 
 
 def opening(content: Content) -> list[Block]:
@@ -70,10 +68,7 @@ def _finding(content: Content, summary: ConclusionFigures) -> Finding:
     if summary.lacking:
         lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
     if summary.standing == "indicative" and summary.judgement != "not assessable":
-        reasons = w.t("list.comma").join(w.known(f"reason.{code}", code) for code in summary.reasons[:_REASONS])
-        if len(summary.reasons) > _REASONS:
-            reasons = w.t("opening.more-reasons", reasons=reasons, n=len(summary.reasons) - _REASONS)
-        lines.append(w.t("opening.indicative", reasons=reasons))
+        lines.append(w.t("opening.indicative", reasons=w.first_reasons(summary.reasons)))
     if summary.upwind_share is not None:
         lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))
     return Finding(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
 
+from greenmine.clauses import in_chinese
+from greenmine.evidence.figures import ThresholdFigures
+from greenmine.limits import Threshold
 from greenmine.registry import Channel, Rule
 from greenmine.wording.words import NOTHING, Words
 
 POINTS: Final = ("n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw")
 """Points of the compass, clockwise from north."""
+
+_REASONS: Final = 3
+"""Reasons of a conclusion that are named; the others are counted."""
 
 
 class ReportWords(Words):
@@ -108,9 +114,16 @@ class ReportWords(Words):
             self.t("reason.times", reason=self.verdict_reason(reason), n=n) for reason, n in ordered
         )
 
-    def confidence(self, confidence: str) -> str:
-        """How far a number of the law may be relied on."""
-        return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
+    def first_reasons(self, codes: Sequence[str]) -> str:
+        """Name the first reasons of a conclusion, and count the others."""
+        named = self.t("list.comma").join(self.verdict_reason(code) for code in codes[:_REASONS])
+        more = len(codes) - _REASONS
+        return self.t("opening.more-reasons", reasons=named, n=more) if more > 0 else named
+
+    def citation(self, threshold: Threshold | ThresholdFigures) -> str:
+        """Standard and clause of a number of the law."""
+        told = " ".join(dict.fromkeys(filter(None, (threshold.source, threshold.clause))))
+        return in_chinese(told) if self.language == "zh" else told
 
     def point(self, direction: float) -> str:
         """Point of the compass."""

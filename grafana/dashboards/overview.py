@@ -160,9 +160,9 @@ _WORST: Final = (
     f'SELECT max("finding") AS "finding" FROM (SELECT last("finding") AS "finding" {_CONCLUDED} GROUP BY "site", "theme")'
     f' WHERE {until(3)} GROUP BY "site"'
 )
-# A health's code is 0 … 4; the product is 1 for 1, "silent", and 0 for the others.
+# A health's code is 0 … 5; the product is 1 for 1, "silent", and 0 for the others.
 _SILENT_CHANNELS: Final = (
-    'SELECT last("code") * (2 - last("code")) * (3 - last("code")) * (4 - last("code")) / 6 AS "silent"'
+    'SELECT last("code") * (2 - last("code")) * (3 - last("code")) * (4 - last("code")) * (5 - last("code")) / 24 AS "silent"'
     f' FROM "health" WHERE {until(400)} AND {SITES} GROUP BY "site", "station", "parameter"'
 )
 _SILENT: Final = f'SELECT sum("silent") AS "silent" FROM ({_SILENT_CHANNELS})'

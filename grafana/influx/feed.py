@@ -44,7 +44,7 @@ _FETCHED: Final = 250
 """Rows that are fetched together: blocks of an hour at one reading a second have 65 kB."""
 _TOGETHER: Final = 500
 """Rules whose hours are loaded together."""
-_STATES: Final = {"good": 0, "silent": 1, "frozen": 2, "skewed": 3, "implausible": 4}
+_STATES: Final = {"good": 0, "silent": 1, "frozen": 2, "skewed": 3, "implausible": 4, "flooding": 5}
 
 Tags = tuple[tuple[str, str], ...]
 

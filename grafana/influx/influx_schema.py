@@ -246,8 +246,8 @@ MEASUREMENTS: Final = (
         "since when",
         _CHANNEL,
         (
-            Field("state", "string", "", "good, silent, frozen, skewed, implausible"),
-            Field("code", "integer", "", "0 good, 1 silent, 2 frozen, 3 skewed, 4 implausible"),
+            Field("state", "string", "", "good, silent, frozen, skewed, implausible, flooding"),
+            Field("code", "integer", "", "0 good, 1 silent, 2 frozen, 3 skewed, 4 implausible, 5 flooding"),
             Field("detail", "string", "", "what it rests on"),
         ),
     ),

@@ -111,6 +111,19 @@ class Words:
         assessed = "" if judgement == "not assessable" else f"-{standing}"
         return self.t(f"conclusion.{judgement.replace(' ', '-')}{assessed}")
 
+    def confidence(self, confidence: str) -> str:
+        """How far a number of the law may be relied on."""
+        return self.known(f"confidence.{confidence.replace(': ', '-').replace(' ', '-')}", confidence)
+
+    def change(self, change: str) -> str:
+        """Return why a form of a verdict was issued; what stands behind the colon is as it is in the record."""
+        kind, colon, rest = change.partition(": ")
+        return self.known(f"change.{kind.replace(' ', '-')}", kind) + colon + rest
+
+    def standard(self, standard: str) -> str:
+        """Return the title of a standard; nothing where it is not known."""
+        return self.known(f"standard.{standard}", "")
+
     def scale(self, scale: str) -> str:
         """Return an output a year; English does not count in ten thousands."""
         match = _SCALE.fullmatch(scale)

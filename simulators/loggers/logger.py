@@ -124,7 +124,7 @@ class SimulatedLogger:
             host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls
         )
         self._noise = all(factor.parameter.theme == "noise" for factor in source.factors)
-        self._state = all(factor.parameter.averaging == "state" for factor in source.factors)
+        self._state = all(factor.parameter.is_state for factor in source.factors)
         rtd = max(rule("rtd-least"), min(rule("rtd-most"), source.interval / 1000))
         fixed = self._noise and sender.version == 2025
         self._minutes = choices("minute-intervals-noise-2025" if fixed else "minute-intervals")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from greenmine.collector.hj212.message import Value
 from greenmine.collector.hj212.rules import rule
+from greenmine.processing.averaging import row_means
 from greenmine.simulators.clock import MINUTE_MS, Clock
 from greenmine.simulators.instruments import NORMAL
 from greenmine.simulators.loggers.source import ReadingSource, SentFactor
-from greenmine.simulators.mine import aggregate
 from greenmine.simulators.random_streams import Floats
 
 _EXCEEDED: Final = {"L5": 5, "L10": 10, "L50": 50, "L90": 90, "L95": 95}
@@ -57,7 +57,7 @@ class Reporter:
         if not len(rows.times):
             return found
         for k, factor in enumerate(self._source.factors):
-            kind = "RS" if factor.parameter.averaging == "state" else "Rtd"
+            kind = "RS" if factor.parameter.is_state else "Rtd"
             shown = rows.values[0, k] * scales[k]
             found += self._values(factor, {kind: shown}, chr(int(rows.flags[0, k])), scales[k])
         return found
@@ -67,7 +67,7 @@ class Reporter:
         rows = self._source.rows(start, end)
         found: list[Value] = []
         for k, factor in enumerate(self._source.factors):
-            if factor.parameter.averaging == "state":
+            if factor.parameter.is_state:
                 continue
             normal = (rows.flags[:, k] == NORMAL) & np.isfinite(rows.values[:, k])
             values = rows.values[normal, k] * scales[k]
@@ -81,8 +81,8 @@ class Reporter:
     def _figures(self, factor: SentFactor, values: Floats) -> Iterator[tuple[str, float]]:
         if not len(values):
             return
-        mean = float(aggregate(values[None, :], factor.parameter.averaging)[0])
-        if factor.parameter.averaging == "sum":
+        mean = float(row_means(factor.parameter.averaging, values[None, :])[0])
+        if factor.parameter.is_total:
             yield "Cou", mean
             return
         if factor.parameter.id == "flow":
@@ -94,7 +94,7 @@ class Reporter:
         if not len(values):
             return
         decimals = factor.decimals
-        if factor.parameter.averaging == "maximum":
+        if factor.parameter.is_peak:
             yield _number(factor.code, "Data", float(values.max()), decimals)
             return
         yield _number(factor.code, "Data", _level(values), decimals)
@@ -128,7 +128,7 @@ class Reporter:
 
 
 def _level(values: Floats) -> float:
-    return float(aggregate(values[None, :], "energy")[0])
+    return float(row_means("energy", values[None, :])[0])
 
 
 def _number(code: str, kind: str, value: float, decimals: int, flag: str | None = None) -> Value:

@@ -113,4 +113,4 @@ class MineSource:
 
 
 def _code(parameter: Parameter) -> str:
-    return "SB1" if parameter.averaging == "state" else parameter.hj212
+    return "SB1" if parameter.is_state else parameter.hj212

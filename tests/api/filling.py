@@ -227,7 +227,7 @@ def _judgements(connection: Connection, registry: Registry, now: int, days: int)
                 "rule": rule.key,
                 "hour": hour,
                 "assessable": (1 << 60) - 1,
-                "above": (1 << 10) - 1 if rule.site == LOUD and hour % 24 == 3 else 0,
+                "above": (1 << 10) - 1 if rule.site == LOUD and (now // HOUR - hour) % 24 == 6 else 0,
                 "worst": 1.0,
             }
             for hour in range((now - days * DAY) // HOUR, now // HOUR)

@@ -23,7 +23,7 @@ _SCRIPTS = Path(gettempdir()) / f"greenmine-scripts-{os.getuid()}"
 
 
 @contextmanager
-def serving(data: Path, registry: Registry, **settings: Any) -> Iterator[str]:
+def serving(data: Path, registry: Registry, /, **settings: Any) -> Iterator[str]:
     """Serve the record under a data directory; gives the address."""
     scripts = list(_SCRIPTS.glob("*"))
     for script in scripts:

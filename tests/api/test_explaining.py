@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+import re
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
+from datetime import datetime
+from html import unescape
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -61,7 +71,10 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mine]:
     pipeline.mark("mine", "south", "tsp", (EVENING + 12 * HOUR, EVENING + 14 * HOUR), "fault", "hose off", "li", clock)
     pipeline.mark("mine", "south", None, (clock + HOUR, clock + 2 * HOUR), "blasting", "blast", "li", clock)
     headers = bearer(token_for(folder))
-    with serving(folder, registry) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
+    with (
+        serving(folder, registry, registry=folder / "registry") as address,
+        httpx.Client(base_url=address, headers=headers, timeout=20) as client,
+    ):
         yield Mine(client, record, registry)
     engine.dispose()
 
@@ -115,6 +128,76 @@ def test_each_step_has_its_numbers(mine: Mine) -> None:
     assert before["rounding"]["judged"] == first["judged"]
     raw = mine.client.get(before["readings"]["href"]).json()["items"]
     assert len(raw) == before["readings"]["readings"]
+
+
+def test_a_mark_is_told_with_who_made_it_and_when(mine: Mine) -> None:
+    where = {"rule": "mine/south/db50-418-fugitive", "start": at("2026-03-01T10:00:00"), "revision": 1}
+    (mark,) = explanation(mine, where)["window"]["marks"]
+    assert (mark["author"], mark["reason"], mark["station"]) == ("li", "hose off", "south")
+    assert mark["made"].startswith("2026-03-03T19:37:00")
+
+
+def test_rain_and_wind_are_told_minute_by_minute(mine: Mine) -> None:
+    """Where no mark takes minutes out, the weather's stretches together are the minutes excluded."""
+    table = schema.verdict.c
+    rows = mine.record.rows(sa.select(schema.verdict).where(table.rule.like("mine/%/gb12348%"), table.latest))
+    seen = 0
+    for row in rows:
+        window = explanation(mine, dict(row))["window"]
+        if window["marks"] or not window["excluded"]:
+            continue
+        minutes = set()
+        for one in window["weather"]:
+            first, last = (int(np.datetime64(one[edge][:19], "m").astype(int)) for edge in ("start", "end"))
+            minutes.update(range(first, last))
+        assert len(minutes) >= window["excluded"] > 0
+        seen += 1
+    assert seen
+
+
+@pytest.mark.parametrize(("language", "marked"), [("zh", "标注：故障"), ("en", "mark: Fault")])
+def test_the_page_shows_the_readings_with_the_mark_that_takes_them_out(mine: Mine, language: str, marked: str) -> None:
+    params = {"rule": "mine/south/db50-418-fugitive", "start": "2026-03-01T10:00:00+08:00", "lang": language}
+    page = mine.client.get("/explanation", params=params)
+    assert page.status_code == 200
+    assert page.text.count(marked) == 60
+    assert "hose off" in page.text
+    assert "greenmine judge --registry registry" in page.text
+    chart = mine.client.get("/explanation/chart", params=params).json()
+    assert len(chart["datasets"]["points"]) == 60
+    assert [note["note"].split()[-2:] for note in chart["datasets"]["notes"]] == [["hose", "off"]]
+
+
+def test_the_tile_and_the_table_of_a_mine_lead_to_the_page(mine: Mine) -> None:
+    page = mine.client.get("/sites/mine", params={"lang": "en"}).text
+    links = [unescape(link) for link in re.findall(r'href="(/explanation\?[^"]+)"', page)]
+    assert links
+    assert {mine.client.get(link).status_code for link in set(links)} == {200}
+
+
+@pytest.mark.parametrize("rule", ["mine/south/db50-418-fugitive", "mine/homes/gb3095-pm10-day-class2"])
+def test_the_command_of_a_recomputation_comes_to_the_same_verdict(mine: Mine, rule: str, tmp_path: Path) -> None:
+    table = schema.verdict.c
+    row = mine.record.rows(
+        sa.select(schema.verdict).where(table.rule == rule, table.latest, table.verdict != "not assessable")
+    )[-1]
+    params = {"rule": rule, "start": f"{np.datetime64(row['start'], 'ms')}Z"}
+    answer = mine.client.get("/api/v1/explanation/recomputation", params=params)
+    assert answer.status_code == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        archive.extractall(tmp_path)
+    (command,) = (line for line in (tmp_path / "README.txt").read_text().splitlines() if line.startswith("greenmine "))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+    found = [
+        one
+        for one in csv.DictReader(done.stdout.splitlines())
+        if datetime.fromisoformat(one["period_start"]).timestamp() * 1000 == row["start"]
+    ]
+    assert [(one["rule"], one["judgement"]) for one in found] == [(rule, row["verdict"])], done.stderr
+    assert float(found[0]["value"]) == pytest.approx(row["value"], rel=1e-9)
 
 
 def test_a_day_is_explained_by_its_hours(mine: Mine) -> None:

@@ -10,6 +10,7 @@ import pytest
 from jinja2 import Environment
 
 from greenmine import api
+from greenmine.api.pages.wording import Wording
 from greenmine.clauses import in_chinese
 from greenmine.registry import Registry
 from greenmine.wording.messages import LANGUAGES, Language, texts
@@ -164,11 +165,20 @@ def test_the_bundle_is_made_once_and_kept(served: Served) -> None:
 
 
 def test_every_clause_of_the_catalogue_has_chinese_words(registry: Registry) -> None:
-    citations = {f"{limit.standard} {step.clause}" for limit in registry.limits.values() for step in limit.thresholds}
+    every = registry.limits.values()
+    citations = {f"{limit.standard} {step.clause}" for limit in every for step in limit.thresholds}
+    citations |= {step.source for limit in every for step in limit.thresholds}
+    citations |= {rule.source for limit in every for rule in (limit.validity, limit.rounding)}
     assert len(citations) > 10
     for citation in citations:
         words = re.findall(r"[A-Za-z]{2,}", in_chinese(citation))
         assert set(words) <= {"GB", "DB", "HJ", "dB"}, citation
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_standard_of_the_catalogue_has_its_title(registry: Registry, language: Language) -> None:
+    wording = Wording(language, registry)
+    assert [limit.standard for limit in registry.limits.values() if not wording.standard(limit.standard)] == []
 
 
 def test_the_audit_page_speaks_the_readers_language(served: Served) -> None:

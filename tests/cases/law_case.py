@@ -47,7 +47,7 @@ class LawCase:
         """Write registry, readings and marks; return the options of ``greenmine judge``."""
         options: dict[str, Any] = {
             "registry": self.registry(folder / "registry"),
-            "readings": [self._readings(folder / "readings.csv")],
+            "readings": [str(self._readings(folder / "readings.csv"))],
             "period": self.table["period"],
             "site": SITE,
         }

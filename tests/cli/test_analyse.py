@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from greenmine.cli.analyse import analyse
 from greenmine.cli.files import Reading
+from greenmine.cli.judge import judge
 from greenmine.durations import parse_duration
 from greenmine.parameters import load_parameters
 
@@ -120,7 +122,7 @@ def test_days_of_a_noise_file_have_the_published_levels(run):
 )
 def test_hours_of_dust_files_have_the_published_figures(run, file, parameter, value, expected, key, interval):
     known = reference(expected)[key]
-    rows, _, _ = run(DATA / file, parameter=parameter, value=value, interval=interval)
+    rows, _, _ = run(DATA / file, parameter=parameter, value=value, interval=interval, stamp_zone="UTC")
     valid = [row for row in rows if row["valid"] == "true"]
     means = {row["start"][:19].replace("T", " "): float(row["mean"]) for row in valid}
     assert len(rows) == known["hours_spanned"]
@@ -254,7 +256,7 @@ def test_figures_equal_those_of_polars(run, file, options, time, value, form, wi
     width, step = parse_duration(window), parse_duration(every)
     expected = {row["t"]: row for row in grouped.to_dicts()}
 
-    rows, _, _ = run(DATA / file, **options, window=window, every=every)
+    rows, _, _ = run(DATA / file, **options, window=window, every=every, stamp_zone="UTC")
     first, last = readings["t"].min(), readings["t"].max()
     ends = [datetime.fromisoformat(row["end"]) for row in rows]
     assert ends == [ends[0] + timedelta(milliseconds=step) * i for i in range(len(ends))]
@@ -394,6 +396,113 @@ def test_the_column_is_found_by_the_name_of_the_parameter(run, log, parameter, h
     assert float(rows[0]["mean"]) == column
 
 
+def _two_days(log):
+    """Minutes of two days; of the first, ten hours have every other minute only, and all of its high values are there."""
+    begin = datetime.fromisoformat("2026-03-30T00:00")
+    minutes = [
+        (begin + timedelta(minutes=n), 99 + n % 3 if 300 <= n < 900 else 39 + n % 3)
+        for n in range(2880)
+        if not 300 <= n < 900 or n % 2
+    ]
+    return log(minutes, "time,pm10")
+
+
+def test_a_day_by_the_law_is_the_mean_of_its_valid_hours(run, log):
+    path = _two_days(log)
+    plain, said, _ = run(path, parameter="pm10", window="24h", zone="Asia/Shanghai")
+    law, _, status = run(path, parameter="pm10", window="24h", zone="Asia/Shanghai", rule="law")
+    assert status == 0
+    assert "--rule law" in said
+    assert [float(row["mean"]) for row in plain] == pytest.approx([(300 * 100 + 840 * 40) / 1140, 40])
+    assert [(float(row["mean"]), row["hours"], row["valid"]) for row in law] == [
+        (40, "14", "false"),
+        (40, "24", "true"),
+    ]
+
+
+def test_a_file_is_judged_by_a_limit(run, log):
+    rows, _, status = run(_two_days(log), parameter="pm10", zone="Asia/Shanghai", limit=["gb3095-pm10-day-class2"])
+    assert status == 0
+    assert [(row["start"], row["judgement"], row["reason"]) for row in rows] == [
+        ("2026-03-30T00:00:00+08:00", "not assessable", "too-few-hours"),
+        ("2026-03-31T00:00:00+08:00", "meets", "within-limit"),
+    ]
+    assert {row["standing"] for row in rows} == {"indicative"}
+
+
+def test_a_file_is_judged_as_judge_does(run, log, tmp_path, capsys):
+    """The same readings as those of a station of a registry have the same verdicts."""
+    path = _two_days(log)
+    rows, _, _ = run(path, parameter="pm10", zone="Asia/Shanghai", limit=["gb3095-pm10-day-class2"])
+    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    readings = tmp_path / "readings.csv"
+    readings.write_text(
+        "channel,time,value\n" + "".join(f"hengjie/receptor/pm10,{line}\n" for line in lines), encoding="utf-8"
+    )
+    judge(readings=[readings], period="2026-03-30/2026-03-31", format="csv")
+    judged = [
+        row for row in csv.DictReader(io.StringIO(capsys.readouterr().out)) if row["limit"] == "gb3095-pm10-day-class2"
+    ]
+    assert [(r["start"], r["value"], r["judgement"]) for r in rows] == [
+        (r["start"], r["value"], r["judgement"]) for r in judged
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"limit": ["gb3095-pm10-day-class9"]}, "--limit 'gb3095-pm10-day-class9' is none; nearest:"),
+        ({"limit": ["gb3095-pm2.5-day-class2"]}, "judges pm2.5, not pm10"),
+        ({"rule": "law", "window": "15min"}, "--rule law: the law has windows of 1h and 24h"),
+        ({"format": "xlsx"}, "--format xlsx needs a file"),
+    ],
+)
+def test_what_the_law_does_not_know_is_refused(run, log, options, complaint):
+    rows, message, status = run(
+        log([("2024-01-01 00:00", 1), ("2024-01-01 01:00", 2)], "time,pm10"), parameter="pm10", **options
+    )
+    assert (rows, status) == ([], 2)
+    assert complaint in message
+
+
+def test_readings_in_doubt_are_not_judged(run, log):
+    path = log(
+        [(f"2024-01-01 {n // 60:02}:{n % 60:02}", 9999 if n % 6 == 0 else 40 + n % 7) for n in range(600)], "time,pm10"
+    )
+    _, message, status = run(path, parameter="pm10", limit=["gb3095-pm10-day-class2"], zone="Asia/Shanghai")
+    assert status == 2
+    assert "readings of pm10 may be none" in message
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "parquet", "csv", "json"])
+def test_figures_are_written_to_a_file(run, log, tmp_path, ending):
+    path = log([(f"2024-01-01 0{n // 60}:{n % 60:02}", n, 2 * n) for n in range(120)], "time,pm10,pm2.5")
+    out = tmp_path / f"figures.{ending}"
+    shown, _, status = run(path, parameter="pm10,pm2.5", out=out)
+    assert (shown, status) == ([], 0)
+    rows = READERS[ending](out)
+    found = [(row["parameter"], row["start"], float(row["mean"])) for row in rows]
+    assert found == [
+        ("pm10", "2024-01-01T00:00:00+00:00", 29.5),
+        ("pm10", "2024-01-01T01:00:00+00:00", 89.5),
+        ("pm2.5", "2024-01-01T00:00:00+00:00", 59.0),
+        ("pm2.5", "2024-01-01T01:00:00+00:00", 179.0),
+    ]
+
+
+def _sheet(path):
+    names, *rows = openpyxl.load_workbook(path).active.values
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+READERS = {
+    "xlsx": _sheet,
+    "parquet": lambda path: pl.read_parquet(path).to_dicts(),
+    "csv": lambda path: list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))),
+    "json": lambda path: json.loads(path.read_text(encoding="utf-8")),
+}
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -466,7 +575,10 @@ def test_the_command_writes_rows_to_output_and_notes_to_errors():
     assert done.returncode == 0
     assert rows[0] == ROW
     assert len(rows) == 33
-    assert done.stderr.decode().splitlines() == ["note: stamps without offset are read as UTC; --zone names their zone"]
+    assert done.stderr.decode().splitlines() == [
+        "note: stamps without offset are read as UTC; --zone names their zone",
+        "note: means are over all readings of a window; the legal mean of a day is that of its valid hours: --rule law gives it",
+    ]
 
 
 @needs_data

@@ -10,8 +10,10 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pypdfium2
 import pytest
 
+from greenmine.cli.files import Reading
 from greenmine.cli.judge import judge
 from greenmine.wording.messages import texts
 
@@ -43,11 +45,11 @@ def mark(folder: Path, name: str = "marks.toml", **more: str) -> Path:
     return path
 
 
-def run(capsys: pytest.CaptureFixture[str], *paths: Path, status: int = 0, **options: object) -> str:
+def run(capsys: pytest.CaptureFixture[str], *paths: Path | str, status: int = 0, **options: object) -> str:
     """What is printed, after the status was as expected."""
     code = 0
     try:
-        judge(readings=list(paths), **{"period": "2026-03-10", **options})
+        judge(readings=[str(path) for path in paths], **{"period": "2026-03-10", **options})
     except SystemExit as end:
         code = end.code
     out = capsys.readouterr()
@@ -55,7 +57,7 @@ def run(capsys: pytest.CaptureFixture[str], *paths: Path, status: int = 0, **opt
     return out.err if status == 2 else out.out
 
 
-def document(capsys: pytest.CaptureFixture[str], *paths: Path, status: int = 0, **options: object) -> dict:
+def document(capsys: pytest.CaptureFixture[str], *paths: Path | str, status: int = 0, **options: object) -> dict:
     return json.loads(run(capsys, *paths, status=status, format="json", **options))
 
 
@@ -211,3 +213,70 @@ def test_the_command_exits_with_the_status(tmp_path: Path) -> None:
     call = [COMMAND, "judge", "--readings", str(path), "--period", "2026-03-10", "--format", "json"]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (done.returncode, json.loads(done.stdout)["sites"], done.stderr) == (1, ["hengjie"], "")
+
+
+def logger_file(folder: Path, high: float = 0.3, rows: str = "") -> Path:
+    """A day of a logger's own file: local stamps, dust in mg/m3 beside sound."""
+    lines = [
+        f"{DAY + timedelta(minutes=m):%Y/%m/%d %H:%M};{(high if 600 <= m < 660 else 0.3) + m % 5 / 1000:.3f};45.1"
+        for m in range(1440)
+    ]
+    (path := folder / "logger.csv").write_text(
+        "Datum;TSP (mg/m3);LAeq (dB)\n" + "\n".join(lines) + f"\n{rows}", encoding="utf-8"
+    )
+    return path
+
+
+def test_a_logger_s_own_file_is_judged_like_its_readings(tmp_path: Path, capsys) -> None:
+    own = document(capsys, f"hengjie/boundary={logger_file(tmp_path, 1.004)}", status=1)
+    (above,) = [v for v in own["verdicts"] if v["judgement"] == "exceeds"]
+    assert (above["rule"], above["start"]) == (RULE, "2026-03-10T10:00:00+08:00")
+    assert above["value"] == pytest.approx(1006)
+    assert own["readings"]["rows"] == 2 * 1440
+
+
+def test_columns_of_a_logger_s_own_file_can_be_named(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(logger_file(tmp_path, 1.004).read_text().replace("TSP", "Kanal 1"), encoding="utf-8")
+    found = document(capsys, f"hengjie/boundary={path}", status=1, value=["tsp=Kanal 1 (mg/m3)"])
+    assert [v["start"] for v in found["verdicts"] if v["judgement"] == "exceeds"] == ["2026-03-10T10:00:00+08:00"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("hengjie/nowhere={}", {}, "there is no station 'hengjie/nowhere'"),
+        ("hengjie/weather={}", {}, "none is named after what hengjie/weather measures"),
+        ("hengjie/boundary={}", {"value": ["ph=TSP"]}, "hengjie/boundary does not measure ph"),
+        ("hengjie/boundary={}", {"value": ["tsp"]}, "PARAMETER=COLUMN is needed"),
+        ("hengjie/boundary={}", {"reading": Reading(mark=["?=D"], missing=["none"], unit="K")}, "cannot be converted"),
+    ],
+)
+def test_a_logger_s_own_file_that_does_not_fit_is_refused(
+    name: str, options: dict[str, object], said: str, tmp_path: Path, capsys
+) -> None:
+    assert said in run(capsys, name.format(logger_file(tmp_path)), status=2, **options)
+
+
+def test_options_for_loggers_files_need_one(tmp_path: Path, capsys) -> None:
+    assert "need one: --readings SITE/STATION=FILE" in run(capsys, readings(tmp_path), status=2, value=["tsp=Dust"])
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("zh", "高于限值（参考方法测得，须经手工监测确认）"), ("en", "to be confirmed")]
+)
+def test_the_pdf_says_on_its_first_page_what_the_text_says(language: str, told: str, tmp_path: Path) -> None:
+    command = [COMMAND, "judge", "--readings", readings(tmp_path, 1004), "--period", "2026-03-10", "--format", "pdf"]
+    made = subprocess.run([*command, "--language", language], capture_output=True, check=False)
+    assert made.returncode == 1
+    page = pypdfium2.PdfDocument(made.stdout)[0].get_textpage().get_text_range()
+    assert told in " ".join(page.split()).replace(" ", "" if language == "zh" else " ")
+    assert "2026-03-10" in page
+
+
+def test_values_that_may_stand_for_none_refuse_a_logger_s_file_until_somebody_says(tmp_path: Path, capsys) -> None:
+    path = logger_file(tmp_path)
+    path.write_text(path.read_text().replace(";0.304;", ";9.999;"), encoding="utf-8")
+    assert "288 values (9999) may stand for no value" in run(capsys, f"hengjie/boundary={path}", status=2)
+    found = document(capsys, f"hengjie/boundary={path}", reading=Reading(missing=["9.999"]))
+    assert dust(found)["exceeds"] == 0

@@ -239,7 +239,7 @@ def test_devices_on_one_topic_find_their_address_alike(directory: Path) -> None:
     second = first.replace('"own"', '"other"').replace('address = "id"', 'address = "serial"')
     append(directory, "profiles.toml", first + second)
     append(directory, "sites/jiuchi.toml", DEVICE + SECOND.replace('"own"', '"other"').replace('"17"', '"18"'))
-    assert "on one topic, address and payload must be the same" in faults(directory)
+    assert "on one topic, devices, address, payload must be the same" in faults(directory)
 
 
 def test_only_values_that_a_device_has_are_subscribed_to(directory: Path) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from greenmine.collector.mqtt.broker import Broker, start_broker
 
-_PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 
 
 def needed(program: str) -> None:
     """A laptop without a program skips, continuous integration fails."""
-    if shutil.which(program, path=_PLACES) is None:
+    if shutil.which(program, path=PLACES) is None:
         missing = f"{program} is not installed; on Debian: apt-get install {program}"
         if "CI" in os.environ:
             pytest.fail(missing)

@@ -8,7 +8,11 @@ import hashlib
 import hmac
 import json
 import re
+import shutil
+import socket
 import ssl
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -22,11 +26,15 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from greenmine.collector.mqtt.broker import Broker
+from greenmine.collector.mqtt.session import Session
 from greenmine.notify.event import EVENTS, Event
 from greenmine.notify.quiet import QuietHours
 from greenmine.notify.store import Notices
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
+from greenmine.simulators.messages import Message as SimulatedMessage
+from greenmine.simulators.publish import connection, publish
+from tests.notify.conftest import PLACES, needed
 from tests.notify.notify_site import HOUR, START, Mine, Receiver, notifying, now, receiving, settings_of, until
 from tests.simulators.broker_ear import listening
 
@@ -329,6 +337,40 @@ def test_the_broker_keeps_the_newest_state_of_each_limit(
     assert [(json.loads(payload)["subject"], retained) for _, payload, retained in kept] == [
         (f"exceedance/{new}", True)
     ]
+
+
+def test_collector_notifier_and_simulator_show_the_broker_their_certificate(
+    tmp_path: Path, mine: Mine, notices: Notices, authority: tuple[Path, ssl.SSLContext]
+) -> None:
+    needed("mosquitto")
+    certificate, key = authority[0], authority[0].with_name("key")
+    listener = f"cafile {certificate}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    configuration = tmp_path / "mosquitto.conf"
+    configuration.write_text(f"user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n{listener}", "utf-8")
+    shown = {"broker_certificate": certificate, "broker_key": key}
+    settings = settings_of(tmp_path, broker_port=port, broker_tls=True, broker_ca=certificate, **shown)
+    heard: list[str] = []
+    stop = threading.Event()
+    session = Session(settings, lambda batch: heard.extend(message.topic for message in batch), stop)
+    collector = threading.Thread(target=session.run)
+    subscription = subscribe(notices, Mqtt())
+    with subprocess.Popen([shutil.which("mosquitto", path=PLACES) or "", "-c", configuration]) as broker:
+        try:
+            collector.start()
+            until(lambda: session.counters.connected, "the collector")
+            host, reached, how = connection(settings)
+            message = SimulatedMessage(topic="greenmine/v1/hengjie/some/readings", payload=b"{}", time_sent=0)
+            assert publish([message], host, reached, speed="max", **how).messages == 1
+            until(lambda: heard, "the simulator's message")
+            with notifying(settings):
+                mine.begin("hengjie")
+                until(lambda: [m.state for m in notices.outbox.messages(subscription, 9)] == ["sent"], "the notice")
+        finally:
+            stop.set()
+            collector.join()
+            broker.terminate()
 
 
 def test_a_record_put_in_place_of_another_does_not_tell_its_past(tmp_path: Path, mine: Mine, notices: Notices) -> None:

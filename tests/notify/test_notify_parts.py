@@ -55,7 +55,9 @@ def test_quiet_hours_are_those_of_the_sites_clock(quiet: tuple[str, str], zone: 
             for address in (
                 "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
                 "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%1", "fc00::1", "ff02::1",
-                "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:db8::1",
+                "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
+                "64:ff9b:1::7f00:1", "64:ff9b:1:a00:1::",
+                "::127.0.0.1", "::10.0.0.1", "::169.254.169.254", "2001:db8::1",
             )
         ),
     ],
@@ -63,7 +65,7 @@ def test_quiet_hours_are_those_of_the_sites_clock(quiet: tuple[str, str], zone: 
 def test_only_public_addresses_may_be_called(address: str, allowed: bool) -> None:
     assert may_be_called(address, ()) is allowed
     assert may_be_called(address, networks("10.0.0.0/8, fd00::/8")) is (
-        allowed or address in {"10.1.2.3", "::ffff:10.0.0.1"}
+        allowed or address in {"10.1.2.3", "::ffff:10.0.0.1", "::10.0.0.1"}
     )
 
 

@@ -244,17 +244,24 @@ def held(record: Record) -> Held:
 
 
 def assert_same(left: Held, right: Held, relative: float = 1e-12) -> None:
-    """Floats to a relative difference, everything else exactly."""
+    """Floats to a relative difference, everything else exactly.
+
+    Peaks are figures of nine digits; as in the record, two that differ in the last one are the same.
+    """
     for name in ("statistics", "verdicts", "sliding", "exceedances"):
         a, b = getattr(left, name), getattr(right, name)
         assert a.keys() == b.keys(), (name, sorted(a.keys() ^ b.keys())[:10])
-        different = {k: (a[k], b[k]) for k in a if not _same(a[k], b[k], relative)}
+        different = {
+            k: (a[k], b[k]) for k in a if not _same(a[k], b[k], relative, 1.5e-9 if name == "exceedances" else 0.0)
+        }
         assert not different, (name, len(different), dict(sorted(different.items())[:5]))
 
 
-def _same(left: Sequence[Any], right: Sequence[Any], relative: float) -> bool:
+def _same(left: Sequence[Any], right: Sequence[Any], relative: float, absolute: float) -> bool:
     return all(
-        abs(a - b) <= relative * max(abs(a), abs(b)) if isinstance(a, float) and isinstance(b, float) else a == b
+        abs(a - b) <= max(relative * max(abs(a), abs(b)), absolute)
+        if isinstance(a, float) and isinstance(b, float)
+        else a == b
         for a, b in zip(left, right, strict=True)
     )
 

@@ -215,3 +215,22 @@ def test_flagged_readings_do_not_end_a_silence_but_work_on_the_instrument_is_non
     assert [c.state for c in engine.wait(T0 + 30 * MINUTE, everything).health] == ["silent"]
     work = engine.ingest(readings(pm10, [T0 + 31 * MINUTE], [0.0], "M")).health
     assert [c.state for c in work] == ["good"]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_flat_line_does_not_span_a_gap(health: Health, pm10: int, parts: int) -> None:
+    # Half an hour, four hours of silence, and then the same value for four hours.
+    first, second = every(T0, T0 + 30 * MINUTE), every(T0 + 270 * MINUTE, T0 + 510 * MINUTE)
+    pieces = [np.append(first, second)] if parts == 1 else [first, second]
+    changes = [change for piece in pieces for change in hear(health, pm10, piece, np.full(len(piece), 20.0))]
+    assert states(changes) == [("silent", 29), ("good", 270), ("frozen", 270)]
+    frozen = next(check for check in pieces[-1].tolist() if check >= T0 + 270 * MINUTE + 180 * MINUTE)
+    assert frozen == T0 + 450 * MINUTE
+
+
+def test_a_stamp_from_far_in_the_future_is_shown_as_what_it_is_and_forgotten(health: Health, pm10: int) -> None:
+    (change, *_) = [c for c in health.message(DEVICE, T0, T0 + 3356 * DAY) if c.channel == pm10]
+    assert (change.state, change.detail) == ("skewed", "3356 d ahead")
+    assert change.since <= T0 + 2 * MINUTE
+    later = health.message(DEVICE, T0 + 3 * MINUTE, T0 + 3 * MINUTE)
+    assert {c.state for c in later} == {"good"}

@@ -162,3 +162,38 @@ def test_sums_extremes_and_histograms_equal_those_of_the_readings(data: st.DataO
         found = panes.histogram(np.array([1]), np.array([hour]))[0]
         assert found.sum() == len(inside)
         assert found[np.unique(histogram_bin(np.array(inside, np.float64)))].sum() == len(inside)
+
+
+def held(seconds: list[float], interval: int, width: int = 60) -> float:
+    panes = Panes(["arithmetic"], RING, interval=np.array([1000 * interval]))
+    add(panes, 0, [round(1000 * s) for s in seconds], [1.0] * len(seconds))
+    return float(panes.block(np.array([0]), np.array([0]), width).held.sum())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval", "due"),
+    [
+        pytest.param([60 * m for m in range(30)], 60, 30, id="half an hour"),
+        pytest.param([60 * m + s for m in range(30) for s in (0, 1)], 60, 30, id="a second logger"),
+        pytest.param([60 * m + s for m in range(0, 60, 2) for s in (20, 21)], 60, 30, id="a second logger, with gaps"),
+        pytest.param(
+            [60 * m + s for m in range(1, 30) for s in (-0.5, 0.5)], 60, 30, id="a second logger across minutes"
+        ),
+        pytest.param([60 * m + s for m in range(30) for s in range(0, 60, 5)], 60, 32, id="more often than due"),
+        pytest.param(
+            [60 * m + (0.3 if m % 2 else 59.8) for m in range(60)], 60, 60, id="each minute once, at its ends"
+        ),
+        pytest.param([60 * m + (-0.2 if m % 2 == 0 else 0.3) for m in range(2, 58)], 60, 56, id="stamps that waver"),
+        pytest.param([300 * m for m in range(12)], 300, 12, id="every five minutes"),
+        pytest.param([300 * m + s for m in range(6) for s in (0, 1)], 300, 6, id="every five minutes, a second logger"),
+        pytest.param([300 * m + s for m in range(1, 7) for s in (-0.5, 0.5)], 300, 6.2, id="the same across minutes"),
+        pytest.param([60 * m for m in range(60)], 300, 12.8, id="every minute where five are due"),
+        pytest.param([90 * m for m in range(40)], 90, 40, id="every 90 seconds"),
+        pytest.param([10 * m for m in range(180)], 10, 180, id="every ten seconds"),
+        pytest.param(
+            [10 * m + s for m in range(180) for s in (0, 1)], 10, 180, id="every ten seconds, a second logger"
+        ),
+    ],
+)
+def test_readings_speak_for_the_time_that_they_measured(seconds: list[float], interval: int, due: float) -> None:
+    assert held(seconds, interval) == pytest.approx(due, abs=0.7)

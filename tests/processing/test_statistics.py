@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from greenmine.processing.averaging import direction
 from greenmine.processing.panes import Block
-from greenmine.processing.statistics import Figures, direction, figures
+from greenmine.processing.statistics import Figures, figures
 
 
 def block(minutes: list[list[float]], weigh: str = "arithmetic") -> Block:
@@ -24,6 +25,7 @@ def block(minutes: list[list[float]], weigh: str = "arithmetic") -> Block:
         np.array([[p.min(initial=np.inf) for p in parts]]),
         np.array([[p.max(initial=-np.inf) for p in parts]]),
         np.zeros((1, len(parts)), np.bool_),
+        np.array([[len(p) for p in parts]], np.float64),
     )
 
 

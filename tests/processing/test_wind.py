@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from greenmine.limits import load_limits
+from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.panes import Panes
 from greenmine.processing.wind import (
     OBSTACLES,
@@ -72,7 +73,7 @@ def slide(
         index = channel(registry, f"mine/{key}")
         panes.add(np.full(n, index, np.intp), time, np.full(n, float(value)), np.ones(n, np.bool_))
     index = rule(registry, "mine/south/gb4915-difference")
-    found = DownwindDifference(registry, registry.rules[index]).slide(panes, M0 + 59, 1, 60)
+    found = DownwindDifference(registry, registry.rules[index]).slide(Exclusion(registry, panes), M0 + 59, 1, 60)
     return float(found.value[0]), OBSTACLES[int(found.obstacle[0])], float(found.share[0])
 
 

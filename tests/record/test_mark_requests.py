@@ -34,6 +34,12 @@ def requests(record: Record) -> list[dict[str, Any]]:
     return [dict(row) for row in record.rows(sa.select(schema.mark_request).order_by(schema.mark_request.c.id))]
 
 
+def answer(pipeline: Pipeline, now: int) -> None:
+    """Do all that is to be done."""
+    while pipeline.carry_on(now):
+        pass
+
+
 def test_a_request_becomes_the_mark_that_was_asked_for(registry: Registry, tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     parts = [
@@ -45,8 +51,8 @@ def test_a_request_becomes_the_mark_that_was_asked_for(registry: Registry, tmp_p
     feed(pipeline, parts)
     feed(other, parts)
     ask(asked)
-    assert pipeline.answer_request(LATER + 1)
-    assert not pipeline.answer_request(LATER + 2), "nothing is made twice"
+    answer(pipeline, LATER + 1)
+    assert not pipeline.carry_on(LATER + 2), "nothing is made twice"
     span = EVENING + HOUR, EVENING + 4 * HOUR
     other.mark("mine", "fence", None, span, "maintenance", "calibrator on", "zhang", LATER + 1)
     assert_same(held(asked), held(direct))
@@ -64,9 +70,7 @@ def test_a_request_that_cannot_be_met_is_refused_and_holds_up_no_other(registry:
     ask(record, kind="holiday")
     ask(record, parameter="gold")
     ask(record, kind="blasting")
-    for k in range(5):
-        assert pipeline.answer_request(LATER + k)
-    assert not pipeline.answer_request(LATER)
+    answer(pipeline, LATER)
     states = [(row["state"], row["answer"]) for row in requests(record)]
     assert [state for state, _ in states] == ["refused"] * 4 + ["done"]
     assert states[0][1] == "there is no station mine/gone"
@@ -82,8 +86,7 @@ def test_marks_at_several_mines_are_made_in_any_order(tmp_path: Path) -> None:
     asked = [("hengjie", "boundary"), ("kunyin", "boundary"), ("hengjie", "boundary"), ("jiuchi", "boundary")]
     for site, station in asked:
         ask(record, site=site, station=station)
-    while pipeline.answer_request(LATER):
-        pass
+    answer(pipeline, LATER)
     assert [row["state"] for row in requests(record)] == ["done"] * len(asked)
 
 
@@ -91,7 +94,7 @@ def test_a_mine_that_leaves_the_registry_keeps_its_marks_and_stops_nobody(tmp_pa
     whole = load_registry()
     record = record_at(tmp_path / "record.sqlite", whole)
     ask(record, site="kunyin", station="boundary")
-    assert Pipeline(whole, record).answer_request(LATER)
+    answer(Pipeline(whole, record), LATER)
     (tmp_path / "registry").mkdir()
     copytree(DEFAULT, tmp_path / "registry", dirs_exist_ok=True)
     (tmp_path / "registry" / "sites" / "kunyin.toml").unlink()
@@ -100,7 +103,6 @@ def test_a_mine_that_leaves_the_registry_keeps_its_marks_and_stops_nobody(tmp_pa
     pipeline = Pipeline(fewer, record)
     ask(record, site="hengjie", station="boundary")
     ask(record, site="kunyin", station="boundary")
-    while pipeline.answer_request(LATER):
-        pass
+    answer(pipeline, LATER)
     assert [row["state"] for row in requests(record)] == ["done", "done", "refused"]
     assert [row["site"] for row in record.rows(sa.select(schema.mark))] == ["kunyin", "hengjie"]

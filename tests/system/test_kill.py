@@ -40,7 +40,7 @@ def killed(
     parts = np.array_split(np.arange(len(traffic.messages)), KILLS + 1)
     with (
         brokers(folder / "broker") as broker,
-        Worker(folder, broker.port) as worker,
+        Worker(folder, broker.port, checkpoint_seconds=1) as worker,
     ):
         worker.await_connection()
         for part, pause in zip(parts[:-1], pauses, strict=True):
@@ -57,6 +57,7 @@ def killed(
         worker.await_all(worker.accounted, len(traffic.instants))
         worker.stop()
     assert interrupted >= KILLS // 2, "too few kills found the worker at work"
+    assert (folder / "rings.checkpoint").stat().st_size > 50_000, "no start was from a checkpoint"
     return Stored(folder / "record.sqlite", mines)
 
 

@@ -150,7 +150,7 @@ class FrameBuilder(BatchBuilder):
                 continue
             channel = logger.channels.get(value.code)
             kinds: tuple[str, ...] = _INSTANT if message.cn == "2011" else _STATE if message.cn == "2021" else _MEANS
-            if channel is not None and channel.parameter.averaging == "sum" and kinds is _MEANS:
+            if channel is not None and channel.parameter.is_total and kinds is _MEANS:
                 kinds = _TOTALS
             if value.kind is None:
                 rank = len(kinds)

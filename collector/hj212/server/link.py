@@ -18,6 +18,7 @@ from greenmine.collector.hj212.frame import Frame, Framer
 from greenmine.collector.hj212.message import Message, SegmentField, read_message
 from greenmine.collector.hj212.secret import hide
 from greenmine.collector.hj212.server.counters import ServerCounters
+from greenmine.collector.hj212.server.guard import Guesses
 from greenmine.collector.hj212.server.loggers import Logger
 from greenmine.collector.hj212.server.request import End, Request
 from greenmine.settings import Settings
@@ -93,6 +94,8 @@ class LoggerLink:
         Called when a logger has named itself.
     drops : DropLog
         That of the server.
+    guesses : Guesses
+        Likewise.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class LoggerLink:
         take: Callable[[Arrival], Awaitable[None]],
         met: Callable[[LoggerLink], None],
         drops: DropLog,
+        guesses: Guesses,
     ) -> None:
         self.logger: Logger | None = None
         """The first one that named itself here."""
@@ -114,7 +118,7 @@ class LoggerLink:
         self._settings = settings
         self._counters = counters
         self._reader, self._writer = reader, writer
-        self._take, self._met, self._drops = take, met, drops
+        self._take, self._met, self._drops, self._guesses = take, met, drops, guesses
         self._dialect = STANDARD
         self._framer = Framer(STANDARD)
         self._opening: bytearray | None = bytearray()
@@ -130,6 +134,12 @@ class LoggerLink:
         """Address of the other end."""
         address = self._writer.get_extra_info("peername")
         return f"{address[0]}:{address[1]}" if address else "unknown"
+
+    @property
+    def address(self) -> str:
+        """Address of the other end, without its port."""
+        address = self._writer.get_extra_info("peername")
+        return str(address[0]) if address else "unknown"
 
     async def run(self) -> str:
         """Receive until the connection ends; why it did."""
@@ -228,8 +238,14 @@ class LoggerLink:
             return
         if logger.dialect is not self._dialect:
             message = read_message(frame.segment, logger.dialect)
+        now = time.monotonic()
+        if self.logger is not logger and self._guesses.wait(self.address, logger.mn, now):
+            counters.passwords += 1
+            self._refuse("too many wrong passwords from this address; not looked at", message, "guessing")
+            return
         if not logger.admits(message):
             counters.passwords += 1
+            self._guesses.failed(self.address, logger.mn, now)
             self._refuse("wrong password", message, "password")
             return
         self._bad = 0
@@ -242,6 +258,7 @@ class LoggerLink:
             self._version_bits = message.flag >> 2
         if self.logger is None:
             self.logger = logger
+            self._guesses.succeeded(self.address, logger.mn)
             self._met(self)
         if self._request is not None:
             self._request.take(message)

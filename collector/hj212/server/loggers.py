@@ -72,7 +72,7 @@ class Logger:
         """Whether it is to send the state of equipment; None: as it likes."""
         if self.speech.equipment_state is not None:
             return self.speech.equipment_state
-        return any(channel.parameter.averaging == "state" for channel in self.channels.values()) or None
+        return any(channel.parameter.is_state for channel in self.channels.values()) or None
 
     def admits(self, message: Message) -> bool:
         """Whether the message carries the right password."""

@@ -18,6 +18,7 @@ import structlog
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
+from greenmine.collector.hj212.server.guard import Guesses, Places
 from greenmine.collector.hj212.server.link import Arrival, DropLog, LoggerLink
 from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.loggers import load_loggers
@@ -82,6 +83,8 @@ class LoggerServer:
         self._tls = _tls(settings)
         self._links: set[LoggerLink] = set()
         self._drops = DropLog()
+        self._guesses = Guesses()
+        self._places = Places(settings.hj212_connections, settings.hj212_nameless)
         self._talks: dict[LoggerLink, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._searching: asyncio.Semaphore
@@ -149,15 +152,27 @@ class LoggerServer:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         counters = self.counters
-        if counters.connections >= self._settings.hj212_connections or self._stop.is_set():
+        link = LoggerLink(
+            self._loggers,
+            self._settings,
+            counters,
+            reader,
+            writer,
+            self._queue.put,
+            self._meet,
+            self._drops,
+            self._guesses,
+        )
+        leaving = link if self._stop.is_set() else self._places.enter(link, link.address)
+        if leaving is link:
             counters.refused += 1
             writer.transport.abort()
             return
+        if isinstance(leaving, LoggerLink):
+            counters.closed["crowded out"] += 1
+            leaving.close()
         counters.connections += 1
         counters.accepted += 1
-        link = LoggerLink(
-            self._loggers, self._settings, counters, reader, writer, self._queue.put, self._meet, self._drops
-        )
         self._links.add(link)
         try:
             reason = await self._track(link.run())
@@ -165,6 +180,7 @@ class LoggerServer:
             return
         finally:
             counters.connections -= 1
+            self._places.leave(link)
             if (talk := self._talks.pop(link, None)) is not None:
                 talk.cancel()
             if not self._stop.is_set():
@@ -176,6 +192,7 @@ class LoggerServer:
 
     def _meet(self, link: LoggerLink) -> None:
         self.counters.loggers += 1
+        self._places.name(link)
         if link.logger is not None and link.logger.speech.obeys:
             conversation = Conversation(link, self._settings, self._store, self.search, self.settled)
             self._talks[link] = self._track(conversation.run())

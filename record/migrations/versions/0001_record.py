@@ -1,13 +1,13 @@
 """Tables of the record.
 
-Revision ID: 0.1.1
+Revision ID: 0.1.2
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.1"
+revision = "0.1.2"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -37,6 +37,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_assessment_site_period_id", "assessment", ["site", "period", "id"])
+    op.create_table(
+        "basis",
+        sa.Column("site", sa.String(length=80), nullable=False),
+        sa.Column("parts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("site"),
+    )
     op.create_table(
         "bundle",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -306,6 +312,15 @@ def upgrade() -> None:
     op.create_index("ix_reported_compared", "reported", ["compared"])
     op.create_index("ix_reported_serial", "reported", ["serial"])
     op.create_index("ix_reported_start", "reported", ["start"])
+    op.create_table(
+        "restatement",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("site", sa.String(length=80), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "sealed_day",
         sa.Column("site", sa.String(length=80), nullable=False),

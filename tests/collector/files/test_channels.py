@@ -43,11 +43,12 @@ def test_rows_become_readings_in_their_order(tmp_path: Path, registry: Registry)
     np.testing.assert_array_equal(found.value, [61.5, np.nan, -3.0, 700.0])
 
 
+@pytest.mark.parametrize("number", [pa.int64(), pa.decimal128(23, 4)])
 @pytest.mark.parametrize("kind", [pa.timestamp("ms"), pa.timestamp("us", "UTC"), pa.string()])
-def test_parquet_reads_as_csv(tmp_path: Path, registry: Registry, kind: pa.DataType) -> None:
+def test_parquet_reads_as_csv(tmp_path: Path, registry: Registry, kind: pa.DataType, number: pa.DataType) -> None:
     wall = "2026-03-01T08:00:00" if getattr(kind, "tz", None) is None else "2026-03-01T00:00:00Z"
     table = pa.table({
-        "channel": pa.array([TSP]).dictionary_encode(), "time": pa.array([wall]).cast(kind), "value": [5],
+        "channel": pa.array([TSP]).dictionary_encode(), "time": pa.array([wall]).cast(kind), "value": pa.array([5]).cast(number),
     })  # fmt: skip
     pq.write_table(table, tmp_path / "readings.parquet")
     found = read_channels(tmp_path / "readings.parquet", registry).readings

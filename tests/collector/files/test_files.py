@@ -433,7 +433,7 @@ def test_parquet_gaps_and_text_are_missing(tmp_path):
     ],
 )
 def test_every_row_of_the_shared_files_is_read(name, rows, column, total):
-    table = read_table(DATA / name, columns=(column,))
+    table = read(DATA / name, (column,), Description(zone="UTC"))
     assert len(table) == rows
     assert np.count_nonzero(~np.isnan(table.columns[column])) == total
     assert table.skipped == {}

@@ -35,15 +35,22 @@ TIMES: dict[str, tuple[tuple[str, ...], Callable[[datetime], tuple[str, ...]]]] 
     "digits": (("日期", "时间"), lambda m: (f"{m:%Y%m%d}", f"{m:%H%M%S}")),
     "parts": (("Year", "Month", "Day", "Hour", "Minute"), lambda m: (*map(str, (m.year, m.month, m.day, m.hour, m.minute)),)),
     "ordinal": (("Year", "DOY", "HHMM"), lambda m: (str(m.year), str(int(f"{m:%j}")), f"{m.hour}{m:%M}")),
+    "weekday": (("Sample time",), lambda m: (f"{m:%a %d-%b-%y %H:%M:%S}",)),
+    "clock with h": (("Date (DD/MM/YYYY)", "Heure"), lambda m: (f"{m:%d/%m/%Y}", f"{m:%Hh%M}")),
     "serial": (("Date Time",), lambda m: (_serial(m),)),
 }  # fmt: skip
+NUMBERED = ("iso", "chinese", "month name", "am pm", "apart", "weekday")
+"""Forms of which stamps are told from the number of a row, as R writes it before the first column."""
 UNITS = {"ug/m3": 1, "µg/m³": 1, "mg/m3": 1000, "毫克/立方米": 1000, "ng/m3": 0.001}
 
 
 @st.composite
 def written(draw: st.DrawFn) -> tuple[bytes, str, dict[int, float], Description, int]:
     """A file, its ending, the readings by instant [ms UTC], a description, and the interval [ms]."""
-    names, form = TIMES[draw(st.sampled_from(list(TIMES)))]
+    kind = draw(st.sampled_from(list(TIMES)))
+    names, form = TIMES[kind]
+    numbered = kind in NUMBERED and draw(st.booleans())
+    below = not numbered and draw(st.booleans())
     hours_ahead = draw(st.sampled_from([None, 0, 8, -5]))
     unit = draw(st.sampled_from(list(UNITS)))
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
@@ -64,12 +71,15 @@ def written(draw: st.DrawFn) -> tuple[bytes, str, dict[int, float], Description,
         number = f"{value / UNITS[unit]:.4f}"
         cell = code if i in empty else number.replace(".", ",") if comma else number
         cell = f'"{cell}"' if delimiter in cell else cell
-        lines.append(delimiter.join([*form(moment), cell, "1"]))
+        number_of_row = [str(len(lines) + 1)] if numbered else []
+        lines.append(delimiter.join([*number_of_row, *form(moment), cell, "1"]))
         if i not in empty:
             instant = moment - timedelta(hours=hours_ahead or 0) - timedelta(minutes=minutes if ends else 0)
             expected[(instant - EPOCH) // timedelta(milliseconds=1)] = round(float(number) * UNITS[unit], 9)
     zone = "" if hours_ahead is None else f" (UTC{hours_ahead:+03}:00)"
-    header = delimiter.join([names[0] + zone, *names[1:], f"PM10 ({unit})", "Status"])
+    header = delimiter.join([names[0] + zone, *names[1:], "PM10" if below else f"PM10 ({unit})", "Status"])
+    if below:
+        lines.insert(0, delimiter.join([*("" for _ in names), unit, ""]))
     encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "gb18030"]))
     content = ("\n".join([header, *lines]) + "\n").encode(encoding)
     said = Description(

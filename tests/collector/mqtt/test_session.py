@@ -17,12 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.mqtt.broker import Broker, start_broker
 from greenmine.collector.mqtt.session import Handler, Message, Session
 from greenmine.errors import StoreError
+from greenmine.loading import load_registry
 from greenmine.settings import Settings
 
 TOPIC = "greenmine/v1/pit/plain/readings"
@@ -235,6 +238,45 @@ def test_a_pause_or_the_linger_ends_a_batch(mosquitto: Broker, settings: dict[st
         until(lambda: record.payloads == [b"alone"], "the message alone")
 
 
+def test_a_sender_with_a_backlog_does_not_make_another_wait(mosquitto: Broker) -> None:
+    subscribed(mosquitto)
+    publish(mosquitto, [b"[" + b"1," * 99 + b"1]"] * 50)
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.connect(mosquitto.host, mosquitto.port)
+    client.loop_start()
+    client.publish("greenmine/v1/jiuchi/boundary-noise/readings", b"quiet", qos=1).wait_for_publish(PATIENCE)
+    client.disconnect()
+    record, stop = Record(), threading.Event()
+    settings = Settings(broker_port=mosquitto.port, batch_readings=200, linger_ms=1000, idle_ms=500)
+    session = Session(settings, record, stop, gate=Gate(load_registry(), settings))
+    thread = threading.Thread(target=session.run)
+    thread.start()
+    until(lambda: len(record.payloads) >= 51, "51 messages")
+    stop.set()
+    thread.join(PATIENCE)
+    assert b"quiet" in [message.payload for message in record.batches[0]]
+    assert len(record.batches) > 10
+    again = Record()
+    with running(mosquitto, again):
+        publish(mosquitto, [b"new"])
+        until(lambda: again.payloads, "a message")
+    assert again.payloads == [b"new"], "all was acknowledged"
+
+
+def test_a_message_beyond_the_budget_is_marked(mosquitto: Broker) -> None:
+    subscribed(mosquitto)
+    publish(mosquitto, numbered(0, 5))
+    record, stop = Record(), threading.Event()
+    settings = Settings(broker_port=mosquitto.port, device_messages="2/d")
+    session = Session(settings, record, stop, gate=Gate(load_registry(), settings))
+    thread = threading.Thread(target=session.run)
+    thread.start()
+    until(lambda: len(record.payloads) >= 5, "5 messages")
+    stop.set()
+    thread.join(PATIENCE)
+    assert [m.excess for batch in record.batches for m in batch] == [False, False, True, True, True]
+
+
 def test_a_message_of_quality_0_is_taken_and_not_acknowledged(mosquitto: Broker) -> None:
     subscribed(mosquitto)
     record = Record()
@@ -400,3 +442,23 @@ def started(command: list[str], port: int) -> Iterator[None]:
 def accepts(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_of_two_clients_with_one_id_the_log_names_the_cause(mosquitto: Broker, version: str) -> None:
+    told = "another client with the client id 'twin'"
+    given = {"broker_client": "twin", "mqtt_version": version}
+    with (
+        structlog.testing.capture_logs() as logs,
+        running(mosquitto, Record(), **given),
+        running(mosquitto, Record(), **given),
+    ):
+        until(lambda: any(told in str(entry.get("reason")) for entry in logs), "the cause in the log")
+
+
+def test_a_connection_that_breaks_once_has_no_twin(mosquitto: Broker) -> None:
+    with structlog.testing.capture_logs() as logs, running(mosquitto, Record()) as session:
+        until(lambda: session.counters.connected, "the subscription")
+        mosquitto.stop()
+        until(lambda: session.counters.failures > 0, "the loss")
+    assert not any("client id" in str(entry.get("reason")) for entry in logs)

@@ -21,7 +21,7 @@ from tests.collector.payloads.decoder_cases import RECEIVED, Refused, Rows
 from tests.collector.payloads.mapped_cases import profile, written_registry
 
 PAGE = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```json (\S+) readings=(\d+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(r"^```(?:json|text) (\S+) readings=(\d+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 DOCUMENTED = "".join(
     block.split("[[devices]]")[0] for block in re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 )
@@ -83,7 +83,7 @@ def test_the_examples_of_the_page_become_readings(
 
 def test_all_profiles_of_the_page_are_sound(registry: Callable[..., Registry]) -> None:
     ids = re.findall(r'^id = "(\S+)"', DOCUMENTED, re.MULTILINE)
-    assert len(ids) == 9
+    assert len(ids) == 12
     assert set(ids) <= registry(DOCUMENTED, d=("lora-dust", ["pm10"], 'address = "x"')).profiles.keys()
 
 

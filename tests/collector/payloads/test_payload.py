@@ -39,15 +39,15 @@ def test_a_topic_must_name_a_device(builder: BatchBuilder, topic: str, reason: s
     assert batch.devices == []
 
 
-def test_a_payload_beyond_the_limit_is_not_decoded_and_kept_in_part(registry: Registry) -> None:
-    builder = BatchBuilder(registry, Settings(payload_limit=100, rejection_bytes=10))
+def test_a_payload_beyond_the_limit_is_not_decoded(registry: Registry) -> None:
+    builder = BatchBuilder(registry, Settings(payload_limit=100))
     good = single(RECEIVED, 1).ljust(100)
     builder.add(TOPIC, good, RECEIVED)
     builder.add(TOPIC, good + b" ", RECEIVED)
     batch = builder.finish()
     (rejection,) = batch.rejections
     assert len(batch.readings) == 1
-    assert (rejection.reason, rejection.size, rejection.payload) == ("too-large", 101, good[:10])
+    assert (rejection.reason, rejection.size, rejection.payload) == ("too-large", 101, good + b" ")
 
 
 def test_bad_utf8_is_told_from_bad_json(decode: Decode) -> None:

@@ -1,0 +1,232 @@
+"""One device sends as fast as it can; how long do the others wait, and how much does the record grow?"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sqlite3
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from socket import create_connection
+from typing import Final
+
+import numpy as np
+import psutil
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from bench.table import Row
+from greenmine.cli.work import work
+from greenmine.collector.mqtt.broker import Broker, start_broker
+from greenmine.settings import Settings
+from greenmine.times import DAY, now
+
+SECONDS: Final = 60.0
+NOISY: Final = ("kunyin", "boundary-dust")
+QUIET: Final = ("jiuchi", "boundary-noise")
+_ROWS: Final = 2_000
+_TOGETHER: Final = 50
+_PATIENCE: Final = 60.0
+
+
+def _columns(start: int, step: int) -> bytes:
+    values = b",".join([b"0.1"] * _ROWS)
+    return b'{"v":1,"start":%d,"step":%d,"columns":{"pm10":[%b]},"flags":{}}' % (start, step, values)
+
+
+def _reading(begun: int, number: int) -> bytes:
+    return b'{"v":1,"time":%d,"values":{"pm10":0.1,"tsp":0.2},"flags":{}}' % (begun - DAY // 2 + number * 10)
+
+
+KINDS: Final[dict[str, Callable[[int, int], bytes]]] = {
+    "rubbish": lambda _begun, _number: b"\xff" + b"x" * 1_999,
+    "readings": _reading,
+    "columns": lambda begun, number: _columns(begun - DAY // 2 + number * _ROWS, 1),
+    "late columns": lambda begun, number: _columns(begun - 60 * DAY + number * _ROWS, 1),
+    "huge payloads": lambda _begun, _number: b"[" + b"1," * 450_000 + b"1]",
+    "100,000 topics": lambda _begun, _number: b"{}",
+}
+"""What the noisy device sends: payload by the instant at which it began [ms UTC] and the message's number."""
+
+
+def _length(size: int) -> bytes:
+    """Remaining length of a packet (MQTT 3.1.1, 2.2.3)."""
+    coded = bytearray()
+    while True:
+        size, low = divmod(size, 128)
+        coded.append(low | (128 if size else 0))
+        if not size:
+            return bytes(coded)
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + _length(len(body)) + body
+
+
+def _text(text: bytes) -> bytes:
+    return struct.pack(">H", len(text)) + text
+
+
+def flood(port: int, kind: str, qos: int, seconds: float, sent: multiprocessing.sharedctypes.Synchronized[int]) -> None:
+    """Publish as fast as the broker takes it, without waiting for anything."""
+    make, begun, number = KINDS[kind], now(), 0
+    with create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(_packet(0x10, _text(b"MQTT") + b"\4\2\0\0" + _text(b"noisy")))
+        connection.recv(4)
+        threading.Thread(target=_drain, args=(connection,), daemon=True).start()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            several = []
+            for _ in range(_TOGETHER):
+                site, device = (f"site-{number % 100_000}", "x") if kind == "100,000 topics" else NOISY
+                identifier = struct.pack(">H", number % 65_535 + 1) if qos else b""
+                topic = _text(f"greenmine/v1/{site}/{device}/readings".encode())
+                several.append(_packet(0x30 | qos << 1, topic + identifier + make(begun, number)))
+                number += 1
+            connection.sendall(b"".join(several))
+            sent.value = number
+
+
+def _drain(connection: object) -> None:
+    try:
+        while connection.recv(1 << 16):  # type: ignore[attr-defined]
+            pass
+    except OSError:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Flooded:
+    """What a flood did.
+
+    ``sent`` messages of the noisy device; ``acknowledged`` and ``stored`` readings of the quiet one; ``waits`` of the quiet one
+    from publication to commit [s]; ``growth`` of the record [bytes]; ``memory`` of the broker at most [bytes]; ``ledger`` of the
+    noisy device (or of strangers).
+    """
+
+    sent: int
+    acknowledged: int
+    stored: int
+    waits: list[float]
+    growth: int
+    memory: int
+    ledger: dict[str, int]
+    states: list[str]
+
+
+def _work(settings: Settings) -> None:
+    work(settings, threading.Event())
+
+
+@contextmanager
+def collecting(folder: Path, **settings: object) -> Iterator[tuple[Broker, Settings]]:
+    """Run Mosquitto and a worker with the registry that ships."""
+    with start_broker(folder / "broker") as broker:
+        given = Settings(data=folder / "data", broker_port=broker.port, **settings)  # type: ignore[arg-type]
+        (folder / "data").mkdir()
+        process = multiprocessing.get_context("spawn").Process(target=_work, args=(given,))
+        process.start()
+        try:
+            _await(partial(_asked, given.record, "select count(*) from worker where status like '%connected\":true%'"))
+            yield broker, given
+        finally:
+            process.terminate()
+            process.join()
+
+
+def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: float) -> Flooded:
+    """Flood for some seconds, meanwhile publishing one reading after another from the quiet device.
+
+    Raises
+    ------
+    TimeoutError
+        A reading of the quiet device did not come.
+    """
+    assert broker.pid is not None
+    context = multiprocessing.get_context("spawn")
+    sent = context.Value("q", 0)
+    noisy = context.Process(target=flood, args=(broker.port, kind, qos, seconds, sent))
+    quiet = Client(CallbackAPIVersion.VERSION2)
+    quiet.connect(broker.host, broker.port)
+    quiet.loop_start()
+    stored = "select coalesce(sum(stored),0) from ledger where site='{}' and device='{}'".format(*QUIET)
+    before, already, memory = _size(settings.record), _asked(settings.record, stored), 0
+    waits: list[float] = []
+    noisy.start()
+    _await(lambda: sent.value or not noisy.is_alive())
+    while noisy.is_alive():
+        begun = time.monotonic()
+        payload = json.dumps({"v": 1, "time": now(), "values": {"laeq": 50.0}, "flags": {}})
+        quiet.publish("greenmine/v1/{}/{}/readings".format(*QUIET), payload, qos=1).wait_for_publish(_PATIENCE)
+        _await(lambda: _asked(settings.record, stored) > already + len(waits))
+        waits.append(time.monotonic() - begun)
+        memory = max(memory, psutil.Process(broker.pid).memory_info().rss)
+        time.sleep(0.05)
+    quiet.disconnect()
+    site = NOISY[0] if kind != "100,000 topics" else ""
+    with closing(sqlite3.connect(f"file:{settings.record}?mode=ro", uri=True, timeout=30)) as record:
+        record.row_factory = sqlite3.Row
+        sums = "sum(messages) messages, sum(stored) stored, sum(rejected) rejected, sum(late) late, count(*) rows"
+        query = f"select {sums} from ledger where site = '{site}' or '{site}' = ''"
+        ledger = {k: v or 0 for k, v in dict(record.execute(query).fetchone()).items()}
+        states = [
+            row["state"]
+            for row in record.execute("select state from health where detail like '%budget%' order by since")
+        ]
+    return Flooded(
+        sent.value,
+        len(waits),
+        _asked(settings.record, stored) - already,
+        waits,
+        _size(settings.record) - before,
+        memory,
+        ledger,
+        states,
+    )
+
+
+def measure() -> Iterator[Row]:
+    """Rows of the table."""
+    for kind in KINDS:
+        for qos in (0, 1):
+            with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as (broker, settings):
+                found = flooded(broker, settings, kind, qos, SECONDS)
+            what = f"flood of {kind}, QoS {qos}, {SECONDS:g} s"
+            slow = float(np.percentile(found.waits, 99))
+            yield Row("flood", f"{what}: p99 of another mine", f"{slow * 1000:.0f} ms", "1 s", slow, "<=", 1.0)
+            lost = found.acknowledged - found.stored
+            yield Row(
+                "flood", f"{what}: readings of it lost", f"{lost} of {found.acknowledged}", "0", float(lost), "<=", 0.0
+            )
+            grown = found.growth / 1e6
+            about = f"{grown:.0f} MB, {found.sent:,} sent, broker {found.memory / 1e6:.0f} MB"
+            yield Row("flood", f"{what}: growth of the record", about, "100 MB", grown, "<=", 100.0)
+
+
+def _size(record: Path) -> int:
+    return sum(path.stat().st_size for path in record.parent.glob(f"{record.name}*"))
+
+
+def _asked(record: Path, query: str) -> int:
+    if not record.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{record}?mode=ro", uri=True, timeout=30)) as connection:
+            return int(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # its tables are being made
+        return 0
+
+
+def _await(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("a reading did not come")
+        time.sleep(0.01)

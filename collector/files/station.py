@@ -1,0 +1,110 @@
+"""Files that a logger of a station wrote itself, as readings by the channels of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from greenmine.collector.files.columns import LoggerFileError
+from greenmine.collector.files.descriptions import Description
+from greenmine.collector.files.series import FileReadings, offered, read_series
+from greenmine.readings import NORMAL, OVER, Readings
+from greenmine.registry import Channel, Registry
+
+_NAMED: Final = 3
+"""Values in doubt that a message names."""
+_SPARSE: Final = 1.5
+"""So many times the interval of the registry between two rows is worth a note."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationFile:
+    """Readings of a file in its order, the rows that are none, and what is to be known of it, in sentences."""
+
+    readings: Readings
+    without_value: int
+    notes: tuple[str, ...]
+
+
+def read_station(
+    path: Path,
+    registry: Registry,
+    station: tuple[str, str],
+    said: Description | None = None,
+    values: Mapping[str, str] | None = None,
+) -> StationFile:
+    """Read a logger's file of one station: all parameters of the station that are found in it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    registry : Registry
+        Knows the station's parameters, and the zone of stamps where the file states none.
+    station : (str, str)
+        Ids of site and station.
+    said : Description, optional
+        What is known of the file.
+    values : mapping of str to str, optional
+        Columns of parameters by their id, where the names do not decide.
+
+    Raises
+    ------
+    LoggerFileError
+        If the file cannot be understood, holds nothing that the station measures, or values that may stand for none.
+    OSError
+        If it cannot be read.
+    """
+    site, name = station
+    said, values = said or Description(), values or {}
+    channels = {c.parameter.id: c for c in registry.site_channels(site) if c.station == name}
+    unknown = [parameter for parameter in values if parameter not in channels]
+    if unknown:
+        raise LoggerFileError(f"{site}/{name} does not measure {unknown[0]}; it measures {', '.join(channels)}")
+    columns, found = offered(path, said)
+    wanted = [c for c in channels.values() if c.parameter.id in {*found, *values}]
+    if not wanted:
+        raise LoggerFileError(
+            f"its columns are {', '.join(columns)}: none is named after what {site}/{name} measures, {', '.join(channels)}; "
+            "name it by --value PARAMETER=COLUMN"
+        )
+    series = read_series(path, [c.parameter for c in wanted], said, values=values, zone=registry.site(site).zone)
+    parts, empty, notes = [], 0, list[str]()
+    for channel, one in zip(wanted, series, strict=True):
+        _refuse_doubt(one)
+        flag = np.where((one.bound > 0) & (one.flag == NORMAL), np.uint8(OVER), one.flag)
+        nothing = np.isnan(one.value) & (flag == NORMAL)
+        index = np.full(len(one), channel.index, np.int32)
+        parts.append(Readings(index, one.time, one.value, flag).take(~nothing))
+        empty += int(nothing.sum())
+        notes += [*one.notes, *_sparse(channel, one)]
+    left = [parameter for parameter in found if parameter not in channels]
+    if left:
+        notes.append(f"{', '.join(left)}: not measured at {site}/{name} by the registry, and left out")
+    return StationFile(Readings.concat(parts), empty, tuple(dict.fromkeys(notes)))
+
+
+def _refuse_doubt(series: FileReadings) -> None:
+    doubtful = series.doubtful & (series.bound <= 0)
+    if doubtful.any():
+        odd = np.unique(series.value[doubtful & ~np.isnan(series.value)])[:_NAMED]
+        named = f" ({', '.join(f'{value:g}' for value in odd)})" if len(odd) else ""
+        raise LoggerFileError(
+            f"{series.parameter.id}: {int(doubtful.sum()):,} values{named} may stand for no value: "
+            "say so by --missing NUMBER or --mark MARK=FLAG, or that they do not by --missing none"
+        )
+
+
+def _sparse(channel: Channel, series: FileReadings) -> list[str]:
+    if series.interval is None or series.interval < _SPARSE * channel.interval:
+        return []
+    return [
+        (
+            f"{channel.key}: a row every {series.interval / 1000:g} s where the registry has a reading due every "
+            f"{channel.interval / 1000:g} s, by which capture is counted"
+        )
+    ]

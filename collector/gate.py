@@ -1,0 +1,151 @@
+"""The gate before the decoders: each sender has its budget, and what is beyond it costs no one else anything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from greenmine.budgets import Meter, Rate
+from greenmine.registry import Registry
+from greenmine.routes import Table, routes
+from greenmine.settings import Settings
+from greenmine.times import day_end
+from greenmine.topics import OWN
+
+_REMEMBERED: Final = 10_000
+"""Topics whose sender is remembered."""
+
+
+class Account:
+    """The budgets of a sender: messages, readings and bytes, its own and those of its site.
+
+    Parameters
+    ----------
+    rates : tuple of Rate
+        Of messages, readings and bytes.
+    zone : str
+        The clock by which its day begins again.
+    site : Account, optional
+        That of its site.
+    """
+
+    __slots__ = ("_ends", "_meters", "_rates", "_site", "_zone")
+
+    def __init__(self, rates: tuple[Rate, ...], zone: str, site: Account | None = None) -> None:
+        self._rates = rates
+        self._zone = zone
+        self._site = site
+        self._ends = 0
+        self._meters = [Meter(rate) for rate in rates]
+
+    def admit(self, readings: int, size: int, now: int) -> bool:
+        """Take a message if it is within all budgets; else nothing is counted.
+
+        Parameters
+        ----------
+        readings : int
+            How many it may hold at most.
+        size : int
+            Length of its payload [bytes].
+        now : int
+            When it came [ms UTC].
+        """
+        amounts = (1, readings, size)
+        site = self._site
+        if not self.fits(amounts, now) or (site is not None and not site.fits(amounts, now)):
+            return False
+        self.take(amounts, now)
+        if site is not None:
+            site.take(amounts, now)
+        return True
+
+    def restore(self, messages: int, readings: int, now: int) -> None:
+        """Count what was taken earlier on this day."""
+        self._turn(now)
+        for meter, amount in zip(self._meters, (messages, readings), strict=False):
+            meter.used += amount
+        if self._site is not None:
+            self._site.restore(messages, readings, now)
+
+    def fits(self, amounts: tuple[int, ...], now: int) -> bool:
+        """Tell if messages, readings and bytes are within the account's own budgets at an instant [ms UTC]."""
+        if now >= self._ends:
+            self._turn(now)
+        messages, readings, size = self._meters
+        return messages.fits(amounts[0], now) and readings.fits(amounts[1], now) and size.fits(amounts[2], now)
+
+    def take(self, amounts: tuple[int, ...], now: int) -> None:
+        """Count messages, readings and bytes that were taken."""
+        for meter, amount in zip(self._meters, amounts, strict=True):
+            meter.take(amount, now)
+
+    def _turn(self, now: int) -> None:
+        """Begin the day's counts again if the day has ended."""
+        if now < self._ends:
+            return
+        for meter in self._meters:
+            meter.used = 0.0
+        self._ends = day_end(now, self._zone)
+
+
+class Gate:
+    """Finds the account of the sender of a message by its topic alone, before anything is decoded.
+
+    Devices whose topic does not tell them apart share an account that is so many times as large. All topics that are no
+    device's share one that is as large as a device's.
+
+    Parameters
+    ----------
+    registry : Registry
+        Which devices there are, and how they speak.
+    settings : Settings
+        ``device_messages``, ``device_readings``, ``device_bytes`` and ``site_devices`` are used.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._rates = (settings.device_messages, settings.device_readings, settings.device_bytes)
+        sites = {s.id: Account(self._times(settings.site_devices), s.zone) for s in registry.sites}
+        self._accounts = {
+            (site.id, device.id): Account(self._rates, site.zone, sites[site.id])
+            for site in registry.sites
+            for device in site.devices
+        }
+        own = {names: OWN.format(site=names[0], device=names[1]) for names in self._accounts}
+        self._own = {topic: self._accounts[names] for names, topic in own.items()}
+        self._tables = routes(registry)
+        self._shared: dict[str, Account] = {}
+        self._strangers = Account(self._rates, "UTC")
+        self._found: dict[str, Account] = {}
+
+    def account(self, topic: str) -> Account:
+        """The account that a message on a topic is charged to."""
+        account = self._own.get(topic) or self._found.get(topic)
+        if account is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            account = self._found[topic] = self._look(topic)
+        return account
+
+    def restore(self, site: str, device: str, messages: int, readings: int, now: int) -> None:
+        """Count what a device sent earlier on this day, as after a start; a device that is not registered is passed over."""
+        account = self._accounts.get((site, device))
+        if account is not None:
+            account.restore(messages, readings, now)
+
+    def _look(self, topic: str) -> Account:
+        for table in self._tables:
+            said = table.pattern.match(topic)
+            if said is not None:
+                return self._sharing(table, said)
+        return self._strangers
+
+    def _sharing(self, table: Table, said: tuple[str, ...]) -> Account:
+        senders = {(r.site, r.device) for key, r in table.routes.items() if key[: len(said)] == said}
+        if not senders:
+            return self._strangers
+        if len(senders) == 1:
+            return self._accounts[senders.pop()]
+        key = "\n".join((table.pattern.text, *said))
+        return self._shared.setdefault(key, Account(self._times(len(senders)), "UTC"))
+
+    def _times(self, factor: float) -> tuple[Rate, ...]:
+        return tuple(rate.times(factor) for rate in self._rates)

@@ -1,0 +1,122 @@
+"""Basis: what a site's figures rest on besides readings and marks, as the record remembers it, and since when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import sqlalchemy as sa
+
+from greenmine.record import schema
+from greenmine.registry import Registry
+
+Basis = dict[str, tuple[int, str]]
+"""Parts by name: the instant from which on each touches figures [ms UTC], 0 for all time, and its content."""
+
+_TOLD: Final = frozenset(
+    {
+        "name_zh", "name_en", "short_name_zh", "short_name_en", "note", "note_zh", "note_en", "symbol", "hj212", "usual",
+        "enterprise", "township_zh", "product_zh", "product_en", "scale", "batch", "batch_years", "requirement_items",
+        "documents", "measures", "profile", "address", "topics", "mn",
+    }
+)  # fmt: skip
+"""Names of what is told to people, or says how readings come: no figure rests on it."""
+_DATED: Final = frozenset({"calibrations", "references", "backgrounds", "checks", "verified", "thresholds"})
+"""Names of lists whose entries hold from a day on: each entry is a part of its own."""
+
+
+def basis_of(registry: Registry, site: str) -> Basis:
+    """Return the parts on which the figures of a site rest; KeyError if there is no such site."""
+    return dict(_parts(registry, site))
+
+
+def _parts(registry: Registry, site: str) -> Iterator[tuple[str, tuple[int, str]]]:
+    known = registry.site(site)
+    zone = ZoneInfo(known.zone)
+
+    def part(name: str, since: int, content: Any) -> tuple[str, tuple[int, str]]:
+        return name, (since, msgspec.json.encode(content, order="sorted").decode())
+
+    def day(day: date) -> int:
+        return round(datetime.combine(day, time(0), zone).timestamp() * 1000)
+
+    def instant(moment: datetime) -> int:
+        return round(moment.timestamp() * 1000)
+
+    yield part("conditions", 0, registry.conditions)
+    yield part("marks", 0, {theme.id: sorted(theme.marks) for theme in registry.themes.values()})
+    yield part("site", 0, {k: v for k, v in _plain(known).items() if k not in {"stations", "devices"}})
+    for calibration in known.calibrations:
+        place = f"{calibration.station}/{calibration.parameter}"
+        since = instant(calibration.valid_from)
+        yield part(f"calibration {place} {since}", since, (calibration.slope, calibration.offset))
+    for number, result in enumerate(sorted(known.references, key=lambda r: (r.start, r.station, r.parameter))):
+        yield part(f"reference {result.station}/{result.parameter} {number}", instant(result.start), result)
+    for station in known.stations:
+        yield part(f"station {station.id}", 0, _plain(station))
+        for level in station.backgrounds:
+            yield part(f"background {station.id} {level.date} {level.period}", day(level.date), level.level)
+    for device in known.devices:
+        yield part(f"device {device.id}", 0, _plain(device))
+        before = 0
+        for check in sorted(device.checks, key=lambda c: c.time):
+            # A drift that it finds voids what was measured since the one before.
+            yield part(f"check {device.id} {check.time}", before, check)
+            before = instant(check.time)
+        for verification in device.verified:
+            of = f"{device.id} {verification.parameter} {verification.valid_from}"
+            yield part(f"verification {of}", day(verification.valid_from), verification)
+    for channel in registry.site_channels(site):
+        judged = _plain(channel.parameter), channel.interval, channel.upper if channel.upper < float("inf") else None
+        yield part(f"channel {channel.key}", 0, judged)
+    key = [channel.key for channel in registry.channels]
+    for rule in registry.rules:
+        if rule.site == site:
+            working = (
+                None if rule.working is None else (tuple(key[i] for i in rule.working.equipment), rule.working.hours)
+            )
+            sources = [key[i] for i in (rule.channel, *rule.references)], None if rule.flow is None else key[rule.flow]
+            yield part(f"rule {rule.key}", 0, (_plain(rule.limit), working, sources))
+            for threshold in rule.limit.thresholds:
+                of = f"{rule.key} {threshold.valid_from} {threshold.enterprises}"
+                yield part(f"threshold {of}", day(threshold.valid_from), threshold)
+
+
+def _plain(entry: Any) -> dict[str, Any]:
+    told = msgspec.to_builtins(entry) if isinstance(entry, msgspec.Struct) else asdict(entry)
+    return {name: value for name, value in told.items() if name not in _TOLD | _DATED}
+
+
+def changed_since(before: Basis, now: Basis) -> int | None:
+    """Return the earliest instant at which two bases differ [ms UTC], 0 for all time; None where they are the same."""
+    different = [found[name][0] for name in before.keys() | now.keys() for found in (before, now) if name in found
+                 and before.get(name) != now.get(name)]  # fmt: skip
+    return min(different, default=None)
+
+
+def take_over(connection: sa.Connection, registry: Registry) -> dict[str, int]:
+    """Note what the figures of all sites rest on from now on.
+
+    Returns
+    -------
+    dict of str to int
+        Sites whose basis was another one, with the earliest instant that this touches [ms UTC].
+    """
+    table = schema.basis
+    noted = {row.site: row.parts for row in connection.execute(sa.select(table))}
+    changed: dict[str, int] = {}
+    for site in registry.sites:
+        now = basis_of(registry, site.id)
+        text = msgspec.json.encode(now, order="sorted").decode()
+        if site.id not in noted:
+            connection.execute(sa.insert(table).values(site=site.id, parts=text))
+        elif noted[site.id] != text:
+            since = changed_since(msgspec.json.decode(noted[site.id], type=Basis), now)
+            connection.execute(sa.update(table).where(table.c.site == site.id).values(parts=text))
+            if since is not None:
+                changed[site.id] = since
+    return changed

@@ -1,0 +1,201 @@
+"""Checkpoint: what the core keeps in memory, written now and then, so that a start reads no more of the record than is newer."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import zlib
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import structlog
+from numpy.typing import NDArray
+
+from greenmine.processing.engine import Engine
+from greenmine.processing.panes import UNTOUCHED
+from greenmine.record.basis import basis_of
+
+_VERSION: Final = 1
+"""Of the form of the file; another one is ignored."""
+_WIDTH: Final = 120
+"""Places of the rings that lie in one row [min]."""
+_CODEC: Final = pa.Codec("zstd", 1)
+_TABLES: Final = """
+CREATE TABLE site (site TEXT PRIMARY KEY, digest TEXT NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,
+                   sum INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE ring (site TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, size INTEGER NOT NULL,
+                   sum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (site, name, place)) WITHOUT ROWID;
+"""
+
+_log = structlog.get_logger(__name__)
+
+
+class Checkpoint:
+    """The file of one record's checkpoint. Each site has a position of its own in the record: its newest block that is in it.
+
+    Nothing depends on it: without it, or where it does not fit, the same state is built from the stored readings.
+
+    Parameters
+    ----------
+    path : Path
+        File; made if it does not exist.
+    identity : str
+        Of the record; that of another one is ignored.
+    engine : Engine
+        At work, with nothing in it yet.
+    """
+
+    def __init__(self, path: Path, identity: str, engine: Engine) -> None:
+        self._path = path
+        self._engine = engine
+        registry = engine.registry
+        self._channels: dict[str, slice] = {}
+        self._digest: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._connection: sqlite3.Connection | None = None
+        layout = [_VERSION, identity, engine.panes.minutes, engine.lateness]
+        for site in registry.sites:
+            own = registry.site_channels(site.id)
+            self._channels[site.id] = slice(own[0].index, own[-1].index + 1) if own else slice(0, 0)
+            content = msgspec.json.encode([layout, [c.key for c in own], basis_of(registry, site.id)], order="sorted")
+            self._digest[site.id] = hashlib.sha256(content).hexdigest()
+
+    def read(self, newest: int) -> dict[str, int]:
+        """Fill the engine.
+
+        Parameters
+        ----------
+        newest : int
+            Number of the newest block in the record: what is beyond it is no checkpoint of this record.
+
+        Returns
+        -------
+        dict of str to int
+            Sites of which everything is in the engine up to a block, with that block's number. Others are as if nothing had been
+            read.
+        """
+        found: dict[str, int] = {}
+        if not self._path.exists():
+            return found
+        try:
+            with closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection:
+                for site, digest, position, *content in _sites(connection):
+                    if digest == self._digest.get(site) and position <= newest:
+                        found[site] = position
+                        self._restore(connection, site, _content(*content))
+        except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
+            _log.warning(
+                "the checkpoint is ignored; building the state from the record", file=str(self._path), reason=str(error)
+            )
+            for site in found:
+                channels = self._channels[site]
+                self._engine.forget(np.arange(channels.start, channels.stop))
+            for name in (self._path, *(Path(f"{self._path}{end}") for end in ("-wal", "-shm"))):
+                with suppress(OSError):
+                    name.unlink(missing_ok=True)
+            return {}
+        self._known.update(found)
+        return found
+
+    def _restore(self, connection: sqlite3.Connection, site: str, content: dict[str, Any]) -> None:
+        engine, channels = self._engine, self._channels[site]
+        for name, view in self._arrays(channels).items():
+            _put(view, content[name])
+        engine.health.restore_clocks(site, msgspec.convert(content["clocks"], dict[str, tuple[int, Any]]))
+        rings = connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,))
+        for name, place, *data in rings:
+            stored = _content(*data)
+            for ring, view in self._views(channels, name, place).items():
+                _put(view, stored[ring])
+        engine.panes.touched[channels] = UNTOUCHED
+
+    def _arrays(self, channels: slice) -> dict[str, NDArray[Any]]:
+        """Views of what is kept once a channel."""
+        engine = self._engine
+        panes = {name: getattr(engine.panes, name)[channels] for name in ("head", "newest", "tail")}
+        health = {f"health.{name}": view for name, view in engine.health.kept(channels).items()}
+        return panes | health | {"wild": engine.wild[channels]}
+
+    def _views(self, channels: slice, name: str, place: int) -> dict[str, NDArray[Any]]:
+        panes = self._engine.panes
+        if name == "levels":
+            return {"levels": panes.hourly(channels, place)}
+        return panes.rings(channels, place * _WIDTH, min((place + 1) * _WIDTH, panes.minutes))
+
+    def write(self, site: str, position: int) -> None:
+        """Bring a site up to date: what was touched since the last time.
+
+        Parameters
+        ----------
+        site : str
+            Id of the site.
+        position : int
+            Number of the newest block in the record; all of it is in the engine.
+        """
+        panes, channels = self._engine.panes, self._channels[site]
+        untouched = bool((panes.touched[channels] == UNTOUCHED).all())
+        try:
+            connection = self._opened()
+            with connection:
+                if untouched and site in self._known:
+                    connection.execute("UPDATE site SET position = ? WHERE site = ?", (position, site))
+                    return
+                if site not in self._known:
+                    connection.execute("DELETE FROM ring WHERE site = ?", (site,))
+                places = [("panes", place) for place in panes.places(channels, _WIDTH)]
+                places += [("levels", place) for place in panes.hours_touched(channels)]
+                connection.executemany(
+                    "INSERT OR REPLACE INTO ring VALUES (?, ?, ?, ?, ?, ?)",
+                    [(site, *at, *_packed(self._views(channels, *at))) for at in places],
+                )
+                state = _packed(self._arrays(channels), clocks=self._engine.health.clocks(site))
+                row = (site, self._digest[site], position, *state)
+                connection.execute("INSERT OR REPLACE INTO site VALUES (?, ?, ?, ?, ?, ?)", row)
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("the checkpoint cannot be written", file=str(self._path), reason=str(error))
+        else:
+            self._known.add(site)
+            panes.touched[channels] = UNTOUCHED
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                connection.executescript(f"{_TABLES} PRAGMA user_version={_VERSION};")
+        return self._connection
+
+
+def _sites(connection: sqlite3.Connection) -> list[Any]:
+    if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+        raise ValueError("it has the form of another version")
+    return connection.execute("SELECT site, digest, position, size, sum, data FROM site").fetchall()
+
+
+def _packed(views: dict[str, NDArray[Any]], **more: Any) -> tuple[int, int, bytes]:
+    """Length, checksum and compressed content of arrays."""
+    plain = msgspec.msgpack.encode({name: view.tobytes() for name, view in views.items()} | more)
+    data: bytes = _CODEC.compress(plain, asbytes=True)
+    return len(plain), zlib.crc32(data), data
+
+
+def _content(size: int, checksum: int, data: bytes) -> dict[str, Any]:
+    if zlib.crc32(data) != checksum:
+        raise ValueError("its content is damaged")
+    found: dict[str, Any] = msgspec.msgpack.decode(_CODEC.decompress(data, size))
+    return found
+
+
+def _put(view: NDArray[Any], content: bytes) -> None:
+    view[...] = np.frombuffer(content, view.dtype).reshape(view.shape)

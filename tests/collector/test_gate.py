@@ -1,0 +1,60 @@
+"""The gate: whose budget a message is charged to, by its topic alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from greenmine.collector.gate import Gate
+from greenmine.loading import load_registry
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+from greenmine.times import day_end, milliseconds
+
+NOON = milliseconds(datetime(2026, 11, 2, 4, tzinfo=UTC))
+NOISY, QUIET = "greenmine/v1/kunyin/boundary-dust/readings", "greenmine/v1/jiuchi/boundary-noise/readings"
+
+
+@pytest.fixture(scope="module")
+def mines() -> Registry:
+    return load_registry()
+
+
+def sent(gate: Gate, topic: str, count: int, now: int = NOON, readings: int = 1, size: int = 1) -> int:
+    return sum(gate.account(topic).admit(readings, size, now) for _ in range(count))
+
+
+def test_a_device_beyond_its_budget_takes_nothing_from_another(mines: Registry) -> None:
+    gate = Gate(mines, Settings(device_messages="1/s"))
+    assert sent(gate, NOISY, 1_000) == 60
+    assert sent(gate, QUIET, 60) == 60
+
+
+@pytest.mark.parametrize(
+    "settings", [{"device_messages": "10/d"}, {"device_readings": "20/d"}, {"device_bytes": "1000/d"}]
+)
+def test_messages_readings_and_bytes_are_each_bounded_a_day(mines: Registry, settings: dict[str, str]) -> None:
+    gate = Gate(mines, Settings(**settings))
+    assert sent(gate, NOISY, 50, readings=2, size=100) == 10
+    midnight = day_end(NOON, "Asia/Shanghai")
+    assert sent(gate, NOISY, 1, midnight - 1, 2, 100) == 0
+    assert sent(gate, NOISY, 50, midnight, 2, 100) == 10
+
+
+def test_a_site_has_the_budget_of_so_many_devices(mines: Registry) -> None:
+    gate = Gate(mines, Settings(device_messages="10/d", site_devices=1.5))
+    devices = [device.id for device in mines.site("kunyin").devices][:3]
+    assert [sent(gate, f"greenmine/v1/kunyin/{device}/readings", 10) for device in devices] == [10, 5, 0]
+    assert sent(gate, QUIET, 10) == 10
+
+
+def test_all_topics_that_are_no_devices_share_one_budget(mines: Registry) -> None:
+    gate = Gate(mines, Settings(device_messages="10/d"))
+    assert sum(sent(gate, f"greenmine/v1/kunyin/{number}/readings", 1) for number in range(20_000)) == 10
+
+
+def test_what_was_sent_before_a_restart_counts(mines: Registry) -> None:
+    gate = Gate(mines, Settings(device_messages="10/d"))
+    gate.restore("kunyin", "boundary-dust", 7, 7, NOON)
+    assert sent(gate, NOISY, 10) == 3

@@ -46,15 +46,20 @@ def build(edition: Edition) -> Json:
     key = "exceedances.{}".format
     legal = {"limits": edition.clauses(edition.limits(lambda _: True))}
     of_episodes = f'FROM "exceedance" WHERE {RANGE} AND {_COUNTED} AND {_CHOSEN}'
-    opened = f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND {_CHOSEN} AND "finding"'
+    # The finding of an episode is 3, 4 or 5: the products are 1 for 4, statutory, and 1 for the others.
+    statutory, others = (
+        f'SELECT sum("lasting") AS "open" FROM (SELECT "open" * {product} AS "lasting" FROM "exceedance"'
+        f" WHERE {until(90)} AND {_CHOSEN}) WHERE {until(90)}"
+        for product in ('("finding" - 3) * (5 - "finding")', '("finding" - 4) * ("finding" - 4)')
+    )
     hours = edition.span("h")
     tenths = {"decimals": 1}
     for panel in (
-        figure(edition, key("open"), [series(f"{opened} = 4")], thresholds=steps((None, GREEN), (1, RED)), nothing="0"),
+        figure(edition, key("open"), [series(statutory)], thresholds=steps((None, GREEN), (1, RED)), nothing="0"),
         figure(
             edition,
             key("open-others"),
-            [series(f"{opened} != 4")],
+            [series(others)],
             thresholds=steps((None, GREEN), (1, AMBER)),
             nothing="0",
         ),

@@ -61,11 +61,11 @@ def state_figures(edition: Edition, names: Iterable[str], *, size: int = 0) -> l
     """Large figures of how things stand, by name; ``size`` is that of the digits, 0: as large as fits [px]."""
     queries: Mapping[str, tuple[str, Json | None]] = {
         "sites": (_SITES, None),
-        "exceeding": (_exceeding(4), _ANY),
-        "above": (_exceeding(3), _ANY_WARNING),
-        "open": (_open("legal", finding=4), _ANY),
-        "open-indicative": (_open("legal", finding=3), _ANY_WARNING),
-        "warnings": (_open("warning"), _ANY_WARNING),
+        "exceeding": (_exceeding(_IS_FOUR), _ANY),
+        "above": (_exceeding(_IS_THREE), _ANY_WARNING),
+        "open": (_open("statutory"), _ANY),
+        "open-indicative": (_open("indicative"), _ANY_WARNING),
+        "warnings": (_WARNED, _ANY_WARNING),
         "silent": (_SILENT, _ANY),
     }
     made = []
@@ -171,14 +171,13 @@ _PLACES: Final = (
     'SELECT mean("latitude") AS "latitude", mean("longitude") AS "longitude" FROM "place"'
     f' WHERE {SITES} GROUP BY "site"'
 )
-_EPISODES: Final = (
-    f'SELECT sum("open") AS "episodes" FROM "exceedance" WHERE {until(90)} AND {LEGAL} AND "finding" = 4 AND {SITES}'
-    ' GROUP BY "site"'
+# An episode above a legal limit has the finding 3, indicative, or 4, statutory: each product is 1 for one of them, else 0.
+_LASTING: Final = (
+    'SELECT "open" * ("finding" - 3) AS "statutory", "open" * (4 - "finding") AS "indicative" FROM "exceedance"'
+    f" WHERE {until(90)} AND {LEGAL} AND {SITES}"
 )
-_INDICATIVE: Final = (
-    f'SELECT sum("open") AS "indicative" FROM "exceedance" WHERE {until(90)} AND {LEGAL} AND "finding" = 3 AND {SITES}'
-    ' GROUP BY "site"'
-)
+_EPISODES: Final = f'SELECT sum("statutory") AS "episodes" FROM ({_LASTING}) WHERE {until(90)} GROUP BY "site"'
+_INDICATIVE: Final = f'SELECT sum("indicative") AS "indicative" FROM ({_LASTING}) WHERE {until(90)} GROUP BY "site"'
 _CAPTURE: Final = (
     'SELECT mean("capture") AS "capture" FROM (SELECT last("capture") AS "capture" FROM "statistic"'
     f' WHERE {until(3)} AND "window" = \'day\' AND {SITES} GROUP BY "site", "station", "parameter") GROUP BY "site"'
@@ -198,15 +197,23 @@ _SHARE: Final = (
 )
 
 
-def _open(kind: str, finding: int | None = None) -> str:
-    chosen = "" if finding is None else f' AND "finding" = {finding}'
-    return (
-        f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND "kind" = \'{kind}\'{chosen} AND {SITES}'
-    )
+_WARNED: Final = (
+    f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND "kind" = \'warning\' AND {SITES}'
+)
 
 
-def _exceeding(finding: int) -> str:
-    return f'SELECT count("finding") AS "exceeding" FROM ({_WORST}) WHERE {until(3)} AND "finding" = {finding}'
+def _open(standing: str) -> str:
+    return f'SELECT sum("{standing}") AS "open" FROM ({_LASTING}) WHERE {until(90)}'
+
+
+def _exceeding(chosen: str) -> str:
+    """Count the mines whose least favourable finding is one of 0 to 4, by a product that is 1 for it and 0 for the others."""
+    each = f'SELECT {chosen} AS "chosen" FROM ({_WORST}) WHERE {until(3)}'
+    return f'SELECT sum("chosen") AS "exceeding" FROM ({each}) WHERE {until(3)}'
+
+
+_IS_FOUR: Final = '"finding" * ("finding" - 1) * ("finding" - 2) * ("finding" - 3) / 24'
+_IS_THREE: Final = '"finding" * ("finding" - 1) * ("finding" - 2) * (4 - "finding") / 6'
 
 
 def _conclusion(theme: str) -> str:

@@ -136,7 +136,7 @@ def test_an_enterprise_sees_its_dashboards_full(projected: Projected, edition: E
             rows = frames(projected.ask(view.fill(target["query"], panel), "greenmine_kunyin"))
             # One mine may have no warnings and no rejections; the samples of this test are in the district's bucket only.
             optional = panel["fieldConfig"]["defaults"]["noValue"] == "0" or re.search(
-                '"(projection|rejection)"|"finding" = 4', target["query"]
+                '"(projection|rejection)"|"open" = 1', target["query"]
             )
             optional = optional or coarse(target)
             assert rows or optional, (name, panel["title"])

@@ -31,6 +31,7 @@ from bench import (
     loggers,
     memory,
     projection,
+    province,
     truth,
 )  # fmt: skip
 from bench.table import Row
@@ -41,13 +42,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
-        "files", "truth",
+        "files", "truth", "restart", "mark", "pages",
     )  # fmt: skip
     when_named = ("exports", "flood", "grafana")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
     parser.add_argument("--points", type=int, default=grafana.POINTS, help="of grafana's year; default 50,000,000")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the stated size of restart, mark and pages; default 1"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.subject) - {*subjects, *when_named}:
         parser.error(f"there is no subject {', '.join(sorted(unknown))}; there are {everything}")
@@ -70,6 +74,9 @@ def main() -> int:
         "effect": effect.measure,
         "files": files.measure,
         "truth": truth.measure,
+        "restart": partial(province.restart, arguments.scale),
+        "mark": partial(province.mark, arguments.scale),
+        "pages": partial(province.pages, arguments.scale),
     }
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []

@@ -49,9 +49,9 @@ _LIMITS = {
 }
 
 
-def device_of(number: int) -> tuple[str, str]:
+def device_of(number: int, per_site: int = PER_SITE) -> tuple[str, str]:
     """Site and device that serve a channel of the registry written here."""
-    return f"mine-{number // PER_SITE:04d}", f"device-{number % PER_SITE:02d}"
+    return f"mine-{number // per_site:04d}", f"device-{number % per_site:02d}"
 
 
 def write_registry(
@@ -62,6 +62,7 @@ def write_registry(
     judged: bool = True,
     interval: str = "1s",
     enterprises: int = 1,
+    per_site: int = PER_SITE,
 ) -> Path:
     """Write a registry of devices with one channel each.
 
@@ -79,6 +80,8 @@ def write_registry(
         Time between readings.
     enterprises : int
         Among how many the sites are dealt out.
+    per_site : int
+        Devices at one site; channel i is then served by ``device_of(i, per_site)``.
     """
     (directory / "sites").mkdir(parents=True)
     (directory / "enterprises.toml").write_text(
@@ -95,8 +98,8 @@ def write_registry(
     limits = ", ".join(f'"{limit}"' for limit in _LIMITS[parameter]) if judged else ""
     files: dict[str, str] = {}
     for number in range(channels):
-        site, device = device_of(number)
-        text = files.setdefault(site, _SITE.format(site=site, enterprise=number // PER_SITE % enterprises))
+        site, device = device_of(number, per_site)
+        text = files.setdefault(site, _SITE.format(site=site, enterprise=number // per_site % enterprises))
         files[site] = text + _DEVICE.format(device=device, parameter=parameter, limits=limits)
     for site, text in files.items():
         (directory / "sites" / f"{site}.toml").write_text(text, encoding="utf-8")

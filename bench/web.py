@@ -18,7 +18,7 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection as Database
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from starlette.responses import Response
 
 from greenmine.loading import load_registry
@@ -164,6 +164,9 @@ def add_readings(
             blocks.clear()
     if blocks:
         database.execute(insert(schema.reading_block), blocks)
+    key = database.scalar(select(schema.channel.c.key).where(schema.channel.c.id == channel))
+    newest = {"key": key, "site": str(key).split("/")[0], "time": int(rows["time"][-1]), "data": rows[-1].tobytes()}
+    database.execute(insert(schema.current), [newest | {"kind": kind} for kind in ("reading", "valid")])
 
 
 def utc(time_: int) -> str:

@@ -40,7 +40,7 @@ _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
-_STEPS: Final = 0.1
+STEPS: Final = 0.1
 """How long figures are restated, between two commits [s]."""
 _TURN: Final = 0.2
 """How often the clock is looked at where nothing comes from a broker [s]."""
@@ -95,8 +95,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
                 while written(pipeline.carry_on, _now()):
-                    if time.monotonic() > clock + _STEPS:
-                        due["work"] = time.monotonic() + _STEPS
+                    if time.monotonic() > clock + STEPS:
+                        due["work"] = time.monotonic() + STEPS
                         break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS

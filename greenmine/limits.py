@@ -143,9 +143,12 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name_en: str
     standard: str
     parameter: str
-    statistic: Literal["mean", "maximum", "difference", "range"]
-    """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means; ``range``: every valid
-    hourly value must lie within the limit, so that the worst one decides (pH, which is judged as it is measured)."""
+    statistic: Literal["mean", "maximum", "difference", "county-difference", "range", "percentile"]
+    """``mean`` by the parameter's way of averaging; ``difference``: downwind minus upwind of hourly means; ``county-difference``:
+    the hourly mean minus that of the county's station, whatever the wind; ``range``: every valid hourly value must lie within the
+    limit, so that the worst one decides (pH, which is judged as it is measured); ``percentile`` of the daily means of a year."""
+    percentile: float | None = None
+    """For the statistic ``percentile``: which one [%], such as 95."""
     window: Window
     unit: str
     hour: Literal["clock", "any"] = "clock"
@@ -446,6 +449,14 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
     """What is judged must suit the window over which it is judged."""
     if limit.statistic == "difference" and limit.window != "hour":
         fault(f"a difference is one of hourly means; window must be 'hour', not {limit.window!r}")
+    if limit.statistic == "county-difference" and (limit.window, limit.hour) != ("hour", "clock"):
+        fault("a county-difference is one of clock hours' means; window must be 'hour', and hour 'clock'")
+    if (limit.statistic == "percentile") is (limit.percentile is None):
+        fault("percentile says which one for the statistic 'percentile', and goes with it alone")
+    if limit.percentile is not None and not 0 < limit.percentile <= 100:
+        fault("percentile must be above 0 and at most 100")
+    if limit.statistic == "percentile" and limit.window != "year":
+        fault("a percentile is one of the daily means of a year")
     if limit.hour == "any" and (limit.window != "hour" or limit.statistic == "maximum"):
         fault("hour = 'any' is for means and differences of an hour")
     if limit.state is not None and (limit.window != "hour" or limit.statistic == "maximum"):
@@ -460,7 +471,8 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
         fault(f"a {limit.window} is judged by its mean")
     if limit.allowed < 0:
         fault("allowed must not be below 0")
-    if limit.allowed and (limit.window not in SHORT or limit.statistic != "mean" or limit.hour == "any"):
+    counted = limit.statistic in {"mean", "county-difference"}
+    if limit.allowed and (limit.window not in SHORT or not counted or limit.hour == "any"):
         fault("allowed counts windows of a day: means of 5min, 15min or the clock hour")
     if limit.window in SHORT and (limit.statistic == "range" or limit.due == "discharge"):
         fault("statistic = 'range' and due = 'discharge' are for windows of several hours")
@@ -469,8 +481,10 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
     if limit.due == "discharge" and limit.statistic not in {"mean", "range"}:
         fault("due = 'discharge' is for means and ranges")
     if limit.window in LONG:
-        if limit.statistic != "mean" or limit.due != "all" or limit.period != "whole":
-            fault(f"a {limit.window} is judged by the mean of its daily means; no other statistic, due or period")
+        if limit.statistic not in {"mean", "percentile"} or limit.due != "all" or limit.period != "whole":
+            fault(
+                f"a {limit.window} is judged by its daily means, their mean or a percentile; no other statistic, due or period"
+            )
         if limit.alarm is not None:
             fault(f"alarm: nothing slides over a {limit.window}; leave it out")
         if limit.validity.days_per_month is None:

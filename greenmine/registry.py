@@ -106,7 +106,8 @@ class Rule:
     channel: int
     """Index of the judged channel."""
     references: tuple[int, ...]
-    """For the statistic ``difference``: channels of the same parameter at the other stations of the site; else ()."""
+    """Channels of the same parameter that are subtracted: for the statistic ``difference`` at the other stations of the site, of
+    which one lies upwind; for ``county-difference`` that of the county's station; else ()."""
     working: WorkingTime | None = None
     """For limits on working time: how it is known; None: it is not, or all time counts."""
     flow: int | None = None

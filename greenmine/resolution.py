@@ -240,6 +240,13 @@ class SiteResolution:
             self._faults.append(
                 f"{place}: limits: {limit.id} binds brick and tile works; give the site works = true, or take a limit for quarries"
             )
+        if limit.statistic == "county-difference":
+            county = self._file.site.county if self._file.site is not None else None
+            if (county, limit.parameter) not in self._servers or county == station.id:
+                self._faults.append(
+                    f"{place}: limits: {limit.id} subtracts what the county measures; name as county a station of the site that "
+                    f"has its {limit.parameter}"
+                )
         if limit.statistic != "difference":
             return
         if not any(name == limit.parameter and at != station.id for at, name in self._servers):
@@ -278,6 +285,9 @@ class SiteResolution:
         return None if meter is None else meter.index
 
     def _references(self, station: Station, limit: Limit) -> tuple[int, ...]:
+        if limit.statistic == "county-difference" and self._file.site is not None:
+            county = self.channels.get((self._file.site.county or "", limit.parameter))
+            return () if county is None else (county.index,)
         if limit.statistic != "difference":
             return ()
         return tuple(

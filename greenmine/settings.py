@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     """PW of all loggers that ``hj212_passwords`` does not name."""
     hj212_passwords: Path | None = None
     """File with a line ``MN = PW`` for each logger."""
+    hj212_sm4_keys: Path | None = None
+    """File with a line ``MN = KEY`` for each key of SM4; of an MN's two keys the lower one is the newer."""
+    hj212_addresses: Path | None = None
+    """File with a line ``MN = ADDRESS, NETWORK/BITS`` for each logger that sends no PW and is admitted by where it calls from."""
     hj212_certificate: Path | None = None
     """Certificate of the server for TLS, with ``hj212_key``; None: plain TCP."""
     hj212_key: Path | None = None
@@ -116,6 +120,8 @@ class Settings(BaseSettings):
     """Address of the web server; beyond loopback only behind a TLS proxy, see ``public_url`` and ``trusted_proxies``."""
     port: int = 8000
 
+    signing_keys: Path | None = None
+    """Directory of the installation's signing key; None: ``keys`` under ``data``."""
     archive: str | None = None
     """Where sealed days go: a directory, or the address of a store such as ``s3://bucket/folder``; None: under ``data``."""
     influx_url: str | None = None
@@ -177,20 +183,33 @@ class Settings(BaseSettings):
     """A session ends after so long without a request."""
     session_hours: int = Field(default=24, ge=1)
     """A session ends after so long in any case."""
-    user_streams: Annotated[int, Field(ge=1)] = 20
+    user_streams: Annotated[int, Field(ge=1)] = 50
     """Live streams of one user at the same time."""
     address_streams: Annotated[int, Field(ge=1)] = 100
     """Live streams to one address at the same time."""
     metrics_loopback: bool = False
     """Let programs on this machine read ``/metrics`` without a token."""
+    metrics_sites: bool = False
+    """``/metrics`` tells of each mine by itself; else of all together."""
 
     attachment_bytes: int = 10_000_000
     """Largest file that may be attached to an exceedance."""
 
     bundle_days: Annotated[int, Field(ge=0)] = 400
     """How long the files of evidence bundles are kept that were built for the pages; 0: for ever."""
+    witnesses: Path | None = None
+    """File of the witnesses to whom the state of the hash trees is shown; None: there are none."""
+    witness_for: Path | None = None
+    """File of the keys of other installations for which this one is a witness; None: it is for none."""
+    root_minutes: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How often what came is put into the hash trees."""
     raw_days: Annotated[int, Field(ge=0)] = 0
     """How long the record keeps raw readings of days that are sealed; 0: for ever."""
+
+    @property
+    def statements(self) -> Path:
+        """File of what was last stated of each site's data."""
+        return self.data / "statements.json"
 
     @property
     def bundles(self) -> Path:
@@ -261,7 +280,7 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         """Directory of the installation's signing key."""
-        return self.data / "keys"
+        return self.data / "keys" if self.signing_keys is None else self.signing_keys
 
     @property
     def accounts(self) -> Path:

@@ -18,10 +18,12 @@ EventKind = Literal[
     "station-flooding",
     "station-calm",
     "capture-low",
+    "mark-claimed",
 ]
 EVENTS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 """What can be subscribed to. An exceedance is one of a legal limit; a warning one of an enterprise's own target or early warning;
-restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn."""
+restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn. A mark is claimed that would take an
+exceedance away: the district decides about it."""
 TEST: Final = "test"
 """Kind of what the test button sends, whatever was subscribed to."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -85,7 +86,7 @@ class Follower:
                 return head, [], {}
             events: list[Event] = []
             states: dict[str, str] = {}
-            for part in (self._exceedances, self._silence, self._captures):
+            for part in (self._exceedances, self._silence, self._captures, self._claims):
                 part(connection, (serial, head), told, events, states)
         return head, events, states
 
@@ -198,6 +199,32 @@ class Follower:
             }
             subject = f"capture/{site}/{station}/{day}"
             events.append(Event("capture-low", site, subject, start, f"{station}/capture", newest=True, data=data))
+
+    def _claims(
+        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+    ) -> None:
+        r = schema.mark_request.c
+        rows = connection.execute(
+            sa.select(schema.mark_request)
+            .where(r.serial > span[0], r.serial <= span[1], r.state == "claimed")
+            .order_by(r.serial, r.id)
+        ).all()
+        before = told([f"claim/{row.id}" for row in rows])
+        for row in rows:
+            subject = f"claim/{row.id}"
+            if subject in before or row.site not in self._sites:
+                continue
+            states[subject] = "claimed"
+            zone = self._registry.site(row.site).zone
+            data = {
+                "station": row.station, "parameter": row.parameter, "mark": row.kind, "reason": row.reason, "author": row.author,
+                "start": _iso(row.start, zone), "end": _iso(row.end, zone), "removes": len(json.loads(row.removes)),
+                "href": f"/sites/{row.site}/quality#marks",
+            }  # fmt: skip
+            place = f"{row.station}/marks"
+            events.append(
+                Event("mark-claimed", row.site, subject, row.answered or row.made, place, newest=True, data=data)
+            )
 
     def _health(self, connection: sa.Connection, some: Collection[int] | None) -> dict[int, Any]:
         """Newest state of channels, by their numbers; None: of all."""

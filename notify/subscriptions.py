@@ -66,9 +66,10 @@ class Subscription:
         return f"<subscription {self.id} of {self.enterprise or 'the district'}>"
 
     def wants(self, kind: str, site: str, enterprise: str) -> bool:
-        """Whether it is to be told of an event of a kind at a site of an enterprise."""
+        """Whether it is to be told of an event of a kind at a site of an enterprise; the district is told of claims in any case."""
         mine = self.enterprise in {None, enterprise} and (self.sites is None or site in self.sites)
-        return self.enabled and mine and kind in self.events
+        decides = self.enterprise is None and kind == "mark-claimed"
+        return self.enabled and mine and (kind in self.events or decides)
 
 
 class Subscriptions:

@@ -100,6 +100,10 @@ class NoticeWords(Words):
                     shares=self._list(shares),
                     required=_percent(data["required"]),
                 )
+            case "claimed":
+                names = {**data, "start": _clock(data["start"]), "end": _clock(data["end"])}
+                names |= {"station": self._station(event), "mark": self.t(f"mark.{data['mark']}")}
+                return self.t("text.claim", **names)
             case _:
                 return self.t("text.test")
 

@@ -816,6 +816,8 @@ class Engine:
         over = statistic.over > 0
         if limit.allowed:
             return self.periods.counted(rule, statistic.start, statistic.end)
+        if limit.statistic == "county-difference":
+            return self.periods.less_county(rule, statistic.start, statistic.end, over=over)
         if self.periods.by_own_hours(rule):
             return self.periods.over_due_hours(rule, statistic.start, statistic.end, threshold)
         if rule.working is not None and not by_hours:

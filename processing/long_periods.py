@@ -21,7 +21,8 @@ from greenmine.registry import Registry
 def long_verdicts(registry: Registry, statistics: Iterable[Statistic], start: int, end: int) -> list[Judged]:
     """Verdicts over the months, quarters and years that lie within a span, by rule and start.
 
-    The figure is the mean of the valid daily means. A year needs a number of them, and so does each month of any of these
+    The figure is the mean of the valid daily means, or a percentile of them, with a straight line between two ranks.
+    A year needs a number of them, and so does each month of any of these
     periods; of a quarter all three months. The threshold is that of the period's first day.
 
     Parameters
@@ -36,7 +37,8 @@ def long_verdicts(registry: Registry, statistics: Iterable[Statistic], start: in
     References
     ----------
     GB 3095-2026, 3.11 to 3.13 (mean of the daily means of a calendar month, quarter, year) and Table 4 (days of a year). That
-    months and quarters need the days that Table 4 asks of each month of a year is a choice of this project.
+    months and quarters need the days that Table 4 asks of each month of a year is a choice of this project. HJ 663-2013, Annex A
+    (percentile at the rank 1 + (n - 1) p of n ordered values); its text of 2026 was not seen.
     """
     days: dict[int, list[Statistic]] = defaultdict(list)
     for s in statistics:
@@ -59,8 +61,12 @@ def long_verdicts(registry: Registry, statistics: Iterable[Statistic], start: in
             counts = dict.fromkeys(months, 0)
             for s in valid:
                 counts[moment_of(s.start, zone).date().replace(day=1)] += 1
+            means = np.array([s.mean for s in valid])
+            value = None
+            if len(means):
+                value = float(means.mean() if limit.percentile is None else np.percentile(means, limit.percentile))
             figure = Figure(
-                float(np.mean([s.mean for s in valid])) if valid else None,
+                value,
                 len(valid) / ((last - first) / 1440),
                 over=any(s.over for s in mine),
                 sufficiency=_sufficiency(limit.validity, counts, yearly=limit.window == "year"),

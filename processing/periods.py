@@ -16,7 +16,7 @@ from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
-from greenmine.processing.validity import sufficient
+from greenmine.processing.validity import enough, sufficient
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict
 from greenmine.processing.windows import moment_of
 from greenmine.processing.working import WorkingMinutes
@@ -149,6 +149,15 @@ class PeriodFigures:
             sufficiency=Sufficiency("too-few-windows", len(valid), need),
             stands=len(valid) > rule.limit.allowed,
         )
+
+    def less_county(self, rule: Rule, begin: int, finish: int, *, over: bool) -> Figure:
+        """Mean of an hour less that of the county's station; none where either has too little."""
+        ((_, _, value, share, _),) = self.windows(rule, begin, finish)
+        if np.isnan(value):
+            there = bool(enough(share, rule.limit.validity.minutes_per_hour / HOUR))
+            obstacle = ("over-range" if over else "no-county-data") if there else None
+            return Figure(None, share, obstacle=obstacle)
+        return Figure(value, share, over=over)
 
     def _windows_beyond(self, rule: Rule, begin: int, finish: int, bound: float) -> list[Beyond]:
         """Each window beyond the limit, those that are allowed included: all of them together exceed."""

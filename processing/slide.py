@@ -142,7 +142,7 @@ class Slider:
     def sources(self, rule: Rule) -> set[int]:
         """Channels besides its own on which the statistic of a rule rests."""
         difference, gas = self.differences.get(rule.index), self.gas.get(rule.index)
-        found = {*(difference.channels if difference else ()), *(gas.channels if gas else ())}
+        found = {*rule.references, *(difference.channels if difference else ()), *(gas.channels if gas else ())}
         if rule.flow is not None:
             found.add(rule.flow)
         return found - {rule.channel}
@@ -187,6 +187,8 @@ class Slider:
             for row, rule in enumerate(rules):
                 if rule.index in self.gas:
                     found.value[row] *= self.gas[rule.index].slide(self._exclusion, first, count, width).factor
+            if limit.statistic == "county-difference":
+                self._subtract(found, rules, first, count, width)
         for row, rule in enumerate(rules):
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
@@ -276,6 +278,18 @@ class Slider:
                 valid = _strided(valid, hours, count) >= needed
             value = figure(averaging, value)
         return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, kept / (due * width)), valid, over)
+
+    def _subtract(self, found: _Sums, rules: Sequence[Rule], first: int, count: int, width: int) -> None:
+        """Take the county's means over the same windows off; without a valid one there is no difference."""
+        county = np.array([r.references[0] for r in rules])
+        block = self._exclusion.unmarked(county, np.full(len(rules), first - width + 1), count + width - 1)
+        due = np.array([MINUTE / self._registry.channels[c].interval for c in county])[:, None]
+        there = sufficient(sliding_sum(block.held, width), due * width, rules[0].limit.validity.minutes_per_hour)
+        # A county's value out of range may have been higher, and the difference lower.
+        there &= ~self._over(block.over, width)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.value[:] -= sliding_sum(block.total, width) / sliding_sum(block.count.astype(np.float64), width)
+        found.valid[:] &= there
 
     def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
         """What the flow meters of rules tell of the hours that end with the minutes of a span; None where all hours are due."""

@@ -39,7 +39,19 @@ class Contributions:
 
     def ask_for_mark(self, values: Mapping[str, object]) -> Row:
         """Ask the worker for a mark."""
-        return self._add(schema.mark_request, {**values, "state": "waiting", "answer": ""})
+        return self._add(schema.mark_request, {**values, "state": "waiting", "answer": "", "serial": self._serial})
+
+    def decide_claim(self, number: int, name: str, now: int, refusal: str | None) -> Row | None:
+        """Confirm a claim, so that the worker makes the mark, or refuse it with a reason; None if it is no claim (any more)."""
+        c = schema.mark_request.c
+        values: dict[str, object] = {"decided_by": name, "serial": self._serial}
+        values |= {"state": "waiting"} if refusal is None else {"state": "refused", "answer": refusal, "answered": now}
+        return self._connection.execute(
+            sa.update(schema.mark_request)
+            .where(c.id == number, c.state == "claimed")
+            .values(**values)
+            .returning(schema.mark_request)
+        ).one_or_none()
 
     def exceedance(self, number: int) -> Row:
         """An exceedance that is known to be there."""

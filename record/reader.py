@@ -29,8 +29,8 @@ Row = sa.Row[Any]
 Rows = NDArray[np.void]
 """Readings of one channel as rows of ``greenmine.record.rows.ROW``."""
 
-_LOOK_BACK = (0, 24, 720)
-"""How far [h] behind a channel's newest hour its newest valid reading is looked for, in steps."""
+_STALE = 30 * DAY
+"""A valid reading this much older than its channel's newest one is none any more [ms]."""
 
 
 def valid(rows: Rows) -> NDArray[np.bool_]:
@@ -153,22 +153,16 @@ class Queries:
 
     def newest(self, scope: Scope, numbers: Iterable[int] | None = None) -> dict[int, Newest]:
         """Newest reading and newest valid reading of each channel in scope, by number."""
-        wanted = set(self.channels(scope))
-        if numbers is not None:
-            wanted &= set(numbers)
-        block, channel = schema.reading_block.c, schema.channel.c
-        newest_hour = select(func.max(block.hour)).where(block.channel == channel.id).scalar_subquery()
-        hours = {
-            number: hour
-            for number, hour in self._connection.execute(select(channel.id, newest_hour))
-            if number in wanted and hour is not None
-        }
+        c = schema.current.c
+        kept = select(c.key, c.kind, c.data).where(c.site.in_(scope), c.kind.in_(("reading", "valid")))
+        rows = {(row.key, row.kind): np.frombuffer(row.data, ROW)[0] for row in self._connection.execute(kept)}
+        wanted = self.channels(scope)
+        chosen = wanted.keys() if numbers is None else wanted.keys() & set(numbers)
         found: dict[int, Newest] = {}
-        for back in _LOOK_BACK:
-            for number, tail in self._tails(hours, back).items():
-                found[number] = tail
-                if tail.valid is not None:
-                    del hours[number]
+        for number in chosen:
+            last, good = rows.get((wanted[number].key, "reading")), rows.get((wanted[number].key, "valid"))
+            if last is not None:
+                found[number] = Newest(last, None if good is None or last["time"] - good["time"] > _STALE else good)
         return found
 
     def changed_channels(self, scope: Scope, after: int, last: int) -> list[int]:
@@ -191,12 +185,9 @@ class Queries:
 
     def newest_times(self, scope: Scope) -> dict[str, int]:
         """Newest reading of each site in scope [ms UTC]."""
-        channels = self.channels(scope)
-        times: dict[str, int] = {}
-        for number, newest in self.newest(scope).items():
-            site = channels[number].site
-            times[site] = max(times.get(site, 0), int(newest.last["time"]))
-        return times
+        c = schema.current.c
+        newest = select(c.site, func.max(c.time).label("time")).where(c.site.in_(scope), c.kind == "reading")
+        return {row.site: row.time for row in self._connection.execute(newest.group_by(c.site))}
 
     # Figures
 
@@ -327,23 +318,17 @@ class Queries:
 
         Periods that began more than three days before the newest one of the record are not "last" any more.
         """
-        c = schema.verdict.c
-        newest = self._connection.scalar(select(func.max(c.start)))
+        c, last = schema.verdict.c, schema.current.c
+        newest = self._connection.scalar(select(func.max(last.time)).where(last.kind == "verdict"))
         if newest is None:
             return {}
-        keys = [rule.key for rule in self._rules(scope)]
-        last = (
-            select(c.rule, func.max(c.start).label("start"))
-            .where(c.start >= newest - 3 * DAY, c.rule.in_(keys))
-            .group_by(c.rule)
-            .subquery()
-        )
         rows = self._connection.execute(
             select(schema.verdict)
-            .join(last, and_(c.rule == last.c.rule, c.start == last.c.start))
-            .where(c.latest.is_(True))
+            .join(schema.current, and_(c.rule == last.key, c.start == last.time))
+            .where(last.site.in_(scope), last.kind == "verdict", last.time >= newest - 3 * DAY, c.latest.is_(True))
         )
-        return {row.rule: row for row in rows}
+        known = {rule.key for rule in self._rules(scope)}
+        return {row.rule: row for row in rows if row.rule in known}
 
     def exceedances(
         self,
@@ -697,6 +682,12 @@ class Queries:
         columns = [table.c.serial if "serial" in table.c else table.c.id for table in named]
         return tuple(self._connection.scalar(select(func.max(column))) or 0 for column in columns)
 
+    def changes(self, scope: Scope) -> tuple[int, ...]:
+        """Numbers that change whenever readings, figures, verdicts or health of the sites in scope do, and with no other's."""
+        c = schema.current.c
+        told = select(func.max(c.time), func.count()).where(c.site.in_(scope), c.kind == "change")
+        return tuple(number or 0 for number in self._connection.execute(told).one())
+
     def open_exceedances(self, scope: Scope) -> dict[str, int]:
         """Number of open exceedances per site in scope."""
         c = schema.exceedance.c
@@ -713,10 +704,12 @@ class Queries:
     def health(self, scope: Scope) -> dict[str, Row]:
         """State of health of each channel in scope, by channel key."""
         channels = self.channels(scope)
-        c = schema.health.c
-        last = select(c.channel, func.max(c.since).label("since")).group_by(c.channel).subquery()
+        c, last = schema.health.c, schema.current.c
         rows = self._connection.execute(
-            select(schema.health).join(last, and_(c.channel == last.c.channel, c.since == last.c.since))
+            select(schema.health)
+            .join(schema.channel, schema.channel.c.id == c.channel)
+            .join(schema.current, and_(schema.channel.c.key == last.key, c.since == last.time))
+            .where(last.site.in_(scope), last.kind == "health")
         )
         return {channels[row.channel].key: row for row in rows if row.channel in channels}
 
@@ -732,20 +725,6 @@ class Queries:
 
     def _rules(self, scope: Scope) -> list[Rule]:
         return [rule for rule in self.registry.rules if rule.site in scope]
-
-    def _tails(self, hours: dict[int, int], back: int) -> dict[int, Newest]:
-        """Newest readings in the newest hours of channels and so many before; channels of the same hour are asked for at once."""
-        block = schema.reading_block.c
-        together: dict[int, list[int]] = {}
-        for number, hour in hours.items():
-            together.setdefault(hour, []).append(number)
-        found: dict[int, Newest] = {}
-        for hour, numbers in together.items():
-            statement = select(*COLUMNS).where(
-                block.channel.in_(numbers), block.hour >= hour - back, block.hour <= hour
-            )
-            found |= self._newest_of(statement)
-        return found
 
     def _newest_of(self, statement: Select[Any]) -> dict[int, Newest]:
         """Newest readings of channels by their number, of blocks in any order."""

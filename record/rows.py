@@ -21,6 +21,18 @@ class BlockRow(NamedTuple):
     count: int  # type: ignore[assignment]  # hides the method of tuples
     received: int
     data: memoryview
+    device: str
+    sequence: memoryview
+
+
+class CurrentRow(NamedTuple):
+    """A row of ``current``."""
+
+    key: str
+    kind: str
+    site: str
+    time: int
+    data: bytes = b""
 
 
 class AsideRow(NamedTuple):

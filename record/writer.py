@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,9 @@ from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
+    ROW,
     AsideRow,
+    CurrentRow,
     EpisodeRow,
     HealthRow,
     LedgerRow,
@@ -315,7 +318,7 @@ class Pipeline:
         if self._unstored is not None and not (self._unstored.batch and _same_batch(self._unstored.batch, batch)):
             self._store(now)
         if self._unstored is None:
-            sites = {site for site, _ in batch.devices}
+            sites = _sites_of(batch)
             with self._whole(sites):
                 outcome = self.engine.ingest(batch.readings)
                 self._clocks(batch, outcome)
@@ -374,12 +377,14 @@ class Pipeline:
                 if left.batch is not None:
                     self._store_readings(connection, left.batch, left.outcome, left.news, issue)
                 self._store_outcome(connection, left.outcome, issue)
+                sites = set() if left.batch is None else _sites_of(left.batch)
+                self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
                     beside(connection, issue.serial)
         except StoreError:
             raise
         except BaseException:
-            with self._whole(self._zone if left.batch is None else {site for site, _ in left.batch.devices}):
+            with self._whole(self._zone if left.batch is None else _sites_of(left.batch)):
                 raise
         self._unstored = None
 
@@ -472,6 +477,9 @@ class Pipeline:
     def carry_on(self, now: int) -> bool:
         """Go one short step on with what is to be restated: for marks that were asked for, and for what the registry changed.
 
+        A mark that nobody confirmed and that would take an exceedance away becomes a claim: nothing changes until a supervisor
+        confirms it (生态环境监测条例, decree 820, article 25). One that takes readings out is looked at when its period is over.
+
         Between two steps anything may be committed. A request for a mark is answered in the transaction that stores the mark
         and the figures of its first days, so that a crash leaves it either waiting or done; it is refused with the reason if it
         cannot be met. What is left of a long span is queued in the same transaction.
@@ -510,17 +518,25 @@ class Pipeline:
     def _take_up(self, now: int) -> bool:
         """Begin the mark that has been asked for longest, or else a restatement that is queued."""
         table, queue = schema.mark_request, schema.restatement
-        waiting = self.record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
+        # What is still to come cannot be told yet.
+        ready = sa.or_(table.c.end <= now, table.c.decided_by.is_not(None), table.c.kind.not_in(sorted(EXCLUDING)))
+        waiting = self.record.rows(
+            sa.select(table).where(table.c.state == "waiting", ready).order_by(table.c.id).limit(1)
+        )
         for row in waiting:
             if fault := self._fault(
                 row["site"], row["station"], row["parameter"], (row["start"], row["end"]), row["kind"]
             ):
                 refused = {"state": "refused", "answer": fault, "answered": now}
                 with self.record.transaction() as connection:
+                    refused["serial"] = self.record.serial(connection)
                     connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**refused))
                 return True
             names = "site", "station", "parameter", "start", "end", "kind", "reason", "author"
-            self._job = self._marking({name: row[name] for name in names}, row["id"], _AT_ONCE)
+            mark = {name: row[name] for name in names} | {"confirmed_by": row["decided_by"]}
+            # Whether it takes an exceedance away is told of its whole span.
+            most = None if row["decided_by"] is None and row["kind"] in EXCLUDING else _AT_ONCE
+            self._job = self._marking(mark, row["id"], most)
             return True
         queued = sa.select(queue).where(queue.c.site.in_(self._zone)).order_by(queue.c.id <= self._tried, queue.c.id)
         for row in self.record.rows(queued.limit(1)):
@@ -571,11 +587,20 @@ class Pipeline:
 
     def _finish(self, job: _Job, found: Restatement, now: int) -> None:
         queue = schema.restatement
+        if job.request is not None and job.mark is not None and job.mark["confirmed_by"] is None:
+            removes = self._removed(job, found)
+            if removes:
+                asked = schema.mark_request.c.id == job.request
+                claimed = {"state": "claimed", "removes": json.dumps(removes), "answered": now}
+                with self.record.transaction() as connection:
+                    claimed["serial"] = self.record.serial(connection)
+                    connection.execute(sa.update(schema.mark_request).where(asked).values(**claimed))
+                return
         with self.record.transaction() as connection:
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
                 assert made is not None
-                done = {"state": "done", "mark": made[0], "answered": now}
+                done = {"state": "done", "mark": made[0], "answered": now, "serial": self.record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
             connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
@@ -587,11 +612,35 @@ class Pipeline:
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
+            self._store_current(connection, found, {job.site}, issue.serial)
         with self._whole({job.site}):
             if job.mark is not None:
                 self.engine.exclusion.add(stored_mark(job.mark))
             rules = {r.index for r in self.registry.rules if r.site == job.site}
             self.engine.alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
+
+    def _removed(self, job: _Job, found: Restatement) -> list[dict[str, Any]]:
+        """Windows that exceed and no longer do with a mark, and exceedances that are withdrawn: what it takes away."""
+        v = schema.verdict.c
+        after = {(self.registry.rules[j.rule].key, j.start * MINUTE): j for j in found.verdicts}
+        stored = self.record.rows(
+            sa.select(v.rule, v.start, v.end, v.value).where(
+                v.latest, v.verdict == "exceeds", v.rule.in_({key for key, _ in after}), v.start < job.span[1] + _AT_ONCE,
+                v.end > job.span[0] - _AT_ONCE,
+            )
+        )  # fmt: skip
+        gone = [
+            dict(row) | {"after": now.value, "judgement": now.verdict.judgement}
+            for row in stored
+            if (now := after.get((row["rule"], row["start"]))) is not None and now.verdict.judgement != "exceeds"
+        ]
+        told = {row["rule"] for row in gone}
+        for e in found.exceedances:
+            key = self.registry.rules[e.rule].key
+            if e.withdrawn and key not in told:
+                start, end = _instant(e.start), None if e.end is None else _instant(e.end)
+                gone.append({"rule": key, "start": start, "end": end, "value": e.peak, "after": None, "judgement": ""})
+        return gone
 
     def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
         rows = self.record.readings(channel, start, end)
@@ -625,7 +674,10 @@ class Pipeline:
     ) -> None:
         readings, parts = batch.readings, outcome.parts
         received = int(batch.message_received.max()) if batch.messages else 0
-        self.record.insert_readings(connection, readings.take(parts.fresh), outcome.quality, received)
+        fresh = readings.take(parts.fresh)
+        numbers = batch.message_seq[batch.message[parts.fresh]]
+        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers)
+        self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))
             rows = [
@@ -688,6 +740,40 @@ class Pipeline:
                 connection.execute(sa.delete(table).where(table.c.site == site, table.c.device == device))
                 gaps = [SequenceGapRow(site=site, device=device, first=first, last=last) for first, last in told.gaps]
                 self.record.insert(connection, table, gaps)
+
+    def _store_newest(self, connection: sa.Connection, fresh: Readings, quality: NDArray[np.uint8]) -> None:
+        """Note the newest reading of each channel, and the newest valid one; readings are sorted by channel and time."""
+        good = counted(fresh.flag, quality) & np.isfinite(fresh.value)
+        for kind, chosen in (("reading", np.arange(len(fresh))), ("valid", np.flatnonzero(good))):
+            last = chosen[np.append(np.diff(fresh.channel[chosen]) != 0, True)] if len(chosen) else chosen
+            rows = np.empty(len(last), ROW)
+            rows["time"], rows["value"] = fresh.time[last], fresh.value[last]
+            rows["flag"], rows["quality"] = fresh.flag[last], quality[last]
+            channels = [self.registry.channels[index] for index in fresh.channel[last].tolist()]
+            newest = [
+                CurrentRow(c.key, kind, c.site, time, row.tobytes())
+                for c, time, row in zip(channels, rows["time"].tolist(), rows, strict=True)
+            ]
+            self.record.upsert(connection, schema.current, newest, newer="time")
+
+    def _store_current(
+        self, connection: sa.Connection, found: Outcome | Restatement, sites: set[str], serial: int
+    ) -> None:
+        """Note the last verdict of each rule, and which sites have changed."""
+        rules, channels = self.registry.rules, self.registry.channels
+        last: dict[int, int] = {}
+        for v in found.verdicts:
+            last[v.rule] = max(v.start, last.get(v.rule, v.start))
+        rows = [CurrentRow(rules[r].key, "verdict", rules[r].site, start * MINUTE) for r, start in last.items()]
+        touched = sites | {rules[x.rule].site for some in (found.verdicts, found.exceedances) for x in some}
+        touched |= {channels[s.channel].site for s in found.statistics}
+        if isinstance(found, Outcome):
+            since = {c.channel: c.since for c in found.health}
+            told = [(channels[c], since) for c, since in since.items()]
+            rows += [CurrentRow(channel.key, "health", channel.site, time) for channel, time in told]
+            touched |= {channel.site for channel, _ in told}
+        rows += [CurrentRow(site, "change", site, serial) for site in sorted(touched)]
+        self.record.upsert(connection, schema.current, rows, newer="time")
 
     def _store_outcome(self, connection: sa.Connection, outcome: Outcome, issue: _Issue) -> None:
         self._store_statistics(connection, outcome.statistics, issue)
@@ -843,6 +929,11 @@ def _instant(minute: int) -> int:
 
 def _minute(instant: int) -> int:
     return instant // MINUTE - 1
+
+
+def _sites_of(batch: Batch) -> set[str]:
+    """Sites of which a batch holds a message."""
+    return {batch.devices[device][0] for device in np.unique(batch.message_device).tolist() if device >= 0}
 
 
 def _same_batch(a: Batch, b: Batch) -> bool:

@@ -74,6 +74,14 @@ class PageArguments(NoArguments):
     lang: Literal["zh", "en"] | None = None
 
 
+class SelectionArguments(PageArguments):
+    """Which mines a page of many shows."""
+
+    q: str = Field(default="", max_length=80)
+    group: Literal["township", "mineral", "zone", "state"] | None = None
+    page: int = Field(default=1, ge=1, le=10_000)
+
+
 class ChartArguments(PageArguments):
     """Length of a chart."""
 

@@ -193,10 +193,27 @@ class MarkItem(msgspec.Struct, frozen=True):
     author: str
     made: datetime
     late: bool
+    confirmed_by: str | None
+    """Supervisor who confirmed what it takes away; None: it takes no exceedance away."""
+
+
+class RemovedItem(msgspec.Struct, frozen=True):
+    """An exceeding window that a mark takes away, with the figure without it and with it (``after``)."""
+
+    rule: str
+    start: datetime
+    end: datetime | None
+    value: float | None
+    after: float | None
+    judgement: str
+    """With the mark; empty for an exceedance that has no verdict yet."""
 
 
 class MarkRequestItem(msgspec.Struct, frozen=True):
-    """A mark that was asked for; the worker makes it within seconds, or refuses it and says why."""
+    """A mark that was asked for; the worker makes it within seconds of its end, or refuses it and says why.
+
+    ``claimed``: it would take away the exceeding windows of ``removes``, and waits for a supervisor, who confirms or refuses it.
+    """
 
     id: int
     site: str
@@ -208,10 +225,12 @@ class MarkRequestItem(msgspec.Struct, frozen=True):
     reason: str
     author: str
     made: datetime
-    state: Literal["waiting", "done", "refused"]
+    state: Literal["waiting", "claimed", "done", "refused"]
     answer: str
     mark: int | None
     answered: datetime | None
+    decided_by: str | None
+    removes: list[RemovedItem]
 
 
 class Attachment(msgspec.Struct, frozen=True):

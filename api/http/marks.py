@@ -16,7 +16,7 @@ from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.exports import answer
-from greenmine.api.http.items import MarkItem, MarkRequestItem
+from greenmine.api.http.items import MarkItem, MarkRequestItem, RemovedItem
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking
@@ -29,7 +29,7 @@ router = APIRouter()
 
 LONGEST: Final = 31 * DAY
 """A longer mark is made as several [ms]."""
-AHEAD: Final = 31 * DAY
+AHEAD: Final = DAY
 """How far ahead of the clock a mark may end [ms]."""
 WAITING: Final = 100
 """Most requests that may wait at a site."""
@@ -65,6 +65,7 @@ def mark_items(queries: Queries, scope: Scope, rows: Sequence[Row]) -> list[Mark
             row.author,
             local(row.made, zone),
             queries.issued_before(scope, row),
+            row.confirmed_by,
         )
         for row in rows
     ]
@@ -88,6 +89,18 @@ def request_item(registry: Registry, row: Row) -> MarkRequestItem:
         row.answer,
         row.mark,
         local(row.answered, zone) if row.answered is not None else None,
+        row.decided_by,
+        [
+            RemovedItem(
+                one["rule"],
+                local(one["start"], zone),
+                local(one["end"], zone) if one["end"] is not None else None,
+                one["value"],
+                one["after"],
+                one["judgement"],
+            )
+            for one in msgspec.json.decode(row.removes)
+        ],
     )
 
 
@@ -138,7 +151,8 @@ async def ask(
 ) -> Response:
     """Ask for a mark: maintenance, calibration, stop, fault and weather take readings out of the figures, blasting explains.
 
-    The worker makes it within seconds and restates what it touches; ``Location`` tells how that went.
+    The worker makes it within seconds of its end and restates what it touches; ``Location`` tells how that went. One that would
+    take an exceedance away is a claim: it waits until a supervisor confirms or refuses it.
     """
     asked = await decoded(request, NewMark)
     row = _checked(context, caller, asked)
@@ -178,6 +192,61 @@ def asked_for(
     return JSON(request_item(queries.registry, rows[0]))
 
 
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a supervisor says of a claim; a refusal has a reason."""
+
+    decision: Literal["confirm", "refuse"]
+    reason: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+
+
+@router.post(
+    "/api/v1/mark-requests/{number}/decision",
+    responses=single(MarkRequestItem),
+    openapi_extra=taking(Decision, {"decision": "confirm"}),
+)
+async def decide(
+    number: int,
+    _: Annotated[arguments.NoArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    trail: TrailOf,
+) -> Response:
+    """Confirm or refuse a claim: a mark that takes an exceedance away. Supervisors may, and nobody of their own."""
+    said = await decoded(request, Decision)
+    if said.decision == "refuse" and not said.reason.strip():
+        raise Problem(400, "reason: must say why the claim is refused")
+    return JSON(await run_in_threadpool(_decide, context, caller, trail, number, said))
+
+
+def _decide(context: Context, caller: Caller, trail: Trail, number: int, said: Decision) -> MarkRequestItem:
+    with context.record.queries() as queries:
+        rows = queries.mark_requests(caller.scope, limit=1, number=number) if 0 <= number < 1 << 62 else []
+    if not rows:
+        raise Problem(404, f"There is no mark request {number}; /api/v1/mark-requests lists them.")
+    if not caller.oversees:
+        raise Problem(403, f"{caller.name} may not decide about claims; a supervisor may.")
+    undecided = Problem(409, f"Mark request {number} is {rows[0].state}; only one that is claimed can be decided.")
+    if rows[0].state != "claimed":
+        raise undecided
+    if rows[0].author.partition("/")[0] == caller.name.partition("/")[0]:
+        raise Problem(403, f"{caller.name} may not decide about a claim of their own.")
+    with context.record.contributions() as contributions:
+        refusal = said.reason.strip() if said.decision == "refuse" else None
+        row = contributions.decide_claim(number, caller.name, now(), refusal)
+        if row is None:
+            raise undecided
+        item = request_item(context.registry, row)
+    trail.add(
+        f"claim-{said.decision}",
+        site=item.site,
+        subject=f"mark request {item.id}",
+        kind=item.kind,
+        station=item.station,
+    )
+    return item
+
+
 def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, object]:
     site = visible_site(context.registry, caller.scope, asked.site)
     if not caller.may_act(site.id):
@@ -194,7 +263,7 @@ def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, obje
         raise Problem(400, f"start, end: {error}") from None
     instant = now()
     if not 0 < end - start <= LONGEST or end > instant + AHEAD or start < 0:
-        raise Problem(400, "start, end: 'start' before 'end', at most 31 days long, and at most 31 days ahead")
+        raise Problem(400, "start, end: 'start' before 'end', at most 31 days long, and at most a day ahead")
     if not asked.reason.strip():
         raise Problem(400, "reason: must say something")
     return {

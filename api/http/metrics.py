@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,22 @@ _ALIVE = 10_000
 """An uplink that has said nothing for this long is taken as stopped [ms]."""
 
 
-def metrics(queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool) -> bytes:
-    """Metrics of the sites in scope at an instant [ms UTC].
+def metrics(
+    queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool, sites: bool
+) -> bytes:
+    """Metrics of the sites in scope at an instant [ms UTC]; with ``sites`` one by one, else all together.
 
     With ``workers``, those of the workers, of the projection and the uplink, whose files are in the directory ``data``, and of
     the notifications, too: they cover all sites.
     """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, data, notices, workers=workers))
+    registry.register(_Families(queries, scope, now, data, notices, workers=workers, sites=sites))
     return generate_latest(registry)
 
 
 class _Families(Collector):
     def __init__(
-        self, queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool
+        self, queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool, sites: bool
     ) -> None:
         self._queries = queries
         self._scope = scope
@@ -53,6 +55,7 @@ class _Families(Collector):
         self._data = data
         self._notices = notices
         self._of_workers = workers
+        self._labels = ["site"] if sites else []
 
     def describe(self) -> Iterator[Metric]:
         yield from ()
@@ -60,30 +63,39 @@ class _Families(Collector):
     def collect(self) -> Iterator[Metric]:
         totals = self._queries.ledger_totals(self._scope)
         for name, text in _LEDGER.items():
-            counter = CounterMetricFamily(f"greenmine_{name}", f"{text}, by the ledger.", labels=["site"])
-            for row in totals:
-                counter.add_metric([row.site], getattr(row, name))
-            yield counter
+            counter = CounterMetricFamily(f"greenmine_{name}", f"{text}, by the ledger.", labels=self._labels)
+            yield self._told(counter, {row.site: getattr(row, name) for row in totals}, sum)
         missing = GaugeMetricFamily(
-            "greenmine_sequence_missing", "Message sequence numbers not (yet) seen.", labels=["site"]
+            "greenmine_sequence_missing", "Message sequence numbers not (yet) seen.", labels=self._labels
         )
-        for row in totals:
-            missing.add_metric([row.site], row.sequence_missing)
-        yield missing
-        age = GaugeMetricFamily("greenmine_newest_reading_age_seconds", "Age of the newest reading.", labels=["site"])
-        for site, time in sorted(self._queries.newest_times(self._scope).items()):
-            age.add_metric([site], (self._now - time) / 1000)
-        yield age
-        unfinished = GaugeMetricFamily("greenmine_open_exceedances", "Exceedances under way.", labels=["site"])
+        yield self._told(missing, {row.site: row.sequence_missing for row in totals}, sum)
+        age = GaugeMetricFamily(
+            "greenmine_newest_reading_age_seconds", "Age of the newest reading.", labels=self._labels
+        )
+        times = self._queries.newest_times(self._scope)
+        yield self._told(age, {site: (self._now - time) / 1000 for site, time in sorted(times.items())}, min)
+        unfinished = GaugeMetricFamily("greenmine_open_exceedances", "Exceedances under way.", labels=self._labels)
         counts = self._queries.open_exceedances(self._scope)
-        for site in sorted(self._scope):
-            unfinished.add_metric([site], counts.get(site, 0))
-        yield unfinished
+        yield self._told(unfinished, {site: counts.get(site, 0) for site in sorted(self._scope)}, sum)
         if self._of_workers:
             yield from self._workers()
             yield from self._projection()
             yield from self._uplink()
             yield from self._notifications()
+
+    def _told(
+        self,
+        family: CounterMetricFamily | GaugeMetricFamily,
+        values: dict[str, float],
+        together: Callable[[Iterable[float]], float],
+    ) -> Metric:
+        """Fill a family with the values of sites, or with what they are together."""
+        if self._labels:
+            for site, value in values.items():
+                family.add_metric([site], value)
+        elif values:
+            family.add_metric([], together(values.values()))
+        return family
 
     def _workers(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("greenmine_worker_age_seconds", "Time since a worker last reported.", labels=["worker"])

@@ -86,7 +86,15 @@ def metrics_text(
             raise unauthenticated()
         scope, workers = Scope(frozenset(site.id for site in context.registry.sites)), True
     return Response(
-        metrics(queries, scope, now(), context.settings.data, context.notices.outbox, workers=workers),
+        metrics(
+            queries,
+            scope,
+            now(),
+            context.settings.data,
+            context.notices.outbox,
+            workers=workers,
+            sites=context.settings.metrics_sites,
+        ),
         media_type="text/plain; version=1.0.0; charset=utf-8",
     )
 
@@ -161,7 +169,7 @@ def latest_readings(
     instant = now()
 
     def version(queries: Queries) -> object:
-        return queries.version("reading_block", "statistic", "verdict", "health")
+        return queries.changes(chosen_sites)
 
     def make(queries: Queries) -> bytes:
         return listing_bytes(list(latest(queries, chosen_sites, instant)))

@@ -16,6 +16,7 @@ from greenmine.api.http.rolling import site_week
 from greenmine.api.http.views import LatestView, latest, theme_judgements
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.selection import selection
 from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Site
@@ -28,25 +29,27 @@ _BAD = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 @router.get("/comparison")
 def comparison_page(
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Annotated[arguments.SelectionArguments, Query()],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
-    """Page that compares all mines, the one with the largest share of time above a limit first."""
+    """Page that compares all mines, fifty at a time; on a page the one with the largest share of time above a limit first."""
     if not caller.oversees:
         raise Problem(404, "There is no such page.")
     wording = Wording(language_of(request, given.lang), context.registry)
     instant = now()
-    hours = queries.hours(caller.scope, instant - DAY - HOUR, instant)
-    views = latest(queries, caller.scope, instant, hours=hours)
+    chosen = selection(queries, caller.scope, wording, given)
+    scope = chosen.scope
+    hours = queries.hours(scope, instant - DAY - HOUR, instant)
+    views = latest(queries, scope, instant, hours=hours)
     rows = [
-        _row(queries, caller.scope, site, [view for view in views if view.site == site.id], hours, instant)
-        for site in context.registry.sites
-        if site.id in caller.scope
+        _row(queries, scope, site, [view for view in views if view.site == site.id], hours, instant)
+        for site in chosen.sites
     ]
-    rows.sort(key=lambda row: row["week"].share or 0.0, reverse=True)
+    if given.group is None:
+        rows.sort(key=lambda row: row["week"].share or 0.0, reverse=True)
     return render(
         request,
         "comparison.html",
@@ -55,6 +58,7 @@ def comparison_page(
         instant,
         notice=notice_of(wording, service_health(queries, instant)),
         rows=rows,
+        selection=chosen,
         themes=context.registry.judged_themes,
         events="/api/v1/events",
     )

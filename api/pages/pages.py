@@ -21,6 +21,7 @@ from greenmine.api.http.responses import JSON
 from greenmine.api.http.rolling import rolling_statistics, site_week
 from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements
 from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.selection import selection
 from greenmine.api.pages.sparkline import sparkline
 from greenmine.api.pages.vega import bundle
 from greenmine.api.pages.wording import Wording
@@ -48,20 +49,20 @@ _BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 @router.get("/")
 def overview(
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Annotated[arguments.SelectionArguments, Query()],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
-    """Page of all mines."""
-    scope = caller.scope
+    """Page of all mines, fifty at a time."""
     language = language_of(request, given.lang)
     wording = Wording(language, context.registry)
     instant = now()
+    chosen = selection(queries, caller.scope, wording, given)
+    sites, scope = chosen.sites, chosen.scope
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
     views = latest(queries, scope, instant, hours=hours)
-    sites = _visible(context.registry, scope)
     service = service_health(queries, instant)
     cards = [
         _card(site, views, hours, context.registry, instant) | {"week": site_week(queries, scope, site, instant)}
@@ -76,8 +77,9 @@ def overview(
         notice=notice_of(wording, service),
         watched=service.state == "running",
         cards=cards,
+        selection=chosen,
         summary=_summary(queries, scope, cards, instant),
-        exceedances=_exceedances(queries, scope, None, instant, _RAIL + 2 * (len(sites) - 1)),
+        exceedances=_exceedances(queries, scope, None, instant, _RAIL + 2 * max(0, len(sites) - 1)),
         events="/api/v1/events",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -17,9 +18,9 @@ from greenmine.api.http.views import latest
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
-from greenmine.processing.exclusion import KINDS
+from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.record.reader import Queries, Scope
-from greenmine.registry import Site
+from greenmine.registry import Registry, Site
 from greenmine.times import DAY, local, now
 
 router = APIRouter()
@@ -82,12 +83,38 @@ def quality_page(
         requests=[
             request_item(context.registry, row)
             for row in queries.mark_requests(scope, site=site, limit=SHOWN)
-            if row.state != "done" and row.made > instant - 7 * DAY
+            if row.state == "claimed" or (row.state != "done" and row.made > instant - 7 * DAY)
         ],
         kinds=sorted(KINDS),
+        places=_places(context.registry, shown),
         acts=caller.may_act(site),
+        oversees=caller.oversees,
         events=f"/api/v1/events?site={site}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place that can be marked, with the kinds of mark that say something there; parameter None: the whole station."""
+
+    station: str
+    parameter: str | None
+    kinds: list[str]
+
+
+def _places(registry: Registry, site: Site) -> list[_Place]:
+    found = []
+    for station in site.stations:
+        measured = [c.parameter.id for c in registry.site_channels(site.id) if c.station == station.id]
+        for parameter in (None, *measured):
+            kinds = [
+                kind
+                for kind in sorted(KINDS)
+                if kind not in EXCLUDING
+                or excluded_channels(registry, Mark(site.id, station.id, parameter, 0, 0, kind))
+            ]
+            found.append(_Place(station.id, parameter, kinds))
+    return found
 
 
 def _ledger(queries: Queries, scope: Scope, site: Site, instant: int, days: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from itertools import starmap
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from greenmine.api.http.items import RemovedItem
 from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView, VerdictView
 from greenmine.clauses import in_chinese
 from greenmine.limits import Limit, addressee
@@ -107,6 +108,19 @@ class Wording(Words):
         """A span of time; the day is told once where both ends share it."""
         last = f"{end:%H:%M}" if start.date() == end.date() else self.date_time(end)
         return self.t("exceedance.span", start=self.date_time(start), end=last)
+
+    def removed(self, item: RemovedItem) -> str:
+        """An exceeding window that a mark takes away, with both figures."""
+        rule = next((rule for rule in self.registry.rules if rule.key == item.rule), None)
+        if rule is None:
+            return item.rule
+        parameter = self.registry.channels[rule.channel].parameter
+        span = self.date_time(item.start) if item.end is None else self.span(item.start, item.end)
+        value, after = (self.number(x, parameter.decimals) for x in (item.value, item.after))
+        return self.t(
+            "mark.removed", rule=f"{self.station(rule.site, rule.station)} · {self.name(rule.limit)}", span=span, value=value,
+            after=after, unit=self.unit(parameter.unit),
+        )  # fmt: skip
 
     def hour(self, start: datetime) -> str:
         """A clock hour."""

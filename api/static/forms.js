@@ -17,7 +17,9 @@ function request(form) {
   }
   let body = { kind: form.dataset.kind, text: form.elements.text?.value ?? "" };
   if (form.dataset.mark) {
-    body = Object.fromEntries(new FormData(form));
+    const { place, ...rest } = Object.fromEntries(new FormData(form));
+    const [station, parameter] = place.split("/");
+    body = { ...rest, station, ...(parameter && { parameter }) };
     const offset = form.dataset.offset.replace(/(\d\d)$/, ":$1");
     Object.assign(body, { site: form.dataset.mark, start: `${body.start}:00${offset}`, end: `${body.end}:00${offset}` });
   }
@@ -38,6 +40,20 @@ async function renew() {
   }
   const acknowledged = document.querySelector('[data-kind="acknowledged"]');
   if (acknowledged && !fresh.querySelector('[data-kind="acknowledged"]')) acknowledged.remove();
+}
+
+// Of the kinds of mark only those are offered that say something of the chosen place.
+function offerKinds(form) {
+  const { place, kind } = form.elements;
+  const kinds = place.selectedOptions[0].dataset.kinds.split(" ");
+  for (const option of kind.options) option.hidden = option.disabled = !kinds.includes(option.value);
+  if (kind.selectedOptions[0]?.disabled ?? true) kind.value = kinds[0];
+}
+
+for (const form of document.querySelectorAll("form[data-mark]")) {
+  form.elements.place.addEventListener("change", () => offerKinds(form));
+  form.addEventListener("reset", () => setTimeout(() => offerKinds(form)));
+  offerKinds(form);
 }
 
 // On the document: a form may stand in a part that is shown anew.

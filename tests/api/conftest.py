@@ -66,7 +66,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterat
     """A server without any record."""
     data = tmp_path_factory.mktemp("bare")
     headers = bearer(token_for(data))
-    with serving(data, registry) as address, httpx.Client(base_url=address, headers=headers) as client:
+    with (
+        serving(data, registry, user_streams=100) as address,
+        httpx.Client(base_url=address, headers=headers) as client,
+    ):
         yield client
 
 
@@ -74,6 +77,9 @@ def _served(data: Path, registry: Registry) -> Iterator[Served]:
     now = time.time_ns() // 1_000_000
     engine = fill(data / "record.sqlite", registry, now)
     headers = bearer(token_for(data))
-    with serving(data, registry) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
+    with (
+        serving(data, registry, user_streams=100) as address,
+        httpx.Client(base_url=address, headers=headers, timeout=20) as client,
+    ):
         yield Served(client, engine, registry, now, data)
     engine.dispose()

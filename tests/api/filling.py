@@ -8,10 +8,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from sqlalchemy import Connection, Engine, Integer, Table, create_engine, func, insert, select
+from sqlalchemy import Connection, Engine, Integer, Table, create_engine, func, insert, select, update
+from sqlalchemy.dialects import sqlite
 
 from greenmine.limits import threshold_on
 from greenmine.record import schema
+from greenmine.record.reader import valid
 from greenmine.record.record import next_serial
 from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
@@ -52,7 +54,24 @@ def engine_of(path: Path) -> Engine:
     with engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         schema.metadata.create_all(connection)
+        for table, source, key, time in _NOTED:
+            connection.exec_driver_sql(_NOTE.format(table=table, source=source, key=key, kind=table, time=time))
+            connection.exec_driver_sql(_CHANGE.format(table=table, source=source, key=key))
     return engine
+
+
+_NOTED = (
+    ("health", "channel WHERE id = NEW.channel", "key", "NEW.since"),
+    ("verdict", "(SELECT 1) WHERE NEW.latest", "NEW.rule", "NEW.start"),
+)
+"""What plain inserts say of the current state, as the worker does: table, source of the key, key, and time."""
+_SITE = "substr({key}, 1, instr({key}, '/') - 1)"
+_NOTE = f"""CREATE TRIGGER noted_{{table}} AFTER INSERT ON {{table}} BEGIN
+INSERT INTO current (key, kind, site, time, data) SELECT {{key}}, '{{kind}}', {_SITE}, {{time}}, x'' FROM {{source}}
+ON CONFLICT (key, kind) DO UPDATE SET time = max(time, excluded.time); END"""
+_CHANGE = f"""CREATE TRIGGER changed_{{table}} AFTER INSERT ON {{table}} BEGIN
+INSERT INTO current (key, kind, site, time, data) SELECT {_SITE}, 'change', {_SITE}, 1, x'' FROM {{source}}
+ON CONFLICT (key, kind) DO UPDATE SET time = time + 1; END"""
 
 
 def fill(path: Path, registry: Registry, now: int, days: int = 1) -> Engine:
@@ -82,6 +101,17 @@ def add_reading(engine: Engine, channel: Channel, time: int, value: float, flag:
                 channel=number_of(channel), hour=time // HOUR, count=1, received=time, data=row.tobytes()
             )
         )
+        for kind in ("reading", "valid") if valid(row).all() else ("reading",):
+            new = {"site": channel.site, "time": time, "data": row.tobytes()}
+            note_current(connection, channel.key, kind, **new)
+        change = schema.current.c.kind == "change", schema.current.c.site == channel.site
+        connection.execute(update(schema.current).where(*change).values(time=schema.current.c.time + 1))
+
+
+def note_current(connection: Connection, key: str, kind: str, **values: object) -> None:
+    """Note something newer, as the worker does."""
+    row = {"key": key, "kind": kind, "data": b""} | values
+    connection.execute(sqlite.insert(schema.current).values(row).on_conflict_do_update(["key", "kind"], set_=row))
 
 
 def add_exceedance(engine: Engine, rule: Rule, start: int, changed: int, end: int | None = None) -> int:
@@ -185,6 +215,9 @@ def _readings(connection: Connection, channel: Channel, rng: np.random.Generator
             }
         )
     connection.execute(insert(schema.reading_block), blocks)
+    for kind in ("reading", "valid"):
+        newest = {"time": int(rows["time"][-1]), "data": rows[-1].tobytes()}
+        note_current(connection, channel.key, kind, site=channel.site, **newest)
     _insert(connection, schema.statistic, statistics)
     connection.execute(
         insert(schema.health).values(channel=number_of(channel), state="good", since=now - days * DAY, detail="")

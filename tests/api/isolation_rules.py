@@ -27,7 +27,7 @@ Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 """Parameters that name something of somebody."""
-HARMLESS: Final = {
+HARMLESS: Final = {"group", "page", "q",
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
     "kind",
@@ -96,6 +96,7 @@ RULES: Final[dict[str, Rule]] = {
     "ask": Rule("actors", body=_MARK, ok=(202,)),
     "requests": Rule(),
     "asked_for": Rule(number="request"),
+    "decide": Rule("overseers", number="request", body={"decision": "confirm"}, ok=(409,)),
     "chart": Rule(needed=("channel",)),
     "exceedance": Rule(),
     "handle": Rule("actors", body={"kind": "cause", "text": "dry road"}, ok=(201,)),
@@ -136,6 +137,8 @@ RULES: Final[dict[str, Rule]] = {
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),
     "bundles": Rule(),
+    "witness": Rule("open", body={"statement": "{}", "signature": "", "key": ""}, ok=(400,)),
+    "statements": Rule("open"),
     "ask_for_bundle": Rule("commenters", body={"site": "{site}", "period": "2026-10"}, ok=(202, 409)),
     "bundle": Rule(number="bundle"),
     "bundle_file": Rule(number="bundle"),

@@ -205,12 +205,21 @@ def test_health_tells_of_the_worker(live: Served, bare: httpx.Client) -> None:
 
 def test_metrics_are_computed_from_the_record(served: Served) -> None:
     text = served.client.get("/metrics").text
+    devices = sum(len(site.devices) for site in served.registry.sites)
+    assert f"greenmine_stored_total {8640.0 * devices}" in text
+    assert "greenmine_open_exceedances 1.0" in text
+    assert "site=" not in text
+    assert 'greenmine_worker{figure="commit_ms.p99",worker="collector"} 9.8' in text
+    age = next(line for line in text.splitlines() if line.startswith("greenmine_newest_reading_age_seconds "))
+    assert 0 <= float(age.split()[1]) < 300
+
+
+def test_metrics_tell_of_each_mine_where_that_is_set(served: Served) -> None:
+    with serving(served.data, served.registry, metrics_sites=True) as address:
+        text = httpx.get(f"{address}/metrics", headers=served.client.headers).text
     devices = len(served.registry.site(LOUD).devices)
     assert f'greenmine_stored_total{{site="{LOUD}"}} {8640.0 * devices}' in text
     assert f'greenmine_open_exceedances{{site="{LOUD}"}} 1.0' in text
-    assert 'greenmine_worker{figure="commit_ms.p99",worker="collector"} 9.8' in text
-    age = next(line for line in text.splitlines() if line.startswith("greenmine_newest_reading_age_seconds{"))
-    assert 0 <= float(age.split()[1]) < 300
 
 
 def test_metrics_tell_how_far_the_platforms_are_behind(live: Served) -> None:

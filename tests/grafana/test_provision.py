@@ -162,7 +162,7 @@ def test_each_organisation_gets_its_own_token_and_dashboards(grafana: FakeGrafan
         names = ("exceedance", "warning", "silent", "capture", "lag", "unseen")
         assert set(one.rules) == {f"greenmine-{n}" for n in names}
     assert len(district.dashboards) == len(kunyin.dashboards) == 16
-    assert len(hengjie.dashboards) == 12
+    assert len(hengjie.dashboards) == 14
     assert "kunyin" not in json.dumps([hengjie.dashboards, hengjie.rules, hengjie.templates])
     assert hengjie.members == {1: "Admin"}
 

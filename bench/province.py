@@ -1,0 +1,207 @@
+"""A province on one machine: how long a start takes, how long a commit waits for a mark, and how fast pages of many mines are."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import psutil
+import sqlalchemy as sa
+
+from bench.batches import batch_of
+from bench.sites import write_registry
+from bench.table import Row
+from bench.web import serving
+from greenmine.cli.work import STEPS
+from greenmine.loading import load_registry
+from greenmine.readings import NORMAL, Readings
+from greenmine.record import schema
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
+
+_HOUR: Final = 3_600_000
+_MINUTE: Final = 60_000
+_RESTART: Final = 30_000
+"""Channels."""
+_READINGS: Final = (1_000_000, 50_000_000)
+"""In the record."""
+_START_AT_MOST: Final = 10.0
+"""[s]"""
+_SAME: Final = 1.25
+_MARKED: Final = 9_990
+"""Channels."""
+_WAIT_AT_MOST: Final = 0.2
+"""For a commit [s]."""
+_MINES: Final = 1_000
+_PER_MINE: Final = 10
+"""Channels."""
+_PAGE_AT_MOST: Final = 1.0
+"""For 99 of 100 answers [s]."""
+_FLAT: Final = 1.1
+_ASKED: Final = 30
+"""How often each page is asked for."""
+_CALIBRATION: Final = """
+[[calibrations]]
+station = "device-00"
+parameter = "pm10"
+valid_from = 2020-01-01T00:00:00+08:00
+slope = 1.1
+offset = 0.0
+certificate = "bench"
+"""
+
+
+def _feed(pipeline: Pipeline, start: int, minutes: int, stretch: int = 60) -> None:
+    """Commit one reading a channel and minute, a stretch of minutes of a few hundred devices at once."""
+    random = np.random.default_rng(3)
+    channels = len(pipeline.registry.channels)
+    together = max(1, 20_000 // stretch)
+    for minute in range(0, minutes, stretch):
+        instants = start + (minute + np.arange(min(stretch, minutes - minute))) * _MINUTE
+        for k in range(0, channels, together):
+            some = np.arange(k, min(channels, k + together), dtype=np.int32)
+            channel = np.repeat(some, len(instants))
+            value = np.round(random.normal(60.0, 9.0, len(channel)), 1)
+            flag = np.full(len(channel), NORMAL, np.uint8)
+            readings = Readings(channel, np.tile(instants, len(some)), value, flag)
+            pipeline.commit(batch_of(pipeline.registry, readings), int(instants[-1]))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _opened(folder: Path, registry: Registry) -> Record:
+    engine = open_engine(folder / "record.sqlite")
+    migrate(engine)
+    return Record(engine, registry)
+
+
+def restart(scale: float) -> Iterable[Row]:
+    """Rows about the start of the worker; ``scale`` is a share of the stated size."""
+    channels = max(100, int(_RESTART * scale))
+    took = {}
+    for readings in _READINGS:
+        with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
+            folder = Path(name)
+            registry = load_registry(write_registry(folder / "registry", channels, parameter="pm10", interval="1min"))
+            minutes = max(10, int(readings * scale) // channels)
+            begin = _now() // _HOUR * _HOUR - minutes * _MINUTE
+            record, checkpoint = _opened(folder, registry), folder / "rings.checkpoint"
+            pipeline = Pipeline(registry, record, checkpoint=checkpoint)
+            _feed(pipeline, begin, minutes)
+            pipeline.keep(_now(), everything=True)
+            _feed(pipeline, begin + minutes * _MINUTE, 4, stretch=4)  # what came since the checkpoint
+            del pipeline
+            begun = time.perf_counter()
+            Pipeline(registry, record, checkpoint=checkpoint)
+            took[readings] = time.perf_counter() - begun
+            size = f"{channels:,} channels, {channels * minutes / 1e6:.2g} million readings"
+            yield Row(
+                "restart", f"start with {size}", f"{took[readings]:.1f} s", f"{_START_AT_MOST:.0f} s",
+                took[readings] / _START_AT_MOST, "<=", 1.0,
+            )  # fmt: skip
+            record.engine.dispose()
+    few, many = (took[readings] for readings in _READINGS)
+    yield Row("restart", "with fifty times the readings", f"{many:.1f} s", f"{few:.1f} s", many / few, "<=", _SAME)
+
+
+def mark(scale: float) -> Iterable[Row]:
+    """Rows about how long a commit waits while figures are restated; ``scale`` is a share of the stated size."""
+    channels = max(100, int(_MARKED * scale))
+    minutes = 12 * 60
+    with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
+        folder = Path(name)
+        files = write_registry(folder / "registry", channels, parameter="pm10", interval="1min")
+        registry = load_registry(files)
+        begin = _now() // _HOUR * _HOUR - minutes * _MINUTE
+        pipeline = Pipeline(registry, _opened(folder, registry))
+        _feed(pipeline, begin, minutes)
+        site, station = registry.channels[0].site, registry.channels[0].station
+        row = {
+            "site": site, "station": station, "parameter": None, "start": begin + _HOUR, "end": begin + 9 * _HOUR,
+            "kind": "maintenance", "reason": "bench", "author": "bench", "made": begin, "state": "waiting", "answer": "",
+        }  # fmt: skip
+        with pipeline.record.transaction() as connection:
+            connection.execute(sa.insert(schema.mark_request).values(row))
+        live = begin + minutes * _MINUTE
+        yield _waited("a mark of 8 hours", pipeline, live)
+        pipeline.record.engine.dispose()
+        with (files / "sites" / f"{site}.toml").open("a", encoding="utf-8") as file:
+            file.write(_CALIBRATION)
+        changed = load_registry(files)
+        pipeline = Pipeline(changed, _opened(folder, changed))
+        yield _waited("a calibration of 12 hours", pipeline, live + _HOUR)
+        pipeline.record.engine.dispose()
+
+
+def _waited(what: str, pipeline: Pipeline, live: int) -> Row:
+    """Restate as the worker does, with a minute of all devices committed between two turns."""
+    waits, done, minute = [], False, 0
+    while not done:
+        begun, busy = time.perf_counter(), time.process_time()
+        while time.perf_counter() - begun < STEPS and not done:
+            done = not pipeline.carry_on(live)
+        waits.append((time.perf_counter() - begun, time.process_time() - busy))
+        _feed(pipeline, live + minute * _MINUTE, 1, stretch=1)
+        minute += 1
+    (longest, _), channels = max(waits), len(pipeline.registry.channels)
+    worked = max(busy for _, busy in waits)
+    what = f"longest wait of a commit for {what}, {channels:,} channels, {len(waits)} turns"
+    measured = f"{longest * 1000:.0f} ms, {worked * 1000:.0f} ms CPU"
+    return Row("mark", what, measured, f"{_WAIT_AT_MOST * 1000:.0f} ms", longest / _WAIT_AT_MOST, "<=", 1.0)
+
+
+def pages(scale: float) -> Iterable[Row]:
+    """Rows about the pages of many mines under live commits; ``scale`` is a share of the stated size."""
+    mines = max(60, int(_MINES * scale))
+    with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
+        folder = Path(name)
+        files = folder / "registry"
+        write_registry(files, mines * _PER_MINE, parameter="pm10", interval="1min", per_site=_PER_MINE)
+        registry = load_registry(files)
+        pipeline = Pipeline(registry, _opened(folder, registry))
+        minutes = 180
+        begin = _now() // _MINUTE * _MINUTE - minutes * _MINUTE
+        _feed(pipeline, begin, minutes)
+        stop = threading.Event()
+
+        def commits() -> None:
+            minute = minutes
+            while not stop.wait(1.0):
+                _feed(pipeline, begin + minute * _MINUTE, 1, stretch=1)
+                minute += 1
+
+        with serving(folder) as web:
+            paths = ["/", "/?page=2", "/comparison", f"/sites/{registry.sites[-1].id}", "/api/v1/latest", "/metrics"]
+            for path in paths:
+                web.get(path)
+            before = psutil.Process(web.process).memory_info().rss
+            live = threading.Thread(target=commits)
+            live.start()
+            try:
+                times = {path: [web.get(path)[1] for _ in range(_ASKED)] for path in paths}
+            finally:
+                stop.set()
+                live.join()
+            after = psutil.Process(web.process).memory_info().rss
+        pipeline.record.engine.dispose()
+    yield from _answers(times, mines)
+    yield Row(
+        "pages", "memory of the server", f"{after / 1e6:.0f} MB", f"{before / 1e6:.0f} MB", after / before, "<=", _FLAT
+    )
+
+
+def _answers(times: dict[str, list[float]], mines: int) -> Iterator[Row]:
+    for path, own in times.items():
+        slow = float(np.percentile(own, 99))
+        yield Row(
+            "pages", f"{path} of {mines:,} mines, under commits", f"median {np.median(own):.2f} s, 99 % {slow:.2f} s",
+            f"{_PAGE_AT_MOST:.0f} s", slow / _PAGE_AT_MOST, "<=", 1.0,
+        )  # fmt: skip

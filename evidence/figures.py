@@ -24,6 +24,7 @@ from greenmine.evidence.sections import (
     HandlingFigures,
     IndicatorSetFigures,
     MarkFigures,
+    RemovedFigures,
     RequirementFigures,
     ResponseFigures,
     RestatementFigures,
@@ -241,6 +242,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     indicators: list[IndicatorSetFigures] = []
     calibrations: list[CalibrationFigures] = []
     marks: list[MarkFigures] = []
+    removed: list[RemovedFigures] = []
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
     formulas: list[FormulaFigures] = []

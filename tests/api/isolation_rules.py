@@ -140,7 +140,7 @@ RULES: Final[dict[str, Rule]] = {
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),
     "bundles": Rule(),
-    "witness": Rule("open", body={"statement": "{}", "signature": "", "key": ""}, ok=(400,)),
+    "witness": Rule("open", body={"statement": "none", "signature": "", "key": ""}, ok=(400,)),
     "statements": Rule("open"),
     "ask_for_bundle": Rule("commenters", body={"site": "{site}", "period": "2026-10"}, ok=(202, 409)),
     "bundle": Rule(number="bundle"),

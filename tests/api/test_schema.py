@@ -72,6 +72,8 @@ def test_the_server_keeps_to_its_document(
     def keeps_to_it(case: Any, known: bool) -> None:
         for place in (case.query, case.path_parameters) if known else ():
             place |= {name: KNOWN[name] for name in place or () if name in KNOWN}
-        case.call_and_validate(headers=headers, checks=CHECKS, session=session)
+        # The filled record's worker has stopped: /healthz may say so with 503, which its document describes.
+        checks = [check for check in CHECKS if path != "/healthz" or check is not not_a_server_error]
+        case.call_and_validate(headers=headers, checks=checks, session=session)
 
     keeps_to_it()

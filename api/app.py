@@ -28,6 +28,7 @@ from greenmine.api.http import (
     routes,
     schemas,
     subscriptions,
+    witnessed,
 )
 from greenmine.api.http.addresses import check_addresses
 from greenmine.api.http.answers import Repeats
@@ -121,7 +122,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     # What is asked for most is found first.
     for part in (curves, routes, data_quality, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
-    for part in (bundles, calendar):
+    for part in (bundles, calendar, witnessed):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (handling, assessments):
         app.include_router(part.router, max_body_size=settings.attachment_bytes)

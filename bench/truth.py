@@ -100,7 +100,7 @@ class Case:
         period = Period("truth", FIRST, FIRST + timedelta(days=days - 1))
         bundle = folder / "bundle.zip"
         build(here, SITE, period, bundle, self.end + 4 * _DAY)
-        self.findings = verify(bundle, key.public)
+        self.findings = verify(bundle, [key.public.fingerprint]).findings
         engine.dispose()
         with zipfile.ZipFile(bundle) as archive:
             self.figures: dict[str, Any] = json.loads(archive.read("figures.json"))

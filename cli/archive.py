@@ -19,13 +19,16 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from greenmine.errors import StoreError
+from greenmine.evidence.bundle import registry_digest
+from greenmine.files import locked, replace
 from greenmine.loading import load_registry
-from greenmine.record.archive.archive import Archive, head_of, verify
+from greenmine.record.archive.archive import Archive, grow, head_of, verify
 from greenmine.record.archive.archive import seal as seal_days
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.pruning import prune
 from greenmine.record.archive.signing import PublicKey, SigningKey
-from greenmine.record.record import DatabaseError, migrate, open_engine
+from greenmine.record.archive.witness import keep, receipts_of, stated, statements_in
+from greenmine.record.record import DatabaseError, Engine, migrate, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 
@@ -71,7 +74,7 @@ def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | N
     site
         Only this site; may be given several times. Default: all.
     key
-        Public key to check with (PEM). Default: keys/archive.pub under the data directory; give a copy that was kept elsewhere
+        Public key to check with (PEM). Default: that of the installation; give a copy that was kept elsewhere
         to find out whether the whole archive was signed anew.
     """
     settings, registry = _installation(data)
@@ -159,12 +162,24 @@ def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | No
 
 
 def archivist(settings: Settings, stop: threading.Event) -> None:
-    """Seal and prune what is due, every hour, until ``stop`` is set; what fails is tried again an hour later."""
+    """Put what came into the hash trees every few minutes, and seal and prune what is due every hour, until ``stop`` is set.
+
+    What fails is tried again at the next turn.
+    """
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
+    due = 0.0
     while not stop.is_set():
         try:
             archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
+            with locked(key.lock):
+                for site in registry.sites:
+                    grow(engine, site, _now())
+            _testify(engine, registry, settings, archive, key)
+            if time.monotonic() < due:
+                stop.wait(settings.root_minutes * 60)
+                continue
+            due = time.monotonic() + _EVERY
             for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
                 _log.info("sealed", site=entry.site, day=entry.day, part=entry.part, rows=sum(entry.rows.values()))
                 if stop.is_set():
@@ -176,8 +191,62 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
                     if stop.is_set():
                         return
         except (ChainError, StoreError, ValueError, OSError, DatabaseError) as error:
-            _log.error("the archive is not looked after; trying again in an hour", error=str(error))
-        stop.wait(_EVERY)
+            _log.error("the archive is not looked after; trying again", error=str(error))
+        stop.wait(settings.root_minutes * 60)
+
+
+def _testify(engine: Engine, registry: Registry, settings: Settings, archive: Archive, key: SigningKey) -> None:
+    """Show what is new to every witness; one that cannot be reached is shown it at the next turn."""
+    # Whoever only checks an archive has no mail client, and need not have it.
+    from greenmine.notify.witnesses import WitnessError, load_witnesses, show  # noqa: PLC0415
+
+    witnesses = load_witnesses(settings.witnesses)
+    told = statements_in(settings.statements)
+    for site in registry.sites:
+        signed = stated(engine, archive.chain(site.id), key, registry_digest(registry, settings.registry, site))
+        if signed is None or told.get(site.id) == signed:
+            continue
+        shown = True
+        for witness in witnesses:
+            if any(r.signed == signed for r in receipts_of(engine, site.id, witness=witness.id, last=True)):
+                continue
+            try:
+                receipt = show(witness, signed, settings)
+            except WitnessError as error:
+                _log.error(
+                    "a witness was not reached; trying again", witness=witness.id, site=site.id, error=str(error)
+                )
+                shown = False
+                continue
+            if receipt is not None:
+                keep(engine, receipt, own=True)
+        if shown:
+            told[site.id] = signed
+            replace(settings.statements, msgspec.json.encode(told), 0o640)
+
+
+@app.command
+def receipts(*, site: str, out: Path, key: str | None = None, data: Path | None = None) -> None:
+    """Write receipts into a file, for whoever checks a bundle: those that witnesses gave, or that were given to another.
+
+    Parameters
+    ----------
+    site
+        Id of the mine.
+    out
+        The file, JSON.
+    key
+        Fingerprint of the other installation, for which this one is a witness. Default: this installation itself.
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    """
+    settings, _ = _installation(data)
+    try:
+        found = receipts_of(open_engine(settings.record, read_only=True), site, key=key)
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    except (OSError, DatabaseError) as error:
+        raise SystemExit(f"greenmine archive receipts: {error}") from error
+    sys.stdout.write(f"{out}: {len(found)} receipts\n")
 
 
 def _report(bar: Progress, task: TaskID, done: int, total: int) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from greenmine.settings import Settings
 
+_KEYS: Final = "keys"
 _ARCHIVE: Final = "archive"
 """Where the archive lies unless a setting says otherwise; one that lies elsewhere is looked after there."""
 
@@ -43,8 +44,12 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
             sys.stdout.write(f"{directory / source.name}  {size} bytes\n")
         # After the record: an archive may be ahead of what the record knows of it, not behind.
         copied = sum(
-            _copy_files(settings.data / name, directory / name)
-            for name in (settings.keys.name, settings.attachments.name, _ARCHIVE)
+            _copy_files(source, directory / name)
+            for source, name in (
+                (settings.keys, _KEYS),
+                (settings.attachments, settings.attachments.name),
+                (settings.data / _ARCHIVE, _ARCHIVE),
+            )
         )
         sys.stdout.write(f"{copied} new files of keys, attachments and archive\n")
     except (OSError, sqlite3.Error) as error:

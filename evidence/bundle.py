@@ -8,7 +8,7 @@ import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
@@ -23,14 +23,17 @@ from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTESTED, attested
 from greenmine.evidence.recompute import days_needed
-from greenmine.evidence.report.content import Content
+from greenmine.evidence.report.content import Content, Witnessed
 from greenmine.evidence.report.document import makers, pdf
 from greenmine.evidence.report.workbook import workbook
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.site_registry import write_site_registry
-from greenmine.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
-from greenmine.record.archive.archive import Archive, seal, unsealed
+from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
+from greenmine.record.archive.archive import Archive, faults_of_day, seal, unsealed
+from greenmine.record.archive.chain import ChainError, parse
 from greenmine.record.archive.signing import SigningKey
+from greenmine.record.archive.tree import KeptTree, kept_tree
+from greenmine.record.archive.witness import chosen, receipts_of, statement_of
 from greenmine.record.record import Engine
 from greenmine.registry import DEFAULT, Registry, Site
 from greenmine.reporting import Period, period_before
@@ -43,8 +46,10 @@ SIGNATURE: Final = "manifest.sig"
 FIGURES: Final = "figures.json"
 HOURS: Final = "hours.parquet"
 REPORT: Final = "report.pdf"
+TREE: Final = "tree.parquet"
 WORKBOOK: Final = "figures.xlsx"
 KEY: Final = "key.pub"
+README: Final = "README.txt"
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """Time of all files in the zip: the same content has the same bytes."""
@@ -142,9 +147,7 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".evidence-", dir=out.parent) as name:
         folder = Path(name)
-        write_site_registry(here.registry, here.registry_folder, place, folder / REGISTRY)
-        _documents(here, place, folder / DOCUMENTS)
-        provisional = _days(here, place, period, folder, now, progress)
+        provisional = collect(here, place, period, folder, now, progress)
         source = Source(folder)
         periods = period, period_before(period, source.reporting)
         told = attested(here.engine, source.registry, source.site, periods, here.attachments, folder)
@@ -156,7 +159,7 @@ def build(
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
         del found  # its memory serves for the report
         (folder / KEY).write_bytes(here.key.public.pem)
-        (folder / "README.txt").write_text(_README, encoding="utf-8")
+        (folder / README).write_text(_ABOUT, encoding="utf-8")
         manifest = Manifest(
             form=FORM,
             site=site,
@@ -185,6 +188,30 @@ def build(
     return manifest
 
 
+def collect(here: Installation, site: Site, period: Period, folder: Path, now: int, progress: Progress) -> list[date]:
+    """Put into a folder what figures rest on: registry, sealed days, their tree and receipts; returns days that are not sealed."""
+    write_site_registry(here.registry, here.registry_folder, site, folder / REGISTRY)
+    _documents(here, site, folder / DOCUMENTS)
+    provisional = _days(here, site, period, folder, now, progress)
+    (folder / TREE).write_bytes(kept_tree(here.engine, site.id, {day.isoformat() for day in days_needed(period)}))
+    given = receipts_of(here.engine, site.id)
+    (folder / RECEIPTS).write_bytes(pretty(chosen(given, KeptTree((folder / TREE).read_bytes(), site.id).first)))
+    return provisional
+
+
+def registry_digest(registry: Registry, given: Path | None, site: Site) -> str:
+    """SHA-256 of what a bundle would hold of a site's registry, in hexadecimal."""
+    with tempfile.TemporaryDirectory() as name:
+        write_site_registry(registry, given, site, Path(name))
+        return digest_in(Path(name))
+
+
+def digest_in(folder: Path) -> str:
+    """SHA-256 of names and contents of all files below a folder, in hexadecimal."""
+    files = [(name, hashlib.sha256(content).hexdigest()) for name, content in files_in(folder)]
+    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()
+
+
 def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
     """What the report of a bundle tells of; building and verifying do the same."""
     return Content(
@@ -195,7 +222,18 @@ def report_content(manifest: Manifest, source: Source, figures: FiguresDocument)
         _to_come(manifest, source),
         manifest.key,
         manifest.software,
+        _witnessed(source),
     )
+
+
+def _witnessed(source: Source) -> Witnessed | None:
+    """Who outside was shown the state of the data, and when last by the clock of the witness; None: nobody was."""
+    receipts = source.receipts
+    if not receipts:
+        return None
+    newest = max(receipt.made for receipt in receipts)
+    days = sum(entry.number < max(statement_of(r.signed)[0].entries for r in receipts) for entry in source.entries)
+    return Witnessed(sorted({receipt.witness for receipt in receipts}), len(receipts), newest, days)
 
 
 def _to_come(manifest: Manifest, source: Source) -> tuple[date, date] | None:
@@ -206,9 +244,14 @@ def _to_come(manifest: Manifest, source: Source) -> tuple[date, date] | None:
     return date.fromisoformat(reached) + timedelta(days=1), date.fromisoformat(manifest.last)
 
 
+def names_in(folder: Path) -> list[str]:
+    """Names of all files below a folder, in order."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
 def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:
     """Names and contents of all files below a folder, by name."""
-    for name in sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()):
+    for name in names_in(folder):
         yield name, (folder / name).read_bytes()
 
 
@@ -235,6 +278,7 @@ def _days(here: Installation, site: Site, period: Period, folder: Path, now: int
     for entry in seal(here.engine, [site], here.archive, here.key, now, here.lateness):
         progress(f"sealing {entry.day}", 0, 0)
     chain = here.archive.chain(site.id)
+    signed = [parse(chain.content(n), f"{site.id}, entry {n}", here.key.public) for n in chain.numbers()]
     entries = chain.entries()
     target = folder / ARCHIVE / site.id
     (target / "chain").mkdir(parents=True)
@@ -245,6 +289,8 @@ def _days(here: Installation, site: Site, period: Period, folder: Path, now: int
     for done, day in enumerate(days):
         progress("collecting", done, len(days))
         mine = [entry for entry in entries if entry.day == day.isoformat()]
+        if wrong := faults_of_day(chain, (signed[entry.number] for entry in mine)):
+            raise ChainError(f"{wrong[0].place}: {wrong[0].what}; no bundle is built of what was not sealed so")
         for entry in mine:
             (target / entry.file).write_bytes(chain.data(entry.file))
         if mine or day > _today(now, site):
@@ -261,17 +307,19 @@ def _today(now: int, site: Site) -> date:
     return datetime.fromtimestamp(now / 1000, ZoneInfo(site.zone)).date()
 
 
-def pretty(value: msgspec.Struct) -> bytes:
+def pretty(value: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
     """A document of a bundle, as it is written."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-_README: Final = """\
+_ABOUT: Final = """\
 证据包 Evidence bundle
 
 report.pdf                    报告 the report, with figures.json inside
 figures.json, figures.xlsx, hours.parquet
                               统计值和判定 figures and verdicts, all computed from archive/ and registry/
+tree.parquet, receipts.json   接收数据的哈希树、外部见证回执 the hash tree in which the raw data were put as they came, and
+                              receipts of witnesses outside for it
 archive/, provisional/        原始数据 raw data: sealed days in their hash chain; days that were not sealed yet
 registry/                     监测点、限值、参数 stations, limits and parameters as in force
 record.json                   系统记录的处置、重新判定和上期数据 handling, restatements and the last period as the record has them;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-from pyarrow import parquet as pq
+import pyarrow.compute as pc
 
 from greenmine.evaluation import Evaluation, load_evaluation
 from greenmine.evidence.from_record import ATTESTED, Attested
@@ -20,14 +20,16 @@ from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.loading import load_registry
 from greenmine.processing.exclusion import Mark
 from greenmine.processing.panes import MINUTE
-from greenmine.record.archive.archive import Archive
+from greenmine.record.archive.archive import Archive, opened
 from greenmine.record.archive.chain import Entry
+from greenmine.record.archive.witness import Receipt
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Reporting, load_reporting
 
 REGISTRY: Final = "registry"
 ARCHIVE: Final = "archive"
 PROVISIONAL: Final = "provisional"
+RECEIPTS: Final = "receipts.json"
 
 
 class Source:
@@ -37,6 +39,8 @@ class Source:
     ----------
     folder : Path
         With ``registry/``, ``archive/<site>/`` and, for days that were not sealed, ``provisional/``.
+    wanted : collection of str
+        See `wanted`.
 
     Raises
     ------
@@ -46,7 +50,9 @@ class Source:
         If the registry does not hold exactly one site.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wanted: Collection[str] = ()) -> None:
+        self.wanted = frozenset(wanted)
+        """Days (``YYYY-MM-DD``) whose files have to be there."""
         self._folder = folder
         self.registry: Registry = load_registry(folder / REGISTRY)
         if len(self.registry.sites) != 1:
@@ -71,6 +77,17 @@ class Source:
         """
         return msgspec.json.decode((self._folder / ATTESTED).read_bytes(), type=Attested)
 
+    @cached_property
+    def receipts(self) -> list[Receipt]:
+        """Receipts of witnesses.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the file is missing or has another form.
+        """
+        return msgspec.json.decode((self._folder / RECEIPTS).read_bytes(), type=list[Receipt])
+
     @property
     def documents(self) -> Path:
         """Folder of the documents of requirement items."""
@@ -78,14 +95,15 @@ class Source:
 
     def tables(self, day: date) -> Sequence[pa.Table]:
         """Sealed tables of a day: as first sealed, its addenda, and what was not sealed yet; the columns that figures rest on."""
-        return [pq.read_table(pa.BufferReader(content), columns=list(COLUMNS)) for _, content in self._contents(day)]
+        return [opened(content).read(columns=list(COLUMNS)) for _, content in self._contents(day)]
 
     def mark_rows(self, days: Sequence[date]) -> dict[int, dict[str, Any]]:
         """Marks that touch the days, by number, with all that was said."""
         return marks_of(
-            pq.read_table(pa.BufferReader(content), filters=[("kind", "==", "mark")])
+            table.filter(pc.equal(table["kind"].cast(pa.string()), "mark"))
             for day in days
             for _, content in self._contents(day, lambda entry: entry.rows["mark"] > 0)
+            for table in (opened(content).read(),)
         )
 
     def marks(self, told: Mapping[int, Mapping[str, Any]]) -> list[Mark]:
@@ -101,6 +119,18 @@ class Source:
             )
             for _, mark in sorted(told.items())
         ]
+
+    @property
+    def days(self) -> list[str]:
+        """Days (``YYYY-MM-DD``) of which there are files."""
+        sealed = {entry.day for entry in self.entries if entry.day in self.wanted}
+        return sorted(sealed | {path.stem for path in (self._folder / PROVISIONAL).glob("*.parquet")})
+
+    def whole_tables(self, day: str) -> Iterator[tuple[str, pa.Table]]:
+        """Tables of a day with all columns, and the names of their files."""
+        for entry, content in self._contents(date.fromisoformat(day)):
+            name = f"{PROVISIONAL}/{day}.parquet" if entry is None else f"{self.site.id}/{entry.file}"
+            yield name, opened(content).read()
 
     def _contents(
         self, day: date, wanted: Callable[[Entry], bool] = lambda _: True

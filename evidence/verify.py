@@ -6,12 +6,17 @@ import base64
 import binascii
 import filecmp
 import hashlib
+import io
+import shutil
+import stat
+import struct
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -24,27 +29,36 @@ from greenmine.evidence.bundle import (
     HOURS,
     KEY,
     MANIFEST,
+    README,
     REPORT,
     SIGNATURE,
+    TREE,
     WORKBOOK,
     Manifest,
+    digest_in,
     files_in,
+    names_in,
     pack,
     pretty,
     report_content,
 )
 from greenmine.evidence.compute import compute
+from greenmine.evidence.deviations import Departure, deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTACHMENTS, ATTESTED, Attested
+from greenmine.evidence.inclusion import inclusion, moment
+from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
-from greenmine.evidence.source import ARCHIVE, PROVISIONAL, REGISTRY, Source
-from greenmine.record.archive.archive import Archive, Finding
+from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
+from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import PublicKey
+from greenmine.record.archive.tree import KeptTree
+from greenmine.record.archive.witness import Receipt, Witnesses
 from greenmine.registry import RegistryError
 from greenmine.reporting import Period
 from greenmine.tables import DataFileError
@@ -53,11 +67,37 @@ _LONGEST: Final = 366
 """Days of a period."""
 _LARGEST: Final = 8 << 30
 """Bytes that a bundle may unpack to."""
+_DIRECTORY: Final = 16 << 20
+"""Longest table of contents of a zip [bytes], some hundred thousand files."""
+_TEXTS: Final = {
+    MANIFEST: 32 << 20,
+    SIGNATURE: 1 << 10,
+    KEY: 1 << 10,
+    RECEIPTS: 32 << 20,
+    ATTESTED: 64 << 20,
+    FIGURES: 64 << 20,
+}
+"""Longest texts by name [bytes]."""
+_TEXT: Final = 4 << 20
+"""Longest file of the registry [bytes]."""
+_NAME: Final = 240
+"""Longest name [bytes]."""
+_TOP: Final = frozenset({MANIFEST, SIGNATURE, KEY, FIGURES, HOURS, REPORT, WORKBOOK, ATTESTED, README, TREE, RECEIPTS})
+"""Files of a bundle that are in no folder."""
+_FOLDERS: Final = frozenset({REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS, ATTACHMENTS})
+_LINK: Final = 1 << 16
+"""Longest entry of a chain [bytes]."""
+_FILE: Final = 256 << 20
+"""Longest other file [bytes]."""
+
+_NOBODY: Final = Witnesses()
 
 _INPUTS: Final = (
     MANIFEST,
     SIGNATURE,
     KEY,
+    TREE,
+    RECEIPTS,
     ATTESTED,
     *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
 )
@@ -71,63 +111,131 @@ _UNSOUND: Final = (
 Progress = Callable[[int, int], None]
 
 
-def verify(bundle: Path, key: PublicKey | None = None, progress: Progress = lambda *_: None) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found out about a bundle."""
+
+    findings: list[Finding]
+    """Empty if the bundle is what its maker signed, and every figure follows from its raw data."""
+    key: PublicKey | None = None
+    """That it is signed with; None if it has none."""
+    trusted: bool = False
+    """Whether that key is one of those given."""
+    deviations: list[Departure] = field(default_factory=list)
+    """Of its catalogues from those that are trusted."""
+    software: str = ""
+    """Version of greenmine that made it, as it says."""
+    remarks: list[str] = field(default_factory=list)
+    """What is no fault, and should be known."""
+    receipts: list[Testimony] = field(default_factory=list)
+    """Receipts of witnesses outside that fit, the oldest first."""
+
+    @property
+    def lawful(self) -> bool:
+        """Whether no number of the law was changed."""
+        return not any(deviation.legal for deviation in self.deviations)
+
+
+def verify(
+    bundle: Path,
+    keys: Collection[str] = (),
+    progress: Progress = lambda *_: None,
+    *,
+    catalogues: Path | None = None,
+    witnesses: Witnesses = _NOBODY,
+    receipts: Sequence[Receipt] = (),
+    workspace: Path | None = None,
+) -> Verified:
     """Check a bundle.
 
     Parameters
     ----------
     bundle : Path
         The zip.
-    key : PublicKey, optional
-        That it must be signed with; None: the one that it brings along, which shows only that it is whole.
+    keys : collection of str
+        Fingerprints of keys that are trusted, one of which it must be signed with; empty: the one that it brings along, which
+        shows only that it is whole.
     progress : callable, optional
         Told days computed and their number.
-
-    Returns
-    -------
-    list of Finding
-        Empty if the bundle is what its maker signed, and every figure follows from its raw data.
+    catalogues : Path, optional
+        Directory of catalogues that are trusted, see `deviations`.
+    witnesses : Witnesses, optional
+        Those that are trusted.
+    receipts : sequence of Receipt
+        That witnesses handed out, besides those of the bundle.
+    workspace : Path, optional
+        Where to unpack; None: a directory for temporary files.
 
     Raises
     ------
     OSError
         If the file cannot be read.
+    DataFileError
+        If a catalogue that is to be trusted is not sound.
     """
-    with tempfile.TemporaryDirectory(prefix="greenmine-verify-") as name:
+    with tempfile.TemporaryDirectory(prefix="greenmine-verify-", dir=workspace) as name:
         folder = Path(name)
         faults = list(_unpacked(bundle, folder))
         if faults:
-            return faults
-        manifest, faults = _manifest(folder, key)
-        if manifest is None:
-            return faults
+            return Verified(faults)
+        manifest, key, faults = _manifest(folder, keys)
+        if manifest is None or key is None:
+            return Verified(faults, key)
+        trusted = key.fingerprint in keys
         faults += _digests(folder, manifest)
         if any(fault.place.startswith(_INPUTS) for fault in faults):
-            return faults  # what the figures rest on is not what was signed
+            return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
+        remarks: list[str] = []
+        seen: list[Testimony] = []
+        try:
+            source = Source(folder, {day.isoformat() for day in days_needed(_period(manifest))})
+        except _UNSOUND as error:
+            return Verified([*faults, _uncomputable(bundle, error)], key, trusted, software=manifest.software)
+        deviating = deviations(source, catalogues)
         try:
             whole = not faults  # what is not what was signed need not be drawn anew
-            return faults + _content(folder, manifest, key or PublicKey.read(folder / KEY), progress, whole=whole)
+            raw, seen, open_ = verify_raw(folder, source, key, receipts, witnesses)
+            faults += raw
+            remarks += open_
+            if not raw:
+                faults += _content(folder, manifest, source, progress, whole=whole)
         except _UNSOUND as error:
-            return [*faults, Finding(bundle.name, f"its figures cannot be computed: {error}")]
+            faults.append(_uncomputable(bundle, error))
+        return Verified(faults, key, trusted, deviating, manifest.software, remarks, seen)
+
+
+def _uncomputable(bundle: Path, error: Exception) -> Finding:
+    return Finding(bundle.name, f"its figures cannot be computed: {' '.join(str(error).split())}")
 
 
 def _unpacked(bundle: Path, folder: Path) -> Iterator[Finding]:
     """Unpack into a folder; what is wrong with the zip itself."""
     try:
+        if _directory_size(bundle) > _DIRECTORY:
+            yield Finding(bundle.name, "names more files than a bundle has")
+            return
         with zipfile.ZipFile(bundle) as archive:
             infos = archive.infolist()
+            if wrong := _misnamed(infos):
+                yield Finding(f"{bundle.name}: {wrong[0][:_LINK_SHOWN]!r}", wrong[1])
+                return
             if sum(info.file_size for info in infos) > min(_LARGEST, bundle.stat().st_size):
                 yield Finding(bundle.name, "unpacks to more than it holds")
                 return
             for info in infos:
-                path = PurePosixPath(info.filename)
-                if path.is_absolute() or ".." in path.parts or "\\" in info.filename or info.is_dir():
-                    yield Finding(f"{bundle.name}: {info.filename!r}", "is no name for a file of a bundle")
-                    return
-                target = folder / path
+                target = folder / info.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(info))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
+                with archive.open(info) as file, target.open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        struct.error,
+        OSError,
+    ) as error:
         if isinstance(error, OSError) and not bundle.exists():
             raise
         yield Finding(bundle.name, f"is damaged: {error}")
@@ -143,55 +251,139 @@ def _unpacked(bundle: Path, folder: Path) -> Iterator[Finding]:
         yield Finding(bundle.name, "is not packed as a bundle is: something in the zip was changed")
 
 
-def _manifest(folder: Path, key: PublicKey | None) -> tuple[Manifest | None, list[Finding]]:
+_LINK_SHOWN: Final = 100
+"""Characters of a name that are shown."""
+
+
+def _directory_size(bundle: Path) -> int:
+    """Length of a zip's table of contents as its end tells it [bytes]; the table is read into memory whole."""
+    with bundle.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - _END.size))
+        signature, told = _END.unpack(file.read().rjust(_END.size, b"\0"))
+        if signature != b"PK\x05\x06":
+            raise ValueError("it does not end as a zip without a comment does")
+        if told == 0xFFFFFFFF:
+            raise ValueError("its table of contents is beyond what a zip of four gigabytes has")
+        file.seek(max(0, size - _END.size - 20))
+        if file.read(4) == b"PK\x06\x07":  # zip64: its own end tells the length
+            return size if size < _LARGEST else _DIRECTORY + 1
+    return int(told)
+
+
+_END: Final = struct.Struct("<4s8xI6x")
+"""End of a zip without a comment: signature, and length of the table of contents."""
+
+
+def _misnamed(infos: Sequence[zipfile.ZipInfo]) -> tuple[str, str] | None:
+    """The first file whose name no file of a bundle has, is there twice, or is longer than such a file may be."""
+    names: set[str] = set()
+    for info in infos:
+        name = info.orig_filename
+        parts = name.split("/")
+        plain = name == info.filename and name.isprintable() and "\\" not in name and ":" not in name
+        if not plain or not {"", ".", ".."}.isdisjoint(parts) or len(name.encode()) > _NAME:
+            return name, "is no name for a file of a bundle"
+        if name in names:
+            return name, "is there twice"
+        names.add(name)
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or stat.S_IFMT(info.external_attr >> 16):
+            return name, "is not stored as a file of a bundle is"
+        if (len(parts) == 1 and name not in _TOP) or (len(parts) > 1 and parts[0] not in _FOLDERS):
+            return name, "is no file of a bundle"
+        longest = _TEXTS.get(name) or (_TEXT if parts[0] == REGISTRY else _LINK if "chain" in parts[:-1] else _FILE)
+        if info.file_size > longest:
+            return name, f"has {info.file_size} bytes; such a file has at most {longest}"
+    return None
+
+
+def _manifest(folder: Path, keys: Collection[str]) -> tuple[Manifest | None, PublicKey | None, list[Finding]]:
     try:
         raw, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
     except OSError:
-        return None, [Finding(MANIFEST, f"or {SIGNATURE} is missing")]
+        return None, None, [Finding(MANIFEST, f"or {SIGNATURE} is missing")]
     try:
-        given = PublicKey.read(folder / KEY)
+        key = PublicKey.read(folder / KEY)
     except (OSError, ValueError):
-        return None, [Finding(KEY, "is missing or no Ed25519 public key")]
+        return None, None, [Finding(KEY, "is missing or no Ed25519 public key")]
     faults = []
-    if key is not None and key != given:
-        faults.append(Finding(KEY, f"is the key {given.fingerprint[:16]}…; it had to be {key.fingerprint[:16]}…"))
+    if keys and key.fingerprint not in keys:
+        due = " or ".join(f"{fingerprint[:16]}…" for fingerprint in sorted(keys))
+        faults.append(Finding(KEY, f"is the key {key.fingerprint[:16]}…; it had to be {due}"))
     try:
         decoded = base64.b64decode(signature.removesuffix(b"\n"), validate=True)
     except binascii.Error:
         decoded = b""
-    if signature != base64.b64encode(decoded) + b"\n" or not (key or given).verifies(decoded, raw):
-        faults.append(Finding(SIGNATURE, f"is not that of {MANIFEST} by the key {(key or given).fingerprint[:16]}…"))
+    if signature != base64.b64encode(decoded) + b"\n" or not key.verifies(decoded, raw):
+        faults.append(Finding(SIGNATURE, f"is not that of {MANIFEST} by the key {key.fingerprint[:16]}…"))
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return None, [*faults, Finding(MANIFEST, f"cannot be read: {error}")]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return None, key, [*faults, Finding(MANIFEST, f"cannot be read: {error}")]
     if manifest.form != FORM:
-        return None, [*faults, Finding(MANIFEST, f"has the form {manifest.form!r}; this version knows {FORM!r}")]
-    return manifest, faults
+        return None, key, [*faults, Finding(MANIFEST, f"has the form {manifest.form!r}; this version knows {FORM!r}")]
+    if manifest.key != key.fingerprint:
+        faults.append(
+            Finding(MANIFEST, f"names the key {manifest.key[:16]!r}; it is signed with {key.fingerprint[:16]}…")
+        )
+    return manifest, key, faults
 
 
 def _digests(folder: Path, manifest: Manifest) -> list[Finding]:
-    there = {name: content for name, content in files_in(folder) if name not in {MANIFEST, SIGNATURE}}
+    there = {name: folder / name for name in names_in(folder) if name not in {MANIFEST, SIGNATURE}}
     faults = []
     for file in manifest.files:
-        content = there.pop(file.name, None)
-        if content is None:
+        path = there.pop(file.name, None)
+        if path is None:
             faults.append(Finding(file.name, "is missing"))
-        elif (len(content), hashlib.sha256(content).hexdigest()) != (file.size, file.sha256):
+            continue
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if (path.stat().st_size, digest) != (file.size, file.sha256):
             faults.append(Finding(file.name, "is not the file that the manifest names"))
     faults.extend(Finding(name, "is not in the manifest") for name in there)
     return faults
 
 
-def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progress, *, whole: bool) -> list[Finding]:
-    period = Period(manifest.period, date.fromisoformat(manifest.first), date.fromisoformat(manifest.last))
-    if not 0 <= (period.last - period.first).days < _LONGEST:
-        return [Finding(MANIFEST, f"names a period from {period.first} to {period.last}")]
-    days = {day.isoformat() for day in days_needed(period)}
-    faults = verify_chain(Archive(folder / ARCHIVE), manifest.site, key, days=days)
-    if faults:
-        return faults
-    source = Source(folder)
+def verify_raw(
+    folder: Path, source: Source, key: PublicKey, receipts: Sequence[Receipt] = (), witnesses: Witnesses = _NOBODY
+) -> tuple[list[Finding], list[Testimony], list[str]]:
+    """Check the raw data of a bundle: chain of sealed days, hash tree, and receipts of witnesses.
+
+    Returns
+    -------
+    tuple of lists
+        Findings; receipts that fit; and what cannot be excluded.
+    """
+    site = source.site.id
+    if faults := verify_chain(source.archive, site, key, days=source.wanted):
+        return faults, [], []
+    tree = KeptTree((folder / TREE).read_bytes(), site)
+    missing, remarks, unnumbered = inclusion(source, tree, TREE)
+    given = [*source.receipts, *receipts]
+    bent, seen = examine(given, tree, source, {key.fingerprint}, witnesses)
+    registry = [*registries(given, digest_in(folder / REGISTRY))]
+    return [*missing, *bent], seen, [*remarks, *registry, *_open(tree, seen, unnumbered)]
+
+
+def _open(tree: KeptTree, seen: Sequence[Testimony], unnumbered: Collection[str]) -> Iterator[str]:
+    """What cannot be excluded of data that are whole."""
+    if not seen:
+        yield "no receipt from outside: nothing shows that the maker did not change readings before they were sealed"
+    else:
+        reached = max(one.size for one in seen)
+        if tree.first + len(tree.leaves) > reached:
+            when = moment(next(leaf.made for leaf in tree.leaves if leaf.number >= reached))
+            yield f"what was put into the tree from {when} on has no receipt yet: it may have been changed"
+        yield f"what came within the turn before a receipt may have been changed until then; the first is of {moment(seen[0].made)}"
+    if unnumbered:
+        names = ", ".join(sorted(unnumbered))
+        yield f"devices that do not number their messages: {names}: what was dropped before it was received cannot be seen"
+
+
+def _content(folder: Path, manifest: Manifest, source: Source, progress: Progress, *, whole: bool) -> list[Finding]:
+    period = _period(manifest)
+    faults: list[Finding] = []
     if source.site.id != manifest.site:
         return [Finding(MANIFEST, f"names the site {manifest.site}; the registry holds {source.site.id}")]
     sealed = {entry.day for entry in source.entries}
@@ -206,7 +398,10 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
     found, figures = compute(source, period, progress)
     bent = differences(FIGURES, told, figures)
     faults += bent
-    hours, computed = pq.read_table(folder / HOURS), hours_table(source.registry, found)
+    computed = hours_table(source.registry, found)
+    if pq.read_metadata(folder / HOURS).num_rows != computed.num_rows:
+        return [*faults, Finding(HOURS, f"holds other rows than the {computed.num_rows} that are computed")]
+    hours = pq.read_table(folder / HOURS)
     if not hours.equals(computed):  # as on the machine that built it
         faults += differences(HOURS, _columns(hours), _columns(computed))
     del found, hours, computed  # their memory serves for the report
@@ -219,6 +414,14 @@ def _content(folder: Path, manifest: Manifest, key: PublicKey, progress: Progres
         other = f"names greenmine {manifest.software}; this is {mine}, which may compute and draw otherwise"
         faults.append(Finding(MANIFEST, f"{other}: check with that version as well"))
     return faults
+
+
+def _period(manifest: Manifest) -> Period:
+    """Days that the manifest names; ValueError if they are none, or more than a period has."""
+    period = Period(manifest.period, date.fromisoformat(manifest.first), date.fromisoformat(manifest.last))
+    if not 0 <= (period.last - period.first).days < _LONGEST:
+        raise ValueError(f"{MANIFEST} names a period from {period.first} to {period.last}")
+    return period
 
 
 def _attachments(folder: Path, told: Attested) -> list[Finding]:

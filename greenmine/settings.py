@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     """Address of the web server; beyond loopback only behind a TLS proxy, see ``public_url`` and ``trusted_proxies``."""
     port: int = 8000
 
+    signing_keys: Path | None = None
+    """Directory of the installation's signing key; None: ``keys`` under ``data``."""
     archive: str | None = None
     """Where sealed days go: a directory, or the address of a store such as ``s3://bucket/folder``; None: under ``data``."""
     influx_url: str | None = None
@@ -191,8 +193,19 @@ class Settings(BaseSettings):
 
     bundle_days: Annotated[int, Field(ge=0)] = 400
     """How long the files of evidence bundles are kept that were built for the pages; 0: for ever."""
+    witnesses: Path | None = None
+    """File of the witnesses to whom the state of the hash trees is shown; None: there are none."""
+    witness_for: Path | None = None
+    """File of the keys of other installations for which this one is a witness; None: it is for none."""
+    root_minutes: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How often what came is put into the hash trees."""
     raw_days: Annotated[int, Field(ge=0)] = 0
     """How long the record keeps raw readings of days that are sealed; 0: for ever."""
+
+    @property
+    def statements(self) -> Path:
+        """File of what was last stated of each site's data."""
+        return self.data / "statements.json"
 
     @property
     def bundles(self) -> Path:
@@ -263,7 +276,7 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         """Directory of the installation's signing key."""
-        return self.data / "keys"
+        return self.data / "keys" if self.signing_keys is None else self.signing_keys
 
     @property
     def accounts(self) -> Path:

@@ -54,9 +54,7 @@ class RecordAccess:
         NoRecordError
             No worker has run.
         """
-        if not self._path.exists():
-            raise NoRecordError("There is no record yet: no worker has run.")
-        with self._writable.begin() as connection:
+        with self.writable.begin() as connection:
             yield Contributions(connection, next_serial(connection))
 
     def close(self) -> None:
@@ -69,6 +67,19 @@ class RecordAccess:
     @cached_property
     def _file(self) -> Engine:
         return open_engine(self._path, read_only=True)
+
+    @property
+    def writable(self) -> Engine:
+        """The record, to add what people and other installations say.
+
+        Raises
+        ------
+        NoRecordError
+            No worker has run.
+        """
+        if not self._path.exists():
+            raise NoRecordError("There is no record yet: no worker has run.")
+        return self._writable
 
     @cached_property
     def _writable(self) -> Engine:

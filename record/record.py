@@ -24,6 +24,8 @@ from greenmine.registry import Registry
 __all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_NUMBER: Final = 8
+"""Length of a sequence number in a block [bytes]."""
 
 _BLOCKS: Final = 20_000
 """Blocks read at once."""
@@ -215,9 +217,17 @@ class Record:
             connection.exec_driver_sql(str(compiled), [tuple(row[i] for i in place) for row in rows])
 
     def insert_readings(
-        self, connection: sa.Connection, readings: Readings, quality: NDArray[np.uint8], received: int
+        self,
+        connection: sa.Connection,
+        readings: Readings,
+        quality: NDArray[np.uint8],
+        received: int,
+        sequence: NDArray[np.int64],
     ) -> None:
-        """Store new readings, sorted by channel and time, as blocks of one channel and hour each."""
+        """Store new readings, sorted by channel and time, as blocks of one channel and hour each.
+
+        ``sequence`` is the number of each reading's message, -1 where it has none.
+        """
         if not len(readings):
             return
         rows = np.empty(len(readings), ROW)
@@ -228,16 +238,20 @@ class Record:
         ends = np.append(starts[1:], len(rows))
         data = memoryview(rows.tobytes())
         size = ROW.itemsize
+        numbers = memoryview(sequence.astype("<i8").tobytes() if (sequence >= 0).any() else b"")
         blocks = [
-            BlockRow(channel=c, hour=h, count=b - a, received=received, data=data[a * size : b * size])
+            BlockRow(
+                channel=int(self.channel_ids[c]), hour=h, count=b - a, received=received, data=data[a * size : b * size],
+                device=self.registry.channels[c].device, sequence=numbers[a * _NUMBER : b * _NUMBER],
+            )
             for c, h, a, b in zip(
-                self.channel_ids[readings.channel[starts]].tolist(),
+                readings.channel[starts].tolist(),
                 hour[starts].tolist(),
                 starts.tolist(),
                 ends.tolist(),
                 strict=True,
             )
-        ]
+        ]  # fmt: skip
         self.insert(connection, schema.reading_block, blocks)
 
     def stored(

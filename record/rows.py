@@ -21,6 +21,8 @@ class BlockRow(NamedTuple):
     count: int  # type: ignore[assignment]  # hides the method of tuples
     received: int
     data: memoryview
+    device: str
+    sequence: memoryview
 
 
 class CurrentRow(NamedTuple):

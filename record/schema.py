@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -51,6 +52,14 @@ reading_block = Table(
     Column("count", Integer, nullable=False),
     Column("received", BigInteger, nullable=False, comment="when its batch was received"),
     Column("data", LargeBinary, nullable=False, comment="rows of greenmine.record.rows.ROW, sorted by time"),
+    Column("device", String(80), nullable=False, server_default="", comment="that sent it"),
+    Column(
+        "sequence",
+        LargeBinary,
+        nullable=False,
+        server_default=text("''"),
+        comment="number of each reading's message (int64), -1 where it has none; empty: none has",
+    ),
     Index(None, "channel", "hour"),
     comment="Raw readings, immutable, never twice for an instant of a channel.",
 )
@@ -499,6 +508,54 @@ bundle = Table(
     Index(None, "state"),
     Index(None, "site", "id"),
     comment="Evidence bundles that people asked for; a process of its own builds them, one after the other.",
+)
+
+tree_leaf = Table(
+    "tree_leaf",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("day", String(10), nullable=False, comment="local"),
+    Column("made", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False, comment="SHA-256 of its rows: greenmine.record.archive.tree"),
+    *(
+        Column(name, BigInteger, nullable=False, comment="highest row of this table that is in it")
+        for name in ("block", "conflict", "late", "rejection", "mark")
+    ),
+    PrimaryKeyConstraint("site", "number"),
+    Index(None, "site", "day"),
+    comment="Leaves of each site's hash tree, in order; rows are only added.",
+)
+
+tree_root = Table(
+    "tree_root",
+    metadata,
+    Column("site", String(80), nullable=False),
+    Column("size", Integer, nullable=False, comment="leaves"),
+    Column("root", String(64), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False, comment="roots of the full subtrees, the largest first"),
+    Column("through", Text, nullable=False, comment="JSON: greenmine.record.archive.chain.Through"),
+    PrimaryKeyConstraint("site", "size", "made"),
+    comment="States of each site's hash tree; rows are only added.",
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("own", Boolean, nullable=False, comment="for this installation; false: given by it to another"),
+    Column("key", String(64), nullable=False, comment="fingerprint of the installation whose state it is"),
+    Column("site", String(80), nullable=False),
+    Column("witness", String(80), nullable=False),
+    Column("size", Integer, nullable=False, comment="leaves of the tree"),
+    Column("root", String(64), nullable=False),
+    Column("entries", Integer, nullable=False, comment="length of the chain"),
+    Column("made", BigInteger, nullable=False, comment="by the clock of the witness"),
+    Column("content", Text, nullable=False, comment="JSON: greenmine.record.archive.witness.Receipt"),
+    Index(None, "site", "witness", "id"),
+    Index(None, "key", "site", "size"),
+    comment="Receipts of witnesses for the state of the trees; rows are only added.",
 )
 
 sealed_day = Table(

@@ -680,7 +680,8 @@ class Pipeline:
         readings, parts = batch.readings, outcome.parts
         received = int(batch.message_received.max()) if batch.messages else 0
         fresh = readings.take(parts.fresh)
-        self.record.insert_readings(connection, fresh, outcome.quality, received)
+        numbers = batch.message_seq[batch.message[parts.fresh]]
+        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers)
         self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))

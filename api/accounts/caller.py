@@ -25,11 +25,13 @@ NOWHERE: Final = Scope(frozenset())
 OPEN: Final = frozenset(
     {
         *("/healthz", "/metrics", "/sign-in", "/public", "/public/{site}", "/static/vega.js"),
-        *("/shared", "/shared/file"),
+        *("/shared", "/shared/file", "/api/v1/witnessed", "/api/v1/public/statements"),
         *("/sign-in/oidc", "/sign-in/oidc/callback"),
     }
 )
 """Routes for everybody: what they show beyond that is their own business."""
+SIGNED: Final = frozenset({"/api/v1/witnessed"})
+"""Routes whose bodies carry the signature of who sends them; who calls does not matter."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"
 
@@ -139,7 +141,7 @@ async def admit(request: Request) -> None:
 
     A browser attaches the cookie of a session to requests that other sites make it send. So whatever changes something needs the
     origin of this server, and the synchroniser token that only its own pages know: in the header ``X-CSRF-Token``, or in the
-    field ``csrf`` of a form. Tokens in ``Authorization`` are not attached by browsers and need neither.
+    field ``csrf`` of a form. Tokens in ``Authorization`` are not attached by browsers and need neither, nor do signed bodies.
 
     Raises
     ------
@@ -151,7 +153,7 @@ async def admit(request: Request) -> None:
     path = request.scope["route"].path
     if caller.role == "public" and path not in OPEN:
         raise unauthenticated()
-    if request.method in _SAFE or "authorization" in request.headers:
+    if request.method in _SAFE or "authorization" in request.headers or path in SIGNED:
         return
     context: Context = request.app.state.context
     if not context.addresses.own(request, request.headers.get("origin", "")):

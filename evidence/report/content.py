@@ -13,6 +13,19 @@ from greenmine.wording.messages import Language
 
 
 @dataclass(frozen=True)
+class Witnessed:
+    """What witnesses outside were shown."""
+
+    witnesses: list[str]
+    """Names that the installation gave them."""
+    receipts: int
+    newest: int
+    """[ms UTC]"""
+    days: int
+    """Entries of the chain of sealed days that were there then."""
+
+
+@dataclass(frozen=True)
 class Content:
     """All that a report is made of; who verifies a bundle has the same."""
 
@@ -28,6 +41,9 @@ class Content:
     """Fingerprint of the key that signs the bundle."""
     software: str
     """Version of this software that made the bundle."""
+
+    witnessed: Witnessed | None = None
+    """Who outside was shown the state of the data; None: nobody."""
 
     @cached_property
     def words(self) -> ReportWords:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
@@ -26,7 +27,9 @@ def opening(content: Content) -> list[Block]:
                     w.t("opening.period"),
                     _period(content),
                 ),
+                *([(w.t("opening.running"), _to_come(content))] if content.to_come else []),
                 (w.t("opening.zone"), figures.zone),
+                (w.t("opening.witnesses"), _witnessed(content)),
             ]
         ),
         *_conclusions(content),
@@ -94,7 +97,6 @@ def _grounds(content: Content) -> list[str]:
     if spans[_LISTED:]:
         named += w.t("opening.more-spans", n=len(spans) - _LISTED)
     return [
-        *([w.t("opening.to-come", days=w.span(*map(str, content.to_come)))] if content.to_come else []),
         w.t(
             "opening.readings",
             channels=len(channels),
@@ -106,6 +108,21 @@ def _grounds(content: Content) -> list[str]:
         w.t("opening.unproven"),
         w.t("opening.recompute"),
     ]
+
+
+def _to_come(content: Content) -> str:
+    """Days of the period that were still to come."""
+    return content.words.t("opening.to-come", days=content.words.span(*map(str, content.to_come or ())))
+
+
+def _witnessed(content: Content) -> str:
+    """Who outside holds a receipt for the data; without one the maker could have changed them before they were sealed."""
+    w, told = content.words, content.witnessed
+    if told is None:
+        return w.t("opening.unwitnessed")
+    names = w.t("list.comma").join(told.witnesses[:_LISTED])
+    newest = datetime.fromtimestamp(told.newest / 1000, ZoneInfo(content.figures.zone)).strftime("%Y-%m-%d %H:%M")
+    return w.t("opening.witnessed", n=told.receipts, witnesses=names, newest=newest, days=told.days)
 
 
 def _spans(days: Sequence[date]) -> list[tuple[date, date]]:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
@@ -29,10 +29,11 @@ from greenmine.files import locked
 from greenmine.record import schema
 from greenmine.record.archive.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
 from greenmine.record.archive.signing import PublicKey, SigningKey
+from greenmine.record.archive.tree import Root, digest, grown, newest, numbering, packed
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
 
-KINDS: Final = ("reading", "conflict", "late", "rejection", "mark")
+KINDS: Final = ("reading", "conflict", "late", "rejection", "mark", "ledger", "gap")
 """Kinds of rows in a sealed file, in their order."""
 
 FIELDS: Final = pa.schema(
@@ -45,21 +46,39 @@ FIELDS: Final = pa.schema(
         pa.field("quality", pa.uint8()),
         pa.field("received", pa.timestamp("ms", "UTC"), nullable=False),
         pa.field("detail", pa.string()),
+        pa.field("device", pa.dictionary(pa.int16(), pa.string())),
+        pa.field("sequence", pa.int64()),
+        pa.field("leaf", pa.int32()),
     ]
 )
 """Columns of a sealed file; see docs/archive.md."""
 
+_NEVER: Final = 1 << 53
+"""An instant that no row reaches [ms UTC]."""
 _GROUP: Final = 1 << 16
 """Rows from which on a row group is written: small ones are slow to read, large ones take memory."""
+
+_PLAIN_ROWS: Final = 2_000_000
+_PLAIN_BYTES: Final = 16 << 20
+_DENSEST: Final = 50
+"""A file of a day may have so many rows, and so many bytes unpacked, however small it is; beyond that each of its bytes is worth
+a row, and so many bytes."""
 
 _WRITING: Final = {
     "compression": "zstd",
     "compression_level": 6,
-    "use_dictionary": ["kind", "channel", "value", "flag"],
-    "column_encoding": {"time": "DELTA_BINARY_PACKED", "received": "DELTA_BINARY_PACKED"},
+    "use_dictionary": ["kind", "channel", "value", "flag", "device", "leaf"],
+    "column_encoding": {
+        "time": "DELTA_BINARY_PACKED",
+        "received": "DELTA_BINARY_PACKED",
+        "sequence": "DELTA_BINARY_PACKED",
+    },
 }
 """Instants come at even distances, values are few: so a day of seconds takes a third of the space."""
 
+_UNNUMBERED: Final = np.int64(-1).tobytes()
+_TABLE_OF: Final = {"reading": "block"}
+"""Tables of kinds of rows that do not have their name."""
 _TABLES: Final = {
     "block": schema.reading_block,
     "conflict": schema.conflict,
@@ -112,7 +131,29 @@ class Archive:
 
     def table(self, site: str, entry: Entry) -> pa.Table:
         """Rows of a sealed file, with the columns of `FIELDS`."""
-        return pq.read_table(pa.BufferReader(self.chain(site).data(entry.file)))
+        return opened(self.chain(site).data(entry.file)).read()
+
+
+def opened(content: bytes) -> pq.ParquetFile:
+    """A sealed file, of which nothing but its description was read yet.
+
+    Raises
+    ------
+    ArrowException, OSError
+        If it is no Parquet file.
+    ValueError
+        If it has other columns, or unpacks to far more than any day of readings in so many bytes.
+    """
+    file = pq.ParquetFile(pa.BufferReader(content))
+    if not file.schema_arrow.equals(FIELDS):
+        raise ValueError("it has other columns than a sealed file")
+    groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
+    rows, size = file.metadata.num_rows, sum(group.total_byte_size for group in groups)
+    if rows > _PLAIN_ROWS + len(content) or size > _PLAIN_BYTES + _DENSEST * len(content):
+        raise ValueError(
+            f"{rows} rows, {size} bytes unpacked, from {len(content)} are more than a day of readings takes"
+        )
+    return file
 
 
 def seal(
@@ -154,6 +195,50 @@ def seal(
             yield from _seal_site(engine, site, archive.chain(site.id), key, now, lateness)
 
 
+def grow(engine: sa.Engine, site: Site, now: int) -> Root:
+    """Put what the record has received since the last turn into the site's hash tree; whoever calls holds the lock of the key.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the record.
+    site : Site
+        Whose.
+    now : int
+        The clock [ms UTC].
+
+    Returns
+    -------
+    Root
+        Of the tree now; the same as before where nothing came.
+
+    Raises
+    ------
+    ChainError
+        If the record does not have rows any more that are in the tree.
+    """
+    with engine.connect() as connection:
+        last, top = newest(connection, site.id), _top(connection)
+        if last is not None and last.through == top:
+            return last
+        since = Through() if last is None else last.through
+        if not since.within(top):
+            raise ChainError(
+                f"the tree of {site.id} holds rows that this record does not have: it was restored, or cut"
+            )
+        channels, zone = _channels(connection, site.id), ZoneInfo(site.zone)
+        leaves = []
+        for day in sorted(_days(connection, site, channels, since, None)):
+            parts = _parts(connection, site.id, channels, bounds(day, zone), (since, top))
+            found = [
+                packed(_table(kind, len(columns["time"]), columns)) for kind, columns in parts if len(columns["time"])
+            ]
+            if found:
+                leaves.append((day.isoformat(), digest(np.concatenate(found))))
+    with engine.begin() as connection:
+        return grown(connection, site.id, last, leaves, top, now)
+
+
 def _seal_site(
     engine: sa.Engine, site: Site, chain: Chain, key: SigningKey, now: int, lateness: int
 ) -> Iterator[Entry]:
@@ -168,19 +253,21 @@ def _seal_site(
         raise ChainError(
             f"the chain of {site.id} has {count} entries, but the record remembers {head.entries}: it was cut off"
         )
+    root = grow(engine, site, now)
+    top = root.through
     with engine.connect() as connection:
-        top = _top(connection)
         if entries and not entries[-1].through.within(top):
             raise ChainError(
                 f"the archive of {site.id} holds rows that this record does not have: it is another installation's, "
                 "or the record was restored from an older copy"
             )
         channels = _channels(connection, site.id)
-        for day in sorted(_days(connection, site, channels, head if entries else None)):
-            start, end = bounds(day, zone)
+        since, open_from = (head.through, bounds(head.due, zone)[0]) if entries and head else (Through(), 0)
+        for day in sorted(_days(connection, site, channels, since, open_from)):
+            _, end = bounds(day, zone)
             if day not in sealed and end + lateness > now:
                 continue
-            content, rows = _file(connection, site.id, channels, (start, end), (sealed.get(day, Through()), top))
+            content, rows = _file(connection, site.id, channels, day, zone, (sealed.get(day, Through()), top))
             if not sum(rows.values()):
                 continue
             part = parts[day]
@@ -195,6 +282,7 @@ def _seal_site(
                 sha256=hashlib.sha256(content).hexdigest(),
                 rows=rows,
                 through=top,
+                tree=root.head,
                 sealed=now,
                 software=version("greenmine"),
                 key=key.public.fingerprint,
@@ -217,9 +305,10 @@ def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry])
     """The file of a day as it would be sealed now, and its rows by kind; without what its entries hold already."""
     reached = {entry.day: entry.through for entry in entries}
     with engine.connect() as connection:
-        range_ = (reached.get(day.isoformat(), Through()), _top(connection))
+        root = newest(connection, site.id)
+        range_ = (reached.get(day.isoformat(), Through()), Through() if root is None else root.through)
         channels = _channels(connection, site.id)
-        return _file(connection, site.id, channels, bounds(day, ZoneInfo(site.zone)), range_)
+        return _file(connection, site.id, channels, day, ZoneInfo(site.zone), range_)
 
 
 def readings_of(chain: Chain, day: str, channel: str) -> tuple[NDArray[np.void], NDArray[np.int64]]:
@@ -376,14 +465,17 @@ def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
     if (len(content), digest) != (entry.size, entry.sha256):
         yield f"has {len(content)} bytes of SHA-256 {digest[:16]}…; sealed were {entry.size} of {entry.sha256[:16]}…"
         return
+    counted: Counter[str] = Counter()
     try:
-        kinds = pq.read_table(pa.BufferReader(content), columns=["kind"])["kind"]
-    except (pa.ArrowInvalid, OSError) as error:
-        yield f"is no Parquet file: {error}"
+        file = opened(content)
+        for group in range(file.num_row_groups):
+            kinds = file.read_row_group(group, columns=["kind"])["kind"].cast(pa.string())
+            counted.update({row["values"]: row["counts"] for row in kinds.value_counts().to_pylist()})
+    except (pa.ArrowException, OSError, ValueError) as error:
+        yield f"is no Parquet file of a day: {' '.join(str(error).split())}"
         return
-    counted = {row["values"]: row["counts"] for row in kinds.cast(pa.string()).value_counts().to_pylist()}
     if {kind: counted.get(kind, 0) for kind in KINDS} != entry.rows:
-        yield f"holds rows {counted}; its entry says {entry.rows}"
+        yield f"holds rows {dict(counted)}; its entry says {entry.rows}"
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -429,11 +521,12 @@ def _channels(connection: sa.Connection, site: str) -> dict[int, str]:
     return {number: key for number, key in rows if key.startswith(f"{site}/")}
 
 
-def _days(connection: sa.Connection, site: Site, channels: Iterable[int], head: Head | None) -> set[date]:
-    """Local days that may have something to seal: those with rows not looked at yet, and those that were not due."""
+def _days(
+    connection: sa.Connection, site: Site, channels: Iterable[int], since: Through, open_from: int | None
+) -> set[date]:
+    """Local days with rows above a bound, or that end after an instant [ms UTC]; None: the rows alone decide."""
     zone = ZoneInfo(site.zone)
-    since = Through() if head is None else head.through
-    open_from = 0 if head is None else bounds(head.due, zone)[0]
+    open_from = _NEVER if open_from is None else open_from
     numbers = list(channels)
     instants: set[int] = set()
     block = schema.reading_block.c
@@ -461,21 +554,30 @@ def _file(
     connection: sa.Connection,
     site: str,
     channels: dict[int, str],
-    span: tuple[int, int],
+    day: date,
+    zone: ZoneInfo,
     range_: tuple[Through, Through],
 ) -> tuple[bytes, dict[str, int]]:
-    """The Parquet file of the rows of a span [ms UTC, half-open] numbered above the first bound and up to the second."""
+    """The Parquet file of the rows of a day numbered above the first bound and up to the second."""
     rows = dict.fromkeys(KINDS, 0)
     buffer = io.BytesIO()
     group: list[pa.Table] = []
+    leaves = numbering(connection, site, day.isoformat())
     with pq.ParquetWriter(buffer, FIELDS, **_WRITING) as writer:
-        for kind, columns in _parts(connection, site, channels, span, range_):
+        for kind, columns in _parts(connection, site, channels, bounds(day, zone), range_):
             count = len(columns["time"])
             if count:
+                place = np.searchsorted(leaves[_TABLE_OF.get(kind, kind)], columns["id"])
+                columns["leaf"] = leaves["number"][place]
                 rows[kind] += count
                 group.append(_table(kind, count, columns))
             if sum(table.num_rows for table in group) >= _GROUP:
                 _write(writer, group)
+        first = any(rows.values()) and range_[0] == Through()  # of an addendum, that of the day stands
+        for kind, columns in _accounts(connection, site, day, bounds(day, zone)) if first else ():
+            if count := len(columns["time"]):
+                rows[kind] += count
+                group.append(_table(kind, count, columns))
         _write(writer, group)
     return buffer.getvalue(), rows
 
@@ -485,6 +587,36 @@ def _write(writer: pq.ParquetWriter, group: list[pa.Table]) -> None:
     if group:
         writer.write_table(pa.concat_tables(group).unify_dictionaries().combine_chunks())
         group.clear()
+
+
+def _accounts(
+    connection: sa.Connection, site: str, day: date, span: tuple[int, int]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the record says of the devices on a day of receipt: their ledger, and which messages and spans are missing."""
+    ledger, gap, missing = schema.ledger.c, schema.gap.c, schema.sequence_gap.c
+    counted = connection.execute(
+        sa.select(schema.ledger).where(ledger.site == site, ledger.day == day.isoformat()).order_by(ledger.device)
+    ).all()
+    yield "ledger", _said(span, counted, ("site", "device", "day", "serial"))
+    passed = connection.execute(
+        sa.select(schema.sequence_gap).where(missing.site == site).order_by(missing.device, missing.first)
+    ).all()
+    spans = connection.execute(
+        sa.select(gap.device, gap.start, gap.end, gap.state, gap.filled, gap.source)
+        .where(gap.site == site, gap.start < span[1], gap.end > span[0])
+        .order_by(gap.device, gap.start)
+    ).all()
+    yield "gap", _said(span, (*passed, *spans), ("site", "device"))
+
+
+def _said(span: tuple[int, int], rows: Sequence[Any], leave: Collection[str]) -> dict[str, Any]:
+    told = [{name: value for name, value in row._mapping.items() if name not in leave} for row in rows]  # noqa: SLF001 - its public name
+    return {
+        "time": [span[0]] * len(rows),
+        "received": [span[1]] * len(rows),
+        "device": [row.device for row in rows],
+        "detail": [_json(**one) for one in told],
+    }
 
 
 def _parts(
@@ -504,7 +636,7 @@ def _parts(
     block = schema.reading_block.c
     for number, channel in channels.items():
         found = connection.execute(
-            sa.select(block.data, block.received)
+            sa.select(block.id, block.data, block.received, block.device, block.sequence)
             .where(
                 block.channel == number,
                 block.hour >= start // HOUR,
@@ -518,9 +650,13 @@ def _parts(
         if not all(row.data for row in found):
             raise ChainError(f"readings of {channel} were pruned from the record that this archive has not sealed")
         readings = np.frombuffer(b"".join(row.data for row in found), ROW)
-        received = np.repeat(
-            np.array([row.received for row in found], np.int64), [len(row.data) // ROW.itemsize for row in found]
+        counts = [len(row.data) // ROW.itemsize for row in found]
+        received = np.repeat(np.array([row.received for row in found], np.int64), counts)
+        ids = np.repeat(np.array([row.id for row in found], np.int64), counts)
+        sequence = np.frombuffer(
+            b"".join(row.sequence or _UNNUMBERED * count for row, count in zip(found, counts, strict=True)), "<i8"
         )
+        devices = {row.device for row in found}
         keep = np.flatnonzero((readings["time"] >= start) & (readings["time"] < end))
         keep = keep[np.argsort(readings["time"][keep], kind="stable")]
         chosen = readings[keep]
@@ -533,6 +669,11 @@ def _parts(
                 "flag": chosen["flag"],
                 "quality": chosen["quality"],
                 "received": received[keep],
+                "device": devices.pop()
+                if len(devices) == 1
+                else np.repeat(np.array([row.device for row in found], object), counts)[keep].tolist(),
+                "sequence": sequence[keep],
+                "id": ids[keep],
             },
         )
     for kind in ("conflict", "late"):
@@ -550,6 +691,7 @@ def _parts(
                 "value": [row.value for row in some],
                 "flag": [ord(row.flag) for row in some],
                 "received": [row.received for row in some],
+                "id": [row.id for row in some],
             },
         )
     rejected, marked = schema.rejection.c, schema.mark.c
@@ -562,9 +704,11 @@ def _parts(
         {
             "time": [row.received for row in some],
             "received": [row.received for row in some],
+            "id": [row.id for row in some],
+            "device": [row.device for row in some],
             "detail": [
                 _json(
-                    device=row.device, topic=row.topic, reason=row.reason, detail=row.detail, readings=row.readings,
+                    topic=row.topic, reason=row.reason, detail=row.detail, readings=row.readings,
                     size=row.size, payload=base64.b64encode(row.payload).decode(),
                 )
                 for row in some
@@ -578,6 +722,7 @@ def _parts(
         {
             "time": [row.start for row in some],
             "received": [row.made for row in some],
+            "id": [row.id for row in some],
             "detail": [
                 _json(
                     number=row.id, station=row.station, parameter=row.parameter, end=row.end, kind=row.kind, reason=row.reason,
@@ -603,7 +748,10 @@ def _table(kind: str, count: int, columns: dict[str, Any]) -> pa.Table:
             letters, codes = np.unique(np.asarray(given, np.uint8), return_inverse=True)
             array = pa.DictionaryArray.from_arrays(codes.astype(np.int8), [chr(letter) for letter in letters.tolist()])
         elif pa.types.is_dictionary(field.type):
-            array = pa.array(given, pa.string()).dictionary_encode()
+            array = pa.array(given, pa.string()).dictionary_encode().cast(field.type)
+        elif field.name == "sequence":
+            numbers = np.asarray(given, np.int64)
+            array = pa.array(numbers, field.type, mask=numbers < 0)
         else:
             array = pa.array(given, field.type)
         arrays.append(array)

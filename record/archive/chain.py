@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from greenmine.record.archive.signing import PublicKey, SigningKey
 
-ENTRY_SCHEMA: Final = "greenmine-archive-1"
+ENTRY_SCHEMA: Final = "greenmine-archive-2"
 """Names the form of an entry; a later form will have another name."""
 
 
@@ -40,6 +40,17 @@ def _numbers(through: Through) -> tuple[int, ...]:
     return msgspec.structs.astuple(through)
 
 
+class TreeHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """State of a site's hash tree."""
+
+    size: int
+    """Leaves."""
+    root: str
+    """Hash of its root, in hexadecimal."""
+    made: int
+    """[ms UTC]"""
+
+
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One sealed file.
 
@@ -62,9 +73,11 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256 : str
         Its digest, in hexadecimal.
     rows : dict
-        Rows by kind: ``reading``, ``conflict``, ``late``, ``rejection``, ``mark``.
+        Rows by kind: ``reading``, ``conflict``, ``late``, ``rejection``, ``mark``, ``ledger``, ``gap``.
     through : Through
         Rows of the record that the day's entries up to this one hold.
+    tree : TreeHead
+        The site's hash tree, which holds all of them.
     sealed : int
         When it was sealed [ms UTC].
     software : str
@@ -85,6 +98,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
     rows: dict[str, int]
     through: Through
+    tree: TreeHead
     sealed: int
     software: str
     key: str
@@ -160,7 +174,7 @@ class Chain:
             If the entry exists already, or the store cannot take it.
         """
         raw = msgspec.json.encode(entry, order="deterministic")
-        content = _signed(raw, key.sign(raw))
+        content = signed(raw, key.sign(raw))
         name = _entry_name(entry.number)
         if self._store.get_file_info(f"{self._folder}/{name}").type != fs.FileType.NotFound:
             raise ChainError(f"the chain of {self.site} already has an entry {entry.number}: two are sealing at once")
@@ -208,17 +222,18 @@ def parse(content: bytes, place: str, key: PublicKey | None = None) -> tuple[Ent
         If it is not the file of an entry.
     """
     try:
-        signed = msgspec.json.decode(content, type=_Signed)
-        entry = msgspec.json.decode(signed.entry, type=Entry)
-        signature = base64.b64decode(signed.signature, validate=True)
+        told = msgspec.json.decode(content, type=_Signed)
+        entry = msgspec.json.decode(told.entry, type=Entry)
+        signature = base64.b64decode(told.signature, validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
         raise ChainError(f"{place}: is not an entry of a chain: {error}") from error
-    if content != _signed(bytes(signed.entry), signature):
+    if content != signed(bytes(told.entry), signature):
         raise ChainError(f"{place}: is not written as an entry of a chain is")
-    return entry, key is not None and key.verifies(signature, bytes(signed.entry))
+    return entry, key is not None and key.verifies(signature, bytes(told.entry))
 
 
-def _signed(entry: bytes, signature: bytes) -> bytes:
+def signed(entry: bytes, signature: bytes) -> bytes:
+    """The file of an entry [JSON] with its signature."""
     return msgspec.json.encode(_Signed(msgspec.Raw(entry), base64.b64encode(signature).decode()))
 
 

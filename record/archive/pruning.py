@@ -128,7 +128,7 @@ def _prune(engine: sa.Engine, blocks: Blocks, site: Site, day: str, reached: int
     with engine.begin() as connection:
         for first in range(0, len(same), _AT_ONCE):
             some = block.id.in_(same[first : first + _AT_ONCE])
-            connection.execute(sa.update(schema.reading_block).where(some).values(data=b""))
+            connection.execute(sa.update(schema.reading_block).where(some).values(data=b"", sequence=b""))
         mine = sealed.c.site == site.id, sealed.c.day == day
         connection.execute(sa.update(sealed).where(*mine).values(pruned=reached))
     return Pruned(site.id, day, readings, kept)

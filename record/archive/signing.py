@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+_FINGERPRINT: Final = re.compile("[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,29 @@ class PublicKey:
         except InvalidSignature:
             return False
         return True
+
+
+def fingerprints(path: Path) -> dict[str, str]:
+    """Keys that a file names: in each line a fingerprint and behind it whose it is; behind ``#`` stands what is for people.
+
+    Raises
+    ------
+    ValueError
+        If a line begins with anything else, or there is none.
+    OSError
+        If it cannot be read.
+    """
+    owners: dict[str, str] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        fingerprint, _, owner = line.split("#", 1)[0].strip().partition(" ")
+        if not fingerprint:
+            continue
+        if not _FINGERPRINT.fullmatch(fingerprint):
+            raise ValueError(f"{path}, line {number}: must begin with a fingerprint of 64 hexadecimal digits")
+        owners[fingerprint.lower()] = owner.strip() or f"{path}, line {number}"
+    if not owners:
+        raise ValueError(f"{path}: names no key")
+    return owners
 
 
 class SigningKey:

@@ -137,6 +137,8 @@ RULES: Final[dict[str, Rule]] = {
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),
     "bundles": Rule(),
+    "witness": Rule("open", body={"statement": "{}", "signature": "", "key": ""}, ok=(400,)),
+    "statements": Rule("open"),
     "ask_for_bundle": Rule("commenters", body={"site": "{site}", "period": "2026-10"}, ok=(202, 409)),
     "bundle": Rule(number="bundle"),
     "bundle_file": Rule(number="bundle"),

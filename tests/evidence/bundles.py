@@ -15,9 +15,10 @@ import pypdfium2
 import sqlalchemy as sa
 
 from greenmine.evidence.bundle import Installation, build, pack
+from greenmine.evidence.verify import verify as verified
 from greenmine.record import schema
-from greenmine.record.archive.archive import Archive
-from greenmine.record.archive.signing import SigningKey
+from greenmine.record.archive.archive import Archive, Finding
+from greenmine.record.archive.signing import PublicKey, SigningKey
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
@@ -25,6 +26,8 @@ from greenmine.reporting import Period
 from tests.processing.mine import DAY, at, feed, record_at, registry_of
 from tests.processing.streams import stream
 
+Files = dict[str, bytes]
+"""Contents of a bundle by name."""
 FIRST = at("2026-03-02T00:00")
 PERIOD = Period("2026-03-03..2026-03-05", date(2026, 3, 3), date(2026, 3, 5))
 NOW = FIRST + 9 * DAY
@@ -59,23 +62,33 @@ class Made:
         build(self.here, "mine", PERIOD, self.bundle, NOW)
 
 
+def verify(bundle: Path, key: PublicKey | None = None) -> list[Finding]:
+    """Findings about a bundle, whose catalogues may be another mine's."""
+    return verified(bundle, () if key is None else (key.fingerprint,)).findings
+
+
 def contents(bundle: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(bundle) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def packed(path: Path, files: dict[str, bytes], key: SigningKey | None = None) -> Path:
-    """A bundle of these files; with a key, the manifest is made to fit and signed anew, as its maker could."""
+def manifested(files: Files, key: SigningKey) -> Files:
+    """The manifest made to fit the files and signed anew, as their maker could."""
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"] = [
+        {"name": n, "size": len(c), "sha256": hashlib.sha256(c).hexdigest()}
+        for n, c in sorted(files.items())
+        if n not in {"manifest.json", "manifest.sig"}
+    ]
+    manifest["key"] = key.public.fingerprint
+    raw = json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n"
+    return files | {"manifest.json": raw, "manifest.sig": base64.b64encode(key.sign(raw)) + b"\n"}
+
+
+def packed(path: Path, files: Files, key: SigningKey | None = None) -> Path:
+    """A bundle of these files; with a key, signed anew."""
     if key is not None:
-        manifest = json.loads(files["manifest.json"])
-        manifest["files"] = [
-            {"name": n, "size": len(c), "sha256": hashlib.sha256(c).hexdigest()}
-            for n, c in sorted(files.items())
-            if n not in {"manifest.json", "manifest.sig"}
-        ]
-        manifest["key"] = key.public.fingerprint
-        raw = json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n"
-        files = files | {"manifest.json": raw, "manifest.sig": base64.b64encode(key.sign(raw)) + b"\n"}
+        files = manifested(files, key)
     with path.open("wb") as file:
         pack(file, sorted(files.items()))
     return path

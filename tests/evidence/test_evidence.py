@@ -16,13 +16,12 @@ import sqlalchemy as sa
 from pyarrow import parquet as pq
 
 from greenmine.evidence.bundle import Installation, build
-from greenmine.evidence.verify import verify
 from greenmine.record import schema
 from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.signing import SigningKey
 from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period, load_reporting, parse_period
-from tests.evidence.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text
+from tests.evidence.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text, verify
 from tests.processing import light
 from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 

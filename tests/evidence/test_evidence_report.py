@@ -40,10 +40,9 @@ from greenmine.evidence.sections import (
     ResponseFigures,
 )
 from greenmine.evidence.source import Source
-from greenmine.evidence.verify import verify
 from greenmine.wording import messages
 from greenmine.wording.messages import LANGUAGES, texts
-from tests.evidence.bundles import NOW, PERIOD, Made, contents, packed, page_text, whole_text
+from tests.evidence.bundles import NOW, PERIOD, Made, contents, packed, page_text, verify, whole_text
 
 Files = dict[str, bytes]
 MARGIN = 1.8 / 2.54 * 72

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from greenmine.evaluation import CATALOGUE, load_evaluation
 from greenmine.evidence.bundle import Installation, build
-from greenmine.evidence.verify import verify
 from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.archive.archive import Archive
@@ -24,7 +23,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period, load_reporting, parse_period, period_before
 from greenmine.shipped_profiles import CATALOGUE as SHELF
 from greenmine.shipped_profiles import KEPT
-from tests.evidence.bundles import contents, packed
+from tests.evidence.bundles import contents, packed, verify
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 
 pytestmark = pytest.mark.usefixtures("font")

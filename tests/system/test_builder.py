@@ -115,7 +115,7 @@ def test_a_bundle_is_built_though_the_builder_is_killed_and_another_cannot_be_bu
     row = workshop.row(right)
     path = file_of(workshop.settings.bundles, right)
     assert (row.attempts, row.size) == (2, path.stat().st_size)
-    assert verify(path) == []
+    assert verify(path).findings == []
     assert sorted(p.name for p in workshop.settings.bundles.iterdir()) == [".lock", path.name]
     assert workshop.row(wrong).state == "failed"
     assert "no site 'elsewhere'" in workshop.row(wrong).error

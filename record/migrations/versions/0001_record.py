@@ -1,13 +1,13 @@
 """Tables of the record.
 
-Revision ID: 0.1.3
+Revision ID: 0.1.4
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.3"
+revision = "0.1.4"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -287,6 +287,8 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("received", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("device", sa.String(length=80), server_default="", nullable=False),
+        sa.Column("sequence", sa.LargeBinary(), server_default=sa.text("''"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_reading_block_channel_hour", "reading_block", ["channel", "hour"])
@@ -424,3 +426,44 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_table(
+        "tree_leaf",
+        sa.Column("site", sa.String(length=80), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("block", sa.BigInteger(), nullable=False),
+        sa.Column("conflict", sa.BigInteger(), nullable=False),
+        sa.Column("late", sa.BigInteger(), nullable=False),
+        sa.Column("rejection", sa.BigInteger(), nullable=False),
+        sa.Column("mark", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site", "number"),
+    )
+    op.create_index("ix_tree_leaf_site_day", "tree_leaf", ["site", "day"])
+    op.create_table(
+        "tree_root",
+        sa.Column("site", sa.String(length=80), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("frontier", sa.LargeBinary(), nullable=False),
+        sa.Column("through", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("site", "size", "made"),
+    )
+    op.create_table(
+        "receipt",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("own", sa.Boolean(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("site", sa.String(length=80), nullable=False),
+        sa.Column("witness", sa.String(length=80), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_receipt_site_witness_id", "receipt", ["site", "witness", "id"])
+    op.create_index("ix_receipt_key_site_size", "receipt", ["key", "site", "size"])

@@ -141,7 +141,8 @@ def test_rejections_are_sealed_with_the_day_of_their_receipt(
     pipeline.commit(batch, received)
     last = sealed(record, registry, archive, key, FIRST + 5 * DAY)[-1]
     assert (last.day, last.rows["rejection"], last.rows["reading"]) == ("2026-03-05", 1, 1)
-    assert json.loads(archive.table("mine", last)["detail"].to_pylist()[-1])["payload"] == "/3tb"
+    rejected = next(row for row in archive.table("mine", last).to_pylist() if row["kind"] == "rejection")
+    assert (json.loads(rejected["detail"])["payload"], rejected["device"]) == ("/3tb", "homes")
 
 
 @pytest.mark.usefixtures("pipeline")

@@ -92,7 +92,7 @@ def test_a_store_serves_as_a_directory_does(store: str, tmp_path: Path) -> None:
 
     here = Installation(engine, registry, tmp_path / "registry", kept, key, DAY)
     build(here, "mine", PERIOD, tmp_path / "bundle.zip", NOW)
-    assert bundles.verify(tmp_path / "bundle.zip", key.public) == []
+    assert bundles.verify(tmp_path / "bundle.zip", [key.public.fingerprint]).findings == []
 
     def contents() -> list[bytes]:
         blocks = Blocks(registry, store)

@@ -1,0 +1,104 @@
+"""Whether all that a bundle holds of its days is in the hash tree, and all that the tree has of them in the bundle."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from greenmine.evidence.source import Source
+from greenmine.record.archive.archive import Finding
+from greenmine.record.archive.tree import KeptTree, by_leaf
+
+_BACKWARDS = 60_000
+"""So far may a clock be set back that is kept right [ms]."""
+_WAITED = 3_600_000
+"""What came so long before it was put into the tree is told of [ms]: it waited, or was put in afterwards."""
+
+
+def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding], list[str], set[str]]:
+    """Check each day of a bundle against the tree.
+
+    Parameters
+    ----------
+    source : Source
+        The bundle.
+    tree : KeptTree
+        Its part of the tree.
+    place : str
+        Name of its file.
+
+    Returns
+    -------
+    tuple
+        Findings; remarks on what is no fault by itself; and devices that do not number their messages.
+    """
+    found = [*_clock(tree, place), *_heads(source, tree, place)]
+    remarks: list[str] = []
+    unnumbered: set[str] = set()
+    held: dict[str, set[int]] = defaultdict(set)
+    days = source.days
+    for day in days:
+        for name, table in source.whole_tables(day):
+            latest: list[int] = []
+            bare = pc.and_(pc.equal(table["kind"].cast(pa.string()), "reading"), table["sequence"].is_null())
+            unnumbered.update(filter(None, table.filter(bare)["device"].cast(pa.string()).unique().to_pylist()))
+            for number, content, received in by_leaf(table):
+                leaf = tree.leaf(number)
+                if leaf is None or leaf.day != day or leaf.digest != content or number in held[day]:
+                    when = f", put in at {moment(leaf.made)}" if leaf is not None else ""
+                    found.append(Finding(name, f"its rows of leaf {number} are not those of the tree{when}"))
+                elif received > leaf.made + _BACKWARDS:
+                    found.append(
+                        Finding(name, f"leaf {number} was put in at {moment(leaf.made)}, before what is in it came")
+                    )
+                elif leaf.made - received > _WAITED:
+                    latest.append(number)
+                held[day].add(number)
+            unproven = table.filter(table["leaf"].is_null())["kind"].to_pylist()
+            if not set(unproven) <= {"ledger", "gap"}:
+                found.append(Finding(name, "holds rows that are in no leaf of the tree"))
+            if latest:
+                waited = f"{len(latest)} leaves from {latest[0]} on"
+                remarks.append(f"{name}: {waited} were put in over an hour after their rows came")
+    known = set(days)
+    last = max(days, default="")
+    for leaf in tree.leaves:
+        if leaf.day in source.wanted and leaf.day <= last and leaf.number not in held.get(leaf.day, ()):
+            what = "its file" if leaf.day in known else "the bundle"
+            found.append(
+                Finding(f"{leaf.day}, leaf {leaf.number}", f"put in at {moment(leaf.made)}, is missing from {what}")
+            )
+    return found, remarks, unnumbered
+
+
+def _clock(tree: KeptTree, place: str) -> Iterator[Finding]:
+    before = 0
+    for leaf in tree.leaves:
+        if leaf.made < before - _BACKWARDS:
+            yield Finding(
+                place, f"leaf {leaf.number} is of {moment(leaf.made)}, before that of the leaf in front of it"
+            )
+        before = max(before, leaf.made)
+
+
+def _heads(source: Source, tree: KeptTree, place: str) -> Iterator[Finding]:
+    """Roots that entries of the chain name; those from before the first leaf cannot be told."""
+    for entry in source.entries:
+        if (root := tree.roots.get(entry.tree.size)) is not None and root != entry.tree.root:
+            yield Finding(
+                place, f"has another root at {entry.tree.size} leaves than entry {entry.number}, of {entry.day}"
+            )
+        elif root is None and tree.leaves and entry.tree.size > tree.leaves[0].number:
+            yield Finding(place, f"is shorter than the {entry.tree.size} leaves that entry {entry.number} names")
+
+
+def moment(instant: int) -> str:
+    """An instant [ms UTC] as people read it."""
+    try:
+        return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{instant} ms"

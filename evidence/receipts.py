@@ -1,0 +1,137 @@
+"""What witnesses outside prove of the data of a bundle, and what nobody proves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from greenmine.evidence.inclusion import moment
+from greenmine.evidence.source import Source
+from greenmine.record.archive.archive import Finding
+from greenmine.record.archive.tree import KeptTree
+from greenmine.record.archive.witness import Receipt, Statement, Witnesses, check, statement_of
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """A receipt that fits the bundle."""
+
+    witness: str
+    kind: str
+    made: int
+    """By the clock of the witness [ms UTC]."""
+    size: int
+    """Leaves of the tree that the witness was shown."""
+    trusted: bool
+    """Whether the witness is one that whoever checks named."""
+
+
+def examine(
+    receipts: Sequence[Receipt],
+    tree: KeptTree,
+    source: Source,
+    keys: Collection[str],
+    trusted: Witnesses,
+) -> tuple[list[Finding], list[Testimony]]:
+    """Compare what witnesses were shown with what a bundle holds.
+
+    Parameters
+    ----------
+    receipts : sequence of Receipt
+        Those of the bundle, and others that witnesses handed out.
+    tree : KeptTree
+        Of the bundle.
+    source : Source
+        The bundle itself.
+    keys : collection of str
+        Fingerprints of the installation's keys.
+    trusted : Witnesses
+        Whom whoever checks trusts.
+
+    Returns
+    -------
+    tuple of lists
+        What contradicts the bundle; and what fits it, the oldest first.
+    """
+    site, chain = source.site.id, source.archive.chain(source.site.id)
+    digests = [hashlib.sha256(chain.content(number)).hexdigest() for number in chain.numbers()]
+    findings: list[Finding] = []
+    fitting: list[tuple[Testimony, Statement]] = []
+    bent: list[tuple[Testimony, Statement]] = []
+    for number, receipt in enumerate(receipts):
+        place = f"receipt {number} of {receipt.witness}"
+        try:
+            statement, key, made, genuine = check(receipt, trusted)
+        except ValueError as error:
+            findings.append(Finding(place, str(error)))
+            continue
+        if statement.site != site or key.fingerprint not in keys:
+            findings.append(Finding(place, f"is for {statement.site} of the key {key.fingerprint[:16]}…"))
+            continue
+        seen = Testimony(receipt.witness, receipt.kind, made, statement.tree.size, genuine)
+        root = tree.roots.get(statement.tree.size)
+        if root == statement.tree.root and _in_chain(statement, digests):
+            fitting.append((seen, statement))
+        elif root is not None or statement.tree.size > max(tree.roots):
+            bent.append((seen, statement))
+    fitting.sort(key=lambda one: one[0].made)
+    findings += _contradictions(bent, fitting, tree)
+    for (seen, statement), (after, later) in pairwise(fitting):
+        if later.tree.size < statement.tree.size:
+            what = f"shows fewer leaves at {moment(after.made)} than that of {seen.witness} at {moment(seen.made)}"
+            findings.append(Finding(f"receipt of {after.witness}", what))
+    for seen, statement in fitting:
+        if abs(statement.tree.made - seen.made) > _APART and statement.tree.made > seen.made:
+            what = f"is of {moment(seen.made)}; the installation's clock said {moment(statement.tree.made)}"
+            findings.append(Finding(f"receipt of {seen.witness}", what))
+    return findings, [seen for seen, _ in fitting]
+
+
+def registries(receipts: Sequence[Receipt], digest: str) -> Iterator[str]:
+    """Registries other than that of the bundle that witnesses were shown, and when; every edit is one."""
+    seen: dict[str, list[int]] = {}
+    for receipt in receipts:
+        seen.setdefault(statement_of(receipt.signed)[0].registry, []).append(receipt.made)
+    for other, moments in seen.items():
+        if other != digest:
+            span = f"from {moment(min(moments))} to {moment(max(moments))}"
+            yield f"the registry was edited: witnesses were shown another one ({other[:16]}…) {span}"
+    if seen and digest not in seen:
+        yield "no witness was shown the registry of the bundle"
+
+
+_APART = 600_000
+"""So far may the clocks of an installation and of a witness be apart [ms]."""
+
+
+def _in_chain(statement: Statement, digests: Sequence[str]) -> bool:
+    """Whether the chain that a witness was shown is the beginning of that of the bundle."""
+    if statement.entries > len(digests):
+        return False
+    return statement.entries == 0 or digests[statement.entries - 1] == statement.last
+
+
+def _contradictions(
+    bent: Sequence[tuple[Testimony, Statement]], fitting: Sequence[tuple[Testimony, Statement]], tree: KeptTree
+) -> list[Finding]:
+    """The earliest contradiction, with the leaves among which the change is, and from when on it is certain."""
+    if not bent:
+        return []
+    seen, statement = min(bent, key=lambda one: (one[1].tree.size, one[0].made))
+    size = statement.tree.size
+    first = max((one.tree.size for _, one in fitting if one.tree.size <= size), default=min(tree.roots))
+    inside = [leaf for leaf in tree.leaves if first <= leaf.number < size]
+    days = sorted({leaf.day for leaf in inside})
+    named = f"leaves {first} to {size - 1}" + (f", of {days[0]} to {days[-1]}" if days else "")
+    root = tree.roots.get(size)
+    what = (
+        f"is shorter than the {size} leaves that {seen.witness} was shown"
+        if root is None
+        else f"was changed in {named}: {seen.witness} was shown another state"
+        if root != statement.tree.root
+        else f"has another chain of sealed days than {seen.witness} was shown"
+    )
+    more = f"; {len(bent) - 1} more receipts say so" if len(bent) > 1 else ""
+    return [Finding("tree.parquet", f"{what}; certain for what had come by {moment(seen.made)}{more}")]

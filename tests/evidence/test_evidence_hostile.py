@@ -1,0 +1,124 @@
+"""Bundles of hostile makers: refused in one line, in bounded memory; and whose catalogues were changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from greenmine.cli.bounded import Bounds, BoundsError, bounded
+from greenmine.evidence.bundle import build
+from greenmine.evidence.verify import verify as verified
+from greenmine.record.archive.archive import Archive
+from greenmine.record.archive.chain import ChainError
+from greenmine.record.archive.signing import SigningKey
+from tests.evidence import hostile
+from tests.evidence.bundles import NOW, PERIOD, Files, Made, contents, manifested, packed, verify
+
+
+def _command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "greenmine", "evidence", "verify", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_zips_that_are_no_bundle_are_refused_in_one_line(made: Made, tmp_path: Path) -> None:
+    seen = []
+    for name, content in hostile.zips(made.bundle.read_bytes(), contents(made.bundle)):
+        (tmp_path / "t.zip").write_bytes(content)
+        found = verify(tmp_path / "t.zip", made.key.public)
+        assert 1 <= len(found) <= 2, (name, found)
+        assert not any("\n" in f"{f.place}{f.what}" for f in found), name
+        seen.append(name)
+    assert len(seen) == len(set(seen)) >= 45
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.zip"]
+
+
+def test_days_that_no_instrument_measured_are_refused_though_they_are_sealed(made: Made, tmp_path: Path) -> None:
+    key = SigningKey(tmp_path / "keys")
+    seen = []
+    for name, files in hostile.days(contents(made.bundle), key, 5_000_000):
+        found = verify(packed(tmp_path / "t.zip", files), key.public)
+        assert found, name
+        assert not any("\n" in f"{f.place}{f.what}" for f in found), name
+        seen.append(name)
+    assert len(seen) >= 10
+
+
+def test_a_chain_that_was_sealed_again_verifies_by_its_own_key_alone(made: Made, tmp_path: Path) -> None:
+    key = SigningKey(tmp_path / "keys")
+    again = packed(tmp_path / "t.zip", hostile.resealed(contents(made.bundle), key))
+    found = verified(again)
+    assert (found.trusted, found.key) == (False, key.public)
+    assert all("签名密钥指纹" in f.what for f in found.findings)  # the report names the old key
+    assert "key.pub" in {f.place for f in verify(again, made.key.public)}
+
+
+def _limits(files: Files, old: str, new: str) -> Files:
+    text = files["registry/limits.toml"].decode()
+    assert old in text
+    return files | {"registry/limits.toml": text.replace(old, new).encode()}
+
+
+def test_a_changed_legal_limit_is_told_with_both_values_and_its_clause(made: Made, tmp_path: Path) -> None:
+    bent = _limits(contents(made.bundle), "wind_invalid = 5.0", "wind_invalid = 3.0")
+    found = verified(packed(tmp_path / "t.zip", bent, made.key))
+    wind = next(d for d in found.deviations if d.place.endswith("wind_invalid"))
+    assert (wind.place, wind.told, wind.trusted, wind.legal) == (
+        "limits.toml: conditions: wind_invalid",
+        "3.0",
+        "5.0",
+        True,
+    )
+    assert not found.lawful
+    text = contents(made.bundle)["registry/limits.toml"].decode()
+    block = next(part for part in text.split("[[limits]]") if 'id = "gb12348-class2-night"' in part)
+    bent = _limits(contents(made.bundle), block, block.replace("high = 50", "high = 950"))
+    found = verified(packed(tmp_path / "t.zip", bent, made.key))
+    high = next(d for d in found.deviations if d.place == "limits.toml: gb12348-class2-night.thresholds[0].high")
+    assert (high.told, high.legal) == ("950.0", True)
+    assert high.trusted.startswith("50.0 (GB 12348-2008")
+
+
+def test_the_status_tells_whole_from_changed_from_unknown_from_wrongly_called(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_bytes(made.key.public.pem)
+    (tmp_path / "trust").write_text(f"# ours\n{made.key.public.fingerprint} the mine's\n")
+    (tmp_path / "bad").write_text("nonsense\n")
+    unknown = _command(made.bundle)
+    assert (unknown.returncode, made.key.public.fingerprint in unknown.stdout) == (3, True)
+    named = _command(made.bundle, "--trust", tmp_path / "trust")
+    assert (named.returncode, "of the mine's" in named.stdout) == (0, True)
+    wrong = [_command(tmp_path / "none.zip"), _command(made.bundle, "--trust", tmp_path / "bad"), _command(tmp_path)]
+    assert [(done.returncode, done.stderr.count("\n")) for done in wrong] == [(2, 1)] * 3
+    bent = _limits(contents(made.bundle), "wind_invalid = 5.0", "wind_invalid = 5.5")
+    changed = _command(packed(tmp_path / "t.zip", manifested(bent, made.key)), "--key", tmp_path / "key.pub")
+    assert changed.returncode == 1
+    assert "deviation (legal): limits.toml: conditions: wind_invalid: 5.5; greenmine" in changed.stdout
+    assert "not those of the law" in changed.stdout
+
+
+def _greedy(_progress: object, *, workspace: Path) -> None:  # noqa: ARG001 - as `bounded` calls
+    held = bytearray(1 << 29)
+    held[:: 1 << 12] = bytes(1 << 17)
+
+
+def test_work_that_takes_too_much_memory_is_ended() -> None:
+    with pytest.raises(BoundsError, match="more than 200 MB"):
+        bounded(_greedy, (), {}, Bounds(2e8, 60.0), lambda *_: None)
+
+
+def test_nothing_is_built_of_a_sealed_day_that_was_changed(made: Made, tmp_path: Path) -> None:
+    files = contents(made.bundle)
+    for name, content in files.items():
+        if name.startswith("archive/"):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if "03-04.parquet" not in name else content[:-1] + b"x")
+    here = made.here.__class__(
+        made.record.engine, made.registry, made.here.registry_folder, Archive(tmp_path / "archive"), made.key, made.here.lateness
+    )  # fmt: skip
+    with pytest.raises(ChainError, match="2026-03-04"):
+        build(here, "mine", PERIOD, tmp_path / "t.zip", NOW)

@@ -1,0 +1,269 @@
+"""The operator against a witness: what was changed after the witness saw it is found; what could have been changed before is told.
+
+Its devices do not number their messages. Its record is put into the tree every six hours,
+and one witness, another installation, countersigns each state.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from greenmine.evidence.bundle import Installation, collect, registry_digest
+from greenmine.evidence.recompute import days_needed
+from greenmine.evidence.source import Source
+from greenmine.evidence.verify import verify_raw
+from greenmine.record import schema
+from greenmine.record.archive.archive import Archive, grow, seal
+from greenmine.record.archive.signing import SigningKey
+from greenmine.record.archive.witness import Receipt, Witnesses, countersigned, keep, stated
+from greenmine.record.record import Record, open_engine
+from greenmine.record.rows import ROW
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
+from greenmine.reporting import Period
+from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
+
+FIRST = at("2026-03-02T00:00")
+PERIOD = Period("p", date(2026, 3, 4), date(2026, 3, 4))
+TURN = 6 * HOUR
+NOW = FIRST + 6 * DAY
+DUST = "mine/homes/pm10"
+
+
+class Watched:
+    """An installation whose trees one witness sees."""
+
+    def __init__(self, folder: Path, *, witnessed: bool = True) -> None:
+        self.folder = folder
+        self.registry: Registry = registry_of(folder / "registry")
+        self.record: Record = record_at(folder / "record.sqlite", self.registry)
+        self.key = SigningKey(folder / "keys")
+        self.witness = SigningKey(folder / "witness")
+        self.given: list[Receipt] = []
+        pipeline = Pipeline(self.registry, self.record)
+        index = channel(self.registry, DUST)
+        for start in range(FIRST, FIRST + 4 * DAY, TURN):
+            times = np.arange(start, start + TURN, 10 * MINUTE)
+            some = readings(index, times, 100.0 + (times // MINUTE) % 97)
+            pipeline.commit(batch_of(self.registry, some), start + TURN)
+            self.reject(start + HOUR)
+            self.turn(start + TURN, witnessed=witnessed)
+        list(seal(self.record.engine, self.registry.sites, Archive(folder / "archive"), self.key, NOW, DAY))
+        self.turn(NOW, witnessed=witnessed)
+
+    def reject(self, received: int) -> None:
+        row = {
+            "received": received, "site": "mine", "device": "logger", "topic": "t", "reason": "undecodable", "detail": "",
+            "readings": 1, "size": 2, "payload": b"{}",
+        }  # fmt: skip
+        with self.record.transaction() as connection:
+            connection.execute(sa.insert(schema.rejection), row)
+
+    def turn(self, now: int, *, witnessed: bool) -> None:
+        site = self.registry.sites[0]
+        grow(self.record.engine, site, now)
+        chain = Archive(self.folder / "archive").chain(site.id)
+        signed = stated(
+            self.record.engine, chain, self.key, registry_digest(self.registry, self.folder / "registry", site)
+        )
+        if witnessed and signed is not None:
+            receipt = countersigned(signed, "district", self.witness, now)
+            keep(self.record.engine, receipt, own=True)
+            self.given.append(receipt)
+
+
+class Copy:
+    """A copy of the installation, for its operator to work on."""
+
+    def __init__(self, watched: Watched, folder: Path) -> None:
+        shutil.copytree(watched.folder, folder, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+        with open_engine(folder / "record.sqlite").connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint")
+        self.watched, self.folder = watched, folder
+        self.engine = open_engine(folder / "record.sqlite")
+        self.key = SigningKey(folder / "keys")
+
+    def rewrite(self, change: Callable[[np.ndarray], np.ndarray], *, after: int = 0) -> None:
+        """Change the readings of blocks received at or after an instant."""
+        block = schema.reading_block.c
+        with self.engine.begin() as connection:
+            for number, data in connection.execute(
+                sa.select(block.id, block.data).where(block.received >= after)
+            ).all():
+                rows = change(np.frombuffer(data, ROW).copy())
+                new = {"data": rows.tobytes(), "count": len(rows)}
+                connection.execute(sa.update(schema.reading_block).where(block.id == number).values(**new))
+
+    def begin_again(self, now: int, step: int = 0) -> None:
+        """Forget trees, chain and receipts, and make all of it again of what the record says now."""
+        shutil.rmtree(self.folder / "archive")
+        site = self.watched.registry.sites[0]
+        with self.engine.begin() as connection:
+            through = [
+                (row.made, msgspec.json.decode(row.through))
+                for row in connection.execute(sa.select(schema.tree_root).order_by(schema.tree_root.c.size))
+            ]
+            for table in (schema.tree_leaf, schema.tree_root, schema.archive_head, schema.sealed_day, schema.receipt):
+                connection.execute(sa.delete(table))
+            held = {
+                name: (table, connection.execute(sa.select(table)).all())
+                for name, table in (("block", schema.reading_block), ("rejection", schema.rejection))
+            }
+        for made, top in through:  # turn by turn, as it came
+            with self.engine.begin() as connection:
+                for name, (table, rows) in held.items():
+                    connection.execute(sa.delete(table))
+                    connection.execute(sa.insert(table), [row._asdict() for row in rows if row.id <= top[name]])
+            grow(self.engine, site, made - step)
+        list(seal(self.engine, [site], Archive(self.folder / "archive"), self.key, now, DAY))
+
+    def told(self, *, receipts: bool = True) -> tuple[list[str], list[str]]:
+        """What whoever checks is told: findings, and what cannot be excluded."""
+        folder = self.folder / "bundle"
+        site = self.watched.registry.sites[0]
+        here = Installation(
+            self.engine,
+            self.watched.registry,
+            self.folder / "registry",
+            Archive(self.folder / "archive"),
+            self.key,
+            DAY,
+        )
+        folder.mkdir()
+        collect(here, site, PERIOD, folder, NOW, lambda *_: None)
+        source = Source(folder, {day.isoformat() for day in days_needed(PERIOD)})
+        trusted = Witnesses(frozenset({self.watched.witness.public.fingerprint}))
+        given = self.watched.given if receipts else []
+        found, _, open_ = verify_raw(folder, source, self.key.public, given, trusted)
+        return [f"{one.place}: {one.what}" for one in found], open_
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    made = Watched(tmp_path_factory.mktemp("watched") / "here")
+    made.record.engine.dispose()
+    return made
+
+
+def _halved(rows: np.ndarray) -> np.ndarray:
+    rows["value"] *= 0.5
+    return rows
+
+
+def _thinned(rows: np.ndarray) -> np.ndarray:
+    high = np.flatnonzero(rows["value"] > 150.0)
+    return np.delete(rows, high[::10])
+
+
+def _shifted(rows: np.ndarray) -> np.ndarray:
+    rows["time"] -= 1
+    return rows
+
+
+def test_what_nobody_touched_is_whole(watched: Watched, tmp_path: Path) -> None:
+    found, open_ = Copy(watched, tmp_path / "copy").told()
+    assert found == []
+    assert not any("no receipt from outside" in one for one in open_)
+    assert any("within the turn before a receipt" in one for one in open_)
+    assert any("do not number their messages" in one for one in open_)
+
+
+@pytest.mark.parametrize("change", [_halved, _thinned, _shifted])
+def test_readings_edited_before_sealing_are_found_in_their_leaf(
+    watched: Watched, tmp_path: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.rewrite(change)
+    shutil.rmtree(copy.folder / "archive")
+    with copy.engine.begin() as connection:
+        for table in (schema.archive_head, schema.sealed_day):
+            connection.execute(sa.delete(table))
+    found, _ = copy.told()
+    assert any("are not those of the tree, put in at 2026-03-0" in one for one in found)
+
+
+@pytest.mark.parametrize("change", [_halved, _thinned, _shifted])
+def test_a_tree_that_was_made_again_is_contradicted_by_the_witness_with_leaves_days_and_instant(
+    watched: Watched, tmp_path: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.rewrite(change, after=FIRST + 2 * DAY + 2 * TURN)
+    copy.begin_again(NOW)
+    found, _ = copy.told()
+    told = next(one for one in found if "was changed in leaves" in one)
+    assert "of 2026-03-04 to 2026-03-04: district was shown another state" in told
+    assert "certain for what had come by 2026-03-04 10:00:00 UTC" in told
+    shutil.rmtree(copy.folder / "bundle")
+    silent, open_ = copy.told(receipts=False)
+    assert silent == []
+    assert any("no receipt from outside" in one for one in open_)
+
+
+def test_without_a_witness_the_same_is_not_found_and_that_is_said(tmp_path: Path) -> None:
+    alone = Watched(tmp_path / "alone", witnessed=False)
+    alone.record.engine.dispose()
+    copy = Copy(alone, tmp_path / "copy")
+    copy.rewrite(_halved)
+    copy.begin_again(NOW)
+    found, open_ = copy.told()
+    assert found == []
+    assert any("no receipt from outside" in one for one in open_)
+
+
+def test_a_deleted_rejection_is_found(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    shutil.rmtree(copy.folder / "archive")
+    with copy.engine.begin() as connection:
+        connection.execute(sa.delete(schema.rejection).where(schema.rejection.c.id % 7 == 0))
+        for table in (schema.archive_head, schema.sealed_day):
+            connection.execute(sa.delete(table))
+    found, _ = copy.told()
+    assert any("are not those of the tree" in one for one in found)
+
+
+def test_a_new_key_is_not_that_of_the_receipts(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    shutil.rmtree(copy.folder / "keys")
+    copy.key = SigningKey(copy.folder / "keys")
+    copy.begin_again(NOW)
+    found, _ = copy.told()
+    assert any("of the key" in one for one in found)
+
+
+def test_a_clock_that_was_wound_back_is_told_by_the_witness(tmp_path: Path) -> None:
+    late = Watched(tmp_path / "late", witnessed=False)
+    site, chain = late.registry.sites[0], Archive(late.folder / "archive").chain("mine")
+    signed = stated(late.record.engine, chain, late.key, registry_digest(late.registry, late.folder / "registry", site))
+    assert signed is not None
+    late.given.append(countersigned(signed, "district", late.witness, NOW - 30 * DAY))
+    late.record.engine.dispose()
+    found, _ = Copy(late, tmp_path / "copy").told()
+    assert any("the installation's clock said" in one for one in found)
+
+
+def test_a_registry_that_was_replaced_is_told_with_the_span_of_the_other(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    path = next((copy.folder / "registry" / "sites").glob("*.toml"))
+    path.write_text(path.read_text() + "\n# edited\n")
+    _, open_ = copy.told()
+    assert any("the registry was edited" in one for one in open_)
+    assert "no witness was shown the registry of the bundle" in open_
+
+
+def test_what_came_after_the_last_receipt_is_told_to_be_open(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    with copy.engine.begin() as connection:
+        last = sa.select(sa.func.max(schema.receipt.c.size)).scalar_subquery()
+        connection.execute(sa.delete(schema.receipt).where(schema.receipt.c.size >= last - 8))
+    given, copy.watched.given = copy.watched.given, []
+    _, open_ = copy.told()
+    copy.watched.given = given
+    assert any("has no receipt yet" in one for one in open_)

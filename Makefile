@@ -4,7 +4,7 @@ PORT ?= 8000
 BIN := .venv/bin
 APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clients nginx-light openssl
 
-.PHONY: demo test check bench install lock clean
+.PHONY: demo test check bench install lock audit sbom pin-images release clean
 
 demo: install
 	$(BIN)/greenmine demo --port $(PORT)
@@ -47,6 +47,18 @@ lock:
 		pyproject.toml --extra server -c requirements-dev.lock -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
 		pyproject.toml -c requirements-dev.lock -o requirements-verify.lock
+
+audit: install
+	.ci/audit
+
+sbom: install
+	.ci/sbom
+
+pin-images:
+	.ci/pin-images
+
+release: install
+	.ci/release
 
 clean:
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

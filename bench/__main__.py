@@ -23,6 +23,7 @@ from bench import (
     exports,
     files,
     flood,
+    grafana,
     growth,
     hj212,
     latency,
@@ -43,10 +44,11 @@ def main() -> int:
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
         "files", "truth", "restart", "mark", "pages",
     )  # fmt: skip
-    when_named = ("exports", "flood")
+    when_named = ("exports", "flood", "grafana")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
+    parser.add_argument("--points", type=int, default=grafana.POINTS, help="of grafana's year; default 50,000,000")
     parser.add_argument(
         "--scale", type=float, default=1.0, help="share of the stated size of restart, mark and pages; default 1"
     )
@@ -68,6 +70,7 @@ def main() -> int:
         "live": live.measure,
         "exports": exports.measure,
         "flood": flood.measure,
+        "grafana": partial(grafana.measure, arguments.points),
         "effect": effect.measure,
         "files": files.measure,
         "truth": truth.measure,

@@ -20,6 +20,8 @@ from greenmine.collector.hj212.dialect import Dialect
 from greenmine.collector.hj212.document import FrameDocument, describe, encode_document
 from greenmine.collector.hj212.encode import EncodeError
 from greenmine.collector.hj212.frame import Frame, Framer, no_frame, read_line
+from greenmine.collector.hj212.message import read_message
+from greenmine.collector.hj212.sm4 import Sm4Key, check_sm4, read_keys, unlocked
 
 app = cyclopts.App(name="hj212", help="Read and write frames of HJ 212, the protocol of data loggers in China.")
 
@@ -37,7 +39,15 @@ _LONGEST_OBJECT: Final = 1_048_576
 
 
 @app.command
-def decode(file: Source = _INPUT, /, *, lines: bool = False, crc: Variant = "hj212", counts: bool = False) -> None:
+def decode(
+    file: Source = _INPUT,
+    /,
+    *,
+    lines: bool = False,
+    crc: Variant = "hj212",
+    keys: Path | None = None,
+    counts: bool = False,
+) -> None:
     """Print one JSON object for each frame, damaged ones included.
 
     Passwords are never printed. Exits with 0 whatever the frames are like, and with 1 if the file cannot be read.
@@ -50,17 +60,21 @@ def decode(file: Source = _INPUT, /, *, lines: bool = False, crc: Variant = "hj2
         Every line of the input is one frame without its line end, and gives exactly one line of output.
     crc : {"hj212", "modbus-high", "modbus-low"}
         Check sum that the device uses: the standard's, or CRC-16/MODBUS with its high or its low byte first.
+    keys : Path, optional
+        File with a line MN = KEY for each key of SM4, by which encrypted frames are read. Keys are never printed.
     counts : bool
         In the end, write to standard error how often each error and each deviation occurred.
     """
     dialect = Dialect(crc=crc)
+    known = _keys(keys)
     errors: Counter[str] = Counter()
     deviations: Counter[str] = Counter()
     encoder = msgspec.json.Encoder()
     with _opened(file) as stream, _output() as out:
         for frames in _by_line(stream, dialect) if lines else _by_stream(stream, dialect):
             for frame in frames:
-                document = describe(frame, dialect)
+                mn = read_message(frame.segment).mn if frame.encrypted else None
+                document = describe(unlocked(frame, known.get(mn or "", ()), dialect)[0], dialect)
                 out.write(encoder.encode(document) + b"\n")
                 if document.error is not None:
                     errors[document.error] += 1
@@ -68,6 +82,17 @@ def decode(file: Source = _INPUT, /, *, lines: bool = False, crc: Variant = "hj2
             out.flush()
     if counts:
         sys.stderr.write(json.dumps({"errors": errors, "deviations": deviations}) + "\n")
+
+
+def _keys(path: Path | None) -> dict[str, tuple[Sm4Key, ...]]:
+    if path is None:
+        return {}
+    try:
+        check_sm4()
+        return read_keys(path)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
 
 
 @app.command

@@ -37,6 +37,8 @@ QUEUE: Final = 128_000_000
 """Payloads that the broker keeps for a collector that is away [bytes]; see docs/deploy.md for what that is in hours."""
 BROKER_PORT: Final = 8883
 SIMULATOR_PORT: Final = 8884
+FIRST_PORT: Final = 18831
+"""Of the broker on this machine's loopback before its first start, for a moment."""
 
 BROKER_PID: Final = "/run/greenmine-broker/mosquitto.pid"
 """Where the broker writes its process's number without Docker."""
@@ -209,14 +211,24 @@ class _Installation:
         if simulator and there == plain:
             path.unlink()
         self._render("broker/mosquitto.conf", playing if simulator or there == playing else plain)
+        self._render("broker/start.sh", _filled("start-broker.sh", self._start()))
         self._render("proxy/nginx.conf", _filled("nginx.conf", self._proxy()))
+
+    def _places(self) -> tuple[str, str]:
+        """Where the broker's files and its state lie, as it sees them."""
+        if self.docker:
+            return "/mosquitto/config", "/mosquitto/data"
+        return str(self.directory / "broker"), "/var/lib/greenmine-broker"
+
+    def _start(self) -> dict[str, str]:
+        """What is filled in in the script that starts the broker."""
+        files, state = self._places()
+        return {"files": files, "state": state, "user": "mosquitto", "first_port": str(FIRST_PORT)}
 
     def _broker(self, *, simulator: bool) -> str:
         """Mosquitto's configuration, with or without the simulator's door."""
-        if self.docker:
-            files, state, pid = "/mosquitto/config", "/mosquitto/data", "/tmp/mosquitto.pid"  # noqa: S108 - in a container
-        else:
-            files, state, pid = str(self.directory / "broker"), "/var/lib/greenmine-broker", BROKER_PID
+        files, state = self._places()
+        pid = "/tmp/mosquitto.pid" if self.docker else BROKER_PID  # noqa: S108 - in a container
         doors = [("mosquitto-tls.conf", str(BROKER_PORT))]
         if simulator:
             doors.append(("mosquitto-simulator.conf", f"{SIMULATOR_PORT}{'' if self.docker else ' 127.0.0.1'}"))

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from rich.console import Console
 
 from greenmine.collector.hj212.codes import Version
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.registry import Registry
 from greenmine.simulators.loggers.faults import WIRE_KINDS
 from greenmine.simulators.loggers.fleet import Member, fleet, run, wire_truth
@@ -36,13 +37,14 @@ def run_loggers(
     platform: str,
     version: Version,
     copies: int,
+    keys: Path | None,
 ) -> None:
     """Let the loggers report to the end, or until Ctrl-C or SIGTERM; print who they are, and in the end what they did.
 
     Raises
     ------
     ValueError
-        If the platform is not HOST:PORT, or the number of copies is not above 0.
+        If the platform is not HOST:PORT, the number of copies is not above 0, or the file of keys is wrong.
     """
     host, _, port = platform.rpartition(":")
     if not host or not port.isdigit():
@@ -61,6 +63,7 @@ def run_loggers(
         version=version,
         faults=[kind for kind in WIRE_KINDS if kind in faults],
         copies=copies,
+        keys=KeyRing(keys),
         clock=SimClock() if speed == "max" or (end is None and speed == 1.0) else SimClock(speed, start),
     )
     for member in members:

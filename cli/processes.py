@@ -21,7 +21,10 @@ from greenmine.settings import Settings
 _PATIENCE: Final = 10.0
 """Longest time for a process to end in order [s]."""
 _REST: Final = 5.0
-"""Least time between two starts of a process that is started again [s]."""
+"""Least time between two starts of a process that is started again [s]; it doubles while the process keeps ending."""
+_LONGEST_REST: Final = 300.0
+_STEADY: Final = 600.0
+"""A process that has run for this long begins with the least rest again [s]."""
 _COMMON: Final = "greenmine.cli.preloaded"
 """Imported before any process is forked: they share its memory, and begin sooner."""
 _log = structlog.get_logger(__name__)
@@ -42,11 +45,14 @@ class Processes:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([_COMMON])
         self._running: list[tuple[str, ForkServerProcess, Connection]] = []
-        self._aside: dict[str, tuple[str, Settings, float]] = {}
+        self._aside: dict[str, tuple[str, Settings, float, float]] = {}
 
     def start_aside(self, name: str, task: str, settings: Settings) -> None:
         """Start a process that the others can do without: should it end, it is started again after a while."""
-        self._aside[name] = (task, settings, time.monotonic() + _REST)
+        self._begin_aside(name, task, settings, _REST)
+
+    def _begin_aside(self, name: str, task: str, settings: Settings, rest: float) -> None:
+        self._aside[name] = (task, settings, rest, time.monotonic())
         self.start(name, task, settings)
 
     def start(self, name: str, task: str, settings: Settings) -> ForkServerProcess:
@@ -91,11 +97,13 @@ class Processes:
             if process.exitcode is None:
                 continue
             if name in self._aside:
-                task, settings, due = self._aside[name]
-                if time.monotonic() >= due:
-                    _log.warning("started again", process=name, status=process.exitcode)
+                task, settings, rest, begun = self._aside[name]
+                ran = time.monotonic() - begun
+                if ran >= rest:
+                    rest = _REST if ran >= _STEADY else min(2 * rest, _LONGEST_REST)
+                    _log.warning("started again", process=name, status=process.exitcode, next_not_before=rest)
                     lifeline.close()
-                    self.start_aside(name, task, settings)
+                    self._begin_aside(name, task, settings, rest)
                     self._running[place] = self._running.pop()
             elif process.exitcode or name not in finished:
                 raise SystemExit(f"greenmine: the {name} ended with status {process.exitcode}; see the log above")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from cyclopts import Parameter
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.providers import provider_of
@@ -22,6 +25,20 @@ from greenmine.uplink.plan import load_plan
 
 UPLINK: Final = "greenmine.uplink.service:forward"
 """Task of the process that sends to the authority's platform."""
+Part = Literal["worker", "archivist", "builder", "web", "projection", "uplink", "notifier"]
+"""Processes of an installation."""
+TASKS: Final[dict[Part, str]] = {
+    "worker": "greenmine.cli.work:work",
+    "archivist": "greenmine.cli.archive:archivist",
+    "builder": "greenmine.cli.builder:build_bundles",
+    "web": "greenmine.cli.web:web",
+    "projection": "greenmine.cli.influx:project",
+    "uplink": UPLINK,
+    "notifier": "greenmine.notify.service:run",
+}
+"""What each does, in the order in which they start."""
+ASIDE: Final = frozenset({"builder", "archivist", "projection", "uplink", "notifier"})
+"""Those whose end does not end the others: each is started again, later and later while it keeps ending at once."""
 
 
 def run(
@@ -29,7 +46,7 @@ def run(
     data: Path | None = None,
     host: str | None = None,
     port: int | None = None,
-    only: Literal["worker", "web"] | None = None,
+    only: Annotated[list[Part] | None, Parameter(negative="")] = None,
 ) -> None:
     """Collect, judge and store what the broker delivers, and serve the pages, until Ctrl-C.
 
@@ -46,8 +63,8 @@ def run(
     port
         Its port. Default: GREENMINE_PORT, or 8000.
     only
-        Run only the worker, with the archivist and the builder of bundles, or only the web server, so that a service manager can
-        run each by itself.
+        Run only this part; may be given several times, so that a service manager can run each by itself. The worker brings
+        archivist and builder with it unless one of these is named too.
     """
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -67,19 +84,34 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Processes() as processes:
-        if only != "web":
-            processes.start("worker", "greenmine.cli.work:work", settings)
-            processes.start("archivist", "greenmine.cli.archive:archivist", settings)
-            processes.start_aside("builder", "greenmine.cli.builder:build_bundles", settings)
-        if only != "worker":
-            processes.start("web server", "greenmine.cli.web:web", settings)
-        if only is None and settings.influx_url is not None:
-            processes.start_aside("projection", "greenmine.cli.influx:project", settings)
-        if only is None and settings.uplink is not None:
-            processes.start("uplink", UPLINK, settings)
-        if only is None:
-            processes.start_aside("notifier", "greenmine.notify.service:run", settings)
+        for part in parts(settings, only or []):
+            start = processes.start_aside if part in ASIDE else processes.start
+            start(part, TASKS[part], settings)
         processes.watch(stop)
+
+
+def parts(settings: Settings, only: Sequence[Part]) -> list[Part]:
+    """Parts to start, in order.
+
+    Raises
+    ------
+    SystemExit
+        One is named that has no address or plan.
+    """
+    wanting: dict[Part, str] = {}
+    if settings.influx_url is None:
+        wanting["projection"] = "GREENMINE_INFLUX_URL"
+    if settings.uplink is None:
+        wanting["uplink"] = "GREENMINE_UPLINK"
+    for part in only:
+        if part in wanting:
+            raise SystemExit(f"greenmine run: --only {part} needs {wanting[part]}")
+    if not only:
+        return [part for part in TASKS if part not in wanting]
+    named = set(only)
+    if "worker" in named and not named & {"archivist", "builder"}:
+        named |= {"archivist", "builder"}
+    return [part for part in TASKS if part in named]
 
 
 def prepare(settings: Settings) -> None:

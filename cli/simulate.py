@@ -54,6 +54,7 @@ def simulate(
     hj212: str | None = None,
     edition: Version = 2017,
     copies: int = 1,
+    keys: Path | None = None,
 ) -> None:
     """Simulate the mines of the registry: weather, work, dust, noise and water, with faults whose truth is known.
 
@@ -94,6 +95,9 @@ def simulate(
         Edition of HJ 212 that the loggers speak: 2005, 2017 or 2025.
     copies
         Loggers for each device: the same readings under different numbers.
+    keys
+        With --hj212: file with a line MN = KEY for each key of SM4, by which those loggers encrypt; it is read again when it
+        changes.
     """
     settings = Settings()
     try:
@@ -105,7 +109,7 @@ def simulate(
         if hj212 is not None:
             if score or broker is not None:
                 raise ValueError("--hj212 goes with neither --score nor --broker; give it alone")  # noqa: TRY301
-            run_loggers(registry, sites, seed, begin, end, kinds, chosen, out, hj212, edition, copies)
+            run_loggers(registry, sites, seed, begin, end, kinds, chosen, out, hj212, edition, copies, keys)
             return
         if score:
             _score(registry, sites, seed, begin, end, kinds, settings, alone=out is None and broker is None)

@@ -19,7 +19,7 @@ from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
 from greenmine.record.record import DatabaseError
 from greenmine.record.status import WorkerStatus
-from greenmine.registry import Registry, RegistryError
+from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import Settings
 from greenmine.uplink.outbox import FILE, Outbox
 
@@ -68,6 +68,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
     age = None if worker is None else time.time_ns() // 1_000_000 - worker.updated
     return {
         "record": str(settings.record),
+        "registry": str(settings.registry or DEFAULT),
         "worker": {
             "running": age is not None and age < _ALIVE,
             "connected": said is not None and said.connected,
@@ -121,7 +122,8 @@ def _print(found: dict[str, Any]) -> None:
     if worker.get("broker") == "":
         connected = "no broker needed"
     console.print(
-        f"Record {found['record']}. The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
+        f"Record {found['record']}, registry {found['registry']}. "
+        f"The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
     )
     if (loggers := worker["loggers"]) is not None:
         console.print(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,9 +17,11 @@ from greenmine.evidence.sections import (
     FormulaFigures,
     HandlingFigures,
     MarkFigures,
+    RemovedFigures,
     RestatementFigures,
 )
-from greenmine.processing.exclusion import Mark, excluded_channels
+from greenmine.processing.exclusion import Mark, excluded_channels, rests_on
+from greenmine.processing.panes import MINUTE
 from greenmine.registry import Calibration, Registry, Site
 from greenmine.reporting import Period
 
@@ -63,10 +65,53 @@ def marks(
             reason=mark["reason"],
             author=mark["author"],
             made=_text(mark["made"], site),
+            confirmed_by=mark.get("confirmed_by"),
         )
         for _, mark in sorted(told.items())
         if mark["start"] < found.end * 60_000 and mark["end"] > found.start * 60_000
     ]
+
+
+def removed(
+    registry: Registry, site: Site, unmarked: Recomputed, found: Recomputed, told: Mapping[int, Mapping[str, Any]]
+) -> list[RemovedFigures]:
+    """Windows that exceed without any mark and not with those that hold, by rule and start, with the marks that touch them."""
+    out = []
+    for key, before in sorted(unmarked.verdicts.items()):
+        after = found.verdicts[key]
+        if before.verdict.judgement != "exceeds" or after.verdict.judgement == "exceeds":
+            continue
+        rule = registry.rules[before.rule]
+        channels = rests_on(registry, rule)
+        first, last = min(before.start, before.begin) * MINUTE, max(before.end, before.finish) * MINUTE
+        mine = [
+            mark
+            for _, mark in sorted(told.items())
+            if mark["start"] < last
+            and mark["end"] > first
+            and not channels.isdisjoint(
+                excluded_channels(registry, Mark(site.id, mark["station"], mark["parameter"], 0, 0, mark["kind"]))
+            )
+        ]
+        out.append(
+            RemovedFigures(
+                rule=rule.key,
+                start=_text(before.begin * MINUTE, site),
+                end=_text(before.finish * MINUTE, site),
+                value=before.value,
+                value_with_marks=after.value,
+                verdict_with_marks=after.verdict.judgement,
+                kinds=_each(mine, "kind"),
+                authors=_each(mine, "author"),
+                reasons=_each(mine, "reason"),
+                confirmed_by=_each(mine, "confirmed_by"),
+            )
+        )
+    return out
+
+
+def _each(marks: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(mark[name] for mark in marks if mark.get(name)))
 
 
 def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:

@@ -7,13 +7,14 @@ from datetime import date
 
 import msgspec
 
-from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, restatements
+from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, removed, restatements
 from greenmine.evidence.comparison import comparison
 from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
 from greenmine.evidence.recompute import Recomputed, days_needed, readings_of, recompute
 from greenmine.evidence.requirements import Proofs, indicators, requirements
 from greenmine.evidence.source import Source
+from greenmine.processing.exclusion import excluded_channels
 from greenmine.readings import Readings
 from greenmine.reporting import Period
 
@@ -40,6 +41,10 @@ def compute(
         return Readings.concat([readings_of(table, index) for table in source.tables(day)])
 
     found = recompute(registry, site, period, readings, source.marks(told), progress, watched(registry, site))
+    marked = source.marks(told)
+    taken = []
+    if any(excluded_channels(registry, mark) for mark in marked):
+        taken = removed(registry, site, recompute(registry, site, period, readings, []), found, told)
     figures = document(registry, site, period, source.reporting, found)
     figures = msgspec.structs.replace(
         figures,
@@ -55,6 +60,7 @@ def compute(
         indicators=indicators(evaluation, proofs),
         calibrations=calibrations(site, found),
         marks=marks(registry, site, found, told),
+        removed=taken,
         restatements=restatements(site, source.attested),
         handling=handling(site, source.attested),
         formulas=formulas(evaluation),

@@ -211,6 +211,24 @@ class MarkFigures(msgspec.Struct, frozen=True):
     reason: str
     author: str
     made: str
+    confirmed_by: str | None = None
+    """Who confirmed it; None: nobody had to, or did."""
+
+
+class RemovedFigures(msgspec.Struct, frozen=True):
+    """A window that exceeds by all readings and no longer does with the marks: both figures, by whom, and why."""
+
+    rule: str
+    start: str
+    end: str
+    value: float | None
+    """By all readings."""
+    value_with_marks: float | None
+    verdict_with_marks: str
+    kinds: list[str]
+    authors: list[str]
+    reasons: list[str]
+    confirmed_by: list[str]
 
 
 class RestatementFigures(msgspec.Struct, frozen=True):

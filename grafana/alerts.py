@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from greenmine.grafana.board import uid
 from greenmine.grafana.edition import Edition, tag_of
+from greenmine.grafana.influx.influx_schema import finding_of
 from greenmine.grafana.variables import UID
 from greenmine.limits import threshold_on
 
@@ -93,7 +94,14 @@ def _episodes(kinds: str) -> dict[str, str]:
 
     # The start as seconds of the local clock: templates write instants in UTC only.
     start = last("start", f" / 1000 + {_AHEAD}")
-    return {"A": last("open"), "P": last("peak"), "L": last("threshold"), "M": last("minutes"), "S": start}
+    return {
+        "A": last("open"),
+        "P": last("peak"),
+        "L": last("threshold"),
+        "M": last("minutes"),
+        "F": last("finding"),
+        "S": start,
+    }
 
 
 RULES: Final = (
@@ -263,6 +271,8 @@ def _filled(edition: Edition, key: str) -> str:
         if threshold is not None:
             clauses[tag] = edition.clause(threshold)
     parameters = {c.parameter.id: edition.name(c.parameter) for c in registry.channels}
+    doubtful, lawful = (edition.conclusion("exceeds", standing) for standing in ("indicative", "statutory"))
+    indicative = finding_of("exceeds", "indicative")
     return edition.t(
         key,
         site=_chosen("site", {site.id: edition.name(site) for site in registry.sites}),
@@ -274,6 +284,7 @@ def _filled(edition: Edition, key: str) -> str:
         value='{{ printf "%.4g" .Values.RP.Value }}',
         threshold='{{ printf "%.4g" .Values.RL.Value }}',
         start=_START,
+        told=f"{{{{ if eq .Values.RF.Value {indicative}.0 }}}}{doubtful}{{{{ else }}}}{lawful}{{{{ end }}}}",
         minutes='{{ printf "%.0f" .Values.RM.Value }}',
         capture="{{ humanizePercentage .Values.RA.Value }}",
         seconds='{{ printf "%.0f" .Values.RA.Value }}',

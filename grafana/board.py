@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.queries import RANGE, SITES, SOURCE
+from greenmine.grafana.queries import LEGAL, RANGE, SITES, SOURCE
 from greenmine.wording.messages import LANGUAGES
 
 Json = dict[str, Any]
@@ -77,8 +77,20 @@ class Board:
         self._x += width
         self._height = max(self._height, height)
 
-    def annotate(self, key: str, query: str, color: str, *, text: str, tags: str, end: str) -> None:
-        """Mark what a query tells over all panels with a time axis; ``text``, ``tags`` and ``end`` name its columns."""
+    def section(self, title: str, *, repeat: str = "") -> None:
+        """Begin a row that can be folded; with ``repeat`` it comes once for each value of this variable, and its title names it."""
+        if self._x:
+            self._next_row()
+        row: Json = {"type": "row", "title": title, "collapsed": False, "panels": []}
+        self.add({**row, **({"repeat": repeat} if repeat else {})}, _WIDTH, 1)
+
+    def annotate(
+        self, key: str, query: str, color: str, *, text: str, tags: str, end: str, hidden: bool = False
+    ) -> None:
+        """Mark what a query tells over all panels with a time axis; ``text``, ``tags`` and ``end`` name its columns.
+
+        What is ``hidden`` has no switch of its own above the panels.
+        """
         columns = {"textColumn": text, "tagsColumn": tags, "timeEndColumn": end, "titleColumn": ""}
         name = self.edition.t(f"annotation.{key}")
         target = {
@@ -94,7 +106,7 @@ class Board:
                 "name": name,
                 "datasource": SOURCE,
                 "enable": True,
-                "hide": False,
+                "hide": hidden,
                 "iconColor": color,
                 "query": query,
                 **columns,
@@ -106,6 +118,25 @@ class Board:
         """Mark blasts."""
         query = f'SELECT "reason", "end", "site" FROM "mark" WHERE {RANGE} AND "kind" = \'blasting\' AND {SITES}'
         self.annotate("blasting", query, "purple", text="reason", tags="site", end="end")
+
+    def episodes(self, theme: str) -> None:
+        """Shade the exceedances of legal limits of a theme, from start to end: red, but amber where the method is indicative."""
+        for key, finding, color in (("exceedance", 4, "red"), ("indicative", 3, "orange")):
+            where = (
+                f'{LEGAL} AND "theme" = \'{theme}\' AND "finding" = {finding} AND {SITES}'
+                f' AND "station" =~ /^${{station:regex}}$/'
+            )
+            shown: dict[str, Any] = {"text": "clause", "tags": "station", "end": "until"}
+            ended = (
+                f'SELECT "end" AS "until", "clause", "station" FROM "exceedance" WHERE {RANGE} AND {where}'
+                " AND \"state\" = 'closed'"
+            )
+            self.annotate(key, ended, color, **shown)
+            lasting = (
+                f'SELECT "start" * 0 + ${{__to}} AS "until", "clause", "station" FROM "exceedance" WHERE {RANGE} AND {where}'
+                ' AND "open" = 1'
+            )
+            self.annotate(f"{key}-lasting", lasting, color, **shown, hidden=True)
 
     def made(self) -> Json:
         """The dashboard."""

@@ -42,7 +42,8 @@ def write(organisation: Organisation, out: Path, *, mounted: str = MOUNTED, toke
     files = {"datasources/greenmine.yaml": _source(organisation, token)}
     providers = []
     texts: dict[str, str] = {}
-    for folder, title in organisation.folders.items():
+    for folder in dict.fromkeys(folder for folder, _ in organisation.dashboards.values()):
+        title = organisation.folders[folder]
         path = f"{mounted}/dashboards/{folder}"
         providers.append(
             {

@@ -66,7 +66,7 @@ class Organisation:
     """Its name; that of an enterprise's ends in its id, by which it is found again."""
     source: Source
     folders: dict[str, str]
-    """Titles by uid."""
+    """Titles by uid; one of them is for the dashboards that the organisation's own people make."""
     dashboards: dict[str, tuple[str, Json]]
     """Folder and dashboard by uid."""
     template: str
@@ -137,6 +137,7 @@ def _organisation(
                 "exceedances": _panel(built["exceedances"], edition.t("exceedances.list.title")),
                 "operation": _panel(built["operation"], edition.t("operation.health.title")),
             }
+            folders[f"{PREFIX}own"] = edition.t("own-folder")
             rules = alerts.rules(edition, folder, panels, pages)
             template = alerts.template(edition)
             first = "mine" if len(edition.registry.sites) == 1 else "overview"

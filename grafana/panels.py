@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition, tag_of, unit_of
+from greenmine.grafana.influx.influx_schema import FINDINGS, OWN
 from greenmine.grafana.queries import HOUR, SOURCE
 from greenmine.registry import Rule
 from greenmine.wording.words import NOTHING
@@ -59,15 +60,24 @@ def absent(text: str = NOTHING, color: str = GREY) -> Json:
     return {"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": color, "index": 100}}}
 
 
+_FINDING_COLORS: Final = (GREEN, "text", GREY, AMBER, RED)
+"""Of `FINDINGS`. Green and red are for what holds at law; an indicative method makes neither compliance nor an offence."""
+
+
 def verdict_words(edition: Edition) -> list[Json]:
-    """Codes of verdicts in words."""
-    return mapping(
-        {
-            "0": (edition.t("verdict.meets"), GREEN),
-            "1": (edition.t("verdict.not-assessable"), GREY),
-            "2": (edition.t("verdict.exceeds"), RED),
-        }
-    )
+    """Findings of single verdicts, in short words."""
+    names = ("meets", "meets-indicative", "not-assessable", "exceeds-indicative", "exceeds")
+    return _findings(edition, [edition.t(f"verdict.{name}") for name in names])
+
+
+def conclusion_words(edition: Edition) -> list[Json]:
+    """Findings in the sentences in which pages and reports tell conclusions."""
+    return _findings(edition, [edition.conclusion(judgement, standing) for judgement, standing in FINDINGS])
+
+
+def _findings(edition: Edition, words: Sequence[str]) -> list[Json]:
+    told = {str(number): pair for number, pair in enumerate(zip(words, _FINDING_COLORS, strict=True))}
+    return mapping({**told, str(OWN): (edition.t("verdict.beyond-own"), YELLOW)})
 
 
 def health_words(edition: Edition) -> list[Json]:
@@ -105,6 +115,8 @@ class Column:
     width: int | None = None
     nothing: str = NOTHING
     """In the place of a value that there is not."""
+    wrapped: bool = False
+    """Long texts go on in further lines instead of being cut off."""
     link: str | None = None
     """Target of a link in each cell; ``${__value.raw}`` is the cell's value."""
     link_title: str = ""
@@ -118,6 +130,8 @@ def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extr
     """
     about: Mapping[str, object] = extra.get("about", {})
     remarks = [edition.t("long-ranges")] if extra.get("interval") == HOUR else []
+    if any('"reading"' in target["query"] and "$__interval_ms" in target["query"] for target in targets):
+        remarks.append(edition.t("long-readings"))
     made: Json = {
         "type": kind,
         "title": extra.get("title") or edition.t(f"{key}.title"),
@@ -355,12 +369,12 @@ def grid(
 
 
 def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[Column], **extra: Any) -> Json:
-    """A red bar for each row of a table: the first shown column names it, the others are its lengths."""
+    """A bar for each row of a table: the first shown column names it, the others are its lengths."""
     made = grid(edition, key, targets, columns, **extra)
     shown = [c for c in columns if c.title is not None]
     made["type"] = "barchart"
     made["fieldConfig"]["defaults"] |= {
-        "color": {"mode": "fixed", "fixedColor": RED},
+        "color": {"mode": "fixed", "fixedColor": BLUE},
         "custom": {"lineWidth": 0, "fillOpacity": 80, "axisPlacement": "auto", "gradientMode": "none"},
     }
     made["options"] = {
@@ -378,20 +392,20 @@ def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[
 
 
 def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json], names: Json, **extra: Any) -> Json:
-    """A map of points coloured by ``code`` and called by the column ``name``, without tiles: no other host is asked.
+    """A map of points coloured by ``finding`` and called by the column ``name``, without tiles: no other host is asked.
 
     Parameters
     ----------
     targets : sequence
-        Tables that share the column ``name``: one with ``code``, one with ``latitude`` and ``longitude``.
+        Tables that share the column ``name``: one with ``finding``, one with ``latitude`` and ``longitude``.
     words : list
-        Mappings of the codes.
+        Mappings of the findings.
     names : dict
         Override that puts names in the place of ids.
     """
     name = names["matcher"]["options"]
     style = {
-        "color": {"field": "code", "fixed": GREY},
+        "color": {"field": "finding", "fixed": GREY},
         "size": {"fixed": 9, "min": 2, "max": 15},
         "symbol": {"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
         "opacity": 0.9,
@@ -411,7 +425,7 @@ def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json],
         key,
         targets,
         defaults={"color": {"mode": "thresholds"}, "thresholds": steps((None, GREY))},
-        overrides=[names, override("code", mappings=[*words, absent()])],
+        overrides=[names, override("finding", mappings=[*words, absent()])],
         options={
             "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 50},
             "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},
@@ -424,6 +438,73 @@ def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json],
             {"id": "joinByField", "options": {"byField": name, "mode": "outer"}},
         ],
         **extra,
+    )
+
+
+def polar(edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, str]], value: str, unit: str) -> Json:
+    """Points around a centre, on a map without tiles: it keeps angles and distances, which axes of a chart would not.
+
+    Parameters
+    ----------
+    points : dict
+        Query with ``latitude`` and ``longitude`` of each point, and a column that colours it.
+    marks : sequence of (dict, str)
+        Queries of one point each, and the text that marks it: points of the compass, rings of distances.
+    value, unit : str
+        Column that colours the points, and its unit.
+    """
+
+    def layer(ref: str, style: Json) -> Json:
+        return {
+            "type": "markers",
+            "name": ref,
+            "filterData": {"id": "byRefId", "options": ref},
+            "location": {"mode": "coords", "latitude": "latitude", "longitude": "longitude"},
+            "config": {"showLegend": ref == points["refId"], "style": style},
+            "tooltip": ref == points["refId"],
+        }
+
+    dot = {"fixed": "img/icons/marker/circle.svg", "mode": "fixed"}
+    coloured = {
+        "color": {"field": value, "fixed": GREY},
+        "size": {"fixed": 5, "min": 2, "max": 15},
+        "symbol": dot,
+        "opacity": 0.7,
+    }
+    marked = [
+        layer(
+            target["refId"],
+            {
+                "color": {"fixed": GREY},
+                "size": {"fixed": 2, "min": 2, "max": 15},
+                "symbol": dot,
+                "opacity": 0.9,
+                "text": {"mode": "fixed", "field": "", "fixed": text},
+                "textConfig": {
+                    "fontSize": 13,
+                    "textAlign": "left",
+                    "textBaseline": "middle",
+                    "offsetX": 6,
+                    "offsetY": 0,
+                },
+            },
+        )
+        for target, text in marks
+    ]
+    return panel(
+        edition,
+        "geomap",
+        key,
+        [points, *(target for target, _ in marks)],
+        defaults={"color": {"mode": "thresholds"}, "thresholds": PLAIN},
+        overrides=[override(value, unit=unit, decimals=0, color={"mode": "continuous-blues"})],
+        options={
+            "view": {"id": "fit", "zoom": 12, "allLayers": True, "padding": 10},
+            "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},
+            "layers": [layer(points["refId"], coloured), *marked],
+            "controls": {"showZoom": False, "mouseWheelZoom": False, "showAttribution": False, "showScale": False},
+            "tooltip": {"mode": "details"},
+        },
     )
 
 
@@ -449,6 +530,9 @@ def _column(column: Column) -> Json:
         properties.append(_property("color", {"mode": "thresholds"}))
     if column.colored:
         properties.append(_property("custom.displayMode", "color-text"))
+        properties.append(_property("custom.cellOptions", {"type": "color-text", "wrapText": column.wrapped}))
+    elif column.wrapped:
+        properties.append(_property("custom.cellOptions", {"type": "auto", "wrapText": True}))
     if column.gauge:
         properties.append(_property("custom.displayMode", "basic"))
         properties.append(_property("min", 0))

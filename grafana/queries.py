@@ -8,7 +8,7 @@ past ranges too, and finds points before the range.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 SOURCE: Final = {"type": "influxdb", "uid": "${datasource}"}
@@ -70,21 +70,46 @@ def daily(field: str, where: str, days: str, *, window: str = "day") -> str:
     )
 
 
-def readings(where: str) -> str:
+_SOURCES: Final = (
+    ("A", "value", "reading", "$__interval_ms < 3600000"),
+    ("H", "mean", "statistic", "$__interval_ms >= 3600000 AND \"window\" = 'hour'"),
+)
+"""Where a pixel spans an hour and more, hourly figures take the place of readings: 8,760 a year for half a million.
+
+InfluxDB answers that of the two queries whose condition is false without looking at any point.
+"""
+_STATIONS: Final = ("site", "station")
+
+
+def readings(where: str, alias: str, tags: Sequence[str] = _STATIONS) -> list[dict[str, Any]]:
     """Arithmetic means of readings over what a pixel spans; not for sound, not for directions."""
-    return (
-        f'SELECT mean("value") AS "value" FROM "reading" WHERE {RANGE} AND {where}'
-        ' GROUP BY time($__interval), "site", "station" fill(null)'
-    )
+    return [
+        series(
+            f'SELECT mean("{field}") AS "value" FROM "{measurement}" WHERE {RANGE} AND {chosen} AND {where}{_by(tags)}',
+            alias,
+            ref,
+        )
+        for ref, field, measurement, chosen in _SOURCES
+    ]
 
 
-def sound(where: str) -> str:
+def sound(where: str, alias: str, tags: Sequence[str] = _STATIONS) -> list[dict[str, Any]]:
     """Energy means of sound levels over what a pixel spans: 10 lg of the mean of 10^(L/10); ln 10 / 10 = 0.2302585."""
-    return (
-        'SELECT 10 * log10(mean("energy")) AS "level" FROM (SELECT exp("value" * 0.23025850929940458) AS "energy"'
-        f' FROM "reading" WHERE {RANGE} AND {where}) WHERE {RANGE}'
-        ' GROUP BY time($__interval), "site", "station" fill(null)'
-    )
+    return [
+        series(
+            f'SELECT 10 * log10(mean("energy")) AS "level" FROM (SELECT exp("{field}" * 0.23025850929940458) AS "energy"'
+            f' FROM "{measurement}" WHERE {RANGE} AND {chosen} AND {where}) WHERE {RANGE}{_by(tags)}',
+            alias,
+            ref,
+        )
+        for ref, field, measurement, chosen in _SOURCES
+    ]
+
+
+def _by(tags: Iterable[str]) -> str:
+    """A point for each pixel, a series for each combination of tags; gaps stay open."""
+    quoted = ", ".join(f'"{tag}"' for tag in tags)
+    return f" GROUP BY time($__interval), {quoted} fill(null)"
 
 
 def limit_lines(bound: str, where: str) -> str:

@@ -8,11 +8,14 @@ from typing import Any, Final
 from greenmine.grafana.edition import Edition, tag_of
 from greenmine.grafana.panels import (
     AMBER,
+    BLUE,
     CLOCK,
     GREEN,
+    GREY,
     RED,
     Column,
     Json,
+    conclusion_words,
     detail_words,
     grid,
     health_words,
@@ -20,7 +23,8 @@ from greenmine.grafana.panels import (
     steps,
     verdict_words,
 )
-from greenmine.grafana.queries import RANGE, STATIONS, one_of, table, until
+from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, table, until
+from greenmine.wording.words import NOTHING
 
 CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
 """Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""
@@ -48,12 +52,15 @@ def limit(edition: Edition, **more: Any) -> Column:
         tag: edition.t("with-unit", name=name, unit=units[tag]) if units[tag] else name
         for tag, name in edition.limit_names.items()
     }
-    return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), **more)
+    return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), wrapped=True, **more)
 
 
-def code(edition: Edition) -> Column:
-    """Verdicts."""
-    return Column(source="code", title=edition.t("column.code"), words=verdict_words(edition), colored=True, width=80)
+def finding(edition: Edition) -> Column:
+    """Findings of single verdicts."""
+    words = verdict_words(edition)
+    return Column(
+        source="finding", title=edition.t("column.finding"), words=words, colored=True, wrapped=True, width=110
+    )
 
 
 def capture(edition: Edition) -> Column:
@@ -88,12 +95,6 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
     )
 
 
-def standing(edition: Edition) -> Column:
-    """Whether verdicts count at law."""
-    words = {name: edition.t(f"standing.{name}") for name in ("statutory", "indicative")}
-    return Column(source="standing", title=edition.t("column.standing"), words=mapping(words), width=70)
-
-
 def judged(edition: Edition) -> Column:
     """The figure that was compared; of one that is compared unrounded two places are shown."""
     cut = {"type": "regex", "options": {"pattern": r"/^(-?\d+\.\d\d)\d+$/", "result": {"text": "$1…", "index": 0}}}
@@ -102,13 +103,13 @@ def judged(edition: Edition) -> Column:
 
 def clause(edition: Edition) -> Column:
     """Standards with their clauses."""
-    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names))
+    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), wrapped=True)
 
 
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
-        'SELECT "code", "standing", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        'SELECT "finding", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
     )
     return grid(
@@ -119,20 +120,97 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
             site(edition, width=125),
             station(edition, width=100),
-            limit(edition, width=330),
-            code(edition),
-            standing(edition),
+            limit(edition, width=290),
+            finding(edition),
             judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
             capture(edition),
             Column(
-                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), width=110
+                source="reason",
+                title=edition.t("column.reason"),
+                words=mapping(edition.shared("reason")),
+                wrapped=True,
+                width=130,
             ),
             clause(edition),
         ],
         sort=(edition.t("column.start"), True),
         filterable=True,
+    )
+
+
+def conclusions(edition: Edition, key: str) -> Json:
+    """The conclusions on one mine, in the sentences of the pages and reports: its own emissions first."""
+    query = (
+        f'SELECT last("finding") AS "finding", "reason", "limits", "running" FROM "conclusion" WHERE {until(3)} AND {SITES}'
+        ' GROUP BY "theme", "addressee"'
+    )
+    themes = {theme.id: edition.name(theme) for theme in edition.registry.judged_themes}
+    return grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            Column(source="theme", title=edition.t("column.theme"), words=mapping(themes), width=110),
+            Column(
+                source="addressee",
+                title=edition.t("column.addressee"),
+                words=mapping(edition.shared("addressee")),
+                wrapped=True,
+                width=270,
+            ),
+            Column(
+                source="finding",
+                title=edition.t("column.conclusion"),
+                words=conclusion_words(edition),
+                colored=True,
+                wrapped=True,
+                width=390,
+            ),
+            Column(
+                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), wrapped=True
+            ),
+            Column(source="running", title=edition.t("column.running"), width=100, nothing="0"),
+            Column(source="limits", title=edition.t("column.limits"), width=90),
+            Column(source="Time", title=edition.t("column.as-of"), unit=CLOCK, width=130),
+        ],
+    )
+
+
+def headrooms(edition: Edition, key: str) -> Json:
+    """How each window under way stands, and what the rest of it may average."""
+    query = (
+        'SELECT last("state") AS "state", "most", "hours", "missing", "end" FROM "headroom"'
+        f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
+    )
+    states = {
+        "0": (edition.t("headroom.open"), BLUE),
+        "1": (edition.t("headroom.not-assessable"), GREY),
+        "2": (edition.t("headroom.exceeds"), AMBER),
+    }
+    return grid(
+        edition,
+        key,
+        [table(query)],
+        [
+            station(edition, width=120),
+            limit(edition),
+            Column(
+                source="state",
+                title=edition.t("column.state"),
+                words=mapping(states),
+                colored=True,
+                wrapped=True,
+                width=170,
+            ),
+            Column(source="most", title=edition.t("column.most"), words=mapping({"0": NOTHING}), decimals=1, width=150),
+            Column(source="hours", title=edition.t("column.hours"), width=100),
+            Column(source="missing", title=edition.t("column.hours-missing"), width=100),
+            Column(source="end", title=edition.t("column.window-end"), unit=CLOCK, width=130),
+            Column(source="Time", title=edition.t("column.as-of"), unit=CLOCK, width=130),
+        ],
+        sort=(edition.t("column.state"), True),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import PlainSerializer, PlainValidator
+from pydantic_settings import NoDecode
 
 BURST: Final = 60_000
 """After a pause, this much time's worth of the rate is taken at once [ms]: a minute's."""
@@ -52,8 +53,8 @@ def _written(rate: Rate) -> str:
     return " ".join(f"{amount:.15g}/{unit}" for amount, unit in zip(rate, "sd", strict=True) if amount) or "0"
 
 
-Budget = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(_written)]
-"""A rate as a setting."""
+Budget = Annotated[Rate, NoDecode, PlainValidator(parse_rate), PlainSerializer(_written)]
+"""A rate as a setting; the environment gives its text, no JSON."""
 
 
 class Meter:

@@ -98,6 +98,10 @@ class LoggerProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     version: Literal[2005, 2017, 2025] | None = None
     """Edition that its frames are of; None: any."""
     crc: Literal["hj212", "modbus-high", "modbus-low"] = "hj212"
+    crc_of: dict[str, Literal["hj212", "modbus-high", "modbus-low"]] = {}
+    """Check sums of single commands CN, where they differ."""
+    plain_length: bool = True
+    """Whether encrypted frames tell the length of their plain segment, as in the examples of HJ 212-2025; else of what travels."""
     sentinels: tuple[Number, ...] = ()
     """Numbers that mean "no value", beyond those of the standard."""
     readings_from: Literal["2011", "2051"] = "2011"
@@ -108,6 +112,10 @@ class LoggerProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Whether it is told that interval at the first link."""
     ignored: tuple[str, ...] = ()
     """Factor codes that it sends and nobody wants."""
+    states: dict[str, Literal["on", "off"]] = {}
+    """What the marks of working conditions mean that it sends in place of numbers (HJ 212-2025, ST 45)."""
+    on_above: dict[str, Number] = {}
+    """Factor code of a current or power → value above which the equipment is on (HJ 212-2025, ST 44)."""
     obeys: bool = True
     """Whether it carries out requests; if not, it is sent none."""
     sets_clock: bool = True

@@ -152,13 +152,14 @@ class _Loader:
         return entries
 
     def _check_loggers(self, sites: list[SiteFile]) -> None:
-        """A logger says its MN and nothing else of who it is, so no two may have the same."""
-        owners: dict[str, str] = {}
+        """A logger says its MN and nothing else of who it is, so no two sites may have the same."""
+        owners: dict[str, tuple[str, str]] = {}
         for site in sites:
             for entry in site.devices:
                 mn = entry.value.mn if entry.value else ""
-                if mn and owners.setdefault(mn, entry.place) != entry.place:
-                    self.faults.append(f"{entry.place}: mn: {mn} is already that of {owners[mn]}")
+                owner, place = owners.setdefault(mn, (site.id, entry.place))
+                if mn and owner != site.id:
+                    self.faults.append(f"{entry.place}: mn: {mn} is already that of {place}")
 
     def _sites(self, enterprises: list[str]) -> list[SiteFile]:
         """The site files in the order of batch and id."""

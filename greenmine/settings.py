@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     """PW of all loggers that ``hj212_passwords`` does not name."""
     hj212_passwords: Path | None = None
     """File with a line ``MN = PW`` for each logger."""
+    hj212_sm4_keys: Path | None = None
+    """File with a line ``MN = KEY`` for each key of SM4; of an MN's two keys the lower one is the newer."""
+    hj212_addresses: Path | None = None
+    """File with a line ``MN = ADDRESS, NETWORK/BITS`` for each logger that sends no PW and is admitted by where it calls from."""
     hj212_certificate: Path | None = None
     """Certificate of the server for TLS, with ``hj212_key``; None: plain TCP."""
     hj212_key: Path | None = None

@@ -11,13 +11,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from greenmine.limits import Threshold, addressee, threshold_on
+from greenmine.limits import addressee, threshold_on
 from greenmine.notify.event import Event, EventKind
 from greenmine.processing.standing import Grounds
-from greenmine.processing.verdicts import Standing
 from greenmine.record import schema
+from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.registry import Channel, Registry, Rule
-from greenmine.times import MINUTE
 
 Told = Callable[[Collection[str]], Mapping[str, str]]
 """States that have been told of subjects."""
@@ -118,30 +117,14 @@ class Follower:
         zone = self._registry.site(rule.site).zone
         threshold = threshold_on(rule.limit, _local(row.start, zone).date())
         return {
-            "addressee": addressee(rule.limit), "standing": self._standing(connection, rule, row, threshold),
+            "addressee": addressee(rule.limit),
+            "standing": exceedance_standing(connection, self._registry, self._grounds, rule, row),
             "exceedance": row.id, "rule": rule.key, "station": rule.station, "limit": rule.limit.id, "kind": rule.limit.kind,
             "parameter": rule.limit.parameter, "window": rule.limit.window, "unit": rule.limit.unit, "threshold": row.threshold,
             "standard": rule.limit.standard, "clause": "" if threshold is None else threshold.clause, "peak": row.peak,
             "peak_time": _iso(row.peak_time, zone), "start": _iso(row.start, zone), "end": _iso(row.end, zone),
             "minutes_above": row.minutes, "state": row.state, "revision": row.revision, "href": f"/exceedances/{row.id}",
         }  # fmt: skip
-
-    def _standing(
-        self, connection: sa.Connection, rule: Rule, row: sa.Row[Any], threshold: Threshold | None
-    ) -> Standing:
-        """That of the verdicts behind an exceedance; before there is any, what limit and instrument allow."""
-        v = schema.verdict.c
-        overlapping = (v.end > row.start, *(() if row.end is None else (v.start < row.end,)))
-        reasons = connection.scalars(
-            sa.select(v.reasons).where(v.rule == row.rule, v.latest, v.verdict == "exceeds", *overlapping)
-        ).all()
-        if reasons:
-            return "indicative" if all(reasons) else "statutory"
-        if threshold is None:
-            return "indicative"
-        day = _local(row.start, self._registry.site(rule.site).zone).date()
-        minutes = row.start // MINUTE, (row.end or row.start) // MINUTE + 1
-        return "indicative" if self._grounds.of(rule.index, threshold, day, minutes) else "statutory"
 
     def _silence(
         self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]

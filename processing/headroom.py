@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal
 
-from greenmine.limits import Limit, Threshold
+from greenmine.limits import Limit, Threshold, threshold_on
 from greenmine.parameters import Parameter
 from greenmine.processing.averaging import rest_to_reach
+from greenmine.processing.windows import moment_of, windows_touching
+from greenmine.registry import Registry, Rule
 
 State = Literal["open", "exceeds", "not-assessable"]
+
+_MINUTE: Final = 60_000
+"""[ms]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +91,42 @@ def headroom(
     if math.isinf(value) and value < 0:
         return Headroom("exceeds", None, left, missing)
     return Headroom("open", value if left else None, left, missing)
+
+
+def headroom_under_way(
+    registry: Registry, rule: Rule, hours: Iterable[Any], now: int
+) -> tuple[Headroom, tuple[int, int]] | None:
+    """Return how a limit's window under way stands, with the window's start and end.
+
+    Parameters
+    ----------
+    registry : Registry
+        Of the rule.
+    rule : Rule
+        Limit at a station.
+    hours : iterable of rows
+        Hourly figures of its channel with ``start`` [ms UTC], ``mean`` and ``valid``, back to the window's start at least.
+    now : int
+        Instant in the window [ms UTC]; an hour that is over by then and has no valid figure is missing.
+
+    Returns
+    -------
+    (Headroom, (int, int)) or None
+        Start and end are in minutes since 1970 UTC. None where the question has no answer; see `headroom`.
+    """
+    limit, zone = rule.limit, registry.site(rule.site).zone
+    if limit.window not in {"day", "daytime", "nighttime"} or rule.flow is not None:
+        return None
+    minute = now // _MINUTE
+    window = next(iter(windows_touching(limit.window, minute, minute + 1, zone, registry.conditions)), None)
+    if window is None:
+        return None
+    start, end = window
+    threshold = threshold_on(limit, moment_of(start, zone).date())
+    if threshold is None:
+        return None
+    means = [row.mean for row in hours if row.valid and row.mean is not None and row.start >= start * _MINUTE]
+    gone = max(len(means), (minute - start) // 60)
+    parameter = registry.channels[rule.channel].parameter
+    found = headroom(limit, threshold, parameter, means, gone, (end - start) // 60)
+    return None if found is None else (found, window)

@@ -39,7 +39,7 @@ class References:
         self._found: dict[int, dict[int, ReferenceHour]] = defaultdict(dict)
         for rule in registry.rules:
             site = registry.site(rule.site)
-            if site.references and rule.limit.window == "hour" and rule.limit.statistic != "maximum":
+            if site.references and rule.limit.window == "hour" and rule.limit.statistic in {"mean", "difference"}:
                 for result in site.references:
                     value = _value(rule, result, site.references)
                     if value is not None:

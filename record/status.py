@@ -26,6 +26,9 @@ class LoggerServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int]
     retries: int
     newest: int
+    keyless: int = 0
+    misunderstood: int = 0
+    backfilled: int = 0
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):

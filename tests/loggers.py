@@ -14,6 +14,7 @@ from greenmine.collector.hj212.encode import encode_frame, encode_message
 from greenmine.collector.hj212.frame import Framer
 from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message
 from greenmine.collector.hj212.secret import Secret
+from greenmine.collector.hj212.sm4 import Sm4Key, unlocked
 
 CHINA = timezone(timedelta(hours=8))
 PASSWORD = "s3cr3t"
@@ -79,11 +80,16 @@ def write_mine(
     more: str = "",
     interval: str = "60s",
     flags: bool = False,
+    fields: Mapping[str, str] | None = None,
 ) -> Path:
-    """A registry with loggers at one site; ``more`` are lines of the profile's table ``hj212``."""
+    """A registry with loggers at one site; ``more`` are lines of the profile's table ``hj212``, ``fields`` stand for SB1."""
     (directory / "sites").mkdir(parents=True)
     (directory / "enterprises.toml").write_text(ENTERPRISES)
-    (directory / "profiles.toml").write_text(PROFILE.format(interval=interval, flags=str(flags).lower(), more=more))
+    profile = PROFILE.format(interval=interval, flags=str(flags).lower(), more=more)
+    if fields is not None:
+        lines = "".join(f'{code} = "{parameter}"\n' for code, parameter in fields.items())
+        profile = profile.replace('SB1 = "equipment-state"\n', lines)
+    (directory / "profiles.toml").write_text(profile)
     named = ", ".join(f'"{parameter}"' for parameter in parameters)
     devices = [DEVICE.format(number=n, mn=mn_of(n), parameters=named) for n in range(loggers)]
     (directory / "sites" / "pit.toml").write_text(SITE + "".join(devices))
@@ -100,10 +106,20 @@ class TcpLogger:
 
     __test__ = False
 
-    def __init__(self, port: int, number: int = 0, *, password: str = PASSWORD, dialect: Dialect = STANDARD) -> None:
+    def __init__(
+        self,
+        port: int,
+        number: int = 0,
+        *,
+        password: str | None = PASSWORD,
+        dialect: Dialect = STANDARD,
+        key: Sm4Key | None = None,
+    ) -> None:
         self._port = port
         self.mn = mn_of(number)
         self.password = password
+        self.key = key
+        """Encrypts what it sends, and opens what it gets; None: nothing is encrypted."""
         self._dialect = dialect
         self._qn = 20260801000000000
         self._framer = Framer(dialect)
@@ -128,7 +144,8 @@ class TcpLogger:
     async def _listen(self) -> None:
         with suppress(OSError):
             while data := await self._reader.read(65536):
-                for frame in self._framer.feed(data):
+                for came in self._framer.feed(data):
+                    frame, _ = unlocked(came, () if self.key is None else (self.key,), self._dialect)
                     assert frame.fault is None, frame
                     message = read_message(frame.segment, self._dialect)
                     if message.cn in {"9013", "9014"}:
@@ -173,7 +190,7 @@ class TcpLogger:
             qn=qn,
             st=st,
             cn=cn,
-            password=Secret(self.password),
+            password=None if self.password is None else Secret(self.password),
             mn=self.mn,
             flag=flag,
             datatime=None if time is None else stamp(time),
@@ -185,7 +202,7 @@ class TcpLogger:
         )
 
     def frame(self, message: Message) -> bytes:
-        return encode_frame(encode_message(message), self._dialect)
+        return encode_frame(encode_message(message), self._dialect, self.key)
 
     def write(self, message: Message) -> None:
         self._writer.write(self.frame(message))

@@ -11,12 +11,14 @@ import structlog
 
 from greenmine.collector.hj212.caller import PlatformCaller
 from greenmine.collector.hj212.compose import Numbers, compose, reply, say, write_time
+from greenmine.collector.hj212.dialect import Dialect
 from greenmine.collector.hj212.link import Link
 from greenmine.collector.hj212.message import Message, read_time
 from greenmine.collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
 from greenmine.collector.hj212.rules import rule
 from greenmine.errors import StoreError
-from greenmine.uplink.figures import Figures
+from greenmine.record.rows import HOUR
+from greenmine.uplink.figures import DAY, Figures
 from greenmine.uplink.outbox import Outbox
 from greenmine.uplink.plan import Route
 
@@ -61,6 +63,8 @@ class Client:
             self._answer,
             tls=route.tls,
             longest=route.longest_pause,
+            keys=lambda: route.keys.of(route.sender.mn),
+            dialect=Dialect(plain_length=route.plain_length),
         )
 
     async def follow(self) -> None:
@@ -93,7 +97,8 @@ class Client:
                     await self._rest()
                     continue
                 acknowledged = False
-                for message in self._messages(waiting.command, waiting.start, answer=True):
+                late = self._now() - waiting.due > self._period(waiting.command)
+                for message in self._messages(waiting.command, waiting.start, answer=True, backfilled=late):
                     await link.deliver(message)
                     acknowledged = True
                 self._outbox.settle(self.feed, waiting, self._now(), acknowledged=acknowledged)
@@ -115,9 +120,14 @@ class Client:
         except TimeoutError:
             return
 
-    def _messages(self, command: str, start: int, *, answer: bool) -> list[Message]:
+    def _period(self, command: str) -> int:
+        """After this time the next report is due, and what is sent then is filled in afterwards [ms]."""
+        route = self._route
+        return {"2051": route.minutes, "2061": HOUR, "2031": DAY}.get(command, route.rtd)
+
+    def _messages(self, command: str, start: int, *, answer: bool, backfilled: bool) -> list[Message]:
         values = self._figures.report(self._route, command, start)
-        return compose(self._route.sender, command, start, values, self._numbers, answer=answer)
+        return compose(self._route.sender, command, start, values, self._numbers, answer=answer, backfilled=backfilled)
 
     async def _answer(self, link: Link, request: Message) -> None:
         sender = self._route.sender
@@ -168,7 +178,7 @@ class Client:
         yield NO_DATA
         try:
             for start in self._figures.starts(self._route, command, begin, min(end, self._now())):
-                for message in self._messages(command, start, answer=request.answer):
+                for message in self._messages(command, start, answer=request.answer, backfilled=True):
                     if request.answer:
                         await link.deliver(message)
                     else:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.collector.hj212.compose import Sender
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.link import Terms
 from greenmine.collector.hj212.rules import choices, rule
 from greenmine.collector.hj212.secret import Secret
@@ -64,6 +65,10 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Environment variable that holds PW."""
     password_file: str | None = None
     """File that holds PW."""
+    keys_file: str | None = None
+    """File with a line ``MN = KEY`` for each key of SM4, beside the plan; None: nothing is encrypted."""
+    plain_length: bool = True
+    """Whether encrypted frames tell the length of their plain segment, as in the examples of HJ 212-2025; else of what travels."""
     st: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z][0-9]\Z")]
     version: Literal[2017, 2025] = 2017
     commands: tuple[Command, ...] = ("2011", "2021", "2051", "2061", "2031")
@@ -134,6 +139,9 @@ class Route:
     port: int
     tls: ssl.SSLContext | None
     sender: Sender
+    keys: KeyRing
+    """Those of SM4; none: nothing is encrypted."""
+    plain_length: bool
     commands: tuple[Command, ...]
     rtd: int
     """[ms]"""
@@ -243,7 +251,8 @@ def _route(
     except ValueError as error:
         faults.append(f"{place}: wait {error}")
     tls = _tls(feed, place, folder, faults)
-    if len(faults) > before or password is None:
+    keys = _keys(feed, place, folder, faults)
+    if len(faults) > before or password is None or keys is None:
         return None
     site = registry.site(feed.site)
     return Route(
@@ -254,6 +263,8 @@ def _route(
         port=feed.port,
         tls=tls,
         sender=Sender(feed.mn, feed.st, password, feed.version),
+        keys=keys,
+        plain_length=feed.plain_length,
         commands=feed.commands,
         rtd=feed.rtd_interval * 1000,
         minutes=feed.min_interval * 60_000,
@@ -332,6 +343,23 @@ def _password(feed: Feed, place: str, folder: Path, environment: Mapping[str, st
     else:
         return Secret(word)
     return None
+
+
+def _keys(feed: Feed, place: str, folder: Path, faults: list[str]) -> KeyRing | None:
+    if feed.keys_file is None:
+        return KeyRing(None)
+    if feed.version != 2025:
+        faults.append(f"{place}: keys_file needs version = 2025; earlier editions encrypt nothing")
+        return None
+    try:
+        keys = KeyRing(folder / feed.keys_file)
+    except ValueError as error:
+        faults.append(f"{place}: keys_file: {error}")
+        return None
+    if not keys.of(feed.mn):
+        faults.append(f"{place}: keys_file: {feed.keys_file} has no key of {feed.mn}")
+        return None
+    return keys
 
 
 def _tls(feed: Feed, place: str, folder: Path, faults: list[str]) -> ssl.SSLContext | None:

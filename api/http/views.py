@@ -11,10 +11,9 @@ import msgspec
 
 from greenmine.limits import LONG, Addressee, Threshold, addressee, threshold_on
 from greenmine.processing.averaging import mean_of_figures
-from greenmine.processing.headroom import headroom
+from greenmine.processing.headroom import headroom_under_way
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
-from greenmine.processing.windows import windows_touching
 from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, MINUTE, local
@@ -408,7 +407,7 @@ def _limit(
         until=local(used[-1].end, zone) if used else None,
         share=running / threshold.high if running is not None and threshold.high else None,
         margin=min(margins, default=None),
-        headroom=_headroom(registry, rule, channel, hours, now),
+        headroom=_headroom(registry, rule, hours, now),
         verdict=verdict_view(registry, row) if row is not None else None,
     )
 
@@ -436,26 +435,14 @@ def _told_by_hours(rule: Rule) -> bool:
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 
 
-def _headroom(registry: Registry, rule: Rule, channel: Channel, hours: list[Row], now: int) -> HeadroomView | None:
+def _headroom(registry: Registry, rule: Rule, hours: list[Row], now: int) -> HeadroomView | None:
     """Headroom of the limit's window under way; None where it has none."""
-    limit, zone = rule.limit, registry.site(rule.site).zone
-    if limit.window not in {"day", "daytime", "nighttime"} or rule.flow is not None:
+    under_way = headroom_under_way(registry, rule, hours, now)
+    if under_way is None:
         return None
-    minute = now // MINUTE
-    window = next(iter(windows_touching(limit.window, minute, minute + 1, zone, registry.conditions)), None)
-    if window is None:
-        return None
-    start, end = window
-    threshold = threshold_on(limit, local(start * MINUTE, zone).date())
-    if threshold is None:
-        return None
-    means = [row.mean for row in hours if row.valid and row.mean is not None and row.start >= start * MINUTE]
-    gone = max(len(means), (minute - start) // 60)
-    found = headroom(limit, threshold, channel.parameter, means, gone, (end - start) // 60)
-    if found is None:
-        return None
-    edges = local(start * MINUTE, zone), local(end * MINUTE, zone)
-    return HeadroomView(found.state, found.value, found.hours, found.missing, *edges)
+    found, window = under_way
+    start, end = (local(minute * MINUTE, registry.site(rule.site).zone) for minute in window)
+    return HeadroomView(found.state, found.value, found.hours, found.missing, start, end)
 
 
 def _hours_of(registry: Registry, rule: Rule, hours: list[Row], now: int) -> list[Row]:

@@ -50,11 +50,12 @@ function offerKinds(form) {
   if (kind.selectedOptions[0]?.disabled ?? true) kind.value = kinds[0];
 }
 
-for (const form of document.querySelectorAll("form[data-mark]")) {
-  form.elements.place.addEventListener("change", () => offerKinds(form));
-  form.addEventListener("reset", () => setTimeout(() => offerKinds(form)));
-  offerKinds(form);
-}
+const offerAll = () => document.querySelectorAll("form[data-mark]").forEach(offerKinds);
+document.addEventListener("DOMContentLoaded", offerAll);
+document.addEventListener("reset", () => setTimeout(offerAll));
+document.addEventListener("change", (event) => {
+  if (event.target.name === "place") offerAll();
+});
 
 // On the document: a form may stand in a part that is shown anew.
 document.addEventListener("submit", async (event) => {

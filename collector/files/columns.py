@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
-from greenmine.parameters import Parameter
+from greenmine.parameters import Parameter, load_parameters
 from greenmine.units import UnitError, conversion
 
 
@@ -105,18 +106,19 @@ STATISTICS: Final = words("""
 TOTALS: Final = re.compile(r"cumulat|accum|total|cum_|_cum|running|counter|累计|累积|总量|总雨", re.IGNORECASE)
 """What a name says of a column that counts on and on."""
 
-NEUTRAL: Final = words("""
-    concentration conc average avg mean ave value val reading readings data rtd raw hr hourly live now realtime current dt tot smp
+_AROUND_NAMES: Final = words("""
+    concentration conc average avg mean ave value val reading readings data rtd hr hourly live now realtime current dt tot smp
     浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 日均值 日平均值 日均 小时均值 小时平均值 小时平均 小时值 小时浓度
-    分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果 mittel mittelwert messwert wert rn ts float
-    double    int integer number string numeric wvc sample sampled
+    分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果 konzentration mittel mittelwert messwert wert
 """)
 """Words before or behind the name of a parameter that say nothing else."""
-_AROUND: Final = tuple(sorted(NEUTRAL, key=len, reverse=True))
+_AROUND: Final = tuple(sorted(_AROUND_NAMES, key=len, reverse=True))
+NEUTRAL: Final = _AROUND_NAMES | words("rn ts float double int integer number string numeric wvc sample sampled")
+"""Words in a line below the header that say nothing else either."""
 _LABEL: Final = re.compile(
     r"(?:LGR|SEN|S/N|SN|LBL|label|serial|id|no|nr|sensor|sonde|probe|channel|ch|station|site|point|unit id|inlet|head)\b\W*"
     r"[\w.#-]*\W*"
-    r"|.*\b(?:S/N|LBL)\b.*|[\W\d]*|\d+ ?[#号].*|.*(?:点|站|号)\d*",
+    r"|.*\b(?:S/N|LBL)\b.*|[\W\d]*|\d{1,3}[snd]|\d+ ?[#号].*|.*(?:点|站|号)\d*",
     re.IGNORECASE,
 )
 """What stands behind a name to say of which instrument or place the values are."""
@@ -352,20 +354,37 @@ def split_unit(name: str) -> tuple[str, str | None]:
     return head, unknown
 
 
-def unclear(name: str, parameter: Parameter) -> str | None:
-    """What stands in brackets or behind a comma in the name of a parameter's column, and may be a unit that is not known."""
+def unclear(name: str) -> str | None:
+    """What stands in brackets or behind a comma in the name of a column, and may be a unit that is not known."""
     text = unicodedata.normalize("NFKC", written(name))
     inside = [part[1:-1] for part in _BRACKETS.findall(text)]
     behind = re.split(r"[,，]", _BRACKETS.sub(" ", text))[1:]
-    known = _known(parameter)
-    for part in (piece.strip() for said in (*inside, *behind) for piece in re.split(r"[,;，；]", said)):
-        if _LABEL.fullmatch(part) or _zone_like(part):
-            continue
-        rest = [word for word in re.split(r"[\s_-]+", _AVERAGED.sub(" ", part)) if word]
-        if plain(part) in known or all(plain(word) in NEUTRAL | known or word.isdigit() for word in rest):
-            continue
-        return part
-    return None
+    parts = (piece.strip() for said in (*inside, *behind) for piece in re.split(r"[,;，；]", said))
+    return next((part for part in parts if not says_nothing(part)), None)
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a text beside the name of a quantity only names it again, an instrument, a place, a zone or a way of averaging."""
+    if _LABEL.fullmatch(text) or re.fullmatch(r"(?:UTC|GMT)\W*[\d:]*", text, re.IGNORECASE):
+        return True
+    known = NEUTRAL | _all_known()
+    words = [word for word in re.split(r"[\s_-]+", _AVERAGED.sub(" ", text)) if word]
+    return plain(text) in known or all(plain(word) in known or word.isdigit() for word in words)
+
+
+def is_statistic(text: str) -> bool:
+    """Whether a text says that values are no means: maxima, deviations, percentiles."""
+    words = {plain(word) for word in re.split(r"[\s_.()-]+", text)}
+    return (
+        plain(text) in STATISTICS
+        or bool(words & STATISTICS)
+        or re.fullmatch(r"[PL]\d{1,2}|\d{1,2}\W?%|\d+(?:st|nd|th)", text.strip(), re.IGNORECASE) is not None
+    )
+
+
+@lru_cache(maxsize=1)
+def _all_known() -> frozenset[str]:
+    return frozenset().union(*(_known(parameter) for parameter in load_parameters().values()))
 
 
 def averaging_time(name: str) -> int | None:
@@ -374,10 +393,6 @@ def averaging_time(name: str) -> int | None:
     spans = [int(number) * _SPAN_WORDS[word.casefold()] for number, word in _AVERAGED.findall(text)]
     spans += [span for pattern, span in _AVERAGED_BY_WORD if pattern.search(text)]
     return max(spans, default=None)
-
-
-def _zone_like(text: str) -> bool:
-    return re.fullmatch(r"(?:UTC|GMT)\W*[\d:]*", text, re.IGNORECASE) is not None
 
 
 def _not_labels(bracket: str) -> str:
@@ -412,7 +427,9 @@ def known_unit(text: str, *, alone: bool = False) -> str | None:
 def unit_of(name: str, parameter: Parameter) -> str | None:
     """The unit that the name of a parameter's column states; None if none."""
     unit = split_unit(name)[1]
-    if parameter.id == "do" and unit is None and re.search(r"sat|饱和", name, re.IGNORECASE):
+    if unit is None and re.search(
+        r"%|percent|pct" + ("|sat|饱和" if parameter.id == "do" else ""), name, re.IGNORECASE
+    ):
         return "%"
     whole = plain(written(name))
     heads = (whole[: -len(spelling)] for spelling in _UNITS if unit is None and whole.endswith(spelling))
@@ -447,7 +464,8 @@ def _without_unit(base: str) -> str:
 
 
 def _names(name: str, known: set[str]) -> bool:
-    return any(_core(text, known) for text in {plain(name), bare(name)} if text)
+    spoken = _AVERAGED.sub(" ", name)
+    return any(_core(text, known) for text in {plain(name), bare(name), plain(spoken), bare(spoken)} if text)
 
 
 def _core(text: str, known: set[str]) -> bool:

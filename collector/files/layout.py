@@ -25,9 +25,11 @@ from greenmine.collector.files.columns import (
     LoggerFileError,
     bare,
     find_column,
+    is_statistic,
     known_unit,
     listed,
     plain,
+    says_nothing,
     split_unit,
     unique_names,
     written,
@@ -47,7 +49,8 @@ _HEADING_AT_MOST: Final = 1000
 """Lines of free text before the header."""
 _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
 _CLOCK: Final = re.compile(
-    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点hH]\d{1,2}(?:[分m]|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午))?"
+    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点hH]\d{1,2}(?:[分m]|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?"
+    r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|Uhr))?"
     r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?",
     re.ASCII,
 )
@@ -60,6 +63,9 @@ _HOUR_NAME: Final = re.compile(
 )
 _SERIALS: Final = (20_000, 80_000)
 """Days since 1899-12-30 of the years 1954 to 2119."""
+_COUNTS_FROM_1904: Final = re.compile(
+    r"(?:dates?|system|epoch|origin|since|from|basis|base)\W.{0,20}\b1904\b|\b1904 date", re.IGNORECASE
+)
 _DATE_TEXT: Final = (
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)|\d{1,2}[- /][A-Za-z]{3,9}[- /]\d{2,4}"
     r"|\d{4} ?年 ?\d{1,2} ?月 ?\d{1,2} ?日|[A-Za-z]{3,9} \d{1,2}, \d{4}"
@@ -88,7 +94,8 @@ _ORDER_WORDS: Final = (
     (r"年[-/.]月[-/.]日", "ymd"),
 )
 _DATE_FORMAT: Final = re.compile(
-    r"(?:date|datum\w*|time|stamp)[ _/-]*(?:and time )?(?:format|order|style)|format of (?:the )?dates?|日期格式|时间格式",
+    r"(?:date|datum\w*|time|stamp)[ _/-]*(?:and time )?(?:format|order|style)|format of (?:the )?dates?|^\W*format\b"
+    r"|dates? (?:are|is|as)\b|日期格式|时间格式",
     re.IGNORECASE,
 )
 """A line of the heading that states the order of day, month and year."""
@@ -114,18 +121,19 @@ _ABBREVIATED: Final = re.compile(
 )
 _NAMED: Final = re.compile(
     r"(?:\b(?:US )?(?:Eastern|Central|Mountain|Pacific|Atlantic|Alaskan?|Hawaiian?)(?: (?:Standard|Daylight|Prevailing))? Time\b"
-    r"|(?:\b[A-Z][\w.]+ ){1,3}(?:Standard|Daylight|Summer) Time\b|\b[A-Z]\w+ European Time\b|\w*europäische (?:Sommer)?zeit\b)"
+    r"|(?:\b[A-Z][\w.]+ ){1,3}(?:Standard|Daylight|Summer) Time\b|\b[A-Z]\w+ European Time\b|\w*europäische (?:Sommer)?[Zz]eit\b)"
     r"|(?<=\()(?:Eastern|Central|Mountain|Pacific|ET|CT|MT|PT)(?=\))"
 )
 """Zones in words, of which the clocks may be put forward in summer."""
 _DAYLIGHT: Final = re.compile(
-    r"(?:daylight(?:[ _-]?sav(?:ing|ings))?(?:[ _-]?time)?|(?<![A-Za-z])(?:is[ _]?)?DST(?![A-Za-z])|summer ?time|sommerzeit"
+    r"(?:daylight(?:[ _-]?sav(?:ings|ing))?(?:[ _-]?time)?|(?<![A-Za-z])(?:is[ _]?)?DST(?![A-Za-z])|summer ?time|sommerzeit"
     r"|heure d'été|夏令时|夏时制)"
     r"(?P<said>[^\n]{0,24})",
     re.IGNORECASE,
 )
 _NOT_FORWARD: Final = re.compile(
-    r"^(?:\W*(?:adjust\w*|enabled|observed|correction|used|status|setting|time|applied|is)?)*\W*(?:off|no|not|none|never|0|false|disabled|n|关|否|未|无|不)(?![A-Za-z1-9])",
+    r"[\W_]*(?:(?:adjust\w*|enabled|observed|correction|used|status|setting|time|applied|is)[\W_]*)*"
+    r"(?:off|no|not|none|never|0|false|disabled|n|aus|nein|non|关|否|未|无|不)(?![A-Za-z1-9])",
     re.IGNORECASE,
 )
 _WITHOUT: Final = re.compile(r"(?:without|no|not|ohne|never|excluding|non)[ -]*(?:\w+ )?$|[无不未]\w?$", re.IGNORECASE)
@@ -135,10 +143,15 @@ _ZONE_KEY: Final = re.compile(
     re.IGNORECASE,
 )
 """A line of the heading that says in which zone the stamps are."""
-_ZONE_SENTENCE: Final = re.compile(r"北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)", re.IGNORECASE)
+_ZONE_SENTENCE: Final = re.compile(
+    r"北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)|\b(?:stamps?|times?|clocks?)\b.{0,20}\b(?:in|are|is|as)\b",
+    re.IGNORECASE,
+)
+_OF_CITIES: Final = re.compile(r"\((?:UTC|GMT)(?:[+\-−]\d\d:\d\d)?\)\s+(?!Time|Date|Coordinated)[A-Z][^;\t]{2,60}")
+"""A zone as Windows shows it: the offset is that of winter."""
 _HOURS_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3})(?:[.]0+)?\b(?![:/.\d])")
 _UNSAID: Final = re.compile(r"local|本地|unknown|none|n/a|^\W*$", re.IGNORECASE)
-_BARE_ZONE_KEY: Final = re.compile(r"\W*zone\W+(?P<rest>.*)", re.IGNORECASE)
+_BARE_ZONE_KEY: Final = re.compile(r"\W*(?:zone|tz)\W+(?P<rest>.*)", re.IGNORECASE)
 """A line that may speak of a zone of time, or of a part of the town."""
 _ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+\-−]\d", re.IGNORECASE)
 
@@ -307,7 +320,7 @@ class Layout:
 
 def _is_forward(text: str) -> bool:
     match = _DAYLIGHT.search(text)
-    return match is not None and not _NOT_FORWARD.search(match["said"]) and not _WITHOUT.search(text[: match.start()])
+    return match is not None and not _NOT_FORWARD.match(match["said"]) and not _WITHOUT.search(text[: match.start()])
 
 
 def _order_in(text: str) -> str | None:
@@ -316,7 +329,11 @@ def _order_in(text: str) -> str | None:
 
 def _order_of(heading: Sequence[str]) -> str | None:
     """Order of day, month and year that a line of the heading states."""
-    found = {order for line in heading if (at := _DATE_FORMAT.search(line)) and (order := _order_in(line[at.end() :]))}
+    found = {
+        order
+        for line in heading
+        if (at := _DATE_FORMAT.search(line)) and (order := _order_in(line[at.end() :].replace("%", "")))
+    }
     return found.pop() if len(found) == 1 else None
 
 
@@ -335,8 +352,9 @@ def _zone_in(text: str, *, column: bool) -> str | None:
     for name in _IANA.findall(text):
         if is_zone(name):
             return str(name)
-    if (named := _NAMED.search(text)) is not None:
-        return named[0]
+    for pattern in (_NAMED, _OF_CITIES):
+        if (named := pattern.search(text)) is not None:
+            return named[0]
     for pattern in (_OFFSET, *([_BARE_OFFSET] if column else [])):
         if match := pattern.search(text):
             hour, minute = int(match["hour"]), match["minute"] or "00"
@@ -344,8 +362,16 @@ def _zone_in(text: str, *, column: bool) -> str | None:
                 return f"{'+' if match['sign'] == '+' else '-'}{hour:02}:{minute}"
     if _UTC.search(text) or (column and _UTC_NAME.search(plain(text))):
         return "UTC"
-    found = _ABBREVIATED.findall(text)
+    found = _ABBREVIATED.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
     return found[0] if found else None
+
+
+def offset_of(text: str, *, minutes: bool = False) -> str | None:
+    """The offset that a bare number of hours means, or of minutes where it is said or above 15; None: it is no number."""
+    if (number := _HOURS_AHEAD.fullmatch(text)) is None:
+        return None
+    ahead = int(number["number"]) * (1 if minutes or int(number["number"]) > 15 else 60)
+    return f"{number['sign'] or '+'}{ahead // 60:02}:{ahead % 60:02}"
 
 
 def _zone_of_line(line: str) -> str | None:
@@ -355,11 +381,10 @@ def _zone_of_line(line: str) -> str | None:
             return _zone_in(other["rest"], column=True)
         return _zone_in(line, column=False) if _ZONE_SENTENCE.search(line) else None
     rest = match["rest"].strip(" \"'\t,;")
+    if (zone := offset_of(rest, minutes=match["minutes"] is not None)) is not None:
+        return zone
     if (zone := _zone_in(rest, column=True)) is not None:
         return zone
-    if number := _HOURS_AHEAD.fullmatch(rest):
-        ahead = int(number["number"]) * (1 if match["minutes"] or int(number["number"]) > 15 else 60)
-        return f"{number['sign'] or '+'}{ahead // 60:02}:{ahead % 60:02}"
     return None if _UNSAID.search(rest) else rest
 
 
@@ -368,7 +393,8 @@ def _zone_of_prose(line: str) -> str | None:
     text = re.sub(
         rf"(?:{_DATE_TEXT})[T ,;]+\d{{1,2}}:\d\d\S*(?: ?[AaPp][Mm])? ?(?:(?:UTC|GMT)? ?[+-]\d[\d:]*)?", " ", line
     )
-    return _zone_in(text, column=False) if _ZONE_PROSE.search(text) or _NAMED.search(text) else None
+    stated = any(pattern.search(text) for pattern in (_ZONE_PROSE, _NAMED, _OF_CITIES))
+    return _zone_in(text, column=False) if stated or _ABBREVIATED.fullmatch(text.strip()) else None
 
 
 def find_layout(source: Source, said: Description) -> Layout:
@@ -503,6 +529,12 @@ class _View:
             for _, cells in self.rows
         ]
 
+    @cached_property
+    def epoch(self) -> str:
+        """Day from which numbers count as days."""
+        said = any(_COUNTS_FROM_1904.search(line) for _, line in self.lines[:_HEADING_AT_MOST])
+        return "1904-01-01" if said else self.source.epoch
+
     def names(self, start: int) -> tuple[str, ...]:
         """Name the columns, if this line is the header.
 
@@ -573,7 +605,7 @@ class _View:
             is_stamp(cell, self.said.time_format) and (self.said.time_format or not _number(cell)) for cell in cells
         ):
             clock = _Columns(
-                self._names_above(start)[1], rows, self.said, self._heading(start), self.source.epoch
+                self._names_above(start)[1], rows, self.said, self._heading(start), self.epoch
             ).by_content()
         else:
             return None
@@ -631,7 +663,7 @@ class _View:
         if self.said.time:
             return self._said_clock(names, below)
         own = self.rows[start][1]
-        columns = _Columns(names, below, self.said, self._heading(start), self.source.epoch)
+        columns = _Columns(names, below, self.said, self._heading(start), self.epoch)
         clock = columns.by_name()
         if clock is None or any(
             is_stamp(own[c]) or _CLOCK.fullmatch(own[c].strip()) for c in clock.columns if c < len(own)
@@ -641,7 +673,7 @@ class _View:
 
     def _said_clock(self, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> TimeColumns | None:
         columns = _named(names, self.said.time)
-        return None if columns is None else _Columns(names, rows, self.said, (), self.source.epoch).together(columns)
+        return None if columns is None else _Columns(names, rows, self.said, (), self.epoch).together(columns)
 
     def _below(self, start: int) -> list[list[str]]:
         return [row for _, row in self.rows[start + 1 : start + 1 + _ROWS_LOOKED_AT]]
@@ -678,15 +710,26 @@ def _with_lines_around(
             found[c] = written(found[c - 1])
     bases = [plain(written(name)) for name in found]
     for row in below:
-        known = {c: unit for c in columns if (unit := known_unit(cell(row, c), alone=True)) is not None}
+        for c in times:
+            if _zone_in(cell(row, c), column=True) is not None:
+                found[c] += f" ({cell(row, c)})"
+        known: dict[int, str] = {}
+        labels: dict[int, str] = {}
+        for c in columns:
+            text, unit = split_unit(row[c].strip()) if c < len(row) else ("", None)
+            if re.fullmatch(r"[\d.,x×*/ ]+", text):  # a multiple of a unit is another one
+                text, unit = cell(row, c), None
+            whole = known_unit(cell(row, c), alone=True)
+            if (unit := whole or (unit and known_unit(unit, alone=True))) is not None:
+                known[c] = unit
+            labels[c] = "" if whole is not None else text if unit is not None else cell(row, c)
         units = known | units
-        labels = {c: text for c in columns if (text := cell(row, c)) and c not in known and plain(text) not in NEUTRAL}
-        for c, text in labels.items():
-            if plain(text) in STATISTICS:
+        for c, text in ((c, text.strip()) for c, text in labels.items() if text.strip()):
+            if is_statistic(text):
                 found[c] += "" if plain(text) in bases[c] else f" {text}"
             elif bases.count(bases[c]) > 1:
                 found[c] = f"{written(found[c])} {text}"
-            elif known or "/" in text or (len(set(labels.values())) == len(labels) and not re.search(r"[\s\d_]", text)):
+            elif not says_nothing(text):
                 units.setdefault(c, text)
     if header and len(above) == len(header) and not any(_number(text) for text in above):
         reach, over = "", {}
@@ -698,9 +741,9 @@ def _with_lines_around(
                 c: unit for c in columns if (unit := known_unit(over[c], alone=True)) is not None and cell(above, c)
             }
         for c in (c for c in columns if over.get(c) and c not in units):
-            if plain(over[c]) in STATISTICS and plain(over[c]) not in plain(found[c]):
+            if is_statistic(over[c]) and plain(over[c]) not in plain(found[c]):
                 found[c] += f" {over[c]}"
-            elif plain(cell(header, c)) in STATISTICS | NEUTRAL and plain(over[c]) not in STATISTICS | NEUTRAL:
+            elif plain(cell(header, c)) in STATISTICS | NEUTRAL and plain(over[c]) not in NEUTRAL:
                 found[c] = f"{over[c]} {found[c]}"
     return unique_names(found), units
 
@@ -903,7 +946,7 @@ class _Columns:
         across = [c for c in every if (match := _HOUR_NAME.fullmatch(self.names[c].strip())) and int(match[1]) <= 24]
         if len(across) >= 4 and len(dates) == 1:
             numbers = [int(_HOUR_NAME.fullmatch(self.names[c].strip())[1]) for c in across]  # type: ignore[index]
-            if all(later > earlier for earlier, later in pairwise(numbers)):
+            if len({later - earlier for earlier, later in pairwise(numbers)}) == 1 and numbers[0] < numbers[1]:
                 return TimeColumns((dates[0], *across), "across", tuple(map(str, numbers)))
         return TimeColumns((self._one(dates),))
 
@@ -1066,6 +1109,7 @@ __all__ = [
     "elapsed",
     "find_layout",
     "is_zone",
+    "offset_of",
     "split",
     "split_unit",
 ]

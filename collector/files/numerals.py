@@ -57,45 +57,10 @@ _COMPASS: Final = {
 _CALM: Final = words("静风 静 无风 无持续风向 calm clm c vrb variable 不定")
 _STATES: Final = {
     **dict.fromkeys(
-        (
-            "on",
-            "run",
-            "running",
-            "true",
-            "yes",
-            "start",
-            "started",
-            "运行",
-            "运行中",
-            "开",
-            "开启",
-            "开机",
-            "启动",
-            "工作",
-            "是",
-        ),
-        1.0,
+        words("on run running true yes start started 运行 运行中 正常运行 在运行 开 开启 开机 启动 工作 是"), 1.0
     ),
     **dict.fromkeys(
-        (
-            "off",
-            "stop",
-            "stopped",
-            "false",
-            "no",
-            "idle",
-            "停止",
-            "停",
-            "停机",
-            "停运",
-            "关",
-            "关闭",
-            "关机",
-            "未运行",
-            "否",
-            "待机",
-        ),
-        0.0,
+        words("off stop stopped false no idle 停止 停止运行 已停止 停 停机 停运 关 关闭 关机 未运行 未开 否 待机"), 0.0
     ),
 }
 """1 for equipment that runs, 0 for equipment that does not."""

@@ -79,18 +79,24 @@ _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
+_OFTEN: Final = 3
+"""So many times may be no chance."""
+_FAR: Final = {"dB(A)": 30.0, "kPa": 5.0}
+"""How far from the others a value that repeats is odd, by unit; else half of what is usual in the file."""
 _NEVER_NOTHING: Final = frozenset({"laeq", "laf", "lafmax", "ph", "conductivity", "do", "humidity", "pressure"})
 """Parameters of which 0 is no value that is met outdoors; where others are met, it is a code for no value."""
 _UNIT_LIKE: Final = re.compile(r"[A-Za-z\u00b5μ微毫克]{1,5} ?/ ?[A-Za-z立方米]{1,3}[3³]?")
-_WEIGHTING_WORDS: Final = words(
-    "weighting freqweighting frequencyweighting fweighting weight filter 计权 频率计权 加权 计权网络 频率加权"
-)
-"""Plain names of columns, and of lines of the heading, that say how frequencies are weighted."""
+_WEIGHT: Final = r"(?:weight(?:ing|ed)?|filter|计权|加权|bewertung|vægtning|vekting|pond[eé]ra[a-zçã]*|vägning)"
+"""What columns, and lines of the heading, call the way in which frequencies are weighted."""
 _WEIGHTING: Final = re.compile(
-    r"(?P<time>time|时间)?[ _-]?(?:weighting|weighted|filter|计权|加权)\w*\W{1,4}(?P<said>\w[^;\t]*)", re.IGNORECASE
+    rf"(?P<time>time|时间|zeit)?[ _-]?{_WEIGHT}[^\W\d]*\W{{1,4}}(?P<said>\w[^;\t]*)", re.IGNORECASE
 )
 _WEIGHTS: Final = re.compile(r"(?<![A-Za-z])(?:dB ?\(?)?(A|B|C|D|G|Z|Lin(?:ear)?|Flat)\)?(?![A-Za-z])", re.IGNORECASE)
-_OTHER_DECIBELS: Final = re.compile(r"dB ?\(?[BCDGZ]\b|L[CZ](?:eq|F|S)|\b[BCDGZ][- ]weight", re.IGNORECASE)
+_OTHER_DECIBELS: Final = re.compile(
+    r"dB ?\(?[BCDGZ]\b|L[CZ](?:eq|F|S)|\b[BCDGZ][- ]weight"
+    r"|\b[BCDGZ][,/ ]+(?:fast|slow|impulse)\b",
+    re.IGNORECASE,
+)
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
@@ -266,7 +272,7 @@ def _read(
     ]
     others = [name for name in header.names if name not in {chosen.name, *header.time}]
     units = [name for name in others if plain(name) in _UNIT_COLUMNS]
-    weightings = [name for name in others if parameter.theme == "noise" and plain(name) in _WEIGHTING_WORDS]
+    weightings = [name for name in others if parameter.theme == "noise" and re.search(_WEIGHT, name, re.IGNORECASE)]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = _flag_column(chosen.name, header)
     table = file.read(columns, zone, texts=[*stations, *units, *weightings], words=parameter.averaging, flags=flags)
@@ -289,7 +295,7 @@ def _read(
             notes.append(f"{np.count_nonzero(calm):,} directions of 0 at no wind not used: it is calm")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
     _refuse_means(chosen.name, interval)
-    if _counts_on(chosen, value, parameter, said, notes):
+    if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
     if said.missing is None and not (parameter.is_state or parameter.is_direction):
@@ -570,7 +576,7 @@ def _stated_unit(
                     f"column {chosen.name!r} states no unit, and a line of the heading speaks of {other}: "
                     f"{line.strip()[:80]!r}; give --unit"
                 )
-    if (part := unclear(chosen.name, parameter)) is not None:
+    if (part := unclear(chosen.name)) is not None:
         raise LoggerFileError(
             f"column {chosen.name!r} says {part!r}, which may be a unit and is none that is known; give --unit"
         )
@@ -749,14 +755,16 @@ def _is_far(
     typical = _CODES.fullmatch(f"{code:g}") is not None
     if code == 0:
         typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
-        if not typical:
+        if not typical and parameter.unit != "degC":
             return False
+    if code < 0 and times >= _OFTEN and parameter.unit != "degC":  # noise around 0 has more than one value
+        return bool((rest >= 0).all())
     if parameter.is_total and not (typical and abs(code) > 90):
-        return times >= 3 and nearest > max(5 * float(np.ptp(rest)), 5.0)
+        return times >= _OFTEN and nearest > max(5 * float(np.ptp(rest)), 5.0)
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
-    usual = 30.0 if parameter.is_level or parameter.is_peak else 0.5 * max(abs(middle), 1.0)
-    return times >= 3 and nearest > max(5 * (high - low), usual)
+    usual = _FAR.get(parameter.unit, 0.5 * max(abs(middle), 1.0))
+    return times >= _OFTEN and nearest > max(5 * (high - low), usual)
 
 
 def _counts_on(

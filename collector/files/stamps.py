@@ -57,7 +57,7 @@ _WEEKDAY = (
 _LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
 _HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
-_CLOCK = rf"(?P<hour>00?)[:hH](?P<minute>00)(?:[:mM′'](?P<second>00)[sS]?(?:{_FRACTION}))?{_HALF}{_ZONE}"
+_CLOCK = rf"(?P<hour>00?)[:hH](?P<minute>00)(?:[:mM′'](?P<second>00)[sS]?(?:{_FRACTION}))?{_HALF}(?: ?Uhr)?{_ZONE}"
 _OTHER_CLOCKS = (
     r"(?P<hour>00?)[:时点](?P<minute>00)(?:[:分](?P<second>00)秒?|分)?",
     rf"(?P<hour>00?)(?: ?[时点hH]整?)?{_HALF}",
@@ -630,8 +630,8 @@ def _pattern(form: str) -> re.Pattern[str]:
 
 def _suggestion(stamp: str, order: str) -> str:
     """The ``strptime`` form of a stamp whose day, month and year are in an order such as ``dmy``."""
-    if stamp.isdigit():
-        return repr("".join(f"%{sign}" for sign in order) + "%H%M%S"[: len(stamp) - 6])
+    if digits := re.fullmatch(r"\d{6}( ?)(\d{4}(?:\d\d)?)", stamp):
+        return repr("".join(f"%{sign}" for sign in order) + digits[1] + "%H%M%S"[: len(digits[2])])
     found = re.match(r"(\d+)(\D)(\d+)\D(\d+)", stamp)
     signs = ["%Y" if found and sign == "y" and len(found[4]) == 4 else f"%{sign}" for sign in order]
     form = re.sub(r"^\d+(\D)\d+\D\d+", lambda match: match[1].join(signs), stamp)

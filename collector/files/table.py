@@ -31,6 +31,7 @@ from greenmine.collector.files.columns import (
     plain,
     unique_names,
     words,
+    written,
 )
 from greenmine.collector.files.descriptions import Description
 from greenmine.collector.files.layout import (
@@ -41,6 +42,7 @@ from greenmine.collector.files.layout import (
     elapsed,
     find_layout,
     is_zone,
+    offset_of,
     split,
 )
 from greenmine.collector.files.numerals import NumberColumn, NumberReader, number
@@ -64,6 +66,9 @@ _ALONE: Final = "a date without a time of day, among stamps with one"
 _LABELS_AT_MOST: Final = 6
 """Columns of text that are looked through for such words."""
 _ZONE_CELL: Final = re.compile(r"(?:UTC|GMT)? ?[+-]?\d{1,2}(?::?\d\d)?|[A-Z]{3,5}|Z", re.ASCII)
+_SUMMING: Final = _SUMMARIES | words(
+    "of the day daily hour hourly month monthly week weekly value values for all total 全天 当日 本月 全月"
+)
 _NEW_HEADER_UNITS: Final = 4
 """Lines of units that may follow a header."""
 
@@ -544,7 +549,11 @@ class _Part:
         zone = None if said.zone_column is None else _position(names, said.zone_column)
         if zone is None:
             stated = [
-                c for c, name in enumerate(names) if c not in time and plain(name) in _ZONES and _holds_zones(layout, c)
+                c
+                for c, name in enumerate(names)
+                if c not in time
+                and {plain(name), bare(name)} & _ZONES
+                and (plain(name) != "zone" or _holds_zones(layout, c))
             ]
             zone = stated[0] if len(stated) == 1 else None
         chosen = _chosen(names, [names[c] for c in time], columns)
@@ -626,7 +635,8 @@ def _read_text(
         else:
             cells = clock.texts([rows.column(column) for column in part.time])
             if part.zone is not None:
-                stated = [said.zones.get(zone.strip(), zone.strip()) for zone in rows.column(part.zone)]
+                texts_of = [zone.strip() for zone in rows.column(part.zone)]
+                stated = [said.zones.get(zone) or offset_of(zone) or zone for zone in texts_of]
                 raw.zones += [zone if "/" in zone and is_zone(zone) else "" for zone in stated]
                 stated = [
                     "" if zone == named else zone for zone, named in zip(stated, raw.zones[-len(stated) :], strict=True)
@@ -636,6 +646,7 @@ def _read_text(
             readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
         dropped = np.zeros(len(readable), np.bool_)
         if not readable.all():
+            _refuse_other_header(rows, readable, part)
             dropped = _summaries(rows.column(part.time[0]), readable)
             raw.skipped.count(SUMMED, rows.lines[dropped])
         if part.labels or raw.labels:
@@ -686,10 +697,31 @@ def _labelled(rows: _Rows | _ArrowRows, part: _Part, size: int) -> NDArray[np.bo
         if isinstance(rows, _ArrowRows):
             texts = rows.array(column).dictionary_encode()
             words, at = texts.dictionary.to_pylist(), texts.indices.to_numpy()
-            found |= np.array([plain(text) in _SUMMARIES for text in words], np.bool_)[at]
+            found |= np.array([_sums_up(text) for text in words], np.bool_)[at]
         else:
-            found |= np.array([plain(text) in _SUMMARIES for text in rows.column(column)], np.bool_)
+            found |= np.array([_sums_up(text) for text in rows.column(column)], np.bool_)
     return found
+
+
+def _refuse_other_header(rows: _Rows | _ArrowRows, readable: NDArray[np.bool_], part: _Part) -> None:
+    """Refuse a header among the rows that calls its columns otherwise."""
+    stamps = rows.column(part.time[0])
+    for row in np.flatnonzero(~readable).tolist():
+        if plain(stamps[row]) in STAMPS | TIMES | DATES:
+            for column in part.chosen.values():
+                if (other := rows.column(column)[row]) and plain(other) != plain(written(part.names[column])):
+                    raise LoggerFileError(
+                        f"line {rows.lines[row]}: a second header, with {other.strip()!r} in the place of {part.names[column]!r}; "
+                        "split the file there"
+                    )
+
+
+def _sums_up(text: str) -> bool:
+    """Whether a text is a word such as Mean, or a few with one: ``daily mean``."""
+    if len(text) > 30:
+        return False
+    said = {plain(word) for word in re.split(r"[\s_:：]+", text)} - {""}
+    return bool(said & _SUMMARIES) and said <= _SUMMING
 
 
 def _holds_zones(layout: Layout, column: int) -> bool:

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from greenmine.collector.hj212.dialect import STANDARD, Dialect
 from greenmine.collector.hj212.link import Line, Link, Terms
 from greenmine.collector.hj212.message import Message
 from greenmine.collector.hj212.request import is_request
+from greenmine.collector.hj212.sm4 import Sm4Key
 
 _PENDING: Final = 32
 """Requests that wait; what comes beyond is not answered, as by a logger that is too busy."""
@@ -41,6 +43,10 @@ class PlatformCaller:
         Encryption.
     longest : float
         Longest pause before the next connection [s].
+    keys : callable
+        Gives the keys of SM4 that are valid now; see ``Link``.
+    dialect : Dialect
+        How the platform speaks.
 
     Attributes
     ----------
@@ -63,10 +69,13 @@ class PlatformCaller:
         line: Line | None = None,
         tls: ssl.SSLContext | None = None,
         longest: float = _BACKOFF[1],
+        keys: Callable[[], Sequence[Sm4Key]] = tuple,
+        dialect: Dialect = STANDARD,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self._terms, self._tasks, self._answer, self._line = terms, tasks, answer, line
         self._longest = longest
+        self._keys, self._dialect = keys, dialect
         self.counts: Counter[str] = Counter()
         self.connected = False
         self.trouble = ""
@@ -117,7 +126,7 @@ class PlatformCaller:
         async def perform(task: Task) -> None:
             await task(link)
 
-        link = Link(reader, writer, self._terms, hear, self._line, counts=self.counts)
+        link = Link(reader, writer, self._terms, hear, self._line, self._dialect, self.counts, self._keys)
         done = False
         try:
             async with asyncio.TaskGroup() as group:

@@ -72,6 +72,8 @@ class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """By CP name without a factor."""
     factors: tuple[Factor, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
+    reports: frozenset[str] = frozenset()
+    """Commands by which a logger tells something unasked; what comes by another one is not understood."""
 
     @property
     def by_code(self) -> dict[str, Factor]:
@@ -106,6 +108,7 @@ def codes(version: Version) -> Codes:
         names=base.names | own.names,
         factors=base.factors + own.factors,
         sentinels=base.sentinels + own.sentinels,
+        reports=base.reports | own.reports,
     )
 
 

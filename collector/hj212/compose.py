@@ -90,6 +90,7 @@ def compose(
     *,
     answer: bool = True,
     most: int | None = None,
+    backfilled: bool = False,
     dialect: Dialect = STANDARD,
 ) -> list[Message]:
     """A report as the messages that it takes.
@@ -110,6 +111,8 @@ def compose(
         Whether each packet is to be answered.
     most : int or None
         Most factors in a packet; None: as many as the standard's longest CP holds.
+    backfilled : bool
+        Whether it is filled in afterwards, which RF=1 tells (HJ 212-2025); earlier editions have no word for that.
     dialect : Dialect
         Has the zone.
 
@@ -120,6 +123,7 @@ def compose(
         (HJ 212-2017, C.49 and C.50). Without values, none.
     """
     datatime = write_time(instant, dialect)
+    marks = (SegmentField("RF", "1"),) if backfilled and sender.version == 2025 else ()
     packets: list[list[Value]] = []
     room = 0
     for _, group in groupby(values, key=lambda value: value.code):
@@ -128,7 +132,11 @@ def compose(
         full = most is not None and packets and len({value.code for value in packets[-1]}) >= most
         if not packets or full or length > room:
             packets.append([])
-            room = int(rule("content")) - len(f"CP=&&DataTime={datatime}&&")
+            room = (
+                int(rule("content"))
+                - len(f"CP=&&DataTime={datatime}&&")
+                - sum(len(f";{f.name}={f.text}") for f in marks)
+            )
         packets[-1] += factor
         room -= length
     split = len(packets) > 1
@@ -145,6 +153,7 @@ def compose(
             pno=number if split else None,
             time=instant,
             datatime=datatime,
+            fields=marks,
             values=tuple(packet),
         )
         for number, packet in enumerate(packets, start=1)

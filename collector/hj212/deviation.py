@@ -11,6 +11,7 @@ class Fault(StrEnum):
     LENGTH = "length"
     TRUNCATED = "truncated"
     CRC = "crc"
+    KEY = "key"
     SYNTAX = "syntax"
 
 
@@ -22,6 +23,8 @@ class Deviation(StrEnum):
     MISSING_CARRIAGE_RETURN = "missing-carriage-return"
     LOWER_CASE_CRC = "lower-case-crc"
     LONG_SEGMENT = "long-segment"
+    PLAIN_LENGTH = "plain-length"
+    NOT_ENCRYPTED = "not-encrypted"
 
     GB18030 = "gb18030"
     NOT_UTF8 = "not-utf8"
@@ -43,6 +46,7 @@ class Deviation(StrEnum):
     BAD_CN = "bad-cn"
     NO_MN = "no-mn"
     BAD_FLAG = "bad-flag"
+    FLAG_IN_CP = "flag-in-cp"
     UNKNOWN_VERSION = "unknown-version"
     BAD_PACKET_NUMBER = "bad-packet-number"
     SPLIT_WITHOUT_NUMBERS = "split-without-numbers"

@@ -17,6 +17,7 @@ from greenmine.collector.hj212.frame import Frame, read_line
 from greenmine.collector.hj212.message import Message, Reason, SegmentField, Value, is_plain, read_message
 from greenmine.collector.hj212.secret import HIDDEN, Secret, hide, hide_in_segment, is_secret
 from greenmine.collector.hj212.segment import read_text
+from greenmine.collector.hj212.sm4 import unlocked, without_cipher
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MASK: Final = re.compile(r"(^(?:(?!CP=&&).)*?\bPW\s*=\s*)\*\*\*", re.IGNORECASE | re.DOTALL)
@@ -116,7 +117,9 @@ def describe(frame: Frame, dialect: Dialect = STANDARD) -> FrameDocument:
     """
     if not frame.found:
         return FrameDocument(ok=False, error=frame.fault, text=frame.text, flag=FlagDocument())
-    message = read_message(frame.segment, dialect)
+    frame, _ = unlocked(frame, (), dialect)
+    segment = without_cipher(frame.segment) if frame.fault is Fault.KEY else frame.segment
+    message = read_message(segment, dialect)
     fault, text = frame.fault, frame.text
     if fault is None and message.cn is None:
         fault, text = Fault.SYNTAX, "the data segment has no CN=, which says what the message is"
@@ -144,8 +147,8 @@ def describe(frame: Frame, dialect: Dialect = STANDARD) -> FrameDocument:
         crc=Check(given=frame.crc, computed=frame.computed),
     )
     told = fault is None and (open_ or not message.header) and "&" not in password
-    if told and not _gives_back(document, message, password, dialect, segment := read_text(frame.segment)[0]):
-        document.segment = hide_in_segment(segment)
+    if told and not _gives_back(document, message, password, dialect, shown := read_text(frame.segment)[0]):
+        document.segment = hide_in_segment(shown)
     return document
 
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from greenmine.collector.hj212.crc import CRC
 from greenmine.collector.hj212.dialect import LONGEST, STANDARD, Dialect
 from greenmine.collector.hj212.message import Message, Value
 from greenmine.collector.hj212.secret import Secret
+from greenmine.collector.hj212.sm4 import Sm4Key, encrypt_segment
 
 _IN_HEADER: Final = re.compile(r"[;&\r\n]|##")
 _IN_NAME: Final = re.compile(r"[=;,&\r\n]|##|^\s|\s$")
@@ -21,8 +21,17 @@ class EncodeError(ValueError):
     """A message cannot be a frame; the text says what of it, and what would be right."""
 
 
-def encode_frame(segment: bytes, dialect: Dialect = STANDARD) -> bytes:
+def encode_frame(segment: bytes, dialect: Dialect = STANDARD, key: Sm4Key | None = None) -> bytes:
     r"""A data segment as a frame.
+
+    Parameters
+    ----------
+    segment : bytes
+        Plain.
+    dialect : Dialect
+        How the other side speaks.
+    key : Sm4Key or None
+        By which its content is encrypted, where its command is of those that are; None: it stays plain.
 
     Raises
     ------
@@ -34,9 +43,11 @@ def encode_frame(segment: bytes, dialect: Dialect = STANDARD) -> bytes:
     >>> encode_frame(b"ST=91;CN=9014;CP=&&&&")
     b'##0021ST=91;CN=9014;CP=&&&&4980\r\n'
     """
-    if len(segment) > LONGEST:
-        raise EncodeError(f"the data segment has {len(segment)} bytes; a frame holds at most {LONGEST}")
-    return b"##%04d%s%s\r\n" % (len(segment), segment, CRC[dialect.crc](segment).encode())
+    travels = segment if key is None else encrypt_segment(segment, key)
+    length = len(segment if dialect.plain_length else travels)
+    if length > LONGEST:
+        raise EncodeError(f"the data segment has {length} bytes; a frame holds at most {LONGEST}")
+    return b"##%04d%s%s\r\n" % (length, travels, dialect.checksum(segment).encode())
 
 
 def encode_message(message: Message) -> bytes:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from greenmine.collector.hj212.crc import CRC, fitting, is_crc
+from greenmine.collector.hj212.crc import fitting, is_crc
 from greenmine.collector.hj212.deviation import Deviation, Fault
 from greenmine.collector.hj212.dialect import STANDARD, Dialect
 
@@ -19,6 +19,14 @@ _HEAD: Final = re.compile(rb"##[0-9]{4}")
 _END: Final = re.compile(rb"[\r\n]|##[0-9]{4}|(?<!CP=)&&[0-9A-Fa-f]{4}")
 """Where a frame whose length does not hold may end: a line end, the head of the next frame, or the end of CP with a
 check sum. ``CP=&&a010`` opens CP: it is a factor code, no check sum."""
+CIPHER: Final = re.compile(rb"CP=&&(\{0x[0-9A-Fa-f]{2}(?:,0x[0-9A-Fa-f]{2})*\})")
+"""What is encrypted, as HJ 212-2025 writes it (Annex A.2); fewer than 16 plain bytes and ``&&`` follow."""
+_OPENING: Final = re.compile(rb"CP=&&(?:\{0x)?|[\r\n]|##")
+"""What tells whether a segment is encrypted; where it is not, something else comes first."""
+_CIPHER_END: Final = re.compile(rb"[^0-9A-Fa-fx,{]")
+_HEADER: Final = 400
+"""Bytes in which CP begins."""
+_BLOCK: Final = 16
 _TAIL: Final = re.compile(rb"(?<!CP=)&&[^&]?([0-9A-Za-z]{4})\Z")
 _NO_END: Final = frozenset("\r\n#&")
 """What stands in no check sum, not even in a damaged one: where it does, the frame ends elsewhere."""
@@ -50,6 +58,8 @@ class Frame:
     junk: int = 0
     """Bytes before it that belong to no frame, line ends apart."""
     deviations: tuple[Deviation, ...] = ()
+    encrypted: bool = False
+    """Whether its content came encrypted. Until that is undone the check sum, which is over the plain segment, is not judged."""
 
     @property
     def found(self) -> bool:
@@ -74,8 +84,8 @@ class Framer:
 
     __slots__ = (
         "_buffer",
+        "_cipher",
         "_closed",
-        "_crc",
         "_crc_bytes",
         "_dialect",
         "_ended",
@@ -87,12 +97,12 @@ class Framer:
 
     def __init__(self, dialect: Dialect = STANDARD) -> None:
         self._dialect = dialect
-        self._crc = CRC[dialect.crc]
         self._buffer = bytearray()
         self._junk = 0
         self._heads = 0
         self._seen = 0
         self._searched = 0
+        self._cipher = 0
         self._ended = False
         self._closed = False
         self._crc_bytes = 0
@@ -165,7 +175,7 @@ class Framer:
                 break
             frame, position = found
             frames.append(frame)
-            self._junk = self._heads = self._seen = self._searched = 0
+            self._junk = self._heads = self._seen = self._searched = self._cipher = 0
         if position:
             del buffer[:position]
         return frames
@@ -184,6 +194,11 @@ class Framer:
             digits = len(head) - len(head.lstrip(b"0123456789"))
             return self._damaged(start, start + 2 + digits, None)
         declared, body = int(head), start + 6
+        opening = self._opening(body)
+        if opening is None and not self._ended:
+            return None
+        if opening is not None and opening > 0:
+            return self._resolve_cipher(start, body, declared, opening)
         if declared > self._dialect.limit:
             return self._damaged(start, body, declared)
         end = body + declared + 4
@@ -205,6 +220,43 @@ class Framer:
             if heads or b"\n" in segment or not _NO_END.isdisjoint(given) or not (ends or closes):
                 return self._damaged(start, body, declared)
         return self._finish(start, body, end, declared, given, computed)
+
+    def _opening(self, body: int) -> int | None:
+        """Where the encrypted content of a segment begins; 0: it is plain; None: more bytes are needed to tell."""
+        buffer = self._buffer
+        match = _OPENING.search(buffer, body, body + _HEADER)
+        if match is None:
+            return 0 if len(buffer) >= body + _HEADER else None
+        if match[0].startswith(b"CP"):
+            if match[0].endswith(b"{0x"):
+                return match.start()
+            told = len(buffer) >= match.end() + 3 or not b"{0x".startswith(bytes(buffer[match.end() : match.end() + 3]))
+            return 0 if told else None
+        return 0
+
+    def _resolve_cipher(self, start: int, body: int, declared: int, opening: int) -> tuple[Frame, int] | None:
+        """The encrypted frame at ``start``, which ends where its form says."""
+        buffer = self._buffer
+        cap = body + longest_travel(self._dialect.limit)
+        end = _CIPHER_END.search(buffer, max(opening + 6, start + self._cipher), cap)
+        if end is None:
+            if len(buffer) < cap and not self._ended:
+                self._cipher = len(buffer) - start
+                return None
+            return self._damaged(start, body, declared)
+        self._cipher = end.start() - start
+        match = CIPHER.match(buffer, opening, end.end())
+        if match is None or len(cipher_bytes(match)) % _BLOCK:
+            return self._damaged(start, body, declared)
+        close = buffer.find(b"&&", match.end(), match.end() + _BLOCK + 1)
+        if close < 0 or len(buffer) < close + 6:
+            more = len(buffer) < match.end() + _BLOCK + 1 or close >= 0
+            return None if more and not self._ended else self._damaged(start, body, declared)
+        given = bytes(buffer[close + 2 : close + 6]).decode("latin-1")
+        if not _NO_END.isdisjoint(given):
+            return self._damaged(start, body, declared)
+        plain = close + 2 - body - (match.end() - match.start(1)) + len(cipher_bytes(match))
+        return self._finish(start, body, close + 6, declared, given, None, plain)
 
     def _count_heads(self, start: int, end: int) -> int:
         """Heads of further frames inside the declared extent, counted up to two.
@@ -243,9 +295,19 @@ class Framer:
         return self._finish(start, body, end, declared, given, computed)
 
     def _finish(
-        self, start: int, body: int, end: int, declared: int | None, given: str | None, computed: str | None
+        self,
+        start: int,
+        body: int,
+        end: int,
+        declared: int | None,
+        given: str | None,
+        computed: str | None,
+        plain: int | None = None,
     ) -> tuple[Frame, int] | None:
-        """The frame from ``start`` to ``end`` with its line end; None while that may still come."""
+        """The frame from ``start`` to ``end`` with its line end; None while that may still come.
+
+        ``plain`` is the length of the plain segment of an encrypted one.
+        """
         buffer = self._buffer
         line_end = bytes(buffer[end : end + 2])
         if not self._ended and line_end in {b"", b"\r"}:
@@ -253,12 +315,13 @@ class Framer:
         if line_end != _LINE_END:
             line_end = line_end[:1] if line_end[:1] in {b"\r", b"\n"} else b""
         segment = bytes(buffer[body:end] if given is None else buffer[body : end - 4])
-        fault, text = self._judge(segment, declared, given, computed)
+        fault, text = self._judge(segment, declared, given, computed, plain)
         deviations = [
             deviation
             for deviation, holds in (
                 (Deviation.LEADING_JUNK, self._junk > 0),
-                (Deviation.LONG_SEGMENT, len(segment) > SEGMENT),
+                (Deviation.LONG_SEGMENT, (len(segment) if plain is None else plain) > SEGMENT),
+                (Deviation.PLAIN_LENGTH, plain is not None and declared == plain),
                 (Deviation.LOWER_CASE_CRC, given is not None and is_crc(given) and given != given.upper()),
                 (Deviation.MISSING_CARRIAGE_RETURN, line_end == b"\n"),
                 (Deviation.MISSING_LINE_FEED, b"\n" not in line_end),
@@ -267,14 +330,18 @@ class Framer:
         ]
         after = end + len(line_end)
         raw = bytes(buffer[start:after])
-        frame = Frame(raw, segment, declared, given, computed, fault, text, self._junk, tuple(deviations))
+        frame = Frame(
+            raw, segment, declared, given, computed, fault, text, self._junk, tuple(deviations), plain is not None
+        )
         return frame, after
 
     def _judge(
-        self, segment: bytes, declared: int | None, given: str | None, computed: str | None
+        self, segment: bytes, declared: int | None, given: str | None, computed: str | None, plain: int | None
     ) -> tuple[Fault | None, str | None]:
         if declared is None:
             return Fault.LENGTH, "behind ## come no four digits; the length is four digits, such as 0101"
+        if plain is not None:
+            return self._judge_cipher(segment, declared, given or "", plain)
         if declared > self._dialect.limit:
             return Fault.LENGTH, f"declares {declared} bytes; at most {self._dialect.limit} are taken"
         if given is None:
@@ -288,13 +355,30 @@ class Framer:
             hint = f"; {given} is that of {fits}, which the profile of the device may name" if fits else ""
             return (
                 Fault.CRC,
-                f"carries the check sum {given}; that of its bytes is {computed} ({self._dialect.crc}){hint}",
+                f"carries the check sum {given}; that of its bytes is {computed} ({self._dialect.variant(segment)}){hint}",
             )
         return None, None
 
+    def _judge_cipher(self, segment: bytes, declared: int, given: str, plain: int) -> tuple[Fault | None, str | None]:
+        if plain > self._dialect.limit:
+            return Fault.LENGTH, f"has {plain} bytes; at most {self._dialect.limit} are taken"
+        if declared not in {plain, len(segment)}:
+            return Fault.LENGTH, f"declares {declared} bytes and has {len(segment)}, {plain} of them when plain"
+        return (None, None) if is_crc(given) else (Fault.CRC, "the check sum is not four hexadecimal digits")
+
     def _sum(self, segment: bytes) -> str:
         self._crc_bytes += len(segment)
-        return self._crc(segment)
+        return self._dialect.checksum(segment)
+
+
+def longest_travel(limit: int) -> int:
+    """Bytes that an encrypted segment of at most ``limit`` plain ones has, with its check sum."""
+    return 5 * limit + _HEADER
+
+
+def cipher_bytes(match: re.Match[bytes]) -> bytes:
+    """The bytes that a match of ``CIPHER`` writes."""
+    return bytes.fromhex(match[1][1:-1].decode().replace("0x", "").replace(",", ""))
 
 
 def no_frame(text: str) -> Frame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +13,7 @@ from greenmine.collector.hj212.encode import encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, Framer
 from greenmine.collector.hj212.message import Message, read_message
 from greenmine.collector.hj212.rules import rule
+from greenmine.collector.hj212.sm4 import Sm4Key, unlocked
 
 REPLIES: Final = frozenset({"9013", "9014"})
 """Commands that answer what the field side has sent."""
@@ -92,6 +93,8 @@ class Link:
         How the platform speaks.
     counts : Counter or None
         Where to count; None: anew.
+    keys : callable
+        Gives the keys of SM4 that are valid now, the newest first; none: nothing is encrypted.
 
     Attributes
     ----------
@@ -109,12 +112,14 @@ class Link:
         line: Line | None = None,
         dialect: Dialect = STANDARD,
         counts: Counter[str] | None = None,
+        keys: Callable[[], Sequence[Sm4Key]] = tuple,
     ) -> None:
         self._reader, self._writer = reader, writer
         self._terms = terms
         self._heard = heard
         self._line = line or Line()
         self._dialect = dialect
+        self._keys = keys
         self._waiting: dict[str, _Waiting] = {}
         self.counts: Counter[str] = Counter() if counts is None else counts
 
@@ -168,14 +173,13 @@ class Link:
             The connection ended.
         """
         assert message.qn is not None
-        frame = self._frame(message)
         waiting = _Waiting(message, asyncio.get_running_loop().create_future())
         self._waiting[message.qn] = waiting
         try:
             for attempt in range(1 + self._terms.recount):
                 waiting.attempt = attempt
                 self.counts["resent" if attempt else "sent"] += 1
-                await self._write(frame, message, attempt)
+                await self._write(self._frame(message), message, attempt)
                 done, _ = await asyncio.wait({waiting.answered}, timeout=self._terms.overtime)
                 if done:
                     self.counts["answered"] += 1
@@ -190,7 +194,7 @@ class Link:
         await self._write(self._frame(message), message, 0)
 
     def _frame(self, message: Message) -> bytes:
-        return encode_frame(encode_message(message), self._dialect)
+        return encode_frame(encode_message(message), self._dialect, next(iter(self._keys()), None))
 
     async def _write(self, frame: bytes, message: Message, attempt: int) -> None:
         try:
@@ -200,7 +204,8 @@ class Link:
             raise Unanswered("the platform takes nothing from the connection") from None
 
     def _take(self, frames: list[Frame]) -> None:
-        for frame in frames:
+        for came in frames:
+            frame, _ = unlocked(came, self._keys(), self._dialect)
             if frame.fault is not None:
                 self.counts["damaged"] += 1
                 continue

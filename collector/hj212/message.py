@@ -143,10 +143,13 @@ def read_message(segment: bytes, dialect: Dialect = STANDARD) -> Message:
     parts = split_segment(segment)
     found = dict.fromkeys(parts.deviations)
     header, rest = _header(parts.header, found)
-    flag = _flag(header, rest, found)
     content = _Content(dialect, found)
     for group in parts.groups:
         content.add(group)
+    content.close()
+    if "Flag" not in header and (inside := content.take_header_flag()) is not None:
+        header["Flag"] = inside
+    flag = _flag(header, rest, found)
     qn, st, cn, mn, word = (header.get(name) for name in ("QN", "ST", "CN", "MN", "PW"))
     if qn is not None and (len(qn) != _QN or read_time(qn, dialect) is None):
         found[Deviation.BAD_QN] = None
@@ -335,10 +338,11 @@ def _parse_name(name: str) -> _Name | None:
     if not hyphen or not code:
         return None
     known = known_kinds().get(kind.lower())
+    standard = code if code in _largest() else _codes_by_small_letters().get(code.lower(), code)
     checks = (
         (Deviation.UNKNOWN_KIND, known is None),
-        (Deviation.NAME_CASE, known is not None and known != kind),
-        (Deviation.ODD_CODE, known != "Flag" and code not in _largest() and _CODE.fullmatch(code) is None),
+        (Deviation.NAME_CASE, (known is not None and known != kind) or standard != code),
+        (Deviation.ODD_CODE, known != "Flag" and standard not in _largest() and _CODE.fullmatch(code) is None),
     )
     kind = known or kind
     typed = kind not in _FREE_KINDS and kind not in _SUMS
@@ -346,7 +350,7 @@ def _parse_name(name: str) -> _Name | None:
         code=code,
         kind=kind,
         whole=f"{code}-{kind}",
-        largest=_largest().get(code) if typed else None,
+        largest=_largest().get(standard) if typed else None,
         sentinels=_sentinels()[None] if typed else frozenset(),
         deviations=tuple(deviation for deviation, holds in checks if holds),
     )
@@ -368,6 +372,7 @@ class _Content:
         self._flags = known_flags()
         self._unflagged: dict[str, list[Value]] = {}
         self._told: set[str] = set()
+        self._common: str | None = None
 
     def add(self, group: tuple[Pair, ...]) -> None:
         flags: dict[str, str] = {}
@@ -375,6 +380,13 @@ class _Content:
         fields = False
         for written, text in group:
             name = (_remembered if len(written) <= _LONGEST_NAME else _parse_name)(written)
+            if written == "Flag" and text is not None and text in self._flags:
+                self._found[Deviation.FLAG_IN_CP] = None
+                if here:
+                    flags |= {value.code: text for value in here if value.code not in flags}
+                else:
+                    self._common = text
+                continue
             if name is None or text is None:
                 self._add_field(written, text)
                 fields = True
@@ -403,6 +415,22 @@ class _Content:
                 self._found[Deviation.UNKNOWN_DATA_FLAG] = None
             if code not in valued:
                 self._take_flag(code, flag)
+
+    def close(self) -> None:
+        """Give the values that have no data flag the one that stands alone in CP, if one does."""
+        if self._common is not None:
+            for values in self._unflagged.values():
+                for value in values:
+                    _put_flag(value, self._common)
+
+    def take_header_flag(self) -> str | None:
+        """The Flag of the header where it stands in CP; None: there is none."""
+        for place, field in enumerate(self.fields):
+            if field.name == "Flag" and isinstance(field.text, str) and _DIGITS.fullmatch(field.text):
+                self._found[Deviation.FLAG_IN_CP] = None
+                del self.fields[place]
+                return field.text
+        return None
 
     def _add_field(self, name: str, text: str | None) -> None:
         if name.lower() == "datatime" and self.datatime is None and text is not None:
@@ -463,6 +491,12 @@ def _put_flag(value: Value, flag: str) -> None:
 def _largest() -> dict[str, float | None]:
     """Largest number of each factor's printed type, by its code in any edition."""
     return {factor.code: factor.largest for factor in codes(VERSIONS[-1]).factors}
+
+
+@cache
+def _codes_by_small_letters() -> dict[str, str]:
+    """Factor codes of all editions by what they are in small letters: loggers send them in capitals, too."""
+    return {code.lower(): code for code in _largest()}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,9 +10,11 @@ from zoneinfo import ZoneInfo
 from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
+from greenmine.evidence.sections import RemovedFigures
+from greenmine.wording.words import NOTHING
 
 _LISTED = 8
-"""Spans of provisional days that are named."""
+"""Spans of provisional days, and groups of windows under marks, that are named."""
 
 
 def opening(content: Content) -> list[Block]:
@@ -33,6 +36,7 @@ def opening(content: Content) -> list[Block]:
             ]
         ),
         *_conclusions(content),
+        *_removed(content),
         Paragraph(text=w.t("opening.rule"), small=True),
         Heading(text=w.t("opening.rests-on")),
         Bullets(items=_grounds(content)),
@@ -55,6 +59,32 @@ def _conclusions(content: Content) -> list[Block]:
         blocks.append(Heading(text=w.t(f"addressee.{whom}")))
         blocks.append(Findings(rows=rows) if rows else Paragraph(text=w.t(f"opening.no-{whom}")))
     return blocks
+
+
+def _removed(content: Content) -> list[Block]:
+    """What marks took out of the exceedances, counted by who made the marks, why, and who confirmed them."""
+    w, removed = content.words, content.figures.removed
+    if not removed:
+        return []
+    comma = w.t("list.comma")
+    groups: dict[tuple[str, str], list[RemovedFigures]] = defaultdict(list)
+    for r in removed:
+        why = w.t(
+            "opening.removed-why",
+            kinds=comma.join(w.known(f"mark.{kind}", kind) for kind in r.kinds) or NOTHING,
+            reasons=comma.join(r.reasons) or NOTHING,
+            authors=comma.join(r.authors) or NOTHING,
+            confirmed=comma.join(r.confirmed_by) or w.t("opening.unconfirmed"),
+        )
+        groups[r.rule, why].append(r)
+    items = []
+    for (rule, why), several in list(groups.items())[:_LISTED]:
+        parameter = w.judged(rule).parameter
+        worst = w.number(max(r.value or 0.0 for r in several), parameter.decimals)
+        unit = w.unit(parameter.unit)
+        items.append(w.t("opening.removed", n=len(several), rule=w.rule(rule), value=worst, unit=unit, why=why))
+    items += [w.t("opening.more-removed", n=len(groups) - _LISTED)] if len(groups) > _LISTED else []
+    return [Heading(text=w.t("opening.removed-heading", n=len(removed)), level=2), Bullets(items=items)]
 
 
 def _finding(content: Content, summary: ConclusionFigures) -> Finding:

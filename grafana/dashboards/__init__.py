@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from greenmine.grafana.board import Json
-from greenmine.grafana.dashboards import dust, exceedances, mine, noise, operation, overview, theme_board
+from greenmine.grafana.dashboards import dust, exceedances, mine, noise, operation, overview, theme_board, wall
 from greenmine.grafana.edition import Edition
 
 _OWN: Final[dict[str, Callable[[Edition], Json]]] = {"dust": dust.build, "noise": noise.build}
@@ -29,7 +29,7 @@ def dashboards(edition: Edition, *, district: bool = True) -> dict[str, Json]:
     ValueError
         If a theme has the name of another dashboard.
     """
-    first = {"overview": overview.build(edition), "mine": mine.build(edition)}
+    first = {"overview": overview.build(edition), "wall": wall.build(edition), "mine": mine.build(edition)}
     last = {"exceedances": exceedances.build(edition), "operation": operation.build(edition, district=district)}
     for theme in edition.themes():
         if theme.id in first | last:

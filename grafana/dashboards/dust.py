@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
-from greenmine.grafana.panels import NEUTRAL, Column, curves, grid, mapping
+from greenmine.grafana.panels import NEUTRAL, Column, curves, grid, mapping, polar
 from greenmine.grafana.queries import (
     HOUR,
     RANGE,
@@ -24,6 +25,11 @@ from greenmine.grafana.queries import (
 from greenmine.registry import Rule
 
 _PARAMETERS: Final = ("tsp", "pm10", "pm2.5")
+_DEGREE: Final = 0.01
+"""Of the map of winds, for one metre a second."""
+_RIM: Final = 9
+_RINGS: Final = (2, 5, 8)
+"""[m/s]"""
 _POINTS: Final = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
 
@@ -37,7 +43,9 @@ def build(edition: Edition) -> Json:
     ]
     board = Board(edition, "dust", chosen, span="now-7d", refresh="1m")
     board.blasting()
+    board.episodes("dust")
     key = "dust.{}".format
+    board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     for parameter in _PARAMETERS:
         where = f"\"parameter\" = '{parameter}'"
         rules = edition.limits(
@@ -58,8 +66,8 @@ def build(edition: Edition) -> Json:
                 limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
-            12,
-            10,
+            8,
+            9,
         )
     for parameter in _PARAMETERS:
         where = f"\"parameter\" = '{parameter}'"
@@ -79,9 +87,11 @@ def build(edition: Edition) -> Json:
                 limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
             ),
-            12,
-            10,
+            8,
+            9,
         )
+    board.section(edition.t("section.sides"))
+    board.section(edition.t("section.sides"))
     differences = edition.limits(lambda limit: limit.statistic == "difference")
     if differences:
         board.add(_difference(edition, key("difference"), differences), 12, 10)
@@ -97,9 +107,12 @@ def build(edition: Edition) -> Json:
         12,
         10,
     )
-    board.add(_rose(edition, key("rose")), 8, 9)
-    board.add(_sprayer(edition, key("sprayer")), 8, 9)
-    board.add(_minutes(edition, key("minutes")), 8, 9)
+    board.section(edition.t("section.wind"))
+    board.add(_polar(edition, key("polar")), 12, 16)
+    board.add(_rose(edition, key("rose")), 12, 8)
+    board.add(_sprayer(edition, key("sprayer")), 12, 8)
+    board.section(edition.t("section.verdicts"))
+    board.add(_minutes(edition, key("minutes")), 24, 9)
     days = edition.limits(lambda limit: limit.parameter in _PARAMETERS and limit.window == "day")
     if days:
         where = one_of("limit", [tag_of(r) for r in days])
@@ -158,6 +171,34 @@ def _rose(edition: Edition, key: str) -> Json:
     return _compared(edition, key, query, [Column(source="sector", title=edition.t("column.wind"), words=compass)])
 
 
+def _polar(edition: Edition, key: str) -> Json:
+    """Hours as points around the centre: the direction is where the wind came from, the distance its speed."""
+    dust = _of_hours("pm10", "pm", edition.stations("boundary"))
+    wind = _of_hours("wind-direction", "from", edition.stations("weather"))
+    speed = _of_hours("wind-speed", "speed", edition.stations("weather"))
+    hours = (
+        f'SELECT mean("pm") AS "dust", mean("from") * {math.pi / 180} AS "turn", mean("speed") AS "speed"'
+        f' FROM ({dust}), ({wind}), ({speed}) WHERE {RANGE} GROUP BY time(1h), "site" fill(none)'
+    )
+    points = (
+        f'SELECT "dust", "speed", "speed" * cos("turn") * {_DEGREE} AS "latitude", "speed" * sin("turn") * {_DEGREE}'
+        f' AS "longitude" FROM ({hours}) WHERE {RANGE} AND "dust" > -1000 AND "speed" >= 0 AND "turn" >= 0'
+    )
+    marks = [
+        (_mark(point, _RIM * north, _RIM * east), edition.t(f"compass.{point}"))
+        for point, north, east in (("n", 1, 0), ("e", 0, 1), ("s", -1, 0), ("w", 0, -1))
+    ]
+    marks += [(_mark(f"r{s}", s * math.sqrt(0.5), s * math.sqrt(0.5)), f"{s} m/s") for s in _RINGS]
+    return polar(edition, key, table(points, "hours"), marks, "dust", unit_of("ug/m3"))
+
+
+def _mark(ref: str, north: float, east: float) -> Json:
+    """Query one point, so many m/s of wind from the centre: Grafana draws nothing on a map that no query answers."""
+    north, east = round(north * _DEGREE, 6), round(east * _DEGREE, 6)
+    place = f'last("latitude") * 0 + {north} AS "latitude", last("longitude") * 0 + {east} AS "longitude"'
+    return table(f'SELECT {place} FROM "place" WHERE {SITES}', ref)
+
+
 def _sprayer(edition: Edition, key: str) -> Json:
     def chosen(parameter: str, name: str, stations: list[str]) -> str:
         return (
@@ -207,7 +248,7 @@ def _minutes(edition: Edition, key: str) -> Json:
     return curves(
         edition,
         key,
-        [series(readings(f"\"parameter\" = 'pm10' AND {STATIONS}"), "$tag_site $tag_station")],
+        readings(f"\"parameter\" = 'pm10' AND {STATIONS}", "$tag_site $tag_station"),
         unit=unit_of("ug/m3"),
         interval="1m",
     )

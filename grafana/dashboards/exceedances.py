@@ -9,9 +9,11 @@ from greenmine.grafana.board import Board, Json, path_to
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.panels import (
     AMBER,
+    BLUE,
     CLOCK,
     GREEN,
     GREY,
+    NEUTRAL,
     RED,
     Column,
     bars,
@@ -26,7 +28,7 @@ from greenmine.grafana.queries import HOUR, RANGE, STATIONS, series, table, unti
 _CHOSEN: Final = f'{STATIONS} AND "kind" =~ /^${{kind:regex}}$/'
 _COUNTED: Final = "\"state\" != 'superseded' AND \"state\" != 'withdrawn'"
 _SPANS: Final = ("24h", "7d", "30d")
-_SHARES: Final = steps((None, GREEN), (0.000001, AMBER), (0.05, RED))
+_SHARES: Final = steps((None, GREEN), (0.000001, AMBER))
 """Colours of the share of time beyond a limit."""
 
 
@@ -44,11 +46,23 @@ def build(edition: Edition) -> Json:
     key = "exceedances.{}".format
     legal = {"limits": edition.clauses(edition.limits(lambda _: True))}
     of_episodes = f'FROM "exceedance" WHERE {RANGE} AND {_COUNTED} AND {_CHOSEN}'
-    opened = f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND {_CHOSEN}'
+    # The finding of an episode is 3, 4 or 5: the products are 1 for 4, statutory, and 1 for the others.
+    statutory, others = (
+        f'SELECT sum("lasting") AS "open" FROM (SELECT "open" * {product} AS "lasting" FROM "exceedance"'
+        f" WHERE {until(90)} AND {_CHOSEN}) WHERE {until(90)}"
+        for product in ('("finding" - 3) * (5 - "finding")', '("finding" - 4) * ("finding" - 4)')
+    )
     hours = edition.span("h")
     tenths = {"decimals": 1}
     for panel in (
-        figure(edition, key("open"), [series(opened)], thresholds=steps((None, GREEN), (1, RED)), nothing="0"),
+        figure(edition, key("open"), [series(statutory)], thresholds=steps((None, GREEN), (1, RED)), nothing="0"),
+        figure(
+            edition,
+            key("open-others"),
+            [series(others)],
+            thresholds=steps((None, GREEN), (1, AMBER)),
+            nothing="0",
+        ),
         figure(
             edition,
             key("episodes"),
@@ -75,7 +89,7 @@ def build(edition: Edition) -> Json:
             defaults=tenths,
         ),
     ):
-        board.add(panel, 6, 4)
+        board.add(panel, 24 // 5, 4)
     board.add(_episodes(edition, key("list"), legal), 24, 12)
     board.add(_by_site(edition, key("by-site"), of_episodes), 8, 9)
     board.add(_by_limit(edition, key("by-limit"), of_episodes), 16, 9)
@@ -98,12 +112,12 @@ def build(edition: Edition) -> Json:
 
 def _episodes(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT "state", "minutes", "peak", "threshold", "cause", "handling", "clause"'
+        'SELECT "state", "finding", "minutes", "peak", "threshold", "cause", "handling", "clause"'
         f' FROM "exceedance" WHERE {RANGE} AND "state" != \'superseded\' AND {_CHOSEN}'
         ' GROUP BY "site", "station", "limit", "episode"'
     )
     states = {
-        "open": (edition.t("state.open"), RED),
+        "open": (edition.t("state.open"), BLUE),
         "closed": (edition.t("state.closed"), "text"),
         "withdrawn": (edition.t("state.withdrawn"), GREY),
     }
@@ -122,12 +136,13 @@ def _episodes(edition: Edition, key: str, about: Json) -> Json:
                 width=130,
             ),
             tables.station(edition, width=100),
-            tables.limit(edition, width=330),
+            tables.limit(edition, width=230),
+            tables.finding(edition),
             Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=90),
             Column(source="peak", title=edition.t("column.peak"), decimals=1, width=75),
             Column(source="threshold", title=edition.t("column.threshold"), width=75),
-            Column(source="cause", title=edition.t("column.cause")),
-            Column(source="handling", title=edition.t("column.handling")),
+            Column(source="cause", title=edition.t("column.cause"), wrapped=True, width=150),
+            Column(source="handling", title=edition.t("column.handling"), wrapped=True, width=150),
             tables.clause(edition),
             Column(
                 source="episode",
@@ -164,7 +179,7 @@ def _by_limit(edition: Edition, key: str, of_episodes: str) -> Json:
         [
             tables.site(edition),
             tables.limit(edition, width=470),
-            Column(source="episodes", title=edition.t("column.episodes"), thresholds=steps((None, RED)), gauge=True),
+            Column(source="episodes", title=edition.t("column.episodes"), thresholds=NEUTRAL, gauge=True),
             Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min")),
             Column(source="Time"),
         ],

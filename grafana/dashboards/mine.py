@@ -12,9 +12,7 @@ from greenmine.grafana.panels import (
     AMBER,
     BLUE,
     CLOCK,
-    GREEN,
     GREY,
-    RED,
     Column,
     curves,
     figure,
@@ -29,6 +27,7 @@ from greenmine.grafana.panels import (
 )
 from greenmine.grafana.queries import LEGAL, RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
 
+_DUST: Final = ("pm10", "tsp", "pm2.5")
 _NARROW: Final = ("dust", "noise")
 """Themes of few parameters."""
 _WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
@@ -48,11 +47,16 @@ def build(edition: Edition) -> Json:
     everything = edition.limits(lambda _: True)
     about = {"limits": edition.clauses(everything)}
     measured = {c.parameter.id for c in edition.registry.channels}
+    board.section(edition.t("section.conclusions"))
+    board.add(tables.conclusions(edition, key("conclusions")), 24, 9)
+    board.add(tables.headrooms(edition, key("headroom")), 24, 10)
+    board.section(edition.t("section.newest"))
     for theme in edition.themes():
         parameters = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
         title = edition.t("mine.live.of", theme=edition.name(theme))
         live = tables.newest(edition, key("live"), parameters, title=title, with_site=False)
         board.add(live, 12 if theme.id in _NARROW else 24, 6)
+    board.section(edition.t("section.limits"))
     board.add(_limits(edition, key("limits"), about), 24, 14)
     board.add(
         gauges(
@@ -60,7 +64,7 @@ def build(edition: Edition) -> Json:
             key("share"),
             [series(_share(edition), "$tag_station $tag_limit")],
             unit="percentunit",
-            thresholds=steps((None, GREEN), (0.8, AMBER), (1.000001, RED)),
+            thresholds=steps((None, BLUE), (0.8, AMBER)),
             defaults={"min": 0, "max": 1.5},
             transformations=edition.renames(everything),
             about=about,
@@ -74,7 +78,7 @@ def build(edition: Edition) -> Json:
             key("distance"),
             [series(_distance(), "$tag_station $tag_limit")],
             unit="suffix:dB",
-            thresholds=steps((None, GREEN), (-3, AMBER), (0.5, RED)),
+            thresholds=steps((None, BLUE), (-3, AMBER)),
             defaults={"min": -30, "max": 15, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
@@ -82,11 +86,14 @@ def build(edition: Edition) -> Json:
         12,
         11,
     )
+    board.section(edition.t("section.curves"))
     board.add(
         curves(
             edition,
             key("dust"),
-            [series(_by_parameter("pm10|tsp|pm2\\.5"), "$tag_station $tag_parameter")],
+            readings(
+                f"{one_of('parameter', _DUST)} AND {STATIONS}", "$tag_station $tag_parameter", ("station", "parameter")
+            ),
             unit=unit_of("ug/m3"),
             interval="1m",
             transformations=_symbols(edition),
@@ -98,7 +105,7 @@ def build(edition: Edition) -> Json:
         curves(
             edition,
             key("noise"),
-            [series(sound(f"\"parameter\" = 'laeq' AND {STATIONS}"), "$tag_station")],
+            sound(f"\"parameter\" = 'laeq' AND {STATIONS}", "$tag_station", ("station",)),
             unit=unit_of("dB(A)"),
             interval="1m",
         ),
@@ -122,13 +129,14 @@ def build(edition: Edition) -> Json:
         curves(
             edition,
             key("wind"),
-            [series(readings(f"\"parameter\" = 'wind-speed' AND {SITES}"), edition.parameter_names["wind-speed"])],
+            readings(f"\"parameter\" = 'wind-speed' AND {SITES}", edition.parameter_names["wind-speed"], ("site",)),
             unit=unit_of("m/s"),
             interval="1m",
         ),
-        12,
-        10,
+        24,
+        8,
     )
+    board.section(edition.t("section.places"))
     board.add(
         plan(
             edition,
@@ -138,15 +146,15 @@ def build(edition: Edition) -> Json:
             override("station", mappings=mapping(edition.station_names)),
         ),
         12,
-        10,
+        12,
     )
-    board.add(tables.health(edition, key("health"), with_site=False), 24, 8)
+    board.add(tables.health(edition, key("health"), with_site=False), 12, 12)
     return board.made()
 
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("code") AS "code", "standing", "judged", "low", "high", "capture", "clause" FROM "verdict"'
+        'SELECT last("finding") AS "finding", "judged", "low", "high", "capture", "clause" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -155,9 +163,8 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         [table(query)],
         [
             tables.station(edition, width=120),
-            tables.limit(edition, width=470),
-            tables.code(edition),
-            tables.standing(edition),
+            tables.limit(edition, width=400),
+            tables.finding(edition),
             tables.judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
@@ -178,8 +185,8 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
 
 def _worst() -> str:
     return (
-        f'SELECT max("code") AS "code" FROM (SELECT last("code") AS "code" FROM "verdict" WHERE {until(3)} AND {LEGAL}'
-        f' AND {STATIONS} GROUP BY "station", "limit") WHERE {until(3)} GROUP BY "station"'
+        f'SELECT max("finding") AS "finding" FROM (SELECT last("finding") AS "finding" FROM "verdict" WHERE {until(3)}'
+        f' AND {LEGAL} AND {STATIONS} GROUP BY "station", "limit") WHERE {until(3)} GROUP BY "station"'
     )
 
 
@@ -200,13 +207,6 @@ def _distance() -> str:
     return (
         f'SELECT last("value") - last("high") AS "distance" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" > 0'
         f' AND "kind" = \'legal\' AND "theme" = \'noise\' AND {STATIONS} GROUP BY "station", "limit"'
-    )
-
-
-def _by_parameter(parameters: str) -> str:
-    return (
-        f'SELECT mean("value") AS "value" FROM "reading" WHERE {RANGE} AND "parameter" =~ /^({parameters})$/ AND {STATIONS}'
-        ' GROUP BY time($__interval), "station", "parameter" fill(null)'
     )
 
 

@@ -22,12 +22,14 @@ def build(edition: Edition) -> Json:
     ]
     board = Board(edition, "noise", chosen, span="now-7d", refresh="1m")
     board.blasting()
+    board.episodes("noise")
     key = "noise.{}".format
+    board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     board.add(
         curves(
             edition,
             key("minutes"),
-            [series(sound(f"{_LAEQ} AND {STATIONS}"), "$tag_site $tag_station")],
+            sound(f"{_LAEQ} AND {STATIONS}", "$tag_site $tag_station"),
             unit=unit_of("dB(A)"),
             interval="1m",
         ),
@@ -90,6 +92,7 @@ def build(edition: Edition) -> Json:
         12,
         9,
     )
+    board.section(edition.t("section.verdicts"))
     board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'noise'"), 24, 10)
     return board.made()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from greenmine.grafana import tables, variables
@@ -14,6 +15,7 @@ from greenmine.grafana.panels import (
     GREY,
     RED,
     Column,
+    conclusion_words,
     figure,
     grid,
     mapping,
@@ -23,10 +25,10 @@ from greenmine.grafana.panels import (
     timeline,
     verdict_words,
 )
-from greenmine.grafana.queries import LEGAL, RANGE, SITES, series, table, until
+from greenmine.grafana.queries import LEGAL, SITES, series, table, until
 
 _ANY: Final = steps((None, GREEN), (1, RED))
-_BEYOND: Final = steps((None, GREY), (1, RED))
+_BEYOND: Final = steps((None, GREY), (1, AMBER))
 _ANY_WARNING: Final = steps((None, GREEN), (1, AMBER))
 
 
@@ -35,130 +37,147 @@ def build(edition: Edition) -> Json:
     chosen = [variables.source(edition), variables.enterprise(edition), variables.site(edition)]
     board = Board(edition, "overview", chosen, span="now-30d", refresh="1m")
     key = "overview.{}".format
-    board.add(figure(edition, key("sites"), [series(_SITES)], color="none"), 4, 4)
-    board.add(figure(edition, key("exceeding"), [series(_EXCEEDING)], thresholds=_ANY, nothing="0"), 5, 4)
-    board.add(figure(edition, key("open"), [series(_open("legal"))], thresholds=_ANY, nothing="0"), 5, 4)
-    board.add(figure(edition, key("warnings"), [series(_open("warning"))], thresholds=_ANY_WARNING, nothing="0"), 5, 4)
-    board.add(figure(edition, key("silent"), [series(_SILENT)], thresholds=_ANY, nothing="0"), 5, 4)
-    themes = edition.themes()
-    words = verdict_words(edition)
-    mine = path_to(edition, "mine", site="${__value.raw}")
-    board.add(
-        grid(
-            edition,
-            key("mines"),
-            [
-                *(table(_verdict(theme.id), theme.id) for theme in themes),
-                table(_EPISODES, "episodes"),
-                table(_SILENT_AT, "silent"),
-                table(_CAPTURE, "capture"),
-            ],
-            [
-                tables.site(edition, link=mine, link_title=edition.t("links.mine")),
-                *(
-                    Column(source=theme.id, title=edition.name(theme), words=words, colored=True, width=90)
-                    for theme in themes
-                ),
-                Column(
-                    source="episodes",
-                    title=edition.t("column.open"),
-                    thresholds=_ANY,
-                    colored=True,
-                    width=100,
-                    nothing="0",
-                ),
-                Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=100),
-                tables.capture(edition),
-            ],
-            join="site",
-            about={"limits": edition.clauses(edition.limits(lambda _: True))},
-        ),
-        14,
-        10,
-    )
-    board.add(
-        plan(
-            edition,
-            key("map"),
-            [table(_WORST, "verdict"), table(_PLACES, "place")],
-            words,
-            override("site", mappings=mapping(edition.site_names)),
-        ),
-        10,
-        10,
-    )
-    board.add(
-        grid(
-            edition,
-            key("ranking"),
-            [table(_ABOVE, "above"), table(_COUNT, "count"), table(_SHARE, "share")],
-            [
-                tables.site(
-                    edition,
-                    link=path_to(edition, "exceedances", site="${__value.raw}"),
-                    link_title=edition.t("links.exceedances"),
-                ),
-                Column(
-                    source="above",
-                    title=edition.t("column.above"),
-                    unit=edition.span("min"),
-                    thresholds=_BEYOND,
-                    gauge=True,
-                    nothing="0",
-                ),
-                Column(source="episodes", title=edition.t("column.episodes"), width=80, nothing="0"),
-                Column(
-                    source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=2, width=130
-                ),
-            ],
-            join="site",
-            sort=(edition.t("column.above"), True),
-        ),
-        10,
-        11,
-    )
+    widths = {"sites": 3, "exceeding": 4, "above": 4, "open": 3, "open-indicative": 3, "warnings": 3, "silent": 4}
+    for panel, width in zip(state_figures(edition, widths), widths.values(), strict=True):
+        board.add(panel, width, 4)
+    board.add(mines(edition, key("mines")), 24, 9)
+    board.add(site_map(edition, key("map")), 12, 12)
+    board.add(_ranking(edition, key("ranking")), 12, 12)
     board.add(
         timeline(
             edition,
             key("calendar"),
             [series(_calendar(edition), "$tag_site $tag_theme")],
-            words,
+            verdict_words(edition),
             transformations=[*edition.renames(), *_theme_renames(edition)],
         ),
-        14,
-        11,
+        24,
+        12,
     )
     return board.made()
 
 
-_LAST: Final = (
-    f'SELECT last("code") AS "code" FROM "verdict" WHERE {until(10)} AND {LEGAL} AND {SITES}'
-    ' GROUP BY "site", "station", "limit", "theme"'
-)
+def state_figures(edition: Edition, names: Iterable[str], *, size: int = 0) -> list[Json]:
+    """Large figures of how things stand, by name; ``size`` is that of the digits, 0: as large as fits [px]."""
+    queries: Mapping[str, tuple[str, Json | None]] = {
+        "sites": (_SITES, None),
+        "exceeding": (_exceeding(_IS_FOUR), _ANY),
+        "above": (_exceeding(_IS_THREE), _ANY_WARNING),
+        "open": (_open("statutory"), _ANY),
+        "open-indicative": (_open("indicative"), _ANY_WARNING),
+        "warnings": (_WARNED, _ANY_WARNING),
+        "silent": (_SILENT, _ANY),
+    }
+    made = []
+    for name in names:
+        query, thresholds = queries[name]
+        colours: Json = {"color": "none"} if thresholds is None else {"thresholds": thresholds}
+        panel = figure(edition, f"overview.{name}", [series(query)], nothing="0", **colours)
+        if size:
+            panel["options"]["text"] = {"valueSize": size}
+        made.append(panel)
+    return made
+
+
+def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
+    """A row for each mine: the conclusion on each theme in the sentence of pages and reports, exceedances, silence, capture.
+
+    Parameters
+    ----------
+    brief : bool
+        Conclusions only, for a screen on a wall.
+    """
+    themes, words = edition.themes(), conclusion_words(edition)
+    mine = path_to(edition, "mine", site="${__value.raw}")
+    counted = (
+        [] if brief else [table(_EPISODES, "episodes"), table(_INDICATIVE, "indicative"), table(_CAPTURE, "capture")]
+    )
+    columns = [
+        Column(source="episodes", title=edition.t("column.open"), thresholds=_ANY, colored=True, width=95, nothing="0"),
+        Column(
+            source="indicative", title=edition.t("column.open-indicative"), thresholds=_ANY_WARNING, colored=True,
+            width=95, nothing="0",
+        ),
+        tables.capture(edition),
+    ]  # fmt: skip
+    return grid(
+        edition,
+        key,
+        [*(table(_conclusion(theme.id), theme.id) for theme in themes), table(_SILENT_AT, "silent"), *counted],
+        [
+            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=150),
+            *(
+                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True)
+                for theme in themes
+            ),
+            Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=95),
+            *([] if brief else columns),
+        ],
+        join="site",
+        about={"limits": edition.clauses(edition.limits(lambda _: True))},
+    )
+
+
+def site_map(edition: Edition, key: str) -> Json:
+    """Mines on a map, coloured by the least favourable conclusion."""
+    names = override("site", mappings=mapping(edition.site_names))
+    return plan(edition, key, [table(_WORST, "verdict"), table(_PLACES, "place")], verdict_words(edition), names)
+
+
+def _ranking(edition: Edition, key: str) -> Json:
+    return grid(
+        edition,
+        key,
+        [table(_ABOVE, "above"), table(_COUNT, "count"), table(_SHARE, "share")],
+        [
+            tables.site(
+                edition,
+                link=path_to(edition, "exceedances", site="${__value.raw}"),
+                link_title=edition.t("links.exceedances"),
+            ),
+            Column(
+                source="above",
+                title=edition.t("column.above"),
+                unit=edition.span("min"),
+                thresholds=_BEYOND,
+                gauge=True,
+                nothing="0",
+            ),
+            Column(source="episodes", title=edition.t("column.episodes"), width=80, nothing="0"),
+            Column(source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=2, width=130),
+        ],
+        join="site",
+        sort=(edition.t("column.above"), True),
+    )
+
+
+_CONCLUDED: Final = f'FROM "conclusion" WHERE {until(3)} AND "addressee" = \'emission\' AND {SITES}'
 _SITES: Final = (
     'SELECT count("last") AS "sites" FROM (SELECT last("count") FROM "statistic"'
     f' WHERE {until(30)} AND {SITES} GROUP BY "site")'
 )
-# A verdict's code is 0, 1 or 2, so that code·(code − 1)/2 is 1 for "exceeds" and 0 for the others.
-_EXCEEDING: Final = (
-    'SELECT sum("exceeds") AS "exceeding" FROM (SELECT max("code") * (max("code") - 1) / 2 AS "exceeds"'
-    f' FROM ({_LAST}) WHERE {until(10)} GROUP BY "site")'
+_WORST: Final = (
+    f'SELECT max("finding") AS "finding" FROM (SELECT last("finding") AS "finding" {_CONCLUDED} GROUP BY "site", "theme")'
+    f' WHERE {until(3)} GROUP BY "site"'
 )
-# A health's code is 0 … 4; the product is 1 for 1, "silent", and 0 for the others.
+# A health's code is 0 … 5; the product is 1 for 1, "silent", and 0 for the others.
 _SILENT_CHANNELS: Final = (
-    'SELECT last("code") * (2 - last("code")) * (3 - last("code")) * (4 - last("code")) / 6 AS "silent"'
+    'SELECT last("code") * (2 - last("code")) * (3 - last("code")) * (4 - last("code")) * (5 - last("code")) / 24 AS "silent"'
     f' FROM "health" WHERE {until(400)} AND {SITES} GROUP BY "site", "station", "parameter"'
 )
 _SILENT: Final = f'SELECT sum("silent") AS "silent" FROM ({_SILENT_CHANNELS})'
 _SILENT_AT: Final = f'SELECT sum("silent") AS "silent" FROM ({_SILENT_CHANNELS}) GROUP BY "site"'
-_WORST: Final = f'SELECT max("code") AS "code" FROM ({_LAST}) WHERE {until(10)} GROUP BY "site"'
 _PLACES: Final = (
     'SELECT mean("latitude") AS "latitude", mean("longitude") AS "longitude" FROM "place"'
     f' WHERE {SITES} GROUP BY "site"'
 )
-_EPISODES: Final = (
-    f'SELECT sum("open") AS "episodes" FROM "exceedance" WHERE {until(90)} AND {LEGAL} AND {SITES} GROUP BY "site"'
+# An episode above a legal limit has the finding 3, indicative, or 4, statutory: each product is 1 for one of them, else 0.
+_LASTING: Final = (
+    'SELECT "open" * ("finding" - 3) AS "statutory", "open" * (4 - "finding") AS "indicative" FROM "exceedance"'
+    f" WHERE {until(90)} AND {LEGAL} AND {SITES}"
 )
+_EPISODES: Final = f'SELECT sum("statutory") AS "episodes" FROM ({_LASTING}) WHERE {until(90)} GROUP BY "site"'
+_INDICATIVE: Final = f'SELECT sum("indicative") AS "indicative" FROM ({_LASTING}) WHERE {until(90)} GROUP BY "site"'
 _CAPTURE: Final = (
     'SELECT mean("capture") AS "capture" FROM (SELECT last("capture") AS "capture" FROM "statistic"'
     f' WHERE {until(3)} AND "window" = \'day\' AND {SITES} GROUP BY "site", "station", "parameter") GROUP BY "site"'
@@ -178,17 +197,33 @@ _SHARE: Final = (
 )
 
 
-def _open(kind: str) -> str:
-    return f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND "kind" = \'{kind}\' AND {SITES}'
+_WARNED: Final = (
+    f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND "kind" = \'warning\' AND {SITES}'
+)
 
 
-def _verdict(theme: str) -> str:
-    return f'SELECT max("code") AS "{theme}" FROM ({_LAST}) WHERE {until(10)} AND "theme" = \'{theme}\' GROUP BY "site"'
+def _open(standing: str) -> str:
+    return f'SELECT sum("{standing}") AS "open" FROM ({_LASTING}) WHERE {until(90)}'
+
+
+def _exceeding(chosen: str) -> str:
+    """Count the mines whose least favourable finding is one of 0 to 4, by a product that is 1 for it and 0 for the others."""
+    each = f'SELECT {chosen} AS "chosen" FROM ({_WORST}) WHERE {until(3)}'
+    return f'SELECT sum("chosen") AS "exceeding" FROM ({each}) WHERE {until(3)}'
+
+
+_IS_FOUR: Final = '"finding" * ("finding" - 1) * ("finding" - 2) * ("finding" - 3) / 24'
+_IS_THREE: Final = '"finding" * ("finding" - 1) * ("finding" - 2) * (4 - "finding") / 6'
+
+
+def _conclusion(theme: str) -> str:
+    return f'SELECT last("finding") AS "{theme}" {_CONCLUDED} AND "theme" = \'{theme}\' GROUP BY "site"'
 
 
 def _calendar(edition: Edition) -> str:
+    # A day's point lies on its midnight: the day in which the range begins belongs to it.
     return (
-        f'SELECT max("code") AS "code" FROM "verdict" WHERE {RANGE} AND {LEGAL} AND {SITES}'
+        f'SELECT max("finding") AS "finding" FROM "day" WHERE time > ${{__from}}ms - 1d AND time <= ${{__to}}ms AND {SITES}'
         f' GROUP BY {edition.days}, "site", "theme" fill(null)'
     )
 

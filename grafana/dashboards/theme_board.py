@@ -20,10 +20,12 @@ def build(edition: Edition, theme: Theme) -> Json:
     ]
     texts = theme.id if edition.has_text(f"{theme.id}.about") else "any-theme"
     board = Board(edition, theme.id, chosen, span="now-7d", refresh="5m", title=edition.name(theme), texts=texts)
+    board.episodes(theme.id)
     key = f"{texts}.{{}}".format
     measured = {c.parameter.id for c in edition.registry.channels}
     shown = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
     board.add(tables.newest(edition, key("latest"), shown), 24, 8)
+    board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     for parameter in shown:
         rules = edition.limits(lambda limit, p=parameter: limit.parameter == p)  # type: ignore[misc]
         lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
@@ -35,8 +37,8 @@ def build(edition: Edition, theme: Theme) -> Json:
                 edition,
                 key("curve"),
                 [
-                    series(readings(f"\"parameter\" = '{parameter}' AND {STATIONS}"), "$tag_site $tag_station"),
-                    *([series(limit_lines("high", lines), "≤ $tag_limit", "H")] if high else []),
+                    *readings(f"\"parameter\" = '{parameter}' AND {STATIONS}", "$tag_site $tag_station"),
+                    *([series(limit_lines("high", lines), "≤ $tag_limit", "U")] if high else []),
                     *([series(limit_lines("low", lines), "≥ $tag_limit", "L")] if low else []),
                 ],
                 unit=unit_of(about.unit),
@@ -48,5 +50,6 @@ def build(edition: Edition, theme: Theme) -> Json:
             8,
             8,
         )
+    board.section(edition.t("section.verdicts"))
     board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)
     return board.made()

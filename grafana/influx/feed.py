@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from functools import cache
 from itertools import chain, compress, repeat
@@ -17,13 +17,17 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from greenmine.grafana.influx.influx_schema import BY_NAME, Precision
+from greenmine.grafana.influx.influx_schema import BY_NAME, Precision, finding_of
 from greenmine.grafana.influx.lines import Encoder
-from greenmine.limits import Threshold, threshold_on
+from greenmine.limits import Threshold, addressee, threshold_on
 from greenmine.processing.slide import first_minute
+from greenmine.processing.standing import Grounds
+from greenmine.processing.summary import conclude, tally
+from greenmine.processing.verdicts import Verdict
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.record.follower import BY_ID, BY_SERIAL, Cursor, Positions
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry, Rule
@@ -40,7 +44,6 @@ _FETCHED: Final = 250
 """Rows that are fetched together: blocks of an hour at one reading a second have 65 kB."""
 _TOGETHER: Final = 500
 """Rules whose hours are loaded together."""
-_VERDICTS: Final = {"meets": 0, "not assessable": 1, "exceeds": 2}
 _STATES: Final = {"good": 0, "silent": 1, "frozen": 2, "skewed": 3, "implausible": 4, "flooding": 5}
 
 Tags = tuple[tuple[str, str], ...]
@@ -161,6 +164,7 @@ class Feed:
         self._sites = {s.id: s for s in registry.sites if enterprises is None or s.enterprise in enterprises}
         self._all = enterprises is None
         self._rules = {r.key: r for r in registry.rules if r.site in self._sites}
+        self._grounds = Grounds(registry)
         self._encoders = {name: Encoder(measurement) for name, measurement in BY_NAME.items()}
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
         self._channels: dict[int, _Channel | None] = {}
@@ -324,8 +328,10 @@ class Feed:
                     part.deletions.append(_deletion("statistic", tags, row.start))
                 part.add(self._line("statistic", tags, (*figures, row.revision), row.start))
 
-    def _verdicts(self, _connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
+    def _verdicts(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
+        days: dict[str, set[date]] = defaultdict(set)
+        exceeding: dict[str, list[Any]] = defaultdict(list)
         for row in rows:
             rule = self._rules.get(row.rule)
             if rule is None or not self._wanted("verdict", row.serial, row.start, oldest):
@@ -334,10 +340,10 @@ class Feed:
             threshold = self._threshold(rule, row.start)
             cited = threshold.citation if threshold is not None and threshold.clause == clause else clause
             lawful = rule.limit.kind == "legal"  # a mine's own targets have no standing at law
-            standing = ("indicative" if row.reasons else "statutory") if lawful else None
+            standing = "indicative" if row.reasons else "statutory"
             figures = (
-                row.verdict, _VERDICTS.get(row.verdict), row.value, row.judged, row.low, row.high, row.capture, row.reason,
-                standing, cited, row.end,
+                row.verdict, finding_of(row.verdict, standing, lawful=lawful), row.value, row.judged, row.low, row.high,
+                row.capture, row.reason, standing if lawful else None, cited, row.end,
             )  # fmt: skip
             tags = self._rule_tags(rule)
             part = portion.parts[tags[0]]
@@ -350,6 +356,66 @@ class Feed:
                 if row.vanished and self._may_hold("verdict", row.serial):
                     part.deletions.append(_deletion("verdict", tags, row.start))
                 part.add(self._line("verdict", tags, (*figures, row.revision), row.start))
+                if lawful and (row.verdict == "exceeds" or row.revision):
+                    exceeding[row.rule].append(row)
+                if addressee(rule.limit) == "emission":
+                    days[rule.site].add(_day(self._sites[rule.site].zone, row.start))
+        self._conclude_days(connection, days, oldest, portion)
+        self._judge_episodes(connection, exceeding, oldest, portion)
+
+    def _conclude_days(
+        self, connection: sa.Connection, days: Mapping[str, Collection[date]], oldest: int, portion: Portion
+    ) -> None:
+        """Conclusions of the days of which verdicts changed, from all their verdicts in the record."""
+        if not days:
+            return
+        rules = {k: r for k, r in self._rules.items() if r.site in days and addressee(r.limit) == "emission"}
+        spans = {
+            (site, day): tuple(_midnight(self._sites[site].zone, d.isoformat()) for d in (day, day + timedelta(days=1)))
+            for site, some in days.items()
+            for day in some
+        }
+        found: dict[tuple[str, date], dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
+        v = schema.verdict.c
+        within = (v.latest, v.start >= min(s for s, _ in spans.values()), v.start < max(e for _, e in spans.values()))
+        columns = (v.rule, v.start, v.verdict, v.reason, v.reasons)
+        for keys in _parts(sorted(rules), _TOGETHER):
+            for row in connection.execute(sa.select(*columns).where(v.rule.in_(keys), *within)):
+                site = rules[row.rule].site
+                day = _day(self._sites[site].zone, row.start)
+                if (site, day) in spans:
+                    told = Verdict(row.verdict, row.reason, None, None, None, tuple(row.reasons.split()))
+                    found[site, day][row.rule].append(told)
+        for (site, day), by_rule in found.items():
+            time, enterprise = spans[site, day][0], self._sites[site].enterprise
+            if time < oldest:
+                continue
+            themes = {key: self._rule_tags(rules[key])[-1] for key in by_rule}
+            tallies = [tally(themes[key], "emission", some, len(some)) for key, some in by_rule.items()]
+            for one in conclude(tallies, 1.0):
+                values = (finding_of(one.judgement, one.standing), one.due)
+                portion.parts[enterprise].add(self._line("day", (enterprise, site, one.theme), values, time))
+
+    def _judge_episodes(
+        self, connection: sa.Connection, exceeding: Mapping[str, Sequence[Any]], oldest: int, portion: Portion
+    ) -> None:
+        """Standing of the episodes behind which verdicts changed; nothing else of their points."""
+        e = schema.exceedance
+        for keys in _parts(sorted(exceeding), _TOGETHER):
+            first = min(row.start for key in keys for row in exceeding[key])
+            last = max(row.end for key in keys for row in exceeding[key])
+            lasting = sa.or_(e.c.end.is_(None), e.c.end > first)
+            for row in connection.execute(sa.select(e).where(e.c.rule.in_(keys), e.c.start < last, lasting)):
+                rule = self._rules[row.rule]
+                if self._wanted("exceedance", row.serial, row.start, oldest):
+                    tags = (*self._rule_tags(rule), str(row.id))
+                    found = {"finding": self._finding(connection, rule, row)}
+                    values = [found.get(f.name) for f in BY_NAME["exceedance"].fields]
+                    portion.parts[tags[0]].add(self._line("exceedance", tags, values, row.start))
+
+    def _finding(self, connection: sa.Connection, rule: Rule, row: Any) -> int | None:
+        standing = exceedance_standing(connection, self._registry, self._grounds, rule, row)
+        return finding_of("exceeds", standing, lawful=rule.limit.kind == "legal")
 
     # Episodes above a limit, and what rolls over them.
 
@@ -373,7 +439,7 @@ class Feed:
                     if self._may_hold("exceedance", row.serial):
                         part.deletions.append(_deletion("exceedance", tags, form.start))
                     gone = (
-                        "superseded", 0, form.start, form.end, form.peak, None, None, form.minutes, _duration(form),
+                        "superseded", 0, None, form.start, form.end, form.peak, None, None, form.minutes, _duration(form),
                         form.revision, None, None, None,
                     )  # fmt: skip
                     part.add(self._line("exceedance", tags, gone, form.start))
@@ -382,8 +448,8 @@ class Feed:
                     part.deletions.append(_deletion("exceedance", tags, row.start))
                 threshold = self._threshold(rule, row.start)
                 values = (
-                    row.state, int(row.state == "open"), row.start, row.end, row.peak, row.peak_time, row.threshold,
-                    row.minutes, _duration(row), row.revision, row.cause, row.handling,
+                    row.state, int(row.state == "open"), self._finding(connection, rule, row), row.start, row.end, row.peak,
+                    row.peak_time, row.threshold, row.minutes, _duration(row), row.revision, row.cause, row.handling,
                     "" if threshold is None else threshold.citation,
                 )  # fmt: skip
                 part.add(self._line("exceedance", tags, values, row.start))
@@ -566,11 +632,7 @@ class Feed:
     def _rule_tags(self, rule: Rule) -> tuple[str, ...]:
         tags = self._tags.get(rule.key)
         if tags is None:
-            parameter = self._registry.channels[rule.channel].parameter
-            limit = rule.key.rsplit("/", 1)[1]
-            enterprise = self._sites[rule.site].enterprise
-            tags = (enterprise, rule.site, rule.station, parameter.id, limit, rule.limit.kind, parameter.theme)
-            self._tags[rule.key] = tags
+            tags = self._tags[rule.key] = rule_tags(self._registry, rule)
         return tags
 
     def _threshold(self, rule: Rule, time: int) -> Threshold | None:
@@ -579,6 +641,14 @@ class Feed:
             return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
         except (ValueError, OverflowError, OSError):
             return None
+
+
+def rule_tags(registry: Registry, rule: Rule) -> tuple[str, ...]:
+    """Return the tags of a limit at a station: enterprise, site, station, parameter, limit, kind, theme."""
+    parameter = registry.channels[rule.channel].parameter
+    limit = rule.key.rsplit("/", 1)[1]
+    enterprise = registry.site(rule.site).enterprise
+    return (enterprise, rule.site, rule.station, parameter.id, limit, rule.limit.kind, parameter.theme)
 
 
 def _selection(name: str) -> sa.Select[Any]:

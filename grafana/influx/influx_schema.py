@@ -14,6 +14,26 @@ DISTRICT: Final = "greenmine_district"
 """The bucket that holds all enterprises."""
 
 
+FINDINGS: Final = (
+    ("meets", "statutory"),
+    ("meets", "indicative"),
+    ("not assessable", "indicative"),
+    ("exceeds", "indicative"),
+    ("exceeds", "statutory"),
+)
+"""Judgement and standing by the number of the finding; the greater decides where several limits count."""
+OWN: Final = 5
+"""The finding that something is beyond a target or a warning of the mine's own, which have no standing at law."""
+
+
+def finding_of(judgement: str, standing: str, *, lawful: bool = True) -> int | None:
+    """Return the number of a finding; None where the judgement is unknown."""
+    if judgement == "exceeds" and not lawful:
+        return OWN
+    standing = "indicative" if judgement == "not assessable" else standing if lawful else "statutory"
+    return FINDINGS.index((judgement, standing)) if (judgement, standing) in FINDINGS else None
+
+
 def bucket_of(enterprise: str) -> str:
     """Name of an enterprise's bucket.
 
@@ -98,6 +118,11 @@ _REVISION: Final = Field("revision", "integer", "", "number of the revision, fro
 _ISSUED: Final = Field("issued", "integer", "ms", "when the revision was issued, since 1970 UTC")
 _CLAUSE: Final = Field("clause", "string", "", "standard and clause of the limit")
 
+_FINDING: Final = (
+    "0 meets, 1 not above by an indicative method, 2 not assessable, 3 above by an indicative method, 4 exceeds,"
+    " 5 beyond the mine's own target or warning"
+)
+
 _FIGURES: Final = (
     Field("mean", "float", "parameter", "by the parameter's way of averaging"),
     Field("minimum", "float", "parameter", "least reading used"),
@@ -116,7 +141,7 @@ _FIGURES: Final = (
 )
 _VERDICT: Final = (
     Field("verdict", "string", "", "meets, not assessable, exceeds"),
-    Field("code", "integer", "", "0 meets, 1 not assessable, 2 exceeds"),
+    Field("finding", "integer", "", _FINDING),
     Field("value", "float", "parameter", "the statistic, unrounded"),
     Field("judged", "string", "", "the figure that was compared, after rounding"),
     Field("low", "float", "parameter", "lower threshold"),
@@ -166,6 +191,16 @@ MEASUREMENTS: Final = (
         (*_VERDICT, _REVISION),
     ),
     Measurement(
+        "day",
+        "The least favourable of the verdicts on the mine's emissions that begin on a day.",
+        "local midnight at which the day begins",
+        (_ENTERPRISE, _SITE, Tag("theme", "theme of the limits, such as dust")),
+        (
+            Field("finding", "integer", "", _FINDING),
+            Field("verdicts", "integer", "", "how many there are"),
+        ),
+    ),
+    Measurement(
         "verdict_revision",
         "Every revision of a judgement.",
         "start of the period",
@@ -180,6 +215,7 @@ MEASUREMENTS: Final = (
         (
             Field("state", "string", "", "open, closed, withdrawn, superseded"),
             Field("open", "integer", "", "1 while it lasts, else 0"),
+            Field("finding", "integer", "", "3 above by an indicative method, 4 exceeds, 5 beyond the mine's own"),
             Field("start", "integer", "ms", "its start, since 1970 UTC: alarms see values, not times of points"),
             Field("end", "integer", "ms", "its end, since 1970 UTC; none while open"),
             Field("peak", "float", "parameter", "value furthest beyond the threshold"),
@@ -292,6 +328,38 @@ MEASUREMENTS: Final = (
         (
             Field("latitude", "float", "°", "WGS 84"),
             Field("longitude", "float", "°", "WGS 84"),
+        ),
+        sample=True,
+    ),
+    Measurement(
+        "conclusion",
+        "What a person is told of a mine: the conclusion from the last verdict on each legal limit, as tiles and reports tell it.",
+        "end of the newest hourly figure of the record",
+        (
+            _ENTERPRISE,
+            _SITE,
+            Tag("theme", "theme of the limits, such as dust"),
+            Tag("addressee", "emission: what the mine answers for; quality: the air or noise around it"),
+        ),
+        (
+            Field("finding", "integer", "", _FINDING),
+            Field("reason", "string", "", "code of the most frequent reason why it is indicative, or not assessable"),
+            Field("limits", "integer", "", "limits that it rests on"),
+            Field("running", "integer", "", "exceedances that last"),
+        ),
+        sample=True,
+    ),
+    Measurement(
+        "headroom",
+        "How the window of a limit that is under way stands: what the rest of it may average at most.",
+        "end of the newest hourly figure of the record",
+        _RULE,
+        (
+            Field("state", "integer", "", "0 open, 1 not assessable any more, 2 exceeds whatever comes"),
+            Field("most", "float", "parameter", "what the hours to come may average at most; 0 unless open"),
+            Field("hours", "integer", "h", "hours to come"),
+            Field("missing", "integer", "h", "hours gone by without a valid figure"),
+            Field("end", "integer", "ms", "end of the window, since 1970 UTC"),
         ),
         sample=True,
     ),

@@ -17,6 +17,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from greenmine.grafana.influx.conclusions import standing_lines
 from greenmine.grafana.influx.feed import Feed, Portion, Rolling
 from greenmine.grafana.influx.influx import (
     Influx,
@@ -33,6 +34,7 @@ from greenmine.grafana.influx.lines import Encoder
 from greenmine.record import schema
 from greenmine.record.blocks import Blocks
 from greenmine.record.follower import FILE, Cursor, Cursors, Positions, behind, heads
+from greenmine.record.reader import Queries
 from greenmine.record.record import open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -41,13 +43,22 @@ _POLL: Final = 0.5
 """How often the record is looked at when nothing is left to do [s]."""
 _TURN: Final = 20
 """Portions of buckets at one place before the others have their turn."""
+_WRITERS: Final = 4
+"""Buckets of a convoy that are written to at once."""
 _WIDEST: Final = 100_000
 """Points of a portion at most, however many buckets it is for."""
 _LONGEST_PAUSE: Final = 30.0
 """Between two attempts while InfluxDB cannot [s]."""
+_STANDING: Final = 60.0
+"""Least time between two looks at what stands [s]."""
+_RARELY: Final = 30
+"""And at least so many times as long as a look takes."""
 _DAY: Final = 86_400_000
 _MARGIN: Final = 3_600_000
 """Points are left out so long before InfluxDB would refuse them as too old [ms]."""
+
+_RESTORING: Final = threading.Lock()
+"""One makes the buckets at a time."""
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -80,8 +91,9 @@ class Projection:
         self._rolling = rolling
         self._engine = open_engine(settings.record, read_only=True)
         owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
+        self._standing = _Standing()
         self._lanes = [
-            _Lane(bucket, enterprise, settings, registry, self._engine, self.cursors, sample)
+            _Lane(bucket, enterprise, settings, registry, self._engine, self.cursors, self._standing, sample)
             for bucket, enterprise in owners.items()
         ]
         self._convoys: dict[tuple[tuple[str, int], ...], _Convoy] = {}
@@ -114,6 +126,7 @@ class Projection:
         try:
             with self._engine.connect() as connection:
                 ends = heads(connection)
+                self._standing.look(Queries(connection, self._registry), ends)
             ready = [lane for lane in self._lanes if lane.ready(ends)]
             busy = False
             for convoy in self._assembled(ready):
@@ -151,6 +164,33 @@ class Projection:
             self._convoys.pop(key).close()
 
 
+class _Standing:
+    """What stands now, computed again when the record has changed."""
+
+    def __init__(self) -> None:
+        self.edition = 0
+        self._lines: dict[str, list[str]] = {}
+        self._seen: list[int] = []
+        self._again = -math.inf
+
+    def look(self, queries: Queries, ends: Positions) -> None:
+        """Compute it, unless nothing has changed, or that was done only a moment ago."""
+        seen = [ends[table] for table in ("statistic", "verdict", "exceedance")]
+        begun = time.monotonic()
+        if seen == self._seen or begun < self._again:
+            return
+        self._lines, self._seen = standing_lines(queries), seen
+        self.edition += 1
+        now = time.monotonic()
+        self._again = now + max(_STANDING, _RARELY * (now - begun))
+
+    def of(self, enterprise: str | None) -> list[str]:
+        """Lines that concern an enterprise; None: all."""
+        if enterprise is None:
+            return list(chain.from_iterable(self._lines.values()))
+        return self._lines.get(enterprise, [])
+
+
 class _SilentError(Exception):
     """InfluxDB does not answer at all."""
 
@@ -171,6 +211,7 @@ class _Convoy:
         silent = _known_by_all(lanes, registry)
         for lane in lanes:
             lane.silent = silent
+        self._writers = ThreadPoolExecutor(min(_WRITERS, len(lanes)))
         whole = any(lane.enterprise is None for lane in lanes)
         self._feed = Feed(
             registry,
@@ -199,15 +240,16 @@ class _Convoy:
             if portion is None:
                 self._portions = None
                 return False
-            taken = [lane.take(portion) for lane in self._lanes]
-            if not all(taken):  # whoever falls out of step goes on alone until it is where the others are
+            taken = self._writers.map(lambda lane, some=portion: lane.take(some), self._lanes)
+            if not all([*taken]):  # whoever falls out of step goes on alone until it is where the others are
                 self.close()
                 return True
         return True
 
     def close(self) -> None:
-        """End what reads ahead; nobody goes on from here."""
+        """End what reads ahead and what writes; nobody goes on from here."""
         self.closed = True
+        self._writers.shutdown()
         if self._portions is not None:
             self._portions.close()
             self._portions = None
@@ -238,6 +280,7 @@ class _Lane:
         registry: Registry,
         engine: sa.Engine,
         cursors: Cursors,
+        standing: _Standing,
         sample: float,
     ) -> None:
         self.bucket = bucket
@@ -256,6 +299,9 @@ class _Lane:
         self._sampled = -math.inf
         self._placed = -1
         """Day of which the bucket is known to hold the places of stations, since 1970 UTC."""
+        self._standing = standing
+        self._told = 0
+        """Edition of what stands that the bucket is known to hold."""
         self._missing = False
         """Whether the sample before was seen to be missing at the last look."""
 
@@ -311,6 +357,11 @@ class _Lane:
         if time.monotonic() - self._sampled >= self._every:
             # Before any point: a bucket without samples could be emptied and nobody would notice.
             self._sample()
+        if self._told != self._standing.edition:
+            lines, size = self._standing.of(self.enterprise), self._settings.influx_batch
+            for i in range(0, len(lines), size):
+                self.influx.write(self.bucket, lines[i : i + size], "ms")
+            self._told = self._standing.edition
         return True
 
     def _take(self, portion: Portion) -> bool:
@@ -385,6 +436,7 @@ class _Lane:
             _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.bucket)
             self.cursor = self._cursors.refill(self.bucket)
             self.influx.write(self.bucket, places, "ms")
+            self._told = 0
         if not missing or self._missing:
             self.cursor = replace(self.cursor, sample=now)
             self._cursors.keep(self.cursor)
@@ -405,6 +457,7 @@ class _Lane:
         self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
         self._sampled = -math.inf  # it may come back empty
         self._placed = -1
+        self._told = 0
         self._missing = False
         self.close()
         if isinstance(error, UnavailableError) and error.status == 404:
@@ -417,7 +470,8 @@ class _Lane:
     def _restore(self) -> None:
         """Make the bucket where there is none, if we may."""
         try:
-            provision(self._settings, self._registry)
+            with _RESTORING:
+                provision(self._settings, self._registry)
         except (InfluxError, OSError) as error:
             _log.warning("the bucket cannot be made; `greenmine influx provision` would", error=str(error))
 

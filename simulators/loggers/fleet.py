@@ -6,10 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 from greenmine.collector.hj212.codes import Version
 from greenmine.collector.hj212.compose import Sender
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.link import Terms
 from greenmine.collector.hj212.secret import Secret
 from greenmine.registry import Registry
@@ -62,6 +64,7 @@ def fleet(
     habits: Habits | None = None,
     clock: SimClock | None = None,
     terms: Terms | None = None,
+    keys: KeyRing | None = None,
 ) -> list[Member]:
     """A logger for each device of some sites.
 
@@ -85,6 +88,8 @@ def fleet(
         Loggers for each device: the same readings under different numbers.
     codes : mapping or None
         Factor codes by parameter, where they are not those of the catalogue.
+    keys : KeyRing or None
+        Keys of SM4 by MN; loggers without any encrypt nothing.
     habits, clock, terms : Habits, SimClock, Terms or None
         How each is set up; its time; how long it waits for answers (each has its own).
     """
@@ -116,6 +121,7 @@ def fleet(
                     at=plans.at,
                     line=FaultyLine(plans.at),
                     terms=Terms() if terms is None else Terms(terms.overtime, terms.recount),
+                    keys=tuple if keys is None else partial(keys.of, mn),
                 )
                 members.append(Member(f"{site}/{device.id}", mn, plans, logger))
     return members

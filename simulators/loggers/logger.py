@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +16,7 @@ from greenmine.collector.hj212.message import Message, read_time
 from greenmine.collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
 from greenmine.collector.hj212.rules import choices, rule
 from greenmine.collector.hj212.secret import Secret
+from greenmine.collector.hj212.sm4 import Sm4Key
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WireFault, scales
 from greenmine.simulators.loggers.report import Reporter
@@ -93,7 +94,9 @@ class SimulatedLogger:
     terms : Terms or None
         How long it waits for answers.
     tls : ssl.SSLContext or None
-        Encryption.
+        Encryption of the connection.
+    keys : callable
+        Gives its keys of SM4 that are valid now, the newest first; none: nothing is encrypted.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class SimulatedLogger:
         line: Line | None = None,
         terms: Terms | None = None,
         tls: ssl.SSLContext | None = None,
+        keys: Callable[[], Sequence[Sm4Key]] = tuple,
     ) -> None:
         self.sender = sender
         self._source, self._reporter = source, reporter
@@ -121,7 +125,7 @@ class SimulatedLogger:
         self._at, self._end = at, end
         self._terms = terms or Terms()
         self._caller = PlatformCaller(
-            host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls
+            host, port, self._terms, (self._report, self._live), self._answer, line=line, tls=tls, keys=keys
         )
         self._noise = all(factor.parameter.theme == "noise" for factor in source.factors)
         self._state = all(factor.parameter.is_state for factor in source.factors)
@@ -243,7 +247,11 @@ class SimulatedLogger:
             values = self._reporter.instant(datatime, factors)
         most = int(fault.parameters["factors"]) if fault is not None and fault.kind == "packets" else None
         answer = self._habits.answer if answer is None else answer
-        messages = compose(self.sender, command, datatime, values, self._numbers, answer=answer, most=most)
+        due = datatime + (length or self._periods.rtd)
+        late = self._clock.now() - due > (length or self._periods.rtd)
+        messages = compose(
+            self.sender, command, datatime, values, self._numbers, answer=answer, most=most, backfilled=late
+        )
         error = self._error(datatime)
         shown = write_time(datatime + error)
         return [replace(message, datatime=shown) for message in messages] if error else messages

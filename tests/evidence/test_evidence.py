@@ -275,6 +275,14 @@ def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: M
     assert [(r["verdict"], r["change"]) for r in told] == [("exceeds", "first"), ("not assessable", "mark: fault")]
     assert verify(tmp_path / "a.zip", key.public) == verify(tmp_path / "b.zip", key.public) == []
     assert "archive/mine/2026-03-03.1.parquet" in contents(tmp_path / "b.zip")
+    removed = json.loads(contents(tmp_path / "b.zip")["figures.json"])["removed"]
+    assert [(r["value"], r["value_with_marks"], r["authors"], r["reasons"]) for r in removed if "day" in r["rule"]] == [
+        (200.0, None, ["A"], ["filter"])
+    ]
+    first = page_text(contents(tmp_path / "b.zip")["report.pdf"], 1)
+    assert "经标注剔除的超标时段" in first
+    assert "标注人A，确认人无" in "".join(first.split())
+    assert "经标注剔除" not in page_text(contents(tmp_path / "a.zip")["report.pdf"], 1)
 
 
 def test_a_bundle_verifies_where_no_server_parts_are_installed(made: Made, tmp_path: Path) -> None:

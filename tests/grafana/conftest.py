@@ -35,6 +35,7 @@ DISTRICT = "greenmine_district"
 class Projected:
     """A record and the InfluxDB that holds its projection."""
 
+    settings: Settings
     registry: Registry
     record: Record
     server: RealInflux
@@ -69,7 +70,7 @@ def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
         write = f"{server.url}/api/v2/write?bucket={DISTRICT}&precision=ms&org=greenmine"
         with urllib.request.urlopen(write, "\n".join(samples).encode(), timeout=60) as answer:
             assert answer.status == 204
-        yield Projected(registry, record, server)
+        yield Projected(settings, registry, record, server)
 
 
 def _project(settings: Settings, registry: Registry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from greenmine.cli import app
 from greenmine.grafana.alerts import rules
 from greenmine.grafana.dashboards import as_text, dashboards
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.influx.influx_schema import BY_NAME
+from greenmine.grafana.influx.influx_schema import BY_NAME, FINDINGS
 from greenmine.loading import load_registry
 from greenmine.wording.messages import LANGUAGES, texts
 
@@ -28,12 +29,12 @@ ALL = [(language, name) for language in LANGUAGES for name in BUILT[language]]
 
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = board["panels"]
-    return found
+    """Panels that show something; rows only head them."""
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
-def test_there_are_seven_in_each_language() -> None:
-    names = {"overview", "mine", "dust", "noise", "water", "exceedances", "operation"}
+def test_there_are_eight_in_each_language() -> None:
+    names = {"overview", "wall", "mine", "dust", "noise", "water", "exceedances", "operation"}
     assert {language: set(boards) for language, boards in BUILT.items()} == {"zh": names, "en": names}
 
 
@@ -49,7 +50,7 @@ def test_the_command_writes_them_as_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("language", "name"), ALL)
 def test_panels_have_ids_places_and_texts(language: str, name: str) -> None:
     board = BUILT[language][name]
-    ids = [panel["id"] for panel in panels(board)]
+    ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
     for panel in panels(board):
         assert panel["type"] in TYPES
@@ -60,7 +61,7 @@ def test_panels_have_ids_places_and_texts(language: str, name: str) -> None:
         assert place["x"] >= 0
         assert place["x"] + place["w"] <= 24
         assert place["h"] > 0
-    for one, other in itertools.combinations((panel["gridPos"] for panel in panels(board)), 2):
+    for one, other in itertools.combinations((panel["gridPos"] for panel in board["panels"]), 2):
         apart = (
             one["x"] + one["w"] <= other["x"]
             or other["x"] + other["w"] <= one["x"]
@@ -217,6 +218,56 @@ def test_legal_limits_are_red_and_those_that_a_mine_sets_itself_are_not(language
     assert all(words[colour][language] in pattern for pattern, colour in colours.items())
 
 
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_red_is_for_what_exceeds_at_law_and_green_for_what_meets_at_law(language: str, name: str) -> None:
+    edition = Edition(language, load_registry(), DAY)
+    lawful = {"red": {edition.t("verdict.exceeds"), edition.conclusion("exceeds", "statutory")}}
+    lawful["green"] = {edition.t("verdict.meets"), edition.conclusion("meets", "statutory")}
+    doubtful = {edition.t("verdict.exceeds-indicative"), edition.conclusion("exceeds", "indicative")}
+    told = 0
+    for text, color in mapped(BUILT[language][name]):
+        for wanted, words in lawful.items():
+            if text in words:
+                assert color == wanted
+                told += 1
+        assert text not in doubtful or color == "orange"
+    assert told or name == "operation"
+
+
+def mapped(thing: Any) -> Iterator[tuple[str, str | None]]:
+    """Texts of all mappings within a board, with their colours."""
+    if isinstance(thing, dict):
+        if "text" in thing and "index" in thing:
+            yield thing["text"], thing.get("color")
+        for value in thing.values():
+            yield from mapped(value)
+    elif isinstance(thing, list):
+        for value in thing:
+            yield from mapped(value)
+
+
+def test_conclusions_are_told_in_the_sentences_of_pages_and_reports() -> None:
+    for language in LANGUAGES:
+        words = Edition(language, load_registry(), DAY)
+        sentences = {words.conclusion(j, s) for j, s in FINDINGS}
+        for name in ("overview", "wall", "mine"):
+            assert sentences <= {text for text, _ in mapped(BUILT[language][name])}
+
+
+@pytest.mark.parametrize("name", ["dust", "noise", "water"])
+def test_boards_of_themes_have_a_row_for_each_station(name: str) -> None:
+    rows = [panel for panel in BUILT["zh"][name]["panels"] if panel["type"] == "row"]
+    assert [row["repeat"] for row in rows if "repeat" in row] == ["station"]
+    assert "${station:text}" in rows[0]["title"]
+
+
+@pytest.mark.parametrize("name", ["dust", "noise", "water"])
+def test_episodes_are_shaded_red_where_they_count_at_law_and_amber_where_they_do_not(name: str) -> None:
+    shaded = [a for a in BUILT["en"][name]["annotations"]["list"] if 'FROM "exceedance"' in a.get("query", "")]
+    assert {(a["iconColor"], '"finding" = 4' in a["query"]) for a in shaded} == {("red", True), ("orange", False)}
+    assert all(a["timeEndColumn"] == "until" and '"until"' in a["query"] for a in shaded)
+
+
 def test_mines_go_by_their_short_names_on_dashboards_and_by_their_names_in_alarms() -> None:
     edition = Edition("zh", load_registry(), DAY)
     assert edition.site_names["kunyin"] == "坤银矿业"
@@ -254,5 +305,5 @@ def test_a_figure_that_is_compared_unrounded_is_cut_after_two_places(language: s
 
 def test_maps_ask_no_host_for_tiles() -> None:
     maps = [p for boards in BUILT.values() for b in boards.values() for p in panels(b) if p["type"] == "geomap"]
-    assert len(maps) == 4
+    assert len(maps) == 8
     assert all(p["options"]["basemap"]["config"]["url"].startswith("data:image/gif;base64,") for p in maps)

@@ -161,8 +161,8 @@ def test_each_organisation_gets_its_own_token_and_dashboards(grafana: FakeGrafan
         assert token not in json.dumps(source["jsonData"])
         names = ("exceedance", "warning", "silent", "capture", "lag", "unseen")
         assert set(one.rules) == {f"greenmine-{n}" for n in names}
-    assert len(district.dashboards) == len(kunyin.dashboards) == 14
-    assert len(hengjie.dashboards) == 12
+    assert len(district.dashboards) == len(kunyin.dashboards) == 16
+    assert len(hengjie.dashboards) == 14
     assert "kunyin" not in json.dumps([hengjie.dashboards, hengjie.rules, hengjie.templates])
     assert hengjie.members == {1: "Admin"}
 
@@ -354,7 +354,7 @@ def test_where_one_organisation_fails_the_others_are_complete(grafana: FakeGrafa
     grafana.fail = lambda method, path: 500 if method == "PUT" and path == f"/orgs/{number}" else 0
     _, (fault,) = attempt(url, wanted_of(access), access)
     assert "(kunyin)" in fault
-    assert [len(org(grafana, key).dashboards) for key in ("district", "kunyin", "hengjie")] == [14, 0, 12]
+    assert [len(org(grafana, key).dashboards) for key in ("district", "kunyin", "hengjie")] == [16, 0, 14]
     grafana.fail = lambda _method, _path: 0
     run(url, wanted_of(access), access)
     assert shape(state(grafana)) == shape(complete)

@@ -30,6 +30,11 @@ def test_any_other_text_is_refused_with_an_example(text: str) -> None:
         Settings(device_messages=text)
 
 
+def test_a_budget_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENMINE_DEVICE_MESSAGES", "3/s 4/d")
+    assert Settings().device_messages == Rate(3, 4)
+
+
 def test_settings_with_budgets_survive_a_dump() -> None:
     settings = Settings(device_messages="3/s 4/d", device_bytes="0")
     assert Settings.model_validate(settings.model_dump()) == settings

@@ -48,7 +48,7 @@ def episode(episodes: list[Any]) -> Any:
 
 def alarms(inboxes: Inboxes, kind: str) -> list[str]:
     """Messages about the mine whose dust was raised."""
-    return [text for text in inboxes.texts(kind) if "超标" in text and "坤银" in text]
+    return [text for text in inboxes.texts(kind) if "高于法定限值" in text and "坤银" in text]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,14 +59,14 @@ def test_an_open_exceedance_reaches_everybody_in_chinese(
     text = alarms(inboxes, kind)[0]
     start = datetime.fromtimestamp(episode.start / 1000, UTC) + timedelta(hours=8)
     for words in (
-        "【报警】超标事件进行中",
+        "【报警】高于法定限值",
         "坤银",
         "厂界",
         "颗粒物",
         f"始于 {start:%Y-%m-%d %H:%M}",
         f"峰值 {episode.peak:.4g} μg/m³",
         "限值 1000 μg/m³",
-        f"已超标 {episode.minutes} 分钟",
+        f"已高于限值 {episode.minutes} 分钟",
         "DB50/418-2016，无组织排放限值，其他颗粒物",
         f"https://mines.example.org/exceedances/{episode.id}",
         f"{provisioned.grafana.url}/d/greenmine-exceedances-zh",
@@ -133,5 +133,5 @@ def test_an_influxdb_that_is_killed_alarms_of_itself_only(
     for kind in KINDS:
         new = inboxes.texts(kind)[told[kind] :]
         assert [text for text in new if "读数无法查看" not in text] == [], kind
-        assert not any(re.search(r"超标|Datasource|no value|\{\{", text) for text in new), kind
+        assert not any(re.search(r"限值|Datasource|no value|\{\{", text) for text in new), kind
     assert any("没有丢失" in text for text in inboxes.texts("email"))

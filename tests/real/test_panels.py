@@ -16,8 +16,11 @@ EMPTY = {
     'FROM "mark"': "there was one blast, at one mine",
     'FROM "rejection"': "messages of two mines only were rejected",
     'sum("open")': "not every mine has an exceedance or a warning that is open",
+    'FROM "exceedance"': "not every mine has exceedances of legal limits",
 }
 """What may be empty in the organisation of an enterprise, by words of the query, with the reason. For the district nothing may."""
+LONG = "$__interval_ms >= 3600000"
+"""Of queries that answer over long ranges only."""
 
 
 def boards(grafana: Grafana, org: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -100,7 +103,10 @@ def test_every_panel_that_should_have_data_has_some(answers: list[tuple[str, str
     empty = {
         f"{key} {uid} {title}"
         for key, uid, title, _, query, result in answers
-        if "error" not in result and not filled(result)
+        if "error" not in result and not filled(result) and LONG not in query
+        if not (
+            title.startswith("annotation") and 'FROM "exceedance"' in query
+        )  # of one theme, standing and state each
         if key == "district" or not any(words in query for words in EMPTY)
     }
     assert not empty, "\n".join(sorted(empty))

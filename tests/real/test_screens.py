@@ -20,7 +20,7 @@ _HEAD = 400
 """[px]"""
 _BROKEN = "An unexpected error happened"
 """In the place of a panel that the browser cannot draw."""
-BOARDS = ("overview", "mine", "dust", "noise", "water", "exceedances", "operation")
+BOARDS = ("overview", "wall", "mine", "dust", "noise", "water", "exceedances", "operation")
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def carry_on(pipeline: Pipeline, now: int) -> int:
 def ask(record: Record, station: str, span: tuple[int, int], kind: str) -> None:
     row = {
         "site": "mine", "station": station, "parameter": None, "start": span[0], "end": span[1], "kind": kind, "reason": "x",
-        "author": "y", "made": 0, "state": "waiting", "answer": "",
+        "author": "y", "made": 0, "state": "waiting", "answer": "", "decided_by": "z",
     }  # fmt: skip
     with record.transaction() as connection:
         connection.execute(sa.insert(schema.mark_request).values(row))

@@ -75,7 +75,13 @@ class DeployedBroker:
             text = text.replace(old, new)
         self._configuration = state / "mosquitto.conf"
         self._configuration.write_text(text)
-        self._command = [program, "-c", str(self._configuration)]
+        script = (installation.folder / "broker" / "start.sh").read_text()
+        script = script.replace("/mosquitto/config/mosquitto.conf", str(self._configuration))
+        for old, new in (changes | {"18831": str(free_port())}).items():
+            script = script.replace(old, new)
+        self._script = state / "start.sh"
+        self._script.write_text(script)
+        self._command = ["/bin/sh", str(self._script)]
         self.log = state / "mosquitto.log"
         self.start()
 

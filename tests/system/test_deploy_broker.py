@@ -359,3 +359,19 @@ def test_a_renewed_certificate_is_taken_up_without_a_restart(changing: Site) -> 
         assert not device.ended
     with changing.client(MINE) as again:
         assert again.answer == "Success"
+
+
+def test_what_comes_before_the_collector_was_ever_connected_is_kept_for_it(changing: Site, tmp_path: Path) -> None:
+    with changing.client(MINE) as device:
+        for number in range(50):
+            device.publish(own(MINE), b"%d" % number)
+    received: list[bytes] = []
+    stop = threading.Event()
+    settings = changing.settings(tmp_path / "data")
+    session = Session(settings, lambda batch: received.extend(message.payload for message in batch), stop)
+    thread = threading.Thread(target=session.run)
+    thread.start()
+    until(lambda: len(received) >= 50, "what was published before")
+    stop.set()
+    thread.join()
+    assert received == [b"%d" % number for number in range(50)]

@@ -220,6 +220,7 @@ def running(
     composition = Composition(installation, tmp_path_factory.mktemp("state"))
     broker, worker, api, proxy = (composition.service(name) for name in ("broker", "worker", "api", "proxy"))
     broker.localise("/mosquitto/config/mosquitto.conf")
+    broker.localise("/mosquitto/config/start.sh")
     proxy.localise("/etc/greenmine/nginx.conf")
     with ExitStack() as stack:
         for service in (broker, worker, api, proxy):

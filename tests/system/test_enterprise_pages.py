@@ -152,7 +152,8 @@ def test_an_exceedance_is_acknowledged_and_handled(page: Page, office: Office, t
 
 def test_a_mark_is_asked_for(page: Page, office: Office) -> None:
     page.goto(f"{office.address}/sites/{LOUD}/quality?lang=en")
-    page.get_by_label("Where").select_option("receptor")
+    page.get_by_label("Where").select_option("receptor/pm10")
+    expect(page.get_by_label("Kind").locator("option[value=weather]")).to_be_disabled()
     page.get_by_label("Kind").select_option("calibration")
     page.get_by_label("Beginning").fill("2026-11-22T10:00")
     page.get_by_label("End", exact=True).fill("2026-11-22T11:30")
@@ -161,7 +162,8 @@ def test_a_mark_is_asked_for(page: Page, office: Office) -> None:
     expect(page.locator(".asked")).to_contain_text("waiting for the worker")
     with office.engine.begin() as connection:
         row = connection.execute(select(schema.mark_request)).one()
-    assert (row.station, row.kind, row.reason, row.author) == ("receptor", "calibration", "calibrator on", "boss")
+    assert (row.station, row.parameter, row.kind) == ("receptor", "pm10", "calibration")
+    assert (row.reason, row.author) == ("calibrator on", "boss")
     assert row.end - row.start == 90 * 60_000
     assert row.start == 1_795_312_800_000, "the time is one of the mine's clock, whatever the browser's"
 

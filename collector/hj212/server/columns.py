@@ -21,6 +21,7 @@ from greenmine.delivery import Delivery, Information, RawFrame, Report
 from greenmine.readings import NORMAL
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+from greenmine.units import converted_number
 
 MINUTE: Final = 60_000
 _SPANS: Final = {"2061": 60, "2031": 1440}
@@ -33,6 +34,8 @@ _BY_DAY: Final = "DayData"
 _BY_NIGHT: Final = "NightData"
 """The same of the night; which night of the two that touch the day is not said, so that it is compared with none."""
 _STATE: Final = ("RS",)
+_LEVELS: Final = frozenset({"L5", "L10", "L50", "L90", "L95", "LMn", "LMx", "Ld", "Ln", "Ldn", "LA"})
+"""Levels that come beside the equivalent one, and of which no channel is made."""
 _LONGEST: Final = 4_000
 """Characters of information that are kept of a message; the standard allows 1024 bytes."""
 
@@ -74,15 +77,18 @@ class FrameBuilder(BatchBuilder):
             When it was received [ms UTC].
         """
         intake = self._intake
-        start = len(intake.time)
-        intake.sequence = -1
         shown = hide_in_segment(read_text(raw)[0]).encode()
-        try:
-            self._check(logger, message)
-            self._take(logger, message, received)
-        except RefusedError as refused:
-            intake.refuse(refused.reason, refused.detail, refused.readings)
-        self._close(f"hj212/{logger.mn}/{hide(message.cn or '')[:20]}", shown, received, logger.number, start)
+        topic, counted = f"hj212/{logger.mn}/{hide(message.cn or '')[:20]}", len(shown)
+        for device, share in logger.shares(message):
+            start = len(intake.time)
+            intake.sequence = -1
+            try:
+                self._check(device, share)
+                self._take(device, share, received)
+            except RefusedError as refused:
+                intake.refuse(refused.reason, refused.detail, refused.readings)
+            self._close(topic, shown, received, device.number, start, counted)
+            counted = 0
         if self._keeps:
             self._frames.append(RawFrame(received, logger.site, logger.device, shown))
 
@@ -108,7 +114,7 @@ class FrameBuilder(BatchBuilder):
             self._read(logger, message, received)
         elif command == "2051" or command in _SPANS:
             self._report(logger, message, received)
-        elif command == "2021" and any(logger.channels.get(value.code) for value in message.values):
+        elif command == "2021" and any(logger.channel(value.code) for value in message.values):
             self._read(logger, message, received)
         elif command != "2011":
             self._inform(logger, message, received, message.values)
@@ -144,11 +150,11 @@ class FrameBuilder(BatchBuilder):
     def _ranked(logger: Logger, message: Message) -> Iterator[tuple[Value, Channel | None, int]]:
         """Values that may be readings, their channel, and how well their kind suits: a lower rank suits better."""
         for value in message.values:
-            exact = logger.channels.get(f"{value.code}-{value.kind}")
+            exact = logger.channel(f"{value.code}-{value.kind}")
             if exact is not None:
                 yield value, exact, -1
                 continue
-            channel = logger.channels.get(value.code)
+            channel = logger.channel(value.code)
             kinds: tuple[str, ...] = _INSTANT if message.cn == "2011" else _STATE if message.cn == "2021" else _MEANS
             if channel is not None and channel.parameter.is_total and kinds is _MEANS:
                 kinds = _TOTALS
@@ -168,6 +174,8 @@ class FrameBuilder(BatchBuilder):
             number, flag = read_state(value.value)
         else:
             number = value.value if isinstance(value.value, float) else None
+            if channel.parameter.averaging == "state" and flag in {None, "N"}:
+                number = _state(logger, value)
             if flag is None and logger.sends_flags:
                 detail = f"{channel.key}: the profile says that the logger sends flags; there is none"
                 self._intake.refuse(Reason.MISSING_FLAG, detail)
@@ -195,9 +203,9 @@ class FrameBuilder(BatchBuilder):
         rest: list[Value] = []
         for value in message.values:
             by_day = value.kind == _BY_DAY
-            channel = logger.channels.get(value.code)
+            channel = logger.channel(value.code)
             if channel is None and by_day:
-                channel = logger.channels.get(f"{value.code}-{_BY_DAY}")
+                channel = logger.channel(f"{value.code}-{_BY_DAY}")
             if channel is None or value.kind == _BY_NIGHT:
                 rest.append(value)
                 continue
@@ -205,6 +213,10 @@ class FrameBuilder(BatchBuilder):
             parts.setdefault((channel.index, span), (channel, {}))[1].setdefault(value.kind or "", value)
         if rest and command == "2031":
             self._inform(logger, message, received, rest)
+        else:
+            for code in dict.fromkeys(value.code for value in rest):
+                if code not in logger.speech.ignored and code not in _LEVELS:
+                    self._intake.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code), 0)
         for (_, (begin, end)), (channel, kinds) in parts.items():
             mean = next((kinds[kind] for kind in (*_MEANS, _BY_DAY) if kind in kinds), None)
             flags = [value.flag for value in kinds.values() if value.flag]
@@ -240,6 +252,23 @@ class FrameBuilder(BatchBuilder):
         self._information.append(Information(received, logger.site, logger.device, command, message.time, content))
 
 
+def _state(logger: Logger, value: Value) -> float | None:
+    """State of equipment as a number, a mark of working conditions, or a current or power; None: none of them.
+
+    References
+    ----------
+    HJ 212-2025: ST 44 (electricity), ST 45 (working conditions).
+    """
+    marked = logger.speech.states.get(value.text)
+    if marked is not None:
+        return float(marked == "on")
+    number = value.value if isinstance(value.value, float) else None
+    least = logger.speech.on_above.get(value.code)
+    if number is not None and least is not None:
+        return float(number > least)
+    return number if number in {0.0, 1.0} else None
+
+
 def _shown(field: SegmentField) -> tuple[str, str | None]:
     return hide(field.name), None if field.text is None else hide(str(field.text))
 
@@ -249,4 +278,4 @@ def _number(value: Value | None) -> float:
 
 
 def _canonical(channel: Channel, value: Value | None) -> float:
-    return channel.scale * _number(value) + channel.offset
+    return converted_number(_number(value), channel.scale, channel.offset)

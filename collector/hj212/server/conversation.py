@@ -114,7 +114,9 @@ class Conversation:
         return await self._ask("1012", ("SystemTime", self._stamp(_now())))
 
     async def _catch_up(self) -> None:
-        for gap in await self._search(self._store.gaps, self._logger.site, self._logger.device, _now()):
+        devices = (self._logger, *self._logger.others)
+        gaps = [gap for one in devices for gap in await self._search(self._store.gaps, one.site, one.device, _now())]
+        for gap in gaps:
             end = await self._fill(gap)
             await self._settled()
             final = end in {"done", "empty", "refused", "failed"} or gap.asked + 1 >= _ASKED

@@ -30,6 +30,12 @@ class ServerCounters:
     """Frames with an MN that no device has, or without one."""
     passwords: int = 0
     """Frames with a wrong PW."""
+    keyless: int = 0
+    """Encrypted frames that no key opened; they are not answered."""
+    misunderstood: int = 0
+    """Messages by a command that is none of a logger's; they are kept as information, and not answered."""
+    backfilled: int = 0
+    """Messages that say that their data is filled in afterwards (RF)."""
     closed: Counter[str] = field(default_factory=Counter)
     """Connections that the server closed, by reason."""
     paused: int = 0

@@ -11,16 +11,19 @@ from typing import Final
 
 import structlog
 
-from greenmine.collector.hj212.codes import VERSIONS
+from greenmine.collector.hj212.codes import VERSIONS, codes
+from greenmine.collector.hj212.deviation import Deviation, Fault
 from greenmine.collector.hj212.dialect import STANDARD
 from greenmine.collector.hj212.encode import EncodeError, encode_frame, encode_message
 from greenmine.collector.hj212.frame import Frame, Framer
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.message import Message, SegmentField, read_message
 from greenmine.collector.hj212.secret import hide
 from greenmine.collector.hj212.server.counters import ServerCounters
 from greenmine.collector.hj212.server.guard import Guesses
 from greenmine.collector.hj212.server.loggers import Logger
 from greenmine.collector.hj212.server.request import End, Request
+from greenmine.collector.hj212.sm4 import Sm4Key, is_confidential, unlocked
 from greenmine.settings import Settings
 
 _CHUNK: Final = 65_536
@@ -35,6 +38,8 @@ _DROP_PAUSE: Final = 1.0
 _UNSENT: Final = 65_536
 """Bytes of answers that may wait for a logger to read them."""
 _REPLIES: Final = frozenset({"9011", "9012", "9013", "9014"})
+_REPORTS: Final = codes(VERSIONS[-1]).reports
+"""What is answered with 9014."""
 _NOTICES: Final = frozenset({"1013", "9015"})
 """What is answered with 9013: the wish for the time, and the heartbeat of 2025; data is answered with 9014."""
 _CLOSED: Final = "closed by the logger"
@@ -96,6 +101,8 @@ class LoggerLink:
         That of the server.
     guesses : Guesses
         Likewise.
+    keys : KeyRing
+        Those of all loggers.
     """
 
     def __init__(
@@ -109,6 +116,7 @@ class LoggerLink:
         met: Callable[[LoggerLink], None],
         drops: DropLog,
         guesses: Guesses,
+        keys: KeyRing,
     ) -> None:
         self.logger: Logger | None = None
         """The first one that named itself here."""
@@ -119,6 +127,9 @@ class LoggerLink:
         self._counters = counters
         self._reader, self._writer = reader, writer
         self._take, self._met, self._drops, self._guesses = take, met, drops, guesses
+        self._keys = keys
+        self._used: dict[str, Sm4Key] = {}
+        """By MN, the key of the newest frame: around a change a logger knows only the one that it uses."""
         self._dialect = STANDARD
         self._framer = Framer(STANDARD)
         self._opening: bytearray | None = bytearray()
@@ -243,16 +254,21 @@ class LoggerLink:
             counters.passwords += 1
             self._refuse("too many wrong passwords from this address; not looked at", message, "guessing")
             return
-        if not logger.admits(message):
+        if not logger.admits(message, self.address):
             counters.passwords += 1
             self._guesses.failed(self.address, logger.mn, now)
             self._refuse("wrong password", message, "password")
             return
+        opened = self._open(frame, message, logger)
+        if opened is None:
+            return
+        frame, message = opened
         self._bad = 0
         self._since["heard"] = time.monotonic()
         self._st = message.st or self._st
         counters.frames += 1
         counters.deviations.update(deviation.value for deviation in (*frame.deviations, *message.deviations))
+        counters.backfilled += any(field.name == "RF" and field.text == "1" for field in message.fields)
         counters.newest = received = time.time_ns() // 1_000_000
         if message.flag is not None:
             self._version_bits = message.flag >> 2
@@ -271,6 +287,23 @@ class LoggerLink:
             await asyncio.sleep(wait)
         await self._take(Arrival(self, logger, message, frame.raw, received))
 
+    def _open(self, frame: Frame, message: Message, logger: Logger) -> tuple[Frame, Message] | None:
+        """The frame and its message, decrypted; None: no key of the logger fits, and it is dropped."""
+        counters, keys = self._counters, self._keys.of(logger.mn)
+        if not frame.encrypted:
+            if keys and is_confidential(frame.segment):
+                counters.deviations[Deviation.NOT_ENCRYPTED.value] += 1
+            return frame, message
+        frame, key = unlocked(frame, keys, logger.dialect)
+        if key is None:
+            counters.keyless += 1
+            counters.damaged[Fault.KEY.value] += 1
+            self._drops.tell(frame.text or "", self.peer, message)
+            self._count_bad("damaged")
+            return None
+        self._used[logger.mn] = key
+        return frame, read_message(frame.segment, logger.dialect)
+
     def _refuse(self, what: str, message: Message, reason: str) -> None:
         self._drops.tell(what, self.peer, message)
         if self.logger is None:
@@ -288,6 +321,9 @@ class LoggerLink:
         """Answer a message whose commit is durable, if it asks for that."""
         message = arrival.message
         if not message.answer:
+            return
+        if message.cn not in _NOTICES and message.cn not in _REPORTS:
+            self._counters.misunderstood += 1
             return
         command = "9013" if message.cn in _NOTICES else "9014"
         bits = VERSIONS.index(message.version) if message.version else (message.flag or 0) >> 2
@@ -356,7 +392,10 @@ class LoggerLink:
             fields=tuple(SegmentField(name, text) for name, text in fields),
         )
         try:
-            data = encode_frame(encode_message(message), logger.dialect)
+            keys = self._keys.of(logger.mn)
+            used = self._used.get(logger.mn)
+            key = used if used in keys else keys[0] if keys else None
+            data = encode_frame(encode_message(message), logger.dialect, key)
         except EncodeError:  # a QN that no frame can carry
             return False
         self._writer.write(data)

@@ -45,12 +45,12 @@ class Request:
         """Look at a message of the logger, which may belong to it."""
         mine = message.exchange == self.qn
         if message.cn == "9011" and mine:
-            if fields_of(message).get("QnRtn", READY) != READY:
+            if fields_of(message).get("QnRtn") != READY:  # without it, nothing says that it will be done
                 self.end = "refused"
             elif self.command in _LASTING:
                 self.end = "done"
         elif message.cn == "9012" and mine:
-            result = fields_of(message).get("ExeRtn", DONE)
+            result = fields_of(message).get("ExeRtn")
             self.end = "done" if result == DONE else "empty" if result == NO_DATA else "failed"
         elif message.cn == "9013" and mine:
             self.end = "done"

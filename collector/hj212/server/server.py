@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
@@ -79,6 +80,11 @@ class LoggerServer:
         self._writer = writer
         self._stop = stop
         self._loggers = load_loggers(registry, settings)
+        self._keys = KeyRing(settings.hj212_sm4_keys)
+        if strangers := set(self._keys.numbers) - self._loggers.keys():
+            raise ValueError(
+                f"{settings.hj212_sm4_keys}: no device of the registry has the MN {', '.join(sorted(strangers))}"
+            )
         self._builder = FrameBuilder(registry, settings)
         self._tls = _tls(settings)
         self._links: set[LoggerLink] = set()
@@ -162,6 +168,7 @@ class LoggerServer:
             self._meet,
             self._drops,
             self._guesses,
+            self._keys,
         )
         leaving = link if self._stop.is_set() else self._places.enter(link, link.address)
         if leaving is link:

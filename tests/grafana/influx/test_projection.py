@@ -7,17 +7,24 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
+from datetime import time as time_of_day
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from greenmine.api.http import views as shown
+from greenmine.api.pages.public import daily_compliance
 from greenmine.grafana.influx.influx_provision import provision
-from greenmine.grafana.influx.influx_schema import DISTRICT, MEASUREMENTS, bucket_of
+from greenmine.grafana.influx.influx_schema import DISTRICT, FINDINGS, MEASUREMENTS, bucket_of
 from greenmine.grafana.influx.projection import Projection
 from greenmine.loading import load_registry
 from greenmine.processing.rolling import hourly_statistics
+from greenmine.record.access import RecordAccess
 from greenmine.record.follower import heads
+from greenmine.record.reader import Scope
 from greenmine.record.record import open_engine
 from greenmine.record.rows import ROW
 from greenmine.registry import Registry
@@ -147,11 +154,84 @@ def test_verdicts_equal_the_records(projected: Projected, registry: Registry) ->
         expected[identity] = {n: v for n, v in fields.items() if v is not None}
     found = by_tags(projected.district["verdict"], "site", "station", "limit", "parameter", "theme", "kind")
     assert {
-        k: {n: v for n, v in f.items() if n not in {"code", "capture", "end"}} for k, f in found.items()
+        k: {n: v for n, v in f.items() if n not in {"finding", "capture", "end"}} for k, f in found.items()
     } == expected
-    codes = {f["verdict"]: f["code"] for f in found.values()}
-    assert codes == {v: c for v, c in {"meets": 0, "not assessable": 1, "exceeds": 2}.items() if v in codes}
-    assert {"meets", "exceeds"} <= codes.keys()
+    findings = {(f["verdict"], f.get("standing")): f["finding"] for f in found.values()}
+    known = {
+        ("meets", "statutory"): 0, ("meets", "indicative"): 1, ("not assessable", "statutory"): 2, ("not assessable", None): 2,
+        ("not assessable", "indicative"): 2, ("exceeds", "indicative"): 3, ("exceeds", "statutory"): 4, ("meets", None): 0,
+        ("exceeds", None): 5,
+    }  # fmt: skip
+    assert findings.items() <= known.items()
+    assert {0, 3} <= set(findings.values())
+
+
+def test_an_episode_is_indicative_where_every_verdict_behind_it_is(projected: Projected) -> None:
+    verdicts = rows_of(
+        projected.settings, "select rule, start, \"end\", reasons from verdict where latest and verdict = 'exceeds'"
+    )
+    found = by_tags(projected.district["exceedance"], "site", "station", "limit", "kind")
+    judged = 0
+    for (*rule, kind, start), fields in found.items():
+        end = fields.get("end", 1 << 62)
+        behind = [r for key, first, last, r in verdicts if key == "/".join(rule) and last > start and first < end]
+        if behind and fields["state"] != "superseded":
+            assert fields["finding"] == (5 if kind != "legal" else 3 if all(behind) else 4)
+            judged += 1
+    assert judged
+
+
+def test_the_conclusion_of_a_day_is_that_of_the_public_page(projected: Projected, registry: Registry) -> None:
+    queries = RecordAccess(projected.settings.record, registry).queries
+    found = {
+        (site, theme, time): (FINDINGS[f["finding"]], f["verdicts"])
+        for (site, theme, time), f in by_tags(projected.district["day"], "site", "theme").items()
+    }
+    expected = {}
+    with queries() as asked:
+        for site in (registry.site(name) for name in SITES):
+            for day, themes in daily_compliance(asked, site, MONDAY + 3 * DAY):
+                midnight = datetime.combine(day, time_of_day(), ZoneInfo(site.zone))
+                for theme, view in themes.items():
+                    if view.verdict:
+                        counts = view.meets + view.exceeds + view.not_assessable
+                        told = (view.verdict, view.standing), counts
+                        expected[site.id, theme, round(midnight.timestamp() * 1000)] = told
+    assert found == expected
+    assert len({told for told, _ in found.values()}) > 1
+
+
+def test_the_conclusion_on_a_mine_is_that_of_its_tiles(projected: Projected, registry: Registry) -> None:
+    points = projected.server.export(DISTRICT)
+    found = {
+        (key[0], key[1], key[2]): (FINDINGS[f["finding"]], f["limits"], f["reason"], f["running"])
+        for key, f in by_tags(points["conclusion"], "site", "theme", "addressee").items()
+    }
+    scope = Scope(frozenset(SITES))
+    expected = {}
+    with RecordAccess(projected.settings.record, registry).queries() as asked:
+        now = asked.newest_hour(scope)
+        assert {key[-1] for key in by_tags(points["conclusion"], "site", "theme", "addressee")} == {now}
+        for name in SITES:
+            views = shown.latest(asked, scope, now, site=name)
+            for theme in registry.judged_themes:
+                for one in shown.theme_judgements(views, theme.id, registry):
+                    lasting = sum(limit.open for _, limit in one.running)
+                    told = (one.verdict, one.standing), one.limits, next(iter(one.reasons), ""), lasting
+                    expected[name, theme.id, one.addressee] = told
+            rooms = {
+                view.rule: (view.headroom.value or 0.0, view.headroom.hours, view.headroom.missing)
+                for one in views
+                for view in one.limits
+                if view.headroom
+            }
+            projected_rooms = {
+                "/".join(key[:3]): (f["most"], f["hours"], f["missing"])
+                for key, f in by_tags(points["headroom"], "site", "station", "limit").items()
+                if key[0] == name
+            }
+            assert projected_rooms == rooms
+    assert {key: told for key, told in found.items() if key[0] in SITES} == expected
 
 
 def test_exceedances_marks_ledger_and_health_equal_the_records(projected: Projected) -> None:

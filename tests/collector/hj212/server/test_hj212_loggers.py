@@ -56,7 +56,6 @@ def test_factors_go_by_the_codes_of_all_editions_and_by_the_profile(tmp_path: Pa
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('mn = "888880000001"', 'mn = "888880000000"', "mn: 888880000000 is already that of"),
         ('mn = "888880000001"', 'mn = ""', "mn belongs to devices of the format hj212"),
         ('mn = "888880000001"', 'mn = "a b"', "mn"),
     ],
@@ -65,6 +64,13 @@ def test_an_mn_is_needed_once(tmp_path: Path, old: str, new: str, told: str) -> 
     site = write_mine(tmp_path / "registry", loggers=2) / "sites" / "pit.toml"
     site.write_text(site.read_text().replace(old, new))
     with pytest.raises(RegistryError, match=told):
+        load_registry(tmp_path / "registry")
+
+
+def test_an_mn_is_of_one_site(tmp_path: Path) -> None:
+    site = write_mine(tmp_path / "registry") / "sites" / "pit.toml"
+    (site.parent / "other.toml").write_text(site.read_text().replace('"pit"', '"other"'))
+    with pytest.raises(RegistryError, match="mn: 888880000000 is already that of"):
         load_registry(tmp_path / "registry")
 
 

@@ -203,7 +203,7 @@ def test_no_password_is_ever_in_the_record(serve: Serve) -> None:
     station = serve(hj212_frame_days=1)
     messages = [
         ("2011", {"a99999-Rtd": 7}, {"time": recently()}),
-        ("1072", {}, {"fields": {"NewPW": "n3wpas"}}),
+        ("3019", {}, {"fields": {"NewPW": "n3wpas"}}),
         ("3020", {}, {"fields": {"InfoId": "i11001", "PW": "n3wpas"}}),
     ]
     station.talk(uploaded(station.port, *messages))

@@ -1,0 +1,333 @@
+"""``greenmine doctor``: what is not as it should be, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from greenmine.cli.authority import expiry
+from greenmine.errors import StoreError
+from greenmine.loading import load_registry
+from greenmine.record.access import RecordAccess
+from greenmine.record.reader import Scope
+from greenmine.record.record import DatabaseError
+from greenmine.record.status import WorkerStatus
+from greenmine.registry import Registry, RegistryError
+from greenmine.settings import Settings
+from greenmine.times import DAY, local, now
+
+Level = Literal["wrong", "soon"]
+
+ABSENCE: Final = 3_600.0
+"""How long the broker has to keep what comes while the collector is away: an upgrade with its migration [s]."""
+HORIZON: Final = 90
+"""Days that the disk has to last."""
+_PER_READING: Final = 62
+"""What a reading takes in the record until its hour is merged [bytes]; docs/benchmarks.md."""
+_OVERHEAD: Final = 420
+"""Memory of Mosquitto for a message of one reading; docs/decisions/0002-broker-persistence.md [bytes]."""
+_SLOW_SYNC: Final = 0.1
+"""A disk that takes longer to be sure of a page makes every commit wait [s]."""
+_LEFT: Final = 30
+"""A certificate that ends within so many days is to be renewed."""
+_SKEW: Final = 120_000
+"""Devices whose readings are ahead of the clock, or behind it, by this much [ms]."""
+_ALIVE: Final = 10_000
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is wrong, or soon will be, and what to do about it."""
+
+    check: str
+    level: Level
+    what: str
+    fix: str
+
+
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
+    """Look for what is not as it should be: registry, worker, broker's queue, disk, clock, permissions, certificates, versions.
+
+    Exits with 0 when nothing is wrong, else with 1.
+
+    Parameters
+    ----------
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    format
+        A sentence and a fix for each finding, or JSON.
+    """
+    settings = Settings() if data is None else Settings(data=data)
+    found = [finding for check in CHECKS.values() for finding in check(settings)]
+    if format == "json":
+        sys.stdout.write(json.dumps(msgspec.to_builtins(found), ensure_ascii=False, indent=2) + "\n")
+    else:
+        for finding in found:
+            sys.stdout.write(f"{finding.level}: {finding.what}\n    {finding.fix}\n")
+        sys.stdout.write(f"{len(found)} findings in {len(CHECKS)} checks: {', '.join(CHECKS)}\n")
+    if any(finding.level == "wrong" for finding in found):
+        raise SystemExit(1)
+
+
+def _registry(settings: Settings) -> Iterator[Finding]:
+    try:
+        load_registry(settings.registry)
+    except RegistryError as error:
+        yield Finding(
+            "registry", "wrong", f"the registry cannot be read: {error}", "mend it; greenmine registry check says more"
+        )
+
+
+def _worker(settings: Settings) -> Iterator[Finding]:
+    try:
+        said, age = _status(settings)
+    except (RegistryError, StoreError, DatabaseError) as error:
+        yield Finding(
+            "worker",
+            "wrong",
+            f"the record cannot be read: {_line(error)}",
+            "put it back from a backup (docs/deploy.md)",
+        )
+        return
+    if said is None:
+        yield Finding(
+            "worker", "wrong", f"no worker has run on {settings.data}", "start greenmine run, or name another --data"
+        )
+    elif age > _ALIVE:
+        yield Finding(
+            "worker", "wrong", f"the worker has said nothing for {age // 1000} s", "start it; its log says why it ended"
+        )
+    elif not said.connected:
+        yield Finding(
+            "worker",
+            "wrong",
+            f"the worker has no connection to the broker {said.broker}",
+            "see that the broker runs and its account is right",
+        )
+
+
+def _queue(settings: Settings) -> Iterator[Finding]:
+    """Compare what the broker keeps with what comes while the collector is away."""
+    file = settings.broker_files / "mosquitto.conf"
+    if not file.exists():
+        return
+    bound = re.search(r"^max_queued_bytes (\d+)", file.read_text(), re.MULTILINE)
+    if bound is None or not int(bound[1]):
+        yield Finding(
+            "queue", "wrong", f"{file} sets no bound of bytes for the queue", "remove it and run greenmine init"
+        )
+        return
+    if not (settings.broker_files / "start.sh").exists():
+        yield Finding(
+            "queue",
+            "wrong",
+            "what the broker gets before the worker's first connection is lost",
+            "run greenmine init, and start the broker by broker/start.sh",
+        )
+    try:
+        said, _ = _status(settings)
+    except (RegistryError, StoreError, DatabaseError):
+        return
+    span = 0.0 if said is None else (now() - said.started) / 1000
+    if said is None or span < 60 or not said.bytes:
+        return
+    hold = int(bound[1]) / (said.bytes / span)
+    if hold < ABSENCE:
+        memory = said.messages / span * ABSENCE * (_OVERHEAD + said.bytes / max(said.messages, 1))
+        yield Finding(
+            "queue",
+            "wrong",
+            f"the broker's queue is full {hold / 60:.0f} min after the collector has gone, and drops what comes then",
+            f"let max_queued_bytes in {file} be {said.bytes / span * ABSENCE:.0f}, for {memory / 1e6:.0f} MB of memory",
+        )
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    if not settings.data.is_dir():
+        return
+    free = shutil.disk_usage(settings.data).free
+    if free < 1_000_000_000:
+        yield Finding(
+            "disk", "wrong", f"{free / 1e6:.0f} MB are free under {settings.data}", "make room; set GREENMINE_RAW_DAYS"
+        )
+        return
+    stored: dict[str, int] = {}
+    for row in _ledger(settings)[1]:
+        stored[row.day] = stored.get(row.day, 0) + row.stored
+    if stored and not settings.raw_days:
+        lasts = free / max(max(stored.values()) * _PER_READING, 1)
+        if lasts < HORIZON:
+            yield Finding(
+                "disk",
+                "soon",
+                f"the disk under {settings.data} lasts {lasts:.0f} days at the most of a day",
+                "set GREENMINE_RAW_DAYS, or add disk",
+            )
+
+
+def _sync(settings: Settings) -> Iterator[Finding]:
+    """Measure how long the disk takes to be sure."""
+    if not settings.data.is_dir():
+        return
+    place = settings.data / f".doctor-{os.getpid()}"
+    try:
+        took = []
+        with place.open("wb") as file:
+            for _ in range(5):
+                begun = time.monotonic()
+                file.write(b"x" * 4096)
+                file.flush()
+                os.fsync(file.fileno())
+                took.append(time.monotonic() - begun)
+    except OSError as error:
+        yield Finding(
+            "fsync",
+            "wrong",
+            f"{settings.data} cannot be written: {error.strerror}",
+            "give it to the user of the services",
+        )
+        return
+    finally:
+        place.unlink(missing_ok=True)
+    kinds = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    held = [(parts[1], parts[2]) for parts in kinds if settings.data.resolve().is_relative_to(parts[1])]
+    kind = max(held, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    if kind in {"tmpfs", "ramfs"}:
+        yield Finding(
+            "fsync",
+            "wrong",
+            f"{settings.data} lies in memory ({kind}) and is gone after a restart",
+            "move it to a disk",
+        )
+    elif kind.startswith(("nfs", "cifs", "smb", "fuse.sshfs")):
+        yield Finding(
+            "fsync",
+            "wrong",
+            f"{settings.data} lies on a network ({kind}), where SQLite's locks do not hold",
+            "move it to a local disk",
+        )
+    elif sorted(took)[2] > _SLOW_SYNC:
+        yield Finding(
+            "fsync", "soon", f"the disk takes {sorted(took)[2] * 1000:.0f} ms to be sure of a page", "use a faster disk"
+        )
+
+
+def _clock(settings: Settings) -> Iterator[Finding]:
+    """Doubt our own clock before the devices' where most of them agree with each other, and not with us."""
+    registry, rows = _ledger(settings)
+    if registry is None:
+        return
+    today = {site.id: local(now(), site.zone).date().isoformat() for site in registry.sites}
+    lags = [row.latency_sum / row.stored for row in rows if row.stored and row.day == today.get(row.site)]
+    ahead = [lag for lag in lags if lag < -_SKEW]
+    if len(lags) >= 3 and len(ahead) > len(lags) / 2:
+        yield Finding(
+            "clock",
+            "wrong",
+            f"{len(ahead)} of {len(lags)} devices are ahead of this machine by about "
+            f"{-sorted(ahead)[len(ahead) // 2] / 1000:.0f} s: its clock is behind",
+            "set the clock by NTP (timedatectl set-ntp true)",
+        )
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    places = [settings.data, settings.broker_files, *([settings.secrets] if settings.secrets else [])]
+    for place in places:
+        files = (
+            [path for path in place.rglob("*") if path.is_file() and not path.is_symlink()] if place.is_dir() else []
+        )
+        bare = [path for path in files if path.stat().st_mode & 0o007 and path.suffix not in {".crt", ".pub"}]
+        if bare:
+            yield Finding(
+                "permissions",
+                "wrong",
+                f"{len(bare)} files under {place} are for everybody on this machine, such as {bare[0].relative_to(place)}",
+                f"chmod -R o-rwx {place}",
+            )
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    base = settings.broker_files.parent
+    named = [settings.broker_ca, settings.broker_certificate, settings.hj212_certificate]
+    known = [base / "broker" / "server.crt", base / "proxy" / "server.crt", base / "authority" / "ca.crt"]
+    for file in dict.fromkeys(path for path in (*named, *known) if path is not None and path.is_file()):
+        left = (expiry(file) - datetime.now(UTC)).days
+        if left < _LEFT:
+            ended = "has ended" if left < 0 else f"ends in {left} days"
+            yield Finding(
+                "certificates",
+                "wrong" if left < 0 else "soon",
+                f"{file} {ended}",
+                "greenmine init --renew-certificates",
+            )
+
+
+def _versions(_settings: Settings) -> Iterator[Finding]:
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        return
+    said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - looked up
+    version = re.search(r"version (\d+)\.(\d+)", said)
+    if version is not None and (int(version[1]), int(version[2])) < (2, 0):
+        yield Finding(
+            "versions", "wrong", f"Mosquitto is {version[0]}", "use 2.0 or later: what it keeps rests on that"
+        )
+
+
+CHECKS: Final[dict[str, Check]] = {
+    "registry": _registry,
+    "worker": _worker,
+    "queue": _queue,
+    "disk": _disk,
+    "fsync": _sync,
+    "clock": _clock,
+    "permissions": _permissions,
+    "certificates": _certificates,
+    "versions": _versions,
+}
+"""All checks, by name."""
+
+
+def _status(settings: Settings) -> tuple[WorkerStatus | None, int]:
+    """What the worker said last, and how long ago [ms]."""
+    if not settings.record.exists():
+        return None, 0
+    access = RecordAccess(settings.record, load_registry(settings.registry))
+    with access.queries() as queries:
+        worker = max(queries.workers(), key=lambda row: row.updated, default=None)
+    access.close()
+    if worker is None:
+        return None, 0
+    return msgspec.json.decode(worker.status, type=WorkerStatus), now() - worker.updated
+
+
+def _ledger(settings: Settings) -> tuple[Registry | None, Sequence[Any]]:
+    """Registry, and the ledger of the last week; nothing where one of them cannot be read, which is another check's finding."""
+    try:
+        registry = load_registry(settings.registry)
+        access = RecordAccess(settings.record, registry)
+        first = local(now() - 7 * DAY, "UTC").date().isoformat()
+        with access.queries() as queries:
+            scope = Scope(frozenset(site.id for site in registry.sites))
+            rows = queries.ledger(scope, first, None, site=None, limit=10_000, after=None)
+        access.close()
+    except (RegistryError, StoreError, DatabaseError):
+        return None, ()
+    return registry, rows
+
+
+def _line(error: Any) -> str:
+    return str(getattr(error, "orig", error)).splitlines()[0]

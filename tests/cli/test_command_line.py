@@ -1,0 +1,71 @@
+"""What the command says when something is wrong: one line, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from greenmine.record.record import migrate, open_engine
+
+COMMAND = Path(sys.executable).with_name("greenmine")
+
+
+def said(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("GREENMINE_")}
+    run = [COMMAND, *arguments]
+    done = subprocess.run(
+        run, cwd=folder, env=clean | environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GREENMINE_BROKER_PORT", "abc"), ("GREENMINE_DEVICE_MESSAGES", "many"), ("GREENMINE_SMTP_PORT", "-1")],
+)
+def test_a_setting_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, name: str, value: str) -> None:
+    status, _, error = said(tmp_path, "status", **{name: value})
+    assert status == 1
+    assert error.count("\n") == 1
+    assert f"{name}={value}" in error
+
+
+def test_a_directory_that_is_a_file_is_one_line_without_a_number(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    status, _, error = said(tmp_path, "run", "--data", "data")
+    assert status == 1
+    assert error.count("\n") == 1
+    assert "data" in error
+    assert "Errno" not in error
+
+
+def test_a_database_without_its_journal_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "record.sqlite"
+    engine = open_engine(file)
+    migrate(engine)
+    engine.dispose()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    status, _, error = said(tmp_path, "status", "--data", ".")
+    assert status == 1
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_status_names_record_and_registry(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "record.sqlite")
+    migrate(engine)
+    engine.dispose()
+    _, out, _ = said(tmp_path, "status", "--data", ".", COLUMNS="300")
+    assert "registry" in out
+    assert "record.sqlite" in out
+
+
+def test_completion_can_be_installed(tmp_path: Path) -> None:
+    status, out, _ = said(tmp_path, "completion", "--help")
+    assert status == 0
+    assert "bash" in out

@@ -1,0 +1,114 @@
+"""The doctor: a finding for each thing that is wrong, with a fix; none where all is well."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from greenmine.cli.doctor import CHECKS, Finding, doctor
+from greenmine.cli.init import init
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.rows import WorkerRow
+from greenmine.record.status import WorkerStatus
+from greenmine.record.writer import Pipeline
+from greenmine.settings import Settings
+from greenmine.times import now
+
+
+class House:
+    """An installation without Docker whose worker has just said that it is well."""
+
+    def __init__(self, folder: Path) -> None:
+        init(folder, host=["localhost"], group=str(os.getgid()), without_docker=True)
+        (folder / "data").mkdir(mode=0o750)
+        self.folder = folder
+        self.settings = Settings(
+            data=folder / "data",
+            broker_files=folder / "broker",
+            secrets=folder / "secrets",
+            registry=folder / "registry",
+        )
+        engine = open_engine(self.settings.record)
+        migrate(engine)
+        self.registry = load_registry(self.settings.registry)
+        self.record = Record(engine, self.registry)
+        self.say()
+
+    def say(self, *, ago: int = 0, **changes: object) -> None:
+        well = WorkerStatus(
+            started=now() - 600_000, connected=True, broker="localhost:8883", messages=600, bytes=60_000, batches=1, connections=1,
+            failures=0, retries=0, unacknowledged=0, last_message=0, commit_p50=None, commit_p99=None, registry="",
+        )  # fmt: skip
+        said = msgspec.json.encode(msgspec.structs.replace(well, **changes)).decode()
+        with self.record.transaction() as connection:
+            self.record.upsert(connection, schema.worker, [WorkerRow(name="worker", updated=now() - ago, status=said)])
+        for file in self.settings.data.iterdir():
+            file.chmod(0o640)
+
+    def found(self, check: str) -> list[Finding]:
+        return list(CHECKS[check](self.settings))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "house")
+
+
+@pytest.mark.parametrize("check", [name for name in CHECKS if name not in {"fsync", "disk"}])
+def test_nothing_is_found_where_all_is_well(house: House, check: str) -> None:
+    assert house.found(check) == []
+
+
+def only(found: list[Finding]) -> Finding:
+    (one,) = found
+    assert one.fix
+    return one
+
+
+def test_a_worker_that_is_away_or_unconnected_is_found(house: House) -> None:
+    house.say(connected=False)
+    assert "no connection" in only(house.found("worker")).what
+    house.say(ago=60_000)
+    assert "has said nothing for 60 s" in only(house.found("worker")).what
+
+
+def test_a_queue_that_fills_within_an_hour_is_found(house: House) -> None:
+    house.say(messages=600_000, bytes=60_000_000)
+    assert "full 21 min after" in only(house.found("queue")).what
+
+
+def test_a_broker_that_begins_without_the_collectors_session_is_found(house: House) -> None:
+    (house.folder / "broker" / "start.sh").unlink()
+    assert "before the worker's first connection" in only(house.found("queue")).what
+
+
+def test_files_for_everybody_are_found(house: House) -> None:
+    (house.folder / "secrets" / "grafana_secret_key").chmod(0o644)
+    assert "grafana_secret_key" in only(house.found("permissions")).what
+
+
+def test_our_clock_is_doubted_where_most_devices_agree_with_each_other(house: House) -> None:
+    builder = BatchBuilder(house.registry, house.settings)
+    for device, parameter in (("boundary-dust", "pm10"), ("boundary-noise", "laeq"), ("reference-dust", "tsp")):
+        payload = b'{"v":1,"time":%d,"values":{"%s":20},"flags":{}}' % (now() + 200_000, parameter.encode())
+        builder.add(f"greenmine/v1/kunyin/{device}/readings", payload, now())
+    Pipeline(house.registry, house.record).commit(builder.finish(), now())
+    assert "its clock is behind" in only(house.found("clock")).what
+
+
+def test_a_damaged_record_and_registry_are_findings_and_no_tracebacks(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    next((house.folder / "registry" / "sites").glob("*.toml")).write_text("nonsense")
+    monkeypatch.setenv("GREENMINE_REGISTRY", str(house.folder / "registry"))
+    with pytest.raises(SystemExit) as end:
+        doctor(data=house.settings.data, format="json")
+    assert end.value.code == 1
+    assert {"registry", "worker"} <= {finding["check"] for finding in json.loads(capsys.readouterr().out)}

@@ -25,6 +25,7 @@ from greenmine.api.http import (
     loggers,
     marks,
     problems,
+    reports,
     routes,
     schemas,
     subscriptions,
@@ -50,10 +51,12 @@ from greenmine.api.pages import (
     pages,
     public,
     quality_page,
+    report_page,
     shared,
     sign_in,
     station_page,
     users,
+    wall_page,
 )
 from greenmine.evaluation import evaluation_of
 from greenmine.notify.store import Notices
@@ -122,7 +125,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     # What is asked for most is found first.
     for part in (curves, routes, data_quality, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
-    for part in (bundles, calendar, witnessed):
+    for part in (bundles, calendar, reports, witnessed):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (handling, assessments):
         app.include_router(part.router, max_body_size=settings.attachment_bytes)
@@ -130,7 +133,19 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.api, max_body_size=LARGEST)
     for part in (pages, station_page, exceedance_pages, explanation_page, quality_page, download_page, comparison_page):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
-    for part in (sign_in, account, users, audit, public, evidence_pages, shared, notification_pages, oidc):
+    for part in (
+        sign_in,
+        account,
+        users,
+        audit,
+        public,
+        evidence_pages,
+        report_page,
+        wall_page,
+        shared,
+        notification_pages,
+        oidc,
+    ):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     app.mount("/static", StaticFiles(directory=str(files("greenmine.api").joinpath("static"))), name="static")
     app.add_middleware(Pace)

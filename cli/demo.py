@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def demo(
         signal.signal(number, lambda *_: stop.set())
     try:
         check_addresses(settings)
+        if live:
+            _check_port(settings.port)
         registry = load_registry(settings.registry)
         settings.data.mkdir(parents=True, exist_ok=True)
         prepare(settings)
@@ -86,6 +89,24 @@ def demo(
             _play(here, story, processes, stop, visitors if live else [])
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
+
+
+def _check_port(port: int) -> None:
+    """Refuse before anything is promised a port that another program has.
+
+    Raises
+    ------
+    ValueError
+        Names the port and the way to another.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}); --port, or PORT=8080 make demo, names another"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

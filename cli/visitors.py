@@ -1,4 +1,4 @@
-"""Accounts of the demo: an administrator, a user for each enterprise, and a token for scripts."""
+"""Accounts of the demo: an administrator, a supervisor, a user for each enterprise, and a token for scripts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.secret import new_secret
+from greenmine.api.accounts.users import UserRole
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 
@@ -20,6 +21,8 @@ TOKEN: Final = "demo-token"  # noqa: S105 - the name of a file
 """File in the data directory with an administrator's token, likewise."""
 
 ADMINISTRATOR: Final = "administrator"
+SUPERVISOR: Final = "supervisor"
+_OFFICES: Final[dict[str, UserRole]] = {ADMINISTRATOR: "administrator", SUPERVISOR: "supervisor"}
 _DAYS: Final = 366
 _RENEW_MS: Final = 30 * 86_400_000
 
@@ -48,15 +51,17 @@ def welcome(settings: Settings, registry: Registry) -> list[Visitor]:
         path = settings.data / PASSWORDS
         passwords: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         wanted = [(ADMINISTRATOR, "all mines, and the accounts")]
+        wanted += [(SUPERVISOR, "all mines, as the environmental staff of the district sees them")]
         wanted += [(enterprise.id, enterprise.name_zh) for enterprise in registry.enterprises]
         now = time.time_ns() // 1_000_000
         for name, _ in wanted:
             if accounts.users.named(name) is None:
                 passwords[name] = new_secret()
-                enterprise = name != ADMINISTRATOR
+                role = _OFFICES.get(name, "enterprise")
+                enterprise = role == "enterprise"
                 accounts.users.add(
                     name,
-                    "enterprise" if enterprise else "administrator",
+                    role,
                     now,
                     enterprises=[name] if enterprise else [],
                     password=passwords[name],

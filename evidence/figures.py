@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import isnan
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -460,7 +460,19 @@ def _rule(
     )
 
 
-def windows_due(limit: Limit, registry: Registry, found: Recomputed, zone: ZoneInfo) -> list[tuple[int, int]]:
+class Stretch(Protocol):
+    """Minutes since 1970 UTC, half-open."""
+
+    @property
+    def start(self) -> int:
+        """The first."""
+
+    @property
+    def end(self) -> int:
+        """The one behind the last."""
+
+
+def windows_due(limit: Limit, registry: Registry, found: Stretch, zone: ZoneInfo) -> list[tuple[int, int]]:
     """The limit's windows that begin in the period while the limit is in force, and end with the night of its last day."""
     window: Window = "day" if limit.allowed else limit.window
     if window in SHORT:

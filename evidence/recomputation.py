@@ -90,7 +90,7 @@ def _readings(registry: Registry, readings: Readings) -> str:
 
 def _marks(zone: str, marks: Iterable[Mapping[str, Any]]) -> str:
     out = io.StringIO()
-    names = ("site", "station", "parameter", "start", "end", "kind", "reason", "author")
+    names = ("site", "station", "parameter", "start", "end", "kind", "reason", "author", "confirmed_by")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for mark in marks:

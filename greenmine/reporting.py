@@ -21,6 +21,7 @@ _MONTH: Final = re.compile(r"(\d{4})-(\d\d)")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _QUARTER: Final = re.compile(r"(\d{4})-Q([1-4])")
 _YEAR: Final = re.compile(r"\d{4}")
+_WEEK: Final = re.compile(r"(\d{4})-W(\d\d)")
 _SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\.|/)(\d{4}-\d\d-\d\d)")
 _NAMED: Final = re.compile(r"(\d{4})-([A-Z][A-Z0-9]{0,9})")
 _LONGEST: Final = timedelta(days=366)
@@ -125,8 +126,9 @@ def parse_period(text: str, reporting: Reporting) -> Period:
     Parameters
     ----------
     text : str
-        ``2026-H1`` (a reporting period of the catalogue), ``2026-06-30`` (a day), ``2026-06`` (a month), ``2026-Q2`` (a quarter),
-        ``2026`` (a year), or ``2026-01-01..2026-03-31``, also with ``/`` (days, both inclusive, 366 at the most).
+        ``2026-H1`` (a reporting period of the catalogue), ``2026-06-30`` (a day), ``2026-W05`` (a week of ISO 8601), ``2026-06`` (a
+        month), ``2026-Q2`` (a quarter), ``2026`` (a year), or ``2026-01-01..2026-03-31``, also with ``/`` (days, both inclusive,
+        366 at the most).
     reporting : Reporting
         The catalogue.
 
@@ -139,6 +141,8 @@ def parse_period(text: str, reporting: Reporting) -> Period:
     --------
     >>> parse_period("2026-H1", load_reporting())
     Period(name='2026-H1', first=datetime.date(2025, 12, 6), last=datetime.date(2026, 6, 20))
+    >>> parse_period("2026-W01", load_reporting()).first
+    datetime.date(2025, 12, 29)
     """
     try:
         if match := _MONTH.fullmatch(text):
@@ -158,11 +162,14 @@ def parse_period(text: str, reporting: Reporting) -> Period:
             return Period(text, before + timedelta(days=1), ends[place])
         if match := _QUARTER.fullmatch(text):
             return _months(text, int(match[1]), 3 * int(match[2]) - 2, 3)
+        if match := _WEEK.fullmatch(text):
+            monday = date.fromisocalendar(int(match[1]), int(match[2]), 1)
+            return Period(text, monday, monday + timedelta(days=6))
     except ValueError as error:
         raise ValueError(f"period {text!r}: {error}") from error
     named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
     raise ValueError(
-        f"period {text!r}: must be like {named}, 2026-06, 2026-Q2, 2026, 2026-06-30 or 2026-01-01..2026-03-31 "
+        f"period {text!r}: must be like {named}, 2026-06, 2026-Q2, 2026, 2026-W05, 2026-06-30 or 2026-01-01..2026-03-31 "
         "(1 to 366 days)"
     )
 

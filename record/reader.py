@@ -305,6 +305,16 @@ class Queries:
             statement = statement.where(or_(c.start > at, and_(c.start == at, later)))
         return self._connection.execute(statement.order_by(c.start, c.rule, c.revision).limit(limit)).all()
 
+    def verdict_counts(self, scope: Scope, start: int, end: int, *, site: str) -> Sequence[Row]:
+        """Number ``n`` of latest verdicts of a site by rule, verdict, reason and reasons, on periods beginning in [start, end)."""
+        rules = [rule.key for rule in self._rules(scope) if rule.site == site]
+        c = schema.verdict.c
+        kinds = (c.rule, c.verdict, c.reason, c.reasons)
+        statement = select(*kinds, func.count().label("n")).where(
+            c.rule.in_(rules), c.start >= start, c.start < end, c.latest.is_(True)
+        )
+        return self._connection.execute(statement.group_by(*kinds)).all()
+
     def verdict_revisions(self, scope: Scope, key: str, start: int) -> Sequence[Row]:
         """All revisions of one verdict, the first first; none where the rule is out of scope."""
         c = schema.verdict.c

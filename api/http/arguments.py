@@ -216,6 +216,21 @@ class ExplanationChartArguments(ExplanationPageArguments):
     days: int | None = None
 
 
+class ReportArguments(NoArguments):
+    """A report that is filed: of a mine, or without one of the district."""
+
+    site: str | None = None
+    period: str = Field(max_length=40)
+    format: Literal["xlsx", "pdf", "docx"] = "xlsx"
+    lang: Literal["zh", "en"] = "zh"
+
+
+class ReportPageArguments(PageArguments):
+    """The page of reports, with a mine chosen."""
+
+    site: str | None = None
+
+
 class SiteListing(Tabular):
     """A list of one site, or of all that the caller may see."""
 

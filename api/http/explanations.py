@@ -82,6 +82,7 @@ class MarkPeriod(msgspec.Struct, frozen=True):
     end: datetime
     reason: str
     author: str
+    confirmed_by: str | None
     made: datetime
 
 
@@ -349,7 +350,17 @@ def _hours(found: Explanation, zone: str) -> list[HourFigure]:
 
 def _mark(row: Mapping[str, Any], zone: str) -> MarkPeriod:
     start, end, made = (local(row[name], zone) for name in ("start", "end", "made"))
-    return MarkPeriod(row["kind"], row["station"], row["parameter"], start, end, row["reason"], row["author"], made)
+    return MarkPeriod(
+        row["kind"],
+        row["station"],
+        row["parameter"],
+        start,
+        end,
+        row["reason"],
+        row["author"],
+        row["confirmed_by"],
+        made,
+    )
 
 
 def _standing(reasons: list[str]) -> str:

@@ -44,7 +44,7 @@ _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment"
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
-_BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
+BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/")
@@ -153,9 +153,18 @@ def error_page(request: Request, problem: Problem) -> Response:
     context = context_of(request)
     wording = Wording(language_of(request, None), context.registry)
     status = problem.status if problem.status in {400, 401, 403, 404, 413, 503} else 500
-    page = render(request, "error.html", wording, None, now(), notice=None, status=status, events="")
+    page = render(
+        request, "error.html", wording, None, now(), notice=None, status=status, detail=_cause(problem), events=""
+    )
     page.status_code = problem.status
     return page
+
+
+def _cause(problem: Problem) -> str:
+    """What was wrong, by the parameter; of a fault of the server only the log tells."""
+    if problem.errors:
+        return "; ".join(f"{error['parameter']}: {error['detail']}" for error in problem.errors)
+    return problem.detail if problem.status < 500 else ""
 
 
 def _visible(registry: Registry, scope: Scope) -> list[Site]:
@@ -166,7 +175,7 @@ def _card(
     site: Site, views: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
 ) -> dict[str, Any]:
     own = [view for view in views if view.site == site.id]
-    bad = [view for view in own if view.health.state in _BAD_HEALTH]
+    bad = [view for view in own if view.health.state in BAD_HEALTH]
     return {
         "site": site,
         "themes": [_theme(theme, own, hours, registry, instant) for theme in registry.judged_themes],

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 
 from greenmine.api.http.items import RemovedItem
 from greenmine.api.http.views import ExceedanceView, Judgement, LatestView, LimitView, VerdictView
-from greenmine.clauses import in_chinese
 from greenmine.limits import Limit, addressee
 from greenmine.times import DAY, HOUR, MINUTE
 from greenmine.wording.words import NOTHING, Words
@@ -71,10 +70,6 @@ class Wording(Words):
     def citation(self, item: ExceedanceView) -> str:
         """Standard and clause of a limit."""
         return self.cited(f"{item.standard} {item.clause}".strip())
-
-    def cited(self, text: str) -> str:
-        """A clause or source of the catalogue."""
-        return in_chinese(text) if self.language == "zh" else text
 
     def addressee(self, limit: Limit) -> str:
         """Whom a limit binds, by its code."""
@@ -206,7 +201,7 @@ class Wording(Words):
         said = self._verdict_reason(judgement)
         if judgement.standing == "statutory" or judgement.verdict == "not assessable":
             return said
-        first, *others = (self.known(f"reason.{code}", code) for code in judgement.reasons)
+        first, *others = map(self.verdict_reason, judgement.reasons)
         doubts = self.t("reason.doubts", first=first, n=len(others)) if others else first
         return self.t("reason.indicative", said=said, doubts=doubts)
 
@@ -242,7 +237,7 @@ class Wording(Words):
         """Reason of every limit behind a judgement, and why it is indicative, one a line."""
         doubts = () if judgement.standing == "statutory" else judgement.reasons
         lines = [self.limit_reason(view, limit) for view, limit in judgement.behind]
-        return "\n".join([*lines, *(self.known(f"reason.{code}", code) for code in doubts)])
+        return "\n".join([*lines, *map(self.verdict_reason, doubts)])
 
     def limit_reason(self, view: LatestView, limit: LimitView) -> str:
         """Reason of the last verdict on a limit."""

@@ -36,7 +36,7 @@ class Sheet:
 def sheets(figures: FiguresDocument) -> Iterator[Sheet]:
     """The tables of a workbook: ``report`` with what stands alone, one for each list, and one for each list in a list.
 
-    The first column of a list in a list names what it belongs to. Mappings and lists of plain values are JSON in a cell.
+    The first column of a list in a list names what it belongs to. Mappings and lists of plain values are words in a cell.
     """
     document: dict[str, Any] = {}
     for name, value in msgspec.structs.asdict(figures).items():
@@ -103,8 +103,17 @@ def _is_table(value: Any) -> bool:
 
 
 def _cell(value: Any) -> Cell:
-    if isinstance(value, dict | list | tuple):
-        value = msgspec.json.encode(value).decode()
+    if isinstance(value, dict | list | tuple | msgspec.Struct):
+        value = _words(msgspec.to_builtins(value))
     if isinstance(value, str):
         return value[:_TEXT]
     return value if value is None or isinstance(value, bool) else float(value)
+
+
+def _words(value: Any) -> str:
+    """A mapping as ``name: value``, a list as its items, nothing as nothing."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_words(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(item) for item in value)
+    return "" if value is None else str(value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from greenmine.clauses import in_chinese
 from greenmine.registry import Registry
 from greenmine.wording.messages import Language, texts
 from greenmine.wording.unit_signs import sign
@@ -119,6 +120,10 @@ class Words:
         """Return why a form of a verdict was issued; what stands behind the colon is as it is in the record."""
         kind, colon, rest = change.partition(": ")
         return self.known(f"change.{kind.replace(' ', '-')}", kind) + colon + rest
+
+    def cited(self, text: str) -> str:
+        """Return a clause or source of the catalogue, in the language."""
+        return in_chinese(text) if self.language == "zh" else text
 
     def standard(self, standard: str) -> str:
         """Return the title of a standard; nothing where it is not known."""

@@ -15,8 +15,11 @@ from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 
+import docx
 import httpx
 import numpy as np
+import openpyxl
+import pypdfium2
 import pytest
 import sqlalchemy as sa
 
@@ -303,3 +306,67 @@ def test_figures_over_any_window_are_calibrated(mine: Mine) -> None:
     (own,) = mine.client.get("/api/v1/statistics", params=params | {"window": "1h"}).json()["items"]
     (legal,) = mine.client.get("/api/v1/statistics", params=params).json()["items"]
     assert own["mean"] == pytest.approx(legal["mean"], rel=1e-9)
+
+
+DAY = {"site": "mine", "period": "2026-03-01"}
+
+
+def report(mine: Mine, **given: str) -> bytes:
+    answer = mine.client.get("/api/v1/report", params=DAY | given)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def test_a_day_report_has_the_figures_of_the_record_and_formulas_that_agree_with_them(mine: Mine) -> None:
+    content = report(mine, format="xlsx")
+    shown = openpyxl.load_workbook(io.BytesIO(content), data_only=True)["粉尘"]
+    written = openpyxl.load_workbook(io.BytesIO(content))["粉尘"]
+    stations = {str(area).split(":")[0]: shown[str(area).split(":")[0]].value for area in shown.merged_cells.ranges}
+    assert "时间" in stations.values()
+    column = next(c for c in range(2, shown.max_column + 1) if shown.cell(4, c).value == "TSP")
+    cells = [shown.cell(6 + hour, column).value for hour in range(24)]
+    table = schema.statistic.c
+    rows = mine.record.rows(
+        sa.select(schema.statistic.c.mean, schema.statistic.c.start)
+        .join(schema.channel, schema.channel.c.id == table.channel)
+        .where(table.latest, table.window == "hour", table.valid, table.start >= at("2026-03-01T00:00:00"))
+        .where(schema.channel.c.key.like("mine/%/tsp"), table.start < at("2026-03-02T00:00:00"))
+    )
+    figures = [cell for cell in cells if isinstance(cell, float | int)]
+    assert figures
+    assert {round(figure, 9) for figure in figures} <= {round(row["mean"], 9) for row in rows}
+    assert shown.cell(30, column).value == pytest.approx(np.mean(figures))
+    assert shown.cell(31, column).value == pytest.approx(max(figures))
+    formula = written.cell(30, column).value
+    assert "AVERAGE(" in formula.text
+
+
+def test_levels_are_averaged_by_their_energy_in_the_formula_too(mine: Mine) -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(report(mine, format="xlsx")))["噪声"]
+    assert "10*LOG10(SUM(" in sheet.cell(30, 2).value.text
+
+
+@pytest.mark.parametrize("period", ["2026-03-01", "2026-W09", "2026-03", "2026-Q1", "2026", "2026-H1"])
+def test_a_report_of_any_period_is_made_for_a_mine_and_for_the_district(mine: Mine, period: str) -> None:
+    names = openpyxl.load_workbook(io.BytesIO(report(mine, period=period, lang="en"))).sheetnames
+    assert names[0] == "Conclusions"
+    assert names[-2:] == ["Limits", "Exceedances"]
+    district = mine.client.get("/api/v1/report", params={"period": period, "lang": "en"})
+    assert openpyxl.load_workbook(io.BytesIO(district.content)).sheetnames == ["Conclusions", "Exceedances"]
+
+
+def test_pdf_and_docx_tell_what_the_worksheet_tells(mine: Mine) -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(report(mine, format="xlsx")), data_only=True)["噪声"]
+    mean = f"{sheet.cell(30, 2).value:.1f}"
+    pages = pypdfium2.PdfDocument(report(mine, format="pdf"))
+    text = "".join(page.get_textpage().get_text_range() for page in pages)
+    assert "绿色矿山环境监测日报" in text
+    assert mean in text
+    document = docx.Document(io.BytesIO(report(mine, format="docx")))
+    assert mean in {cell.text for table in document.tables for row in table.rows for cell in row.cells}
+
+
+def test_a_period_to_come_has_no_report(mine: Mine) -> None:
+    answer = mine.client.get("/api/v1/report", params={"site": "mine", "period": "2199-01"})
+    assert answer.status_code == 400
+    assert "still to come" in answer.text

@@ -96,12 +96,12 @@ def test_the_overview_sums_up_seven_days_of_a_mine(served: Served) -> None:
 @pytest.mark.parametrize(
     ("state", "detail", "english", "chinese"),
     [
-        ("silent", "no valid reading", "silent since {since} no valid reading", "静默 {since} 起 无有效读数"),
+        ("silent", "no valid reading", "silent since {since} no valid reading", "离线 {since} 起 无有效读数"),
         (
             "frozen",
             "the value does not move",
             "frozen since {since} the value does not move",
-            "冻结 {since} 起 数值不变",
+            "恒值 {since} 起 数值不变",
         ),
         ("skewed", "312 s ahead", "clock skewed since {since} clock 312 s ahead", "时钟偏差 {since} 起 时钟快 312 秒"),
         (
@@ -112,7 +112,7 @@ def test_the_overview_sums_up_seven_days_of_a_mine(served: Served) -> None:
         ),
         ("implausible", "1.5e+03 times what is usual", "1.5e+03 times what is usual", "为平日的 1.5e+03 倍"),
         ("implausible", "out of the plausible range", "since {since} out of the plausible range", "超出合理范围"),
-        ("silent", "something new", "silent since {since} something new", "静默 {since} 起 something new"),
+        ("silent", "something new", "silent since {since} something new", "离线 {since} 起 something new"),
     ],
 )
 def test_a_faulty_channel_says_since_when_and_why(
@@ -236,3 +236,19 @@ def test_channels_are_not_called_good_while_nobody_looks(live: Served) -> None:
     html = page(live.client, "/")
     assert "channels good" not in html
     assert "states not updated since the collector stopped" in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_shows_the_place_of_a_word(served: Served, language: Language) -> None:
+    for path in ("/", MINE):
+        body = re.sub(r"<body[^>]*>", "", page(served.client, path, language))  # its data are templates for the script
+        assert re.findall(r"\{[a-z]+\}", body) == []
+
+
+def test_an_error_page_names_the_cause(served: Served) -> None:
+    answer = served.client.get("/sites/nowhere", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert "nowhere" in words(answer.text)
+    answer = served.client.get("/", params={"lang": "fr"}, headers={"Accept": "text/html"})
+    assert answer.status_code == 400
+    assert "lang" in words(answer.text)

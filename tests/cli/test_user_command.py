@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.cli import app
-from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, TOKEN, welcome
+from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, SUPERVISOR, TOKEN, welcome
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
 
@@ -81,12 +82,26 @@ def test_the_demo_keeps_its_accounts_and_its_token(tmp_path: Path) -> None:
     token = (tmp_path / TOKEN).read_text().strip()
     assert welcome(settings, registry) == first
     assert (tmp_path / TOKEN).read_text().strip() == token
-    assert [visitor.name for visitor in first] == [ADMINISTRATOR, *(e.id for e in registry.enterprises)]
+    assert [visitor.name for visitor in first] == [ADMINISTRATOR, SUPERVISOR, *(e.id for e in registry.enterprises)]
     accounts = Accounts(settings)
     assert [v.name for v in first if accounts.users.sign_in(v.name, v.password) is None] == []
+    supervisor = accounts.users.named(SUPERVISOR)
+    assert supervisor is not None
+    assert supervisor.role == "supervisor"
     found = accounts.tokens.find(token, 0)
     assert found is not None
     assert (found[0].write, found[1].role) == (True, "administrator")
     accounts.close()
     for name in (PASSWORDS, TOKEN, settings.accounts.name):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_the_demo_refuses_a_port_that_is_taken_before_it_begins(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(SystemExit) as ended:
+            app(["demo", "--port", str(port), "--data", str(tmp_path / "demo")], exit_on_error=False)
+    assert f"port {port} of 127.0.0.1" in str(ended.value)
+    assert not (tmp_path / "demo").exists()

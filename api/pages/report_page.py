@@ -1,0 +1,74 @@
+"""The page of reports: which mine or the district, which period, as which file."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from greenmine.api.accounts.caller import CallerOf
+from greenmine.api.http import arguments
+from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.health import service_health
+from greenmine.api.pages.pages import notice_of
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.reporting import Reporting, around
+from greenmine.times import local, now
+
+router = APIRouter()
+
+
+@router.get("/reports")
+def report_page(
+    given: Annotated[arguments.ReportPageArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    queries: QueriesOf,
+) -> Response:
+    """Page of the reports that a caller may have."""
+    if given.site:
+        visible_site(context.registry, caller.scope, given.site)
+    wording = Wording(language_of(request, given.lang), context.registry)
+    instant = now()
+    sites = [site for site in context.registry.sites if site.id in caller.scope]
+    today = local(instant, sites[0].zone if sites else "UTC").date()
+    return render(
+        request,
+        "reports.html",
+        wording,
+        given.lang,
+        instant,
+        notice=notice_of(wording, service_health(queries, instant)),
+        sites=sites,
+        subject=given.site,
+        periods=periods(today, context.reporting),
+        names={period.id: period for period in context.reporting.periods},
+        events="",
+    )
+
+
+def periods(today: date, reporting: Reporting) -> list[tuple[str, str]]:
+    """Return kind and name of the periods that a day lies in, and of those before, the finished one first.
+
+    Examples
+    --------
+    >>> from greenmine.reporting import load_reporting
+    >>> periods(date(2026, 1, 2), load_reporting())[:4]
+    [('day', '2026-01-01'), ('day', '2026-01-02'), ('week', '2025-W52'), ('week', '2026-W01')]
+    """
+    found = []
+    for day, kind in ((today - timedelta(days=1), "day"), (today, "day")):
+        found.append((kind, f"{day}"))
+    for day in (today - timedelta(days=7), today):
+        year, week, _ = day.isocalendar()
+        found.append(("week", f"{year}-W{week:02d}"))
+    first = today.replace(day=1)
+    found += [("month", f"{day:%Y-%m}") for day in (first - timedelta(days=1), first)]
+    quarter = first.replace(month=3 * ((first.month - 1) // 3) + 1)
+    found += [("quarter", f"{day.year}-Q{-(-day.month // 3)}") for day in (quarter - timedelta(days=1), quarter)]
+    found += [("year", f"{year}") for year in (today.year - 1, today.year)]
+    return found + [("half", period.name) for period in around(today, reporting)[:2]]

@@ -220,21 +220,26 @@ class Pipeline:
         issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
         known = [e for site in sites for e in self._recent_episodes(site)]
         engine.resume(issued, known, self._next_id(), {r.index for r in self.registry.rules if r.site in sites})
-        health = schema.health.c
-        since = record.extremes(sa.func.max(health.since), health.channel)
-        for index in channels:
-            newest = health.channel == int(record.channel_ids[index]), health.since == int(since[index])
-            for row in record.rows(sa.select(health.state).where(*newest)) if since[index] >= 0 else ():
-                engine.health.restore(index, row["state"], int(since[index]))
+        health, newest, numbers = schema.health.c, schema.current, schema.channel.c
+        keys = {c.key: c.index for c in self.registry.channels if c.site in sites}
+        told = sa.select(numbers.key, health.state, health.since).join_from(
+            newest, schema.channel, sa.and_(newest.c.key == numbers.key, newest.c.kind == "health")
+        )
+        of = sa.and_(health.channel == numbers.id, health.since == newest.c.time)
+        for row in record.rows(told.join(schema.health, of)):
+            if row["key"] in keys:
+                engine.health.restore(keys[row["key"]], row["state"], row["since"])
         gaps: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for row in record.rows(sa.select(schema.sequence_gap)):
             gaps[row["site"], row["device"]].append((row["first"], row["last"]))
         ledger = schema.ledger.c
-        for site, device in ((s.id, d.id) for s in self.registry.sites for d in s.devices if s.id in sites):
-            mine = ledger.site == site, ledger.device == device, ledger.sequence_last >= 0
-            last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1)
-            for row in record.rows(last) if site in sites else ():
-                self.sequences.restore((site, device), row["sequence_last"], gaps.get((site, device), ()))
+        mine = ledger.site == sa.bindparam("site"), ledger.device == sa.bindparam("device"), ledger.sequence_last >= 0
+        last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1)
+        with record.transaction() as connection:
+            for place in ((s.id, d.id) for s in self.registry.sites for d in s.devices if s.id in sites):
+                number = connection.scalar(last, {"site": place[0], "device": place[1]})
+                if number is not None:
+                    self.sequences.restore(place, number, gaps.get(place, ()))
 
     def _marks(self) -> list[Mark]:
         return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]

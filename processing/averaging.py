@@ -93,6 +93,11 @@ def mean_of_figures(
     return float(figure(averaging, np.array([mean]))[0])
 
 
+def figure_of_parts(averaging: Averaging, figures: Sequence[float] | Values) -> float:
+    """Return the figure of a whole from those of its parts: their sum where values are totalled, else `mean_of_figures`."""
+    return float(np.sum(figures)) if averaging == "sum" else mean_of_figures(averaging, figures)
+
+
 def rest_to_reach(averaging: Averaging, goal: float, had: Sequence[float], left: int) -> float:
     """Return what ``left`` more figures may average so that all together average ``goal``.
 

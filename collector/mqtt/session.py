@@ -145,7 +145,7 @@ class Session:
 
     All work, callbacks included, is done in the thread that calls ``run``; paho's thread is not used. Memory is
     bounded by ``batch_bytes`` and one message more: beyond it nothing is read, and the broker keeps the rest. Where more
-    waits than ``batch_readings``, senders take turns: one who sends much waits for itself, not the others for it.
+    waits than ``batch_readings``, whoever has sent more than half of it waits for all others, not they for it.
 
     Parameters
     ----------
@@ -437,7 +437,7 @@ class Session:
         """
         if not self._pending:
             return True
-        batch, sock = self._turn_of_each(), self._client.socket()
+        batch, sock = self._next_batch(), self._client.socket()
         if not self._commit([waiting.message for waiting in batch]):
             self._pending, self._readings, self._bytes = [], 0, 0
             return False
@@ -461,20 +461,23 @@ class Session:
         self._write()
         return True
 
-    def _turn_of_each(self) -> list[_Waiting]:
-        """Take the next batch from what waits: all of it, or as much of each sender as makes a batch together."""
+    def _next_batch(self) -> list[_Waiting]:
+        """Take the next batch from what waits: all of it, or as much as makes a batch, in the order of receipt.
+
+        A sender of more than half of what waits comes after all others. No other order is changed: figures of one channel may
+        rest on another's, such as wind or weather.
+        """
         pending, most = self._pending, self._settings.batch_readings
         if self._readings <= most or len(pending) == 1:
             self._pending = []
             return pending
         sent: defaultdict[Account | None, int] = defaultdict(int)
-        turns: list[tuple[int, int]] = []
-        for place, waiting in enumerate(pending):
+        for waiting in pending:
             sent[waiting.account] += waiting.readings
-            turns.append((sent[waiting.account] if waiting.readings else 0, place))
+        greedy = next((account for account, readings in sent.items() if 2 * readings > self._readings), self)
         taken: set[int] = set()
         readings = 0
-        for _, place in sorted(turns):
+        for place in sorted(range(len(pending)), key=lambda place: pending[place].account is greedy):
             taken.add(place)
             readings += pending[place].readings
             if readings >= most:

@@ -17,7 +17,8 @@ from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import midnight
 from greenmine.evidence.report.words import ReportWords
 from greenmine.limits import addressee, threshold_on
-from greenmine.processing.levels import energy, level
+from greenmine.parameters import Parameter
+from greenmine.processing.averaging import figure_of_parts
 from greenmine.processing.summary import Conclusion, RuleTally, conclude, tally
 from greenmine.processing.verdicts import Verdict
 from greenmine.readings import NORMAL
@@ -29,8 +30,6 @@ from greenmine.wording.messages import Language
 
 Kind = Literal["day", "week", "month", "quarter", "year", "span"]
 
-_SHOWN: Final = ("arithmetic", "energy", "sum")
-"""Ways of averaging whose figures stand in a column."""
 _DAYS: Final = 31
 """Longest period with a row for each day; a longer one has a row for each month."""
 _KINDS: Final[tuple[tuple[Kind, str], ...]] = (
@@ -60,25 +59,20 @@ class FiguresColumn:
     symbol: str
     unit: str
     part: str
-    averaging: str
-    decimals: int
+    parameter: Parameter
     figures: tuple[FiledFigure, ...]
     capture: float
 
     @property
     def mean(self) -> float | None:
         """Mean of the figures that count by the parameter's way of averaging; of rain the sum; None where none counts."""
-        had = np.array([f.value for f in self.figures if f.value is not None], np.float64)
-        if not len(had):
-            return None
-        if self.averaging == "energy":
-            return float(level(np.array([energy(had).mean()]))[0])
-        return float(had.sum() if self.averaging == "sum" else had.mean())
+        had = [f.value for f in self.figures if f.value is not None]
+        return figure_of_parts(self.parameter.averaging, had) if had else None
 
     def places(self, value: float) -> int:
         """Decimals of a figure: three significant figures of concentrations, else those of the parameter."""
-        if self.averaging != "arithmetic" or not value:
-            return self.decimals
+        if self.parameter.is_level or self.parameter.is_total or not value:
+            return self.parameter.decimals
         return min(max(0, 2 - int(np.floor(np.log10(abs(value))))), 6)
 
 
@@ -312,7 +306,7 @@ def _tables(
     queries: Queries, scope: Scope, site: Site, period: Period, words: ReportWords, now: int
 ) -> Iterable[FiguresTable]:
     registry = queries.registry
-    channels = [c for c in registry.site_channels(site.id) if c.parameter.averaging in _SHOWN]
+    channels = [c for c in registry.site_channels(site.id) if c.parameter.has_mean or c.parameter.is_total]
     for theme in registry.themes:
         mine = [c for c in channels if c.parameter.theme == theme]
         if not mine:
@@ -335,7 +329,7 @@ def _columns(
 ) -> Iterable[FiguresColumn]:
     single = period.first == period.last
     parts = [("hour", "")] if single else [("day", "")]
-    if channel.parameter.averaging == "energy" and not single:
+    if channel.parameter.is_level and not single:
         parts = [("daytime", words.t("filed.daytime")), ("nighttime", words.t("filed.nighttime"))]
     zone = ZoneInfo(site.zone)
     start, end = (midnight(day, zone) * MINUTE for day in (period.first, period.last + timedelta(days=1)))
@@ -355,8 +349,7 @@ def _columns(
             symbol=channel.parameter.symbol,
             unit=words.unit(channel.parameter.unit),
             part=part,
-            averaging=channel.parameter.averaging,
-            decimals=channel.parameter.decimals,
+            parameter=channel.parameter,
             figures=figures,
             capture=sum(_readings(row) for row in rows) / max(1.0, due * shares[window] / channel.interval),
         )
@@ -385,12 +378,9 @@ def _slot(period: Period, zone: str) -> Callable[[int], Any]:
 
 def _figure(queries: Queries, scope: Scope, channel: Channel, rows: Sequence[Row]) -> FiledFigure:
     """Mean of the valid windows of a row; without any, the letter of the flag that most of their readings carry."""
-    good = np.array([row.mean for row in rows if row.valid and row.mean is not None], np.float64)
-    averaging = channel.parameter.averaging
-    if len(good):
-        if averaging == "energy":
-            return FiledFigure(float(level(np.array([energy(good).mean()]))[0]))
-        return FiledFigure(float(good.sum() if averaging == "sum" else good.mean()))
+    good = [row.mean for row in rows if row.valid and row.mean is not None]
+    if good:
+        return FiledFigure(figure_of_parts(channel.parameter.averaging, good))
     if not rows:
         return FiledFigure(None, NO_DATA)
     flags = queries.readings(scope, channel.key, rows[0].start, rows[-1].end)["flag"]

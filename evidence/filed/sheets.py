@@ -159,13 +159,13 @@ def _value(column: FiguresColumn, figure: FiledFigure) -> Value:
 
 def _total(column: FiguresColumn, total: Total) -> Value:
     had = [f.value for f in column.figures if f.value is not None]
-    if total == "mean" and column.averaging == "sum":
+    if total == "mean" and column.parameter.is_total:
         total = "sum"
     value = (
         {"maximum": max, "minimum": min}[total](had, default=None) if total in {"maximum", "minimum"} else column.mean
     )
     number = None if value is None else Number(value, column.places(value))
-    return Computed(total, column.averaging, number)
+    return Computed(total, column.parameter.averaging, number)
 
 
 def _limits(lines: Sequence[LimitLine], w: ReportWords) -> FiledSheet:

@@ -439,7 +439,7 @@ def test_a_file_is_judged_as_judge_does(run, log, tmp_path, capsys):
     readings.write_text(
         "channel,time,value\n" + "".join(f"hengjie/receptor/pm10,{line}\n" for line in lines), encoding="utf-8"
     )
-    judge(readings=[readings], period="2026-03-30/2026-03-31", format="csv")
+    judge(readings=[str(readings)], period="2026-03-30/2026-03-31", format="csv")
     judged = [
         row for row in csv.DictReader(io.StringIO(capsys.readouterr().out)) if row["limit"] == "gb3095-pm10-day-class2"
     ]

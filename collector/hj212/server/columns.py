@@ -174,7 +174,7 @@ class FrameBuilder(BatchBuilder):
             number, flag = read_state(value.value)
         else:
             number = value.value if isinstance(value.value, float) else None
-            if channel.parameter.averaging == "state" and flag in {None, "N"}:
+            if channel.parameter.is_state and flag in {None, "N"}:
                 number = _state(logger, value)
             if flag is None and logger.sends_flags:
                 detail = f"{channel.key}: the profile says that the logger sends flags; there is none"

@@ -192,7 +192,7 @@ def test_a_flag_alone_is_a_value_that_is_absent() -> None:
         ("LA-Rtd=+1", Deviation.NUMBER_FORM),
         ("LA-Rtd=1e1", Deviation.NUMBER_FORM),
         ("LA-Rtd=01.5", Deviation.NUMBER_FORM),
-        ("Flag=N", Deviation.FLAG_IN_CP),
+        ("a34002-Rtd=1,Flag=N", Deviation.FLAG_IN_CP),
         ("UTP=A", Deviation.UNKNOWN_NAME),
     ],
 )

@@ -19,7 +19,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from greenmine.errors import StoreError
-from greenmine.evidence.bundle import registry_digest
+from greenmine.evidence.site_registry import registry_digest
 from greenmine.files import locked, replace
 from greenmine.loading import load_registry
 from greenmine.record.archive.archive import Archive, grow, head_of, verify

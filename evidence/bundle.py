@@ -27,7 +27,7 @@ from greenmine.evidence.report.content import Content, Witnessed
 from greenmine.evidence.report.document import makers, pdf
 from greenmine.evidence.report.workbook import workbook
 from greenmine.evidence.requirements import DOCUMENTS
-from greenmine.evidence.site_registry import write_site_registry
+from greenmine.evidence.site_registry import files_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.record.archive.archive import Archive, faults_of_day, seal, unsealed
 from greenmine.record.archive.chain import ChainError, parse
@@ -199,19 +199,6 @@ def collect(here: Installation, site: Site, period: Period, folder: Path, now: i
     return provisional
 
 
-def registry_digest(registry: Registry, given: Path | None, site: Site) -> str:
-    """SHA-256 of what a bundle would hold of a site's registry, in hexadecimal."""
-    with tempfile.TemporaryDirectory() as name:
-        write_site_registry(registry, given, site, Path(name))
-        return digest_in(Path(name))
-
-
-def digest_in(folder: Path) -> str:
-    """SHA-256 of names and contents of all files below a folder, in hexadecimal."""
-    files = [(name, hashlib.sha256(content).hexdigest()) for name, content in files_in(folder)]
-    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()
-
-
 def report_content(manifest: Manifest, source: Source, figures: FiguresDocument) -> Content:
     """What the report of a bundle tells of; building and verifying do the same."""
     return Content(
@@ -242,17 +229,6 @@ def _to_come(manifest: Manifest, source: Source) -> tuple[date, date] | None:
     if reached >= manifest.last:
         return None
     return date.fromisoformat(reached) + timedelta(days=1), date.fromisoformat(manifest.last)
-
-
-def names_in(folder: Path) -> list[str]:
-    """Names of all files below a folder, in order."""
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-
-
-def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:
-    """Names and contents of all files below a folder, by name."""
-    for name in names_in(folder):
-        yield name, (folder / name).read_bytes()
 
 
 def pack(file: io.BufferedIOBase, files: Iterable[tuple[str, bytes]]) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+
+import msgspec
 
 from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
 from greenmine.registry import DEFAULT, Registry, Site
@@ -47,3 +52,27 @@ def write_site_registry(registry: Registry, given: Path | None, site: Site, fold
     ):
         own = given / shipped.name
         shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
+
+
+def registry_digest(registry: Registry, given: Path | None, site: Site) -> str:
+    """SHA-256 of what a bundle would hold of a site's registry, in hexadecimal."""
+    with tempfile.TemporaryDirectory() as name:
+        write_site_registry(registry, given, site, Path(name))
+        return digest_in(Path(name))
+
+
+def digest_in(folder: Path) -> str:
+    """SHA-256 of names and contents of all files below a folder, in hexadecimal."""
+    files = [(name, hashlib.sha256(content).hexdigest()) for name, content in files_in(folder)]
+    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of all files below a folder, in order."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def files_in(folder: Path) -> Iterable[tuple[str, bytes]]:
+    """Names and contents of all files below a folder, by name."""
+    for name in names_in(folder):
+        yield name, (folder / name).read_bytes()

@@ -35,9 +35,6 @@ from greenmine.evidence.bundle import (
     TREE,
     WORKBOOK,
     Manifest,
-    digest_in,
-    files_in,
-    names_in,
     pack,
     pretty,
     report_content,
@@ -52,6 +49,7 @@ from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
+from greenmine.evidence.site_registry import digest_in, files_in, names_in
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.archive import verify as verify_chain

@@ -37,7 +37,7 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last: str
     """SHA-256 of the last entry's file, in hexadecimal; empty for none."""
     registry: str
-    """Of the site's registry and its catalogues: `greenmine.evidence.bundle.registry_digest`; hexadecimal."""
+    """Of the site's registry and its catalogues: `greenmine.evidence.site_registry.registry_digest`; hexadecimal."""
 
 
 class SignedStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

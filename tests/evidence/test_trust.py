@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from greenmine.evidence.bundle import Installation, collect, registry_digest
+from greenmine.evidence.bundle import Installation, collect
 from greenmine.evidence.recompute import days_needed
+from greenmine.evidence.site_registry import registry_digest
 from greenmine.evidence.source import Source
 from greenmine.evidence.verify import verify_raw
 from greenmine.record import schema

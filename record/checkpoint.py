@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 import structlog
 from numpy.typing import NDArray
 
@@ -23,7 +22,6 @@ _VERSION: Final = 1
 """Of the form of the file; another one is ignored."""
 _WIDTH: Final = 120
 """Places of the rings that lie in one row [min]."""
-_CODEC: Final = pa.Codec("zstd", 1)
 _TABLES: Final = """
 CREATE TABLE site (site TEXT PRIMARY KEY, digest TEXT NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,
                    sum INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
@@ -87,7 +85,7 @@ class Checkpoint:
                     if digest == self._digest.get(site) and position <= newest:
                         found[site] = position
                         self._restore(connection, site, _content(*content))
-        except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
+        except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError, zlib.error) as error:
             _log.warning(
                 "the checkpoint is ignored; building the state from the record", file=str(self._path), reason=str(error)
             )
@@ -186,14 +184,14 @@ def _sites(connection: sqlite3.Connection) -> list[Any]:
 def _packed(views: dict[str, NDArray[Any]], **more: Any) -> tuple[int, int, bytes]:
     """Length, checksum and compressed content of arrays."""
     plain = msgspec.msgpack.encode({name: view.tobytes() for name, view in views.items()} | more)
-    data: bytes = _CODEC.compress(plain, asbytes=True)
+    data = zlib.compress(plain, 1)
     return len(plain), zlib.crc32(data), data
 
 
 def _content(size: int, checksum: int, data: bytes) -> dict[str, Any]:
     if zlib.crc32(data) != checksum:
         raise ValueError("its content is damaged")
-    found: dict[str, Any] = msgspec.msgpack.decode(_CODEC.decompress(data, size))
+    found: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(data, bufsize=size))
     return found
 
 

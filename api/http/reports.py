@@ -13,8 +13,6 @@ from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.schemas import file
 from greenmine.api.http.trail import get_trail
-from greenmine.evidence.filed.content import filed_report
-from greenmine.evidence.filed.files import written
 from greenmine.reporting import parse_period
 from greenmine.times import now
 
@@ -36,6 +34,9 @@ def report_file(
     queries: QueriesOf,
 ) -> Response:
     """Report of a mine over a period, or of all mines for those who oversee them, as XLSX, PDF or DOCX."""
+    from greenmine.evidence.filed.content import filed_report  # noqa: PLC0415 - loads Arrow
+    from greenmine.evidence.filed.files import written  # noqa: PLC0415 - likewise
+
     if given.site:
         sites = [visible_site(context.registry, caller.scope, given.site)]
     elif caller.oversees:

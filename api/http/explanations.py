@@ -22,7 +22,6 @@ from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single, zipped
 from greenmine.api.http.trail import get_trail
 from greenmine.evidence.recomputation import recomputation
-from greenmine.evidence.recompute import days_needed, midnight
 from greenmine.limits import LONG, Threshold
 from greenmine.processing.explanation import Explanation, explain
 from greenmine.readings import Readings
@@ -202,6 +201,8 @@ def recomputation_file(
     queries: QueriesOf,
 ) -> Response:
     """Everything that ``greenmine judge`` needs to come to a verdict once more: registry, readings, marks and the command."""
+    from greenmine.evidence.recompute import days_needed, midnight  # noqa: PLC0415 - loads Arrow
+
     rule, row = verdict_of(queries, scope, given)
     site = queries.registry.site(rule.site)
     day = local(row.start, site.zone).date()

@@ -7,12 +7,14 @@ import binascii
 import hashlib
 import os
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from pyarrow import fs
 
 from greenmine.record.archive.signing import PublicKey, SigningKey
+
+if TYPE_CHECKING:  # who only witnesses reads no archive
+    from pyarrow import fs
 
 ENTRY_SCHEMA: Final = "greenmine-archive-2"
 """Names the form of an entry; a later form will have another name."""
@@ -173,6 +175,8 @@ class Chain:
         ChainError
             If the entry exists already, or the store cannot take it.
         """
+        from pyarrow import fs  # noqa: PLC0415 - loads Arrow
+
         raw = msgspec.json.encode(entry, order="deterministic")
         content = signed(raw, key.sign(raw))
         name = _entry_name(entry.number)
@@ -183,6 +187,8 @@ class Chain:
         return hashlib.sha256(content).hexdigest()
 
     def _files(self, folder: str) -> list[fs.FileInfo]:
+        from pyarrow import fs  # noqa: PLC0415 - loads Arrow
+
         place = f"{self._folder}/{folder}".rstrip("/")
         try:
             found = self._store.get_file_info(fs.FileSelector(place, allow_not_found=True))
@@ -191,6 +197,8 @@ class Chain:
         return [info for info in found if info.type == fs.FileType.File]
 
     def _put(self, name: str, content: bytes) -> None:
+        from pyarrow import fs  # noqa: PLC0415 - loads Arrow
+
         path = f"{self._folder}/{name}"
         try:
             if not isinstance(self._store, fs.LocalFileSystem):

@@ -474,10 +474,10 @@ class Session:
         sent: defaultdict[Account | None, int] = defaultdict(int)
         for waiting in pending:
             sent[waiting.account] += waiting.readings
-        greedy = next((account for account, readings in sent.items() if 2 * readings > self._readings), self)
+        greedy = {account for account, readings in sent.items() if 2 * readings > self._readings}
         taken: set[int] = set()
         readings = 0
-        for place in sorted(range(len(pending)), key=lambda place: pending[place].account is greedy):
+        for place in sorted(range(len(pending)), key=lambda place: pending[place].account in greedy):
             taken.add(place)
             readings += pending[place].readings
             if readings >= most:

@@ -32,6 +32,7 @@ from bench import (
     memory,
     projection,
     province,
+    tamper,
     truth,
 )  # fmt: skip
 from bench.table import Row
@@ -44,7 +45,7 @@ def main() -> int:
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
         "files", "truth", "restart", "mark", "pages",
     )  # fmt: skip
-    when_named = ("exports", "flood", "grafana")
+    when_named = ("exports", "flood", "grafana", "tamper")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
@@ -74,6 +75,7 @@ def main() -> int:
         "effect": effect.measure,
         "files": files.measure,
         "truth": truth.measure,
+        "tamper": tamper.measure,
         "restart": partial(province.restart, arguments.scale),
         "mark": partial(province.mark, arguments.scale),
         "pages": partial(province.pages, arguments.scale),

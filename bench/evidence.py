@@ -107,4 +107,4 @@ def _build(folder: Path, days: int) -> None:
 
 
 def _verify(folder: Path, _days: int) -> None:
-    assert verify(folder / "bundle.zip", [PublicKey.read(folder / "keys" / "archive.pub").fingerprint]).findings == []
+    assert verify(folder / "bundle.zip", {PublicKey.read(folder / "keys" / "archive.pub").fingerprint}).findings == []

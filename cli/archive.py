@@ -22,12 +22,12 @@ from greenmine.errors import StoreError
 from greenmine.evidence.site_registry import registry_digest
 from greenmine.files import locked, replace
 from greenmine.loading import load_registry
-from greenmine.record.archive.archive import Archive, grow, head_of, verify
+from greenmine.record.archive.archive import Archive, grow, head_of, reaching, verify
 from greenmine.record.archive.archive import seal as seal_days
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.pruning import prune
-from greenmine.record.archive.signing import PublicKey, SigningKey
-from greenmine.record.archive.witness import keep, receipts_of, stated, statements_in
+from greenmine.record.archive.signing import PublicKey, SigningKey, read_keyring
+from greenmine.record.archive.witness import keep, receipts_of, stated, statement_of, statements_in
 from greenmine.record.record import DatabaseError, Engine, migrate, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -74,19 +74,22 @@ def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | N
     site
         Only this site; may be given several times. Default: all.
     key
-        Public key to check with (PEM). Default: that of the installation; give a copy that was kept elsewhere
-        to find out whether the whole archive was signed anew.
+        Public key to check with (PEM). Default: those of the installation; give a copy that was kept elsewhere
+        to find out whether the whole archive was signed anew. A key that took its place since, or that it took the place of, counts
+        where the chain leads to it.
     """
     settings, registry = _installation(data)
     try:
-        public = PublicKey.read(settings.keys / "archive.pub" if key is None else key)
+        ring = read_keyring(settings.keys)
+        kept = None if key is None else PublicKey.read(key)
         archive = Archive(settings.archive_place)
         engine = open_engine(settings.record, read_only=True)
         wrong = 0
         with Progress(console=Console(stderr=True), transient=True) as bar:
             for one in _chosen(registry, site):
                 report = partial(_report, bar, bar.add_task(one, total=None))
-                for finding in verify(archive, one, public, head_of(engine, one), report):
+                checked = ring if kept is None else reaching(archive.chain(one), ring, kept)
+                for finding in verify(archive, one, checked, head_of(engine, one), report):
                     wrong += 1
                     sys.stdout.write(f"{finding.place}: {finding.what}\n")
                 sys.stdout.write(f"{one}: {len(archive.chain(one).numbers())} entries checked\n")
@@ -151,7 +154,7 @@ def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | No
     chosen = set(_chosen(registry, site))
     try:
         migrate(engine := open_engine(settings.record))
-        public = SigningKey(settings.keys).public
+        public = SigningKey(settings.keys).ring
         sites = [one for one in registry.sites if one.id in chosen]
         for found in prune(engine, registry, settings.archive_place, public, _now(), days, sites):
             stay = f", {found.kept} stay: the archive gives them back otherwise" if found.kept else ""
@@ -168,14 +171,15 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
     """
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
-    due = 0.0
+    due, witnessing = 0.0, None
     while not stop.is_set():
         try:
             archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
             with locked(key.lock):
                 for site in registry.sites:
                     grow(engine, site, _now())
-            _testify(engine, registry, settings, archive, key)
+            witnessing = witnessing or Witnessing(engine, registry, settings)
+            witnessing.turn(archive, key, _now())
             if time.monotonic() < due:
                 stop.wait(settings.root_minutes * 60)
                 continue
@@ -186,7 +190,7 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
                     return
             if settings.raw_days:
                 days, sites = settings.raw_days, registry.sites
-                for left in prune(engine, registry, settings.archive_place, key.public, _now(), days, sites):
+                for left in prune(engine, registry, settings.archive_place, key.ring, _now(), days, sites):
                     _log.info("pruned", site=left.site, day=left.day, readings=left.readings, kept=left.kept)
                     if stop.is_set():
                         return
@@ -195,34 +199,54 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
         stop.wait(settings.root_minutes * 60)
 
 
-def _testify(engine: Engine, registry: Registry, settings: Settings, archive: Archive, key: SigningKey) -> None:
-    """Show what is new to every witness; one that cannot be reached is shown it at the next turn."""
-    # Whoever only checks an archive has no mail client, and need not have it.
-    from greenmine.notify.witnesses import WitnessError, load_witnesses, show  # noqa: PLC0415
+class Witnessing:
+    """Rounds of what is new among the witnesses: to each when it is due; one that cannot be reached is shown the next state."""
 
-    witnesses = load_witnesses(settings.witnesses)
-    told = statements_in(settings.statements)
-    for site in registry.sites:
-        signed = stated(engine, archive.chain(site.id), key, registry_digest(registry, settings.registry, site))
-        if signed is None or told.get(site.id) == signed:
-            continue
-        shown = True
-        for witness in witnesses:
-            if any(r.signed == signed for r in receipts_of(engine, site.id, witness=witness.id, last=True)):
+    def __init__(self, engine: Engine, registry: Registry, settings: Settings) -> None:
+        # Whoever only checks an archive has no mail client, and need not have it.
+        from greenmine.notify.witnesses import load_witnesses  # noqa: PLC0415
+
+        self._engine, self._registry, self._settings = engine, registry, settings
+        self._witnesses = load_witnesses(settings.witnesses)
+        self._shown = {
+            (witness.id, site.id): (receipt.signed, statement_of(receipt.signed)[0].tree.made)
+            for witness in self._witnesses
+            for site in registry.sites
+            for receipt in receipts_of(engine, site.id, witness=witness.id, last=True)
+        }
+        """What each was shown last of a site, and when by the clock of this installation [ms UTC]."""
+
+    def turn(self, archive: Archive, key: SigningKey, now: int) -> None:
+        """Show what is due, and write down what this installation states for everybody."""
+        from greenmine.notify.witnesses import WitnessError, show  # noqa: PLC0415 - as above
+
+        told, every = statements_in(self._settings.statements), self._settings.witness_minutes * 60_000
+        for site in self._registry.sites:
+            digest = registry_digest(self._registry, self._settings.registry, site)
+            signed = stated(self._engine, archive.chain(site.id), key, digest)
+            if signed is None:
                 continue
-            try:
-                receipt = show(witness, signed, settings)
-            except WitnessError as error:
-                _log.error(
-                    "a witness was not reached; trying again", witness=witness.id, site=site.id, error=str(error)
-                )
-                shown = False
-                continue
-            if receipt is not None:
-                keep(engine, receipt, own=True)
-        if shown:
-            told[site.id] = signed
-            replace(settings.statements, msgspec.json.encode(told), 0o640)
+            for witness in self._witnesses:
+                before, when = self._shown.get((witness.id, site.id), (None, -_NEVER))
+                if before == signed or now - when < every:
+                    continue
+                try:
+                    receipt = show(witness, signed, self._settings)
+                except WitnessError as error:
+                    _log.error(
+                        "a witness was not reached; trying again", witness=witness.id, site=site.id, error=str(error)
+                    )
+                    continue
+                if receipt is not None:
+                    keep(self._engine, receipt, own=True)
+                self._shown[witness.id, site.id] = signed, now
+            if told.get(site.id) != signed:
+                told[site.id] = signed
+                replace(self._settings.statements, msgspec.json.encode(told), 0o640)
+
+
+_NEVER: Final = 1 << 53
+"""Longer ago than anything [ms]."""
 
 
 @app.command

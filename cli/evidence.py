@@ -33,9 +33,9 @@ from greenmine.tables import DataFileError
 from greenmine.wording.messages import Language
 
 _MEMORY: Final = 480_000_000
-_MEMORY_AT_REST: Final = 380_000_000
-_MEMORY_SHARE: Final = 18
-"""Memory that a check may take: so much, or beside what it takes at rest so many times the bundle [bytes]."""
+_MEMORY_SHARE: Final = 16
+"""Memory that a check may take: so much, and for the figures of a long period so many times the bundle beyond `_PLAIN` [bytes]."""
+_PLAIN: Final = 8_000_000
 _SECONDS: Final = 55.0
 _BYTES_A_SECOND: Final = 200_000
 """Processor time that it may take [s], and for how many bytes of the bundle a second more."""
@@ -152,14 +152,14 @@ def verify(
             task: TaskID = bar.add_task("computing", total=None)
             found = bounded(
                 verify_bundle,
-                (bundle, tuple(owners)),
+                (bundle, frozenset(owners)),
                 {
                     "catalogues": catalogues,
                     "witnesses": Witnesses.read(witness),
                     "receipts": read_receipts(receipts),
                 },
                 Bounds(
-                    max(_MEMORY, _MEMORY_AT_REST + _MEMORY_SHARE * size) if memory is None else memory * 1_000_000,
+                    _MEMORY + _MEMORY_SHARE * max(0, size - _PLAIN) if memory is None else memory * 1_000_000,
                     _SECONDS + size / _BYTES_A_SECOND if seconds is None else seconds,
                 ),
                 lambda done, total: bar.update(task, completed=done, total=total),
@@ -194,8 +194,11 @@ def _tell(bundle: Path, found: Verified, owners: dict[str, str]) -> None:
     for finding in found.findings:
         say(f"{finding.place}: {finding.what}\n")
     if found.key is not None:
-        whose = owners.get(found.key.fingerprint, "nobody that was named; ask its maker on another way")
+        known = [owners[one] for one in (found.key.fingerprint, *reversed(found.earlier)) if one in owners]
+        whose = known[0] if known else "nobody that was named; ask its maker on another way"
         say(f"key: {found.key.fingerprint}, of {whose}\n")
+        for fingerprint in found.earlier:
+            say(f"it took the place of the key {fingerprint}\n")
     mine = version("greenmine")
     for one in found.deviations:
         mark = "legal" if one.legal else "other"

@@ -49,6 +49,8 @@ REPORT: Final = "report.pdf"
 TREE: Final = "tree.parquet"
 WORKBOOK: Final = "figures.xlsx"
 KEY: Final = "key.pub"
+KEYS: Final = "keys.json"
+"""How the key came to sign: successions from the first key of the installation on."""
 README: Final = "README.txt"
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -151,15 +153,16 @@ def build(
         source = Source(folder)
         periods = period, period_before(period, source.reporting)
         told = attested(here.engine, source.registry, source.site, periods, here.attachments, folder)
-        (folder / ATTESTED).write_bytes(pretty(told))
+        (folder / ATTESTED).write_bytes(_settled(told))
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
-        written = pretty(figures)
+        written = _settled(figures)
         figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
         (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
         del found  # its memory serves for the report
         (folder / KEY).write_bytes(here.key.public.pem)
-        (folder / README).write_text(_ABOUT, encoding="utf-8")
+        (folder / KEYS).write_bytes(pretty(here.key.ring.successions))
+        (folder / README).write_bytes(ABOUT)
         manifest = Manifest(
             form=FORM,
             site=site,
@@ -254,7 +257,7 @@ def _days(here: Installation, site: Site, period: Period, folder: Path, now: int
     for entry in seal(here.engine, [site], here.archive, here.key, now, here.lateness):
         progress(f"sealing {entry.day}", 0, 0)
     chain = here.archive.chain(site.id)
-    signed = [parse(chain.content(n), f"{site.id}, entry {n}", here.key.public) for n in chain.numbers()]
+    signed = [parse(chain.content(n), f"{site.id}, entry {n}", here.key.ring) for n in chain.numbers()]
     entries = chain.entries()
     target = folder / ARCHIVE / site.id
     (target / "chain").mkdir(parents=True)
@@ -288,7 +291,12 @@ def pretty(value: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-_ABOUT: Final = """\
+def _settled(document: msgspec.Struct) -> bytes:
+    """A document that is written the same once it was read."""
+    return pretty(msgspec.json.decode(msgspec.json.encode(document), type=type(document)))
+
+
+ABOUT: Final = """\
 证据包 Evidence bundle
 
 report.pdf                    报告 the report, with figures.json inside
@@ -301,8 +309,10 @@ registry/                     监测点、限值、参数 stations, limits and p
 record.json                   系统记录的处置、重新判定和上期数据 handling, restatements and the last period as the record has them;
                               raw data cannot prove these
 attachments/, documents/      处置附件、要求事项的证明文件 files attached to the handling, and documents of requirement items
-manifest.json, manifest.sig   清单和签名 digest of every file, signed (Ed25519); key.pub is the key
+manifest.json, manifest.sig   清单和签名 digest of every file, signed (Ed25519); key.pub is the key, keys.json how it took the
+                              place of those before it
 
 校验 To check all of it, offline: greenmine evidence verify BUNDLE.zip --key KEY.pub
 KEY.pub: 另行取得的公钥 a copy of the public key that did not come with the bundle.
-"""
+""".encode()
+"""What README.txt says."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from greenmine.evidence.source import Source
-from greenmine.record.archive.archive import Finding
+from greenmine.record.archive.archive import Finding, parts_of
 from greenmine.record.archive.tree import KeptTree, by_leaf
 
 _BACKWARDS = 60_000
@@ -42,11 +42,14 @@ def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding]
     held: dict[str, set[int]] = defaultdict(set)
     days = source.days
     for day in days:
-        for name, table in source.whole_tables(day):
+        for name, file in source.files(day):
             latest: list[int] = []
-            bare = pc.and_(pc.equal(table["kind"].cast(pa.string()), "reading"), table["sequence"].is_null())
-            unnumbered.update(filter(None, table.filter(bare)["device"].cast(pa.string()).unique().to_pylist()))
-            for number, content, received in by_leaf(table):
+            unproven: set[str] = set()
+            for part in parts_of(file, ["kind", "device", "sequence", "leaf"]):
+                bare = pc.and_(pc.equal(part["kind"].cast(pa.string()), "reading"), part["sequence"].is_null())
+                unnumbered.update(filter(None, part.filter(bare)["device"].cast(pa.string()).unique().to_pylist()))
+                unproven.update(part.filter(part["leaf"].is_null())["kind"].cast(pa.string()).unique().to_pylist())
+            for number, content, received in by_leaf(parts_of(file)):
                 leaf = tree.leaf(number)
                 if leaf is None or leaf.day != day or leaf.digest != content or number in held[day]:
                     when = f", put in at {moment(leaf.made)}" if leaf is not None else ""
@@ -58,8 +61,7 @@ def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding]
                 elif leaf.made - received > _WAITED:
                     latest.append(number)
                 held[day].add(number)
-            unproven = table.filter(table["leaf"].is_null())["kind"].to_pylist()
-            if not set(unproven) <= {"ledger", "gap"}:
+            if not unproven <= {"ledger", "gap"}:
                 found.append(Finding(name, "holds rows that are in no leaf of the tree"))
             if latest:
                 waited = f"{len(latest)} leaves from {latest[0]} on"

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import parquet as pq
 
 from greenmine.evaluation import Evaluation, load_evaluation
 from greenmine.evidence.from_record import ATTESTED, Attested
@@ -126,11 +127,11 @@ class Source:
         sealed = {entry.day for entry in self.entries if entry.day in self.wanted}
         return sorted(sealed | {path.stem for path in (self._folder / PROVISIONAL).glob("*.parquet")})
 
-    def whole_tables(self, day: str) -> Iterator[tuple[str, pa.Table]]:
-        """Tables of a day with all columns, and the names of their files."""
+    def files(self, day: str) -> Iterator[tuple[str, pq.ParquetFile]]:
+        """Files of a day, and their names."""
         for entry, content in self._contents(date.fromisoformat(day)):
             name = f"{PROVISIONAL}/{day}.parquet" if entry is None else f"{self.site.id}/{entry.file}"
-            yield name, opened(content).read()
+            yield name, opened(content)
 
     def _contents(
         self, day: date, wanted: Callable[[Entry], bool] = lambda _: True

@@ -13,6 +13,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -24,10 +25,12 @@ import pyarrow as pa
 from pyarrow import parquet as pq
 
 from greenmine.evidence.bundle import (
+    ABOUT,
     FIGURES,
     FORM,
     HOURS,
     KEY,
+    KEYS,
     MANIFEST,
     README,
     REPORT,
@@ -54,7 +57,7 @@ from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, 
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
-from greenmine.record.archive.signing import PublicKey
+from greenmine.record.archive.signing import Keyring, PublicKey, Succession
 from greenmine.record.archive.tree import KeptTree
 from greenmine.record.archive.witness import Receipt, Witnesses
 from greenmine.registry import RegistryError
@@ -71,6 +74,7 @@ _TEXTS: Final = {
     MANIFEST: 32 << 20,
     SIGNATURE: 1 << 10,
     KEY: 1 << 10,
+    KEYS: 1 << 20,
     RECEIPTS: 32 << 20,
     ATTESTED: 64 << 20,
     FIGURES: 64 << 20,
@@ -80,7 +84,9 @@ _TEXT: Final = 4 << 20
 """Longest file of the registry [bytes]."""
 _NAME: Final = 240
 """Longest name [bytes]."""
-_TOP: Final = frozenset({MANIFEST, SIGNATURE, KEY, FIGURES, HOURS, REPORT, WORKBOOK, ATTESTED, README, TREE, RECEIPTS})
+_TOP: Final = frozenset(
+    {MANIFEST, SIGNATURE, KEY, KEYS, FIGURES, HOURS, REPORT, WORKBOOK, ATTESTED, README, TREE, RECEIPTS}
+)
 """Files of a bundle that are in no folder."""
 _FOLDERS: Final = frozenset({REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS, ATTACHMENTS})
 _LINK: Final = 1 << 16
@@ -94,6 +100,7 @@ _INPUTS: Final = (
     MANIFEST,
     SIGNATURE,
     KEY,
+    KEYS,
     TREE,
     RECEIPTS,
     ATTESTED,
@@ -127,6 +134,8 @@ class Verified:
     """What is no fault, and should be known."""
     receipts: list[Testimony] = field(default_factory=list)
     """Receipts of witnesses outside that fit, the oldest first."""
+    earlier: tuple[str, ...] = ()
+    """Fingerprints of the keys whose place that key took, the oldest first."""
 
     @property
     def lawful(self) -> bool:
@@ -136,7 +145,7 @@ class Verified:
 
 def verify(
     bundle: Path,
-    keys: Collection[str] = (),
+    keys: AbstractSet[str] = frozenset(),
     progress: Progress = lambda *_: None,
     *,
     catalogues: Path | None = None,
@@ -150,9 +159,9 @@ def verify(
     ----------
     bundle : Path
         The zip.
-    keys : collection of str
-        Fingerprints of keys that are trusted, one of which it must be signed with; empty: the one that it brings along, which
-        shows only that it is whole.
+    keys : set of str
+        Fingerprints of keys that are trusted; it must be signed with one of them, or with one that they named. Empty: with the one
+        that it brings along, which shows only that it is whole.
     progress : callable, optional
         Told days computed and their number.
     catalogues : Path, optional
@@ -176,10 +185,11 @@ def verify(
         faults = list(_unpacked(bundle, folder))
         if faults:
             return Verified(faults)
-        manifest, key, faults = _manifest(folder, keys)
-        if manifest is None or key is None:
+        manifest, ring, faults = _manifest(folder, keys)
+        key = None if ring is None else ring.newest
+        if manifest is None or ring is None:
             return Verified(faults, key)
-        trusted = key.fingerprint in keys
+        trusted = not keys.isdisjoint(ring.fingerprints)
         faults += _digests(folder, manifest)
         if any(fault.place.startswith(_INPUTS) for fault in faults):
             return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
@@ -192,14 +202,14 @@ def verify(
         deviating = deviations(source, catalogues)
         try:
             whole = not faults  # what is not what was signed need not be drawn anew
-            raw, seen, open_ = verify_raw(folder, source, key, receipts, witnesses)
+            raw, seen, open_ = verify_raw(folder, source, ring, receipts, witnesses)
             faults += raw
             remarks += open_
             if not raw:
                 faults += _content(folder, manifest, source, progress, whole=whole)
         except _UNSOUND as error:
             faults.append(_uncomputable(bundle, error))
-        return Verified(faults, key, trusted, deviating, manifest.software, remarks, seen)
+        return Verified(faults, key, trusted, deviating, manifest.software, remarks, seen, ring.fingerprints[:-1])
 
 
 def _uncomputable(bundle: Path, error: Exception) -> Finding:
@@ -295,7 +305,7 @@ def _misnamed(infos: Sequence[zipfile.ZipInfo]) -> tuple[str, str] | None:
     return None
 
 
-def _manifest(folder: Path, keys: Collection[str]) -> tuple[Manifest | None, PublicKey | None, list[Finding]]:
+def _manifest(folder: Path, keys: AbstractSet[str]) -> tuple[Manifest | None, Keyring | None, list[Finding]]:
     try:
         raw, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
     except OSError:
@@ -304,8 +314,12 @@ def _manifest(folder: Path, keys: Collection[str]) -> tuple[Manifest | None, Pub
         key = PublicKey.read(folder / KEY)
     except (OSError, ValueError):
         return None, None, [Finding(KEY, "is missing or no Ed25519 public key")]
+    try:
+        ring = Keyring.of(key, _successions(folder))
+    except (OSError, ValueError) as error:
+        return None, Keyring((key,)), [Finding(KEYS, f"is missing, or {error}")]
     faults = []
-    if keys and key.fingerprint not in keys:
+    if keys and keys.isdisjoint(ring.fingerprints):
         due = " or ".join(f"{fingerprint[:16]}…" for fingerprint in sorted(keys))
         faults.append(Finding(KEY, f"is the key {key.fingerprint[:16]}…; it had to be {due}"))
     try:
@@ -317,14 +331,18 @@ def _manifest(folder: Path, keys: Collection[str]) -> tuple[Manifest | None, Pub
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return None, key, [*faults, Finding(MANIFEST, f"cannot be read: {error}")]
+        return None, ring, [*faults, Finding(MANIFEST, f"cannot be read: {error}")]
     if manifest.form != FORM:
-        return None, key, [*faults, Finding(MANIFEST, f"has the form {manifest.form!r}; this version knows {FORM!r}")]
+        return None, ring, [*faults, Finding(MANIFEST, f"has the form {manifest.form!r}; this version knows {FORM!r}")]
     if manifest.key != key.fingerprint:
         faults.append(
             Finding(MANIFEST, f"names the key {manifest.key[:16]!r}; it is signed with {key.fingerprint[:16]}…")
         )
-    return manifest, key, faults
+    return manifest, ring, faults
+
+
+def _successions(folder: Path) -> list[Succession]:
+    return msgspec.json.decode((folder / KEYS).read_bytes(), type=list[Succession])
 
 
 def _digests(folder: Path, manifest: Manifest) -> list[Finding]:
@@ -344,7 +362,11 @@ def _digests(folder: Path, manifest: Manifest) -> list[Finding]:
 
 
 def verify_raw(
-    folder: Path, source: Source, key: PublicKey, receipts: Sequence[Receipt] = (), witnesses: Witnesses = _NOBODY
+    folder: Path,
+    source: Source,
+    key: PublicKey | Keyring,
+    receipts: Sequence[Receipt] = (),
+    witnesses: Witnesses = _NOBODY,
 ) -> tuple[list[Finding], list[Testimony], list[str]]:
     """Check the raw data of a bundle: chain of sealed days, hash tree, and receipts of witnesses.
 
@@ -359,7 +381,7 @@ def verify_raw(
     tree = KeptTree((folder / TREE).read_bytes(), site)
     missing, remarks, unnumbered = inclusion(source, tree, TREE)
     given = [*source.receipts, *receipts]
-    bent, seen = examine(given, tree, source, {key.fingerprint}, witnesses)
+    bent, seen = examine(given, tree, source, key.fingerprints, witnesses)
     registry = [*registries(given, digest_in(folder / REGISTRY))]
     return [*missing, *bent], seen, [*remarks, *registry, *_open(tree, seen, unnumbered)]
 
@@ -393,6 +415,7 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
     faults += _attachments(folder, source.attested)
     written = (folder / FIGURES).read_bytes()
     told = msgspec.json.decode(written, type=FiguresDocument)
+    faults += _foreign(folder, manifest, source, told)
     found, figures = compute(source, period, progress)
     bent = differences(FIGURES, told, figures)
     faults += bent
@@ -412,6 +435,23 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
         other = f"names greenmine {manifest.software}; this is {mine}, which may compute and draw otherwise"
         faults.append(Finding(MANIFEST, f"{other}: check with that version as well"))
     return faults
+
+
+def _foreign(folder: Path, manifest: Manifest, source: Source, told: FiguresDocument) -> Iterator[Finding]:
+    """Texts that hold more, or other things, than was read from them."""
+    due = {
+        MANIFEST: pretty(manifest),
+        FIGURES: pretty(told),
+        ATTESTED: pretty(source.attested),
+        RECEIPTS: pretty(source.receipts),
+        KEYS: pretty(_successions(folder)),
+        KEY: PublicKey.read(folder / KEY).pem,
+    }
+    if manifest.software == version("greenmine"):
+        due[README] = ABOUT
+    for name, content in due.items():
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content:
+            yield Finding(name, "is not written as that of a bundle is: something was put into it, or it is missing")
 
 
 def _period(manifest: Manifest) -> Period:

@@ -203,6 +203,8 @@ class Settings(BaseSettings):
     """File of the keys of other installations for which this one is a witness; None: it is for none."""
     root_minutes: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How often what came is put into the hash trees."""
+    witness_minutes: Annotated[float, Field(ge=0)] = 60.0
+    """A witness is shown the state of a mine no more often than this."""
     raw_days: Annotated[int, Field(ge=0)] = 0
     """How long the record keeps raw readings of days that are sealed; 0: for ever."""
 

@@ -17,7 +17,7 @@ import urllib3
 
 from greenmine.notify import mail
 from greenmine.notify.failure import DeliveryError
-from greenmine.record.archive.witness import Receipt, SignedStatement, Witnesses, check, stamped
+from greenmine.record.archive.witness import Receipt, SignedStatement, Witnesses, check, in_der_order, stamped
 from greenmine.settings import Settings
 from greenmine.tables import Id
 
@@ -120,7 +120,7 @@ def _stamp(witness: Witness, signed: SignedStatement, settings: Settings) -> Rec
     )
     token = _post(witness, witness.url, asked.as_bytes(), "application/timestamp-query", settings)
     made, _ = stamped(token, message, ())
-    if rfc3161_client.decode_timestamp_response(token).tst_info.nonce != asked.nonce:
+    if rfc3161_client.decode_timestamp_response(in_der_order(token)).tst_info.nonce != asked.nonce:
         raise ValueError("answered to another request")
     return Receipt(witness.id, "rfc3161", signed, made, base64.b64encode(token).decode())
 

@@ -28,7 +28,7 @@ from pyarrow import parquet as pq
 from greenmine.files import locked
 from greenmine.record import schema
 from greenmine.record.archive.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
-from greenmine.record.archive.signing import PublicKey, SigningKey
+from greenmine.record.archive.signing import Keyring, PublicKey, SigningKey
 from greenmine.record.archive.tree import Root, digest, grown, newest, numbering, packed
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
@@ -156,6 +156,12 @@ def opened(content: bytes) -> pq.ParquetFile:
     return file
 
 
+def parts_of(file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """A sealed file part by part, so that a day of many readings takes no more memory than one of few."""
+    for batch in file.iter_batches(_GROUP, columns=columns, use_threads=False):
+        yield pa.Table.from_batches([batch])
+
+
 def seal(
     engine: sa.Engine, sites: Iterable[Site], archive: Archive, key: SigningKey, now: int, lateness: int
 ) -> Iterator[Entry]:
@@ -230,11 +236,9 @@ def grow(engine: sa.Engine, site: Site, now: int) -> Root:
         leaves = []
         for day in sorted(_days(connection, site, channels, since, None)):
             parts = _parts(connection, site.id, channels, bounds(day, zone), (since, top))
-            found = [
-                packed(_table(kind, len(columns["time"]), columns)) for kind, columns in parts if len(columns["time"])
-            ]
-            if found:
-                leaves.append((day.isoformat(), digest(np.concatenate(found))))
+            content = digest(packed(_table(kind, len(columns["time"]), columns)) for kind, columns in parts)
+            if content is not None:
+                leaves.append((day.isoformat(), content))
     with engine.begin() as connection:
         return grown(connection, site.id, last, leaves, top, now)
 
@@ -348,7 +352,7 @@ def readings_of(chain: Chain, day: str, channel: str) -> tuple[NDArray[np.void],
 def verify(
     archive: Archive,
     site: str,
-    key: PublicKey,
+    key: PublicKey | Keyring,
     head: Head | None = None,
     progress: Callable[[int, int], None] = _quiet,
     days: Collection[str] | None = None,
@@ -361,8 +365,8 @@ def verify(
         Where it lies.
     site : str
         Id of the site.
-    key : PublicKey
-        That the entries must be signed with.
+    key : PublicKey or Keyring
+        That the entries must be signed with; of keys that followed each other, no earlier one signs behind a later one.
     head : Head, optional
         What the record remembers of the chain: shows whether its end was cut off.
     progress : callable, optional
@@ -381,7 +385,7 @@ def verify(
     named: set[str] = set()
     parts: Counter[str] = Counter()
     previous = ""
-    expected = 0
+    expected = turn = 0
     for done, number in enumerate(numbers):
         progress(done, len(numbers))
         place = f"{site}, entry {number}"
@@ -394,9 +398,13 @@ def verify(
             found.append(Finding(place, str(error)))
             previous = ""
             continue
-        found.extend(Finding(place, what) for what in _entry_faults(entry, site, number, parts, previous, key))
-        if not genuine:
-            found.append(Finding(place, f"is not signed with the key {key.fingerprint[:16]}…"))
+        found.extend(Finding(place, what) for what in _entry_faults(entry, site, number, parts, previous))
+        holders = key.fingerprints[turn:]
+        if not genuine or entry.key not in holders:
+            right = " or ".join(f"{one[:16]}…" for one in holders)
+            found.append(Finding(place, f"is not signed with the key {right}; it names {entry.key[:16]}…"))
+        else:
+            turn = key.fingerprints.index(entry.key)
         previous = hashlib.sha256(content).hexdigest()
         parts[entry.day] += 1
         named.add(entry.file)
@@ -411,6 +419,16 @@ def verify(
             )
         )
     return found
+
+
+def reaching(chain: Chain, ring: Keyring, key: PublicKey) -> PublicKey | Keyring:
+    """What a chain is checked with by someone who knows one key: all of the ring if its end is by that key or one named by it."""
+    numbers = chain.numbers()
+    if key not in ring.keys or not numbers:
+        return key
+    entry, genuine = parse(chain.content(numbers[-1]), f"{chain.site}, entry {numbers[-1]}", ring)
+    following = ring.fingerprints[ring.keys.index(key) :]
+    return ring if genuine and entry.key in following else key
 
 
 def _of_channel(content: bytes, channel: str) -> Iterator[pa.Table]:
@@ -440,9 +458,7 @@ def faults_of_day(chain: Chain, entries: Iterable[tuple[Entry, bool]]) -> list[F
     return found
 
 
-def _entry_faults(
-    entry: Entry, site: str, number: int, parts: Counter[str], previous: str, key: PublicKey
-) -> Iterator[str]:
+def _entry_faults(entry: Entry, site: str, number: int, parts: Counter[str], previous: str) -> Iterator[str]:
     if entry.form != ENTRY_SCHEMA:
         yield f"has the form {entry.form!r}; this version knows {ENTRY_SCHEMA!r}"
     if (entry.site, entry.number) != (site, number):
@@ -451,8 +467,6 @@ def _entry_faults(
         yield f"names part {entry.part} of {entry.day}, in {entry.file}; part {parts[entry.day]} was due"
     if entry.previous != previous:
         yield "does not name the entry before it"
-    if entry.key != key.fingerprint:
-        yield f"names the key {entry.key[:16]}…; {key.fingerprint[:16]}… was due"
 
 
 def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
@@ -468,8 +482,8 @@ def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
     counted: Counter[str] = Counter()
     try:
         file = opened(content)
-        for group in range(file.num_row_groups):
-            kinds = file.read_row_group(group, columns=["kind"])["kind"].cast(pa.string())
+        for part in parts_of(file, ["kind"]):
+            kinds = part["kind"].cast(pa.string())
             counted.update({row["values"]: row["counts"] for row in kinds.value_counts().to_pylist()})
     except (pa.ArrowException, OSError, ValueError) as error:
         yield f"is no Parquet file of a day: {' '.join(str(error).split())}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from greenmine.record.archive.signing import PublicKey, SigningKey
+from greenmine.record.archive.signing import Keyring, PublicKey, SigningKey
 
 if TYPE_CHECKING:  # who only witnesses reads no archive
     from pyarrow import fs
@@ -221,8 +221,8 @@ class Chain:
             raise ChainError(f"{path} cannot be written: {error}") from error
 
 
-def parse(content: bytes, place: str, key: PublicKey | None = None) -> tuple[Entry, bool]:
-    """An entry from its file, and whether its signature is that of the key (False without a key).
+def parse(content: bytes, place: str, key: PublicKey | Keyring | None = None) -> tuple[Entry, bool]:
+    """An entry from its file, and whether its signature is that of the key, or of one of a ring (False without a key).
 
     Raises
     ------

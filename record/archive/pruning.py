@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from greenmine.record import schema
 from greenmine.record.archive.archive import Archive, bounds, faults_of_day
 from greenmine.record.archive.chain import Chain, ChainError, Entry, parse
-from greenmine.record.archive.signing import PublicKey
+from greenmine.record.archive.signing import Keyring, PublicKey
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.rows import HOUR
 from greenmine.registry import Registry, Site
@@ -36,7 +36,13 @@ class Pruned:
 
 
 def prune(
-    engine: sa.Engine, registry: Registry, place: str, key: PublicKey, now: int, days: int, sites: Iterable[Site]
+    engine: sa.Engine,
+    registry: Registry,
+    place: str,
+    key: PublicKey | Keyring,
+    now: int,
+    days: int,
+    sites: Iterable[Site],
 ) -> Iterator[Pruned]:
     """Let readings of sealed days leave the record.
 
@@ -53,7 +59,7 @@ def prune(
         Says in which zone the days of a site were sealed.
     place : str
         Directory or address of the archive.
-    key : PublicKey
+    key : PublicKey or Keyring
         That the entries must be signed with.
     now : int
         The clock [ms UTC].
@@ -87,7 +93,7 @@ def prune(
 
 
 def _due(
-    engine: sa.Engine, chain: Chain, site: Site, key: PublicKey, now: int, days: int
+    engine: sa.Engine, chain: Chain, site: Site, key: PublicKey | Keyring, now: int, days: int
 ) -> Iterator[tuple[str, list[tuple[Entry, bool]]]]:
     """Sealed days that are old enough and hold more than was pruned of them, with their entries."""
     table = schema.sealed_day.c

@@ -94,9 +94,13 @@ class Root(msgspec.Struct, frozen=True):
     frontier: Frontier
 
 
-def digest(rows: NDArray[np.void]) -> str:
-    """SHA-256 of packed rows, in hexadecimal."""
-    return hashlib.sha256(rows.tobytes()).hexdigest()
+def digest(parts: Iterable[NDArray[np.void]]) -> str | None:
+    """SHA-256 of packed rows, in hexadecimal; they come part by part. None if there is no row."""
+    found, count = hashlib.sha256(), 0
+    for rows in parts:
+        found.update(rows.tobytes())
+        count += len(rows)
+    return found.hexdigest() if count else None
 
 
 def packed(table: pa.Table) -> NDArray[np.void]:
@@ -113,14 +117,23 @@ def packed(table: pa.Table) -> NDArray[np.void]:
     return out
 
 
-def by_leaf(table: pa.Table) -> Iterator[tuple[int, str, int]]:
-    """Leaves of the rows of a sealed table that came in through the tree: number, digest, and the latest receipt [ms UTC]."""
-    table = table.filter(table["leaf"].is_valid())
-    rows, leaf = packed(table), table["leaf"].to_numpy()
-    order = np.argsort(leaf, kind="stable")
-    numbers, starts = np.unique(leaf[order], return_index=True)
-    for number, some in zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=len(numbers) > 0):
-        yield number, digest(some), int(some["received"].max())
+def by_leaf(parts: Iterable[pa.Table]) -> Iterator[tuple[int, str, int]]:
+    """Leaves of the rows of a sealed file that came in through the tree: number, digest, and the latest receipt [ms UTC].
+
+    The file comes part by part in its order, and no more than a part is held.
+    """
+    hashes: dict[int, Any] = {}
+    latest: dict[int, int] = {}
+    for part in parts:
+        table = part.filter(part["leaf"].is_valid())
+        rows, leaf = packed(table), table["leaf"].to_numpy()
+        order = np.argsort(leaf, kind="stable")
+        numbers, starts = np.unique(leaf[order], return_index=True)
+        for number, some in zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=len(numbers) > 0):
+            hashes.setdefault(number, hashlib.sha256()).update(some.tobytes())
+            latest[number] = max(latest.get(number, 0), int(some["received"].max()))
+    for number in sorted(hashes):
+        yield number, hashes[number].hexdigest(), latest[number]
 
 
 def newest(connection: sa.Connection, site: str) -> Root | None:

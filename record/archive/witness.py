@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
@@ -179,7 +180,7 @@ def stamped(token: bytes, message: bytes, roots: Sequence[bytes]) -> tuple[int, 
         If the token is none, or is that of another message, or roots are given and its signature is wrong.
     """
     try:
-        reply = rfc3161_client.decode_timestamp_response(token)
+        reply = rfc3161_client.decode_timestamp_response(in_der_order(token))
         info = reply.tst_info
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"holds no time-stamp: {error}") from error
@@ -196,6 +197,49 @@ def stamped(token: bytes, message: bytes, roots: Sequence[bytes]) -> tuple[int, 
     except (rfc3161_client.VerificationError, ValueError) as error:
         raise ValueError(f"holds a time-stamp that none of the given authorities made: {error}") from error
     return made, True
+
+
+def in_der_order(reply: bytes) -> bytes:
+    """A reply of a time-stamp authority with its certificates in the order of DER.
+
+    Some authorities write that set in an order of their own, which openssl takes and a strict decoder refuses. It is no part of
+    what the authority signed (RFC 5652, 5.1). What is no such reply is left as it is.
+    """
+    try:
+        inner, _ = _within(reply, 0)
+        _, token = _within(reply, inner)  # behind the status
+        content, _ = _within(reply, token)
+        _, explicit = _within(reply, content)  # behind the type
+        signed, _ = _within(reply, explicit)
+        place, _ = _within(reply, signed)
+        for _ in range(3):  # version, digest algorithms, content
+            _, place = _within(reply, place)
+        if reply[place] != _CERTIFICATES:
+            return reply
+        start, end = _within(reply, place)
+        bounds = [start]
+        while bounds[-1] < end:
+            bounds.append(_within(reply, bounds[-1])[1])
+    except IndexError:
+        return reply
+    if bounds[-1] != end:
+        return reply
+    return reply[:start] + b"".join(sorted(reply[a:b] for a, b in pairwise(bounds))) + reply[end:]
+
+
+_CERTIFICATES: Final = 0xA0
+"""Tag of the certificates of signed data."""
+
+
+def _within(content: bytes, place: int) -> tuple[int, int]:
+    """Where the content of an element of DER begins, and where it ends."""
+    length, start = content[place + 1], place + 2
+    if length >= 0x80:  # X.690, 8.1.3.5: the length of the length
+        start += length & 0x7F
+        length = int.from_bytes(content[place + 2 : start], "big")
+    if start + length > len(content):
+        raise IndexError
+    return start, start + length
 
 
 def keep(engine: sa.Engine, receipt: Receipt, *, own: bool) -> None:

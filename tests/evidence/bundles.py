@@ -64,7 +64,7 @@ class Made:
 
 def verify(bundle: Path, key: PublicKey | None = None) -> list[Finding]:
     """Findings about a bundle, whose catalogues may be another mine's."""
-    return verified(bundle, () if key is None else (key.fingerprint,)).findings
+    return verified(bundle, frozenset() if key is None else {key.fingerprint}).findings
 
 
 def contents(bundle: Path) -> dict[str, bytes]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from greenmine.cli.bounded import Bounds, BoundsError, bounded
-from greenmine.evidence.bundle import build
+from greenmine.evidence.bundle import build, pretty
 from greenmine.evidence.verify import verify as verified
 from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.chain import ChainError
-from greenmine.record.archive.signing import SigningKey
+from greenmine.record.archive.signing import SigningKey, rotate
 from tests.evidence import hostile
 from tests.evidence.bundles import NOW, PERIOD, Files, Made, contents, manifested, packed, verify
+from tests.evidence.tampering import tamperings
 
 
 def _command(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -37,6 +41,15 @@ def test_zips_that_are_no_bundle_are_refused_in_one_line(made: Made, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.zip"]
 
 
+def test_what_was_done_to_a_bundle_is_found_whoever_signed_it(made: Made, tmp_path: Path) -> None:
+    stranger = SigningKey(tmp_path / "stranger")
+    every = tamperings(contents(made.bundle), made.key, stranger, np.random.default_rng(17))
+    for what, files in islice(every, 0, None, 17):
+        found = verify(packed(tmp_path / "t.zip", files), made.key.public)
+        assert found, what
+        assert not any("\n" in f"{f.place}{f.what}" for f in found), what
+
+
 def test_days_that_no_instrument_measured_are_refused_though_they_are_sealed(made: Made, tmp_path: Path) -> None:
     key = SigningKey(tmp_path / "keys")
     seen = []
@@ -55,6 +68,20 @@ def test_a_chain_that_was_sealed_again_verifies_by_its_own_key_alone(made: Made,
     assert (found.trusted, found.key) == (False, key.public)
     assert all("签名密钥指纹" in f.what for f in found.findings)  # the report names the old key
     assert "key.pub" in {f.place for f in verify(again, made.key.public)}
+
+
+def test_a_bundle_by_a_key_that_took_the_place_of_a_known_one_is_trusted(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.key.lock.parent, tmp_path / "keys")
+    rotate(tmp_path / "keys", NOW)
+    new = SigningKey(tmp_path / "keys")
+    files = contents(made.bundle) | {"key.pub": new.public.pem, "keys.json": pretty(new.ring.successions)}
+    bundle = packed(tmp_path / "t.zip", files, new)
+    found = verified(bundle, {made.key.public.fingerprint})
+    assert (found.trusted, found.key, found.earlier) == (True, new.public, (made.key.public.fingerprint,))
+    assert all("签名密钥指纹" in f.what for f in found.findings)  # the report names the old key
+    stranger = SigningKey(tmp_path / "stranger")
+    posing = packed(tmp_path / "p.zip", files | {"key.pub": stranger.public.pem}, stranger)
+    assert {f.place for f in verify(posing, made.key.public)} == {"keys.json"}
 
 
 def _limits(files: Files, old: str, new: str) -> Files:

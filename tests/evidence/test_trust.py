@@ -22,8 +22,9 @@ from greenmine.evidence.site_registry import registry_digest
 from greenmine.evidence.source import Source
 from greenmine.evidence.verify import verify_raw
 from greenmine.record import schema
-from greenmine.record.archive.archive import Archive, grow, seal
-from greenmine.record.archive.signing import SigningKey
+from greenmine.record.archive.archive import Archive, grow, reaching, seal
+from greenmine.record.archive.archive import verify as verify_chain
+from greenmine.record.archive.signing import SigningKey, rotate
 from greenmine.record.archive.witness import Receipt, Witnesses, countersigned, keep, stated
 from greenmine.record.record import Record, open_engine
 from greenmine.record.rows import ROW
@@ -143,7 +144,7 @@ class Copy:
         source = Source(folder, {day.isoformat() for day in days_needed(PERIOD)})
         trusted = Witnesses(frozenset({self.watched.witness.public.fingerprint}))
         given = self.watched.given if receipts else []
-        found, _, open_ = verify_raw(folder, source, self.key.public, given, trusted)
+        found, _, open_ = verify_raw(folder, source, self.key.ring, given, trusted)
         return [f"{one.place}: {one.what}" for one in found], open_
 
 
@@ -268,3 +269,25 @@ def test_what_came_after_the_last_receipt_is_told_to_be_open(watched: Watched, t
     _, open_ = copy.told()
     copy.watched.given = given
     assert any("has no receipt yet" in one for one in open_)
+
+
+def test_days_sealed_by_the_key_before_stay_valid_and_none_comes_behind_those_of_the_new_one(
+    watched: Watched, tmp_path: Path
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    old = SigningKey(copy.folder / "keys")
+    ring = rotate(copy.folder / "keys", NOW)
+    new = SigningKey(copy.folder / "keys")
+    site, archive = watched.registry.sites[0], Archive(copy.folder / "archive")
+    with copy.engine.begin() as connection:
+        row = {"received": NOW, "site": "mine", "device": "logger", "topic": "t", "reason": "undecodable", "detail": ""}
+        connection.execute(sa.insert(schema.rejection), row | {"readings": 1, "size": 2, "payload": b"{}"})
+    list(seal(copy.engine, [site], archive, new, NOW + 3 * DAY, DAY))
+    assert {entry.key for entry in archive.chain("mine").entries()} == set(ring.fingerprints)
+    assert verify_chain(archive, "mine", ring) == []
+    assert verify_chain(archive, "mine", reaching(archive.chain("mine"), ring, old.public)) == []
+    assert verify_chain(archive, "mine", new.public) != []
+    with copy.engine.begin() as connection:
+        connection.execute(sa.insert(schema.rejection), row | {"readings": 1, "size": 2, "payload": b"{}"})
+    list(seal(copy.engine, [site], archive, old, NOW + 4 * DAY, DAY))  # by who has the old key
+    assert any("is not signed with the key" in one.what for one in verify_chain(archive, "mine", ring))

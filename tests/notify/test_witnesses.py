@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import subprocess
 import threading
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from greenmine.record.archive.witness import (
     Witnesses,
     check,
     countersigned,
+    in_der_order,
     signed_statement,
     statement_of,
 )
@@ -44,6 +47,7 @@ signer_cert = tsa.pem
 signer_key = tsa.key
 signer_digest = sha256
 default_policy = 1.2.3.4.1
+certs = root.pem
 digests = sha256, sha512
 accuracy = secs:1
 """
@@ -147,6 +151,31 @@ def test_a_time_stamp_of_another_statement_or_authority_is_no_receipt(
     finally:
         authority.answer = None
         stranger.close()
+
+
+def test_certificates_in_another_order_are_taken_as_openssl_takes_them(
+    authority: Authority, signed: SignedStatement
+) -> None:
+    witness = Witness(id="tsa", kind="rfc3161", url=authority.url, certificate=str(authority.root))
+    receipt = show(witness, signed, Settings())
+    assert receipt is not None
+    token = base64.b64decode(receipt.token)
+    certificates = [
+        _openssl(authority.folder, "x509", "-in", name, "-outform", "DER") for name in ("root.pem", "tsa.pem")
+    ]
+    orders = [b"".join(order) for order in permutations(certificates)]
+    as_sent = next(order for order in orders if order in token)
+    strict, turned = (
+        token.replace(as_sent, b"".join(order)) for order in (sorted(certificates), sorted(certificates)[::-1])
+    )
+    (authority.folder / "turned").write_bytes(turned)
+    (authority.folder / "statement").write_text(signed.statement)
+    _openssl(
+        authority.folder, "ts", "-verify", "-in", "turned", "-data", "statement", "-CAfile", "root.pem", "-untrusted", "tsa.pem"
+    )  # fmt: skip
+    other = Receipt("tsa", "rfc3161", signed, receipt.made, base64.b64encode(turned).decode())
+    assert check(other, Witnesses.read([authority.root]))[3]
+    assert in_der_order(turned) == in_der_order(strict) == strict
 
 
 def test_a_countersignature_holds_for_its_statement_and_instant_alone(signed: SignedStatement, tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def _lines_of_units(block: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TextRows:
     """Rows of equal width: all cells one after the other, and the number of each line."""
 
     cells: list[str]
@@ -269,12 +269,12 @@ class Rows:
         """Cells of a row."""
         return self.cells[index * self.width : (index + 1) * self.width]
 
-    def where(self, which: NDArray[np.bool_]) -> Rows:
+    def where(self, which: NDArray[np.bool_]) -> TextRows:
         """Keep the rows of a mask."""
         kept = [cell for index in np.flatnonzero(which).tolist() for cell in self.row(index)]
-        return Rows(kept, self.width, self.lines[which])
+        return TextRows(kept, self.width, self.lines[which])
 
-    def unfolded(self, layout: Layout) -> Rows:
+    def unfolded(self, layout: Layout) -> TextRows:
         """Turn each row with a column for each hour into a row for each hour: its time, the other columns, its value."""
         day, *hours = layout.clock.columns
         others = [c for c in range(self.width) if c not in layout.clock.columns]
@@ -285,7 +285,7 @@ class Rows:
             date = re.split("[ T]", row[day].strip())[0]
             for column, hour in zip(hours, layout.clock.parts, strict=True):
                 cells += [f"{date} {hour}:00" if date else "", *rest, row[column]]
-        return Rows(cells, 2 + len(others), np.repeat(self.lines, len(hours)))
+        return TextRows(cells, 2 + len(others), np.repeat(self.lines, len(hours)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +310,7 @@ class ArrowRows:
         return ArrowRows({c: array.filter(mask) for c, array in self.columns.items()}, self.lines[which])
 
 
-def rows_of(text: str, lines: NDArray[np.int64], layout: Layout, part: Part, skipped: Skipped) -> Rows | ArrowRows:
+def rows_of(text: str, lines: NDArray[np.int64], layout: Layout, part: Part, skipped: Skipped) -> TextRows | ArrowRows:
     """The rows of a block of lines, all as wide as the header; blank lines are none."""
     width, delimiter = len(part.names), layout.delimiter
     if layout.clock.kind != "across" and not any(sign in text for sign in ('"', "\0", "\ufeff")) and delimiter != " ":
@@ -328,7 +328,7 @@ def rows_of(text: str, lines: NDArray[np.int64], layout: Layout, part: Part, ski
             keep.append(place)
             cells += row[:width] + [""] * (width - len(row))
     skipped.count(f"more cells than the {width} of the header", long)
-    return Rows(cells, width, np.array(keep, np.int64))
+    return TextRows(cells, width, np.array(keep, np.int64))
 
 
 def _cut(text: str, lines: NDArray[np.int64], delimiter: str, part: Part) -> ArrowRows | None:

@@ -21,7 +21,7 @@ from greenmine.collector.files.columns import (
 )
 from greenmine.collector.files.layout import Layout
 from greenmine.collector.files.numerals import NumberReader
-from greenmine.collector.files.rows import ArrowRows, Part, RawTable, Rows, Skipped, pieces, rows_of
+from greenmine.collector.files.rows import ArrowRows, Part, RawTable, TextRows, Skipped, pieces, rows_of
 from greenmine.collector.files.stamps import UNREADABLE, StampReader
 from greenmine.collector.files.stated_zones import is_zone, offset_of
 from greenmine.collector.files.time_columns import TimeColumns, elapsed
@@ -69,7 +69,7 @@ def read_text(
     plain_stamps = clock.kind == "stamp" and len(clock.columns) == 1 and part.zone is None
     for block, lines, part in pieces(layout, part):  # noqa: B020  the part goes with the piece
         rows = rows_of(block, lines, layout, part if not across else replace(part, names=layout.names), raw.skipped)
-        if across and isinstance(rows, Rows):
+        if across and isinstance(rows, TextRows):
             rows = rows.unfolded(layout)
         for column, text in part.conditions:
             rows = rows.where(np.array([cell.strip() == text for cell in rows.column(column)], np.bool_))
@@ -133,7 +133,7 @@ def _summaries(cells: Sequence[str], readable: NDArray[np.bool_]) -> NDArray[np.
     return found
 
 
-def _labelled(rows: Rows | ArrowRows, part: Part, size: int) -> NDArray[np.bool_]:
+def _labelled(rows: TextRows | ArrowRows, part: Part, size: int) -> NDArray[np.bool_]:
     """Which rows have a word such as Mean in a column of text."""
     found = np.zeros(size, np.bool_)
     for column in part.labels:
@@ -146,7 +146,7 @@ def _labelled(rows: Rows | ArrowRows, part: Part, size: int) -> NDArray[np.bool_
     return found
 
 
-def _refuse_other_header(rows: Rows | ArrowRows, readable: NDArray[np.bool_], part: Part) -> None:
+def _refuse_other_header(rows: TextRows | ArrowRows, readable: NDArray[np.bool_], part: Part) -> None:
     """Refuse a header among the rows that calls its columns otherwise."""
     stamps = rows.column(part.time[0])
     for row in np.flatnonzero(~readable).tolist():

@@ -80,7 +80,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mqtt", 
 
 
 Target = Webhook | Mail | DingTalk | WeCom | Mqtt
-CLASSES: Final[dict[str, type]] = {str(one.__struct_config__.tag): one for one in get_args(Target)}
+CLASSES: Final[dict[str, type[msgspec.Struct]]] = {str(one.__struct_config__.tag): one for one in get_args(Target)}
 """Class of each kind of target."""
 KINDS: Final = tuple(CLASSES)
 GROUPED: Final = (Mail, DingTalk, WeCom)

@@ -21,7 +21,7 @@ from greenmine.collector.files.columns import (
 )
 from greenmine.collector.files.layout import Layout
 from greenmine.collector.files.numerals import NumberReader
-from greenmine.collector.files.rows import ArrowRows, Part, RawTable, TextRows, Skipped, pieces, rows_of
+from greenmine.collector.files.rows import ArrowRows, Part, RawTable, Skipped, TextRows, pieces, rows_of
 from greenmine.collector.files.stamps import UNREADABLE, StampReader
 from greenmine.collector.files.stated_zones import is_zone, offset_of
 from greenmine.collector.files.time_columns import TimeColumns, elapsed

@@ -13,6 +13,7 @@ from greenmine.evidence.from_record import ATTACHMENTS, Attested
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
+    ChangeFigures,
     CitationFigures,
     FormulaFigures,
     HandlingFigures,
@@ -129,6 +130,13 @@ def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
             issued=_text(row.issued, site),
         )
         for row in attested.restatements
+    ]
+
+
+def changes(site: Site, attested: Attested) -> list[ChangeFigures]:
+    """What was changed in registry and limits, in the order in which it was taken up."""
+    return [
+        ChangeFigures(_text(row.time, site), row.author, row.part, row.before, row.after) for row in attested.changes
     ]
 
 

@@ -7,7 +7,16 @@ from datetime import date
 
 import msgspec
 
-from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, removed, restatements
+from greenmine.evidence.annexes import (
+    calibrations,
+    changes,
+    citations,
+    formulas,
+    handling,
+    marks,
+    removed,
+    restatements,
+)
 from greenmine.evidence.comparison import comparison
 from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
@@ -63,6 +72,7 @@ def compute(
         removed=taken,
         restatements=restatements(site, source.attested),
         handling=handling(site, source.attested),
+        changes=changes(site, source.attested),
         formulas=formulas(evaluation),
         citations=citations(evaluation, period),
     )

@@ -17,6 +17,7 @@ from greenmine.evidence.hourly import Distribution, Gap, Rose, distributions, ga
 from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
+    ChangeFigures,
     CitationFigures,
     Comparison,
     EffectFigures,
@@ -245,6 +246,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     removed: list[RemovedFigures] = []
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
+    changes: list[ChangeFigures] = []
     formulas: list[FormulaFigures] = []
     citations: list[CitationFigures] = []
 

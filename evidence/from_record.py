@@ -22,6 +22,7 @@ from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.verdicts import Verdict
 from greenmine.processing.windows import minute_of
 from greenmine.record import schema
+from greenmine.record.basis import Change, changes_since
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
 
@@ -107,6 +108,8 @@ class Attested(msgspec.Struct, frozen=True):
     """Verdicts on the period that were issued more than once, each form with the reason of its issue."""
     handling: list[HandlingRow]
     """History of those exceedances, entry by entry."""
+    changes: list[Change]
+    """What was changed in registry and limits since the period began."""
     last: Last
 
 
@@ -165,6 +168,7 @@ def attested(
                 HandlingRow(**row, kept=_kept(row["digest"], attachments, folder))
                 for row in connection.execute(history).mappings()
             ],
+            changes_since(connection, site.id, start),
             _last(connection, registry, site, last),
         )
 

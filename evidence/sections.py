@@ -246,6 +246,17 @@ class RestatementFigures(msgspec.Struct, frozen=True):
     issued: str
 
 
+class ChangeFigures(msgspec.Struct, frozen=True):
+    """A part of registry or limits that was changed since the period began; told by the record, not by raw data."""
+
+    made: str
+    author: str
+    """Empty: in the files."""
+    part: str
+    before: str | None
+    after: str | None
+
+
 class HandlingFigures(msgspec.Struct, frozen=True):
     """What somebody did about an exceedance; told by the record, not by raw data."""
 

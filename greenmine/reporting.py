@@ -25,6 +25,9 @@ _WEEK: Final = re.compile(r"(\d{4})-W(\d\d)")
 _SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\.|/)(\d{4}-\d\d-\d\d)")
 _NAMED: Final = re.compile(r"(\d{4})-([A-Z][A-Z0-9]{0,9})")
 _LONGEST: Final = timedelta(days=366)
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2199
+"""Years of periods: beyond them there is no measurement, and soon no calendar."""
 
 
 class ReportingPeriod(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -145,33 +148,43 @@ def parse_period(text: str, reporting: Reporting) -> Period:
     datetime.date(2025, 12, 29)
     """
     try:
-        if match := _MONTH.fullmatch(text):
-            return _months(text, int(match[1]), int(match[2]), 1)
-        if _DAY.fullmatch(text):
-            return Period(text, date.fromisoformat(text), date.fromisoformat(text))
-        if _YEAR.fullmatch(text):
-            return _months(text, int(text), 1, 12)
-        if match := _SPAN.fullmatch(text):
-            first, last = date.fromisoformat(match[1]), date.fromisoformat(match[2])
-            if first <= last < first + _LONGEST:
-                return Period(f"{first}..{last}", first, last)
-        if (match := _NAMED.fullmatch(text)) and match[2] in (ids := [p.id for p in reporting.periods]):
-            place = ids.index(match[2])
-            ends = [date.fromisoformat(f"{match[1]}-{p.ends}") for p in reporting.periods]
-            before = ends[place - 1] if place else ends[-1].replace(year=ends[-1].year - 1)
-            return Period(text, before + timedelta(days=1), ends[place])
-        if match := _QUARTER.fullmatch(text):
-            return _months(text, int(match[1]), 3 * int(match[2]) - 2, 3)
-        if match := _WEEK.fullmatch(text):
-            monday = date.fromisocalendar(int(match[1]), int(match[2]), 1)
-            return Period(text, monday, monday + timedelta(days=6))
-    except ValueError as error:
+        period = _parsed(text, reporting)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"period {text!r}: {error}") from error
-    named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
-    raise ValueError(
-        f"period {text!r}: must be like {named}, 2026-06, 2026-Q2, 2026, 2026-W05, 2026-06-30 or 2026-01-01..2026-03-31 "
-        "(1 to 366 days)"
-    )
+    if period is None:
+        named = ", ".join(f"2026-{p.id}" for p in reporting.periods)
+        raise ValueError(
+            f"period {text!r}: must be like {named}, 2026-06, 2026-Q2, 2026, 2026-W05, 2026-06-30 or 2026-01-01..2026-03-31 "
+            "(1 to 366 days)"
+        )
+    if period.first.year < _FIRST_YEAR or period.last.year > _LAST_YEAR:
+        raise ValueError(f"period {text!r}: must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return period
+
+
+def _parsed(text: str, reporting: Reporting) -> Period | None:
+    """The period of a text, wherever in the calendar; None for a text of another form."""
+    if match := _MONTH.fullmatch(text):
+        return _months(text, int(match[1]), int(match[2]), 1)
+    if _DAY.fullmatch(text):
+        return Period(text, date.fromisoformat(text), date.fromisoformat(text))
+    if _YEAR.fullmatch(text):
+        return _months(text, int(text), 1, 12)
+    if match := _SPAN.fullmatch(text):
+        first, last = date.fromisoformat(match[1]), date.fromisoformat(match[2])
+        if first <= last < first + _LONGEST:
+            return Period(f"{first}..{last}", first, last)
+    if (match := _NAMED.fullmatch(text)) and match[2] in (ids := [p.id for p in reporting.periods]):
+        place = ids.index(match[2])
+        ends = [date.fromisoformat(f"{match[1]}-{p.ends}") for p in reporting.periods]
+        before = ends[place - 1] if place else ends[-1].replace(year=ends[-1].year - 1)
+        return Period(text, before + timedelta(days=1), ends[place])
+    if match := _QUARTER.fullmatch(text):
+        return _months(text, int(match[1]), 3 * int(match[2]) - 2, 3)
+    if match := _WEEK.fullmatch(text):
+        monday = date.fromisocalendar(int(match[1]), int(match[2]), 1)
+        return Period(text, monday, monday + timedelta(days=6))
+    return None
 
 
 def _months(name: str, year: int, month: int, count: int) -> Period:

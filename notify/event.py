@@ -19,11 +19,15 @@ EventKind = Literal[
     "station-calm",
     "capture-low",
     "mark-claimed",
+    "registry-changed",
 ]
 EVENTS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 """What can be subscribed to. An exceedance is one of a legal limit; a warning one of an enterprise's own target or early warning;
 restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn. A mark is claimed that would take an
-exceedance away: the district decides about it."""
+exceedance away: the district decides about it. The registry is changed where any part of it, or of the limits, is another one since
+the last start."""
+DISTRICT: Final[frozenset[EventKind]] = frozenset({"mark-claimed", "registry-changed"})
+"""What the district is told of whatever it asked for: what an enterprise does by itself, and others have to see."""
 TEST: Final = "test"
 """Kind of what the test button sends, whatever was subscribed to."""
 

@@ -86,7 +86,7 @@ class Follower:
                 return head, [], {}
             events: list[Event] = []
             states: dict[str, str] = {}
-            for part in (self._exceedances, self._silence, self._captures, self._claims):
+            for part in (self._exceedances, self._silence, self._captures, self._claims, self._registry_changes):
                 part(connection, (serial, head), told, events, states)
         return head, events, states
 
@@ -225,6 +225,27 @@ class Follower:
             events.append(
                 Event("mark-claimed", row.site, subject, row.answered or row.made, place, newest=True, data=data)
             )
+
+    def _registry_changes(
+        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+    ) -> None:
+        c = schema.registry_change.c
+        rows = connection.execute(
+            sa.select(schema.registry_change)
+            .where(c.serial > span[0], c.serial <= span[1], c.part != "")
+            .order_by(c.id)
+        ).all()
+        found: dict[tuple[str, int], list[sa.Row[Any]]] = defaultdict(list)
+        for row in rows:
+            found[row.site, row.serial].append(row)
+        before = told([f"registry/{site}/{serial}" for site, serial in found])
+        for (site, serial), some in found.items():
+            subject = f"registry/{site}/{serial}"
+            if subject in before or site not in self._sites:
+                continue
+            states[subject] = "changed"
+            data = {"author": some[0].author, "parts": [row.part for row in some], "href": "/audit"}
+            events.append(Event("registry-changed", site, subject, some[0].time, "registry", newest=True, data=data))
 
     def _health(self, connection: sa.Connection, some: Collection[int] | None) -> dict[int, Any]:
         """Newest state of channels, by their numbers; None: of all."""

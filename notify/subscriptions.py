@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from greenmine.notify import schema
-from greenmine.notify.event import EventKind
+from greenmine.notify.event import DISTRICT, EventKind
 from greenmine.notify.quiet import QuietHours
 from greenmine.notify.targets import Mqtt, Target, with_secret
 
@@ -66,10 +66,10 @@ class Subscription:
         return f"<subscription {self.id} of {self.enterprise or 'the district'}>"
 
     def wants(self, kind: str, site: str, enterprise: str) -> bool:
-        """Whether it is to be told of an event of a kind at a site of an enterprise; the district is told of claims in any case."""
+        """Whether it is to be told of an event of a kind at a site of an enterprise; the district is in any case of `DISTRICT`."""
         mine = self.enterprise in {None, enterprise} and (self.sites is None or site in self.sites)
-        decides = self.enterprise is None and kind == "mark-claimed"
-        return self.enabled and mine and (kind in self.events or decides)
+        sees = self.enterprise is None and kind in DISTRICT
+        return self.enabled and mine and (kind in self.events or sees)
 
 
 class Subscriptions:

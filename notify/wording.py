@@ -11,6 +11,9 @@ from greenmine.limits import Limit
 from greenmine.notify.event import Event
 from greenmine.wording.words import Words
 
+_PARTS = 8
+"""Parts of the registry that are named."""
+
 
 @dataclass(frozen=True)
 class NoticeWords(Words):
@@ -105,6 +108,11 @@ class NoticeWords(Words):
                 names = {**data, "start": _clock(data["start"]), "end": _clock(data["end"])}
                 names |= {"station": self._station(event), "mark": self.t(f"mark.{data['mark']}")}
                 return self.t("text.claim", **names)
+            case "changed":
+                parts = data["parts"]
+                some = self._list(parts[:_PARTS]) + (self.t("text.registry-more") if len(parts) > _PARTS else "")
+                author = data["author"] or self.t("text.registry-files")
+                return self.t("text.registry", n=len(parts), author=author, parts=some)
             case _:
                 return self.t("text.test")
 

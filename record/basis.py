@@ -1,4 +1,4 @@
-"""Basis: what a site's figures rest on besides readings and marks, as the record remembers it, and since when it has changed."""
+"""Basis: what a site's registry and limits say, as the record remembers it; what of it has changed, and by whom."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from greenmine.record import schema
 from greenmine.registry import Registry
 
 Basis = dict[str, tuple[int, str]]
-"""Parts by name: the instant from which on each touches figures [ms UTC], 0 for all time, and its content."""
+"""Parts by name: the instant from which on each touches figures [ms UTC], or 0 for all time, or `UNTOUCHED`; and its content."""
+UNTOUCHED: Final = 1 << 62
+"""Of what is told to people, or says how readings come."""
 
 _TOLD: Final = frozenset(
     {
@@ -50,6 +52,7 @@ def _parts(registry: Registry, site: str) -> Iterator[tuple[str, tuple[int, str]
     yield part("conditions", 0, registry.conditions)
     yield part("marks", 0, {theme.id: sorted(theme.marks) for theme in registry.themes.values()})
     yield part("site", 0, {k: v for k, v in _plain(known).items() if k not in {"stations", "devices"}})
+    yield part("words of site", UNTOUCHED, _told(known))
     for calibration in known.calibrations:
         place = f"{calibration.station}/{calibration.parameter}"
         since = instant(calibration.valid_from)
@@ -58,10 +61,12 @@ def _parts(registry: Registry, site: str) -> Iterator[tuple[str, tuple[int, str]
         yield part(f"reference {result.station}/{result.parameter} {number}", instant(result.start), result)
     for station in known.stations:
         yield part(f"station {station.id}", 0, _plain(station))
+        yield part(f"words of station {station.id}", UNTOUCHED, _told(station))
         for level in station.backgrounds:
             yield part(f"background {station.id} {level.date} {level.period}", day(level.date), level.level)
     for device in known.devices:
         yield part(f"device {device.id}", 0, _plain(device))
+        yield part(f"connection of device {device.id}", UNTOUCHED, _told(device))
         before = 0
         for check in sorted(device.checks, key=lambda c: c.time):
             # A drift that it finds voids what was measured since the one before.
@@ -91,32 +96,96 @@ def _plain(entry: Any) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in _TOLD | _DATED}
 
 
+def _told(entry: msgspec.Struct) -> dict[str, Any]:
+    """What `_plain` leaves out, but for what is a part of its own."""
+    return {name: value for name, value in msgspec.to_builtins(entry).items() if name in _TOLD}
+
+
 def changed_since(before: Basis, now: Basis) -> int | None:
     """Return the earliest instant at which two bases differ [ms UTC], 0 for all time; None where they are the same."""
     different = [found[name][0] for name in before.keys() | now.keys() for found in (before, now) if name in found
                  and before.get(name) != now.get(name)]  # fmt: skip
-    return min(different, default=None)
+    return min((since for since in different if since < UNTOUCHED), default=None)
 
 
-def take_over(connection: sa.Connection, registry: Registry) -> dict[str, int]:
-    """Note what the figures of all sites rest on from now on.
+class Change(msgspec.Struct, frozen=True):
+    """A part of a site's registry or limits that was changed."""
+
+    time: int
+    """When it was taken up [ms UTC]."""
+    author: str
+    """Empty: in the files."""
+    part: str
+    before: str | None
+    """JSON; None: it was not there."""
+    after: str | None
+    """JSON; None: it is gone."""
+
+
+def announce(connection: sa.Connection, site: str, author: str, now: int) -> None:
+    """Note who is about to change a site's files: what is next taken up of it is put down to that name, else to the files.
+
+    The files themselves are read by the processes at their next start, see `take_over`.
+    """
+    row = {"site": site, "time": now, "author": author, "part": ""}
+    connection.execute(sa.insert(schema.registry_change).values(**row))
+
+
+def take_over(connection: sa.Connection, registry: Registry, now: int, serial: int) -> dict[str, int]:
+    """Note what registry and limits say from now on, and what of it has changed: the one place where a change is noticed.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the record.
+    registry : Registry
+        As it is now.
+    now : int
+        The clock [ms UTC].
+    serial : int
+        Number of the transaction.
 
     Returns
     -------
     dict of str to int
-        Sites whose basis was another one, with the earliest instant that this touches [ms UTC].
+        Sites whose figures that touches, with the earliest instant [ms UTC].
     """
     table = schema.basis
     noted = {row.site: row.parts for row in connection.execute(sa.select(table))}
     changed: dict[str, int] = {}
     for site in registry.sites:
-        now = basis_of(registry, site.id)
-        text = msgspec.json.encode(now, order="sorted").decode()
+        parts = basis_of(registry, site.id)
+        text = msgspec.json.encode(parts, order="sorted").decode()
         if site.id not in noted:
             connection.execute(sa.insert(table).values(site=site.id, parts=text))
         elif noted[site.id] != text:
-            since = changed_since(msgspec.json.decode(noted[site.id], type=Basis), now)
+            before = msgspec.json.decode(noted[site.id], type=Basis)
             connection.execute(sa.update(table).where(table.c.site == site.id).values(parts=text))
+            _note(connection, site.id, before, parts, now, serial)
+            since = changed_since(before, parts)
             if since is not None:
                 changed[site.id] = since
     return changed
+
+
+def _note(connection: sa.Connection, site: str, before: Basis, after: Basis, now: int, serial: int) -> None:
+    c = schema.registry_change.c
+    last = connection.execute(sa.select(c.part, c.author).where(c.site == site).order_by(c.id.desc()).limit(1)).first()
+    author = last.author if last is not None and not last.part else ""
+    rows = [
+        {
+            "site": site, "time": now, "author": author, "part": name[:300], "before": before.get(name, (0, None))[1],
+            "after": after.get(name, (0, None))[1], "serial": serial,
+        }
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]  # fmt: skip
+    connection.execute(sa.insert(schema.registry_change), rows)
+
+
+def changes_since(connection: sa.Connection, site: str, start: int) -> list[Change]:
+    """What was changed in a site's registry and limits since an instant [ms UTC], the oldest first."""
+    c = schema.registry_change.c
+    chosen = sa.select(c.time, c.author, c.part, c.before, c.after)
+    rows = connection.execute(chosen.where(c.site == site, c.time >= start, c.part != "").order_by(c.id))
+    return [Change(*row) for row in rows]

@@ -468,11 +468,14 @@ class Queries:
             .order_by(c.site)
         ).all()
 
-    def rejections(self, scope: Scope, *, site: str | None, limit: int, before: int | None) -> Sequence[Row]:
-        """Rejections, newest first."""
+    def rejections(
+        self, scope: Scope, *, site: str | None, limit: int, before: int | None, strangers: bool = False
+    ) -> Sequence[Row]:
+        """Rejections, newest first; with ``strangers`` also those of messages that name no site of the registry."""
         c = schema.rejection.c
         columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
-        statement = select(*columns).where(c.site.in_(scope))
+        nobody = c.site.not_in([known.id for known in self.registry.sites])
+        statement = select(*columns).where(or_(c.site.in_(scope), nobody) if strangers else c.site.in_(scope))
         if site is not None:
             statement = statement.where(c.site == site)
         if before is not None:
@@ -539,6 +542,12 @@ class Queries:
         if number is not None:
             statement = statement.where(c.id == number)
         return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def registry_changes(self, after: int) -> Sequence[Row]:
+        """What of registries and limits was changed, at all sites, in the order in which it was taken up, beyond a number."""
+        c = schema.registry_change.c
+        chosen = select(schema.registry_change).where(c.id > after, c.part != "").order_by(c.id)
+        return self._connection.execute(chosen).all()
 
     def mark_requests_version(self) -> tuple[int, ...]:
         """Number that changes whenever a mark is asked for or answered."""

@@ -353,6 +353,22 @@ basis = Table(
     comment="What the figures of each site rest on besides readings and marks: limits, calibrations, instruments.",
 )
 
+registry_change = Table(
+    "registry_change",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False, index=True),
+    Column("time", BigInteger, nullable=False, comment="when it was taken up"),
+    Column("author", String(140), nullable=False, comment="empty: in the files"),
+    Column(
+        "part", String(300), nullable=False, comment="of greenmine.record.basis.Basis; empty: somebody begins to edit"
+    ),
+    Column("before", Text, comment="JSON; NULL: it was not there"),
+    Column("after", Text, comment="JSON; NULL: it is gone"),
+    _serial(),
+    comment="What was changed in the registry and in the limits, part by part.",
+)
+
 restatement = Table(
     "restatement",
     metadata,

@@ -164,7 +164,7 @@ class Pipeline:
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
         positions = {} if self._checkpoint is None else self._checkpoint.read(self._position())
         self._fill(set(self._zone), positions)
-        self._take_over()
+        self._take_over(now)
 
     def _identity(self) -> str:
         """A name of the record that no other one has."""
@@ -263,10 +263,10 @@ class Pipeline:
         horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
         return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
 
-    def _take_over(self) -> None:
+    def _take_over(self, now: int) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
         with self.record.transaction() as connection:
-            changed = take_over(connection, self.registry)
+            changed = take_over(connection, self.registry, now, self.record.serial(connection))
             for site, since in changed.items():
                 last = self.engine.issued[[c.index for c in self.registry.site_channels(site)]].max(initial=-1)
                 if last >= 0:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from greenmine.api.accounts import schema
 STRANGERS: Final = parse("200 per hour")
 """Lines of those who have not signed in; what is beyond them is counted in the next line."""
 FAILED: Final = "sign-in-failed"
+CHANGED: Final = "registry-changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class AuditLog:
         self._engine = engine
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._untold = 0
+        self._taking = Lock()
 
     def add(
         self,
@@ -104,6 +107,22 @@ class AuditLog:
         }
         with self._engine.begin() as connection:
             connection.execute(sa.insert(schema.audit), [row])
+
+    def take_changes(self, newer: Callable[[int], Iterable[Any]]) -> None:
+        """Add what was changed in registries and limits, with what was before and after; whoever reads the log calls this.
+
+        Parameters
+        ----------
+        newer : callable
+            Changes beyond a number, see `greenmine.record.reader.Queries.registry_changes`.
+        """
+        with self._taking:
+            last = next(iter(self.read(None, action=CHANGED, limit=1)), None)
+            for row in newer(0 if last is None else last.detail["number"]):
+                self.add(
+                    row.time, CHANGED, user=None, name=row.author or "(files)", site=row.site, subject=row.part,
+                    number=row.id, before=row.before, after=row.after,
+                )  # fmt: skip
 
     def read(
         self,

@@ -101,7 +101,7 @@ def period_named(reporting: Reporting, site: Site, name: str | None, instant: in
         period = parse_period(name, reporting)
     except ValueError as error:
         raise Problem(400, str(error)) from None
-    if name.split("-", 1)[1] not in {p.id for p in reporting.periods}:
+    if name.partition("-")[2] not in {p.id for p in reporting.periods}:
         raise Problem(400, f"period {name!r}: must be a reporting period, such as 2026-{reporting.periods[0].id}")
     return period
 

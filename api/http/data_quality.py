@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_channel, visible_site
 from greenmine.api.http.exports import answer
 from greenmine.api.http.items import GapItem, HealthItem, LedgerItem, RejectionItem, SideItem
 from greenmine.api.http.schemas import listed
+from greenmine.api.http.trail import reads_all
 from greenmine.record.reader import Queries, Scope
 from greenmine.times import local
 
@@ -87,17 +89,23 @@ def late(
 
 @router.get("/api/v1/rejections", responses=listed(RejectionItem, files=True))
 def rejections(
-    given: Annotated[arguments.RejectionsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Annotated[arguments.RejectionsArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
+    caller: CallerOf,
 ) -> Response:
-    """What could not be taken, newest first."""
+    """What could not be taken, newest first; administrators see messages that name no mine of the registry, too."""
     zone = _zone(context, scope, given.site)
+    zones = {site.id: site.zone for site in context.registry.sites}
 
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
-        rows = queries.rejections(scope, site=given.site, limit=size + 1, before=arguments.number_of(cursor))
+        before = arguments.number_of(cursor)
+        rows = queries.rejections(scope, site=given.site, limit=size + 1, before=before, strangers=reads_all(caller))
         items = [
             RejectionItem(
                 row.id,
-                local(row.received, context.registry.site(row.site).zone),
+                local(row.received, zones.get(row.site, zone)),
                 *(row.site, row.device, row.topic, row.reason, row.detail, row.readings, row.size),
             )
             for row in rows[:size]

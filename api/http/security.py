@@ -93,4 +93,7 @@ class Guard:
             return Problem(400, f"Host: call this server by one of {', '.join(sorted(known))}")
         if not secure and connection.client is not None and not is_loopback(connection.client.host):
             return Problem(400, "This server is not called in the clear; use https://")
+        names = [name for name, _ in connection.query_params.multi_items()]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            return Problem(400, f"{twice[:80]!r} is given more than once; each parameter has one value")
         return None

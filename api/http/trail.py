@@ -63,7 +63,7 @@ def client_address(request: Request) -> str:
 
 def concern(context: Context, caller: Caller) -> Concern | None:
     """Which lines a caller may read: administrators all; others those of themselves, their colleagues and their sites."""
-    if _reads_all(caller):
+    if reads_all(caller):
         return None
     return Concern(_colleagues(context, caller), caller.scope)
 
@@ -72,10 +72,12 @@ def visible_entries(
     context: Context, caller: Caller, *, site: str | None, action: str | None, before: int | None, limit: int
 ) -> list[Entry]:
     """Lines that a caller may read, newest first; of other people's the address is left out."""
+    with context.record.queries() as queries:
+        context.accounts.audit.take_changes(queries.registry_changes)
     entries = context.accounts.audit.read(
         concern(context, caller), site=site, action=action, before=before, limit=limit
     )
-    if _reads_all(caller):
+    if reads_all(caller):
         return entries
     colleagues = _colleagues(context, caller)
     return [
@@ -86,7 +88,8 @@ def visible_entries(
     ]
 
 
-def _reads_all(caller: Caller) -> bool:
+def reads_all(caller: Caller) -> bool:
+    """Whether a caller may read what concerns nobody in particular: administrators of the whole installation."""
     return caller.role == "administrator" and caller.oversees
 
 

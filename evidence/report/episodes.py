@@ -1,4 +1,4 @@
-"""Exceedances with cause and handling, and verdicts that were issued more than once."""
+"""Exceedances with cause and handling, verdicts that were issued more than once, and what of the registry was changed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from greenmine.wording.words import NOTHING
 
 _LISTED = 100
 """Rows of a list; the tables hold the others."""
+_SHOWN = 300
+"""Characters of what a part of the registry said that are shown."""
 
 
 def episodes(content: Content) -> list[Block]:
@@ -111,6 +113,25 @@ def restatements(content: Content) -> list[Block]:
     columns = [Column(w.t(f"column.{head}"), share=share) for head, share in heads.items()]
     caption = w.t("restated.table", shown=len(rows), all=len(changed))
     return [*blocks, Table(caption=caption, columns=columns, rows=rows, small=True)]
+
+
+def changes(content: Content) -> list[Block]:
+    """What was changed in registry and limits since the period began, part by part, with what it was before."""
+    w, told = content.words, content.figures.changes
+    if not told:
+        return []
+    rows = [
+        [w.moment(one.made), one.author or w.t("changes.files"), one.part, _short(one.before), _short(one.after)]
+        for one in told[:_LISTED]
+    ]
+    heads = {"made": 0, "author": 0, "part": 1, "before": 2, "after": 2}
+    columns = [Column(w.t(f"changes.{head}"), share=share) for head, share in heads.items()]
+    caption = w.t("changes.table", shown=len(rows), all=len(told))
+    return [Heading(text=w.t("changes.heading")), Table(caption=caption, columns=columns, rows=rows, small=True)]
+
+
+def _short(text: str | None) -> str:
+    return NOTHING if text is None else text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _changed(forms: Iterable[RestatementFigures]) -> Iterable[RestatementFigures]:

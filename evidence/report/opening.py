@@ -33,6 +33,7 @@ def opening(content: Content) -> list[Block]:
                 *([(w.t("opening.running"), _to_come(content))] if content.to_come else []),
                 (w.t("opening.zone"), figures.zone),
                 (w.t("opening.witnesses"), _witnessed(content)),
+                (w.t("opening.changes"), _changes(content)),
             ]
         ),
         *_conclusions(content),
@@ -153,6 +154,16 @@ def _witnessed(content: Content) -> str:
     names = w.t("list.comma").join(told.witnesses[:_LISTED])
     newest = datetime.fromtimestamp(told.newest / 1000, ZoneInfo(content.figures.zone)).strftime("%Y-%m-%d %H:%M")
     return w.t("opening.witnessed", n=told.receipts, witnesses=names, newest=newest, days=told.days)
+
+
+def _changes(content: Content) -> str:
+    """How often registry and limits were changed since the period began; the list is behind the restatements."""
+    w, changes = content.words, content.figures.changes
+    if not changes:
+        return w.t("opening.unchanged")
+    authors = w.t("list.comma").join(dict.fromkeys(one.author or w.t("changes.files") for one in changes))
+    limits = sum(one.part.startswith(("threshold ", "rule ", "conditions")) for one in changes)
+    return w.t("opening.changed", n=len(changes), limits=limits, authors=authors)
 
 
 def _spans(days: Sequence[date]) -> list[tuple[date, date]]:

@@ -10,7 +10,7 @@ from greenmine.evidence.report.bounds import bounds
 from greenmine.evidence.report.comparison import comparison
 from greenmine.evidence.report.completeness import completeness
 from greenmine.evidence.report.content import Content
-from greenmine.evidence.report.episodes import episodes, restatements
+from greenmine.evidence.report.episodes import changes, episodes, restatements
 from greenmine.evidence.report.measures import measures
 from greenmine.evidence.report.method import checking, method
 from greenmine.evidence.report.mine import mine
@@ -30,6 +30,7 @@ SECTIONS: Final[tuple[Callable[[Content], list[Block]], ...]] = (
     requirements,
     indicators,
     restatements,
+    changes,
     method,
     checking,
 )

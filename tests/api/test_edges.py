@@ -8,9 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from greenmine.api.accounts.audit import FAILED
 from greenmine.api.http.security import HEADERS
+from greenmine.record import schema
+from greenmine.record.record import open_engine
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD
@@ -62,6 +65,44 @@ def test_what_is_no_http_is_answered_with_the_security_headers(served: Served, s
     assert answer.startswith(b"http/1.1 400")
     for name in HEADERS:
         assert answer.count(name.lower().encode() + b":") == 1
+
+
+@pytest.mark.parametrize("period", ["0001", "0001-W01", "0001-01", "9999", "1969-12-31", "2200-01"])
+def test_a_period_beyond_the_calendar_is_refused(served: Served, period: str) -> None:
+    for path in ("/api/v1/report", "/api/v1/assessments"):
+        answer = served.client.get(path, params={"site": LOUD, "period": period})
+        assert answer.status_code == 400, path
+
+
+@pytest.mark.parametrize("period", ["2026", "2026-06", "1970", "2026-06-30"])
+def test_an_assessment_is_of_a_reporting_period(served: Served, period: str) -> None:
+    assert served.client.get("/api/v1/assessments", params={"site": LOUD, "period": period}).status_code == 400
+    page = served.client.get(f"/sites/{LOUD}/assessment", params={"period": period})
+    assert page.status_code in {302, 303, 400, 404}
+
+
+def test_a_parameter_that_is_given_twice_is_refused(served: Served) -> None:
+    answer = served.client.get(f"/api/v1/latest?site={LOUD}&site={LOUD}")
+    assert answer.status_code == 400
+    assert "'site' is given more than once" in answer.json()["detail"]
+
+
+def test_what_names_no_mine_is_shown_to_administrators_alone(live: Served, registry: Registry) -> None:
+    row = {
+        "received": now(), "site": "NOWHERE", "device": "gate", "topic": "greenmine/v1/NOWHERE/gate/readings",
+        "reason": "unknown-device", "detail": "", "readings": 1, "size": 2, "payload": b"{}",
+    }  # fmt: skip
+    with open_engine(live.data / "record.sqlite").begin() as connection:
+        connection.execute(sa.insert(schema.rejection), row)
+    with serving(live.data, registry) as address:
+
+        def shown(**who: object) -> set[str]:
+            headers = bearer(token_for(live.data, **who))
+            answer = httpx.get(f"{address}/api/v1/rejections", headers=headers, timeout=20)
+            return {item["site"] for item in answer.json()["items"]}
+
+        assert "NOWHERE" in shown(name="chief", role="administrator")
+        assert "NOWHERE" not in shown(name="watch", role="supervisor")
 
 
 def test_streams_of_a_user_and_of_an_address_are_bounded(live: Served, registry: Registry) -> None:

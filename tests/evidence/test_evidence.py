@@ -21,7 +21,7 @@ from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.signing import SigningKey
 from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period, load_reporting, parse_period
-from tests.evidence.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text, verify
+from tests.evidence.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text, verify, whole_text
 from tests.processing import light
 from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 
@@ -264,6 +264,8 @@ def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: M
     period = Period("p", date(2026, 3, 3), date(2026, 3, 3))
     build(here, "mine", period, tmp_path / "a.zip", FIRST + 6 * DAY)
     pipeline.mark("mine", "homes", None, (FIRST + DAY, FIRST + 2 * DAY), "fault", "filter", "A", FIRST + 7 * DAY)
+    more = '[[calibrations]]\nstation = "south"\nparameter = "tsp"\nvalid_from = 2026-03-20T00:00:00+08:00\ncertificate = "c"\n'
+    Pipeline(registry_of(tmp_path / "other", more=more), record, now=FIRST + 7 * DAY)
     build(here, "mine", period, tmp_path / "b.zip", FIRST + 7 * DAY)
 
     def verdict(name: str) -> str:
@@ -280,6 +282,9 @@ def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: M
         (200.0, None, ["A"], ["filter"])
     ]
     first = page_text(contents(tmp_path / "b.zip")["report.pdf"], 1)
+    assert "更改1处，其中限值及判定方法0处，更改人：直接改文件" in "".join(first.split())
+    assert "calibrationsouth/tsp" in "".join(whole_text(contents(tmp_path / "b.zip")["report.pdf"]).split())
+    assert "本期开始以来无更改" in "".join(page_text(contents(tmp_path / "a.zip")["report.pdf"], 1).split())
     assert "经标注剔除的超标时段" in first
     assert "标注人A，确认人无" in "".join(first.split())
     assert "经标注剔除" not in page_text(contents(tmp_path / "a.zip")["report.pdf"], 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,8 @@ from greenmine.record.archive.signing import SigningKey
 from tests.evidence.bundles import Files, manifested
 
 _SIGNED = {"manifest.json", "manifest.sig"}
-_TEXTS = (".json", ".toml", ".txt", ".pub")
+_TEXTS = (".json", ".txt", ".pub")
+_NUMBER = re.compile(rb"= (\d+)")
 
 
 def tamperings(
@@ -41,6 +43,8 @@ def tamperings(
         if name.endswith(_TEXTS):
             yield f"edit and sign {name}", manifested(files | {name: _flipped(whole, random)}, maker)
             yield f"add to and sign {name}", manifested(files | {name: whole + b"\n"}, maker)
+        elif name.endswith(".toml"):
+            yield f"edit and sign {name}", manifested(files | {name: _bent(whole)}, maker)
     for name in (
         "documents/more.pdf",
         "archive/mine/2026-03-04.1.parquet",
@@ -111,6 +115,13 @@ def _set(document: Any, place: tuple[Any, ...], value: Any) -> None:
     for key in place[:-1]:
         document = document[key]
     document[place[-1]] = value
+
+
+def _bent(table: bytes) -> bytes:
+    """A table with another number in it, or another name where it has none; what is behind ``#`` would mean nothing."""
+    if _NUMBER.search(table):
+        return _NUMBER.sub(lambda found: b"= %d" % (int(found[1]) + 1), table, count=1)
+    return table.replace(b'name_en = "', b'name_en = "X')
 
 
 def _flipped(content: bytes, random: np.random.Generator) -> bytes:

@@ -22,7 +22,7 @@ from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.entries import Device, Position, Profile, Site, Station
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
-from greenmine.shipped_profiles import Shelf
+from greenmine.shipped_profiles import ShippedProfiles
 from greenmine.tables import nearest
 from greenmine.topics import OWN, TopicPattern
 from greenmine.units import conversion
@@ -83,8 +83,8 @@ def try_(
 def _profile(registry: Registry, name: str) -> Profile:
     if name in registry.profiles:
         return registry.profiles[name]
-    shelf = Shelf.shipped()
-    why = shelf.refusal(name) or f"there is no profile {name!r}; {nearest(name, [*registry.profiles, *shelf.ids])}"
+    shipped = ShippedProfiles.shipped()
+    why = shipped.refusal(name) or f"there is no profile {name!r}; {nearest(name, [*registry.profiles, *shipped.ids])}"
     raise _end(f"{why}.")
 
 

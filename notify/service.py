@@ -123,7 +123,7 @@ def _follow(follower: Follower, notices: Notices, registry: Registry) -> None:
     outbox = notices.outbox
     serial = outbox.serial()
     if serial is not None:
-        head, events, states = follower.look(serial, outbox.told)
+        head, events, states = follower.look(serial, outbox.notified_states)
         if head > serial:
             subscriptions = notices.subscriptions.all() if events else []
             outbox.enlist(head, states, events, subscriptions, registry, _now())

@@ -73,7 +73,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_subscription_enterprise", "subscription", ["enterprise"])
     op.create_table(
-        "told",
+        "notified_state",
         sa.Column("subject", sa.String(length=120), nullable=False),
         sa.Column("state", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("subject"),

@@ -270,7 +270,7 @@ class Engine:
     ) -> None:
         """Take up the work where the record stands, once the panes are filled; parameters as of `restore`.
 
-        ``rules`` are the indices of the rules whose alarms are taken up; None: all.
+        ``rules`` are the indices of the rules whose alarms are taken up; None: all. See `AlarmEngine.restore`.
         """
         self.issued[:] = issued
         begun = (issued < 0) & (self.panes.head >= 0)
@@ -278,8 +278,9 @@ class Engine:
         self.alarms.restore(exceedances, next_id, rules)
 
     def forget(self, channels: NDArray[np.intp]) -> None:
-        """Empty the panes and the health of channels, to be filled again."""
+        """Empty the panes, the alarms and the health of channels, to be filled again."""
         self.panes.clear(channels)
+        self.alarms.forget(channels)
         self.health.clear(channels)
         self.wild[channels] = 0
         self.issued[channels] = -1

@@ -392,6 +392,8 @@ class Pipeline:
                 if left.batch is not None:
                     self._store_readings(connection, left.batch, left.outcome, left.news, issue)
                 self._store_outcome(connection, left.outcome, issue)
+                for site, (start, end) in left.outcome.apart.items():
+                    self._queue(connection, site, (start * MINUTE, end * MINUTE), issue.reason)
                 sites = set() if left.batch is None else _sites_of(left.batch)
                 self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
@@ -402,6 +404,18 @@ class Pipeline:
             with self._whole(self._zone if left.batch is None else _sites_of(left.batch)):
                 raise
         self._unstored = None
+
+    def _queue(self, connection: sa.Connection, site: str, span: tuple[int, int], reason: str) -> None:
+        """Queue a span [ms UTC] for restatement, as one with what waits for the same reason not far from it."""
+        table = schema.restatement
+        c = table.c
+        beside = sa.and_(c.start <= span[1] + DAY * MINUTE, c.end >= span[0] - DAY * MINUTE)
+        underway = -1 if self._job is None or self._job.queued is None else self._job.queued
+        same = sa.and_(c.site == site, c.reason == reason, c.id != underway, beside)
+        some = connection.execute(sa.select(table).where(same)).all()
+        connection.execute(sa.delete(table).where(same))
+        start, end = min([span[0], *(row.start for row in some)]), max([span[1], *(row.end for row in some)])
+        connection.execute(sa.insert(table).values(site=site, start=start, end=end, reason=reason))
 
     def restate(self, site: str, start: int, end: int, now: int, reason: str) -> None:
         """Compute windows again from the stored readings, with the marks, calibrations and limits that hold now.

@@ -44,7 +44,8 @@ from greenmine.collector.files.numerals import (
     first_texts,
 )
 from greenmine.collector.files.sources import opened
-from greenmine.collector.files.table import SUMMED, UNREAD, Header, LoggerFile, Table, only_table
+from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
+from greenmine.collector.files.text import SUMMED
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.readings import FLAGS, NORMAL

@@ -64,6 +64,11 @@ _OTHER_CLOCKS = (
     r"(?P<hour>00?)\.(?P<minute>00)(?:\.(?P<second>00))?",
     r"(?P<hour>00?):(?P<minute>00) ?[~～—–至] ?00?:00",
 )
+DATE_TEXT: Final = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)|\d{1,2}[- /][A-Za-z]{3,9}[- /]\d{2,4}"
+    r"|\d{4} ?年 ?\d{1,2} ?月 ?\d{1,2} ?日|[A-Za-z]{3,9} \d{1,2}, \d{4}"
+)
+"""A date within free text."""
 _CHINESE_DATE = r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]"
 _DATES = (
     r"(?P<year>0000)(?P<s>[-/.])(?P<month>00?)(?P=s)(?P<day>00?)",

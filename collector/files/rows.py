@@ -1,0 +1,362 @@
+"""Rows of a text file: its lines block by block, cut into cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pv
+from numpy.typing import NDArray
+
+from greenmine.collector.files.columns import (
+    LoggerFileError,
+    bare,
+    find_column,
+    listed,
+    plain,
+    unique_names,
+    words,
+)
+from greenmine.collector.files.layout import LINE_AT_MOST, Layout, clean, split
+from greenmine.collector.files.numerals import NumberReader, number
+from greenmine.collector.files.sources import open_text
+from greenmine.collector.files.stamps import StampReader
+from greenmine.collector.files.stated_zones import is_zone
+
+_BLOCK: Final = 1 << 22
+"""Signs read at a time: bounds the memory that text takes."""
+_FIRST: Final = 1 << 13
+"""Signs read at first, which may begin with lines of units."""
+_ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset tzname zeitzone zone 时区")
+"""Plain names of columns that state the zone of each row."""
+_LABELS_AT_MOST: Final = 6
+"""Columns of text that are looked through for such words."""
+_ZONE_CELL: Final = re.compile(r"(?:UTC|GMT)? ?[+-]?\d{1,2}(?::?\d\d)?|[A-Z]{3,5}|Z", re.ASCII)
+_NEW_HEADER_UNITS: Final = 4
+"""Lines of units that may follow a header."""
+
+
+@dataclass(slots=True)
+class Skipped:
+    """Rows left out, and the line of the first, by reason."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    first: dict[str, int] = field(default_factory=dict)
+
+    def count(self, reason: str, lines: Sequence[int] | NDArray[np.int64]) -> None:
+        """Count rows that are left out for a reason."""
+        if len(lines):
+            self.rows[reason] = self.rows.get(reason, 0) + len(lines)
+            self.first.setdefault(reason, int(lines[0]))
+
+    def notes(self) -> list[str]:
+        """Say how many rows were left out, and why."""
+        return [
+            f"{n:,} rows left out: {reason} (first in line {self.first[reason]})" for reason, n in self.rows.items()
+        ]
+
+
+@dataclass(slots=True)
+class RawTable:
+    """What was read, before the order of day and month is known."""
+
+    stamps: StampReader
+    numbers: dict[str, NumberReader]
+    skipped: Skipped
+    lines: NDArray[np.int64]
+    texts: dict[str, dict[str, None]] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
+    """Zone of each row, where a column states it; empty if none does."""
+    labels: list[NDArray[np.bool_]] = field(default_factory=list)
+    """Which rows have a word such as Mean in a column of text."""
+
+    def summing(self, readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows sum up others: those with a label, if they are the fewer."""
+        if not self.labels:
+            return np.zeros(len(readable), np.bool_)
+        labelled = np.concatenate(self.labels)
+        return (
+            labelled
+            if 2 * np.count_nonzero(labelled & readable) < np.count_nonzero(readable)
+            else np.zeros_like(labelled)
+        )
+
+
+def chosen_columns(names: Sequence[str], time: Collection[str], columns: Sequence[str]) -> dict[str, int]:
+    """Positions of the columns to read, by the name they are asked for with."""
+    if not columns:
+        return {name: c for c, name in enumerate(names) if name not in time}
+    return {wanted: position_of(names, wanted) for wanted in columns}
+
+
+def position_of(names: Sequence[str], wanted: str) -> int:
+    """Find the column that somebody names."""
+    position = find_column(names, wanted)
+    if position is None:
+        raise LoggerFileError(f"no column {wanted!r}: there are {listed(names)}")
+    return position
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where the columns stand in one part of the file: parts joined to it may have more columns, or others."""
+
+    names: tuple[str, ...]
+    time: tuple[int, ...]
+    chosen: dict[str, int]
+    conditions: tuple[tuple[int, str], ...]
+    texts: dict[str, int]
+    zone: int | None
+    labels: tuple[int, ...] = ()
+    """Columns of text that are looked through for words such as Mean."""
+
+    @staticmethod
+    def first(layout: Layout, names: tuple[str, ...], columns: Sequence[str], texts: Sequence[str]) -> Part:
+        """Find the columns under the first header."""
+        clock = layout.clock
+        time = (0,) if clock.kind == "across" else clock.columns
+        said = layout.description
+        zone = None if said.zone_column is None else position_of(names, said.zone_column)
+        if zone is None:
+            stated = [
+                c
+                for c, name in enumerate(names)
+                if c not in time
+                and {plain(name), bare(name)} & _ZONES
+                and (plain(name) != "zone" or _holds_zones(layout, c))
+            ]
+            zone = stated[0] if len(stated) == 1 else None
+        chosen = chosen_columns(names, [names[c] for c in time], columns)
+        labels = [
+            c
+            for c in range(len(names))
+            if clock.kind != "across"
+            and c not in {*time, *chosen.values(), zone}
+            and (not c or not mostly_numbers(layout, c))
+        ]
+        return Part(
+            names,
+            time,
+            chosen,
+            tuple((position_of(names, name), text.strip()) for name, text in said.where.items()),
+            {name: position_of(names, name) for name in texts},
+            zone,
+            tuple(labels[:_LABELS_AT_MOST]),
+        )
+
+    def moved(self, names: tuple[str, ...], line: int) -> Part:
+        """The same columns under another header.
+
+        Raises
+        ------
+        LoggerFileError
+            If a column is missing there.
+        """
+        places = {plain(name): c for c, name in reversed(list(enumerate(names)))}
+
+        def place(column: int) -> int:
+            found = places.get(plain(self.names[column]))
+            if found is None:
+                raise LoggerFileError(
+                    f"line {line}: a second header without {self.names[column]!r}, but with {listed(names)}; split the file there"
+                )
+            return found
+
+        return Part(
+            names,
+            tuple(map(place, self.time)),
+            {name: place(c) for name, c in self.chosen.items()},
+            tuple((place(c), text) for c, text in self.conditions),
+            {name: place(c) for name, c in self.texts.items()},
+            None if self.zone is None else place(self.zone),
+        )
+
+
+def _holds_zones(layout: Layout, column: int) -> bool:
+    """Whether the first cells of a column are zones of time, and no parts of a town."""
+    cells = [row[column].strip() for row in layout.sample if len(row) > column and row[column].strip()]
+    return bool(cells) and all(_ZONE_CELL.fullmatch(cell) or ("/" in cell and is_zone(cell)) for cell in cells)
+
+
+def pieces(layout: Layout, part: Part) -> Iterator[tuple[str, NDArray[np.int64], Part]]:
+    """The lines of data with their numbers, in blocks, parted at each further header."""
+    own = layout.written or layout.names
+    times = [plain(layout.names[c]) for c in layout.clock.columns]
+    mark = layout.names[layout.clock.columns[0]].strip()
+    named = layout.header > 0 and not layout.description.names and all(times)
+    line, size = layout.header, _FIRST
+    units: tuple[str, ...] | None = None
+    with open_text(layout.source.path, layout.source.encoding) as file:
+        for _ in islice(file, layout.header):
+            pass
+        while text := file.read(size):
+            text += (rest := file.readline(LINE_AT_MOST))
+            if len(rest) == LINE_AT_MOST:
+                raise LoggerFileError(f"a line has more than {LINE_AT_MOST:,} signs: it is no text table")
+            first = size == _FIRST
+            size = _BLOCK
+            if first or (named and mark in text) or text.startswith("#") or "\n#" in text or not text.endswith("\n"):
+                block = [row if row.endswith("\n") else f"{row}\n" for row in re.split(r"(?<=\n)", text) if row]
+                lines = np.arange(line + 1, line + 1 + len(block), dtype=np.int64)
+                units = _lines_of_units(block) if units is None else units
+                begin = 0
+                for index in [i for i, row in enumerate(block) if mark in row] if named else []:
+                    cells = split(clean(block[index]), layout.delimiter)
+                    names = unique_names(cells)
+                    if not set(times) <= {plain(name) for name in names}:
+                        continue
+                    yield from _without_comments(block[begin:index], lines[begin:index], part, after_header=first)
+                    extent = max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)
+                    if (
+                        own[0] == "#1" and names[:extent] == own[1 : extent + 1]
+                    ):  # rows with their number, headers without
+                        pass
+                    elif tuple(map(plain, names[:extent])) != tuple(map(plain, own[:extent])) or extent > len(own):
+                        part, own = part.moved(names[:extent], int(lines[index])), names[:extent]
+                    begin, first = index + 1, True
+                    again = _lines_of_units(block[begin:])
+                    if again and again != units:
+                        raise LoggerFileError(
+                            f"line {lines[index]}: a second header, with other lines of units below it; split the file there"
+                        )
+                yield from _without_comments(block[begin:], lines[begin:], part, after_header=first)
+                line += len(block)
+            else:
+                count = text.count("\n")
+                yield text, np.arange(line + 1, line + 1 + count, dtype=np.int64), part
+                line += count
+
+
+def _without_comments(
+    block: list[str], lines: NDArray[np.int64], part: Part, *, after_header: bool
+) -> Iterator[tuple[str, NDArray[np.int64], Part]]:
+    """The block without lines of comment, and without lines of units after a header."""
+    units = len(_lines_of_units(block)) if after_header else 0
+    keep = [index for index in range(units, len(block)) if not block[index].startswith("#")]
+    if keep:
+        yield "".join(block[index] for index in keep), lines[keep], part
+
+
+def _lines_of_units(block: Sequence[str]) -> tuple[str, ...]:
+    """The first lines that hold no figure."""
+    units = 0
+    for row in block[:_NEW_HEADER_UNITS]:
+        if any(character.isdigit() for character in re.sub(r"[A-Za-z/³²^]+\d|(?<=[/\u00b5μ])\w+", "", row)):
+            break
+        units += 1
+    return tuple(row.strip() for row in block[:units])
+
+
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """Rows of equal width: all cells one after the other, and the number of each line."""
+
+    cells: list[str]
+    width: int
+    lines: NDArray[np.int64]
+
+    def column(self, position: int) -> list[str]:
+        """Cells of a column."""
+        return self.cells[position :: self.width]
+
+    def row(self, index: int) -> list[str]:
+        """Cells of a row."""
+        return self.cells[index * self.width : (index + 1) * self.width]
+
+    def where(self, which: NDArray[np.bool_]) -> TextRows:
+        """Keep the rows of a mask."""
+        kept = [cell for index in np.flatnonzero(which).tolist() for cell in self.row(index)]
+        return TextRows(kept, self.width, self.lines[which])
+
+    def unfolded(self, layout: Layout) -> TextRows:
+        """Turn each row with a column for each hour into a row for each hour: its time, the other columns, its value."""
+        day, *hours = layout.clock.columns
+        others = [c for c in range(self.width) if c not in layout.clock.columns]
+        cells: list[str] = []
+        for index in range(len(self.lines)):
+            row = self.row(index)
+            rest = [row[c] for c in others]
+            date = re.split("[ T]", row[day].strip())[0]
+            for column, hour in zip(hours, layout.clock.parts, strict=True):
+                cells += [f"{date} {hour}:00" if date else "", *rest, row[column]]
+        return TextRows(cells, 2 + len(others), np.repeat(self.lines, len(hours)))
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowRows:
+    """Rows of plain lines, of which only the columns that are needed were cut out."""
+
+    columns: dict[int, pa.StringArray]
+    lines: NDArray[np.int64]
+
+    def array(self, position: int) -> pa.StringArray:
+        """Cells of a column as they were cut."""
+        return self.columns[position]
+
+    def column(self, position: int) -> list[str]:
+        """Cells of a column."""
+        cells: list[str] = self.columns[position].to_pylist()
+        return cells
+
+    def where(self, which: NDArray[np.bool_]) -> ArrowRows:
+        """Keep the rows of a mask."""
+        mask = pa.array(which)
+        return ArrowRows({c: array.filter(mask) for c, array in self.columns.items()}, self.lines[which])
+
+
+def rows_of(text: str, lines: NDArray[np.int64], layout: Layout, part: Part, skipped: Skipped) -> TextRows | ArrowRows:
+    """The rows of a block of lines, all as wide as the header; blank lines are none."""
+    width, delimiter = len(part.names), layout.delimiter
+    if layout.clock.kind != "across" and not any(sign in text for sign in ('"', "\0", "\ufeff")) and delimiter != " ":
+        rows = _cut(text, lines, delimiter, part)
+        if rows is not None:
+            return rows
+    keep: list[int] = []
+    long: list[int] = []
+    cells = []
+    for place, line in zip(lines.tolist(), re.split("\n", text), strict=False):
+        row = split(clean(line), delimiter)
+        if any(cell.strip() for cell in row[width:]):
+            long.append(place)
+        elif any(cell.strip() for cell in row):
+            keep.append(place)
+            cells += row[:width] + [""] * (width - len(row))
+    skipped.count(f"more cells than the {width} of the header", long)
+    return TextRows(cells, width, np.array(keep, np.int64))
+
+
+def _cut(text: str, lines: NDArray[np.int64], delimiter: str, part: Part) -> ArrowRows | None:
+    """Cut plain lines with Arrow; None if some line is not as wide as the header, or blank."""
+    needed = {*part.time, *part.chosen.values(), *part.texts.values(), *(c for c, _ in part.conditions)}
+    needed |= {*part.labels, *([] if part.zone is None else [part.zone])}
+    names = [str(c) for c in range(len(part.names))]
+    data = text.encode()
+    try:
+        table = pv.read_csv(
+            pa.BufferReader(data),
+            pv.ReadOptions(use_threads=False, block_size=max(1, len(data)), column_names=names),
+            pv.ParseOptions(delimiter=delimiter, quote_char=False),
+            pv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=[str(c) for c in sorted(needed)],
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows != len(lines):
+        return None
+    return ArrowRows({c: table[str(c)].combine_chunks() for c in needed}, lines)
+
+
+def mostly_numbers(layout: Layout, column: int) -> bool:
+    """Whether at least half of the first cells that hold something hold a number."""
+    cells = [row[column].strip() for row in layout.sample if len(row) > column and row[column].strip()]
+    numbers = [cell for cell in cells if not np.isnan(number(cell)) or not np.isnan(number(cell.replace(",", ".")))]
+    return bool(numbers) and 2 * len(numbers) >= len(cells)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from greenmine.rounding import three_figures
 from greenmine.tables import DataFile, DataFileError, Id, Number, nearest
 from greenmine.themes import Theme, load_themes
 from greenmine.units import UnitError, conversion
@@ -84,6 +85,15 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def is_state(self) -> bool:
         """Whether values are on and off."""
         return self.averaging == "state"
+
+    @property
+    def is_concentration(self) -> bool:
+        """Whether values are masses in a volume of air or water."""
+        return self.unit.endswith(("g/m3", "g/L"))
+
+    def places(self, value: float) -> int:
+        """Count the decimals in which a figure is told: three significant figures of a concentration, else ``decimals``."""
+        return three_figures(value) if self.is_concentration and value else self.decimals
 
     @property
     def has_mean(self) -> bool:

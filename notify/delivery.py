@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, assert_never
 
 import httpcore2
 import structlog
@@ -183,6 +183,8 @@ class Deliveries:
             case Mqtt():
                 publish = partial(self._broker.publish, subscription, message, wording)
                 await asyncio.get_running_loop().run_in_executor(self._publisher, publish)
+            case other:
+                assert_never(other)
         return ""
 
     async def _pace(self, target: Target) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import secrets
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -80,7 +80,9 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mqtt", 
 
 
 Target = Webhook | Mail | DingTalk | WeCom | Mqtt
-KINDS: Final = ("webhook", "mail", "dingtalk", "wecom", "mqtt")
+CLASSES: Final[dict[str, type[msgspec.Struct]]] = {str(one.__struct_config__.tag): one for one in get_args(Target)}
+"""Class of each kind of target."""
+KINDS: Final = tuple(CLASSES)
 GROUPED: Final = (Mail, DingTalk, WeCom)
 """What people read: several notices at once make one message."""
 

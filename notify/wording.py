@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from greenmine.limits import Limit
 from greenmine.notify.event import Event
-from greenmine.wording.words import NOTHING, Words
+from greenmine.wording.words import Words
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class NoticeWords(Words):
         limit = self.registry.limits.get(data["limit"])
         return {
             "station": self._station(event), "limit": data["limit"] if limit is None else self.name(limit),
-            "peak": _figure(data["peak"]), "threshold": _figure(data["threshold"]), "unit": self.unit(data["unit"]),
+            "peak": self._peak(limit, data), "threshold": self.plain(data["threshold"]), "unit": self.unit(data["unit"]),
             "basis": " ".join(part for part in (data["standard"], data["clause"]) if part), "start": _clock(data["start"]),
             "end": _clock(data["end"]) if data["end"] else self.t("text.lasting"), "minutes": data["minutes_above"],
             "revision": data["revision"],
@@ -129,6 +130,11 @@ class NoticeWords(Words):
         found = self.registry.parameters.get(parameter)
         return parameter if found is None else found.symbol
 
+    def _peak(self, limit: Limit | None, data: Mapping[str, Any]) -> str:
+        if limit is None:
+            return self.plain(data["peak"])
+        return self.figure(data["peak"], self.registry.parameters[limit.parameter], data["threshold"])
+
     def _list(self, parts: Sequence[str]) -> str:
         return self.t("text.separator").join(parts)
 
@@ -140,10 +146,6 @@ def iso(time: int) -> str:
 
 def _clock(time: str) -> str:
     return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}"
-
-
-def _figure(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _percent(share: float) -> str:

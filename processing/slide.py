@@ -20,13 +20,13 @@ from greenmine.processing.gas import DOUBTS, GasConversion
 from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.references import References
-from greenmine.processing.rounding import round_array
 from greenmine.processing.sliding import sliding_maximum, sliding_sum
 from greenmine.processing.standing import void_periods
 from greenmine.processing.validity import enough, sufficient
 from greenmine.processing.wind import DownwindDifference
 from greenmine.processing.windows import minute_of, moment_of, windows_touching
 from greenmine.registry import Registry, Rule
+from greenmine.rounding import round_array
 
 HOUR: Final = 60
 """[min]"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from greenmine.limits import SHORT, Limit, Threshold
-from greenmine.processing.rounding import round_half_even
+from greenmine.rounding import round_half_even
 
 Judgement = Literal["meets", "exceeds", "not assessable"]
 Standing = Literal["statutory", "indicative"]

@@ -107,7 +107,7 @@ def explanation_chart(
         ]
         lines.append(Series(wording.t("why.hours"), hours))
     if window.value is not None:
-        label = wording.t("why.figure-line", value=wording.plain(window.value))
+        label = wording.t("why.figure-line", value=wording.figure(window.value, parameter))
         lines.append(Series(label, [(window.start, window.value), (window.end, window.value)]))
     limits = [
         LimitStep(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Form, Query, Request
@@ -19,14 +19,13 @@ from greenmine.api.http.trail import TrailOf
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.notify.event import EVENTS
-from greenmine.notify.targets import KINDS
+from greenmine.notify.targets import CLASSES, KINDS
 from greenmine.registry import Site
 from greenmine.times import now
 from greenmine.wording.messages import Language
 
 router = APIRouter()
 
-Kind = Literal["webhook", "mail", "dingtalk", "wecom", "mqtt"]
 _DISTRICT = ""
 _PATH = "/notifications"
 
@@ -34,7 +33,7 @@ _PATH = "/notifications"
 class NotificationsArguments(arguments.PageArguments):
     """Of which kind a subscription is to be made."""
 
-    kind: Kind = "webhook"
+    kind: str = Field(default=KINDS[0], max_length=80)
 
 
 class WishForm(arguments.Filled):
@@ -62,7 +61,7 @@ class WishForm(arguments.Filled):
 class NewForm(WishForm):
     """A new subscription; of the target the fields of its kind."""
 
-    kind: Kind = "webhook"
+    kind: str = Field(default=KINDS[0], max_length=80)
     enterprise: str = Field(default=_DISTRICT, max_length=80)
     url: str = Field(default="", max_length=2_000)
     to: str = Field(default="", max_length=6_000)
@@ -72,14 +71,11 @@ class NewForm(WishForm):
 
     def target(self) -> dict[str, Any]:
         """As a JSON document has it."""
-        fields: dict[str, dict[str, Any]] = {
-            "webhook": {"url": self.url.strip()},
-            "mail": {"to": self.to.replace(",", " ").replace(";", " ").split()},
-            "dingtalk": {"token": self.token.strip(), "secret": self.secret.strip()},
-            "wecom": {"key": self.key.strip()},
-            "mqtt": {},
-        }
-        return {"kind": self.kind, **fields[self.kind]}
+        names = CLASSES[self.kind].__struct_fields__ if self.kind in CLASSES else ()
+        given = {name: getattr(self, name).strip() for name in names}
+        if "to" in given:
+            given["to"] = given["to"].replace(",", " ").replace(";", " ").split()
+        return {"kind": self.kind} | given
 
 
 class ChangeForm(WishForm):
@@ -188,7 +184,7 @@ def _list(
     context: Context,
     caller: Caller,
     chosen: Language | None,
-    kind: Kind,
+    kind: str,
     *,
     form: NewForm | None = None,
     fault: str = "",

@@ -223,7 +223,7 @@ def _rows(queries: Queries, scope: Scope, channel: Channel, start: int, end: int
     rows = []
     for row in reversed(found):
         at = local(row.start, zone)
-        figures = [wording.number(value, channel.parameter.decimals) for value in (row.mean, row.minimum, row.maximum)]
+        figures = [wording.figure(value, channel.parameter) for value in (row.mean, row.minimum, row.maximum)]
         if not row.valid and row.mean is not None:
             figures[0] = wording.t("hourly.invalid", value=figures[0])
         left_out = []

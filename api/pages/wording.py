@@ -111,7 +111,7 @@ class Wording(Words):
             return item.rule
         parameter = self.registry.channels[rule.channel].parameter
         span = self.date_time(item.start) if item.end is None else self.span(item.start, item.end)
-        value, after = (self.number(x, parameter.decimals) for x in (item.value, item.after))
+        value, after = (self.figure(x, parameter) for x in (item.value, item.after))
         return self.t(
             "mark.removed", rule=f"{self.station(rule.site, rule.station)} · {self.name(rule.limit)}", span=span, value=value,
             after=after, unit=self.unit(parameter.unit),
@@ -229,7 +229,7 @@ class Wording(Words):
         named = f"{self.station(view.site, view.station)} · {self.limit_name(limit)}"
         if limit.margin is None or limit.margin >= 0:
             return named
-        figure = self.number(limit.running, view.decimals)
+        figure = self.running_figure(view, limit)
         bounds = self.bounds(limit.low, limit.high)
         return self.t("reason.running-figure", named=named, figure=figure, unit=self.unit(limit.unit), bounds=bounds)
 
@@ -253,13 +253,29 @@ class Wording(Words):
             key if "{station}" in code else "reason.other",
             **names,
             code=code,
-            value=verdict.judged or self.plain(verdict.value),
+            value=self.verdict_figure(verdict),
             unit=self.unit(limit.unit),
             bound=self.plain(bound),
             period=self.period(limit),
             have=self.plain(detail.get("have")),
             need=self.plain(detail.get("need")),
         )
+
+    def verdict_figure(self, verdict: VerdictView) -> str:
+        """Figure of a verdict as it was compared; its limit may have left the registry since."""
+        limit = self.registry.limits.get(verdict.limit.split("#", 1)[0])
+        if limit is None:
+            return self.plain(verdict.value)
+        return self.compared(limit, verdict.value, verdict.judged, verdict.low, verdict.high)
+
+    def running_figure(self, view: LatestView, limit: LimitView) -> str:
+        """Figure of a limit's period under way."""
+        return self.figure(limit.running, self.registry.parameters[view.parameter], limit.low, limit.high)
+
+    def peak(self, item: ExceedanceView, peak: float | None) -> str:
+        """Highest figure of an exceedance, or of one of its forms."""
+        parameter = self.registry.parameters.get(item.parameter)
+        return self.plain(peak) if parameter is None else self.figure(peak, parameter, item.threshold)
 
     def headroom(self, view: LatestView, limit: LimitView) -> str:
         """What the rest of the window under way may average at most."""
@@ -269,7 +285,7 @@ class Wording(Words):
             return self.t("headroom.over")
         return self.t(
             f"headroom.{room.state}",
-            value=NOTHING if room.value is None else self.number(_floor(room.value, view.decimals), view.decimals),
+            value=NOTHING if room.value is None else self._allowance(room.value, view.parameter),
             unit=self.unit(limit.unit),
             hours=room.hours,
             missing=room.missing,
@@ -289,7 +305,8 @@ class Wording(Words):
             return f"{start:%m-%d %H:%M}–{end:%H:%M}"
         return f"{start:%m-%d} {self.t(f'window.{limit.window}')}"
 
-
-def _floor(value: float, decimals: int) -> float:
-    """What may not be exceeded is never told higher than it is."""
-    return math.floor(value * 10.0**decimals) / 10.0**decimals
+    def _allowance(self, value: float, parameter: str) -> str:
+        """What may not be exceeded is never told higher than it is."""
+        found = self.registry.parameters[parameter]
+        places = found.places(value)
+        return self.number(math.floor(value * 10.0**places) / 10.0**places, places)

@@ -11,8 +11,6 @@ from itertools import groupby
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import midnight
 from greenmine.evidence.report.words import ReportWords
@@ -70,10 +68,8 @@ class FiguresColumn:
         return figure_of_parts(self.parameter.averaging, had) if had else None
 
     def places(self, value: float) -> int:
-        """Decimals of a figure: three significant figures of concentrations, else those of the parameter."""
-        if self.parameter.is_level or self.parameter.is_total or not value:
-            return self.parameter.decimals
-        return min(max(0, 2 - int(np.floor(np.log10(abs(value))))), 6)
+        """Decimals of a figure."""
+        return self.parameter.places(value)
 
 
 @dataclass(frozen=True, slots=True)

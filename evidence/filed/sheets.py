@@ -19,9 +19,9 @@ from greenmine.evidence.filed.content import (
     SitePart,
 )
 from greenmine.evidence.report.words import ReportWords
-from greenmine.processing.rounding import round_half_even
 from greenmine.processing.summary import conclude
 from greenmine.readings import FLAGS
+from greenmine.rounding import round_half_even
 
 Total = Literal["mean", "sum", "maximum", "minimum"]
 

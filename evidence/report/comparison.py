@@ -29,12 +29,12 @@ def _rules(content: Content, found: Comparison) -> Table:
     w = content.words
     rows = []
     for r in found.rules:
-        decimals = w.judged(r.rule).parameter.decimals
+        parameter = w.judged(r.rule).parameter
         pairs = (
             (w.share(r.last_share_meeting), w.share(r.share_meeting)),
             (w.share(r.last_share_above), w.share(r.share_above)),
             (str(r.last_episodes), str(r.episodes)),
-            (w.number(r.last_worst, decimals), w.number(r.worst, decimals)),
+            (w.figure(r.last_worst, parameter), w.figure(r.worst, parameter)),
         )
         rows.append([w.station(r.rule), w.limit(r.rule), *(w.t("comparison.pair", last=a, now=b) for a, b in pairs)])
     heads = ("share-meeting", "share-above", "episodes", "worst")
@@ -50,17 +50,17 @@ def _channels(content: Content, found: Comparison) -> Table:
     w = content.words
     rows = []
     for c in found.channels:
-        decimals = w.channels[c.channel].parameter.decimals
+        parameter = w.channels[c.channel].parameter
         change = None if not c.last_mean or c.mean is None else c.mean - c.last_mean
         rows.append(
             [
                 w.channel(c.channel),
                 w.unit(c.unit),
                 str(c.last_hours),
-                w.number(c.last_mean, decimals),
+                w.figure(c.last_mean, parameter),
                 str(c.hours),
-                w.number(c.mean, decimals),
-                w.number(change, decimals),
+                w.figure(c.mean, parameter),
+                w.figure(change, parameter),
             ]
         )
     heads = ("last-hours", "last-mean", "hours", "mean", "difference")

@@ -45,7 +45,7 @@ def _row(content: Content, e: ExceedanceFigures) -> list[str]:
         w.moment(e.start),
         w.rule(e.rule),
         w.minutes(e.duration),
-        w.number(e.peak, channel.parameter.decimals),
+        w.figure(e.peak, channel.parameter, e.threshold),
         f"{w.plain(e.threshold)} {w.unit(channel.parameter.unit)}".strip(),
         _last(content, e, "cause"),
         _last(content, e, "handling"),
@@ -101,7 +101,7 @@ def restatements(content: Content) -> list[Block]:
             w.rule(form.rule),
             str(form.revision),
             w.t(f"verdict.{form.verdict.replace(' ', '-')}"),
-            w.number(form.value, w.judged(form.rule).parameter.decimals),
+            w.figure(form.value, w.judged(form.rule).parameter),
             w.moment(form.issued),
             content.words.change(form.change),
         ]

@@ -97,7 +97,7 @@ def _exceedance(e: JudgedExceedance, w: ReportWords) -> str:
         rule=w.rule(e.rule),
         start=w.moment(e.start),
         end=w.t("duration.open") if e.end is None else w.moment(e.end),
-        peak=w.number(e.peak, channel.parameter.decimals),
+        peak=w.figure(e.peak, channel.parameter, e.threshold),
         limit=w.plain(e.threshold),
         unit=w.unit(channel.parameter.unit),
     )
@@ -124,8 +124,8 @@ def _window(r: RemovedWindow, w: ReportWords) -> str:
         rule=w.rule(r.rule),
         start=w.moment(r.start),
         end=w.moment(r.end),
-        value=w.number(r.value, parameter.decimals),
-        after=w.number(r.value_with_marks, parameter.decimals),
+        value=w.figure(r.value, parameter),
+        after=w.figure(r.value_with_marks, parameter),
         unit=w.unit(parameter.unit),
     )
 

@@ -42,7 +42,7 @@ def measures(content: Content) -> list[Block]:
 
 def _row(content: Content, effect: EffectFigures) -> list[str]:
     w = content.words
-    decimals = w.channels[effect.channel].parameter.decimals
+    parameter = w.channels[effect.channel].parameter
     against = "" if effect.reference is None else w.t("measures.minus", channel=w.channel(effect.reference))
     sample = w.t(
         "measures.sample",
@@ -59,7 +59,7 @@ def _row(content: Content, effect: EffectFigures) -> list[str]:
         if effect.reduction_db is not None:
             reduction += f" ({w.number(effect.reduction_db, 1)} dB)"
     means = (
-        f"{w.number(mean, decimals)} {w.unit(effect.unit)}" if mean is not None else NOTHING for mean in _means(effect)
+        f"{w.figure(mean, parameter)} {w.unit(effect.unit)}" if mean is not None else NOTHING for mean in _means(effect)
     )
     mark = " *" if effect.open_to_bias else ""
     design = w.known(f"measures.{effect.design}", effect.design)

@@ -80,7 +80,7 @@ def _removed(content: Content) -> list[Block]:
     items = []
     for (rule, why), several in list(groups.items())[:_LISTED]:
         parameter = w.judged(rule).parameter
-        worst = w.number(max(r.value or 0.0 for r in several), parameter.decimals)
+        worst = w.figure(max(r.value or 0.0 for r in several), parameter)
         unit = w.unit(parameter.unit)
         items.append(w.t("opening.removed", n=len(several), rule=w.rule(rule), value=worst, unit=unit, why=why))
     items += [w.t("opening.more-removed", n=len(groups) - _LISTED)] if len(groups) > _LISTED else []

@@ -99,10 +99,11 @@ def _verdicts(content: Content, rules: Sequence[RuleFigures]) -> Table:
 
 
 def _figure(content: Content, rule: RuleFigures, value: float | None) -> str:
-    decimals = content.words.judged(rule.rule).parameter.decimals
-    return (
-        NOTHING if value is None else f"{content.words.number(value, decimals)} {content.words.unit(rule.unit)}".strip()
-    )
+    if value is None:
+        return NOTHING
+    bounds = [bound for threshold in rule.thresholds for bound in (threshold.low, threshold.high)]
+    told = content.words.figure(value, content.words.judged(rule.rule).parameter, *bounds)
+    return f"{told} {content.words.unit(rule.unit)}".strip()
 
 
 def _courses(content: Content, rules: Sequence[RuleFigures]) -> list[Block]:
@@ -202,7 +203,7 @@ def _distribution(content: Content, d: Distribution) -> list[str]:
         w.unit(parameter.unit) or NOTHING,
         w.t(f"window.{d.window}"),
         str(d.count),
-        *(w.number(q, parameter.decimals) for q in quantiles),
+        *(w.figure(q, parameter) for q in quantiles),
     ]
 
 
@@ -245,7 +246,7 @@ def _sectors(content: Content, roses: Sequence[Rose]) -> Table:
     rows = []
     for rose in roses:
         parameter = w.channels[rose.channel].parameter
-        means = [w.number(sector.mean) for sector in rose.sectors]
+        means = [w.figure(sector.mean, parameter) for sector in rose.sectors]
         rows.append([w.channel(rose.channel), w.unit(parameter.unit), *means, NOTHING])
         rows.append(["", w.t("column.hours"), *(str(sector.hours) for sector in rose.sectors), str(rose.calm)])
     return Table(caption=w.t("dust.sectors"), columns=columns, rows=rows, small=True)

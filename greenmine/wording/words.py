@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from greenmine.clauses import in_chinese
+from greenmine.limits import Limit
+from greenmine.parameters import Parameter
 from greenmine.registry import Registry
+from greenmine.rounding import round_half_even, told
 from greenmine.wording.messages import Language, texts
 from greenmine.wording.unit_signs import sign
 
@@ -88,8 +93,35 @@ class Words:
         """Return a number with a true minus sign; a dash for none."""
         if value is None or value != value:  # noqa: PLR0124 - NaN
             return NOTHING
-        text = f"{value:.{decimals}f}"
-        return text.replace("-", "−") if float(text) else text.lstrip("-")
+        return NOTHING if math.isinf(value) else f"{round_half_even(value, decimals)}".replace("-", "−")
+
+    def figure(self, value: float | None, parameter: Parameter, *bounds: float | None) -> str:
+        """Return a figure as it is told: `Parameter.places`, more where it would else change its side of a bound."""
+        if value is None or not math.isfinite(value):
+            return NOTHING
+        return f"{told(value, parameter.places(value), bounds):f}".replace("-", "−")
+
+    def compared(
+        self, limit: Limit, value: float | None, judged: str | None, low: float | None, high: float | None
+    ) -> str:
+        """Return the figure of a verdict: as it was rounded for the comparison; where it was not, as figures are told.
+
+        Parameters
+        ----------
+        limit : Limit
+        value : float or None
+            The statistic.
+        judged : str or None
+            What was compared, as a verdict has it.
+        low, high : float or None
+            What it was compared with.
+        """
+        parameter = self.registry.parameters[limit.parameter]
+        if judged is not None and limit.rounding.compare != "full":
+            rounded = Decimal(judged)
+            if rounded.quantize(Decimal(1).scaleb(-limit.rounding.digits)) == rounded:
+                return judged.replace("-", "−")
+        return self.figure(float(judged) if judged is not None else value, parameter, low, high)
 
     def plain(self, value: float | None) -> str:
         """Return a number as short as it goes, such as a limit."""

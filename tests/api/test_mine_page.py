@@ -63,7 +63,7 @@ def test_rolling_statistics_are_those_of_the_api(served: Served, span: str) -> N
     row = rolling_row(page(served.client), span, FUGITIVE)
     assert item["episodes"] > 1
     assert row.startswith(f"Boundary · TSP 1 h indicative {FUGITIVE} {item['episodes']} {item['minutes_above']} min")
-    assert f"{item['worst']:.1f} μg/m³ ≤ 1000 {100 * item['capture']:.1f} %" in row
+    assert f"{item['worst']:#.3g} μg/m³ ≤ 1000 {100 * item['capture']:.1f} %" in row
 
 
 def test_every_legal_limit_in_force_has_its_statistics_and_no_target(served: Served) -> None:

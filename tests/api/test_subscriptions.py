@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import msgspec
 import pytest
 
 from greenmine.notify.store import Notices
 from greenmine.notify.subscriptions import MOST
-from greenmine.notify.targets import Mqtt
+from greenmine.notify.targets import CLASSES, Mqtt
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.api.serving import serving
@@ -201,3 +202,16 @@ def test_mail_can_be_chosen_where_there_is_a_mail_server(tmp_path: Path, registr
         body = {"name": "x", "target": {"kind": "mail", "to": ["li@example.org"]}, "events": EVENTS}
         answer = httpx.post(f"{address}/api/v1/subscriptions", json=body, headers=headers)
     assert answer.json()["subscription"]["where"] == "li@example.org"
+
+
+def test_the_form_of_every_kind_asks_for_what_it_needs(tmp_path: Path, registry: Registry) -> None:
+    with (
+        serving(tmp_path, registry, smtp_host="mail.example.org", smtp_from="x@example.org") as address,
+        browser(address, tmp_path, "boss", "administrator") as client,
+    ):
+        for kind, target in CLASSES.items():
+            form = client.get("/notifications", params={"kind": kind}).text
+            assert f'name="kind" value="{kind}"' in form
+            asked = set(re.findall(r'name="(\w+)"', form))
+            assert {f.name for f in msgspec.structs.fields(target) if f.required} <= asked, kind
+        assert 'name="kind" value="webhook"' in client.get("/notifications?kind=pigeon").text

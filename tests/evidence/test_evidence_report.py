@@ -146,7 +146,8 @@ def test_counts_and_worst_values_of_every_limit_are_in_the_report(english: Path,
     text = " ".join(whole_text(contents(english)["report.pdf"]).split())
     for rule in figures["rules"]:
         assert f" {rule['periods']} {rule['meets']} {rule['exceeds']} {rule['not_assessable']} " in text, rule["rule"]
-        assert rule["worst"] is None or f"{rule['worst']:.1f}"[:-1] in text, rule["rule"]
+        worst = rule["worst"]
+        assert worst is None or (f"{worst:.0f}" if abs(worst) >= 100 else f"{worst:#.3g}"[:-1]) in text, rule["rule"]
     for channel in figures["channels"]:
         assert f" {channel['due']:.0f} " in text
         assert f"{100 * channel['capture']:.1f} %" in text

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Request, Response, sync_playwrig
 
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import ADMIN
-from tests.system.test_pages import CHROMIUM
+from tests.system.browsing import CHROMIUM
 
 WIDTH = 1440
 _ROW = 38

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import Engine, insert, select
 
 from greenmine.loading import load_registry
@@ -23,11 +22,9 @@ from greenmine.settings import Settings
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
+from tests.system.browsing import chromium, faults_of, needs_chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and "CI" not in os.environ, reason="needs Chromium at /usr/bin/chromium"
-)
+pytestmark = needs_chromium
 PAGES = [
     f"/sites/{LOUD}",
     f"/sites/{LOUD}/stations/boundary?days=7",
@@ -69,22 +66,18 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with accounts_in(data) as accounts:
         user = ensure_user(accounts, "boss", "administrator")
         cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
-    with serving(data, registry) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+    with serving(data, registry) as address, chromium() as browser:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB", accept_downloads=True)
         context.add_cookies([{"name": "greenmine", "value": cookie, "url": address}])
         yield Office(context, address, engine)
-        browser.close()
     engine.dispose()
 
 
 @pytest.fixture
 def page(office: Office) -> Iterator[Page]:
     """A page on which nothing may go wrong in silence."""
-    faults: list[str] = []
     page = office.context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    faults = faults_of(page)
     yield page
     page.close()
     assert faults == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import zipfile
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
 from greenmine.cli.builder import build_bundles
 from greenmine.loading import load_registry
@@ -21,12 +20,10 @@ from greenmine.settings import Settings
 from tests.api.filling import LOUD, add_bundle, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
+from tests.system.browsing import chromium, faults_of, needs_chromium
 from tests.system.running import PATIENCE
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and "CI" not in os.environ, reason="needs Chromium at /usr/bin/chromium"
-)
+pytestmark = needs_chromium
 SITE = "jiuchi"
 PAGES = ["/evidence", f"/sites/{LOUD}/evidence", "/bundles/1", f"/sites/{LOUD}/assessment", "/shared"]
 
@@ -48,21 +45,17 @@ def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
     with accounts_in(settings.data) as accounts:
         user = ensure_user(accounts, "boss", "administrator")
         cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
-    with serving(settings.data, registry) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+    with serving(settings.data, registry) as address, chromium() as browser:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB", accept_downloads=True)
         context.add_cookies([{"name": "greenmine", "value": cookie, "url": address}])
         yield Bureau(context, address, settings)
-        browser.close()
 
 
 @pytest.fixture
 def page(bureau: Bureau) -> Iterator[Page]:
     """A page on which nothing may go wrong in silence."""
-    faults: list[str] = []
     page = bureau.context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    faults = faults_of(page)
     yield page
     page.close()
     assert faults == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -10,34 +9,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from greenmine.loading import load_registry
 from tests.api.filling import LOUD, add_exceedance, add_reading, fill
 from tests.api.serving import serving
 from tests.api.signing import PASSWORD, accounts_in, bearer, ensure_user, token_for
+from tests.system.browsing import chromium, faults_of, needs_chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and "CI" not in os.environ, reason="needs Chromium at /usr/bin/chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium() as browser:
         yield browser.new_page(viewport={"width": 1440, "height": 900}, locale="zh-CN")
-        browser.close()
 
 
 def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_path: Path) -> None:
@@ -48,9 +34,7 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
     rule = next(rule for rule in registry.rules if rule.site == LOUD)
     with accounts_in(tmp_path) as accounts:
         ensure_user(accounts, "inspector", "supervisor", password=PASSWORD)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    faults = faults_of(page)
 
     with serving(tmp_path, registry) as address:
         page.goto(address)

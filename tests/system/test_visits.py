@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,17 +10,15 @@ from typing import Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect
 
 from greenmine.loading import load_registry
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import PASSWORD, accounts_in, ensure_user, now
+from tests.system.browsing import chromium, faults_of, needs_chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and "CI" not in os.environ, reason="needs Chromium at /usr/bin/chromium"
-)
+pytestmark = needs_chromium
 DESK: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -48,10 +45,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         ensure_user(accounts, "zhang", "enterprise", LOUD, password=PASSWORD)
         ensure_user(accounts, "root", "administrator")
         accounts.publications.switch(LOUD, now(), public=True)
-    with serving(data, registry) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+    with serving(data, registry) as address, chromium() as browser:
         yield House(browser, address, data)
-        browser.close()
     engine.dispose()
 
 
@@ -59,9 +54,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def test_an_enterprise_comes_looks_handles_takes_and_leaves(house: House, device: dict[str, Any]) -> None:
     context = house.browser.new_context(**device, locale="zh-CN", accept_downloads=True)
     page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type in {"error", "warning"} else None)
+    faults = faults_of(page)
 
     page.goto(f"{house.address}/sites/{LOUD}/stations/boundary")
     page.get_by_label("用户名").fill("zhang")

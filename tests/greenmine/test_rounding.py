@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenmine.processing.rounding import round_array, round_half_even
+from greenmine.rounding import round_array, round_half_even
 
 
 @pytest.mark.parametrize(

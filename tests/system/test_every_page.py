@@ -1,0 +1,132 @@
+"""Every page of the server in a real browser: its scripts run without an error, and every chart on it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+from sqlalchemy import select
+
+from greenmine.loading import load_registry
+from greenmine.notify.store import Notices
+from greenmine.notify.targets import WeCom
+from greenmine.record import schema
+from greenmine.settings import Settings
+from greenmine.times import local
+from tests.api.filling import LOUD, add_bundle, fill
+from tests.api.operations import operations
+from tests.api.serving import serving
+from tests.api.signing import accounts_in, ensure_user, now
+from tests.system.browsing import chromium, faults_of, needs_chromium
+
+pytestmark = needs_chromium
+
+SIGNED_OUT = {"/sign-in", "/public", f"/public/{LOUD}", "/shared"}
+VISITS = {
+    "/": "/",
+    "/account": "/account",
+    "/audit": "/audit",
+    "/bundles/{number}": "/bundles/1",
+    "/comparison": "/comparison",
+    "/evidence": "/evidence",
+    "/exceedances": "/exceedances",
+    "/exceedances/{number}": "/exceedances/9",
+    "/explanation": "/explanation?{verdict}",
+    "/notifications": "/notifications?kind=dingtalk",
+    "/notifications/{number}": "/notifications/1",
+    "/public": "/public",
+    "/public/{site}": f"/public/{LOUD}",
+    "/reports": "/reports",
+    "/shared": "/shared",
+    "/sign-in": "/sign-in",
+    "/sites/{site}": f"/sites/{LOUD}",
+    "/sites/{site}/assessment": f"/sites/{LOUD}/assessment",
+    "/sites/{site}/downloads": f"/sites/{LOUD}/downloads",
+    "/sites/{site}/evidence": f"/sites/{LOUD}/evidence",
+    "/sites/{site}/exceedances": f"/sites/{LOUD}/exceedances",
+    "/sites/{site}/quality": f"/sites/{LOUD}/quality",
+    "/sites/{site}/stations/{station}": f"/sites/{LOUD}/stations/boundary?days=1",
+    "/users": "/users",
+    "/wall": "/wall",
+}
+"""Pages by the path of their route, and the address at which each is visited."""
+NO_PAGES = {
+    "/explanation/chart",
+    "/sign-in/oidc",
+    "/sign-in/oidc/callback",
+    "/sites/{site}/charts/{parameter}",
+    "/sites/{site}/download",
+    "/sites/{site}/stations/{station}/charts/{parameter}",
+    "/static/vega.js",
+}
+"""What pages fetch, and what leads elsewhere."""
+
+
+class Server(NamedTuple):
+    context: BrowserContext
+    """An administrator is signed in."""
+    address: str
+    verdict: str
+    """Query that names a verdict of the past days."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A filled record behind a server, with a bundle, a subscription and a public mine."""
+    settings = Settings(data=tmp_path_factory.mktemp("visited"))
+    registry = load_registry()
+    engine = fill(settings.record, registry, now())
+    add_bundle(engine, settings.data, LOUD)
+    with engine.connect() as connection:
+        verdict = connection.execute(select(schema.verdict).where(schema.verdict.c.rule.like(f"{LOUD}/%tsp%"))).first()
+    engine.dispose()
+    assert verdict is not None
+    notices = Notices(settings)
+    notices.subscriptions.add(
+        None, "值班群", WeCom("key-of-the-robot"), now(), events=["station-silent"], author="boss"
+    )
+    notices.close()
+    with accounts_in(settings.data) as accounts:
+        user = ensure_user(accounts, "boss", "administrator")
+        cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
+        accounts.publications.switch(LOUD, now(), public=True)
+    start = local(verdict.start, registry.site(LOUD).zone).isoformat()
+    with serving(settings.data, registry) as address, chromium() as browser:
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="zh-CN")
+        context.add_cookies([{"name": "greenmine", "value": cookie, "url": address}])
+        yield Server(context, address, urlencode({"rule": verdict.rule, "start": start}))
+
+
+@pytest.fixture(scope="module")
+def stranger(server: Server) -> BrowserContext:
+    """Nobody is signed in."""
+    assert server.context.browser is not None
+    return server.context.browser.new_context(locale="zh-CN")
+
+
+def test_every_page_is_visited() -> None:
+    pages = {one.path for one in operations() if one.id == f"GET {one.path}"}
+    assert pages == VISITS.keys() | NO_PAGES
+
+
+@pytest.mark.parametrize("address", VISITS.values(), ids=VISITS)
+def test_a_page_runs_and_draws_without_an_error(server: Server, stranger: BrowserContext, address: str) -> None:
+    page = (stranger if address in SIGNED_OUT else server.context).new_page()
+    faults = faults_of(page)
+    answer = page.goto(server.address + address.format(verdict=server.verdict))
+    assert answer is not None
+    assert answer.status == 200
+    assert "sign-in" not in page.url or address == "/sign-in"
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page.get_by_role("heading", level=1)).to_be_attached()
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator("svg, .empty").first).to_be_attached()
+        expect(plot).not_to_have_attribute("aria-busy", "true")
+    if page.locator("#live").count():
+        expect(page.locator("#live")).to_have_attribute("data-state", "on")
+    page.close()
+    assert faults == []

@@ -40,7 +40,7 @@ _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
-STEPS: Final = 0.1
+STEPS: Final = 0.05
 """How long figures are restated, between two commits [s]."""
 _TURN: Final = 0.2
 """How often the clock is looked at where nothing comes from a broker [s]."""

@@ -194,6 +194,24 @@ def test_a_mine_that_has_changed_is_built_from_its_readings_and_no_other(tmp_pat
     assert_same(held(expected), held(record))
 
 
+def test_alarms_from_before_a_mark_are_found_again(registry: Registry, tmp_path: Path, unread: list[int]) -> None:
+    parts = parts_of(registry, 9, 14, 5)
+    marked = "mine", "fence", None, (EVENING + HOUR, EVENING + 5 * HOUR), "fault", "x", "y"
+    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    undisturbed, pipeline = Pipeline(registry, expected), started(record, tmp_path)
+    for some in (undisturbed, pipeline):
+        feed(some, parts[:4])
+    pipeline.keep(LATER, everything=True)
+    for some in (undisturbed, pipeline):
+        some.mark(*marked, LATER)
+    unread.clear()
+    pipeline = started(record, tmp_path)
+    for some in (undisturbed, pipeline):
+        feed(some, parts[4:])
+    assert unread == []
+    assert_same(held(expected), held(record))
+
+
 def test_what_a_short_ring_has_forgotten_does_not_come_back(registry: Registry, tmp_path: Path) -> None:
     """After a pause of weeks every place of the ring is written again."""
     parts = parts_of(registry, 8, 6, 3)[:-1]

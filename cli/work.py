@@ -23,7 +23,7 @@ from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
 from greenmine.record import schema
-from greenmine.record.loggers import LoggerStore
+from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
@@ -59,7 +59,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     pipeline = _pipeline(settings)
     registry, record = pipeline.registry, pipeline.record
     gate = _gate(registry, record, settings)
-    logger_store = LoggerStore(
+    logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
     )
     builder = BatchBuilder(registry, settings)
@@ -67,7 +67,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
     if settings.hj212_port is not None:
-        loggers = ServerThread(LoggerServer(registry, settings, logger_store, writer, stop), stop)
+        loggers = ServerThread(LoggerServer(registry, settings, logger_record, writer, stop), stop)
     elif any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     # Where all devices are data loggers there need be no broker.
@@ -105,7 +105,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
                 written(pipeline.keep, _now())
                 if loggers is not None:
-                    written(logger_store.look_after, _now())
+                    written(logger_record.look_after, _now())
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room

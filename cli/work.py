@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from greenmine import times
 from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
@@ -74,7 +75,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     alone = loggers is not None and all(device.mn for site in registry.sites for device in site.devices)
     broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
-    started = _now()
+    started = times.now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0, "work": 0.0}
 
     def handle(messages: list[Message]) -> None:
@@ -82,7 +83,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             builder.add(
                 message.topic, message.payload, message.received, retained=message.retained, excess=message.excess
             )
-        written(pipeline.commit, builder.finish(), _now())
+        written(pipeline.commit, builder.finish(), times.now())
 
     refused = False
 
@@ -92,20 +93,20 @@ def work(settings: Settings, stop: threading.Event) -> None:
         try:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
-                written(pipeline.wait, _now())
+                written(pipeline.wait, times.now())
             if clock >= due["work"]:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
-                while written(pipeline.carry_on, _now()):
+                while written(pipeline.carry_on, times.now()):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
                 written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
-                written(pipeline.keep, _now())
+                written(pipeline.keep, times.now())
                 if loggers is not None:
-                    written(logger_record.look_after, _now())
+                    written(logger_record.look_after, times.now())
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room
@@ -115,7 +116,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
-    pipeline.keep(_now(), everything=True)
+    pipeline.keep(times.now(), everything=True)
 
 
 def _pipeline(settings: Settings) -> Pipeline:
@@ -128,7 +129,7 @@ def _pipeline(settings: Settings) -> Pipeline:
         lateness=settings.lateness_hours * 60,
         grace=math.ceil(settings.grace_seconds / 60),
         silent_minutes=settings.silent_minutes,
-        now=_now(),
+        now=times.now(),
         room=RefusedRoom(
             registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
         ),
@@ -140,7 +141,7 @@ def _pipeline(settings: Settings) -> Pipeline:
 def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:
     """The devices' budgets, less what they sent earlier on this day."""
     gate = Gate(registry, settings)
-    now = _now()
+    now = times.now()
     for site, device, messages, readings in sent_today(record, registry, now):
         gate.restore(site, device, messages, readings, now)
     return gate
@@ -208,9 +209,5 @@ def _status(
 
 def _say(record: Record, status: WorkerStatus) -> None:
     with record.transaction() as connection:
-        row = WorkerRow(name=NAME, updated=_now(), status=msgspec.json.encode(status).decode())
+        row = WorkerRow(name=NAME, updated=times.now(), status=msgspec.json.encode(status).decode())
         record.upsert(connection, schema.worker, [row])
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -17,6 +16,8 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from greenmine import times
+from greenmine.backoff import delay
 from greenmine.grafana.influx.conclusions import standing_lines
 from greenmine.grafana.influx.feed import Feed, Portion, Rolling
 from greenmine.grafana.influx.influx import (
@@ -47,6 +48,7 @@ _WRITERS: Final = 4
 """Buckets of a batch that are written to at once."""
 _WIDEST: Final = 100_000
 """Points of a portion at most, however many buckets it is for."""
+_FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 """Between two attempts while InfluxDB cannot [s]."""
 _STANDING: Final = 60.0
@@ -294,7 +296,8 @@ class _Bucket:
         self._engine = engine
         self._cursors = cursors
         self._influx: Influx | None = None
-        self._pause = 0.0
+        self._failures = 0
+        """In a row."""
         self._again = 0.0
         self._sampled = -math.inf
         self._placed = -1
@@ -318,9 +321,9 @@ class _Bucket:
 
     def settle(self) -> None:
         """At the end of a turn: what did not fail in it need not wait any longer."""
-        if self._pause and time.monotonic() >= self._again:
+        if self._failures and time.monotonic() >= self._again:
             _log.info("InfluxDB takes points again", bucket=self.name)
-            self._pause = 0.0
+            self._failures = 0
 
     def _tried(self, step: Callable[[], bool]) -> bool:
         """Do a step with InfluxDB; False, and the bucket has to wait, if that fails.
@@ -416,7 +419,7 @@ class _Bucket:
         A bucket counts as emptied when, at two looks, the sample just written is there and the one before it is not. It is
         then filled again from the record. Nothing is removed for that: no answer of InfluxDB ever leads to a deletion.
         """
-        now = _now()
+        now = times.now()
         with self._engine.connect() as connection:
             if self.enterprise is None:
                 lines = [_lag_line(connection, one, now) for one in self._cursors.all()]
@@ -452,9 +455,9 @@ class _Bucket:
 
     def _failed(self, error: InfluxError) -> float:
         """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""
-        if not self._pause:
+        if not self._failures:
             _log.warning("InfluxDB takes no points; trying again", bucket=self.name, error=str(error))
-        self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
+        self._failures += 1
         self._sampled = -math.inf  # it may come back empty
         self._placed = -1
         self._told = 0
@@ -465,7 +468,7 @@ class _Bucket:
         cursor = self._cursors.get(self.name)
         if cursor is not None:
             self._cursors.keep(replace(cursor, failures=cursor.failures + 1, trouble=str(error)))
-        return self._pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts
+        return delay(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE)
 
     def _restore(self) -> None:
         """Make the bucket where there is none, if we may."""
@@ -484,7 +487,7 @@ class _Bucket:
     def oldest(self) -> int:
         """Points before this instant are not taken [ms UTC]."""
         days = self._settings.influx_retention_days
-        return _now() - days * _DAY + _MARGIN if days else -(2**62)
+        return times.now() - days * _DAY + _MARGIN if days else -(2**62)
 
 
 def _known_by_all(buckets: Iterable[_Bucket], registry: Registry) -> dict[str, int]:
@@ -541,7 +544,3 @@ def _worker_line(row: Any) -> str:
     measurement = BY_NAME["worker"]
     encoder = Encoder(measurement)
     return encoder.line(encoder.series(row.name), [said.get(f.name) for f in measurement.fields], row.updated)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -12,7 +12,7 @@ import msgspec
 from greenmine.limits import LONG, Addressee, Threshold, addressee, threshold_on
 from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.headroom import headroom_under_way
-from greenmine.processing.summary import conclude
+from greenmine.processing.summary import conclude, last_tally, stands_now
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule

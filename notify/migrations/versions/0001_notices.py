@@ -1,13 +1,13 @@
 """Tables of the notices.
 
-Revision ID: 0.1
+Revision ID: 0.1.1
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1"
+revision = "0.1.1"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from greenmine.evaluation import Evaluation
-from greenmine.evidence.from_record import ATTACHMENTS, Attested
+from greenmine.evidence.from_record import ATTACHMENTS, FromRecord
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
@@ -115,7 +115,7 @@ def _each(marks: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     return list(dict.fromkeys(mark[name] for mark in marks if mark.get(name)))
 
 
-def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
+def restatements(site: Site, from_record: FromRecord) -> list[RestatementFigures]:
     """Verdicts that were issued more than once, each form in its turn."""
     return [
         RestatementFigures(
@@ -129,18 +129,18 @@ def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
             change=row.change,
             issued=_text(row.issued, site),
         )
-        for row in attested.restatements
+        for row in from_record.restatements
     ]
 
 
-def changes(site: Site, attested: Attested) -> list[ChangeFigures]:
+def changes(site: Site, from_record: FromRecord) -> list[ChangeFigures]:
     """What was changed in registry and limits, in the order in which it was taken up."""
     return [
-        ChangeFigures(_text(row.time, site), row.author, row.part, row.before, row.after) for row in attested.changes
+        ChangeFigures(_text(row.time, site), row.author, row.part, row.before, row.after) for row in from_record.changes
     ]
 
 
-def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
+def handling(site: Site, from_record: FromRecord) -> list[HandlingFigures]:
     """What people did about the exceedances, by limit, exceedance and time."""
     return [
         HandlingFigures(
@@ -155,7 +155,7 @@ def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
             sha256=row.digest,
             file=f"{ATTACHMENTS}/{row.digest}" if row.kept else None,
         )
-        for row in attested.handling
+        for row in from_record.handling
     ]
 
 

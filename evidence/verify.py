@@ -46,7 +46,7 @@ from greenmine.evidence.compute import compute
 from greenmine.evidence.deviations import Departure, deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
-from greenmine.evidence.from_record import ATTACHMENTS, ATTESTED, Attested
+from greenmine.evidence.from_record import ATTACHMENTS, FROM_RECORD, FromRecord
 from greenmine.evidence.inclusion import inclusion, moment
 from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
@@ -76,7 +76,7 @@ _TEXTS: Final = {
     KEY: 1 << 10,
     KEYS: 1 << 20,
     RECEIPTS: 32 << 20,
-    ATTESTED: 64 << 20,
+    FROM_RECORD: 64 << 20,
     FIGURES: 64 << 20,
 }
 """Longest texts by name [bytes]."""
@@ -85,7 +85,7 @@ _TEXT: Final = 4 << 20
 _NAME: Final = 240
 """Longest name [bytes]."""
 _TOP: Final = frozenset(
-    {MANIFEST, SIGNATURE, KEY, KEYS, FIGURES, HOURS, REPORT, WORKBOOK, ATTESTED, README, TREE, RECEIPTS}
+    {MANIFEST, SIGNATURE, KEY, KEYS, FIGURES, HOURS, REPORT, WORKBOOK, FROM_RECORD, README, TREE, RECEIPTS}
 )
 """Files of a bundle that are in no folder."""
 _FOLDERS: Final = frozenset({REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS, ATTACHMENTS})
@@ -103,7 +103,7 @@ _INPUTS: Final = (
     KEYS,
     TREE,
     RECEIPTS,
-    ATTESTED,
+    FROM_RECORD,
     *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
 )
 
@@ -412,7 +412,7 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
         for path in sorted((folder / PROVISIONAL).glob("*"))
         if path.stem in sealed or (path.stem not in manifest.provisional and _within(path.stem, period))
     )
-    faults += _attachments(folder, source.attested)
+    faults += _attachments(folder, source.from_record)
     written = (folder / FIGURES).read_bytes()
     told = msgspec.json.decode(written, type=FiguresDocument)
     faults += _foreign(folder, manifest, source, told)
@@ -442,7 +442,7 @@ def _foreign(folder: Path, manifest: Manifest, source: Source, told: FiguresDocu
     due = {
         MANIFEST: pretty(manifest),
         FIGURES: pretty(told),
-        ATTESTED: pretty(source.attested),
+        FROM_RECORD: pretty(source.from_record),
         RECEIPTS: pretty(source.receipts),
         KEYS: pretty(_successions(folder)),
         KEY: PublicKey.read(folder / KEY).pem,
@@ -462,13 +462,13 @@ def _period(manifest: Manifest) -> Period:
     return period
 
 
-def _attachments(folder: Path, told: Attested) -> list[Finding]:
+def _attachments(folder: Path, told: FromRecord) -> list[Finding]:
     """Attached files that are not what the history of handling says."""
     named = {row.digest for row in told.handling if row.kept}
     there = {path.name: path for path in (folder / ATTACHMENTS).glob("*")}
     return [
         *(Finding(f"{ATTACHMENTS}/{name}", "is missing") for name in sorted(named - there.keys(), key=str)),
-        *(Finding(f"{ATTACHMENTS}/{name}", f"is not named in {ATTESTED}") for name in sorted(there.keys() - named)),
+        *(Finding(f"{ATTACHMENTS}/{name}", f"is not named in {FROM_RECORD}") for name in sorted(there.keys() - named)),
         *(
             Finding(f"{ATTACHMENTS}/{name}", "does not have the digest that names it")
             for name, path in sorted(there.items())

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import reads_all
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_channel, visible_site
 from greenmine.api.http.exports import answer
 from greenmine.api.http.items import GapItem, HealthItem, LedgerItem, RejectionItem, SideItem
 from greenmine.api.http.schemas import listed
-from greenmine.api.http.trail import reads_all
 from greenmine.record.reader import Queries, Scope
 from greenmine.times import local
 

@@ -123,7 +123,7 @@ def _bent(table: bytes) -> bytes:
     """A table with another number in it, or another name where it has none; what is behind ``#`` would mean nothing."""
     if _NUMBER.search(table):
         return _NUMBER.sub(lambda found: b"= %d" % (int(found[1]) + 1), table, count=1)
-    return table.replace(b'name_en = "', b'name_en = "X')
+    return table.replace(b'= "', b'= "X', 1)
 
 
 def _flipped(content: bytes, random: np.random.Generator) -> bytes:

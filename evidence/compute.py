@@ -7,7 +7,7 @@ from datetime import date
 
 import msgspec
 
-from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, removed, restatements
+from greenmine.evidence.annexes import calibrations, citations, claims, formulas, handling, marks, removed, restatements
 from greenmine.evidence.comparison import comparison
 from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
@@ -61,6 +61,7 @@ def compute(
         calibrations=calibrations(site, found),
         marks=marks(registry, site, found, told),
         removed=taken,
+        claims=claims(site, source.attested),
         restatements=restatements(site, source.attested),
         handling=handling(site, source.attested),
         formulas=formulas(evaluation),

@@ -37,6 +37,7 @@ def opening(content: Content) -> list[Block]:
         ),
         *_conclusions(content),
         *_removed(content),
+        *_claims(content),
         Paragraph(text=w.t("opening.rule"), small=True),
         Heading(text=w.t("opening.rests-on")),
         Bullets(items=_grounds(content)),
@@ -85,6 +86,28 @@ def _removed(content: Content) -> list[Block]:
         items.append(w.t("opening.removed", n=len(several), rule=w.rule(rule), value=worst, unit=unit, why=why))
     items += [w.t("opening.more-removed", n=len(groups) - _LISTED)] if len(groups) > _LISTED else []
     return [Heading(text=w.t("opening.removed-heading", n=len(removed)), level=2), Bullets(items=items)]
+
+
+def _claims(content: Content) -> list[Block]:
+    """Marks that would take exceedances away if somebody confirmed them: until then the exceedances stand."""
+    w, claims = content.words, content.figures.claims
+    if not claims:
+        return []
+    items = [
+        w.t(
+            "opening.claim",
+            n=c.windows,
+            place=w.station(place) if c.parameter is None else w.channel(f"{place}/{c.parameter}"),
+            span=w.span(c.start[:10], c.end[:10]),
+            kind=w.known(f"mark.{c.kind}", c.kind),
+            reason=c.reason or NOTHING,
+            author=c.author or NOTHING,
+        )
+        for c in claims[:_LISTED]
+        for place in (f"{content.figures.site}/{c.station}",)
+    ]
+    items += [w.t("opening.more-claims", n=len(claims) - _LISTED)] if len(claims) > _LISTED else []
+    return [Heading(text=w.t("opening.claims-heading", n=len(claims)), level=2), Bullets(items=items)]
 
 
 def _finding(content: Content, summary: ConclusionFigures) -> Finding:

@@ -333,7 +333,7 @@ current = Table(
     "current",
     metadata,
     Column("key", String(200), nullable=False, comment="of a channel, of a rule, or id of a site"),
-    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change of a site"),
+    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change, restated: of a site"),
     Column("site", String(80), nullable=False),
     Column(
         "time", BigInteger, nullable=False, comment="of the newest; start of a verdict's period; serial of a change"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from greenmine.record.record import DatabaseError, migrate, open_engine, transac
 from greenmine.record.retry import ask
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
+from greenmine.times import now
 
 app = cyclopts.App(name="rejections", help="List messages that were not taken, and have them taken in again.")
 
@@ -112,8 +112,7 @@ def retry(
     try:
         migrate(engine)
         with transaction(engine, "the record") as connection:
-            now = time.time_ns() // 1_000_000
-            many, cut = ask(connection, _sites(registry, site), device, reason, begin, now)
+            many, cut = ask(connection, _sites(registry, site), device, reason, begin, now())
     except (SchemaError, StoreError, DatabaseError) as error:
         raise SystemExit(f"greenmine rejections: {error}") from error
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from greenmine.evaluation import Evaluation
-from greenmine.evidence.from_record import ATTACHMENTS, Attested
+from greenmine.evidence.from_record import ATTACHMENTS, FromRecord
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
@@ -114,7 +114,7 @@ def _each(marks: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     return list(dict.fromkeys(mark[name] for mark in marks if mark.get(name)))
 
 
-def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
+def restatements(site: Site, from_record: FromRecord) -> list[RestatementFigures]:
     """Verdicts that were issued more than once, each form in its turn."""
     return [
         RestatementFigures(
@@ -128,11 +128,11 @@ def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
             change=row.change,
             issued=_text(row.issued, site),
         )
-        for row in attested.restatements
+        for row in from_record.restatements
     ]
 
 
-def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
+def handling(site: Site, from_record: FromRecord) -> list[HandlingFigures]:
     """What people did about the exceedances, by limit, exceedance and time."""
     return [
         HandlingFigures(
@@ -147,7 +147,7 @@ def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
             sha256=row.digest,
             file=f"{ATTACHMENTS}/{row.digest}" if row.kept else None,
         )
-        for row in attested.handling
+        for row in from_record.handling
     ]
 
 

@@ -25,7 +25,7 @@ from greenmine.record import schema
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
 
-ATTESTED: Final = "record.json"
+FROM_RECORD: Final = "record.json"
 ATTACHMENTS: Final = "attachments"
 
 _MS: Final = 60_000
@@ -98,7 +98,7 @@ class Last(msgspec.Struct, frozen=True):
     channels: list[LastChannel]
 
 
-class Attested(msgspec.Struct, frozen=True):
+class FromRecord(msgspec.Struct, frozen=True):
     """``record.json``."""
 
     exceedances: list[ExceedanceRow]
@@ -110,14 +110,14 @@ class Attested(msgspec.Struct, frozen=True):
     last: Last
 
 
-def attested(
+def from_record(
     engine: sa.Engine,
     registry: Registry,
     site: Site,
     periods: tuple[Period, Period],
     attachments: Path | None,
     folder: Path,
-) -> Attested:
+) -> FromRecord:
     """Ask the record, and copy the attached files that it names.
 
     Parameters
@@ -158,7 +158,7 @@ def attested(
         .order_by(x.rule, x.start, x.id, h.id)
     )
     with engine.connect() as connection:
-        return Attested(
+        return FromRecord(
             [ExceedanceRow(**row) for row in connection.execute(episodes).mappings()],
             [RestatementRow(**row) for row in connection.execute(forms).mappings()],
             [

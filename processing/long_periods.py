@@ -76,7 +76,16 @@ def long_verdicts(registry: Registry, statistics: Iterable[Statistic], start: in
             verdict = replace(verdict, reasons=reasons)
             verdicts.append(
                 Judged(
-                    rule.index, first, last, first, last, figure.value, figure.share, threshold, verdict, restated=False
+                    rule.index,
+                    first,
+                    last,
+                    first,
+                    last,
+                    figure.value,
+                    figure.capture,
+                    threshold,
+                    verdict,
+                    restated=False,
                 )
             )
     return verdicts

@@ -883,7 +883,8 @@ class Pipeline:
         return StatisticRow(
             channel=int(self.record.channel_ids[s.channel]), window=s.window, start=s.start * MINUTE, revision=0,
             latest=True, end=s.end * MINUTE, mean=s.mean, minimum=s.minimum, maximum=s.maximum, count=s.count,
-            expected=s.expected, capture=s.share, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over, suspect=s.suspect,
+            expected=s.expected, capture=s.capture, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over,
+            suspect=s.suspect,
             l10=l10, l50=l50, l90=l90, reason="first", issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
@@ -905,7 +906,7 @@ class Pipeline:
         return VerdictRow(
             rule=self.registry.rules[v.rule].key, start=v.start * MINUTE, revision=0, latest=True, end=v.end * MINUTE,
             begin=v.begin * MINUTE, finish=v.finish * MINUTE, verdict=v.verdict.judgement, value=v.value,
-            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.share, reason=v.verdict.reason,
+            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.capture, reason=v.verdict.reason,
             reasons=" ".join(v.verdict.reasons), detail=detail, change="first", issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 

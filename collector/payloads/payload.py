@@ -17,7 +17,7 @@ from greenmine.collector.payloads.content import PayloadKind, tidied
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.mapped import MappedDecoder
 from greenmine.collector.payloads.own import OwnDecoder
-from greenmine.collector.payloads.reading_buffer import FormatDecoder, Intake
+from greenmine.collector.payloads.reading_buffer import FormatDecoder, ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.routing import Router
 from greenmine.collector.payloads.senml import SenmlDecoder
@@ -38,7 +38,7 @@ EARLIEST: Final = 946_684_800_000
 LATEST: Final = 4_102_444_800_000
 """2100-01-01T00:00Z [ms UTC]; a later time tells of no clock."""
 
-_FORMATS: Final[dict[str, Callable[[Source, Intake], FormatDecoder]]] = {
+_FORMATS: Final[dict[str, Callable[[Source, ReadingBuffer], FormatDecoder]]] = {
     "greenmine": OwnDecoder,
     "senml": SenmlDecoder,
     "thingsboard": ThingsboardDecoder,
@@ -90,7 +90,7 @@ class BatchBuilder:
         self._offset = np.array([channel.offset for channel in registry.channels], np.float64)
         self._foreign = (self._scale != 1.0) | (self._offset != 0.0)
         """Channels whose devices send another unit."""
-        self._intake = Intake()
+        self._buffer = ReadingBuffer()
         self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
         self._decoders: dict[str, tuple[int, FormatDecoder, PayloadKind]] = {}
         for index, (site, device) in enumerate(self._devices):
@@ -99,13 +99,13 @@ class BatchBuilder:
             mapping = registry.profiles[registry.device(site, device).profile].mapping
             self._decoders[OWN.format(site=site, device=device)] = (
                 index,
-                _decoder(registry, site, device, self._intake),
+                _decoder(registry, site, device, self._buffer),
                 "json" if mapping is None else mapping.payload,
             )
         self.deviations: Counter[str] = Counter()
         self._router = Router(
             registry,
-            lambda route: _decoder(registry, route.site, route.device, self._intake, route.name),
+            lambda route: _decoder(registry, route.site, route.device, self._buffer, route.name),
             self.deviations,
         )
         self._index = {names: index for index, names in enumerate(self._devices)}
@@ -147,33 +147,33 @@ class BatchBuilder:
             taken in again.
         """
         dated = UNREADABLE if retained else received if dated is None else dated
-        intake, counted = self._intake, len(payload)
+        buffer, counted = self._buffer, len(payload)
         for device, take in self._shares(topic, payload, excess=excess):
-            start = len(intake.time)
-            intake.sequence = -1
+            start = len(buffer.time)
+            buffer.sequence = -1
             try:
                 take(dated)
             except RefusedError as refused:
-                intake.refuse(refused.reason, refused.detail, refused.readings)
+                buffer.refuse(refused.reason, refused.detail, refused.readings)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                intake.refuse(*_undecodable(payload, error))
+                buffer.refuse(*_undecodable(payload, error))
             self._close(topic, payload, received, device, start, counted)
             counted = 0
 
     def _close(
         self, topic: str, payload: bytes, received: int, device: int, start: int, counted: int | None = None
     ) -> None:
-        """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
-        intake = self._intake
+        """Note the message whose readings are in the buffer from row ``start`` on, and what was refused of it."""
+        buffer = self._buffer
         counted = len(payload) if counted is None else counted
-        rows = len(intake.time) - start
-        found = rows + sum(count for _, count in intake.refused.values()) if intake.refused else rows
-        self._messages.append((topic, payload, received, device, intake.sequence, rows, counted, found))
-        if intake.refused:
+        rows = len(buffer.time) - start
+        found = rows + sum(count for _, count in buffer.refused.values()) if buffer.refused else rows
+        self._messages.append((topic, payload, received, device, buffer.sequence, rows, counted, found))
+        if buffer.refused:
             message = len(self._messages) - 1
-            for reason, (detail, count) in intake.refused.items():
+            for reason, (detail, count) in buffer.refused.items():
                 self._reject(message, reason, detail, count)
-            intake.refused.clear()
+            buffer.refused.clear()
 
     def _shares(self, topic: str, payload: bytes, *, excess: bool) -> list[tuple[int, Callable[[int], None]]]:
         """Index of each device that a message is of, and what takes its readings; of nobody, one that says why."""
@@ -213,13 +213,13 @@ class BatchBuilder:
         Batch
             All messages added since the last call.
         """
-        intake = self._intake
+        buffer = self._buffer
         columns = zip(*self._messages, strict=True) if self._messages else [()] * 8
         _, _, *numbers = columns
         received, device, sequence, rows, counted, found = (np.array(column, np.int64) for column in numbers)
         message = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
-        sent = np.array(intake.value, np.float64)
-        channel = np.repeat(np.array(intake.channel, np.int32), np.array(intake.run, np.int64))
+        sent = np.array(buffer.value, np.float64)
+        channel = np.repeat(np.array(buffer.channel, np.int32), np.array(buffer.run, np.int64))
         value = sent
         foreign = self._foreign[channel]
         if foreign.any():
@@ -227,7 +227,7 @@ class BatchBuilder:
             value = sent.copy()
             value[foreign] = converted(sent[foreign], self._scale[there], self._offset[there])
         readings = Readings(
-            channel, np.array(intake.time, np.int64), value, np.frombuffer(bytes(intake.flag), np.uint8)
+            channel, np.array(buffer.time, np.int64), value, np.frombuffer(bytes(buffer.flag), np.uint8)
         )
         fault = _faults(readings, received[message] + self._future)
         ahead = _newest_ahead(readings.time, message, device, received)
@@ -249,7 +249,7 @@ class BatchBuilder:
             message_readings=found,
             rejections=sorted(self._rejections, key=lambda rejection: rejection.message),
         )
-        intake.clear()
+        buffer.clear()
         self._messages.clear()
         self._rejections.clear()
         return batch
@@ -314,15 +314,17 @@ class BatchBuilder:
         return names
 
 
-def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> FormatDecoder:
+def _decoder(
+    registry: Registry, site: str, device: str, buffer: ReadingBuffer, name: str | None = None
+) -> FormatDecoder:
     """What decodes the messages of a device that carry values of a name, or all of them."""
     profile = registry.profiles[registry.device(site, device).profile]
     source = Source.of(registry, site, device)
     if profile.mapping is None:
-        return _FORMATS[profile.format](source, intake)
+        return _FORMATS[profile.format](source, buffer)
     parameters = {name: channel.parameter for name, channel in registry.device_channels(site, device).items()}
     address = registry.device(site, device).address
-    return MappedDecoder(source, intake, profile.mapping, parameters, name, address)
+    return MappedDecoder(source, buffer, profile.mapping, parameters, name, address)
 
 
 def _refuse(error: Exception, _received: int) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Final
 
+from greenmine.times import now
+
 _LEAP: Final = 60_000
 """A clock that goes on by so much more or less than time does has been set [ms]."""
 _AGREE: Final = 60_000
@@ -22,7 +24,7 @@ _SPAN: Final = 600_000
 
 
 def _clocks() -> tuple[int, int]:
-    return time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000
+    return now(), time.monotonic_ns() // 1_000_000
 
 
 class ServerClock:
@@ -51,12 +53,12 @@ class ServerClock:
     def hear(self, devices: Iterable[tuple[tuple[str, str], int]]) -> None:
         """Look at the clocks, and take in how far the newest stamps of devices (site, device) are ahead of the server's [ms]."""
         self._look()
-        _, now = self._clocks()
-        self._ahead.update({device: (ahead, now) for device, ahead in devices})
-        if len(self._ahead) > _MANY and now < self._due:
+        _, steady = self._clocks()
+        self._ahead.update({device: (ahead, steady) for device, ahead in devices})
+        if len(self._ahead) > _MANY and steady < self._due:
             return
-        self._due = now + _PAUSE
-        self._ahead = {d: told for d, told in self._ahead.items() if now - told[1] <= _SPAN}
+        self._due = steady + _PAUSE
+        self._ahead = {d: told for d, told in self._ahead.items() if steady - told[1] <= _SPAN}
         middle = int(median([ahead for ahead, _ in self._ahead.values()] or [0]))
         agree = [device for device, (ahead, _) in self._ahead.items() if abs(ahead - middle) <= _AGREE]
         if len(agree) >= _FEWEST and 2 * len(agree) > len(self._ahead) and len({site for site, _ in agree}) > 1:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
+from greenmine.evidence.report.words import ReportWords
 from greenmine.evidence.sections import RemovedFigures
 from greenmine.wording.words import NOTHING
 
@@ -96,21 +97,27 @@ def _finding(content: Content, summary: ConclusionFigures) -> Finding:
         w.t("opening.exceeding", windows=summary.exceeds, episodes=sum(rule.episodes for rule in bound)),
         w.t("opening.least-share", share=w.share(summary.assessable_share)),
     ]
-    if summary.running:
-        lines.append(w.t("conclusion.running", n=summary.running))
-    if summary.lacking:
-        lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
-    if summary.standing == "indicative" and summary.judgement != "not assessable":
-        lines.append(w.t("opening.indicative", reasons=w.first_reasons(summary.reasons)))
-    if summary.upwind_share is not None:
-        lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))
+    return concluded(summary, lines, w)
+
+
+def concluded(row: ConclusionFigures, lines: Sequence[str], w: ReportWords) -> Finding:
+    """Put a conclusion into words: what was counted, then what is under way, is lacking, and came from upwind."""
+    more = []
+    if row.running:
+        more.append(w.t("conclusion.running", n=row.running))
+    if row.lacking:
+        more.append(w.t("opening.reasons", reasons=w.reasons(row.lacking)))
+    if row.standing == "indicative" and row.judgement != "not assessable":
+        more.append(w.t("opening.indicative", reasons=w.first_reasons(row.reasons)))
+    if row.upwind_share is not None:
+        more.append(w.t("opening.upwind", share=w.share(row.upwind_share), hours=row.upwind_hours))
     return Finding(
-        theme=w.theme(summary.theme),
-        verdict=summary.judgement,
-        standing=summary.standing,
-        sign=w.conclusion_sign(summary.judgement, summary.standing),
-        word=w.conclusion(summary.judgement, summary.standing),
-        lines=lines,
+        theme=w.theme(row.theme),
+        verdict=row.judgement,
+        standing=row.standing,
+        sign=w.conclusion_sign(row.judgement, row.standing),
+        word=w.conclusion(row.judgement, row.standing),
+        lines=[*lines, *more],
     )
 
 

@@ -34,7 +34,7 @@ def day_of(day: date, mean: float | None, hours: int = 24, over: int = 0) -> Sta
     start = minute(day)
     return Statistic(
         channel=0, window="day", start=start, end=start + 1440, mean=mean, minimum=mean, maximum=mean,
-        count=60 * hours, expected=1440.0, share=hours / 24, valid=hours >= 20, hours=hours, excluded=0, over=over,
+        count=60 * hours, expected=1440.0, capture=hours / 24, valid=hours >= 20, hours=hours, excluded=0, over=over,
         suspect=0, levels=(None, None, None), restated=False,
     )  # fmt: skip
 

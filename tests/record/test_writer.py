@@ -22,6 +22,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import (
     DAY,
+    EVENING,
     HOUR,
     MINUTE,
     Held,
@@ -38,9 +39,6 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import disordered, far_later, pieces, stream
-
-EVENING = at("2026-02-28T21:37:00")
-"""Mid-hour, before a midnight, a night, and a change of the limits."""
 
 
 def run(

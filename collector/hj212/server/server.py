@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import resource
 import socket
 import ssl
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from greenmine.backoff import delay
 from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.server.columns import FrameBuilder
@@ -258,15 +258,15 @@ class LoggerServer:
                     one.set_result(None)
 
     async def _commit(self, delivery: Delivery) -> None:
-        delay = 0.2
+        failures = 0
         while True:
             try:
                 await self.call(self._store.commit, delivery, time.time_ns() // 1_000_000)
             except StoreError as error:
                 self.counters.retries += 1
                 _log.error("the record takes no frames; trying again", error=str(error), frames=delivery.batch.messages)
-                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret depends on it
-                delay = min(2 * delay, _LONGEST_DELAY)
+                failures += 1
+                await asyncio.sleep(delay(failures, 0.2, _LONGEST_DELAY))
             else:
                 return
 

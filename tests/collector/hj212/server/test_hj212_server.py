@@ -308,9 +308,9 @@ def test_frames_are_kept_for_as_long_as_the_setting_says(serve: Serve) -> None:
     assert b"PW=***" in row["data"]
     assert len(row["sha256"]) == 32
     day = 86_400_000
-    station.in_record(station.desk.look_after, row["received"] + 2 * day - 1000)
+    station.in_record(station.logger_record.look_after, row["received"] + 2 * day - 1000)
     assert station.rows(schema.frame)
-    station.in_record(station.desk.look_after, row["received"] + 2 * day + 1000)
+    station.in_record(station.logger_record.look_after, row["received"] + 2 * day + 1000)
     assert not station.rows(schema.frame)
 
 

@@ -30,7 +30,7 @@ from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
 from greenmine.processing.windows import offset_minutes
 from greenmine.readings import Readings
-from greenmine.record import schema
+from greenmine.record import retry, schema
 from greenmine.record.basis import Basis, bases_of, take_over
 from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.claims import REVIEW, Claims, stored_mark
@@ -348,12 +348,15 @@ class Pipeline:
             self._heard[site] = now
         return outcome
 
-    def wait(self, now: int) -> Outcome:
+    def wait(self, now: int, leapt: int = 0) -> Outcome:
         """Let the clock move on [ms UTC]: windows of channels that have fallen silent are issued.
 
         A channel is waited for no longer when nothing has come from its site for a while, or when its site's other channels
         are up to date; while a site sends a backlog, its channels are given time.
+
+        ``leapt`` is by how much the clock was set since the last time [ms]: nobody has fallen silent by that.
         """
+        self._heard = {site: heard + leapt for site, heard in self._heard.items()}
         self._settle()
         if self._unstored is not None:
             self._store(now)
@@ -748,6 +751,8 @@ class Pipeline:
                 )
             ]
             self.record.upsert(connection, table, rows, keep=True)
+        clock = any(r.reason == retry.CLOCK for r in batch.rejections)
+        before = retry.highest(connection) if clock else 0
         self.record.insert(
             connection,
             schema.rejection,
@@ -767,6 +772,8 @@ class Pipeline:
                 if (kept := self._room.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        if clock:
+            retry.hold(connection, before, issue.now)
         for device in self._room.overflowed(batch):
             outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)

@@ -19,6 +19,7 @@ from greenmine.evidence.sections import (
     CalibrationFigures,
     ChangeFigures,
     CitationFigures,
+    ClaimFigures,
     Comparison,
     EffectFigures,
     FormulaFigures,
@@ -244,6 +245,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     calibrations: list[CalibrationFigures] = []
     marks: list[MarkFigures] = []
     removed: list[RemovedFigures] = []
+    claims: list[ClaimFigures] = []
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
     changes: list[ChangeFigures] = []

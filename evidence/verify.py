@@ -13,7 +13,6 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -52,7 +51,7 @@ from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
-from greenmine.evidence.site_registry import digest_in, files_in, names_in
+from greenmine.evidence.site_registry import digest_in, files_in, names_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.archive import verify as verify_chain
@@ -145,7 +144,7 @@ class Verified:
 
 def verify(
     bundle: Path,
-    keys: AbstractSet[str] = frozenset(),
+    keys: Collection[str] = (),
     progress: Progress = lambda *_: None,
     *,
     catalogues: Path | None = None,
@@ -159,7 +158,7 @@ def verify(
     ----------
     bundle : Path
         The zip.
-    keys : set of str
+    keys : collection of str
         Fingerprints of keys that are trusted; it must be signed with one of them, or with one that they named. Empty: with the one
         that it brings along, which shows only that it is whole.
     progress : callable, optional
@@ -185,11 +184,12 @@ def verify(
         faults = list(_unpacked(bundle, folder))
         if faults:
             return Verified(faults)
-        manifest, ring, faults = _manifest(folder, keys)
+        known = frozenset(keys)
+        manifest, ring, faults = _manifest(folder, known)
         key = None if ring is None else ring.newest
         if manifest is None or ring is None:
             return Verified(faults, key)
-        trusted = not keys.isdisjoint(ring.fingerprints)
+        trusted = not known.isdisjoint(ring.fingerprints)
         faults += _digests(folder, manifest)
         if any(fault.place.startswith(_INPUTS) for fault in faults):
             return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
@@ -305,7 +305,7 @@ def _misnamed(infos: Sequence[zipfile.ZipInfo]) -> tuple[str, str] | None:
     return None
 
 
-def _manifest(folder: Path, keys: AbstractSet[str]) -> tuple[Manifest | None, Keyring | None, list[Finding]]:
+def _manifest(folder: Path, keys: frozenset[str]) -> tuple[Manifest | None, Keyring | None, list[Finding]]:
     try:
         raw, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
     except OSError:
@@ -449,6 +449,17 @@ def _foreign(folder: Path, manifest: Manifest, source: Source, told: FiguresDocu
     }
     if manifest.software == version("greenmine"):
         due[README] = ABOUT
+    with tempfile.TemporaryDirectory() as name:
+        write_site_registry(source.registry, folder / REGISTRY, source.site, Path(name) / REGISTRY)
+        due |= {f"{REGISTRY}/{one}": content for one, content in files_in(Path(name) / REGISTRY)}
+    due |= {
+        f"{DOCUMENTS}/{one.file}": (folder / DOCUMENTS / one.file).read_bytes()
+        for one in source.site.documents
+        if (folder / DOCUMENTS / one.file).is_file()
+    }
+    for name in names_in(folder):
+        if name.startswith((f"{REGISTRY}/", f"{DOCUMENTS}/")) and name not in due:
+            yield Finding(name, "is no file of the registry, nor named by it")
     for name, content in due.items():
         if not (folder / name).is_file() or (folder / name).read_bytes() != content:
             yield Finding(name, "is not written as that of a bundle is: something was put into it, or it is missing")

@@ -468,8 +468,22 @@ class Queries:
             .order_by(c.site)
         ).all()
 
+    def stored_by_day(self, scope: Scope, first: str) -> dict[str, int]:
+        """Readings stored on each day from a local day on, all sites together."""
+        c = schema.ledger.c
+        days = select(c.day, func.sum(c.stored)).where(c.site.in_(scope), c.day >= first).group_by(c.day)
+        return {day: int(stored) for day, stored in self._connection.execute(days)}
+
     def rejections(
-        self, scope: Scope, *, site: str | None, limit: int, before: int | None, strangers: bool = False
+        self,
+        scope: Scope,
+        *,
+        site: str | None,
+        limit: int,
+        before: int | None,
+        device: str | None = None,
+        reason: str | None = None,
+        strangers: bool = False,
     ) -> Sequence[Row]:
         """Rejections, newest first; with ``strangers`` also those of messages that name no site of the registry."""
         c = schema.rejection.c
@@ -480,6 +494,10 @@ class Queries:
             statement = statement.where(c.site == site)
         if before is not None:
             statement = statement.where(c.id < before)
+        if device is not None:
+            statement = statement.where(c.device == device)
+        if reason is not None:
+            statement = statement.where(c.reason == reason)
         return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
 
     def marks(

@@ -23,7 +23,7 @@ from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
-from greenmine.record import schema
+from greenmine.record import retry, schema
 from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
@@ -43,6 +43,8 @@ _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
 STEPS: Final = 0.05
 """How long figures are restated, between two commits [s]."""
+_AGAIN: Final = 200
+"""Rejected messages taken in again at once."""
 _TURN: Final = 0.2
 """How often the clock is looked at where nothing comes from a broker [s]."""
 
@@ -68,7 +70,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
     if settings.hj212_port is not None:
-        loggers = ServerThread(LoggerServer(registry, settings, logger_record, writer, stop), stop)
+        loggers = ServerThread(LoggerServer(registry, settings, logger_record, writer, stop, gate), stop)
     elif any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     # Where all devices are data loggers there need be no broker.
@@ -93,10 +95,11 @@ def work(settings: Settings, stop: threading.Event) -> None:
         try:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
-                written(pipeline.wait, times.now())
+                written(pipeline.wait, times.now(), builder.clock.leapt())
             if clock >= due["work"]:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
+                _take_again(record, builder, partial(written, pipeline.commit))
                 while written(pipeline.carry_on, times.now()):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
@@ -205,6 +208,21 @@ def _status(
         if loggers is None
         else LoggerServerStatus(port=loggers.server.port, **loggers.server.counters.figures()),
     )
+
+
+def _take_again(record: Record, builder: BatchBuilder, commit: Callable[..., Any]) -> None:
+    """Take in some of the rejected messages that were asked for, or held until the server's clock was set."""
+    now = times.now()
+    with record.transaction() as connection:
+        if builder.clock.has_been_mended():
+            many = retry.release(connection)
+            _log.info("the server's clock has been set; taking in what was held", messages=many)
+        rows = retry.waiting(connection, _AGAIN)
+    for row in rows:
+        builder.add(row.topic, row.payload, now, dated=row.received)
+    if rows:
+        numbers = [row.id for row in rows]
+        commit(builder.finish(), now, lambda connection, _: retry.note(connection, numbers, now))
 
 
 def _say(record: Record, status: WorkerStatus) -> None:

@@ -206,6 +206,7 @@ def batch_of(
         message_seq=np.array([sequence.get(devices[d], -1) for d in used.tolist()], np.int64),
         message_received=np.full(len(used), at_hand, np.int64),
         message_bytes=np.full(len(used), 100, np.int64),
+        message_readings=np.bincount(message, minlength=len(used)),
         rejections=[],
     )
 

@@ -181,6 +181,7 @@ def test_a_batch_around_midnight_counts_what_it_missed_once(pipeline: Pipeline, 
         np.concatenate([one.message_seq, two.message_seq]),
         np.concatenate([one.message_received, two.message_received]),
         np.concatenate([one.message_bytes, two.message_bytes]),
+        np.concatenate([one.message_readings, two.message_readings]),
         [],
     )
     pipeline.commit(both, midnight + 2)

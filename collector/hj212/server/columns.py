@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.equipment import read_state
 from greenmine.collector.hj212.message import Message, SegmentField, Value
 from greenmine.collector.hj212.secret import hide, hide_in_segment
 from greenmine.collector.hj212.segment import read_text
 from greenmine.collector.hj212.server.loggers import Logger
-from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.collector.payloads.payload import EXCESS, BatchBuilder
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.delivery import Delivery, Information, RawFrame, Report
 from greenmine.readings import NORMAL
@@ -52,11 +53,14 @@ class FrameBuilder(BatchBuilder):
         What the loggers were made from.
     settings : Settings
         As for ``BatchBuilder``; ``hj212_frame_days`` says whether frames are kept.
+    gate : Gate, optional
+        The loggers' budgets: a message beyond them is answered, counted and not taken. Without it there are none.
     """
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, registry: Registry, settings: Settings, gate: Gate | None = None) -> None:
         super().__init__(registry, settings)
         self._registry = registry
+        self._gate = gate
         self._keeps = settings.hj212_frame_days > 0
         self._reports: list[Report] = []
         self._information: list[Information] = []
@@ -79,17 +83,21 @@ class FrameBuilder(BatchBuilder):
         buffer = self._buffer
         shown = hide_in_segment(read_text(raw)[0]).encode()
         topic, counted = f"hj212/{logger.mn}/{hide(message.cn or '')[:20]}", len(shown)
+        account = None if self._gate is None else self._gate.account_of(logger.site, logger.device)
+        excess = account is not None and not account.admit(len(message.values), len(raw), received)
         for device, share in logger.shares(message):
             start = len(buffer.time)
             buffer.sequence = -1
             try:
+                if excess:
+                    raise RefusedError(Reason.OVER_BUDGET, EXCESS, len(share.values))  # noqa: TRY301 - as what is wrong with it
                 self._check(device, share)
                 self._take(device, share, received)
             except RefusedError as refused:
                 buffer.refuse(refused.reason, refused.detail, refused.readings)
             self._close(topic, shown, received, device.number, start, counted)
             counted = 0
-        if self._keeps:
+        if self._keeps and not excess:
             self._frames.append(RawFrame(received, logger.site, logger.device, shown))
 
     def deliver(self) -> Delivery:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.loading import load_registry
 from greenmine.record import schema
@@ -42,7 +43,8 @@ class Station:
         self.logger_record = LoggerRecord(self.pipeline, catchup_hours=hours, frame_days=days)
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1)
-        self.server = LoggerServer(self.registry, self.settings, self.logger_record, self._writer, self._stop)
+        gate = Gate(self.registry, self.settings)
+        self.server = LoggerServer(self.registry, self.settings, self.logger_record, self._writer, self._stop, gate)
         self._thread = threading.Thread(target=self.server.run)
 
     @property

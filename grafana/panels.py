@@ -140,6 +140,8 @@ class Column:
     gauge: bool = False
     decimals: int | None = None
     width: int | None = None
+    least: int | None = None
+    """Least width, on narrow screens too, of a column that has none of its own."""
     nothing: str = NOTHING
     """In the place of a value that there is not."""
     wrapped: bool = False
@@ -619,6 +621,8 @@ def _column(column: Column) -> Json:
         properties.append(_property("fieldMinMax", value=True))  # else all columns share one scale
     if column.width is not None:
         properties.append(_property("custom.width", column.width))
+    if column.least is not None:
+        properties.append(_property("custom.minWidth", column.least))
     if column.link is not None:
         properties.append(_property("links", [{"title": column.link_title, "url": column.link, "targetBlank": False}]))
     return {"matcher": {"id": "byName", "options": column.title}, "properties": properties}

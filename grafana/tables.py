@@ -113,10 +113,26 @@ def clause(edition: Edition) -> Column:
     return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), wrapped=True)
 
 
+def explained(edition: Edition) -> Column:
+    """A link to the page that tells how a verdict came about; hidden where there are no pages."""
+    if not edition.pages:
+        return Column(source="asked")
+    words = [{"type": "regex", "options": {"pattern": "/.+/", "result": {"text": edition.t("links.why"), "index": 0}}}]
+    page = f"{edition.pages}/explanation?${{__value.raw:raw}}"
+    return Column(
+        source="asked",
+        title=edition.t("column.why"),
+        words=words,
+        link=page,
+        link_title=edition.t("links.explanation"),
+        width=65,
+    )
+
+
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
-        'SELECT "finding", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        'SELECT "finding", "judged", "low", "high", "capture", "reason", "clause", "asked" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
     )
     return grid(
@@ -140,6 +156,7 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
                 wrapped=True,
                 width=130,
             ),
+            explained(edition),
             clause(edition),
         ],
         sort=(edition.t("column.start"), True),

@@ -204,7 +204,7 @@ def _sprayer(edition: Edition, key: str) -> Json:
     states = mapping({"0": edition.t("state.off"), "1": edition.t("state.on")})
     columns = [
         tables.site(edition, width=130),
-        Column(source="on", title=edition.t("column.sprayer"), words=states, width=60),
+        Column(source="on", title=edition.t("column.sprayer"), words=states, width=85),
     ]
     return _compared(edition, key, query, columns, interval="10m")
 

@@ -207,7 +207,7 @@ def _headroom_curves(edition: Edition, key: str) -> list[Json]:
 
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("finding") AS "finding", "judged", "low", "high", "capture", "clause" FROM "verdict"'
+        'SELECT last("finding") AS "finding", "judged", "low", "high", "capture", "clause", "asked" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -223,6 +223,7 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
             Column(source="high", title=edition.t("column.high"), width=70),
             tables.capture(edition),
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
+            tables.explained(edition),
             tables.clause(edition),
         ],
         about=about,

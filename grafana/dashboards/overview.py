@@ -108,7 +108,7 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
         [
             tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=130),
             *(
-                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True)
+                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True, least=215)
                 for theme in themes
             ),
             Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=85),
@@ -136,6 +136,7 @@ def _ranking(edition: Edition, key: str) -> Json:
                 edition,
                 link=path_to(edition, "exceedances", site="${__value.raw}"),
                 link_title=edition.t("links.exceedances"),
+                least=125,
             ),
             Column(
                 source="above",
@@ -143,6 +144,7 @@ def _ranking(edition: Edition, key: str) -> Json:
                 unit=edition.span("min"),
                 thresholds=_BEYOND,
                 gauge=True,
+                least=140,
                 nothing="0",
             ),
             Column(source="episodes", title=edition.t("column.episodes"), width=80, nothing="0"),

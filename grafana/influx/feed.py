@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from functools import cache
 from itertools import chain, compress, repeat
 from operator import itemgetter
 from typing import Any, Final, Protocol
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -347,7 +348,7 @@ class Feed:
             told = row.judged and self._words["zh"].compared(rule.limit, row.value, row.judged, row.low, row.high)
             figures = (
                 row.verdict, finding_of(row.verdict, standing, lawful=lawful), row.value, told, row.low, row.high,
-                row.capture, row.reason, standing if lawful else None, cited, row.end,
+                row.capture, row.reason, standing if lawful else None, cited, row.end, _asked(row),
             )  # fmt: skip
             tags = self._rule_tags(rule)
             part = portion.parts[tags[0]]
@@ -708,6 +709,11 @@ def _parts(some: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 @cache
 def _midnight(zone: str, day: str) -> int:
     return round(datetime.combine(date.fromisoformat(day), time_of_day(0), ZoneInfo(zone)).timestamp()) * 1000
+
+
+def _asked(row: Any) -> str:
+    start = datetime.fromtimestamp(row.start / 1000, UTC).isoformat()
+    return urlencode({"rule": row.rule, "start": start})
 
 
 def _day(zone: str, time: int) -> date:

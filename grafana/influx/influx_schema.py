@@ -151,6 +151,7 @@ _VERDICT: Final = (
     Field("standing", "string", "", "statutory, or indicative; none for targets and warnings"),
     _CLAUSE,
     Field("end", "integer", "ms", "end of the period, since 1970 UTC"),
+    Field("asked", "string", "", "query of the page that explains it, behind /explanation?"),
 )
 
 MEASUREMENTS: Final = (

@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from datetime import time as time_of_day
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -151,6 +152,7 @@ def test_verdicts_equal_the_records(projected: Projected, registry: Registry) ->
             "verdict": verdict, "value": value, "judged": told, "low": low, "high": high, "reason": reason,
             "clause": cited[json.loads(detail)["clause"]], "revision": revision,
             "standing": ("indicative" if reasons else "statutory") if rule.limit.kind == "legal" else None,
+            "asked": urlencode({"rule": key, "start": datetime.fromtimestamp(start / 1000, UTC).isoformat()}),
         }  # fmt: skip
         identity = (site, station, limit, parameter.id, parameter.theme, rule.limit.kind, start)
         expected[identity] = {n: v for n, v in fields.items() if v is not None}

@@ -106,12 +106,18 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
         key,
         [*(table(_conclusion(theme.id), theme.id) for theme in themes), table(_SILENT_AT, "silent"), *counted],
         [
-            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=130),
+            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=126 if brief else 130),
             *(
                 Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True, least=215)
                 for theme in themes
             ),
-            Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=85),
+            Column(
+                source="silent",
+                title=edition.t("column.silent"),
+                thresholds=_ANY,
+                colored=True,
+                width=70 if brief else 85,
+            ),
             *([] if brief else columns),
         ],
         join="site",

@@ -18,6 +18,7 @@ from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
+    ClaimFigures,
     Comparison,
     EffectFigures,
     FormulaFigures,
@@ -243,6 +244,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     calibrations: list[CalibrationFigures] = []
     marks: list[MarkFigures] = []
     removed: list[RemovedFigures] = []
+    claims: list[ClaimFigures] = []
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
     formulas: list[FormulaFigures] = []

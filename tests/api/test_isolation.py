@@ -80,7 +80,7 @@ class World(NamedTuple):
 
     def belongings(self, operation: Operation, rule: Rule, caller: str, side: str) -> dict[str, str]:
         """What stands for the parameters of an operation on a side: the caller's own, another's, or nobody's."""
-        named = dict(self.things[side])
+        named = self.things[side] | {"change": "987654"}
         if rule.number == "subscription":
             named["number"] = self._subscribed(named["site"], exists=side != MISSING)
         elif rule.number in {"session", "token", "user"} and "number" in operation.parameters:
@@ -287,7 +287,7 @@ def person(caller: str) -> str:
 
 
 def scope_of(caller: str) -> set[str]:
-    return {OWN} if person(caller) == "enterprise" or caller == "token of one site" else set()
+    return {OWN} if person(caller) in {"enterprise", "township"} or caller == "token of one site" else set()
 
 
 def test_every_operation_has_a_rule_and_every_rule_an_operation() -> None:

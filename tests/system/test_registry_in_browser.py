@@ -75,7 +75,7 @@ def test_a_new_mine_comes_from_nothing_to_its_first_reading(
             [COMMAND, "run"], env=environment.variables(settings), cwd=tmp_path, stdout=log, stderr=log
         )
         try:
-            until(lambda: _state(address) == "running", "the worker")
+            until(lambda: _state(address) == "running", "the worker", 300)
             with chromium() as browser:
                 context = browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
                 context.add_cookies([{"name": "greenmine", "value": cookie, "url": address}])
@@ -122,7 +122,7 @@ def _make_and_see(visit: Visit, address: str, broker: RestartableBroker, capsys:
         page.reload()
         return page.locator("[data-channel='tiefeng/boundary/tsp']").first.text_content() == "123.4"
 
-    until(seen, "the reading on the page")
+    until(seen, "the reading on the page", 300)
     with capsys.disabled():
         print(f"\nnew mine to its first reading: {visit.clicks} clicks")  # noqa: T201 - what the issue asks for
 

@@ -106,7 +106,8 @@ def _make_and_see(visit: Visit, address: str, broker: RestartableBroker, capsys:
          "position.longitude": "108.401"},
     )  # fmt: skip
     visit.add(
-        "devices", {"id": "dust", "profile": "greenmine-60s", "station": "boundary", "parameters": ["tsp", "pm10"]}
+        "devices",
+        {"id": "dust", "profile": "greenmine-60s-plain", "station": "boundary", "parameters": ["tsp", "pm10"]},
     )
     visit.add("limits", {"station": "boundary", "limits": ["gb16297-fugitive"]})
     expect(page.get_by_text("greenmine/v1/tiefeng/dust/readings")).to_be_visible()

@@ -157,7 +157,8 @@ def _analyse(
     name = "standard input" if stdin else ", ".join(map(str, files))
     several = len(parameters) > 1
     rows: list[dict[str, Any]] = []
-    together = [joined(each) for each in zip(*parts, strict=True)]
+    with _named(", ".join(map(str, files))):
+        together = [joined(each, said.zone or zone) for each in zip(*parts, strict=True)]
     for series in together:
         if explain:
             sys.stderr.write("".join(f"{line}\n" for line in series.lines))

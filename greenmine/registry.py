@@ -175,6 +175,10 @@ class Registry:
         """The channels of a site; KeyError if there is no such site."""
         return self._site_channels[site]
 
+    def site_rules(self, site: str) -> tuple[Rule, ...]:
+        """The rules of a site; KeyError if there is no such site."""
+        return self._site_rules[site]
+
     @cached_property
     def _sites(self) -> dict[str, Site]:
         return {site.id: site for site in self.sites}
@@ -196,4 +200,14 @@ class Registry:
 
     @cached_property
     def _site_channels(self) -> dict[str, tuple[Channel, ...]]:
-        return {site.id: tuple(c for c in self.channels if c.site == site.id) for site in self.sites}
+        found: dict[str, list[Channel]] = {site.id: [] for site in self.sites}
+        for channel in self.channels:
+            found[channel.site].append(channel)
+        return {site: tuple(some) for site, some in found.items()}
+
+    @cached_property
+    def _site_rules(self) -> dict[str, tuple[Rule, ...]]:
+        found: dict[str, list[Rule]] = {site.id: [] for site in self.sites}
+        for rule in self.rules:
+            found[rule.site].append(rule)
+        return {site: tuple(some) for site, some in found.items()}

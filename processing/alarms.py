@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.processing.exceedances import Beyond, Exceedance, episodes, latch, of_period, restated
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.panes import Panes
+from greenmine.processing.panes import UNTOUCHED, Panes
 from greenmine.processing.slide import Slid, Slider, by_minute
 from greenmine.registry import Registry, Rule
 
@@ -70,8 +70,9 @@ class AlarmEngine:
         self.evaluated: NDArray[np.int64] = np.full(len(self.rules), -1, np.int64)
         """Last minute evaluated of each rule; -1 before the first."""
         longest = max((a.sliding_minutes + a.lost_minutes for a in self._alarm), default=0)
-        self._length = panes.minutes + longest + 60
-        self._state: NDArray[np.uint8] = np.zeros((len(self.rules), self._length), np.uint8)
+        self.length = panes.minutes + longest + 60
+        """Of the ring of states [min]."""
+        self._state: NDArray[np.uint8] = np.zeros((len(self.rules), self.length), np.uint8)
         """What each minute was found to be, in a ring that reaches as far as the panes and the waiting beyond them."""
         self._known: dict[int, list[Exceedance]] = defaultdict(list)
         """Episodes that may still change, by the index of their rule."""
@@ -90,8 +91,21 @@ class AlarmEngine:
                     i for i in self._dependants[channel] if i not in self._dependants[source]
                 )
 
+    def kept(self, rows: slice) -> dict[str, NDArray[Any]]:
+        """Views of what is known of neighbouring rules' minutes, by name."""
+        return {"state": self._state[rows], "evaluated": self.evaluated[rows]}
+
+    def forget(self, channels: NDArray[np.intp]) -> None:
+        """Forget the minutes of the rules that judge channels, so that `restore` finds them again."""
+        some = np.flatnonzero(np.isin(self._channel, channels))
+        self._state[some], self.evaluated[some] = 0, -1
+
     def restore(self, known: Iterable[Exceedance], next_id: int, rules: Collection[int] | None = None) -> None:
-        """Take over the stored episodes of rules, or of all, then find the state of the ring again without reporting it."""
+        """Take over the stored episodes of rules, or of all, then find their minutes again without reporting them.
+
+        Where minutes of a rule are known already, only those are evaluated that were touched since then. What is newer than they
+        are is left to the next evaluation, unless an episode is known there.
+        """
         chosen = set(range(len(self.rules)))
         if rules is not None:
             chosen = {row for row in chosen if self.rules[row].index in rules}
@@ -100,9 +114,10 @@ class AlarmEngine:
         for exceedance in known:
             self._known[exceedance.rule].append(exceedance)
         self.next_id = next_id
-        some = np.array(sorted(chosen), np.intp)
-        self._state[some], self.evaluated[some] = 0, -1
-        rows: dict[int, int] = {}
+        touched = np.flatnonzero(self._panes.touched != UNTOUCHED)
+        rows = self._dependent(dict(zip(touched.tolist(), (self._panes.touched[touched] - 1).tolist(), strict=True)))
+        rows = {row: changed for row, changed in rows.items() if row in chosen and self._is_behind(row, changed)}
+        some = np.array([row for row in sorted(chosen) if self.evaluated[row] < 0], np.intp)
         for row in some[self._panes.head[self._channel[some]] >= 0].tolist():
             first = self._earliest(row)
             alarm = self._alarm[row]
@@ -110,7 +125,7 @@ class AlarmEngine:
                 e.start + alarm.delay_minutes <= first and (e.end is None or e.end + alarm.clear_minutes > first)
                 for e in self._open(row, first - alarm.clear_minutes)
             )
-            self._state[row, (first - 1) % self._length] = _LASTING if active else 0
+            self._state[row, (first - 1) % self.length] = _LASTING if active else 0
             self.evaluated[row] = first - 1
             rows[row] = first
         self._evaluate(rows, None, report=False)
@@ -125,13 +140,27 @@ class AlarmEngine:
         until : int64 array (channels,), optional
             Minute up to which a channel without news is taken as complete; the head of its panes if not given.
         """
+        return self._evaluate(self._dependent(dirty), until, report=True)
+
+    def _dependent(self, dirty: Mapping[int, int]) -> dict[int, int]:
+        """Rules that rest on channels whose panes have changed since a minute, each with the earliest of these minutes."""
         rows: dict[int, int] = {}
         for channel in self._dependants.keys() & dirty.keys():
             minute = dirty[channel]
             for row in self._dependants[channel]:
                 changed = minute - self._ahead.get(channel, 0)
                 rows[row] = min(changed, rows.get(row, changed))
-        return self._evaluate(rows, until, report=True)
+        return rows
+
+    def _is_behind(self, row: int, changed: int) -> bool:
+        """Whether known minutes of a rule are no longer right, or stored episodes know more of them."""
+        evaluated = int(self.evaluated[row])
+        return evaluated >= 0 and (changed <= evaluated or bool(self._open(row, changed - self._margin(row))))
+
+    def _margin(self, row: int) -> int:
+        """How long the longest run is that tells where an episode begins or ends [min]."""
+        alarm = self._alarm[row]
+        return max(alarm.delay_minutes, alarm.clear_minutes, alarm.lost_minutes)
 
     def _earliest(self, row: int) -> int:
         """First minute whose whole window the ring still shows: a full hour, or that of the channel's first reading."""
@@ -167,7 +196,7 @@ class AlarmEngine:
             dirty = max(min(changed, int(self.evaluated[row]) + 1), earliest)
             if dirty > last:
                 continue
-            margin = max(alarm.delay_minutes, alarm.clear_minutes, alarm.lost_minutes)
+            margin = self._margin(row)
             first = min([dirty, *(e.start - margin for e in self._open(row, dirty - margin))])
             first = max(first // 60 * 60, earliest)
             base = max(first - margin, earliest)
@@ -187,7 +216,7 @@ class AlarmEngine:
         alarm = self._alarm[rows[0]]
         slid = self.slider.slide([self.rules[r] for r in rows], base, last)
         above, cleared = slid.above, slid.cleared(alarm.hysteresis)
-        places = np.arange(base - 1, last + 1) % self._length
+        places = np.arange(base - 1, last + 1) % self.length
         before = self._state[rows[:, None], places]
         before[np.arange(base - 1, last + 1) > self.evaluated[rows][:, None]] = 0
         stored = (before[:, : lead + 1] & _LASTING) != 0

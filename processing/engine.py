@@ -20,7 +20,7 @@ from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, spik
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
 from greenmine.processing.levels import percentile_levels
-from greenmine.processing.panes import MINUTE, Block, Panes
+from greenmine.processing.panes import MINUTE, UNTOUCHED, Block, Panes
 from greenmine.processing.periods import PeriodFigures
 from greenmine.processing.slide import HOUR, by_minute
 from greenmine.processing.standing import Grounds
@@ -68,7 +68,7 @@ class Statistic:
     maximum: float | None
     count: int
     expected: float
-    share: float
+    capture: float
     valid: bool
     hours: int | None
     excluded: int
@@ -91,7 +91,7 @@ class Judged:
     begin: int
     finish: int
     value: float | None
-    share: float
+    capture: float
     threshold: Threshold
     verdict: Verdict
     restated: bool
@@ -102,7 +102,7 @@ class _Worst:
     """The worst valid hour of a period, and the minute with which it ends."""
 
     value: float
-    share: float
+    capture: float
     minute: int
     corrected: bool
 
@@ -112,7 +112,8 @@ class Outcome:
     """What a batch led to.
 
     ``parts`` tells its readings apart; ``quality`` (uint8) goes with ``parts.fresh``, as does ``reordered`` (bool): older than
-    the channel's newest reading before the batch.
+    the channel's newest reading before the batch. ``apart``: spans of sites [minutes since 1970 UTC, half-open] whose figures
+    rest on channels that came further apart than the ring holds; they have to be restated from stored readings.
     """
 
     parts: Sorted
@@ -123,6 +124,7 @@ class Outcome:
     sliding: list[SlidingHour] = field(default_factory=list)
     exceedances: list[Exceedance] = field(default_factory=list)
     health: list[Change] = field(default_factory=list)
+    apart: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def nothing() -> Outcome:
@@ -205,23 +207,33 @@ class Engine:
         self._rules: dict[tuple[int, Window], list[int]] = defaultdict(list)
         self._after = np.zeros(len(channels), np.int64)
         """How long after a minute the hours still hold it [min]: where any hour counts, the next clock hour's verdict does."""
-        dependants: dict[int, set[int]] = defaultdict(set)
         for rule in registry.rules:
             window = "day" if rule.limit.allowed else "hour" if rule.limit.window in SHORT else rule.limit.window
             self._rules[rule.channel, window].append(rule.index)
             if rule.limit.hour == "any":
                 self._after[rule.channel] = HOUR - 1
+        dependants = self._resting()
+        self._fan = np.array([len(some) for some in dependants], np.intp)
+        self._fan_start = np.cumsum(self._fan) - self._fan
+        self._dependants = np.array([d for some in dependants for d in sorted(some)], np.intp)
+        """Channels whose windows rest on another one; those of channel c are `_fan[c]` entries from `_fan_start[c]` on."""
+        self._ahead = np.array([self.exclusion.span(c) - 1 for c in range(len(channels))], np.int64)
+        self._apart = ring - DAY - _MARGIN + HOUR
+        """So far apart [min] may a channel and those on which it rests come: the rings hold all windows of both."""
+        pairs = sorted({pair for c, some in enumerate(dependants) for d in some for pair in ((c, d), (d, d))})
+        self._touching, self._touched = (np.array([pair[k] for pair in pairs], np.intp) for k in (0, 1))
+
+    def _resting(self) -> list[set[int]]:
+        """For each channel those whose windows rest on it, besides itself."""
+        dependants: list[set[int]] = [set() for _ in self.registry.channels]
+        for rule in self.registry.rules:
             for source in self.alarms.slider.sources(rule):
                 dependants[source].add(rule.channel)
             for source in rule.working.equipment if rule.working is not None else ():
                 dependants[source].add(rule.channel)
         for source, noise in self.exclusion.weather_sources().items():
             dependants[source].update(noise)
-        self._fan = np.array([len(dependants[c]) for c in range(len(channels))], np.intp)
-        self._fan_start = np.cumsum(self._fan) - self._fan
-        self._dependants = np.array([d for c in range(len(channels)) for d in sorted(dependants[c])], np.intp)
-        """Channels whose windows rest on another one; those of channel c are `_fan[c]` entries from `_fan_start[c]` on."""
-        self._ahead = np.array([self.exclusion.span(c) - 1 for c in range(len(channels))], np.int64)
+        return dependants
 
     def calibrated(
         self, channel: NDArray[np.intp], time: NDArray[np.int64], value: NDArray[np.float64]
@@ -270,7 +282,7 @@ class Engine:
     ) -> None:
         """Take up the work where the record stands, once the panes are filled; parameters as of `restore`.
 
-        ``rules`` are the indices of the rules whose alarms are taken up; None: all.
+        ``rules`` are the indices of the rules whose alarms are taken up; None: all. See `AlarmEngine.restore`.
         """
         self.issued[:] = issued
         begun = (issued < 0) & (self.panes.head >= 0)
@@ -278,8 +290,9 @@ class Engine:
         self.alarms.restore(exceedances, next_id, rules)
 
     def forget(self, channels: NDArray[np.intp]) -> None:
-        """Empty the panes and the health of channels, to be filled again."""
+        """Empty the panes, the alarms and the health of channels, to be filled again."""
         self.panes.clear(channels)
+        self.alarms.forget(channels)
         self.health.clear(channels)
         self.wild[channels] = 0
         self.issued[channels] = -1
@@ -384,6 +397,7 @@ class Engine:
             self.go_on(rows[leap], until, outcome)
         tail = self.panes.tail[rows]
         self.panes.add(channel, time, value, valid, over)
+        self._drift(rows, minute[first], np.append(minute[first[1:] - 1], minute[-1]), outcome)
         new = self.issued[rows] < 0
         self.issued[rows[new]] = self.hour_of(rows[new], minute[first][new])
         again = np.empty((0, 2), np.int64)
@@ -396,6 +410,28 @@ class Engine:
         alarms = self.alarms.evaluate(dict(zip(rows.tolist(), (minute[first] - 1).tolist(), strict=True)))
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
+
+    def _drift(
+        self, rows: NDArray[np.intp], first: NDArray[np.int64], last: NDArray[np.int64], outcome: Outcome
+    ) -> None:
+        """Note where a channel and one that rests on it have come too far apart for the rings; ``rows`` have new readings."""
+        head, never = self.panes.head, np.int64(-1)
+        if int((first - self._ahead[rows]).min()) >= int(head.max()) - self._apart:
+            return
+        sources = np.full(len(head), never)
+        np.maximum.at(sources, self._touched, np.where(self._touching == self._touched, never, head[self._touching]))
+        since, until = np.full(len(head), UNTOUCHED), np.full(len(head), never)
+        since[rows], until[rows] = first - self._ahead[rows], last + 1
+        of, to = self._touching, self._touched
+        # What comes late for its own channel is held as long as it is accepted.
+        newest = np.where(of == to, sources[to], np.maximum(sources, head)[to]) - self._apart
+        for pair in np.flatnonzero((since[of] < newest) & (head[to] >= 0)).tolist():
+            source, channel = int(of[pair]), int(to[pair])
+            # From there on, it is evaluated again by sources that are further than their rings.
+            again = min(int(head[channel]) + 1, int(sources[channel]) - self._apart)
+            site = self.registry.channels[channel].site
+            begin, end = outcome.apart.get(site, (UNTOUCHED, -1))
+            outcome.apart[site] = min(begin, int(since[source])), max(end, int(until[source]), again)
 
     def hour_of(self, channel: NDArray[np.intp], minute: NDArray[np.int64]) -> NDArray[np.int64]:
         """First minute of the local hour that holds a minute."""
@@ -586,7 +622,7 @@ class Engine:
             found.minimum.tolist(),
             found.maximum.tolist(),
             found.count.tolist(),
-            found.share.tolist(),
+            found.capture.tolist(),
             found.valid.tolist(),
             hours,
             found.excluded.tolist(),
@@ -596,7 +632,7 @@ class Engine:
             strict=True,
         )
         minutely: list[tuple[int, Statistic]] = []
-        for c, s, mean, low, high, count, share, valid, whole, left_out, over, odd, ln in rows:
+        for c, s, mean, low, high, count, capture, valid, whole, left_out, over, odd, ln in rows:
             outcome.statistics.append(
                 Statistic(
                     c,
@@ -608,7 +644,7 @@ class Engine:
                     _figure(high),
                     count,
                     float(self._due[c]) * width / 60,
-                    share,
+                    capture,
                     valid,
                     whole,
                     left_out,
@@ -658,8 +694,8 @@ class Engine:
 
     def _judge_parts(self, rule: Rule, hour: Statistic, outcome: Outcome) -> None:
         """Judge the windows of minutes that an hour holds."""
-        for start, end, mean, share, _ in self.periods.windows(rule, hour.start, hour.end):
-            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), share=share), outcome)
+        for start, end, mean, capture, _ in self.periods.windows(rule, hour.start, hour.end):
+            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), capture=capture), outcome)
 
     def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""
@@ -699,7 +735,7 @@ class Engine:
                         if slid.assessable[row, at]:
                             found = _Worst(
                                 value=float(slid.value[row, at]),
-                                share=float(slid.share[row, at]),
+                                capture=float(slid.capture[row, at]),
                                 minute=first + at,
                                 corrected=bool(slid.corrected[row, at]),
                             )
@@ -730,13 +766,13 @@ class Engine:
         begin, finish = statistic.start, statistic.end
         figure = self._figure_for(rule, statistic, threshold, by_hours=by_hours)
         if any(start < finish and begin < end for start, end in self.alarms.slider.void.get(index, ())):
-            figure = Figure(None, figure.share, figure.hours, "calibration-drift")
+            figure = Figure(None, figure.capture, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
         if worst is not None:
             hourly = limit.window == "hour"
             highest = Figure(
                 worst.value,
-                worst.share if hourly else statistic.share,
+                worst.capture if hourly else statistic.capture,
                 statistic.hours,
                 over=figure.over and not hourly,
                 corrected=worst.corrected,
@@ -767,7 +803,7 @@ class Engine:
                 begin,
                 finish,
                 figure.value,
-                figure.share,
+                figure.capture,
                 threshold,
                 verdict,
                 statistic.restated,
@@ -811,8 +847,8 @@ class Engine:
             difference = self.alarms.slider.differences[rule.index]
             slid = difference.slide(self.exclusion, statistic.end - 1, 1, statistic.end - statistic.start)
             obstacle = OBSTACLES[int(slid.obstacle[0])] or None
-            share = float(np.nan_to_num(slid.share[0]))
-            return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
+            capture = float(np.nan_to_num(slid.capture[0]))
+            return Figure(_figure(float(slid.value[0])), capture, None, obstacle, over=bool(slid.over[0]))
         over = statistic.over > 0
         if limit.allowed:
             return self.periods.counted(rule, statistic.start, statistic.end)
@@ -826,15 +862,15 @@ class Engine:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(
                 self._converted(rule, statistic) if limit.window == "hour" else None,
-                statistic.share,
+                statistic.capture,
                 statistic.hours,
                 over=over,
             )
         if limit.event is not None:
             peaks = [event.peak for event in self.periods.events(rule, statistic.start, statistic.end)]
-            return Figure(max(peaks, default=None), statistic.share, statistic.hours, over=over, nothing=not peaks)
+            return Figure(max(peaks, default=None), statistic.capture, statistic.hours, over=over, nothing=not peaks)
         value = statistic.maximum if limit.statistic == "maximum" else self._converted(rule, statistic)
-        return Figure(value, statistic.share, statistic.hours, over=over)
+        return Figure(value, statistic.capture, statistic.hours, over=over)
 
     def _converted(self, rule: Rule, statistic: Statistic) -> float | None:
         """Mean of a window in the state of gas of a rule's limit."""

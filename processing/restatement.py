@@ -24,13 +24,15 @@ from greenmine.registry import Registry, Rule, WorkingTime
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""
-_STRETCH: Final = 4 * 60
+_STRETCH: Final = 2 * 60
 """Readings are taken in by stretches of this length [min]: a step takes but a moment."""
 _END: Final = 1 << 40
 """A minute after all readings."""
 
 Fetch = Callable[[int, int, int], tuple[Readings, NDArray[np.uint8]]]
 """Stored readings of a channel between two instants [ms], half-open, sorted by time, with their quality bits."""
+FetchSome = Callable[[range, int, int], tuple[Readings, NDArray[np.uint8]]]
+"""The same of neighbouring channels, sorted by channel and time."""
 
 
 Known = Callable[[], Sequence[Exceedance]]
@@ -57,7 +59,7 @@ class Restating:
     ----------
     engine : Engine
         The one at work; it tells what has been issued, and is left as it is.
-    fetch : Fetch
+    fetch : FetchSome
         Finds readings by the engine's channels.
     site : str
         Id of the site.
@@ -74,7 +76,7 @@ class Restating:
     def __init__(
         self,
         engine: Engine,
-        fetch: Fetch,
+        fetch: FetchSome,
         site: str,
         span: tuple[int, int],
         marks: Iterable[Mark],
@@ -118,8 +120,8 @@ class Restating:
                 stored = self._known()
                 if self._is_through(stored):
                     break
-                parts = [self._stored(i, self._reached, self._reached + _STRETCH) for i in self._rows.tolist()]
-                self._ingest(Readings.concat([flagged(*part) for part in parts]))
+                every = range(len(self._rows))
+                self._ingest(flagged(*self._stored(every, self._reached, self._reached + _STRETCH)))
                 self._reached += _STRETCH
                 yield None
             if _quiet(self._begin, self._by_minute(stored), self._margin) == self._begin:
@@ -130,12 +132,14 @@ class Restating:
     def _by_minute(self, known: Iterable[Exceedance]) -> list[Exceedance]:
         return [e for e in known if self._minutely[e.rule - self._rule]]
 
-    def _stored(self, index: int, first: int, last: int) -> tuple[Readings, NDArray[np.uint8]]:
-        readings, quality = self._fetch(self._channel + index, first * MINUTE, last * MINUTE)
+    def _stored(self, some: range, first: int, last: int) -> tuple[Readings, NDArray[np.uint8]]:
+        mine = range(self._channel + some.start, self._channel + some.stop)
+        readings, quality = self._fetch(mine, first * MINUTE, last * MINUTE)
         return replace(readings, channel=readings.channel - np.int32(self._channel)), quality
 
     def _samples(self, index: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        readings, quality = self._fetch(self._channel + index, start, min(end, self._reached * MINUTE))
+        at = self._channel + index
+        readings, quality = self._fetch(range(at, at + 1), start, min(end, self._reached * MINUTE))
         valid = counted(readings.flag, quality)
         column = np.full(int(valid.sum()), index, np.intp)
         return readings.time[valid], self._again.calibrated(column, readings.time[valid], readings.value[valid])
@@ -148,7 +152,7 @@ class Restating:
         self._outcomes: list[Outcome] = []
         self._filled, self._resumed = 0, False
         for i in rows.tolist():
-            readings, quality = self._stored(i, self._begin - again.panes.minutes, self._begin)
+            readings, quality = self._stored(range(i, i + 1), self._begin - again.panes.minutes, self._begin)
             if len(readings):
                 again.fill(readings, quality)
             self._filled += 1
@@ -302,7 +306,7 @@ def _shifted(working: WorkingTime | None, channel: int) -> WorkingTime | None:
 def site_part(registry: Registry, site: str) -> tuple[Registry, int, int]:
     """One site's part of a registry, with its first channel and rule in the whole."""
     channels = registry.site_channels(site)
-    rules = [r for r in registry.rules if r.site == site]
+    rules = registry.site_rules(site)
     channel = channels[0].index if channels else 0
     rule = rules[0].index if rules else 0
     part = replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date, datetime, time
 from typing import Any, Final
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import sqlalchemy as sa
 
+from greenmine.entries import Site
 from greenmine.record import schema
 from greenmine.registry import Registry
 
@@ -29,14 +30,23 @@ _DATED: Final = frozenset({"calibrations", "references", "backgrounds", "checks"
 """Names of lists whose entries hold from a day on: each entry is a part of its own."""
 
 
-def basis_of(registry: Registry, site: str) -> Basis:
-    """Return the parts on which the figures of a site rest; KeyError if there is no such site."""
-    return dict(_parts(registry, site))
+def bases_of(registry: Registry) -> dict[str, Basis]:
+    """Return the parts on which the figures of each site rest."""
+    shared: dict[int, msgspec.Raw] = {}
+
+    def encoded(entry: Any) -> msgspec.Raw:
+        # Limits and parameters are the same at many stations.
+        if id(entry) not in shared:
+            shared[id(entry)] = msgspec.Raw(msgspec.json.encode(_plain(entry), order="sorted"))
+        return shared[id(entry)]
+
+    return {site.id: dict(_parts(registry, site, encoded)) for site in registry.sites}
 
 
-def _parts(registry: Registry, site: str) -> Iterator[tuple[str, tuple[int, str]]]:
-    known = registry.site(site)
-    zone = ZoneInfo(known.zone)
+def _parts(
+    registry: Registry, known: Site, encoded: Callable[[Any], msgspec.Raw]
+) -> Iterator[tuple[str, tuple[int, str]]]:
+    site, zone = known.id, ZoneInfo(known.zone)
 
     def part(name: str, since: int, content: Any) -> tuple[str, tuple[int, str]]:
         return name, (since, msgspec.json.encode(content, order="sorted").decode())
@@ -71,19 +81,20 @@ def _parts(registry: Registry, site: str) -> Iterator[tuple[str, tuple[int, str]
             of = f"{device.id} {verification.parameter} {verification.valid_from}"
             yield part(f"verification {of}", day(verification.valid_from), verification)
     for channel in registry.site_channels(site):
-        judged = _plain(channel.parameter), channel.interval, channel.upper if channel.upper < float("inf") else None
+        judged = encoded(channel.parameter), channel.interval, channel.upper if channel.upper < float("inf") else None
         yield part(f"channel {channel.key}", 0, judged)
-    key = [channel.key for channel in registry.channels]
-    for rule in registry.rules:
-        if rule.site == site:
-            working = (
-                None if rule.working is None else (tuple(key[i] for i in rule.working.equipment), rule.working.hours)
-            )
-            sources = [key[i] for i in (rule.channel, *rule.references)], None if rule.flow is None else key[rule.flow]
-            yield part(f"rule {rule.key}", 0, (_plain(rule.limit), working, sources))
-            for threshold in rule.limit.thresholds:
-                of = f"{rule.key} {threshold.valid_from} {threshold.enterprises}"
-                yield part(f"threshold {of}", day(threshold.valid_from), threshold)
+
+    def key(channel: int) -> str:
+        return registry.channels[channel].key
+
+    for rule in registry.site_rules(site):
+        at_work = rule.working
+        working = None if at_work is None else (tuple(map(key, at_work.equipment)), at_work.hours)
+        sources = list(map(key, (rule.channel, *rule.references))), None if rule.flow is None else key(rule.flow)
+        yield part(f"rule {rule.key}", 0, (encoded(rule.limit), working, sources))
+        for threshold in rule.limit.thresholds:
+            of = f"{rule.key} {threshold.valid_from} {threshold.enterprises}"
+            yield part(f"threshold {of}", day(threshold.valid_from), threshold)
 
 
 def _plain(entry: Any) -> dict[str, Any]:
@@ -98,8 +109,15 @@ def changed_since(before: Basis, now: Basis) -> int | None:
     return min(different, default=None)
 
 
-def take_over(connection: sa.Connection, registry: Registry) -> dict[str, int]:
+def take_over(connection: sa.Connection, bases: Mapping[str, Basis]) -> dict[str, int]:
     """Note what the figures of all sites rest on from now on.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the record, in a transaction.
+    bases : mapping of str to Basis
+        From `bases_of`.
 
     Returns
     -------
@@ -109,14 +127,13 @@ def take_over(connection: sa.Connection, registry: Registry) -> dict[str, int]:
     table = schema.basis
     noted = {row.site: row.parts for row in connection.execute(sa.select(table))}
     changed: dict[str, int] = {}
-    for site in registry.sites:
-        now = basis_of(registry, site.id)
+    for site, now in bases.items():
         text = msgspec.json.encode(now, order="sorted").decode()
-        if site.id not in noted:
-            connection.execute(sa.insert(table).values(site=site.id, parts=text))
-        elif noted[site.id] != text:
-            since = changed_since(msgspec.json.decode(noted[site.id], type=Basis), now)
-            connection.execute(sa.update(table).where(table.c.site == site.id).values(parts=text))
+        if site not in noted:
+            connection.execute(sa.insert(table).values(site=site, parts=text))
+        elif noted[site] != text:
+            since = changed_since(msgspec.json.decode(noted[site], type=Basis), now)
+            connection.execute(sa.update(table).where(table.c.site == site).values(parts=text))
             if since is not None:
-                changed[site.id] = since
+                changed[site] = since
     return changed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +18,17 @@ from numpy.typing import NDArray
 
 from greenmine.processing.engine import Engine
 from greenmine.processing.panes import UNTOUCHED
-from greenmine.record.basis import basis_of
+from greenmine.record.basis import Basis
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of the form of the file; another one is ignored."""
 _WIDTH: Final = 120
 """Places of the rings that lie in one row [min]."""
+_LIKE_HIGH: Final = ("low", "total")
+"""Rings stored as what differs from the highest value: nothing, in a minute of one reading."""
 _TABLES: Final = """
-CREATE TABLE site (site TEXT PRIMARY KEY, digest TEXT NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,
-                   sum INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE site (site TEXT PRIMARY KEY, digest TEXT NOT NULL, position INTEGER NOT NULL, restated INTEGER NOT NULL,
+                   size INTEGER NOT NULL, sum INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE ring (site TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, size INTEGER NOT NULL,
                    sum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (site, name, place)) WITHOUT ROWID;
 """
@@ -45,30 +49,39 @@ class Checkpoint:
         Of the record; that of another one is ignored.
     engine : Engine
         At work, with nothing in it yet.
+    bases : mapping of str to Basis
+        What the figures of each site rest on; what rested on something else is ignored.
     """
 
-    def __init__(self, path: Path, identity: str, engine: Engine) -> None:
+    def __init__(self, path: Path, identity: str, engine: Engine, bases: Mapping[str, Basis]) -> None:
         self._path = path
         self._engine = engine
         registry = engine.registry
         self._channels: dict[str, slice] = {}
+        self._rules: dict[str, slice] = {}
         self._digest: dict[str, str] = {}
-        self._known: set[str] = set()
+        self._known: dict[str, int] = {}
+        """Sites that are in the file, each with its newest restatement of which it knows."""
         self._connection: sqlite3.Connection | None = None
-        layout = [_VERSION, identity, engine.panes.minutes, engine.lateness]
+        layout = [_VERSION, identity, engine.panes.minutes, engine.lateness, engine.alarms.length]
+        watched = Counter(rule.site for rule in engine.alarms.rules)
+        first = 0
         for site in registry.sites:
             own = registry.site_channels(site.id)
             self._channels[site.id] = slice(own[0].index, own[-1].index + 1) if own else slice(0, 0)
-            content = msgspec.json.encode([layout, [c.key for c in own], basis_of(registry, site.id)], order="sorted")
+            self._rules[site.id] = slice(first, first := first + watched[site.id])
+            content = msgspec.json.encode([layout, [c.key for c in own], bases[site.id]], order="sorted")
             self._digest[site.id] = hashlib.sha256(content).hexdigest()
 
-    def read(self, newest: int) -> dict[str, int]:
+    def read(self, newest: int, restated: Mapping[str, int]) -> dict[str, int]:
         """Fill the engine.
 
         Parameters
         ----------
         newest : int
             Number of the newest block in the record: what is beyond it is no checkpoint of this record.
+        restated : mapping of str to int
+            Transaction of the newest restatement of each site that had one; the alarms of one before it are left out.
 
         Returns
         -------
@@ -81,14 +94,18 @@ class Checkpoint:
             return found
         try:
             with closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection:
-                for site, digest, position, *content in _sites(connection):
+                for site, digest, position, known, *content in _sites(connection):
                     if digest == self._digest.get(site) and position <= newest:
-                        found[site] = position
+                        found[site], self._known[site] = position, known
                         self._restore(connection, site, _content(*content))
+                        if known != restated.get(site, 0):
+                            channels = self._channels[site]
+                            self._engine.alarms.forget(np.arange(channels.start, channels.stop))
         except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError, zlib.error) as error:
             _log.warning(
                 "the checkpoint is ignored; building the state from the record", file=str(self._path), reason=str(error)
             )
+            self._known.clear()
             for site in found:
                 channels = self._channels[site]
                 self._engine.forget(np.arange(channels.start, channels.stop))
@@ -96,27 +113,30 @@ class Checkpoint:
                 with suppress(OSError):
                     name.unlink(missing_ok=True)
             return {}
-        self._known.update(found)
         return found
 
     def _restore(self, connection: sqlite3.Connection, site: str, content: dict[str, Any]) -> None:
         engine, channels = self._engine, self._channels[site]
-        for name, view in self._arrays(channels).items():
+        for name, view in self._arrays(site).items():
             _put(view, content[name])
         engine.health.restore_clocks(site, msgspec.convert(content["clocks"], dict[str, tuple[int, Any]]))
         rings = connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,))
         for name, place, *data in rings:
             stored = _content(*data)
-            for ring, view in self._views(channels, name, place).items():
+            views = self._views(channels, name, place)
+            for ring, view in views.items():
                 _put(view, stored[ring])
+            for ring in views.keys() & set(_LIKE_HIGH):
+                views[ring].view(np.uint64)[...] ^= views["high"].view(np.uint64)
         engine.panes.touched[channels] = UNTOUCHED
 
-    def _arrays(self, channels: slice) -> dict[str, NDArray[Any]]:
-        """Views of what is kept once a channel."""
-        engine = self._engine
+    def _arrays(self, site: str) -> dict[str, NDArray[Any]]:
+        """Views of what is kept once a channel or rule."""
+        engine, channels = self._engine, self._channels[site]
         panes = {name: getattr(engine.panes, name)[channels] for name in ("head", "newest", "tail")}
         health = {f"health.{name}": view for name, view in engine.health.kept(channels).items()}
-        return panes | health | {"wild": engine.wild[channels]}
+        alarms = {f"alarms.{name}": view for name, view in engine.alarms.kept(self._rules[site]).items()}
+        return panes | health | alarms | {"wild": engine.wild[channels]}
 
     def _views(self, channels: slice, name: str, place: int) -> dict[str, NDArray[Any]]:
         panes = self._engine.panes
@@ -124,7 +144,7 @@ class Checkpoint:
             return {"levels": panes.hourly(channels, place)}
         return panes.rings(channels, place * _WIDTH, min((place + 1) * _WIDTH, panes.minutes))
 
-    def write(self, site: str, position: int) -> None:
+    def write(self, site: str, position: int, restated: int) -> None:
         """Bring a site up to date: what was touched since the last time.
 
         Parameters
@@ -133,13 +153,15 @@ class Checkpoint:
             Id of the site.
         position : int
             Number of the newest block in the record; all of it is in the engine.
+        restated : int
+            Transaction of the site's newest restatement; 0 if there was none.
         """
         panes, channels = self._engine.panes, self._channels[site]
         untouched = bool((panes.touched[channels] == UNTOUCHED).all())
         try:
             connection = self._opened()
             with connection:
-                if untouched and site in self._known:
+                if untouched and self._known.get(site) == restated:
                     connection.execute("UPDATE site SET position = ? WHERE site = ?", (position, site))
                     return
                 if site not in self._known:
@@ -148,15 +170,15 @@ class Checkpoint:
                 places += [("levels", place) for place in panes.hours_touched(channels)]
                 connection.executemany(
                     "INSERT OR REPLACE INTO ring VALUES (?, ?, ?, ?, ?, ?)",
-                    [(site, *at, *_packed(self._views(channels, *at))) for at in places],
+                    [(site, *at, *_packed(_alike(self._views(channels, *at)))) for at in places],
                 )
-                state = _packed(self._arrays(channels), clocks=self._engine.health.clocks(site))
-                row = (site, self._digest[site], position, *state)
-                connection.execute("INSERT OR REPLACE INTO site VALUES (?, ?, ?, ?, ?, ?)", row)
+                state = _packed(self._arrays(site), clocks=self._engine.health.clocks(site))
+                row = (site, self._digest[site], position, restated, *state)
+                connection.execute("INSERT OR REPLACE INTO site VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         except (sqlite3.Error, OSError) as error:
             _log.warning("the checkpoint cannot be written", file=str(self._path), reason=str(error))
         else:
-            self._known.add(site)
+            self._known[site] = restated
             panes.touched[channels] = UNTOUCHED
 
     def close(self) -> None:
@@ -178,7 +200,13 @@ class Checkpoint:
 def _sites(connection: sqlite3.Connection) -> list[Any]:
     if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
         raise ValueError("it has the form of another version")
-    return connection.execute("SELECT site, digest, position, size, sum, data FROM site").fetchall()
+    return connection.execute("SELECT site, digest, position, restated, size, sum, data FROM site").fetchall()
+
+
+def _alike(views: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Rings as they are stored."""
+    some = views.keys() & set(_LIKE_HIGH)
+    return views | {name: views[name].view(np.uint64) ^ views["high"].view(np.uint64) for name in some}
 
 
 def _packed(views: dict[str, NDArray[Any]], **more: Any) -> tuple[int, int, bytes]:

@@ -281,6 +281,23 @@ class Record:
             rows = self._blocks(connection, channel, start // HOUR, (end - 1) // HOUR)
         return rows[(rows["time"] >= start) & (rows["time"] < end)]
 
+    def readings_of(self, channels: range, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
+        """Stored readings of neighbouring channels between two instants [ms UTC], half-open, with their quality bits.
+
+        They are sorted by channel and time.
+        """
+        block = schema.reading_block.c
+        some = self.channel_ids[channels.start : channels.stop].tolist()
+        hours = block.hour.between(start // HOUR, (end - 1) // HOUR)
+        with self.transaction() as connection:
+            found = connection.execute(sa.select(*COLUMNS).where(block.channel.in_(some), hours)).all()
+            rows = np.frombuffer(self._archived.joined(connection, found), ROW)
+        channel = np.repeat([self._index[row.channel] for row in found], [row.readings for row in found])
+        order = np.lexsort((rows["time"], channel))
+        order = order[(rows["time"][order] >= start) & (rows["time"][order] < end)]
+        rows = rows[order]
+        return Readings(channel[order].astype(np.int32), rows["time"], rows["value"], rows["flag"]), rows["quality"]
+
     def _blocks(self, connection: sa.Connection, channel: int, first_hour: int, last_hour: int) -> NDArray[np.void]:
         block = schema.reading_block.c
         found = connection.execute(

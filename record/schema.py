@@ -107,6 +107,17 @@ rejection = Table(
     comment="What could not be taken, with its reason.",
 )
 
+retry = Table(
+    "retry",
+    metadata,
+    Column("rejection", _SERIAL, primary_key=True, autoincrement=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="held: until the server's clock is set; waiting, done"),
+    Column("done", BigInteger),
+    Index(None, "state"),
+    comment="Rejections whose payload is to be taken in again; the worker does it.",
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -333,7 +344,7 @@ current = Table(
     "current",
     metadata,
     Column("key", String(200), nullable=False, comment="of a channel, of a rule, or id of a site"),
-    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change of a site"),
+    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change, restated: of a site"),
     Column("site", String(80), nullable=False),
     Column(
         "time", BigInteger, nullable=False, comment="of the newest; start of a verdict's period; serial of a change"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -30,9 +30,10 @@ from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
 from greenmine.processing.windows import offset_minutes
 from greenmine.readings import Readings
-from greenmine.record import schema
-from greenmine.record.basis import take_over
+from greenmine.record import retry, schema
+from greenmine.record.basis import Basis, bases_of, take_over
 from greenmine.record.checkpoint import Checkpoint
+from greenmine.record.claims import REVIEW, Claims, stored_mark
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
@@ -54,13 +55,18 @@ _SAME: Final = 1e-12
 """Figures that differ by less, relatively, differ only by the order of summation."""
 
 _AT_ONCE: Final = 7 * DAY * MINUTE
-"""So much of a span is restated in one transaction [ms]."""
+"""So much of a span is restated in one transaction [ms]; less where a mine has many channels, for commits wait for it."""
+_AT_ONCE_CHANNELS: Final = 14
+"""At most so many channels are restated by `_AT_ONCE`."""
+_IN: Final = 500
+"""Keys asked for in one query."""
 _STATISTIC_ISSUE: Final = frozenset(
     {"channel", "window", "start", "revision", "latest", "end", "reason", "issued", "serial"}
 )
 """Columns of a statistic that say which it is and why it was issued; the others are its content."""
 _VERDICT_ISSUE: Final = frozenset({"rule", "start", "revision", "latest", "end", "change", "issued", "serial"})
 """Likewise of a verdict."""
+Revised = TypeVar("Revised", StatisticRow, VerdictRow)
 Beside = Callable[[sa.Connection, int], None]
 """Stores more in the transaction of a batch, whose number it gets."""
 
@@ -157,14 +163,20 @@ class Pipeline:
         self._tried = 0
         self.sequences = Sequences()
         self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
+        self._claims = Claims(registry, record)
         self._changed = self._highest(schema.exceedance.c.changed)
-        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine)
+        bases = bases_of(registry)
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine, bases)
+        told = schema.current.c
+        restated = record.rows(sa.select(told.site, told.time).where(told.kind == "restated"))
+        self._restated = {row["site"]: row["time"] for row in restated}
+        """Transaction of the newest restatement of each site that had one."""
         self._keep_after = checkpoint_seconds * 1000
         sites = list(enumerate(registry.sites))
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
-        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position())
+        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position(), self._restated)
         self._fill(set(self._zone), positions)
-        self._take_over()
+        self._take_over(bases)
 
     def _identity(self) -> str:
         """A name of the record that no other one has."""
@@ -195,7 +207,7 @@ class Pipeline:
         due = [site for site, kept in self._kept.items() if everything or now - kept >= self._keep_after]
         position = self._position() if due else 0
         for site in due if everything else due[: 1 + len(self._kept) // 50]:
-            self._checkpoint.write(site, position)
+            self._checkpoint.write(site, position, self._restated.get(site, 0))
             self._kept[site] = now
         if everything:
             self._checkpoint.close()
@@ -233,13 +245,13 @@ class Pipeline:
         for row in record.rows(sa.select(schema.sequence_gap)):
             gaps[row["site"], row["device"]].append((row["first"], row["last"]))
         ledger = schema.ledger.c
-        mine = ledger.site == sa.bindparam("site"), ledger.device == sa.bindparam("device"), ledger.sequence_last >= 0
-        last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1)
-        with record.transaction() as connection:
-            for place in ((s.id, d.id) for s in self.registry.sites for d in s.devices if s.id in sites):
-                number = connection.scalar(last, {"site": place[0], "device": place[1]})
-                if number is not None:
-                    self.sequences.restore(place, number, gaps.get(place, ()))
+        for site in (s for s in self.registry.sites if s.id in sites and s.devices):
+            own = sa.values(sa.column("id", sa.String), name="own").data([(d.id,) for d in site.devices]).cte()
+            mine = ledger.site == site.id, ledger.device == own.c.id, ledger.sequence_last >= 0
+            last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1).scalar_subquery()
+            for row in record.rows(sa.select(own.c.id, last.label("last"))):
+                if row["last"] is not None:
+                    self.sequences.restore((site.id, row["id"]), row["last"], gaps.get((site.id, row["id"]), ()))
 
     def _marks(self) -> list[Mark]:
         return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]
@@ -263,10 +275,10 @@ class Pipeline:
         horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
         return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
 
-    def _take_over(self) -> None:
+    def _take_over(self, bases: Mapping[str, Basis]) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
         with self.record.transaction() as connection:
-            changed = take_over(connection, self.registry)
+            changed = take_over(connection, bases)
             for site, since in changed.items():
                 last = self.engine.issued[[c.index for c in self.registry.site_channels(site)]].max(initial=-1)
                 if last >= 0:
@@ -336,12 +348,15 @@ class Pipeline:
             self._heard[site] = now
         return outcome
 
-    def wait(self, now: int) -> Outcome:
+    def wait(self, now: int, leapt: int = 0) -> Outcome:
         """Let the clock move on [ms UTC]: windows of channels that have fallen silent are issued.
 
         A channel is waited for no longer when nothing has come from its site for a while, or when its site's other channels
         are up to date; while a site sends a backlog, its channels are given time.
+
+        ``leapt`` is by how much the clock was set since the last time [ms]: nobody has fallen silent by that.
         """
+        self._heard = {site: heard + leapt for site, heard in self._heard.items()}
         self._settle()
         if self._unstored is not None:
             self._store(now)
@@ -382,6 +397,9 @@ class Pipeline:
                 if left.batch is not None:
                     self._store_readings(connection, left.batch, left.outcome, left.news, issue)
                 self._store_outcome(connection, left.outcome, issue)
+                for site, (start, end) in left.outcome.apart.items():
+                    self._queue(connection, site, (start * MINUTE, end * MINUTE), issue.reason)
+                self._look_again(connection, left.outcome.verdicts)
                 sites = set() if left.batch is None else _sites_of(left.batch)
                 self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
@@ -392,6 +410,18 @@ class Pipeline:
             with self._whole(self._zone if left.batch is None else _sites_of(left.batch)):
                 raise
         self._unstored = None
+
+    def _queue(self, connection: sa.Connection, site: str, span: tuple[int, int], reason: str) -> None:
+        """Queue a span [ms UTC] for restatement, as one with what waits for the same reason not far from it."""
+        table = schema.restatement
+        c = table.c
+        beside = sa.and_(c.start <= span[1] + DAY * MINUTE, c.end >= span[0] - DAY * MINUTE)
+        underway = -1 if self._job is None or self._job.queued is None else self._job.queued
+        same = sa.and_(c.site == site, c.reason == reason, c.id != underway, beside)
+        some = connection.execute(sa.select(table).where(same)).all()
+        connection.execute(sa.delete(table).where(same))
+        start, end = min([span[0], *(row.start for row in some)]), max([span[1], *(row.end for row in some)])
+        connection.execute(sa.insert(table).values(site=site, start=start, end=end, reason=reason))
 
     def restate(self, site: str, start: int, end: int, now: int, reason: str) -> None:
         """Compute windows again from the stored readings, with the marks, calibrations and limits that hold now.
@@ -540,7 +570,8 @@ class Pipeline:
             names = "site", "station", "parameter", "start", "end", "kind", "reason", "author"
             mark = {name: row[name] for name in names} | {"confirmed_by": row["decided_by"]}
             # Whether it takes an exceedance away is told of its whole span.
-            most = None if row["decided_by"] is None and row["kind"] in EXCLUDING else _AT_ONCE
+            whole = row["decided_by"] is None and row["kind"] in EXCLUDING
+            most = None if whole else self._at_most(row["site"])
             self._job = self._marking(mark, row["id"], most)
             return True
         queued = sa.select(queue).where(queue.c.site.in_(self._zone)).order_by(queue.c.id <= self._tried, queue.c.id)
@@ -548,11 +579,16 @@ class Pipeline:
             self._tried = row["id"]
             since = self._first_hours(row["site"])
             start = max(row["start"], int(since[since >= 0].min(initial=row["end"] // MINUTE)) * MINUTE)
-            span = start, min(row["end"], start + _AT_ONCE)
-            restating = self._restating(row["site"], span)
+            span = start, min(row["end"], start + self._at_most(row["site"]))
+            restating = self._restating(row["site"], span, confirmed=row["reason"] == REVIEW)
             self._job = _Job(restating, row["site"], (start, row["end"]), row["reason"], span[1], queued=row["id"])
             return True
         return False
+
+    def _at_most(self, site: str) -> int:
+        """So much of a span is restated in one transaction [ms]: whole days."""
+        share = _AT_ONCE_CHANNELS / max(_AT_ONCE_CHANNELS, len(self.registry.site_channels(site)))
+        return max(DAY, int(_AT_ONCE // MINUTE * share) // DAY * DAY) * MINUTE
 
     def _marking(self, mark: dict[str, Any], request: int | None = None, most: int | None = None) -> _Job:
         """The work that a mark makes, at most for ``most`` [ms] of its span at first."""
@@ -561,12 +597,14 @@ class Pipeline:
         restating = self._restating(mark["site"], (start, until), stored_mark(mark))
         return _Job(restating, mark["site"], (start, end), f"mark: {mark['kind']}", until, mark, request)
 
-    def _restating(self, site: str, span: tuple[int, int], *more: Mark) -> Restating:
-        mine = schema.mark.c.site == site
+    def _restating(self, site: str, span: tuple[int, int], *more: Mark, confirmed: bool = False) -> Restating:
+        """The work of a span with all marks and some more; ``confirmed``: with those alone that a supervisor confirmed."""
+        c = schema.mark.c
+        mine = sa.and_(c.site == site, c.confirmed_by.is_not(None)) if confirmed else c.site == site
         marks = [stored_mark(row) for row in self.record.rows(sa.select(schema.mark).where(mine))]
         return Restating(
             self.engine,
-            self._fetch,
+            self.record.readings_of,
             site,
             (span[0] // MINUTE, -(-span[1] // MINUTE)),
             [*marks, *more],
@@ -579,7 +617,9 @@ class Pipeline:
         table = schema.statistic.c
         numbers = [int(self.record.channel_ids[c.index]) for c in self.registry.site_channels(site)]
         first = sa.select(sa.func.min(table.start).label("start")).where(table.window == "hour")
-        found = [self.record.rows(first.where(table.channel == number))[0]["start"] for number in numbers]
+        with self.record.transaction() as connection:
+            one = first.where(table.channel == sa.bindparam("number"))
+            found = [connection.scalar(one, {"number": number}) for number in numbers]
         return np.array([-1 if start is None else start // MINUTE for start in found], np.int64)
 
     def _at_once(self, job: _Job, now: int) -> None:
@@ -590,10 +630,18 @@ class Pipeline:
             pass
         self._finish(job, found, now)
 
-    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
+    def _dequeue(self, connection: sa.Connection, job: _Job) -> None:
+        """Take what was done from the queue, and leave the rest of a long span in it."""
         queue = schema.restatement
+        connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
+        if job.until is not None and job.until < job.span[1]:
+            rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
+            connection.execute(sa.insert(queue).values(rest))
+
+    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
         if job.request is not None and job.mark is not None and job.mark["confirmed_by"] is None:
-            removes = self._removed(job, found)
+            removes = self._claims.removed(found.verdicts)
+            removes += self._withdrawn(found, {window["rule"] for window in removes})
             if removes:
                 asked = schema.mark_request.c.id == job.request
                 claimed = {"state": "claimed", "removes": json.dumps(removes), "answered": now}
@@ -601,6 +649,10 @@ class Pipeline:
                     claimed["serial"] = self.record.serial(connection)
                     connection.execute(sa.update(schema.mark_request).where(asked).values(**claimed))
                 return
+        if job.reason == REVIEW:
+            self._review(job, found, now)
+            return
+        made = None
         with self.record.transaction() as connection:
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
@@ -608,50 +660,53 @@ class Pipeline:
                 done = {"state": "done", "mark": made[0], "answered": now, "serial": self.record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
-            connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
-            if job.until is not None and job.until < job.span[1]:
-                rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
-                connection.execute(sa.insert(queue).values(rest))
+            self._dequeue(connection, job)
             issue = _Issue(now, job.reason, self.record.serial(connection))
             self._store_statistics(connection, found.statistics, issue)
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
             self._store_current(connection, found, {job.site}, issue.serial)
+            if job.mark is None:
+                self._look_again(connection, found.verdicts)
+            told = CurrentRow(job.site, "restated", job.site, issue.serial)
+            self.record.upsert(connection, schema.current, [told], newer="time")
+        self._restated[job.site] = issue.serial
         with self._whole({job.site}):
-            if job.mark is not None:
+            if job.mark is not None and made is not None:
                 self.engine.exclusion.add(stored_mark(job.mark))
-            rules = {r.index for r in self.registry.rules if r.site == job.site}
-            self.engine.alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
+                self._claims.add(job.mark | {"id": made[0], "confirmed_by": job.mark.get("confirmed_by")})
+            alarms, rules = self.engine.alarms, {r.index for r in self.registry.site_rules(job.site)}
+            alarms.forget(np.array([c.index for c in self.registry.site_channels(job.site)], np.intp))
+            alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
 
-    def _removed(self, job: _Job, found: Restatement) -> list[dict[str, Any]]:
-        """Windows that exceed and no longer do with a mark, and exceedances that are withdrawn: what it takes away."""
-        v = schema.verdict.c
-        after = {(self.registry.rules[j.rule].key, j.start * MINUTE): j for j in found.verdicts}
-        stored = self.record.rows(
-            sa.select(v.rule, v.start, v.end, v.value).where(
-                v.latest, v.verdict == "exceeds", v.rule.in_({key for key, _ in after}), v.start < job.span[1] + _AT_ONCE,
-                v.end > job.span[0] - _AT_ONCE,
-            )
-        )  # fmt: skip
-        gone = [
-            dict(row) | {"after": now.value, "judgement": now.verdict.judgement}
-            for row in stored
-            if (now := after.get((row["rule"], row["start"]))) is not None and now.verdict.judgement != "exceeds"
-        ]
-        told = {row["rule"] for row in gone}
-        for e in found.exceedances:
-            key = self.registry.rules[e.rule].key
-            if e.withdrawn and key not in told:
-                start, end = _instant(e.start), None if e.end is None else _instant(e.end)
-                gone.append({"rule": key, "start": start, "end": end, "value": e.peak, "after": None, "judgement": ""})
-        return gone
+    def _look_again(self, connection: sa.Connection, verdicts: Iterable[Judged]) -> None:
+        """Queue a review of the marks that may take away what verdicts do not say."""
+        for site, span in self._claims.spans(verdicts):
+            self._queue(connection, site, span, REVIEW)
 
-    def _fetch(self, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:
-        rows = self.record.readings(channel, start, end)
-        return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows[
-            "quality"
-        ]
+    def _review(self, job: _Job, found: Restatement, now: int) -> None:
+        """Make claims of the marks that take something away by now; ``found`` is what holds without those that nobody confirmed."""
+        hidden = self._claims.hidden(found.verdicts)
+        with self.record.transaction() as connection:
+            self._dequeue(connection, job)
+            withheld = self._claims.withhold(connection, hidden, now)
+            if withheld:
+                first, last = min(m.start for m in withheld), max(m.end for m in withheld)
+                self._queue(connection, job.site, (first * MINUTE, last * MINUTE), "mark: claim")
+        with self._whole({job.site}):
+            self._claims.forget(hidden)
+            for mark in withheld:
+                self.engine.exclusion.remove(mark)
+
+    def _withdrawn(self, found: Restatement, told: Collection[str]) -> list[dict[str, Any]]:
+        """Exceedances that leave, but of the rules of which is told already."""
+        gone = [(self.registry.rules[e.rule].key, e) for e in found.exceedances if e.withdrawn]
+        return [
+            {"rule": key, "start": _instant(e.start), "end": None if e.end is None else _instant(e.end), "value": e.peak,
+             "after": None, "judgement": ""}
+            for key, e in gone if key not in told
+        ]  # fmt: skip
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
         """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
@@ -696,6 +751,8 @@ class Pipeline:
                 )
             ]
             self.record.upsert(connection, table, rows, keep=True)
+        clock = any(r.reason == retry.CLOCK for r in batch.rejections)
+        before = retry.highest(connection) if clock else 0
         self.record.insert(
             connection,
             schema.rejection,
@@ -715,6 +772,8 @@ class Pipeline:
                 if (kept := self._room.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        if clock:
+            retry.hold(connection, before, issue.now)
         for device in self._room.overflowed(batch):
             outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
@@ -791,85 +850,86 @@ class Pipeline:
         last = {(s.channel, s.window, s.start): s for s in found}
         first = {(s.channel, s.window, s.start) for s in found if not s.restated}
         rows: list[StatisticRow] = []
-        again: dict[tuple[int, str], list[Statistic]] = defaultdict(list)
+        again: dict[str, list[StatisticRow]] = defaultdict(list)
         for key, s in last.items():
+            row = self._statistic_row(s, issue)
             if key in first:
-                rows.append(self._statistic_row(s, 0, "first", issue))
-            else:
-                again[s.channel, s.window].append(s)
-        table = schema.statistic
-        for (channel, window), some in again.items():
-            number = int(self.record.channel_ids[channel])
-            where = (table.c.channel == number, table.c.window == window, table.c.latest)
-            starts = [s.start * MINUTE for s in some]
-            known = {
-                row["start"]: row
-                for row in connection.execute(sa.select(table).where(*where, table.c.start.in_(starts))).mappings()
-            }
-            for s in some:
-                old = known.get(s.start * MINUTE)
-                row = self._statistic_row(
-                    s, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
-                )
-                if old is not None:
-                    if _same(old, row, but=_STATISTIC_ISSUE):
-                        continue
-                    connection.execute(
-                        sa.update(table).where(*where, table.c.start == s.start * MINUTE).values(latest=False)
-                    )
                 rows.append(row)
-        self.record.insert(connection, table, rows)
+            else:
+                again[s.window].append(row)
+        for window, some in again.items():
+            rows += self._revised(connection, schema.statistic, "channel", some, {"window": window}, issue)
+        self.record.insert(connection, schema.statistic, rows)
 
-    def _statistic_row(self, s: Statistic, revision: int, reason: str, issue: _Issue) -> StatisticRow:
+    @staticmethod
+    def _revised(
+        connection: sa.Connection,
+        table: sa.Table,
+        key: str,
+        found: Sequence[Revised],
+        of: Mapping[str, Any],
+        issue: _Issue,
+    ) -> list[Revised]:
+        """Tell which of the rows say something new, with their revision and reason; the stored ones are the latest no longer.
+
+        Rows are told apart by ``key`` and start, among the stored ones that have the values ``of``.
+        """
+        reason, but = ("reason", _STATISTIC_ISSUE) if table is schema.statistic else ("change", _VERDICT_ISSUE)
+        told: dict[str, Any] = {reason: issue.reason}
+        one, other = sorted((key, "start"), key=lambda name: len({getattr(row, name) for row in found}))
+        groups: dict[Any, list[Revised]] = defaultdict(list)
+        for row in found:
+            groups[getattr(row, one)].append(row)
+        new: list[Revised] = []
+        for value, group in groups.items():
+            where = [table.c[name] == fixed for name, fixed in {**of, one: value, "latest": True}.items()]
+            gone: list[dict[str, Any]] = []
+            for first in range(0, len(group), _IN):
+                some = group[first : first + _IN]
+                stored = sa.select(table).where(*where, table.c[other].in_([getattr(row, other) for row in some]))
+                known = {row[other]: row for row in connection.execute(stored).mappings()}
+                for row in some:
+                    old = known.get(getattr(row, other))
+                    if old is None:
+                        new.append(row)
+                    elif not _same(old, row, but=but):
+                        gone.append({"other": getattr(row, other)})
+                        new.append(row._replace(revision=old["revision"] + 1, **told))
+            if gone:
+                update = sa.update(table).where(*where, table.c[other] == sa.bindparam("other")).values(latest=False)
+                connection.execute(update, gone)
+        return new
+
+    def _statistic_row(self, s: Statistic, issue: _Issue) -> StatisticRow:
         l10, l50, l90 = s.levels
         return StatisticRow(
-            channel=int(self.record.channel_ids[s.channel]), window=s.window, start=s.start * MINUTE, revision=revision,
+            channel=int(self.record.channel_ids[s.channel]), window=s.window, start=s.start * MINUTE, revision=0,
             latest=True, end=s.end * MINUTE, mean=s.mean, minimum=s.minimum, maximum=s.maximum, count=s.count,
-            expected=s.expected, capture=s.share, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over, suspect=s.suspect,
-            l10=l10, l50=l50, l90=l90, reason=reason, issued=issue.now, serial=issue.serial,
+            expected=s.expected, capture=s.capture, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over,
+            suspect=s.suspect,
+            l10=l10, l50=l50, l90=l90, reason="first", issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
     def _store_verdicts(self, connection: sa.Connection, found: Sequence[Judged], issue: _Issue) -> None:
         last = {(v.rule, v.start): v for v in found}
         first = {(v.rule, v.start) for v in found if not v.restated}
         rows: list[VerdictRow] = []
-        again: dict[int, list[Judged]] = defaultdict(list)
+        again: list[VerdictRow] = []
         for key, v in last.items():
-            if key in first:
-                rows.append(self._verdict_row(v, 0, "first", issue))
-            else:
-                again[v.rule].append(v)
-        table = schema.verdict
-        for rule, some in again.items():
-            where = (table.c.rule == self.registry.rules[rule].key, table.c.latest)
-            starts = [v.start * MINUTE for v in some]
-            known = {
-                row["start"]: row
-                for row in connection.execute(sa.select(table).where(*where, table.c.start.in_(starts))).mappings()
-            }
-            for v in some:
-                old = known.get(v.start * MINUTE)
-                row = self._verdict_row(
-                    v, 0 if old is None else old["revision"] + 1, "first" if old is None else issue.reason, issue
-                )
-                if old is not None:
-                    if _same(old, row, but=_VERDICT_ISSUE):
-                        continue
-                    connection.execute(
-                        sa.update(table).where(*where, table.c.start == v.start * MINUTE).values(latest=False)
-                    )
-                rows.append(row)
-        self.record.insert(connection, table, rows)
+            row = self._verdict_row(v, issue)
+            (rows if key in first else again).append(row)
+        rows += self._revised(connection, schema.verdict, "rule", again, {}, issue)
+        self.record.insert(connection, schema.verdict, rows)
 
-    def _verdict_row(self, v: Judged, revision: int, change: str, issue: _Issue) -> VerdictRow:
+    def _verdict_row(self, v: Judged, issue: _Issue) -> VerdictRow:
         detail = msgspec.json.encode(
             {"have": v.verdict.have, "need": v.verdict.need, "clause": v.threshold.clause}
         ).decode()
         return VerdictRow(
-            rule=self.registry.rules[v.rule].key, start=v.start * MINUTE, revision=revision, latest=True, end=v.end * MINUTE,
+            rule=self.registry.rules[v.rule].key, start=v.start * MINUTE, revision=0, latest=True, end=v.end * MINUTE,
             begin=v.begin * MINUTE, finish=v.finish * MINUTE, verdict=v.verdict.judgement, value=v.value,
-            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.share, reason=v.verdict.reason,
-            reasons=" ".join(v.verdict.reasons), detail=detail, change=change, issued=issue.now, serial=issue.serial,
+            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.capture, reason=v.verdict.reason,
+            reasons=" ".join(v.verdict.reasons), detail=detail, change="first", issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
     def _store_sliding(self, connection: sa.Connection, found: Sequence[SlidingHour], issue: _Issue) -> None:
@@ -919,12 +979,6 @@ class Pipeline:
             for c in last.values()
         ]  # fmt: skip
         self.record.upsert(connection, schema.health, rows)
-
-
-def stored_mark(row: Mapping[str, Any]) -> Mark:
-    """A mark of the record [ms UTC]; it holds for the whole of the minutes that it touches."""
-    start, end = row["start"] // MINUTE, -(-row["end"] // MINUTE)
-    return Mark(row["site"], row["station"], row["parameter"], start, end, row["kind"])
 
 
 def _instant(minute: int) -> int:

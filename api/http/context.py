@@ -50,7 +50,7 @@ class Context:
     """Who has how many live streams."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
-    asked: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
+    response_cache: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
     """Entity tags of answers by what was asked, and until when they hold [ms UTC], as long as the record stays as it is."""
 
     def take_up(self) -> None:
@@ -78,4 +78,4 @@ class Context:
             object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "asked", Remembered(self.record.changes))
+        object.__setattr__(self, "response_cache", Remembered(self.record.changes))

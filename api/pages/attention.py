@@ -79,15 +79,16 @@ def waiting(queries: Queries, scope: Scope, folder: Path | None, instant: int) -
     todo = queries.exceedances(scope, 0, 1 << 62, todo=True, limit=arguments.MAX_PAGE)
     sites = [site for site in queries.registry.sites if site.id in scope]
     documents = (folder or DEFAULT) / "documents"
+    named: list[tuple[Site, str | None]] = []
+    for site in sites:
+        named += [(site, document.file) for document in site.documents]
+        named += [(site, stage.file) for stage in site.stages]
+        named += [(site, approval.file) for approval in site.approvals]
+        named += [(site, inspection.file) for inspection in site.inspections]
     return Waiting(
         len(todo),
         [exceedance_view(queries.registry, row, instant) for row in todo[:LISTED]],
         [row for row in queries.mark_requests(scope, limit=arguments.MAX_PAGE) if row.state == "claimed"],
         [(site, one) for site in sites for one in site.inspections if one.overdue(local(instant, site.zone).date())],
-        [
-            (site, entry.file)
-            for site in sites
-            for entry in (*site.documents, *site.stages, *site.approvals, *site.inspections)
-            if entry.file is not None and not (documents / site.id / entry.file).is_file()
-        ],
+        [(site, file) for site, file in named if file is not None and not (documents / site.id / file).is_file()],
     )

@@ -14,10 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.editing import ConflictError, Editing, RegistryChange, digest, table, with_limits
@@ -118,7 +118,7 @@ def registry_file(
 
 @router.post("/registry/file")
 def save_file(
-    given: Annotated[FileForm, Form()], request: Request, context: ContextOf, caller: CallerOf, trail: TrailOf
+    given: Annotated[FileForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Write a file, if the registry is sound with it."""
     _administrator(caller)
@@ -127,7 +127,7 @@ def save_file(
     try:
         if digest(before) != given.digest:
             raise ConflictError(f"{given.name}: was changed by somebody else meanwhile; load it again")
-        _change(context, trail, given.name, before, text)
+        _change(context, audit, given.name, before, text)
     except (RegistryError, ValueError) as error:
         return _file(request, context, None, given.name, text=text, faults=_faults(error))
     return RedirectResponse(f"/registry/file?name={given.name}", 303)
@@ -148,7 +148,7 @@ def add_entry(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Add an entry by the fields of its form: a mine makes a file, an enterprise or a mine's entry is put at a file's end."""
     _administrator(caller)
@@ -163,14 +163,14 @@ def add_entry(
         entry = _entry(context.registry, kind, form, name)
         if kind == "sites":
             name = f"sites/{entry['id']}.toml"
-            _change(context, trail, name, None, table(entry) + "\n")
+            _change(context, audit, name, None, table(entry) + "\n")
         else:
             before = _text(context, name)
             if kind == "limits":
                 after = with_limits(before, entry["station"], entry["limits"])
             else:
                 after = f"{before.rstrip()}\n\n{table(entry, f'[[{kind}]]')}\n"
-            _change(context, trail, name, before, after)
+            _change(context, audit, name, before, after)
     except (RegistryError, ValueError) as error:
         if kind in _OF_SITES:
             return _file(request, context, None, name, faults=_faults(error), filled=(kind, form))
@@ -185,7 +185,7 @@ def undo_change(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Take a change back, if the file has not been changed since and the registry is sound without it."""
     _administrator(caller)
@@ -193,7 +193,7 @@ def undo_change(
         done = _editing(context).undo(change, author=caller.name, now=now())
     except (RegistryError, ValueError) as error:
         return _overview(request, context, None, faults=_faults(error))
-    _note(context, trail, done)
+    _note(context, audit, done)
     return RedirectResponse("/registry", 303)
 
 
@@ -220,15 +220,15 @@ def _text(context: Context, name: str) -> str:
     return found
 
 
-def _change(context: Context, trail: Trail, name: str, before: str | None, after: str) -> None:
-    _note(context, trail, _editing(context).change(name, before, after, author=trail.caller.name, now=now()))
+def _change(context: Context, audit: Audit, name: str, before: str | None, after: str) -> None:
+    _note(context, audit, _editing(context).change(name, before, after, author=audit.caller.name, now=now()))
 
 
-def _note(context: Context, trail: Trail, done: RegistryChange) -> None:
+def _note(context: Context, audit: Audit, done: RegistryChange) -> None:
     """Write a change into the audit log, with the digests before and after, and serve the new registry."""
     site = done.file.removeprefix("sites/").removesuffix(".toml") if "/" in done.file else None
     before, after = digest(done.before)[:16], digest(done.after)[:16]
-    trail.add("registry-changed", site=site, subject=done.file, change=done.number, before=before, after=after)
+    audit.add("registry-changed", site=site, subject=done.file, change=done.number, before=before, after=after)
     context.take_up()
 
 

@@ -57,10 +57,13 @@ ELAPSED: Final = words(
 """Plain names of columns that count from a start in the heading."""
 
 STATIONS: Final = words("""
-    id 编号 station stationid stationname site siteid sitename siteno location locationname device deviceid devicename
-    sensor sensorid monitor monitorid sensorindex serial serialnumber instrument point pointname
-    站点 站点名称 点位 点位名称 监测点 监测点位
-    测点 测点名称 设备 设备编号 设备名称 站名 table
+    id 编号 station stationid stationname site siteid sitename siteno location locationname device deviceid devicename sensor
+    sensorid monitor monitorid sensorindex serial serialnumber instrument point pointname 站点 站点名称 点位 点位名称 监测点
+    监测点位 监测点名称 站点编号 点位编号 点位代码 测点编号 监测因子点位代码 排口 排口名称 排口编号 排放口 测点 测点名称 设备
+    设备编号 设备名称 设备号 设备代码 站名 站号 table mn sn imei imsi iccid mac node nodeid 节点 节点编号 logger loggerid
+    channel 通道 通道号 数采仪 数采仪编号 企业 企业名称 单位名称 矿山 矿山名称 tag terminal 终端 终端编号 gateway 网关
+    网关编号 devid deveui deviceno unitid serialno 序列号 编码 代码 机号 从站 mine plant county 区县 名称 name probe probeid
+    stationcode stationno
 """)
 """Plain names of columns that say where or by what was measured."""
 
@@ -164,9 +167,10 @@ degC = degc degreec degreesc degreecelsius degreescelsius celsius 摄氏度 cel
 degF = degf degreef degreesf fahrenheit degreesfahrenheit 华氏度
 K = kelvin
 m/s = ms mps ms1 米秒 米每秒 meterspersecond
+Bft = bft beaufort 级 风力级
 km/h = kmh kph kmph 公里小时 千米小时 千米每小时
 mile/hour = mph milesperhour
-kn = knots knot kts kt
+kn = knots knot kts kt kn
 uS/cm = uscm microsiemenscm 微西门子厘米 微西门子每厘米 uscm1
 mS/cm = mscm 毫西门子厘米 毫西门子每厘米
 mS/m = msm
@@ -228,6 +232,21 @@ _SHORT: Final = {
 """Spellings that count only where a unit must stand: in brackets, behind a comma or stroke."""
 _LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·\u00b5μ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
 _BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕")
+_REFERENCE: Final = re.compile(
+    r"\bd[Bb] ?(?:\( ?A ?\)|A)?[\s(\[,]*"
+    r"(?:re(?:f(?:erence|erred)?)?\b\.?|rel(?:ative)?\b\.?|bezogen auf|参考)(?: ?(?:to|level|value|pressure))?\W{0,3}"
+    r"(?P<said>[^\s;)\]]+(?: ?[^\s;,)\]]+)?)"
+    r"|(?i:reference|ref\.?) ?(?:sound )?(?:pressure|level|value)[^\w]{1,3}(?P<value>[\d.,]+ ?\S+)"
+    r"|\bd[Bb](?P<other>FS|fs|V|u|m|mV|\u00b5V|uV|W|VU|SWL)\b"
+)
+_SOUND_PRESSURE: Final = re.compile(
+    r"(?:20(?:[.,]0+)? ?(?:[u\u00b5μ]|micro) ?Pa(?:scals?)?|2(?:[.,]0+)?(?:[eE]-0?5|[x×*·]10\^?-5) ?Pa|"
+    r"0[.,]0{4}2 ?Pa|20 ?\u00b5?N/m.*)[.,;]?",
+    re.IGNORECASE,
+)
+"""20 micropascal, the reference of levels of sound in air (ISO 1683)."""
+_AIR: Final = re.compile(r"[\s,;]*\bre(?:f\.?)?:? ?20 ?(?:[uμ]|micro)Pa\b", re.IGNORECASE)
+"""The usual reference of levels, which says nothing new."""
 _PREPOSITION: Final = re.compile(r"(?<=\S) (?:in|en|w)\Z", re.IGNORECASE)
 """What stands between a name and its unit."""
 _TEMPERATURE: Final = re.compile(r"temp|温", re.IGNORECASE)
@@ -317,6 +336,10 @@ def split_unit(name: str) -> tuple[str, str | None]:
     ones is returned as it stands.
     """
     text = unicodedata.normalize("NFKC", name).strip()
+    if foreign_reference(text) is not None:
+        at = re.search(r"d[Bb]", text)
+        return (text[: at.start()].strip(" ([,"), text[at.start() :].strip(" )]")) if at else (text, None)
+    text = _AIR.sub("", text)
     inside: list[str] = []
     outside, previous = text, ""
     while outside != previous:
@@ -354,6 +377,15 @@ def split_unit(name: str) -> tuple[str, str | None]:
     return head, unknown
 
 
+def foreign_reference(text: str) -> str | None:
+    """Find the reference of decibels that a text states, where it is another than 20 \u00b5Pa."""
+    match = _REFERENCE.search(unicodedata.normalize("NFKC", text))
+    if match is None:
+        return None
+    said = match["said"] or match["value"] or match["other"]
+    return None if _SOUND_PRESSURE.fullmatch(said.strip()) else said
+
+
 def unclear(name: str) -> str | None:
     """What stands in brackets or behind a comma in the name of a column, and may be a unit that is not known."""
     text = unicodedata.normalize("NFKC", written(name))
@@ -370,6 +402,11 @@ def says_nothing(text: str) -> bool:
     known = NEUTRAL | _all_known()
     words = [word for word in re.split(r"[\s_-]+", _AVERAGED.sub(" ", text)) if word]
     return plain(text) in known or all(plain(word) in known or word.isdigit() for word in words)
+
+
+def names_parameter(text: str) -> bool:
+    """Whether a text is the name of a parameter and nothing else."""
+    return any(character.isalpha() for character in text) and plain(text) in _all_known()
 
 
 def is_statistic(text: str) -> bool:

@@ -24,6 +24,7 @@ from greenmine.collector.files.columns import (
     LoggerFileError,
     bare,
     find_column,
+    foreign_reference,
     is_statistic,
     known_unit,
     listed,
@@ -36,7 +37,15 @@ from greenmine.collector.files.columns import (
 from greenmine.collector.files.descriptions import Description, recognise
 from greenmine.collector.files.sources import Source, open_text
 from greenmine.collector.files.stamps import is_stamp
-from greenmine.collector.files.stated_zones import is_put_forward, zone_in, zone_of_line, zone_of_prose
+from greenmine.collector.files.stated_zones import (
+    is_put_forward,
+    is_unclear_zone,
+    is_winter_time,
+    unclear_zone,
+    zone_in,
+    zone_of_line,
+    zone_of_prose,
+)
 from greenmine.collector.files.time_columns import (
     BEGIN_WORDS,
     CLOCK,
@@ -139,7 +148,10 @@ class Layout:
         LoggerFileError
             If two different zones are stated.
         """
-        said = {zone: repr(name) for name in self.time_names if (zone := zone_in(name, column=True)) is not None}
+        named = [] if self.clock.kind == "elapsed" else self.time_names
+        said = {
+            zone: repr(name) for name in named if (zone := zone_in(name, column=True) or unclear_zone(name)) is not None
+        }
         for look in (zone_of_line, zone_of_prose):
             if not said:
                 lines = (line for line in self.heading if len(line) < 200)
@@ -147,6 +159,14 @@ class Layout:
         if len(said) > 1:
             raise LoggerFileError(f"states several zones, in {' and '.join(said.values())}; give --stamp-zone")
         return next(iter(said.items()), None)
+
+    def perhaps_zone(self) -> str | None:
+        """A line of the heading that may state a zone of time, or a part of the town."""
+        return next((line.strip() for line in self.heading if is_unclear_zone(line)), None)
+
+    def winter_time(self) -> str | None:
+        """What says that the clock of the logger is not put forward in summer: a name of a time column, or a heading line."""
+        return next((text.strip() for text in (*self.time_names, *self.heading) if is_winter_time(text)), None)
 
     def put_forward(self) -> str | None:
         """What says that the clock of the logger is put forward in summer: a name of the time columns, or a line of the heading."""
@@ -468,6 +488,10 @@ def _with_lines_around(
         labels: dict[int, str] = {}
         for c in columns:
             text, unit = split_unit(row[c].strip()) if c < len(row) else ("", None)
+            if foreign_reference(cell(row, c)) is not None:
+                units.setdefault(c, cell(row, c))
+                labels[c] = ""
+                continue
             if re.fullmatch(r"[\d.,x×*/ ]+", text):  # a multiple of a unit is another one
                 text, unit = cell(row, c), None
             whole = known_unit(cell(row, c), alone=True)

@@ -166,8 +166,7 @@ class NumberReader:
             found.append(parsed)
         kind, point, comma, mark = zip(*found, strict=True) if found else ((), (), (), ())
         kinds = np.array(kind, np.uint8)
-        for row in np.flatnonzero(kinds == MARKED).tolist():
-            self._marks.append((self._size + row, mark[row]))
+        self._marks += [(self._size + row, text) for row, text in enumerate(mark) if text]
         for row in np.flatnonzero(kinds == TEXT).tolist():
             self._texts[cells[row].strip()] += 1
         self._append(np.array(point, np.float64), np.array(comma, np.float64), kinds)
@@ -263,7 +262,7 @@ class NumberReader:
         if (math.isnan(point) and math.isnan(comma)) or (mark and not _is_mark(mark)):
             return Cell(TEXT)
         if mark == "L" and self.words != "vector":  # the limit of detection with an L, HJ 91.1-2019
-            return Cell(AT_MOST, point, comma)
+            return Cell(AT_MOST, point, comma, mark)
         if match["sign"]:
             return Cell(AT_MOST if match["sign"][0] in "<≤" else AT_LEAST, point, comma, mark)
         return Cell(MARKED if mark else NUMBER, point, comma, mark)
@@ -295,6 +294,11 @@ class NumberReader:
         else:
             self._open = self._open or digits
         return thousands, decimal
+
+
+def stands_for_nothing(cell: str) -> bool:
+    """Whether a text is one that stands for no value, a low or a high one."""
+    return cell.strip().casefold().replace(" ", "") in _MISSING | _NOT_DETECTED | _OVER
 
 
 def number(cell: str) -> float:

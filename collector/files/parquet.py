@@ -50,7 +50,7 @@ def read_parquet(
     columns: tuple[str, ...],
     texts: tuple[str, ...],
     words: str,
-    flags: str | None,
+    flags: tuple[str, ...],
 ) -> RawTable:
     """Read the stamps and the columns that are wanted, as ``read_text`` does."""
     path, said = layout.source.path, layout.description
@@ -85,7 +85,7 @@ def read_parquet(
         else:
             reader.add(texts_of(column))
     found = {name: dict.fromkeys(text for text in texts_of(table[name].unique())) for name in texts}
-    return RawTable(stamps, numbers, Skipped(), lines, found, [] if flags is None else texts_of(table[flags]))
+    return RawTable(stamps, numbers, Skipped(), lines, found, {name: texts_of(table[name]) for name in flags})
 
 
 def texts_of(column: Any) -> list[str]:

@@ -24,6 +24,7 @@ from greenmine.collector.files.columns import (
 )
 from greenmine.collector.files.layout import LINE_AT_MOST, Layout, clean, split
 from greenmine.collector.files.numerals import NumberReader, number
+from greenmine.collector.files.sections import begins_section
 from greenmine.collector.files.sources import open_text
 from greenmine.collector.files.stamps import StampReader
 from greenmine.collector.files.stated_zones import is_zone
@@ -70,9 +71,11 @@ class RawTable:
     skipped: Skipped
     lines: NDArray[np.int64]
     texts: dict[str, dict[str, None]] = field(default_factory=dict)
-    flags: list[str] = field(default_factory=list)
+    flags: dict[str, list[str]] = field(default_factory=dict)
     zones: list[str] = field(default_factory=list)
     """Zone of each row, where a column states it; empty if none does."""
+    sections: list[tuple[int, str]] = field(default_factory=list)
+    """Lines without a time that may begin a section of something else."""
     labels: list[NDArray[np.bool_]] = field(default_factory=list)
     """Which rows have a word such as Mean in a column of text."""
 
@@ -184,8 +187,10 @@ def _holds_zones(layout: Layout, column: int) -> bool:
     return bool(cells) and all(_ZONE_CELL.fullmatch(cell) or ("/" in cell and is_zone(cell)) for cell in cells)
 
 
-def pieces(layout: Layout, part: Part) -> Iterator[tuple[str, NDArray[np.int64], Part]]:
-    """The lines of data with their numbers, in blocks, parted at each further header."""
+def pieces(
+    layout: Layout, part: Part, sections: list[tuple[int, str]]
+) -> Iterator[tuple[str, NDArray[np.int64], Part]]:
+    """The lines of data with their numbers, in blocks, parted at each further header; ``sections`` takes comments."""
     own = layout.written or layout.names
     times = [plain(layout.names[c]) for c in layout.clock.columns]
     mark = layout.names[layout.clock.columns[0]].strip()
@@ -211,7 +216,9 @@ def pieces(layout: Layout, part: Part) -> Iterator[tuple[str, NDArray[np.int64],
                     names = unique_names(cells)
                     if not set(times) <= {plain(name) for name in names}:
                         continue
-                    yield from _without_comments(block[begin:index], lines[begin:index], part, after_header=first)
+                    yield from _without_comments(
+                        layout, block[begin:index], lines[begin:index], part, sections, after_header=first
+                    )
                     extent = max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)
                     if (
                         own[0] == "#1" and names[:extent] == own[1 : extent + 1]
@@ -225,7 +232,7 @@ def pieces(layout: Layout, part: Part) -> Iterator[tuple[str, NDArray[np.int64],
                         raise LoggerFileError(
                             f"line {lines[index]}: a second header, with other lines of units below it; split the file there"
                         )
-                yield from _without_comments(block[begin:], lines[begin:], part, after_header=first)
+                yield from _without_comments(layout, block[begin:], lines[begin:], part, sections, after_header=first)
                 line += len(block)
             else:
                 count = text.count("\n")
@@ -234,11 +241,22 @@ def pieces(layout: Layout, part: Part) -> Iterator[tuple[str, NDArray[np.int64],
 
 
 def _without_comments(
-    block: list[str], lines: NDArray[np.int64], part: Part, *, after_header: bool
+    layout: Layout,
+    block: list[str],
+    lines: NDArray[np.int64],
+    part: Part,
+    sections: list[tuple[int, str]],
+    *,
+    after_header: bool,
 ) -> Iterator[tuple[str, NDArray[np.int64], Part]]:
     """The block without lines of comment, and without lines of units after a header."""
     units = len(_lines_of_units(block)) if after_header else 0
     keep = [index for index in range(units, len(block)) if not block[index].startswith("#")]
+    sections += [
+        (int(lines[index]), block[index].strip())
+        for index in range(units, len(block))
+        if block[index].startswith("#") and begins_section([block[index].strip(" #\t\n")], layout.heading, comment=True)
+    ]
     if keep:
         yield "".join(block[index] for index in keep), lines[keep], part
 
@@ -303,6 +321,10 @@ class ArrowRows:
         """Cells of a column."""
         cells: list[str] = self.columns[position].to_pylist()
         return cells
+
+    def row(self, index: int) -> list[str]:
+        """Cells of a row, of the columns that were cut out."""
+        return [array[index].as_py() for array in self.columns.values()]
 
     def where(self, which: NDArray[np.bool_]) -> ArrowRows:
         """Keep the rows of a mask."""

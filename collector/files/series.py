@@ -21,6 +21,7 @@ from greenmine.collector.files.columns import (
     averaging_time,
     convertible,
     find_column,
+    foreign_reference,
     known_unit,
     listed,
     parameter_columns,
@@ -43,13 +44,15 @@ from greenmine.collector.files.numerals import (
     NumberColumn,
     first_texts,
 )
+from greenmine.collector.files.quality import flag_columns, take_flags
 from greenmine.collector.files.sources import opened
 from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
-from greenmine.collector.files.text import SUMMED
+from greenmine.collector.files.text import REPEATED, SUMMED
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
-from greenmine.readings import FLAGS, NORMAL
+from greenmine.readings import NORMAL
 from greenmine.units import UnitError, conversion, converted
+from greenmine.zones import Zone
 
 TOLERATED: Final = 0.1
 """Share of the rows that may be left out, or be in conflict, unless somebody says another."""
@@ -69,17 +72,15 @@ _VALUES: Final = words("""
     值 数值 浓度 监测值 测量值 结果 浓度值 质量浓度
 """)
 """Plain names of columns that do not say what they hold."""
-_FLAG_WORDS: Final = words("flag flags dataflag 标记 数据标记 数据标识 标识")
-"""Plain names of columns with the data flags of HJ 212."""
-_QUALITY_WORDS: Final = words("valid validity quality qc qcflag status 有效性 状态 质量 质控")
-"""Plain names of columns that say in words or codes of the maker whether a reading is good."""
-_GOOD: Final = words("n ok good valid normal pass passed true yes 有效 正常 合格 是")
-"""Texts of such columns that leave no doubt."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
+_NUMBERED: Final = re.compile(r"(?![vV]\d)(?=.*\d)[^\s.:]*[^\W\d_][^\s.:]*|[\w-]*\d{6,}|\d+ ?[#号]\S*|\S+ \d+")
+"""An id with a number: ``XH-0001``."""
+_TEXTS_AT_MOST: Final = 6
+"""Columns of text that are looked through for ids."""
 _OFTEN: Final = 3
 """So many times may be no chance."""
 _FAR: Final = {"dB(A)": 30.0, "kPa": 5.0}
@@ -98,6 +99,11 @@ _OTHER_DECIBELS: Final = re.compile(
     r"|\b[BCDGZ][,/ ]+(?:fast|slow|impulse)\b",
     re.IGNORECASE,
 )
+_SPECIES: Final = re.compile(
+    r"\b(?:[Aa]s|als|expressed as) ([A-Z][A-Za-z0-9+-]*)(?![\w.])|以 ?([A-Za-z][A-Za-z0-9+-]*) ?[计表]"
+)
+_OWN_SPECIES: Final = words("n nh3n nh4n o2 o pm10 pm25 tsp ss")
+"""As what the law counts concentrations: ammonia nitrogen as N (HJ 535), oxygen demand as oxygen."""
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
@@ -125,6 +131,10 @@ class FileReadings:
         Distance between rows [ms]: as said, else the median of all rows; None: one instant.
     zone : str or None
         Zone that the file states for its stamps.
+    unit : str or None
+        Unit that the file states for its values.
+    naive : bool
+        Whether some stamps have no offset of their own.
     notes : tuple of str
         What was concluded and what was left out, in sentences for the user.
     lines : tuple of str
@@ -139,6 +149,8 @@ class FileReadings:
     doubtful: NDArray[np.bool_]
     interval: float | None
     zone: str | None
+    unit: str | None
+    naive: bool
     notes: tuple[str, ...]
     lines: tuple[str, ...]
 
@@ -228,10 +240,24 @@ def offered(path: Path, said: Description) -> tuple[tuple[str, ...], list[str]]:
     return header.names, found
 
 
-def joined(parts: Sequence[FileReadings]) -> FileReadings:
-    """Put the readings of several files of one parameter together, in the order of the files."""
+def joined(parts: Sequence[FileReadings], zone: str | None = None) -> FileReadings:
+    """Put the readings of several files of one parameter together, in the order of the files.
+
+    Parameters
+    ----------
+    parts : sequence of FileReadings
+        Of one file each.
+    zone : str or None
+        Zone in which the stamps of those were read that state none.
+
+    Raises
+    ------
+    LoggerFileError
+        If some state a zone or a unit by which the others, which state none, would have been read otherwise.
+    """
     if len(parts) == 1:
         return parts[0]
+    _refuse_unlike(parts, zone)
     time = np.concatenate([part.time for part in parts])
     return FileReadings(
         parameter=parts[0].parameter,
@@ -241,10 +267,28 @@ def joined(parts: Sequence[FileReadings]) -> FileReadings:
         bound=np.concatenate([part.bound for part in parts]),
         doubtful=np.concatenate([part.doubtful for part in parts]),
         interval=_spacing(time),
+        naive=any(part.naive for part in parts),
+        unit=parts[0].unit if len({part.unit for part in parts}) == 1 else None,
         zone=parts[0].zone if len({part.zone for part in parts}) == 1 else None,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         lines=tuple(dict.fromkeys(line for part in parts for line in part.lines)),
     )
+
+
+def _refuse_unlike(parts: Sequence[FileReadings], zone: str | None) -> None:
+    parameter, silent = parts[0].parameter, [part for part in parts if part.zone is None and len(part)]
+    for stated in {part.zone for part in parts if part.zone is not None}:
+        for part in silent:
+            local = Zone(zone or "UTC").local(part.time)
+            if part.naive and (Zone(stated).utc(local) != part.time).any():
+                raise LoggerFileError(
+                    f"one of the files states the zone {stated}, and another none, which would be read in {zone or 'UTC'}: give "
+                    "--stamp-zone"
+                )
+    if any(part.unit is None for part in parts):
+        for unit in {part.unit for part in parts if part.unit is not None}:
+            if _normal(unit, parameter) != (1.0, 0.0):
+                raise LoggerFileError(f"one of the files states the unit {unit}, and another none: give --unit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,20 +319,24 @@ def _read(
     units = [name for name in others if plain(name) in _UNIT_COLUMNS]
     weightings = [name for name in others if parameter.theme == "noise" and re.search(_WEIGHT, name, re.IGNORECASE)]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
-    flags = _flag_column(chosen.name, header)
-    table = file.read(columns, zone, texts=[*stations, *units, *weightings], words=parameter.averaging, flags=flags)
+    flags = [name for name in flag_columns(chosen.name, others) if name not in {*stations, *said.where}]
+    texts = [name for name in others if name not in {*header.numeric, *stations, *flags, *said.where}][:_TEXTS_AT_MOST]
+    table = file.read(
+        columns, zone, texts=[*stations, *units, *weightings, *texts], words=parameter.averaging, flags=flags
+    )
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
         notes.append(said.note)
-    _refuse_stations(table, stations)
+    _refuse_stations(table, stations, [name for name in texts if name not in {*units, *weightings}])
     _refuse_dropped(table, said)
     if parameter.theme == "noise" and said.unit is None:
-        _refuse_weightings(chosen.name, layout.heading, [text for name in weightings for text in table.texts[name]])
+        said_of_levels = [text for name in (*weightings, *units) for text in table.texts[name]]
+        _refuse_weightings(chosen.name, layout.heading, said_of_levels)
     cells = table.cells[chosen.name]
     stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes) or assumed
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
-    if flags is not None:
-        _take_flags(table.flags, flags, said, flag, doubtful, notes)
+    for name in flags:
+        take_flags(table.flags[name], name, said, flag, doubtful, notes)
     if speed is not None and speed != chosen.name:
         calm = (value == 0) & (table.cells[speed].value == 0)
         if calm.any():
@@ -311,6 +359,8 @@ def _read(
         doubtful=doubtful,
         interval=interval,
         zone=table.zone,
+        unit=stated,
+        naive=not table.stamps.absolute.all(),
         notes=tuple(notes),
         lines=lines,
     )
@@ -406,50 +456,17 @@ def _speed_column(header: Header) -> str | None:
     return header.names[fits[0]] if len(fits) == 1 else None
 
 
-def _flag_column(name: str, header: Header) -> str | None:
-    """The column with the data flags of a column: ``a34002-Flag`` beside ``a34002-Rtd``, or the only one called flag or quality."""
-    base = plain(split_unit(name)[0])
-    stem = next((base[: -len(word)] for word in ("rtd", "avg", "value", "值") if base.endswith(word)), base)
-    own = [
-        other for other in header.names if plain(other) in {f"{x}{word}" for x in (base, stem) for word in _FLAG_WORDS}
-    ]
-    for known in (_FLAG_WORDS, _QUALITY_WORDS):
-        alone = [other for other in header.names if plain(other) in known and other != name]
-        if own or len(alone) == 1:
-            return own[0] if own else alone[0]
-    return None
-
-
-def _take_flags(
-    cells: NDArray[np.object_],
-    name: str,
-    said: Description,
-    flag: NDArray[np.uint8],
-    doubtful: NDArray[np.bool_],
-    notes: list[str],
-) -> None:
-    """Take the HJ 212 flags of a column; another text puts the reading in doubt, unless it stands in every row alike."""
-    found = {text for text in set(cells.tolist()) if plain(text) not in _GOOD}
-    if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint({*said.marks, *FLAGS}):
-        notes.append(f"column {name!r} says {next(iter(found))!r} of every reading: nothing is taken from it")
-        return
-    for text in sorted(found - {""}):
-        rows = cells == text
-        letter = said.marks.get(text, text.upper())
-        if letter in FLAGS:
-            flag[rows] = ord(letter)
-        else:
-            doubtful |= rows
-            letter = f"{text!r}, whose meaning is not stated: no window with it is valid; --mark '{text}=N' takes it as normal"
-        notes.append(f"{np.count_nonzero(rows):,} readings have the flag {letter} in column {name!r}")
-
-
 # What is refused
 
 
-def _refuse_stations(table: Table, stations: Sequence[str]) -> None:
-    for name in stations:
+def _refuse_stations(table: Table, stations: Sequence[str], others: Sequence[str]) -> None:
+    """Refuse columns that tell several stations or instruments apart: by their name, or by texts that are numbered alike."""
+    for name in (*stations, *others):
         found = [text for text in table.texts[name] if text]
+        if name in others and not (
+            len({re.sub(r"[\dA-F]", "0", text) for text in found}) == 1 and _NUMBERED.fullmatch(found[0])
+        ):
+            continue
         if 1 < len(found) < min(100, max(3, len(table) / 2)):
             raise LoggerFileError(
                 f"column {name!r} has {len(found)} values, {listed(found[:4])}: choose one with --where {name}={found[0]}"
@@ -459,7 +476,7 @@ def _refuse_stations(table: Table, stations: Sequence[str]) -> None:
 def _refuse_dropped(table: Table, said: Description) -> None:
     tolerated = TOLERATED if said.tolerate is None else said.tolerate
     hint = "--tolerate 1 reads the rest all the same"
-    dropped = {reason: n for reason, n in table.skipped.items() if reason != SUMMED}
+    dropped = {reason: n for reason, n in table.skipped.items() if reason not in {SUMMED, REPEATED}}
     lost = sum(dropped.values())
     if lost > _FEW - 1 and lost > tolerated * (lost + len(table)) + 1e-9:
         reasons = "; ".join(note for note in table.notes if "rows left out" in note)
@@ -475,7 +492,13 @@ def _refuse_dropped(table: Table, said: Description) -> None:
 
 
 def _refuse_weightings(name: str, heading: Sequence[str], texts: Sequence[str]) -> None:
-    """Refuse levels that are said to be weighted otherwise than by A."""
+    """Refuse levels that are said to be weighted otherwise than by A, or to refer to another sound pressure than 20 \u00b5Pa."""
+    for text in (name, *texts, *heading):
+        if foreign_reference(text) is not None:
+            raise LoggerFileError(
+                f"the file says {text.strip()[:80]!r}: the levels of column {name!r} do not refer to 20 uPa; --unit 'dB(A)' "
+                "says that they do"
+            )
     lines = [line.strip() for line in heading if not re.search(r"peak|峰", line, re.IGNORECASE)]
     said = {line: match["said"] for line in lines if (match := _WEIGHTING.search(line)) and not match["time"]}
     said |= {text: text for text in texts if text}
@@ -527,6 +550,16 @@ def _stated_unit(
     if said.unit is not None:
         unit = known_unit(said.unit, alone=True) or said.unit
         return _convertible(unit, chosen.name, parameter, "--unit")
+    for text in (
+        chosen.name,
+        header.units.get(chosen.name, ""),
+        *(text for name in unit_columns for text in table.texts[name]),
+    ):
+        if (match := _SPECIES.search(text)) is not None and plain(match[1] or match[2]) not in _OWN_SPECIES:
+            raise LoggerFileError(
+                f"column {chosen.name!r} is given as {match[1] or match[2]}, which is not how the law counts {parameter.name_en}; "
+                "convert it, or give --unit if it is"
+            )
     stated: dict[str, str] = {}
     if (named := unit_of(chosen.name, parameter)) is not None:
         stated[named] = f"the name {chosen.name!r}"
@@ -639,7 +672,12 @@ def _values(
         for mark in cells.marks:
             rows = cells.mark == mark
             found = known_unit(mark, alone=True)
-            if found is not None:
+            if mark == "L":
+                if "/L" not in parameter.unit:
+                    raise LoggerFileError(
+                        f"column {name!r} has 'L' behind numbers, which is no {parameter.unit}; give --unit"
+                    )
+            elif found is not None:
                 value[rows] = _converted(cells.value[rows], found, parameter)
             elif mark in said.marks:
                 flag[rows] = ord(said.marks[mark])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
+from zoneinfo import available_timezones
 
-from greenmine.collector.files.columns import (
-    plain,
-)
+from greenmine.collector.files.columns import plain, says_nothing, words
 from greenmine.collector.files.stamps import DATE_TEXT
 from greenmine.zones import Zone
 
@@ -52,15 +52,39 @@ _ZONE_KEY: Final = re.compile(
 )
 """A line of the heading that says in which zone the stamps are."""
 _ZONE_SENTENCE: Final = re.compile(
-    r"北京时间|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)|\b(?:stamps?|times?|clocks?)\b.{0,20}\b(?:in|are|is|as)\b",
+    r"北京时间|东.{1,2}区|西.{1,2}区|(?:stamps?|times?|clock)\b.*\b(?:UTC|GMT)|\b(?:stamps?|times?|clocks?)\b.{0,20}\b(?:in|are|is|as)\b"
+    r"|\b(?:time|clock)[ _-]?(?:base|basis|reference|standard|system|set)\b|时间(?:基准|标准)"
+    r"|\blocal time\b|\bclock\W*[:=]|^\W*time\W*:",
     re.IGNORECASE,
 )
 _OF_CITIES: Final = re.compile(r"\((?:UTC|GMT)(?:[+\-−]\d\d:\d\d)?\)\s+(?!Time|Date|Coordinated)[A-Z][^;\t]{2,60}")
 """A zone as Windows shows it: the offset is that of winter."""
 _HOURS_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3})(?:[.]0+)?\b(?![:/.\d])")
+_DISTRICT: Final = re.compile(r"(?P<side>[东西])\s?(?P<ten>十)?(?P<number>[一二三四五六七八九十]|\d{1,2})\s?(?:时)?区")
+"""Zones as Chinese counts them: 东八区 is eight hours ahead."""
+_NOT_CITIES: Final = frozenset(
+    {"center", "central", "eastern", "mountain", "pacific", "west", "universal", "north", "south", "troll", "factory"}
+)
+"""Parts of names of the database that are words of other meanings too."""
+_OLD_NAMES: Final = ("US/", "Canada/", "Mexico/", "Brazil/", "Chile/", "Etc/", "posix/", "right/", "SystemV/")
 _UNSAID: Final = re.compile(r"local|本地|unknown|none|n/a|^\W*$", re.IGNORECASE)
 _BARE_ZONE_KEY: Final = re.compile(r"\W*(?:zone|tz)\W+(?P<rest>.*)", re.IGNORECASE)
 """A line that may speak of a zone of time, or of a part of the town."""
+_WINTER: Final = re.compile(
+    r"(?:winter|standard|normal)[ _-]?(?:time|zeit)|(?<![A-Za-z])LST(?![A-Za-z])|hora estándar|heure d'hiver|冬令时",
+    re.IGNORECASE,
+)
+_FORM: Final = re.compile(r"(?:%[A-Za-z]|[YyMmDdHhSsTtJjAaPpf]{1,4}|年|月|日|时|分|秒|[-/.:, _])+")
+"""The form of stamps: ``YYYY-MM-DD hh:mm``."""
+_SAID_OF_TIMES: Final = words("""
+    begin beginning begins start starting starts end ending ends ended hour hours hourly hr hrs h minute minutes min second
+    seconds sec s ms millis milliseconds day days d date time times clock local standard lst lt loc of the at in as and to
+    from since until by interval period sample sampling measurement logger device instrument internal system unix epoch iso
+    excel serial ole am pm format string text number utc offset no dst without not daylight saving savings winter normal
+    naive wall mean average avg ortszeit lokal 开始 结束 本地 本地时间 当地 当地时间 时间 日期 年月日 时分 时分秒 小时
+    小时制 整点 分钟 秒 起 止 起始 截止 北京
+""")
+"""Words beside the name of a time column that name no zone."""
 _ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+\-−]\d", re.IGNORECASE)
 
 
@@ -96,8 +120,56 @@ def zone_in(text: str, *, column: bool) -> str | None:
                 return f"{'+' if match['sign'] == '+' else '-'}{hour:02}:{minute}"
     if _UTC.search(text) or (column and _UTC_NAME.search(plain(text))):
         return "UTC"
+    if match := _DISTRICT.search(text):
+        digits = "十一二三四五六七八九".find(match["number"])
+        ahead = (digits or 10) if digits >= 0 else int(match["number"])
+        return f"{'+' if match['side'] == '东' else '-'}{ahead + (10 if match['ten'] and digits else 0):02}:00"
     found = _ABBREVIATED.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
-    return found[0] if found else None
+    return found[0] if found else _place_in(text)
+
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, str]:
+    """Zones by the cities of their names, in lower case; the name itself where it is a continent, or the city of several zones."""
+    found: dict[str, str] = {}
+    for name in sorted(available_timezones()):
+        if name.startswith(_OLD_NAMES) or name.upper() == name:
+            continue
+        *regions, city = name.replace("_", " ").split("/")
+        found |= dict.fromkeys(map(str.casefold, regions), "")
+        found[city.casefold()] = "" if city.casefold() in found else name
+    return {place: name for place, name in found.items() if place not in _NOT_CITIES}
+
+
+def _place_in(text: str) -> str | None:
+    """The zone of a city of the database that a text names; a continent or a country of several zones as it stands."""
+    words = re.findall(r"[^\W\d_]+", text.replace("_", " "))
+    for count in (3, 2, 1):
+        for at in range(len(words) - count + 1):
+            place = " ".join(words[at : at + count])
+            if (name := _places().get(place.casefold())) is not None:
+                return name or place
+    return None
+
+
+def is_winter_time(text: str) -> bool:
+    """Tell whether a text says that the clock is not put forward in summer."""
+    match = _DAYLIGHT.search(text)
+    put_back = match is not None and (
+        _NOT_FORWARD.match(match["said"]) is not None or _WITHOUT.search(text[: match.start()]) is not None
+    )
+    return put_back or _WINTER.search(text) is not None
+
+
+def unclear_zone(name: str) -> str | None:
+    """What stands in brackets or behind a comma in the name of a time column, and may be a zone that is not known."""
+    inside = [part[1:-1] for part in re.findall(r"\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）", name)]
+    behind = re.split(r"[,，;]", re.sub(r"\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）", " ", name))[1:]
+    for piece in (piece.strip() for said in (*inside, *behind) for piece in re.split(r"[,;，；]", said)):
+        words = re.findall(r"[^\W\d_]+", piece.casefold())
+        if words and not (says_nothing(piece) or set(words) <= _SAID_OF_TIMES or _FORM.fullmatch(piece)):
+            return piece
+    return None
 
 
 def offset_of(text: str, *, minutes: bool = False) -> str | None:
@@ -109,7 +181,7 @@ def offset_of(text: str, *, minutes: bool = False) -> str | None:
 
 
 def zone_of_line(line: str) -> str | None:
-    """The zone that a line of the heading states; the text itself, if it is none that is known."""
+    """Find the zone that a line of the heading states; the text itself, if it is none that is known."""
     if (match := _ZONE_KEY.search(line)) is None:
         if (other := _BARE_ZONE_KEY.fullmatch(line)) is not None:
             return zone_in(other["rest"], column=True)
@@ -120,6 +192,12 @@ def zone_of_line(line: str) -> str | None:
     if (zone := zone_in(rest, column=True)) is not None:
         return zone
     return None if _UNSAID.search(rest) else rest
+
+
+def is_unclear_zone(line: str) -> bool:
+    """Tell whether a line of the heading is one such as ``Zone: North``, which names no zone of time that is known."""
+    other = _BARE_ZONE_KEY.fullmatch(line)
+    return other is not None and bool(other["rest"].strip()) and zone_of_line(line) is None
 
 
 def zone_of_prose(line: str) -> str | None:

@@ -23,7 +23,7 @@ from greenmine.collector.files.descriptions import Description
 from greenmine.collector.files.layout import Layout, find_layout
 from greenmine.collector.files.numerals import NumberColumn
 from greenmine.collector.files.parquet import columns_of, holds_numbers, parquet_time, read_parquet, schema_of, texts_of
-from greenmine.collector.files.rows import Part, Skipped, mostly_numbers, pieces, rows_of
+from greenmine.collector.files.rows import Part, RawTable, Skipped, mostly_numbers, pieces, rows_of
 from greenmine.collector.files.sources import Source, opened
 from greenmine.collector.files.stamps import UNREADABLE, Stamps
 from greenmine.collector.files.stated_zones import is_zone
@@ -79,8 +79,8 @@ class Table:
         What was written.
     texts : dict of tuple of str
         The first distinct texts of other columns that were asked for.
-    flags : object array (n,)
-        Texts of the column of flags; empty if none was asked for.
+    flags : dict of object array (n,)
+        Texts of each row, of the columns of flags that were asked for.
     lines : tuple of str
         How the file was read, for ``--explain``.
     """
@@ -92,7 +92,7 @@ class Table:
     zone: str | None
     stamps: Stamps
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    flags: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
+    flags: dict[str, NDArray[np.object_]] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -151,7 +151,7 @@ class LoggerFile:
         *,
         texts: Collection[str] = (),
         words: str = "",
-        flags: str | None = None,
+        flags: Collection[str] = (),
     ) -> Table:
         """Read the rows.
 
@@ -165,8 +165,8 @@ class LoggerFile:
             Columns of which the distinct texts are wanted.
         words : str
             Way of averaging of what is read, of which some values may be words: ``vector`` or ``state``.
-        flags : str or None
-            Column of which the text of each row is wanted.
+        flags : collection of str
+            Columns of which the text of each row is wanted.
 
         Raises
         ------
@@ -179,9 +179,12 @@ class LoggerFile:
         layout, said = self.layout, self.layout.description
         _checked_zone(zone)
         read = read_parquet if layout.source.is_parquet else read_text
-        raw = read(layout, tuple(columns), (*texts, *([flags] if flags else [])), words, flags)
+        raw = read(layout, tuple(columns), (*texts, *flags), words, tuple(flags))
         stamps = raw.stamps.result()
         readable = stamps.time != UNREADABLE
+        notes = list(layout.notes)
+        if layout.clock.kind == "clock":
+            stamps = replace(stamps, time=_over_midnight(stamps.time, readable, notes))
         unread = raw.lines[~readable]
         raw.skipped.count(UNREAD, unread[unread >= 0])
         for why, dropped in ((SUMMED, raw.summing(readable)), (_ALONE, _dates_out_of_place(stamps, readable))):
@@ -194,8 +197,14 @@ class LoggerFile:
                 "goes back in time within a day, and no hour is above 12: the clock has twelve hours without AM and PM; "
                 "write the stamps anew with 24 hours"
             )
-        notes = list(layout.notes)
         stated = self._zone(stamps, zone, notes)
+        if stated is None and said.zone is None and (line := layout.perhaps_zone()) is not None:
+            notes.append(
+                f"the heading says {line[:80]!r}, which names no zone of time that is known: stamps are not read in it"
+            )
+        if not stamps.absolute[readable].all():
+            self._refuse_winter_time(stamps.time[readable], said.zone or stated or zone)
+        _refuse_sections(raw, readable, said)
         local, absolute = stamps.time[readable], stamps.absolute[readable]
         if not absolute.all() and stated is None and zone is None and not any(raw.zones):
             notes.append("stamps without offset are read as UTC; --zone names their zone")
@@ -220,7 +229,7 @@ class LoggerFile:
             stated,
             written,
             {name: tuple(found) for name, found in raw.texts.items()},
-            np.array(raw.flags, object)[readable] if flags else np.empty(0, object),
+            {name: np.array(found, object)[readable] for name, found in raw.flags.items()},
             self._explained(stamps.order, stated, zone, said),
         )
 
@@ -238,7 +247,7 @@ class LoggerFile:
             return tuple(texts_of(columns_of(layout.source.path, [column])[column].unique()))
         found: dict[str, None] = {}
         part = Part.first(layout, layout.names, (column,), ())
-        for block, lines, here in pieces(layout, part):
+        for block, lines, here in pieces(layout, part, []):
             rows = rows_of(block, lines, layout, here, Skipped())
             found.update(dict.fromkeys(cell.strip() for cell in rows.column(here.chosen[column])))
         return tuple(found)
@@ -271,6 +280,23 @@ class LoggerFile:
             f"{where} states the zone {stated}, which is none that is known, or may be several: give --stamp-zone, such as "
             "--stamp-zone +08:00"
         )
+
+    def _refuse_winter_time(self, local: NDArray[np.int64], name: str | None) -> None:
+        """Refuse stamps of a clock that is never put forward in a zone whose clocks are, in the span of the file."""
+        said = self.layout.winter_time()
+        if said is None or name is None:
+            return
+        zone, ends = Zone(name), np.array([local.min(), local.max()])
+        days = np.arange(ends[0], ends[1] + _DAY, _DAY)
+        ahead = np.unique(days - zone.utc(days))
+        year = ends[0] + np.arange(366) * _DAY
+        if len(ahead) > 1 or (ahead[0] != np.min(year - zone.utc(year))):
+            winter = int(np.min(year - zone.utc(year))) // 60_000
+            offset = f"{'-' if winter < 0 else '+'}{abs(winter) // 60:02}:{abs(winter) % 60:02}"
+            raise LoggerFileError(
+                f"says {said[:80]!r}: the clock is not put forward in summer, but the clocks of {name} are; give the offset "
+                f"that the stamps have, such as --stamp-zone {offset}"
+            )
 
     def _explained(self, order: str, stated: str | None, zone: str | None, said: Description) -> tuple[str, ...]:
         layout = self.layout
@@ -369,6 +395,43 @@ def _dates_out_of_place(stamps: Stamps, readable: NDArray[np.bool_]) -> NDArray[
         else:
             dropped[row] = not (before < time < after or before > time > after)
     return dropped
+
+
+def _over_midnight(time: NDArray[np.int64], readable: NDArray[np.bool_], notes: list[str]) -> NDArray[np.int64]:
+    """Times of a clock whose heading states one date, put on the days that follow where the clock passes midnight.
+
+    Raises
+    ------
+    LoggerFileError
+        If the clock goes back otherwise.
+    """
+    steps = np.diff(time[readable], prepend=time[readable][:1])
+    if (steps >= 0).all():
+        return time
+    passed = steps <= -_DAY // 2
+    if (steps < 0)[~passed].any():
+        raise LoggerFileError(
+            "holds times of day that go back within a day, and the heading states one date: put the file in order of time, or "
+            "give each row its date"
+        )
+    moved = time.copy()
+    moved[readable] += np.cumsum(passed) * _DAY
+    notes.append(
+        f"the clock passes midnight {np.count_nonzero(passed):,} times: the rows behind it are of the days that follow"
+    )
+    return moved
+
+
+def _refuse_sections(raw: RawTable, readable: NDArray[np.bool_], said: Description) -> None:
+    """Refuse lines between the readings that may begin another station, unit or zone."""
+    rows = raw.lines[readable]
+    between = [(line, text) for line, text in raw.sections if rows.min() < line < rows.max()]
+    if between and (said.tolerate or 0) < 1:
+        line, text = between[0]
+        raise LoggerFileError(
+            f"line {line}, {text[:60]!r}, stands between readings and may say that others are of another station, unit or zone: "
+            "split the file there, or give --tolerate 1 if it says nothing"
+        )
 
 
 def _checked_zone(name: str | None) -> Zone:

@@ -15,6 +15,7 @@ from greenmine.collector.files.columns import (
     STAMPS,
     TIMES,
     LoggerFileError,
+    bare,
     plain,
     words,
     written,
@@ -22,6 +23,7 @@ from greenmine.collector.files.columns import (
 from greenmine.collector.files.layout import Layout
 from greenmine.collector.files.numerals import NumberReader
 from greenmine.collector.files.rows import ArrowRows, Part, RawTable, Skipped, TextRows, pieces, rows_of
+from greenmine.collector.files.sections import begins_section
 from greenmine.collector.files.stamps import UNREADABLE, StampReader
 from greenmine.collector.files.stated_zones import is_zone, offset_of
 from greenmine.collector.files.time_columns import TimeColumns, elapsed
@@ -35,6 +37,7 @@ _SUMMING: Final = _SUMMARIES | words(
     "of the day daily hour hourly month monthly week weekly value values for all total 全天 当日 本月 全月"
 )
 SUMMED: Final = "they sum up others"
+REPEATED: Final = "they repeat the heading"
 """Why rows are left out."""
 
 
@@ -43,7 +46,7 @@ def read_text(
     columns: tuple[str, ...],
     texts: tuple[str, ...],
     words: str,
-    flags: str | None,
+    flags: tuple[str, ...],
 ) -> RawTable:
     """Read the stamps and the columns that are wanted.
 
@@ -67,7 +70,7 @@ def read_text(
     kept = []
     clock = TimeColumns((0,)) if across else layout.clock
     plain_stamps = clock.kind == "stamp" and len(clock.columns) == 1 and part.zone is None
-    for block, lines, part in pieces(layout, part):  # noqa: B020  the part goes with the piece
+    for block, lines, part in pieces(layout, part, raw.sections):  # noqa: B020  the part goes with the piece
         rows = rows_of(block, lines, layout, part if not across else replace(part, names=layout.names), raw.skipped)
         if across and isinstance(rows, TextRows):
             rows = rows.unfolded(layout)
@@ -87,11 +90,7 @@ def read_text(
                 cells = [f"{cell} {zone}" if cell and zone else cell for cell, zone in zip(cells, stated, strict=True)]
             passed = clock.kind == "elapsed"
             readable = _take_elapsed(stamps, clock, cells) if passed else stamps.add(cells, rows.lines)
-        dropped = np.zeros(len(readable), np.bool_)
-        if not readable.all():
-            _refuse_other_header(rows, readable, part)
-            dropped = _summaries(rows.column(part.time[0]), readable)
-            raw.skipped.count(SUMMED, rows.lines[dropped])
+        dropped = _without_time(rows, readable, layout, part, raw)
         if part.labels or raw.labels:
             raw.labels.append(_labelled(rows, part, len(readable)))
         for name, column in part.chosen.items():
@@ -99,8 +98,8 @@ def read_text(
                 readers[name].add_column(rows.array(column))
             else:
                 readers[name].add(rows.column(column))
-        if flags is not None:
-            raw.flags += [text.strip() for text in rows.column(part.texts[flags])]
+        for name in flags:
+            raw.flags.setdefault(name, []).extend(text.strip() for text in rows.column(part.texts[name]))
         for name, column in part.texts.items():
             found = raw.texts[name]
             if len(found) < 100:
@@ -122,6 +121,23 @@ def _take_elapsed(stamps: StampReader, clock: TimeColumns, cells: Sequence[str])
     time = [UNREADABLE if x is None else start + round(x * clock.scale) for x in passed]
     stamps.take(np.array(time, np.int64), absolute=False)
     return np.array([x is not None for x in passed], np.bool_)
+
+
+def _without_time(
+    rows: TextRows | ArrowRows, readable: NDArray[np.bool_], layout: Layout, part: Part, raw: RawTable
+) -> NDArray[np.bool_]:
+    """Which rows without a time are no readings that were lost; and what of them may begin a section of something else."""
+    dropped = np.zeros(len(readable), np.bool_)
+    if not readable.all():
+        _refuse_other_header(rows, readable, part)
+        raw.sections += _sections(rows, readable, layout)
+        for why, found in (
+            (SUMMED, _summaries(rows.column(part.time[0]), readable)),
+            (REPEATED, _of_the_heading(rows, readable, layout)),
+        ):
+            raw.skipped.count(why, rows.lines[found & ~dropped])
+            dropped |= found
+    return dropped
 
 
 def _summaries(cells: Sequence[str], readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -150,13 +166,32 @@ def _refuse_other_header(rows: TextRows | ArrowRows, readable: NDArray[np.bool_]
     """Refuse a header among the rows that calls its columns otherwise."""
     stamps = rows.column(part.time[0])
     for row in np.flatnonzero(~readable).tolist():
-        if plain(stamps[row]) in STAMPS | TIMES | DATES:
-            for column in part.chosen.values():
+        if {plain(stamps[row]), bare(stamps[row])} & (STAMPS | TIMES | DATES):
+            for column in (*part.time, *part.chosen.values()):
                 if (other := rows.column(column)[row]) and plain(other) != plain(written(part.names[column])):
                     raise LoggerFileError(
                         f"line {rows.lines[row]}: a second header, with {other.strip()!r} in the place of {part.names[column]!r}; "
                         "split the file there"
                     )
+
+
+def _of_the_heading(rows: TextRows | ArrowRows, readable: NDArray[np.bool_], layout: Layout) -> NDArray[np.bool_]:
+    """Which rows are lines of the heading once more."""
+    found = np.zeros(len(readable), np.bool_)
+    said = {plain(line) for line in layout.heading} - {""}
+    for row in np.flatnonzero(~readable).tolist() if said else []:
+        found[row] = plain("".join(rows.row(row))) in said
+    return found
+
+
+def _sections(rows: TextRows | ArrowRows, readable: NDArray[np.bool_], layout: Layout) -> list[tuple[int, str]]:
+    """Lines without a time that may begin a section of something else."""
+    found = []
+    for row in np.flatnonzero(~readable).tolist():
+        cells = [cell.strip() for cell in rows.row(row) if cell.strip()]
+        if begins_section(cells, layout.heading):
+            found.append((int(rows.lines[row]), layout.delimiter.join(cells)))
+    return found
 
 
 def _sums_up(text: str) -> bool:

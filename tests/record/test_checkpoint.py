@@ -18,20 +18,11 @@ from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from tests.processing.mine import DAY, HOUR, assert_same, at, feed, held, record_at, registry_of
+from tests.processing.mine import DAY, EVENING, HOUR, assert_same, calibration, feed, held, record_at, registry_of
 from tests.processing.streams import disordered, far_later, pieces, stream
 
-EVENING = at("2026-02-28T21:37:00")
 LATER = 10**15
-CALIBRATION = """
-[[calibrations]]
-station = "south"
-parameter = "tsp"
-valid_from = 2026-03-01T06:42:00+08:00
-slope = 1.3
-offset = 0.0
-certificate = "test"
-"""
+CALIBRATION = calibration("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)
 
 
 def parts_of(registry: Registry, seed: int, hours: int, number: int) -> list[Readings]:
@@ -191,6 +182,24 @@ def test_a_mine_that_has_changed_is_built_from_its_readings_and_no_other(tmp_pat
     pipeline = started(Record(record.engine, new), tmp_path)
     feed(pipeline, [far_later(new, EVENING + 50 * HOUR)])
     feed(Pipeline(new, Record(expected.engine, new)), [far_later(new, EVENING + 50 * HOUR)])
+    assert_same(held(expected), held(record))
+
+
+def test_alarms_from_before_a_mark_are_found_again(registry: Registry, tmp_path: Path, unread: list[int]) -> None:
+    parts = parts_of(registry, 9, 14, 5)
+    marked = "mine", "fence", None, (EVENING + HOUR, EVENING + 5 * HOUR), "fault", "x", "y"
+    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    undisturbed, pipeline = Pipeline(registry, expected), started(record, tmp_path)
+    for some in (undisturbed, pipeline):
+        feed(some, parts[:4])
+    pipeline.keep(LATER, everything=True)
+    for some in (undisturbed, pipeline):
+        some.mark(*marked, LATER)
+    unread.clear()
+    pipeline = started(record, tmp_path)
+    for some in (undisturbed, pipeline):
+        feed(some, parts[4:])
+    assert unread == []
     assert_same(held(expected), held(record))
 
 

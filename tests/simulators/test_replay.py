@@ -24,7 +24,9 @@ def made(times=TIMES, **changes):
         size = len(times)
         return FileReadings(
             parameter=PARAMETERS[name], time=np.asarray(times), value=np.asarray(values, np.float64),
-            flag=np.full(size, ord("N"), np.uint8), bound=np.zeros(size, np.int8), interval=60_000.0, zone=None, notes=(), lines=(),
+            flag=np.full(size, ord("N"), np.uint8), bound=np.zeros(size, np.int8), interval=60_000.0, zone=None,
+            unit=None, naive=True,
+            notes=(), lines=(),
             **({"doubtful": np.zeros(size, np.bool_)} | changes),
         )  # fmt: skip
 

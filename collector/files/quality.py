@@ -1,0 +1,101 @@
+"""What the columns beside the values say of each reading: data flags of HJ 212, quality in words, faults, remarks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenmine.collector.files.columns import plain, split_unit, words
+from greenmine.collector.files.descriptions import Description
+from greenmine.readings import FLAGS
+
+_FLAGS: Final = words("flag flags dataflag 标记 数据标记 数据标识 标识")
+"""Plain names of columns with the data flags of HJ 212."""
+_QUALITY: Final = words("""
+    valid validity isvalid quality qc qa qaqc qcflag qualityflag qualitycode status datastatus state check checked approval
+    dataquality 有效性 是否有效 有效标识 有效性标识 数据有效性 状态 数据状态 状态标识 状态码 质量 质控 质控状态 数据质量
+    审核标记 审核状态 审核结果 审核 校验 是否正常
+""")
+"""Plain names of columns that say in words or codes of the maker whether a reading is good."""
+_FAULTS: Final = words("""
+    error errors err errorcode errorflag fault faults faultcode alarm alarms warning warnings invalid isinvalid malfunction fehler
+    故障 故障码 异常 是否异常 报警 告警 错误 错误码 错误代码 故障代码 报警状态 无效 是否无效
+""")
+"""Plain names of columns that name what is wrong with a reading, and nothing where it is good."""
+_REMARKS: Final = words(
+    "remark remarks note notes comment comments annotation event events bemerkung 备注 说明 注释 事件 情况说明"
+)
+"""Plain names of columns with free text."""
+_GOOD: Final = words("n ok good valid normal pass passed true yes 有效 正常 合格 是 通过 已审核")
+"""Texts of columns of quality that leave no doubt."""
+_NO_FAULT: Final = words(
+    "0 00 000 n no none false ok normal noerror noalarm nofault nil 无 否 正常 无故障 无报警 无异常 有效"
+)
+"""Texts of columns of faults that name none."""
+_DOUBTFUL: Final = re.compile(
+    r"calib|fault|fail|error|invalid|mainten|service|clean|test|zero|span|power|offline|replac|repair|exclud|reject|bad|malfunction"
+    r"|校准|校零|标定|故障|异常|无效|维护|检修|维修|断电|停电|离线|清洗|零点|量程|更换|剔除|停机|停运",
+    re.IGNORECASE,
+)
+"""What a remark says of a reading that may be none."""
+
+
+def flag_columns(name: str, columns: Sequence[str]) -> list[str]:
+    """Find the columns that speak of the readings of one: its own flags (``a34002-Flag``), and those of the whole row."""
+    base = plain(split_unit(name)[0])
+    stem = next((base[: -len(word)] for word in ("rtd", "avg", "value", "值") if base.endswith(word)), base)
+    about = _FLAGS | _QUALITY | _FAULTS
+    own = {f"{x}{word}" for x in (base, stem) for word in about} | {
+        f"{word}{x}" for x in (base, stem) for word in about
+    }
+    mine = [other for other in columns if plain(other) in own and other != name]
+    return mine or [other for other in columns if plain(other) in about | _REMARKS and other != name]
+
+
+def take_flags(
+    cells: NDArray[np.object_],
+    column: str,
+    said: Description,
+    flag: NDArray[np.uint8],
+    doubtful: NDArray[np.bool_],
+    notes: list[str],
+) -> None:
+    """Take what a column says: flags of HJ 212, doubt where it says anything else but that a reading is good.
+
+    Parameters
+    ----------
+    cells : object array (n,)
+        Texts of the column.
+    column : str
+        Its name.
+    said : Description
+        Says what marks mean.
+    flag : uint8 array (n,)
+        Data flags, changed where the column gives others.
+    doubtful : bool array (n,)
+        Set where the meaning is not stated. A text that stands in every row alike says nothing.
+    notes : list of str
+        Takes sentences for the user.
+    """
+    name = plain(column)
+    remark = name in _REMARKS
+    good = _NO_FAULT if any(name.startswith(word) or name.endswith(word) for word in _FAULTS) else _GOOD
+    found = {text for text in set(cells.tolist()) if plain(text) and plain(text) not in good}
+    if remark:
+        found = {text for text in found if _DOUBTFUL.search(text) or text in said.marks}
+    if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint({*said.marks, *FLAGS}):
+        notes.append(f"column {column!r} says {next(iter(found))!r} of every reading: nothing is taken from it")
+        return
+    for text in sorted(found):
+        rows = cells == text
+        letter = said.marks.get(text, text.upper())
+        if letter in FLAGS:
+            flag[rows] = ord(letter)
+        else:
+            doubtful |= rows
+            letter = f"{text!r}, whose meaning is not stated: no window with it is valid; --mark '{text}=N' takes it as normal"
+        notes.append(f"{np.count_nonzero(rows):,} readings have the flag {letter} in column {column!r}")

@@ -73,7 +73,7 @@ class Context:
             ("reporting", reporting_of(self.settings.registry)),
             ("evaluation", evaluation_of(self.settings.registry, registry.themes)),
             ("bodies", Kept()),
-            ("asked", Remembered(self.record.changes)),
+            ("response_cache", Remembered(self.record.changes)),
         ):
             object.__setattr__(self, name, value)
 

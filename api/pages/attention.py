@@ -32,7 +32,7 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Awaiting:
     """What waits for a person at some mines."""
 
     todo: int
@@ -66,7 +66,7 @@ def attention(views: Sequence[LatestView]) -> Attention:
     return found
 
 
-def waiting(queries: Queries, scope: Scope, folder: Path | None, instant: int) -> Waiting:
+def waiting(queries: Queries, scope: Scope, folder: Path | None, instant: int) -> Awaiting:
     """Gather what waits at the mines of a scope.
 
     Parameters
@@ -85,7 +85,7 @@ def waiting(queries: Queries, scope: Scope, folder: Path | None, instant: int) -
         named += [(site, stage.file) for stage in site.stages]
         named += [(site, approval.file) for approval in site.approvals]
         named += [(site, inspection.file) for inspection in site.inspections]
-    return Waiting(
+    return Awaiting(
         len(todo),
         [exceedance_view(queries.registry, row, instant) for row in todo[:LISTED]],
         [row for row in queries.mark_requests(scope, limit=arguments.MAX_PAGE) if row.state == "claimed"],

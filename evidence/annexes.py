@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from greenmine.evaluation import Evaluation
 from greenmine.evidence.from_record import ATTACHMENTS, FromRecord
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
+    ClaimFigures,
     FormulaFigures,
     HandlingFigures,
     MarkFigures,
@@ -149,6 +152,12 @@ def handling(site: Site, from_record: FromRecord) -> list[HandlingFigures]:
         )
         for row in from_record.handling
     ]
+
+
+def claims(site: Site, from_record: FromRecord) -> list[ClaimFigures]:
+    """Marks that would take exceedances away and that nobody has decided on, in order of time."""
+    told = (msgspec.structs.asdict(row) for row in from_record.claims)
+    return [ClaimFigures(**row | {"start": _text(row["start"], site), "end": _text(row["end"], site)}) for row in told]
 
 
 def formulas(evaluation: Evaluation) -> list[FormulaFigures]:

@@ -7,7 +7,7 @@ from datetime import date
 
 import msgspec
 
-from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, removed, restatements
+from greenmine.evidence.annexes import calibrations, citations, claims, formulas, handling, marks, removed, restatements
 from greenmine.evidence.comparison import comparison
 from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
@@ -61,6 +61,7 @@ def compute(
         calibrations=calibrations(site, found),
         marks=marks(registry, site, found, told),
         removed=taken,
+        claims=claims(site, source.from_record),
         restatements=restatements(site, source.from_record),
         handling=handling(site, source.from_record),
         formulas=formulas(evaluation),

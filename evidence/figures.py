@@ -13,11 +13,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from greenmine.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
+from greenmine.evidence.hourly import Distribution, HourGap, Rose, distributions, gaps, roses
 from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
+    ClaimFigures,
     Comparison,
     EffectFigures,
     FormulaFigures,
@@ -233,7 +234,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     verdicts: list[VerdictFigures]
     exceedances: list[ExceedanceFigures]
     distributions: list[Distribution]
-    gaps: list[Gap]
+    gaps: list[HourGap]
     roses: list[Rose]
     effects: list[EffectFigures] = []
     responses: list[ResponseFigures] = []
@@ -243,6 +244,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     calibrations: list[CalibrationFigures] = []
     marks: list[MarkFigures] = []
     removed: list[RemovedFigures] = []
+    claims: list[ClaimFigures] = []
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
     formulas: list[FormulaFigures] = []

@@ -78,6 +78,20 @@ class HandlingRow(msgspec.Struct, frozen=True):
     """The file is in the bundle, as ``attachments/DIGEST``."""
 
 
+class ClaimRow(msgspec.Struct, frozen=True):
+    """A mark that would take exceedances away, and waits for a supervisor; instants in ms UTC."""
+
+    station: str
+    parameter: str | None
+    start: int
+    end: int
+    kind: str
+    reason: str
+    author: str
+    windows: int
+    """Exceeding windows that it would take away."""
+
+
 class LastChannel(msgspec.Struct, frozen=True):
     """A channel in the last period."""
 
@@ -108,6 +122,8 @@ class FromRecord(msgspec.Struct, frozen=True):
     handling: list[HandlingRow]
     """History of those exceedances, entry by entry."""
     last: Last
+    claims: list[ClaimRow] = []
+    """Marks on the period that nobody has decided on yet."""
 
 
 def from_record(
@@ -166,6 +182,7 @@ def from_record(
                 for row in connection.execute(history).mappings()
             ],
             _last(connection, registry, site, last),
+            _claims(connection, site, start, end),
         )
 
 
@@ -191,6 +208,16 @@ def _kept(digest: str | None, attachments: Path | None, folder: Path) -> bool:
     (folder / ATTACHMENTS).mkdir(exist_ok=True)
     (folder / ATTACHMENTS / digest).write_bytes(content)
     return True
+
+
+def _claims(connection: sa.Connection, site: Site, start: int, end: int) -> list[ClaimRow]:
+    r = schema.mark_request.c
+    waiting = (
+        sa.select(r.station, r.parameter, r.start, r.end, r.kind, r.reason, r.author, r.removes)
+        .where(r.site == site.id, r.state == "claimed", r.start < end, r.end > start)
+        .order_by(r.start, r.id)
+    )
+    return [ClaimRow(*row[:-1], windows=len(msgspec.json.decode(row.removes))) for row in connection.execute(waiting)]
 
 
 def _last(connection: sa.Connection, registry: Registry, site: Site, period: Period) -> Last:

@@ -25,7 +25,7 @@ from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
 from greenmine.processing.health import Change
-from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
+from greenmine.processing.ledger import LedgerEntry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
 from greenmine.processing.windows import offset_minutes
@@ -33,6 +33,7 @@ from greenmine.readings import Readings
 from greenmine.record import retry, schema
 from greenmine.record.basis import Basis, bases_of, take_over
 from greenmine.record.checkpoint import Checkpoint
+from greenmine.record.claims import REVIEW, Claims, stored_mark
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
@@ -162,6 +163,7 @@ class Pipeline:
         self._tried = 0
         self.sequences = Sequences()
         self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
+        self._claims = Claims(registry, record)
         self._changed = self._highest(schema.exceedance.c.changed)
         bases = bases_of(registry)
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine, bases)
@@ -397,6 +399,7 @@ class Pipeline:
                 self._store_outcome(connection, left.outcome, issue)
                 for site, (start, end) in left.outcome.apart.items():
                     self._queue(connection, site, (start * MINUTE, end * MINUTE), issue.reason)
+                self._look_again(connection, left.outcome.verdicts)
                 sites = set() if left.batch is None else _sites_of(left.batch)
                 self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
@@ -577,7 +580,7 @@ class Pipeline:
             since = self._first_hours(row["site"])
             start = max(row["start"], int(since[since >= 0].min(initial=row["end"] // MINUTE)) * MINUTE)
             span = start, min(row["end"], start + self._at_most(row["site"]))
-            restating = self._restating(row["site"], span)
+            restating = self._restating(row["site"], span, confirmed=row["reason"] == REVIEW)
             self._job = _Job(restating, row["site"], (start, row["end"]), row["reason"], span[1], queued=row["id"])
             return True
         return False
@@ -594,8 +597,10 @@ class Pipeline:
         restating = self._restating(mark["site"], (start, until), stored_mark(mark))
         return _Job(restating, mark["site"], (start, end), f"mark: {mark['kind']}", until, mark, request)
 
-    def _restating(self, site: str, span: tuple[int, int], *more: Mark) -> Restating:
-        mine = schema.mark.c.site == site
+    def _restating(self, site: str, span: tuple[int, int], *more: Mark, confirmed: bool = False) -> Restating:
+        """The work of a span with all marks and some more; ``confirmed``: with those alone that a supervisor confirmed."""
+        c = schema.mark.c
+        mine = sa.and_(c.site == site, c.confirmed_by.is_not(None)) if confirmed else c.site == site
         marks = [stored_mark(row) for row in self.record.rows(sa.select(schema.mark).where(mine))]
         return Restating(
             self.engine,
@@ -625,10 +630,18 @@ class Pipeline:
             pass
         self._finish(job, found, now)
 
-    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
+    def _dequeue(self, connection: sa.Connection, job: _Job) -> None:
+        """Take what was done from the queue, and leave the rest of a long span in it."""
         queue = schema.restatement
+        connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
+        if job.until is not None and job.until < job.span[1]:
+            rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
+            connection.execute(sa.insert(queue).values(rest))
+
+    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
         if job.request is not None and job.mark is not None and job.mark["confirmed_by"] is None:
-            removes = self._removed(job, found)
+            removes = self._claims.removed(found.verdicts)
+            removes += self._withdrawn(found, {window["rule"] for window in removes})
             if removes:
                 asked = schema.mark_request.c.id == job.request
                 claimed = {"state": "claimed", "removes": json.dumps(removes), "answered": now}
@@ -636,6 +649,10 @@ class Pipeline:
                     claimed["serial"] = self.record.serial(connection)
                     connection.execute(sa.update(schema.mark_request).where(asked).values(**claimed))
                 return
+        if job.reason == REVIEW:
+            self._review(job, found, now)
+            return
+        made = None
         with self.record.transaction() as connection:
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
@@ -643,48 +660,53 @@ class Pipeline:
                 done = {"state": "done", "mark": made[0], "answered": now, "serial": self.record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
-            connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
-            if job.until is not None and job.until < job.span[1]:
-                rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
-                connection.execute(sa.insert(queue).values(rest))
+            self._dequeue(connection, job)
             issue = _Issue(now, job.reason, self.record.serial(connection))
             self._store_statistics(connection, found.statistics, issue)
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
             self._store_current(connection, found, {job.site}, issue.serial)
+            if job.mark is None:
+                self._look_again(connection, found.verdicts)
             told = CurrentRow(job.site, "restated", job.site, issue.serial)
             self.record.upsert(connection, schema.current, [told], newer="time")
         self._restated[job.site] = issue.serial
         with self._whole({job.site}):
-            if job.mark is not None:
+            if job.mark is not None and made is not None:
                 self.engine.exclusion.add(stored_mark(job.mark))
+                self._claims.add(job.mark | {"id": made[0], "confirmed_by": job.mark.get("confirmed_by")})
             alarms, rules = self.engine.alarms, {r.index for r in self.registry.site_rules(job.site)}
             alarms.forget(np.array([c.index for c in self.registry.site_channels(job.site)], np.intp))
             alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
 
-    def _removed(self, job: _Job, found: Restatement) -> list[dict[str, Any]]:
-        """Windows that exceed and no longer do with a mark, and exceedances that are withdrawn: what it takes away."""
-        v = schema.verdict.c
-        after = {(self.registry.rules[j.rule].key, j.start * MINUTE): j for j in found.verdicts}
-        stored = self.record.rows(
-            sa.select(v.rule, v.start, v.end, v.value).where(
-                v.latest, v.verdict == "exceeds", v.rule.in_({key for key, _ in after}), v.start < job.span[1] + _AT_ONCE,
-                v.end > job.span[0] - _AT_ONCE,
-            )
-        )  # fmt: skip
-        gone = [
-            dict(row) | {"after": now.value, "judgement": now.verdict.judgement}
-            for row in stored
-            if (now := after.get((row["rule"], row["start"]))) is not None and now.verdict.judgement != "exceeds"
-        ]
-        told = {row["rule"] for row in gone}
-        for e in found.exceedances:
-            key = self.registry.rules[e.rule].key
-            if e.withdrawn and key not in told:
-                start, end = _instant(e.start), None if e.end is None else _instant(e.end)
-                gone.append({"rule": key, "start": start, "end": end, "value": e.peak, "after": None, "judgement": ""})
-        return gone
+    def _look_again(self, connection: sa.Connection, verdicts: Iterable[Judged]) -> None:
+        """Queue a review of the marks that may take away what verdicts do not say."""
+        for site, span in self._claims.spans(verdicts):
+            self._queue(connection, site, span, REVIEW)
+
+    def _review(self, job: _Job, found: Restatement, now: int) -> None:
+        """Make claims of the marks that take something away by now; ``found`` is what holds without those that nobody confirmed."""
+        hidden = self._claims.hidden(found.verdicts)
+        with self.record.transaction() as connection:
+            self._dequeue(connection, job)
+            withheld = self._claims.withhold(connection, hidden, now)
+            if withheld:
+                first, last = min(m.start for m in withheld), max(m.end for m in withheld)
+                self._queue(connection, job.site, (first * MINUTE, last * MINUTE), "mark: claim")
+        with self._whole({job.site}):
+            self._claims.forget(hidden)
+            for mark in withheld:
+                self.engine.exclusion.remove(mark)
+
+    def _withdrawn(self, found: Restatement, told: Collection[str]) -> list[dict[str, Any]]:
+        """Exceedances that leave, but of the rules of which is told already."""
+        gone = [(self.registry.rules[e.rule].key, e) for e in found.exceedances if e.withdrawn]
+        return [
+            {"rule": key, "start": _instant(e.start), "end": None if e.end is None else _instant(e.end), "value": e.peak,
+             "after": None, "judgement": ""}
+            for key, e in gone if key not in told
+        ]  # fmt: skip
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
         """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
@@ -763,7 +785,7 @@ class Pipeline:
     def _store_ledger(
         self,
         connection: sa.Connection,
-        counted: Sequence[Entry],
+        counted: Sequence[LedgerEntry],
         news: Mapping[tuple[str, str], SequenceNews],
         issue: _Issue,
     ) -> None:
@@ -957,12 +979,6 @@ class Pipeline:
             for c in last.values()
         ]  # fmt: skip
         self.record.upsert(connection, schema.health, rows)
-
-
-def stored_mark(row: Mapping[str, Any]) -> Mark:
-    """A mark of the record [ms UTC]; it holds for the whole of the minutes that it touches."""
-    start, end = row["start"] // MINUTE, -(-row["end"] // MINUTE)
-    return Mark(row["site"], row["station"], row["parameter"], start, end, row["kind"])
 
 
 def _instant(minute: int) -> int:

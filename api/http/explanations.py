@@ -25,8 +25,8 @@ from greenmine.evidence.recomputation import recomputation
 from greenmine.limits import LONG, Threshold
 from greenmine.processing.explanation import Explanation, explain
 from greenmine.readings import Readings
+from greenmine.record.claims import stored_mark
 from greenmine.record.reader import Queries, Row, Scope
-from greenmine.record.writer import stored_mark
 from greenmine.registry import Rule
 from greenmine.reporting import Period
 from greenmine.times import MINUTE, local

@@ -80,6 +80,7 @@ def test_a_board_is_drawn_without_an_error(
         page.wait_for_timeout(2_000)
         expect(page.get_by_label("Panel loading bar")).to_have_count(0, timeout=120_000)
         page.wait_for_load_state("networkidle", timeout=120_000)
+    page.wait_for_timeout(3_000)  # maps are drawn last
     page.screenshot(path=pictures / f"{uid}.png")
     bad = page.get_by_test_id("data-testid Panel status error").count() + page.get_by_text(_BROKEN).count()
     page.close()

@@ -22,7 +22,7 @@ from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.verdicts import Verdict
 from greenmine.processing.windows import minute_of
 from greenmine.record import schema
-from greenmine.record.basis import RegistryChange, changes_since
+from greenmine.record.basis import PartChange, changes_since
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
 
@@ -122,7 +122,7 @@ class FromRecord(msgspec.Struct, frozen=True):
     """Verdicts on the period that were issued more than once, each form with the reason of its issue."""
     handling: list[HandlingRow]
     """History of those exceedances, entry by entry."""
-    changes: list[RegistryChange]
+    changes: list[PartChange]
     """What was changed in registry and limits since the period began."""
     last: Last
     claims: list[ClaimRow] = []

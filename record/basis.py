@@ -119,7 +119,7 @@ def changed_since(before: Basis, now: Basis) -> int | None:
     return min((since for since in different if since < UNTOUCHED), default=None)
 
 
-class RegistryChange(msgspec.Struct, frozen=True):
+class PartChange(msgspec.Struct, frozen=True):
     """A part of a site's registry or limits that was changed."""
 
     time: int
@@ -193,9 +193,9 @@ def _note(connection: sa.Connection, site: str, before: Basis, after: Basis, now
     connection.execute(sa.insert(schema.registry_change), rows)
 
 
-def changes_since(connection: sa.Connection, site: str, start: int) -> list[RegistryChange]:
+def changes_since(connection: sa.Connection, site: str, start: int) -> list[PartChange]:
     """What was changed in a site's registry and limits since an instant [ms UTC], the oldest first."""
     c = schema.registry_change.c
     chosen = sa.select(c.time, c.author, c.part, c.before, c.after)
     rows = connection.execute(chosen.where(c.site == site, c.time >= start, c.part != "").order_by(c.id))
-    return [RegistryChange(*row) for row in rows]
+    return [PartChange(*row) for row in rows]

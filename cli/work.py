@@ -28,6 +28,7 @@ from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
+from greenmine.record.uploads import UploadDesk
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.routes import filters, routes
@@ -60,6 +61,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     registry, record = pipeline.registry, pipeline.record
     gate = _gate(registry, record, settings)
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
+    uploads = UploadDesk(pipeline, settings.uploads)
     builder = BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
@@ -94,7 +96,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["work"]:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
-                while written(pipeline.carry_on, _now()):
+                while written(pipeline.carry_on, _now()) or written(uploads.carry_on, _now()):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break

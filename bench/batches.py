@@ -29,5 +29,6 @@ def batch_of(registry: Registry, readings: Readings) -> Batch:
         message_seq=np.full(rows, -1, np.int64),
         message_received=np.full(rows, int(readings.time.max()) + 100, np.int64),
         message_bytes=np.full(rows, 100, np.int64),
+        message_readings=np.bincount(message, minlength=rows),
         rejections=[],
     )

@@ -147,7 +147,9 @@ def _fill(influx: StartedInfluxDB, bucket: str, lines: Iterable[str]) -> int:
     made = influx.call("POST", "/api/v2/buckets", {"orgID": org, "name": bucket, "retentionRules": []}).json()
     mapping = {"orgID": org, "bucketID": made["id"], "database": bucket, "retention_policy": "autogen", "default": True}
     influx.call("POST", "/api/v2/dbrps", mapping)
-    http = urllib3.PoolManager(maxsize=2)
+    # InfluxDB answers 500 where writes wait too long for each other.
+    patient = urllib3.Retry(5, backoff_factor=2, status_forcelist=[500, 503], allowed_methods=None)
+    http = urllib3.PoolManager(maxsize=2, retries=patient)
     address = f"{influx.url}/api/v2/write?org={ORG}&bucket={bucket}&precision=ms"
 
     def post(some: list[str]) -> int:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from greenmine import times
 from greenmine.errors import StoreError
 from greenmine.evidence.site_registry import registry_digest
 from greenmine.files import locked, replace
@@ -56,7 +57,7 @@ def seal(*, data: Path | None = None) -> None:
     try:
         migrate(engine := open_engine(settings.record))
         archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
-        for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
+        for entry in seal_days(engine, registry.sites, archive, key, times.now(), settings.lateness_hours * _HOUR):
             sys.stdout.write(f"{entry.site}  {entry.day}  part {entry.part}  {sum(entry.rows.values()):>9} rows\n")
             sys.stdout.flush()
     except (ChainError, ValueError, OSError, DatabaseError) as error:
@@ -153,7 +154,7 @@ def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | No
         migrate(engine := open_engine(settings.record))
         public = SigningKey(settings.keys).public
         sites = [one for one in registry.sites if one.id in chosen]
-        for found in prune(engine, registry, settings.archive_place, public, _now(), days, sites):
+        for found in prune(engine, registry, settings.archive_place, public, times.now(), days, sites):
             stay = f", {found.kept} stay: the archive gives them back otherwise" if found.kept else ""
             sys.stdout.write(f"{found.site}  {found.day}  {found.readings:>9} readings{stay}\n")
             sys.stdout.flush()
@@ -174,19 +175,19 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
             archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
             with locked(key.lock):
                 for site in registry.sites:
-                    grow(engine, site, _now())
+                    grow(engine, site, times.now())
             _testify(engine, registry, settings, archive, key)
             if time.monotonic() < due:
                 stop.wait(settings.root_minutes * 60)
                 continue
             due = time.monotonic() + _EVERY
-            for entry in seal_days(engine, registry.sites, archive, key, _now(), settings.lateness_hours * _HOUR):
+            for entry in seal_days(engine, registry.sites, archive, key, times.now(), settings.lateness_hours * _HOUR):
                 _log.info("sealed", site=entry.site, day=entry.day, part=entry.part, rows=sum(entry.rows.values()))
                 if stop.is_set():
                     return
             if settings.raw_days:
                 days, sites = settings.raw_days, registry.sites
-                for left in prune(engine, registry, settings.archive_place, key.public, _now(), days, sites):
+                for left in prune(engine, registry, settings.archive_place, key.public, times.now(), days, sites):
                     _log.info("pruned", site=left.site, day=left.day, readings=left.readings, kept=left.kept)
                     if stop.is_set():
                         return
@@ -270,7 +271,3 @@ def _chosen(registry: Registry, site: Sequence[str]) -> list[str]:
     if unknown := [s for s in site if s not in known]:
         raise SystemExit(f"greenmine archive: there is no site {', '.join(unknown)}; there are {', '.join(known)}")
     return list(site) or known
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

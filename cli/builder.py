@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Final
 
 import structlog
 
+from greenmine import times
 from greenmine.files import locked
 from greenmine.loading import load_registry
 from greenmine.record.bundles import Workbench, file_of, period_of
@@ -44,12 +44,12 @@ def build_bundles(settings: Settings, stop: threading.Event) -> None:
         bench = Workbench(engine, settings.bundles)
         while not stop.is_set():
             try:
-                bench.take_up(_now())
+                bench.take_up(times.now())
                 if (row := bench.next()) is not None:
                     _build(settings, registry, engine, bench, row, stop)
                     continue
                 if settings.bundle_days:
-                    bench.remove(_now() - settings.bundle_days * 24 * _HOUR)
+                    bench.remove(times.now() - settings.bundle_days * 24 * _HOUR)
             except DatabaseError as error:
                 _log.error("the record cannot be written; trying again", error=str(error))
             stop.wait(_LOOK)
@@ -70,9 +70,9 @@ def _build(
         nonlocal due
         if stop.is_set():
             raise _Stopped
-        if _now() >= due:
+        if times.now() >= due:
             bench.report(row.id, step, done, total)
-            due = _now() + _SAY
+            due = times.now() + _SAY
 
     try:
         if row.site not in {site.id for site in registry.sites}:
@@ -80,8 +80,8 @@ def _build(
         archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
         here = Installation(engine, registry, settings.registry, archive, key, settings.lateness_hours * _HOUR)
         target = file_of(settings.bundles, row.id)
-        manifest = build(here, row.site, period_of(row), target, _now(), progress, language=row.language)
-        bench.finish(row.id, manifest.provisional, _now())
+        manifest = build(here, row.site, period_of(row), target, times.now(), progress, language=row.language)
+        bench.finish(row.id, manifest.provisional, times.now())
     except _Stopped:
         bench.put_back(row.id)
     except DatabaseError:
@@ -89,10 +89,6 @@ def _build(
         raise
     except (ChainError, DataFileError, ValueError, OSError) as error:
         _log.error("a bundle cannot be built", bundle=row.id, site=row.site, error=str(error))
-        bench.fail(row.id, str(error), _now())
+        bench.fail(row.id, str(error), times.now())
     else:
         _log.info("bundle built", bundle=row.id, site=row.site, period=row.period)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

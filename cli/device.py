@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -15,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from greenmine import times
 from greenmine.batch import Batch
 from greenmine.cli import credentials
 from greenmine.cli.registry import loaded_registry
@@ -22,7 +22,7 @@ from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.entries import Device, Position, Profile, Site, Station
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
-from greenmine.shipped_profiles import Shelf
+from greenmine.shipped_profiles import ShippedProfiles
 from greenmine.tables import nearest
 from greenmine.topics import OWN, TopicPattern
 from greenmine.units import conversion
@@ -72,7 +72,7 @@ def try_(
     payload = _payload(file)
     attempt = _attempt(known, chosen)
     builder = BatchBuilder(attempt, Settings())
-    builder.add(OWN.format(site=_SITE, device=_DEVICE) if name is None else f"try/{name}", payload, _now())
+    builder.add(OWN.format(site=_SITE, device=_DEVICE) if name is None else f"try/{name}", payload, times.now())
     result = _result(attempt, profile, builder.finish()) | {"deviations": dict(builder.deviations)}
     if format == "json":
         sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=2) + "\n")
@@ -83,8 +83,8 @@ def try_(
 def _profile(registry: Registry, name: str) -> Profile:
     if name in registry.profiles:
         return registry.profiles[name]
-    shelf = Shelf.shipped()
-    why = shelf.refusal(name) or f"there is no profile {name!r}; {nearest(name, [*registry.profiles, *shelf.ids])}"
+    shipped = ShippedProfiles.shipped()
+    why = shipped.refusal(name) or f"there is no profile {name!r}; {nearest(name, [*registry.profiles, *shipped.ids])}"
     raise _end(f"{why}.")
 
 
@@ -214,7 +214,3 @@ def _end(text: str) -> SystemExit:
     """The end of the program, with what is wrong on standard error."""
     sys.stderr.write(f"{text}\n")
     return SystemExit(1)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -20,7 +20,8 @@ from greenmine.cli.authority import expiry
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
-from greenmine.record.reader import Scope
+from greenmine.record.disk import lasting_days
+from greenmine.record.reader import Queries, Scope
 from greenmine.record.record import DatabaseError
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import Registry, RegistryError
@@ -33,8 +34,6 @@ ABSENCE: Final = 3_600.0
 """How long the broker has to keep what comes while the collector is away: an upgrade with its migration [s]."""
 HORIZON: Final = 90
 """Days that the disk has to last."""
-_PER_READING: Final = 62
-"""What a reading takes in the record until its hour is merged [bytes]; docs/benchmarks.md."""
 _OVERHEAD: Final = 420
 """Memory of Mosquitto for a message of one reading; docs/decisions/0002-broker-persistence.md [bytes]."""
 _SLOW_SYNC: Final = 0.1
@@ -164,18 +163,27 @@ def _disk(settings: Settings) -> Iterator[Finding]:
             "disk", "wrong", f"{free / 1e6:.0f} MB are free under {settings.data}", "make room; set GREENMINE_RAW_DAYS"
         )
         return
-    stored: dict[str, int] = {}
-    for row in _ledger(settings)[1]:
-        stored[row.day] = stored.get(row.day, 0) + row.stored
-    if stored and not settings.raw_days:
-        lasts = free / max(max(stored.values()) * _PER_READING, 1)
-        if lasts < HORIZON:
-            yield Finding(
-                "disk",
-                "soon",
-                f"the disk under {settings.data} lasts {lasts:.0f} days at the most of a day",
-                "set GREENMINE_RAW_DAYS, or add disk",
-            )
+    try:
+        registry = load_registry(settings.registry)
+        access = RecordAccess(settings.record, registry)
+        with access.queries() as queries:
+            lasts = horizon(settings, queries, Scope(frozenset(site.id for site in registry.sites)))
+        access.close()
+    except (RegistryError, StoreError, DatabaseError):  # another check's finding
+        return
+    if lasts is not None and lasts < HORIZON:
+        yield Finding(
+            "disk",
+            "soon",
+            f"the disk under {settings.data} lasts {lasts:.0f} days at the most of a day",
+            "add disk" if settings.raw_days else "set GREENMINE_RAW_DAYS, or add disk",
+        )
+
+
+def horizon(settings: Settings, queries: Queries, scope: Scope) -> float | None:
+    """How many days the disk under the data directory lasts at the most of a day of the last week; None if nothing came."""
+    stored = queries.stored_by_day(scope, local(now() - 7 * DAY, "UTC").date().isoformat())
+    return lasting_days(shutil.disk_usage(settings.data).free, stored, settings.raw_days)
 
 
 def _sync(settings: Settings) -> Iterator[Finding]:

@@ -109,7 +109,7 @@ def judge(
     counts |= {"unused": counts["rows"] - counts["without_value"] - counts["repeated"] - document.readings["used"]}
     document = msgspec.structs.replace(document, readings=counts)
     for one in said:
-        if one.mark.kind in EXCLUDING and not excluded_channels(known, one.mark):
+        if one.mark.kind not in EXCLUDING or not excluded_channels(known, one.mark):
             place = "/".join(filter(None, (one.mark.site, one.mark.station, one.mark.parameter)))
             sys.stderr.write(f"note: a mark of the kind {one.mark.kind} takes nothing out at {place}\n")
     for what, n in counts.items():

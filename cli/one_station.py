@@ -136,7 +136,7 @@ class OneStation:
                 "maximum": one.maximum,
                 "count": one.count,
                 "hours": one.hours,
-                "capture": one.share,
+                "capture": one.capture,
                 "valid": one.valid,
             }
             for (channel, kind, start), one in sorted(found.statistics.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from greenmine import times
 from greenmine.cli.loggers import run_loggers
 from greenmine.cli.scoring import detect
 from greenmine.collector.hj212.codes import Version
@@ -157,7 +157,7 @@ def run(
             if out is None or broker is not None:
                 host, port, access = connection(settings, broker)
                 topics = [topic(s, device.id, "status") for s in sites for device in registry.site(s).devices]
-                since = _now() if end is None and speed == 1.0 else None
+                since = times.now() if end is None and speed == 1.0 else None
                 with presence(topics, host, port, **access):
                     done = publish(messages, host, port, speed=speed, since=since, progress=report, **access)
                 console.print(f"{done.messages} messages acknowledged by {host}:{port} in {done.seconds:.1f} s")
@@ -262,7 +262,7 @@ def _span(start: str | None, days: float, *, live: bool) -> tuple[int, int | Non
     if not 0 < days <= 3660:
         raise ValueError(f"--days {days:g} is out of range; a number above 0 and up to 3660 would be right")
     if start is None:
-        begin = _now() if live else _now() - round(days * DAY_MS)
+        begin = times.now() if live else times.now() - round(days * DAY_MS)
         begin -= begin % MINUTE_MS
     else:
         begin = _instant(start)
@@ -277,7 +277,3 @@ def _instant(text: str) -> int:
     if moment is None or moment.tzinfo is None:
         raise ValueError(f"--start '{text}' is no instant; ISO 8601 with offset such as 2026-03-01T00:00+08:00 is")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from greenmine.cli.doctor import horizon
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
@@ -63,6 +64,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
         worker = max(queries.workers(), key=lambda row: row.updated, default=None)
         totals = {row.site: {c: int(getattr(row, c)) for c in counts} for row in queries.ledger_totals(scope)}
         open_now = queries.open_exceedances(scope)
+        lasts = horizon(settings, queries, scope)
     access.close()
     said = None if worker is None else msgspec.json.decode(worker.status, type=WorkerStatus)
     age = None if worker is None else time.time_ns() // 1_000_000 - worker.updated
@@ -89,6 +91,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
             }
             for site in registry.sites
         ],
+        "disk_days": None if lasts is None else round(lasts),
         "uplink": _uplink(settings),
     }
 
@@ -125,6 +128,8 @@ def _print(found: dict[str, Any]) -> None:
         f"Record {found['record']}, registry {found['registry']}. "
         f"The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
     )
+    if found["disk_days"] is not None:
+        console.print(f"The disk lasts {found['disk_days']:,} days at the most of a day of the last week.")
     if (loggers := worker["loggers"]) is not None:
         console.print(
             f"Data loggers: port {loggers['port']}, {loggers['connections']} connections, {loggers['frames']} frames, "

@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from greenmine import times
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.secret import new_secret
 from greenmine.api.accounts.users import User, UserRole
@@ -60,7 +60,7 @@ def add(
         if unknown := sorted(set(enterprise or ()) - known):
             raise ValueError(f"enterprise {', '.join(unknown)}: one of {', '.join(sorted(known))} would be right")
         made = new_secret() if password is None else password
-        user = accounts.users.add(name, role, _now(), enterprises=enterprise or (), password=made)
+        user = accounts.users.add(name, role, times.now(), enterprises=enterprise or (), password=made)
         _log(accounts, "user-added", user.name, role=user.role, enterprises=list(user.enterprises))
     if password is None:
         sys.stdout.write(f"{made}\n")
@@ -101,7 +101,7 @@ def disable(name: str, *, data: Path | None = None) -> None:
         Directory of the installation. Default: GREENMINE_DATA, or var.
     """
     with _accounts(_settings(data)) as accounts:
-        accounts.users.disable(_named(accounts, name), _now())
+        accounts.users.disable(_named(accounts, name), times.now())
         _log(accounts, "user-disabled", name)
 
 
@@ -175,7 +175,7 @@ def token(
         known = {found.id for found in load_registry(settings.registry).sites}
         if unknown := sorted(set(site or ()) - known):
             raise ValueError(f"site {', '.join(unknown)}: one of {', '.join(sorted(known))} would be right")
-        secret = accounts.tokens.add(_named(accounts, name), purpose, _now(), days=days, sites=site, write=write)
+        secret = accounts.tokens.add(_named(accounts, name), purpose, times.now(), days=days, sites=site, write=write)
         _log(accounts, "token-made", purpose, owner=name, days=days, sites=site or [], write=write)
     sys.stdout.write(f"{secret}\n")
 
@@ -206,7 +206,9 @@ def _named(accounts: Accounts, name: str) -> User:
 
 def _log(accounts: Accounts, action: str, subject: str, **detail: Any) -> None:
     """In the audit log, who works on the machine itself is known by their name there."""
-    accounts.audit.add(_now(), action, user=None, name=f"{getpass.getuser()} (command line)", subject=subject, **detail)
+    accounts.audit.add(
+        times.now(), action, user=None, name=f"{getpass.getuser()} (command line)", subject=subject, **detail
+    )
 
 
 def _given(path: Path | None) -> str | None:
@@ -227,7 +229,3 @@ def _item(user: User) -> dict[str, str]:
         "created": datetime.fromtimestamp(user.created / 1000, UTC).isoformat(timespec="seconds"),
         "state": "in use" if user.disabled is None else "shut",
     }
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

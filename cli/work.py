@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from greenmine import times
 from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
@@ -22,8 +23,8 @@ from greenmine.collector.mqtt.subscription import Subscriptions
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
-from greenmine.record import schema
-from greenmine.record.loggers import LoggerDesk
+from greenmine.record import retry, schema
+from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
@@ -43,6 +44,8 @@ _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
 STEPS: Final = 0.05
 """How long figures are restated, between two commits [s]."""
+_AGAIN: Final = 200
+"""Rejected messages taken in again at once."""
 _TURN: Final = 0.2
 """How often the clock is looked at where nothing comes from a broker [s]."""
 
@@ -60,21 +63,27 @@ def work(settings: Settings, stop: threading.Event) -> None:
     pipeline = _pipeline(settings)
     registry, record = pipeline.registry, pipeline.record
     gate = _gate(registry, record, settings)
+<<<<<<< HEAD
     desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
     uploads = UploadDesk(pipeline, settings.uploads)
+=======
+    logger_record = LoggerRecord(
+        pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
+    )
+>>>>>>> origin/main
     builder = BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
     if settings.hj212_port is not None:
-        loggers = ServerThread(LoggerServer(registry, settings, desk, writer, stop), stop)
+        loggers = ServerThread(LoggerServer(registry, settings, logger_record, writer, stop, gate), stop)
     elif any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     # Where all devices are data loggers there need be no broker.
     alone = loggers is not None and all(device.mn for site in registry.sites for device in site.devices)
     broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
-    started = _now()
+    started = times.now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0, "work": 0.0}
 
     def handle(messages: list[Message]) -> None:
@@ -82,7 +91,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             builder.add(
                 message.topic, message.payload, message.received, retained=message.retained, excess=message.excess
             )
-        written(pipeline.commit, builder.finish(), _now())
+        written(pipeline.commit, builder.finish(), times.now())
 
     refused = False
 
@@ -92,20 +101,25 @@ def work(settings: Settings, stop: threading.Event) -> None:
         try:
             if clock >= due["wait"]:
                 due["wait"] = clock + _WAIT
-                written(pipeline.wait, _now())
+                written(pipeline.wait, times.now(), builder.clock.leapt())
             if clock >= due["work"]:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
+<<<<<<< HEAD
                 while written(pipeline.carry_on, _now()) or written(uploads.carry_on, _now()):
+=======
+                _take_again(record, builder, partial(written, pipeline.commit))
+                while written(pipeline.carry_on, times.now()):
+>>>>>>> origin/main
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
                 written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
-                written(pipeline.keep, _now())
+                written(pipeline.keep, times.now())
                 if loggers is not None:
-                    written(desk.look_after, _now())
+                    written(logger_record.look_after, times.now())
                 refused = False
         except StoreError as error:
             if not refused:  # said once, not every two seconds until somebody makes room
@@ -115,7 +129,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
     gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
-    pipeline.keep(_now(), everything=True)
+    pipeline.keep(times.now(), everything=True)
 
 
 def _pipeline(settings: Settings) -> Pipeline:
@@ -128,7 +142,7 @@ def _pipeline(settings: Settings) -> Pipeline:
         lateness=settings.lateness_hours * 60,
         grace=math.ceil(settings.grace_seconds / 60),
         silent_minutes=settings.silent_minutes,
-        now=_now(),
+        now=times.now(),
         room=RefusedRoom(
             registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
         ),
@@ -140,7 +154,7 @@ def _pipeline(settings: Settings) -> Pipeline:
 def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:
     """The devices' budgets, less what they sent earlier on this day."""
     gate = Gate(registry, settings)
-    now = _now()
+    now = times.now()
     for site, device, messages, readings in sent_today(record, registry, now):
         gate.restore(site, device, messages, readings, now)
     return gate
@@ -206,11 +220,22 @@ def _status(
     )
 
 
+def _take_again(record: Record, builder: BatchBuilder, commit: Callable[..., Any]) -> None:
+    """Take in some of the rejected messages that were asked for, or held until the server's clock was set."""
+    now = times.now()
+    with record.transaction() as connection:
+        if builder.clock.has_been_mended():
+            many = retry.release(connection)
+            _log.info("the server's clock has been set; taking in what was held", messages=many)
+        rows = retry.waiting(connection, _AGAIN)
+    for row in rows:
+        builder.add(row.topic, row.payload, now, dated=row.received)
+    if rows:
+        numbers = [row.id for row in rows]
+        commit(builder.finish(), now, lambda connection, _: retry.note(connection, numbers, now))
+
+
 def _say(record: Record, status: WorkerStatus) -> None:
     with record.transaction() as connection:
-        row = WorkerRow(name=NAME, updated=_now(), status=msgspec.json.encode(status).decode())
+        row = WorkerRow(name=NAME, updated=times.now(), status=msgspec.json.encode(status).decode())
         record.upsert(connection, schema.worker, [row])
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -125,6 +125,10 @@ class Gate:
             account = self._found[topic] = self._look(topic)
         return account
 
+    def account_of(self, site: str, device: str) -> Account:
+        """The account of a device of the registry; KeyError if there is none."""
+        return self._accounts[site, device]
+
     def restore(self, site: str, device: str, messages: int, readings: int, now: int) -> None:
         """Count what a device sent earlier on this day, as after a start; a device that is not registered is passed over."""
         account = self._accounts.get((site, device))

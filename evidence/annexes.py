@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from greenmine.evaluation import Evaluation
-from greenmine.evidence.from_record import ATTACHMENTS, Attested
+from greenmine.evidence.from_record import ATTACHMENTS, FromRecord
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
+    ClaimFigures,
     FormulaFigures,
     HandlingFigures,
     MarkFigures,
@@ -114,7 +117,7 @@ def _each(marks: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     return list(dict.fromkeys(mark[name] for mark in marks if mark.get(name)))
 
 
-def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
+def restatements(site: Site, from_record: FromRecord) -> list[RestatementFigures]:
     """Verdicts that were issued more than once, each form in its turn."""
     return [
         RestatementFigures(
@@ -128,11 +131,11 @@ def restatements(site: Site, attested: Attested) -> list[RestatementFigures]:
             change=row.change,
             issued=_text(row.issued, site),
         )
-        for row in attested.restatements
+        for row in from_record.restatements
     ]
 
 
-def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
+def handling(site: Site, from_record: FromRecord) -> list[HandlingFigures]:
     """What people did about the exceedances, by limit, exceedance and time."""
     return [
         HandlingFigures(
@@ -147,8 +150,14 @@ def handling(site: Site, attested: Attested) -> list[HandlingFigures]:
             sha256=row.digest,
             file=f"{ATTACHMENTS}/{row.digest}" if row.kept else None,
         )
-        for row in attested.handling
+        for row in from_record.handling
     ]
+
+
+def claims(site: Site, from_record: FromRecord) -> list[ClaimFigures]:
+    """Marks that would take exceedances away and that nobody has decided on, in order of time."""
+    told = (msgspec.structs.asdict(row) for row in from_record.claims)
+    return [ClaimFigures(**row | {"start": _text(row["start"], site), "end": _text(row["end"], site)}) for row in told]
 
 
 def formulas(evaluation: Evaluation) -> list[FormulaFigures]:

@@ -21,7 +21,7 @@ from pyarrow import parquet as pq
 
 from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
-from greenmine.evidence.from_record import ATTESTED, attested
+from greenmine.evidence.from_record import FROM_RECORD, from_record
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.content import Content, Witnessed
 from greenmine.evidence.report.document import makers, pdf
@@ -150,8 +150,8 @@ def build(
         provisional = collect(here, place, period, folder, now, progress)
         source = Source(folder)
         periods = period, period_before(period, source.reporting)
-        told = attested(here.engine, source.registry, source.site, periods, here.attachments, folder)
-        (folder / ATTESTED).write_bytes(pretty(told))
+        told = from_record(here.engine, source.registry, source.site, periods, here.attachments, folder)
+        (folder / FROM_RECORD).write_bytes(pretty(told))
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
         written = pretty(figures)
         figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them

@@ -7,7 +7,7 @@ from datetime import date
 
 import msgspec
 
-from greenmine.evidence.annexes import calibrations, citations, formulas, handling, marks, removed, restatements
+from greenmine.evidence.annexes import calibrations, citations, claims, formulas, handling, marks, removed, restatements
 from greenmine.evidence.comparison import comparison
 from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
@@ -55,14 +55,15 @@ def compute(
     enough = source.reporting.summary.assessable_share
     return found, msgspec.structs.replace(
         figures,
-        comparison=comparison(registry, found, figures, source.attested.last, enough),
+        comparison=comparison(registry, found, figures, source.from_record.last, enough),
         requirements=requirements(site, evaluation, proofs, source.documents),
         indicators=indicators(evaluation, proofs),
         calibrations=calibrations(site, found),
         marks=marks(registry, site, found, told),
         removed=taken,
-        restatements=restatements(site, source.attested),
-        handling=handling(site, source.attested),
+        claims=claims(site, source.from_record),
+        restatements=restatements(site, source.from_record),
+        handling=handling(site, source.from_record),
         formulas=formulas(evaluation),
         citations=citations(evaluation, period),
     )

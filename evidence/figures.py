@@ -18,6 +18,7 @@ from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
     CitationFigures,
+    ClaimFigures,
     Comparison,
     EffectFigures,
     FormulaFigures,
@@ -243,6 +244,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     calibrations: list[CalibrationFigures] = []
     marks: list[MarkFigures] = []
     removed: list[RemovedFigures] = []
+    claims: list[ClaimFigures] = []
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
     formulas: list[FormulaFigures] = []
@@ -340,7 +342,7 @@ def hours_table(registry: Registry, found: Recomputed) -> pa.Table:
         "minimum": pa.array([s.minimum for s in hours], pa.float64()),
         "maximum": pa.array([s.maximum for s in hours], pa.float64()),
         "count": pa.array([s.count for s in hours], pa.int32()),
-        "capture": pa.array([s.share for s in hours], pa.float64()),
+        "capture": pa.array([s.capture for s in hours], pa.float64()),
         "valid": pa.array([s.valid for s in hours], pa.bool_()),
         "excluded": pa.array([s.excluded for s in hours], pa.int16()),
         "suspect": pa.array([s.suspect for s in hours], pa.int16()),
@@ -568,7 +570,7 @@ def _window(channel: Channel, s: Statistic, zone: ZoneInfo) -> WindowFigures:
         minimum=s.minimum,
         maximum=s.maximum,
         count=s.count,
-        capture=s.share,
+        capture=s.capture,
         valid=s.valid,
         hours=s.hours,
         excluded=s.excluded,
@@ -588,7 +590,7 @@ def _verdict(rule: str, v: Judged, zone: ZoneInfo) -> VerdictFigures:
         judged=v.verdict.judged,
         low=v.threshold.low,
         high=v.threshold.high,
-        capture=v.share,
+        capture=v.capture,
         reason=v.verdict.reason,
         have=v.verdict.have,
         need=v.verdict.need,

@@ -25,7 +25,7 @@ from greenmine.record import schema
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
 
-ATTESTED: Final = "record.json"
+FROM_RECORD: Final = "record.json"
 ATTACHMENTS: Final = "attachments"
 
 _MS: Final = 60_000
@@ -78,6 +78,20 @@ class HandlingRow(msgspec.Struct, frozen=True):
     """The file is in the bundle, as ``attachments/DIGEST``."""
 
 
+class ClaimRow(msgspec.Struct, frozen=True):
+    """A mark that would take exceedances away, and waits for a supervisor; instants in ms UTC."""
+
+    station: str
+    parameter: str | None
+    start: int
+    end: int
+    kind: str
+    reason: str
+    author: str
+    windows: int
+    """Exceeding windows that it would take away."""
+
+
 class LastChannel(msgspec.Struct, frozen=True):
     """A channel in the last period."""
 
@@ -98,7 +112,7 @@ class Last(msgspec.Struct, frozen=True):
     channels: list[LastChannel]
 
 
-class Attested(msgspec.Struct, frozen=True):
+class FromRecord(msgspec.Struct, frozen=True):
     """``record.json``."""
 
     exceedances: list[ExceedanceRow]
@@ -108,16 +122,18 @@ class Attested(msgspec.Struct, frozen=True):
     handling: list[HandlingRow]
     """History of those exceedances, entry by entry."""
     last: Last
+    claims: list[ClaimRow] = []
+    """Marks on the period that nobody has decided on yet."""
 
 
-def attested(
+def from_record(
     engine: sa.Engine,
     registry: Registry,
     site: Site,
     periods: tuple[Period, Period],
     attachments: Path | None,
     folder: Path,
-) -> Attested:
+) -> FromRecord:
     """Ask the record, and copy the attached files that it names.
 
     Parameters
@@ -158,7 +174,7 @@ def attested(
         .order_by(x.rule, x.start, x.id, h.id)
     )
     with engine.connect() as connection:
-        return Attested(
+        return FromRecord(
             [ExceedanceRow(**row) for row in connection.execute(episodes).mappings()],
             [RestatementRow(**row) for row in connection.execute(forms).mappings()],
             [
@@ -166,6 +182,7 @@ def attested(
                 for row in connection.execute(history).mappings()
             ],
             _last(connection, registry, site, last),
+            _claims(connection, site, start, end),
         )
 
 
@@ -191,6 +208,16 @@ def _kept(digest: str | None, attachments: Path | None, folder: Path) -> bool:
     (folder / ATTACHMENTS).mkdir(exist_ok=True)
     (folder / ATTACHMENTS / digest).write_bytes(content)
     return True
+
+
+def _claims(connection: sa.Connection, site: Site, start: int, end: int) -> list[ClaimRow]:
+    r = schema.mark_request.c
+    waiting = (
+        sa.select(r.station, r.parameter, r.start, r.end, r.kind, r.reason, r.author, r.removes)
+        .where(r.site == site.id, r.state == "claimed", r.start < end, r.end > start)
+        .order_by(r.start, r.id)
+    )
+    return [ClaimRow(*row[:-1], windows=len(msgspec.json.decode(row.removes))) for row in connection.execute(waiting)]
 
 
 def _last(connection: sa.Connection, registry: Registry, site: Site, period: Period) -> Last:

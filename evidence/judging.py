@@ -314,7 +314,7 @@ class _SiteRun:
             reason=v.verdict.reason,
             have=v.verdict.have,
             need=v.verdict.need,
-            capture=v.share,
+            capture=v.capture,
         )
 
     def _silent(self, rule: Rule, start: int, end: int) -> JudgedWindow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,11 @@ def read_marks(path: Path, registry: Registry) -> list[MarkStatement]:
     found: list[MarkStatement] = []
     for number, table in enumerate(_tables(path), start=1):
         place = f"{path.name}, mark {number}"
-        written = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in table.items() if v not in {None, ""}}
+        said = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in table.items()}
+        # What shows nothing was not written, and a name has a letter.
+        written = {k: v for k, v in said.items() if v is not None and not (isinstance(v, str) and not _name(v))}
+        if isinstance(by := written.get("confirmed_by"), str) and not any(c.isalnum() for c in by):
+            del written["confirmed_by"]
         row = build(MarkRow, written, place, faults)
         one = None if row is None else _statement(row, place, registry, faults)
         if one is not None:
@@ -119,5 +124,6 @@ def _instant(text: str, zone: str, place: str, faults: list[str]) -> datetime | 
 
 
 def _name(text: str) -> str:
-    """A name as it is compared: blanks around it and the case of letters tell no two people apart."""
-    return " ".join(text.split()).casefold()
+    """A name as it is compared: neither blanks, nor case, width or composition of letters tell two people apart."""
+    seen = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return " ".join(seen.split()).casefold()

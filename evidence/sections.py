@@ -231,6 +231,20 @@ class RemovedFigures(msgspec.Struct, frozen=True):
     confirmed_by: list[str]
 
 
+class ClaimFigures(msgspec.Struct, frozen=True):
+    """A mark that would take exceedances away and waits for a supervisor; told by the record, not by raw data."""
+
+    station: str
+    parameter: str | None
+    start: str
+    end: str
+    kind: str
+    reason: str
+    author: str
+    windows: int
+    """Exceeding windows that it would take away."""
+
+
 class RestatementFigures(msgspec.Struct, frozen=True):
     """A form of a verdict that was issued more than once; told by the record, not by raw data."""
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from greenmine.evaluation import Evaluation, load_evaluation
-from greenmine.evidence.from_record import ATTESTED, Attested
+from greenmine.evidence.from_record import FROM_RECORD, FromRecord
 from greenmine.evidence.recompute import COLUMNS, marks_of
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.loading import load_registry
@@ -67,7 +67,7 @@ class Source:
             self._by_day[entry.day].append(entry)
 
     @cached_property
-    def attested(self) -> Attested:
+    def from_record(self) -> FromRecord:
         """What the record said.
 
         Raises
@@ -75,7 +75,7 @@ class Source:
         OSError, ValueError
             If the file is missing or has another form.
         """
-        return msgspec.json.decode((self._folder / ATTESTED).read_bytes(), type=Attested)
+        return msgspec.json.decode((self._folder / FROM_RECORD).read_bytes(), type=FromRecord)
 
     @cached_property
     def receipts(self) -> list[Receipt]:

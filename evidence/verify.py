@@ -43,7 +43,7 @@ from greenmine.evidence.compute import compute
 from greenmine.evidence.deviations import Departure, deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
-from greenmine.evidence.from_record import ATTACHMENTS, ATTESTED, Attested
+from greenmine.evidence.from_record import ATTACHMENTS, FROM_RECORD, FromRecord
 from greenmine.evidence.inclusion import inclusion, moment
 from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
@@ -72,7 +72,7 @@ _TEXTS: Final = {
     SIGNATURE: 1 << 10,
     KEY: 1 << 10,
     RECEIPTS: 32 << 20,
-    ATTESTED: 64 << 20,
+    FROM_RECORD: 64 << 20,
     FIGURES: 64 << 20,
 }
 """Longest texts by name [bytes]."""
@@ -80,7 +80,9 @@ _TEXT: Final = 4 << 20
 """Longest file of the registry [bytes]."""
 _NAME: Final = 240
 """Longest name [bytes]."""
-_TOP: Final = frozenset({MANIFEST, SIGNATURE, KEY, FIGURES, HOURS, REPORT, WORKBOOK, ATTESTED, README, TREE, RECEIPTS})
+_TOP: Final = frozenset(
+    {MANIFEST, SIGNATURE, KEY, FIGURES, HOURS, REPORT, WORKBOOK, FROM_RECORD, README, TREE, RECEIPTS}
+)
 """Files of a bundle that are in no folder."""
 _FOLDERS: Final = frozenset({REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS, ATTACHMENTS})
 _LINK: Final = 1 << 16
@@ -96,7 +98,7 @@ _INPUTS: Final = (
     KEY,
     TREE,
     RECEIPTS,
-    ATTESTED,
+    FROM_RECORD,
     *(f"{name}/" for name in (REGISTRY, ARCHIVE, PROVISIONAL, DOCUMENTS)),
 )
 
@@ -390,7 +392,7 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
         for path in sorted((folder / PROVISIONAL).glob("*"))
         if path.stem in sealed or (path.stem not in manifest.provisional and _within(path.stem, period))
     )
-    faults += _attachments(folder, source.attested)
+    faults += _attachments(folder, source.from_record)
     written = (folder / FIGURES).read_bytes()
     told = msgspec.json.decode(written, type=FiguresDocument)
     found, figures = compute(source, period, progress)
@@ -422,13 +424,13 @@ def _period(manifest: Manifest) -> Period:
     return period
 
 
-def _attachments(folder: Path, told: Attested) -> list[Finding]:
+def _attachments(folder: Path, told: FromRecord) -> list[Finding]:
     """Attached files that are not what the history of handling says."""
     named = {row.digest for row in told.handling if row.kept}
     there = {path.name: path for path in (folder / ATTACHMENTS).glob("*")}
     return [
         *(Finding(f"{ATTACHMENTS}/{name}", "is missing") for name in sorted(named - there.keys(), key=str)),
-        *(Finding(f"{ATTACHMENTS}/{name}", f"is not named in {ATTESTED}") for name in sorted(there.keys() - named)),
+        *(Finding(f"{ATTACHMENTS}/{name}", f"is not named in {FROM_RECORD}") for name in sorted(there.keys() - named)),
         *(
             Finding(f"{ATTACHMENTS}/{name}", "does not have the digest that names it")
             for name, path in sorted(there.items())

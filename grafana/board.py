@@ -84,14 +84,14 @@ class Board:
         row: Json = {"type": "row", "title": title, "collapsed": False, "panels": []}
         self.add({**row, **({"repeat": repeat} if repeat else {})}, _WIDTH, 1)
 
-    def annotate(
-        self, key: str, query: str, color: str, *, text: str, tags: str, end: str, hidden: bool = False
-    ) -> None:
-        """Mark what a query tells over all panels with a time axis; ``text``, ``tags`` and ``end`` name its columns.
+    def annotate(self, key: str, query: str, color: str, *, text: str, end: str, hidden: bool = False) -> None:
+        """Mark what a query tells over all panels with a time axis.
+
+        ``text`` and ``end`` name columns of the answer, ``end`` with its measurement.
 
         What is ``hidden`` has no switch of its own above the panels.
         """
-        columns = {"textColumn": text, "tagsColumn": tags, "timeEndColumn": end, "titleColumn": ""}
+        columns = {"textColumn": text, "tagsColumn": "", "timeEndColumn": end, "titleColumn": ""}
         name = self.edition.t(f"annotation.{key}")
         target = {
             "query": query,
@@ -117,7 +117,7 @@ class Board:
     def blasting(self) -> None:
         """Mark blasts."""
         query = f'SELECT "reason", "end", "site" FROM "mark" WHERE {RANGE} AND "kind" = \'blasting\' AND {SITES}'
-        self.annotate("blasting", query, "purple", text="reason", tags="site", end="end")
+        self.annotate("blasting", query, "purple", text="reason", end="mark.end")
 
     def episodes(self, theme: str) -> None:
         """Shade the exceedances of legal limits of a theme, from start to end: red, but amber where the method is indicative."""
@@ -126,14 +126,16 @@ class Board:
                 f'{LEGAL} AND "theme" = \'{theme}\' AND "finding" = {finding} AND {SITES}'
                 f' AND "station" =~ /^${{station:regex}}$/'
             )
-            shown: dict[str, Any] = {"text": "clause", "tags": "station", "end": "until"}
+            text = f"text_{self.edition.language}"
+            # Grafana names a column of an annotation by its measurement too.
+            shown: dict[str, Any] = {"text": text, "end": "exceedance.until"}
             ended = (
-                f'SELECT "end" AS "until", "clause", "station" FROM "exceedance" WHERE {RANGE} AND {where}'
+                f'SELECT "end" AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
                 " AND \"state\" = 'closed'"
             )
             self.annotate(key, ended, color, **shown)
             lasting = (
-                f'SELECT "start" * 0 + ${{__to}} AS "until", "clause", "station" FROM "exceedance" WHERE {RANGE} AND {where}'
+                f'SELECT "start" * 0 + ${{__to}} AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
                 ' AND "open" = 1'
             )
             self.annotate(f"{key}-lasting", lasting, color, **shown, hidden=True)

@@ -97,6 +97,10 @@ class Edition(Words):
         minutes = int(-self.offset.total_seconds() // 60) % 1440
         return f"time(1d, {minutes}m)" if minutes else "time(1d)"
 
+    def gap(self, *parameters: str) -> int:
+        """How long a curve of readings of these parameters goes on without one: three intervals of the slowest channel [ms]."""
+        return 3 * max((c.interval for c in self.registry.channels if c.parameter.id in parameters), default=0)
+
     def limits(self, wanted: Callable[[Limit], bool]) -> list[Rule]:
         """One rule for each limit, target or warning that holds somewhere, in the order of the registry."""
         found: dict[str, Rule] = {}

@@ -86,6 +86,33 @@ def health_words(edition: Edition) -> list[Json]:
     return mapping({str(i): (edition.t(f"health.{state}"), color) for i, (state, color) in enumerate(colors.items())})
 
 
+COMPASS: Final = {"n": "↓", "ne": "↙", "e": "←", "se": "↖", "s": "↑", "sw": "↗", "w": "→", "nw": "↘"}
+"""Points of the compass from which a wind comes, in sectors of 45° from north on, with where it blows."""
+
+
+def wind_words(edition: Edition) -> list[Json]:
+    """Directions from which a wind comes [°], in words with an arrow."""
+    return [
+        {
+            "type": "range",
+            "options": {
+                "from": start,
+                "to": end,
+                "result": {"text": f"{edition.t(f'compass.{point}')} {arrow}", "index": index},
+            },
+        }
+        for index, (point, arrow) in enumerate(COMPASS.items())
+        for start, end in _sector(45 * index)
+    ]
+
+
+def _sector(middle: int) -> list[tuple[float, float]]:
+    """Where a sector of 45° begins and ends; the one around north in two parts. Of a border the sector before it has it."""
+    if middle == 0:
+        return [(0, 22.5), (337.5, 360)]
+    return [(middle - 22.5, middle + 22.5)]
+
+
 def detail_words(edition: Edition) -> list[Json]:
     """What the health of a channel rests on, in words; numbers stay."""
     return [
@@ -113,10 +140,14 @@ class Column:
     gauge: bool = False
     decimals: int | None = None
     width: int | None = None
+    least: int | None = None
+    """Least width, on narrow screens too, of a column that has none of its own."""
     nothing: str = NOTHING
     """In the place of a value that there is not."""
     wrapped: bool = False
     """Long texts go on in further lines instead of being cut off."""
+    right: bool = False
+    """Texts that are numbers stand at the right."""
     link: str | None = None
     """Target of a link in each cell; ``${__value.raw}`` is the cell's value."""
     link_title: str = ""
@@ -125,8 +156,8 @@ class Column:
 def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extra: Any) -> Json:
     """What every panel has: texts from the catalogue under ``key``, data source, targets, a text for no data.
 
-    ``title`` takes the place of the catalogue's; ``about`` fills the placeholders of the description; ``defaults``, ``overrides``,
-    ``options``, ``transformations``, ``links`` and ``interval`` are those of the schema.
+    ``title`` takes the place of the catalogue's, ``nothing`` that of the text for no data; ``about`` fills the placeholders of the
+    description; ``defaults``, ``overrides``, ``options``, ``transformations``, ``links`` and ``interval`` are those of the schema.
     """
     about: Mapping[str, object] = extra.get("about", {})
     remarks = [edition.t("long-ranges")] if extra.get("interval") == HOUR else []
@@ -139,7 +170,11 @@ def panel(edition: Edition, kind: str, key: str, targets: Sequence[Json], **extr
         "datasource": SOURCE,
         "targets": list(targets),
         "fieldConfig": {
-            "defaults": {"noValue": edition.t("no-data"), "mappings": [absent()], **extra.get("defaults", {})},
+            "defaults": {
+                "noValue": extra.get("nothing") or edition.t("no-data"),
+                "mappings": [absent()],
+                **extra.get("defaults", {}),
+            },
             "overrides": list(extra.get("overrides", ())),
         },
         "options": extra.get("options", {}),
@@ -164,7 +199,7 @@ def curves(
     overrides: Iterable[Json] = (),
     **extra: Any,
 ) -> Json:
-    """Series over time. Gaps stay open; bars of several series are stacked, so that none hides another.
+    """Series over time. Gaps longer than ``gap`` [ms] stay open; bars of several series are stacked, so that none hides another.
 
     Series whose names begin with ≤ or ≥ are limits, drawn as dashed steps: red, but amber for targets and yellow for
     warnings among ``limits``, whose ids give way to names.
@@ -177,7 +212,7 @@ def curves(
         "fillOpacity": 60 if bars else 0,
         "pointSize": 7 if points else 4,
         "showPoints": "always" if points else "auto",
-        "spanNulls": False,
+        "spanNulls": extra.pop("gap", False),
         "axisPlacement": "auto",
         "scaleDistribution": {"type": "linear"},
         "thresholdsStyle": {"mode": "off"},
@@ -243,7 +278,6 @@ def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "
         "color": {"mode": "thresholds"},
         "thresholds": extra.pop("thresholds", PLAIN),
         "mappings": [*extra.pop("words", []), absent()],
-        "noValue": extra.pop("nothing", edition.t("no-data")),
         **extra.pop("defaults", {}),
     }
     options = {
@@ -279,12 +313,12 @@ def gauges(edition: Edition, key: str, targets: Sequence[Json], *, unit: str, **
 
 
 def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Json], **extra: Any) -> Json:
-    """States over time, a row for each series."""
+    """States over time, a row for each series; gaps longer than ``gap`` [ms] stay open, and ``nothing`` tells what they are."""
     defaults = {
         "color": {"mode": "thresholds"},
         "thresholds": PLAIN,
-        "mappings": [*words, absent(color="transparent")],
-        "custom": {"fillOpacity": 75, "lineWidth": 0, "spanNulls": False},
+        "mappings": [*words, absent(extra.pop("nothing"), "transparent")],
+        "custom": {"fillOpacity": 75, "lineWidth": 0, "spanNulls": extra.pop("gap", False)},
     }
     options = {
         "mergeValues": False,
@@ -353,13 +387,21 @@ def grid(
         key,
         targets,
         defaults={
-            "custom": {"align": "auto", "displayMode": "auto", "filterable": filterable, "minWidth": 60},
+            "custom": {
+                "align": "auto",
+                "displayMode": "auto",
+                "filterable": filterable,
+                "minWidth": 60,
+                "wrapHeaderText": True,
+            },
             "thresholds": PLAIN,
             "noValue": NOTHING,
         },
         overrides=[_column(c) for c in columns if c.title is not None],
         options={
             "showHeader": True,
+            # A row grows with what a query answers, not with the words in its place: two lines have room.
+            "cellHeight": "lg" if any(c.wrapped and c.words for c in columns) else "sm",
             "footer": {"show": False, "reducer": ["sum"], "fields": ""},
             "sortBy": [] if sort is None else [{"displayName": sort[0], "desc": sort[1]}],
         },
@@ -391,7 +433,15 @@ def bars(edition: Edition, key: str, targets: Sequence[Json], columns: Sequence[
     return made
 
 
-def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json], names: Json, **extra: Any) -> Json:
+def plan(
+    edition: Edition,
+    key: str,
+    targets: Sequence[Json],
+    words: list[Json],
+    names: Json,
+    winds: Sequence[Json] = (),
+    **extra: Any,
+) -> Json:
     """A map of points coloured by ``finding`` and called by the column ``name``, without tiles: no other host is asked.
 
     Parameters
@@ -402,15 +452,17 @@ def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json],
         Mappings of the findings.
     names : dict
         Override that puts names in the place of ids.
+    winds : sequence of dict
+        Tables that share the column ``site``: one with ``to``, where the wind blows [°], one with ``latitude`` and ``longitude``.
     """
     name = names["matcher"]["options"]
     style = {
         "color": {"field": "finding", "fixed": GREY},
-        "size": {"fixed": 9, "min": 2, "max": 15},
+        "size": {"fixed": 11, "min": 2, "max": 15},
         "symbol": {"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
         "opacity": 0.9,
         "text": {"mode": "field", "field": name, "fixed": ""},
-        "textConfig": {"fontSize": 13, "textAlign": "left", "textBaseline": "middle", "offsetX": 14, "offsetY": 0},
+        "textConfig": {"fontSize": 13, "textAlign": "left", "textBaseline": "middle", "offsetX": 20, "offsetY": 0},
     }
     layer = {
         "type": "markers",
@@ -419,26 +471,54 @@ def plan(edition: Edition, key: str, targets: Sequence[Json], words: list[Json],
         "config": {"showLegend": False, "style": style},
         "tooltip": True,
     }
+    arrows = {
+        "type": "markers",
+        "name": edition.t("wind-arrow"),
+        "filterData": {"id": "byRefId", "options": f"joinByField-{'-'.join(_refs(winds))}"},
+        "location": {"mode": "coords", "latitude": "latitude", "longitude": "longitude"},
+        "config": {
+            "showLegend": False,
+            "style": {
+                "color": {"fixed": "#000000"},
+                "size": {"fixed": 15, "min": 2, "max": 15},
+                "symbol": {"mode": "fixed", "fixed": "img/icons/unicons/arrow-up.svg"},
+                "rotation": {"field": "to", "fixed": 0, "min": -360, "max": 360, "mode": "mod"},
+                "opacity": 0.9,
+            },
+        },
+        "tooltip": False,
+    }
     return panel(
         edition,
         "geomap",
         key,
-        targets,
+        [*targets, *winds],
         defaults={"color": {"mode": "thresholds"}, "thresholds": steps((None, GREY))},
         overrides=[names, override("finding", mappings=[*words, absent()])],
         options={
             "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 50},
             "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},
-            "layers": [layer],
+            "layers": [layer, *([arrows] if winds else [])],
             "controls": {"showZoom": True, "mouseWheelZoom": False, "showAttribution": False, "showScale": True},
             "tooltip": {"mode": "details"},
         },
         transformations=[
             {"id": "filterFieldsByName", "options": {"include": {"pattern": "/^(?!Time$)/"}}},
-            {"id": "joinByField", "options": {"byField": name, "mode": "outer"}},
+            _joined(targets, name),  # it stays the first: a layer without a filter draws that one
+            *([_joined(winds, "site")] if winds else []),
         ],
         **extra,
     )
+
+
+def _refs(targets: Iterable[Json]) -> list[str]:
+    return [target["refId"] for target in targets]
+
+
+def _joined(targets: Sequence[Json], column: str) -> Json:
+    """Make one table of the answers of some of a panel's queries."""
+    chosen = {"id": "byRefId", "options": f"/^({'|'.join(_refs(targets))})$/"}
+    return {"id": "joinByField", "filter": chosen, "options": {"byField": column, "mode": "outer"}}
 
 
 def polar(edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, str]], value: str, unit: str) -> Json:
@@ -457,7 +537,7 @@ def polar(edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, 
     def layer(ref: str, style: Json) -> Json:
         return {
             "type": "markers",
-            "name": ref,
+            "name": edition.t(f"{key}.legend") if ref == points["refId"] else ref,
             "filterData": {"id": "byRefId", "options": ref},
             "location": {"mode": "coords", "latitude": "latitude", "longitude": "longitude"},
             "config": {"showLegend": ref == points["refId"], "style": style},
@@ -499,7 +579,7 @@ def polar(edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, 
         defaults={"color": {"mode": "thresholds"}, "thresholds": PLAIN},
         overrides=[override(value, unit=unit, decimals=0, color={"mode": "continuous-blues"})],
         options={
-            "view": {"id": "fit", "zoom": 12, "allLayers": True, "padding": 10},
+            "view": {"id": "fit", "zoom": 20, "allLayers": True, "padding": 5},
             "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},
             "layers": [layer(points["refId"], coloured), *marked],
             "controls": {"showZoom": False, "mouseWheelZoom": False, "showAttribution": False, "showScale": False},
@@ -524,6 +604,8 @@ def _column(column: Column) -> Json:
         properties.append(_property("decimals", column.decimals))
     if column.words or column.nothing != NOTHING:
         properties.append(_property("mappings", [*column.words, absent(column.nothing)]))
+    if column.words or column.right:
+        properties.append(_property("custom.align", "right" if column.right else "left"))
     if column.thresholds is not None:
         properties.append(_property("thresholds", column.thresholds))
     if column.thresholds is not None or column.colored:
@@ -539,6 +621,8 @@ def _column(column: Column) -> Json:
         properties.append(_property("fieldMinMax", value=True))  # else all columns share one scale
     if column.width is not None:
         properties.append(_property("custom.width", column.width))
+    if column.least is not None:
+        properties.append(_property("custom.minWidth", column.least))
     if column.link is not None:
         properties.append(_property("links", [{"title": column.link_title, "url": column.link, "targetBlank": False}]))
     return {"matcher": {"id": "byName", "options": column.title}, "properties": properties}

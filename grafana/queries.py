@@ -112,6 +112,24 @@ def _by(tags: Iterable[str]) -> str:
     return f" GROUP BY time($__interval), {quoted} fill(null)"
 
 
+def winds(places: str, *, hours: int = 3) -> list[dict[str, Any]]:
+    """Where the wind blows at each mine [°], the vector mean of the newest hour, and where it is to be drawn.
+
+    Parameters
+    ----------
+    places : str
+        Query with ``latitude`` and ``longitude`` of each ``site``.
+    hours : int
+        How old the newest hour may be.
+    """
+    newest = f"time > ${{__to}}ms - {hours}h AND time <= ${{__to}}ms"
+    blowing = (
+        f'SELECT last("mean") + 180 AS "to" FROM "statistic" WHERE {newest} AND "window" = \'hour\' AND "valid" = 1'
+        f' AND "parameter" = \'wind-direction\' AND {SITES} GROUP BY "site"'
+    )
+    return [table(blowing, "wind"), table(places, "ground")]
+
+
 def limit_lines(bound: str, where: str) -> str:
     """The limit in force, one series for each limit; it begins an hour early so that it meets the range."""
     return (

@@ -22,8 +22,10 @@ from greenmine.grafana.panels import (
     mapping,
     steps,
     verdict_words,
+    wind_words,
 )
 from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, table, until
+from greenmine.parameters import Parameter
 from greenmine.wording.words import NOTHING
 
 CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
@@ -42,7 +44,8 @@ def station(edition: Edition, **more: Any) -> Column:
 
 def parameter(edition: Edition) -> Column:
     """Names of parameters with their units."""
-    return Column(source="parameter", title=edition.t("column.parameter"), words=mapping(edition.parameter_names))
+    names = {p.id: edition.label(p) for p in edition.registry.parameters.values()}
+    return Column(source="parameter", title=edition.t("column.parameter"), words=mapping(names))
 
 
 def limit(edition: Edition, **more: Any) -> Column:
@@ -55,12 +58,10 @@ def limit(edition: Edition, **more: Any) -> Column:
     return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), wrapped=True, **more)
 
 
-def finding(edition: Edition) -> Column:
+def finding(edition: Edition, *, width: int = 145) -> Column:
     """Findings of single verdicts."""
     words = verdict_words(edition)
-    return Column(
-        source="finding", title=edition.t("column.finding"), words=words, colored=True, wrapped=True, width=110
-    )
+    return Column(source="finding", title=edition.t("column.finding"), words=words, colored=True, width=width)
 
 
 def capture(edition: Edition) -> Column:
@@ -84,9 +85,9 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
         key,
         [last("newest", parameters, "T"), *(last(p, [p], f"P{i}") for i, p in enumerate(parameters))],
         [
-            site(edition, width=130) if with_site else Column(source="site"),
-            station(edition, width=130),
-            *(Column(source=p, title=edition.label(about[p]), decimals=about[p].decimals) for p in parameters),
+            site(edition, width=140) if with_site else Column(source="site"),
+            station(edition, width=160),
+            *(_reading(edition, about[p]) for p in parameters),
             Column(source="Time", title=edition.t("column.age"), unit=CLOCK, width=130),
             Column(source="newest"),
         ],
@@ -95,10 +96,16 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
     )
 
 
+def _reading(edition: Edition, parameter: Parameter) -> Column:
+    """Newest values of a parameter; of a wind direction in words, with an arrow that points where the wind blows."""
+    if parameter.id == "wind-direction":
+        return Column(source=parameter.id, title=edition.name(parameter), words=wind_words(edition), width=110)
+    return Column(source=parameter.id, title=edition.label(parameter), decimals=parameter.decimals)
+
+
 def judged(edition: Edition) -> Column:
-    """The figure that was compared; of one that is compared unrounded two places are shown."""
-    cut = {"type": "regex", "options": {"pattern": r"/^(-?\d+\.\d\d)\d+$/", "result": {"text": "$1…", "index": 0}}}
-    return Column(source="judged", title=edition.t("column.judged"), words=[cut], width=80)
+    """The figure that was compared, as people are told it."""
+    return Column(source="judged", title=edition.t("column.judged"), right=True, width=80)
 
 
 def clause(edition: Edition) -> Column:
@@ -106,10 +113,26 @@ def clause(edition: Edition) -> Column:
     return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), wrapped=True)
 
 
+def explained(edition: Edition) -> Column:
+    """A link to the page that tells how a verdict came about; hidden where there are no pages."""
+    if not edition.pages:
+        return Column(source="asked")
+    words = [{"type": "regex", "options": {"pattern": "/.+/", "result": {"text": edition.t("links.why"), "index": 0}}}]
+    page = f"{edition.pages}/explanation?${{__value.raw:raw}}"
+    return Column(
+        source="asked",
+        title=edition.t("column.why"),
+        words=words,
+        link=page,
+        link_title=edition.t("links.explanation"),
+        width=65,
+    )
+
+
 def verdicts(edition: Edition, key: str, where: str) -> Json:
     """Every verdict of the time range, the newest first."""
     query = (
-        'SELECT "finding", "judged", "low", "high", "capture", "reason", "clause" FROM "verdict"'
+        'SELECT "finding", "judged", "low", "high", "capture", "reason", "clause", "asked" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
     )
     return grid(
@@ -119,12 +142,12 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
         [
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
             site(edition, width=125),
-            station(edition, width=100),
-            limit(edition, width=290),
+            station(edition, width=120),
+            limit(edition, width=210),
             finding(edition),
             judged(edition),
-            Column(source="low", title=edition.t("column.low"), width=70),
-            Column(source="high", title=edition.t("column.high"), width=70),
+            Column(source="low", title=edition.t("column.low"), width=55),
+            Column(source="high", title=edition.t("column.high"), width=60),
             capture(edition),
             Column(
                 source="reason",
@@ -133,6 +156,7 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
                 wrapped=True,
                 width=130,
             ),
+            explained(edition),
             clause(edition),
         ],
         sort=(edition.t("column.start"), True),
@@ -204,7 +228,14 @@ def headrooms(edition: Edition, key: str) -> Json:
                 wrapped=True,
                 width=170,
             ),
-            Column(source="most", title=edition.t("column.most"), words=mapping({"0": NOTHING}), decimals=1, width=150),
+            Column(
+                source="most",
+                title=edition.t("column.most"),
+                words=mapping({"0": NOTHING}),
+                right=True,
+                decimals=1,
+                width=150,
+            ),
             Column(source="hours", title=edition.t("column.hours"), width=100),
             Column(source="missing", title=edition.t("column.hours-missing"), width=100),
             Column(source="end", title=edition.t("column.window-end"), unit=CLOCK, width=130),
@@ -229,10 +260,10 @@ def health(edition: Edition, key: str, *, with_site: bool = True) -> Json:
                 source="code", title=edition.t("column.health"), words=health_words(edition), colored=True, width=90
             ),
             site(edition, width=130) if with_site else Column(source="site"),
-            station(edition, width=120),
+            station(edition, width=195),
             parameter(edition),
             Column(source="Time", title=edition.t("column.since"), unit=CLOCK, width=130),
-            Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition)),
+            Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition), width=115),
         ],
         sort=(edition.t("column.health"), True),
     )

@@ -37,11 +37,11 @@ def enterprise(edition: Edition, *, shown: bool = True) -> Json:
     return made | {"hide": 0 if shown and len(edition.registry.enterprises) > 1 else 2}
 
 
-def site(edition: Edition, *, one: bool = False, first: bool = False) -> Json:
-    """Mines of the registry: all, one at a time, or the first until others are chosen."""
+def site(edition: Edition, *, one: bool = False, first: str = "") -> Json:
+    """Mines of the registry: all, one at a time, or the first that measures a theme until others are chosen."""
     made = _chosen(edition, "site", edition.site_names, one=one)
-    if first and edition.site_names:
-        value, text = next(iter(edition.site_names.items()))
+    measuring = {channel.site for channel in edition.registry.channels if channel.parameter.theme == first}
+    for value, text in [(id_, name) for id_, name in edition.site_names.items() if id_ in measuring][:1]:
         made["current"] = {"selected": True, "text": [text], "value": [value]}
         made["options"] = [option | {"selected": option["value"] == value} for option in made["options"]]
     return made

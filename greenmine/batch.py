@@ -74,6 +74,8 @@ class Batch:
         When each message was received [ms UTC].
     message_bytes : int64 array (m,)
         Length of each payload [bytes].
+    message_readings : int64 array (m,)
+        Readings found in each message, as counted where it was decoded, before anything became of them.
     rejections : list of Rejection
         In order of messages; at most one per message and reason.
     """
@@ -85,6 +87,7 @@ class Batch:
     message_seq: NDArray[np.int64]
     message_received: NDArray[np.int64]
     message_bytes: NDArray[np.int64]
+    message_readings: NDArray[np.int64]
     rejections: list[Rejection]
 
     @property

@@ -6,7 +6,7 @@ import fcntl
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,3 +83,12 @@ def locked(path: Path, stop: threading.Event | None = None, *, wait: bool = True
         yield held
     finally:
         os.close(handle)
+
+
+@contextmanager
+def alone(path: Path, error: Callable[[str], Exception]) -> Iterator[None]:
+    """Hold a lock that ends with the process; raise ``error`` with the reason if another process holds it."""
+    with locked(path, wait=False) as held:
+        if not held:
+            raise error(f"another process holds {path}: it runs already")
+        yield

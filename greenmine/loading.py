@@ -25,7 +25,7 @@ from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import DEFAULT, Channel, Registry, RegistryError, Rule
 from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
 from greenmine.routes import Claim, claimed
-from greenmine.shipped_profiles import Shelf
+from greenmine.shipped_profiles import ShippedProfiles
 from greenmine.tables import DataFile, Entry, build, nearest
 
 Complete = Callable[[dict[str, Any], str], dict[str, Any]]
@@ -84,7 +84,7 @@ class _Loader:
         sources = limits.read_sources(file, self.faults) if file else {}
         enterprises = self._entries("enterprises", Enterprise)
         kept = self.path / shipped_profiles.KEPT
-        others = Shelf(
+        others = ShippedProfiles(
             self._read(kept, kept.name)
             if kept.exists()
             else self._read(shipped_profiles.CATALOGUE, f"catalogues/{shipped_profiles.CATALOGUE.name}"),
@@ -140,7 +140,7 @@ class _Loader:
         file.expect([key], self.faults)
         return file.entries(key, kind, self.faults, complete)
 
-    def _profiles(self, others: Shelf) -> list[Entry[Profile]]:
+    def _profiles(self, others: ShippedProfiles) -> list[Entry[Profile]]:
         """The installation's own profiles."""
         entries = self._entries("profiles", Profile, lambda row, place: others.complete(row, place, self.parameters))
         for entry in entries:

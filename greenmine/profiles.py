@@ -14,7 +14,7 @@ from greenmine.mapping import Binary, MappedValue, Mapping, Record
 from greenmine.parameters import Parameter
 from greenmine.readings import FLAGS, NORMAL
 from greenmine.resolution import Speech
-from greenmine.shipped_profiles import Shelf
+from greenmine.shipped_profiles import ShippedProfiles
 from greenmine.tables import Entry, nearest
 from greenmine.topics import TopicError, TopicPattern
 from greenmine.units import UnitError, conversion
@@ -33,15 +33,15 @@ class ProfileCheck:
     ----------
     parameters : dict of str to Parameter
         The catalogue.
-    shelf : Shelf
+    shipped : ShippedProfiles
         The shipped profiles.
     faults : list of str
         Receives one text for each fault.
     """
 
-    def __init__(self, parameters: dict[str, Parameter], shelf: Shelf, faults: list[str]) -> None:
+    def __init__(self, parameters: dict[str, Parameter], shipped: ShippedProfiles, faults: list[str]) -> None:
         self._parameters = parameters
-        self._shelf = shelf
+        self._shipped = shipped
         self._faults = faults
 
     def speech(self, entry: Entry[Profile]) -> Speech | None:
@@ -73,7 +73,7 @@ class ProfileCheck:
             except TopicError as error:
                 self._faults.append(f"{place}: topics: {error}")
                 continue
-            if (why := self._shelf.refused_topic(pattern)) is not None:
+            if (why := self._shipped.refused_topic(pattern)) is not None:
                 self._faults.append(f"{place}: topics: {text!r}: {why}")
 
     def _units(self, place: str, profile: Profile) -> dict[str, tuple[float, float]]:

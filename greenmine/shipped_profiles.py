@@ -32,7 +32,7 @@ class Unsupported(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Why not, and what to do instead."""
 
 
-class Shelf:
+class ShippedProfiles:
     """The profiles that ship with the package, as far as they are asked for.
 
     A *template* leaves something open that only the installation knows, such as the interval or the values of a decoder;
@@ -58,13 +58,13 @@ class Shelf:
         self._unsupported = [entry.value for entry in rows if entry.value is not None]
 
     @staticmethod
-    def shipped() -> Shelf:
+    def shipped() -> ShippedProfiles:
         """All of the package's own; they are sound, or this raises DataFileError."""
         faults: list[str] = []
-        shelf = Shelf(DataFile.read(CATALOGUE, CATALOGUE.name, faults), faults)
+        shipped = ShippedProfiles(DataFile.read(CATALOGUE, CATALOGUE.name, faults), faults)
         if faults:
             raise DataFileError(faults)
-        return shelf
+        return shipped
 
     @property
     def ids(self) -> list[str]:

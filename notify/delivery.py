@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Final, Protocol, TypeVar, assert_never
 import httpcore2
 import structlog
 
+from greenmine.backoff import delay
 from greenmine.errors import StoreError
 from greenmine.notify import mail, robots, webhook
 from greenmine.notify.broker import Broker
@@ -30,7 +30,7 @@ from greenmine.settings import Settings
 T = TypeVar("T")
 
 _LONGEST: Final = 3_600.0
-"""The delay before the next attempt doubles up to here [s], with jitter, so that receivers do not come back to a crowd."""
+"""Longest delay before the next attempt [s]."""
 _HOUR: Final = 3_600_000
 
 _log = structlog.get_logger(__name__)
@@ -141,12 +141,11 @@ class Deliveries:
             if error.gone:
                 await self._store(self._outbox.died, message, now, trouble)
                 return True
-            delay = max(
-                error.rest, self._backoff(message.attempts if error.refused else max(failures, message.attempts))
-            )
-            await self._store(self._outbox.failed, message, self._clock() + round(delay * 1000), trouble)
+            failed = message.attempts if error.refused else max(failures, message.attempts)
+            pause = max(error.rest, delay(failed + 1, self._settings.notify_retry_seconds, _LONGEST))
+            await self._store(self._outbox.failed, message, self._clock() + round(pause * 1000), trouble)
             if not error.refused:
-                self._rest[number] = time.monotonic() + delay
+                self._rest[number] = time.monotonic() + pause
             return error.refused
         await self._store(self._outbox.sent, message, self._clock(), remark)
         self._rest.pop(number, None)
@@ -199,8 +198,3 @@ class Deliveries:
         """Let the next turn be counted from now, when the robot has been told."""
         if isinstance(target, DingTalk | WeCom):
             self._paces[target] = max(self._paces[target], time.monotonic() + robots.PACE)
-
-    def _backoff(self, failures: int) -> float:
-        """Delay after so many failures in a row [s]."""
-        jitter = random.uniform(0.8, 1.2)  # noqa: S311 - no secret depends on it
-        return min(self._settings.notify_retry_seconds * 2.0 ** min(failures, 20), _LONGEST) * jitter

@@ -18,7 +18,7 @@ from greenmine.record import schema
 from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.registry import Channel, Registry, Rule
 
-Told = Callable[[Collection[str]], Mapping[str, str]]
+Notified = Callable[[Collection[str]], Mapping[str, str]]
 """States that have been told of subjects."""
 
 
@@ -56,15 +56,15 @@ class Follower:
             found |= {f"channel/{number}": row.state for number, row in self._health(connection, None).items()}
         return head, found
 
-    def look(self, serial: int, told: Told) -> tuple[int, list[Event], dict[str, str]]:
+    def look(self, serial: int, notified: Notified) -> tuple[int, list[Event], dict[str, str]]:
         """What is new beyond a transaction.
 
         Parameters
         ----------
         serial : int
             The transaction.
-        told : callable
-            What has been told.
+        notified : callable
+            States that have been told.
 
         Returns
         -------
@@ -87,17 +87,22 @@ class Follower:
             events: list[Event] = []
             states: dict[str, str] = {}
             for part in (self._exceedances, self._silence, self._captures, self._claims):
-                part(connection, (serial, head), told, events, states)
+                part(connection, (serial, head), notified, events, states)
         return head, events, states
 
     def _exceedances(
-        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+        self,
+        connection: sa.Connection,
+        span: tuple[int, int],
+        notified: Notified,
+        events: list[Event],
+        states: dict[str, str],
     ) -> None:
         e = schema.exceedance.c
         rows = connection.execute(
             sa.select(schema.exceedance).where(e.serial > span[0], e.serial <= span[1]).order_by(e.serial, e.id)
         ).all()
-        before = told([f"exceedance/{row.id}" for row in rows])
+        before = notified([f"exceedance/{row.id}" for row in rows])
         for row in rows:
             subject, state = f"exceedance/{row.id}", _episode(row)
             rule = self._rules.get(row.rule)
@@ -127,7 +132,12 @@ class Follower:
         }  # fmt: skip
 
     def _silence(
-        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+        self,
+        connection: sa.Connection,
+        span: tuple[int, int],
+        notified: Notified,
+        events: list[Event],
+        states: dict[str, str],
     ) -> None:
         h = schema.health.c
         changed = set(
@@ -136,7 +146,7 @@ class Follower:
         if not changed:
             return
         newest = self._health(connection, changed)
-        before = told([f"channel/{number}" for number in newest])
+        before = notified([f"channel/{number}" for number in newest])
         found: dict[tuple[EventKind, str, str], list[tuple[Channel, sa.Row[Any]]]] = defaultdict(list)
         channels = self._numbers(connection)
         for number, row in newest.items():
@@ -172,7 +182,12 @@ class Follower:
             events.append(Event(kind, site, f"station/{site}/{station}", time, place, newest=True, data=data))
 
     def _captures(
-        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+        self,
+        connection: sa.Connection,
+        span: tuple[int, int],
+        notified: Notified,
+        events: list[Event],
+        states: dict[str, str],
     ) -> None:
         s = schema.statistic.c
         rows = connection.execute(
@@ -180,7 +195,7 @@ class Follower:
                 s.serial > span[0], s.serial <= span[1], s.window == "day", s.latest, s.capture < self._capture
             )
         ).all()
-        before = told([f"capture/{row.channel}/{row.start}" for row in rows])
+        before = notified([f"capture/{row.channel}/{row.start}" for row in rows])
         found: dict[tuple[int, str, str], list[tuple[Channel, float]]] = defaultdict(list)
         channels = self._numbers(connection) if rows else {}
         for row in rows:
@@ -201,7 +216,12 @@ class Follower:
             events.append(Event("capture-low", site, subject, start, f"{station}/capture", newest=True, data=data))
 
     def _claims(
-        self, connection: sa.Connection, span: tuple[int, int], told: Told, events: list[Event], states: dict[str, str]
+        self,
+        connection: sa.Connection,
+        span: tuple[int, int],
+        notified: Notified,
+        events: list[Event],
+        states: dict[str, str],
     ) -> None:
         r = schema.mark_request.c
         rows = connection.execute(
@@ -209,7 +229,7 @@ class Follower:
             .where(r.serial > span[0], r.serial <= span[1], r.state == "claimed")
             .order_by(r.serial, r.id)
         ).all()
-        before = told([f"claim/{row.id}" for row in rows])
+        before = notified([f"claim/{row.id}" for row in rows])
         for row in rows:
             subject = f"claim/{row.id}"
             if subject in before or row.site not in self._sites:

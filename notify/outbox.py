@@ -83,13 +83,13 @@ class Outbox:
         with self._transaction() as connection:
             return connection.scalar(sa.select(schema.cursor.c.serial).where(schema.cursor.c.name == _CURSOR))
 
-    def told(self, subjects: Collection[str]) -> dict[str, str]:
+    def notified_states(self, subjects: Collection[str]) -> dict[str, str]:
         """States that have been told of subjects."""
         found: dict[str, str] = {}
         names = list(subjects)
         with self._transaction() as connection:
             for at in range(0, len(names), 500):
-                c = schema.told.c
+                c = schema.notified_state.c
                 rows = connection.execute(
                     sa.select(c.subject, c.state).where(c.subject.in_(names[at : at + 500]))
                 ).all()
@@ -99,7 +99,7 @@ class Outbox:
     def begin(self, serial: int, states: Mapping[str, str]) -> None:
         """Follow the record from here on: what it holds now counts as told."""
         with self._transaction() as connection:
-            connection.execute(sa.delete(schema.told))
+            connection.execute(sa.delete(schema.notified_state))
             _remember(connection, states)
             _move(connection, serial)
 
@@ -334,7 +334,7 @@ def _note_failure(connection: sa.Connection, subscription: int, trouble: str) ->
 
 def _remember(connection: sa.Connection, states: Mapping[str, str]) -> None:
     if states:
-        fresh = insert(schema.told)
+        fresh = insert(schema.notified_state)
         again = fresh.on_conflict_do_update(index_elements=["subject"], set_={"state": fresh.excluded.state})
         connection.execute(again, [{"subject": subject, "state": state} for subject, state in states.items()])
 

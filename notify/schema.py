@@ -62,8 +62,8 @@ message = Table(
     comment="What is sent at once, under one id that stays the same however often it is tried.",
 )
 
-told = Table(
-    "told",
+notified_state = Table(
+    "notified_state",
     metadata,
     Column("subject", String(120), primary_key=True, comment="exceedance/7, channel/12, capture/12/1795276800000"),
     Column("state", String(40), nullable=False),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
 import structlog
 
+from greenmine import times
 from greenmine.errors import StoreError
-from greenmine.files import locked
+from greenmine.files import alone
 from greenmine.loading import load_registry
 from greenmine.notify.delivery import Deliveries
 from greenmine.notify.events import Follower
@@ -68,7 +68,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     if not settings.record.exists():
         raise NotifierError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
     registry = load_registry(settings.registry)
-    with _alone(settings):
+    with alone(settings.data / "notifier.lock", NotifierError):
         notices = Notices(settings)
         engine = open_engine(settings.record, read_only=True)
         try:
@@ -91,7 +91,7 @@ async def _serve(
 
     follower = Follower(registry, engine, load_reporting().summary.assessable_share)
     address = settings.public_url.split(",")[0].strip().rstrip("/")
-    deliveries = Deliveries(settings, registry, notices.outbox, address, _now, store)
+    deliveries = Deliveries(settings, registry, notices.outbox, address, times.now, store)
     looked = pruned = 0.0
     trouble = ""
     try:
@@ -103,8 +103,8 @@ async def _serve(
                     await store(_follow, follower, notices, registry)
                 if clock - pruned >= _PRUNE or not pruned:
                     pruned = clock
-                    await store(notices.outbox.prune, _now())
-                due = await store(notices.outbox.due, _now())
+                    await store(notices.outbox.prune, times.now())
+                due = await store(notices.outbox.due, times.now())
                 if due:
                     found = await store(notices.subscriptions.all)
                     deliveries.start(due, {subscription.id: subscription for subscription in found})
@@ -123,25 +123,11 @@ def _follow(follower: Follower, notices: Notices, registry: Registry) -> None:
     outbox = notices.outbox
     serial = outbox.serial()
     if serial is not None:
-        head, events, states = follower.look(serial, outbox.told)
+        head, events, states = follower.look(serial, outbox.notified_states)
         if head > serial:
             subscriptions = notices.subscriptions.all() if events else []
-            outbox.enlist(head, states, events, subscriptions, registry, _now())
+            outbox.enlist(head, states, events, subscriptions, registry, times.now())
         if head >= serial:
             return
         _log.warning("the record has been replaced by an older one; following it from here")
     outbox.begin(*follower.states())
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Hold a lock that ends with the process, however it ends."""
-    path = settings.data / "notifier.lock"
-    with locked(path, wait=False) as held:
-        if not held:
-            raise NotifierError(f"another process holds {path}: the notifier runs already")
-        yield
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -31,7 +31,7 @@ class Discharge:
 def discharge(
     count: NDArray[np.float64],
     total: NDArray[np.float64],
-    share: NDArray[np.float64],
+    capture: NDArray[np.float64],
     below: NDArray[np.bool_],
     minutes_per_hour: int,
 ) -> Discharge:
@@ -41,7 +41,7 @@ def discharge(
     ----------
     count, total : float64 arrays
         Readings of each hour, and their sum.
-    share : float64 array
+    capture : float64 array
         Readings of each hour as a share of those due.
     below : bool array
         Hours with a reading below zero.
@@ -53,7 +53,7 @@ def discharge(
     GB 8978-1996, 5.2 (by the production cycle, daily mean); HJ 212-2017, Annex D, and HJ 356-2019 (weighted by flow). That the
     hours due are those of discharge is how this project reads 5.2.
     """
-    known = (count > 0) & enough(share, minutes_per_hour / 60)
+    known = (count > 0) & enough(capture, minutes_per_hour / 60)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(known, np.maximum(total / count, 0.0), 0.0)
     return Discharge((mean > 0) | ~known | below, mean)

@@ -68,7 +68,7 @@ class Statistic:
     maximum: float | None
     count: int
     expected: float
-    share: float
+    capture: float
     valid: bool
     hours: int | None
     excluded: int
@@ -91,7 +91,7 @@ class Judged:
     begin: int
     finish: int
     value: float | None
-    share: float
+    capture: float
     threshold: Threshold
     verdict: Verdict
     restated: bool
@@ -102,7 +102,7 @@ class _Worst:
     """The worst valid hour of a period, and the minute with which it ends."""
 
     value: float
-    share: float
+    capture: float
     minute: int
     corrected: bool
 
@@ -622,7 +622,7 @@ class Engine:
             found.minimum.tolist(),
             found.maximum.tolist(),
             found.count.tolist(),
-            found.share.tolist(),
+            found.capture.tolist(),
             found.valid.tolist(),
             hours,
             found.excluded.tolist(),
@@ -632,7 +632,7 @@ class Engine:
             strict=True,
         )
         minutely: list[tuple[int, Statistic]] = []
-        for c, s, mean, low, high, count, share, valid, whole, left_out, over, odd, ln in rows:
+        for c, s, mean, low, high, count, capture, valid, whole, left_out, over, odd, ln in rows:
             outcome.statistics.append(
                 Statistic(
                     c,
@@ -644,7 +644,7 @@ class Engine:
                     _figure(high),
                     count,
                     float(self._due[c]) * width / 60,
-                    share,
+                    capture,
                     valid,
                     whole,
                     left_out,
@@ -694,8 +694,8 @@ class Engine:
 
     def _judge_parts(self, rule: Rule, hour: Statistic, outcome: Outcome) -> None:
         """Judge the windows of minutes that an hour holds."""
-        for start, end, mean, share, _ in self.periods.windows(rule, hour.start, hour.end):
-            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), share=share), outcome)
+        for start, end, mean, capture, _ in self.periods.windows(rule, hour.start, hour.end):
+            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), capture=capture), outcome)
 
     def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""
@@ -735,7 +735,7 @@ class Engine:
                         if slid.assessable[row, at]:
                             found = _Worst(
                                 value=float(slid.value[row, at]),
-                                share=float(slid.share[row, at]),
+                                capture=float(slid.capture[row, at]),
                                 minute=first + at,
                                 corrected=bool(slid.corrected[row, at]),
                             )
@@ -766,13 +766,13 @@ class Engine:
         begin, finish = statistic.start, statistic.end
         figure = self._figure_for(rule, statistic, threshold, by_hours=by_hours)
         if any(start < finish and begin < end for start, end in self.alarms.slider.void.get(index, ())):
-            figure = Figure(None, figure.share, figure.hours, "calibration-drift")
+            figure = Figure(None, figure.capture, figure.hours, "calibration-drift")
         verdict = judge(limit, threshold, figure)
         if worst is not None:
             hourly = limit.window == "hour"
             highest = Figure(
                 worst.value,
-                worst.share if hourly else statistic.share,
+                worst.capture if hourly else statistic.capture,
                 statistic.hours,
                 over=figure.over and not hourly,
                 corrected=worst.corrected,
@@ -803,7 +803,7 @@ class Engine:
                 begin,
                 finish,
                 figure.value,
-                figure.share,
+                figure.capture,
                 threshold,
                 verdict,
                 statistic.restated,
@@ -847,8 +847,8 @@ class Engine:
             difference = self.alarms.slider.differences[rule.index]
             slid = difference.slide(self.exclusion, statistic.end - 1, 1, statistic.end - statistic.start)
             obstacle = OBSTACLES[int(slid.obstacle[0])] or None
-            share = float(np.nan_to_num(slid.share[0]))
-            return Figure(_figure(float(slid.value[0])), share, None, obstacle, over=bool(slid.over[0]))
+            capture = float(np.nan_to_num(slid.capture[0]))
+            return Figure(_figure(float(slid.value[0])), capture, None, obstacle, over=bool(slid.over[0]))
         over = statistic.over > 0
         if limit.allowed:
             return self.periods.counted(rule, statistic.start, statistic.end)
@@ -862,15 +862,15 @@ class Engine:
             # No hour of the period is valid, so that there is nothing to judge.
             return Figure(
                 self._converted(rule, statistic) if limit.window == "hour" else None,
-                statistic.share,
+                statistic.capture,
                 statistic.hours,
                 over=over,
             )
         if limit.event is not None:
             peaks = [event.peak for event in self.periods.events(rule, statistic.start, statistic.end)]
-            return Figure(max(peaks, default=None), statistic.share, statistic.hours, over=over, nothing=not peaks)
+            return Figure(max(peaks, default=None), statistic.capture, statistic.hours, over=over, nothing=not peaks)
         value = statistic.maximum if limit.statistic == "maximum" else self._converted(rule, statistic)
-        return Figure(value, statistic.share, statistic.hours, over=over)
+        return Figure(value, statistic.capture, statistic.hours, over=over)
 
     def _converted(self, rule: Rule, statistic: Statistic) -> float | None:
         """Mean of a window in the state of gas of a rule's limit."""

@@ -104,6 +104,13 @@ class Exclusion:
             self.marks.setdefault(index, []).append(mark)
         return touched
 
+    def remove(self, mark: Mark) -> None:
+        """Leave out a mark that was taken in; one of those that are equal."""
+        for index in excluded_channels(self._registry, mark):
+            self.marks[index].remove(mark)
+            if not self.marks[index]:
+                del self.marks[index]
+
     def span(self, channel: int) -> int:
         """Minutes for which a reading of a channel speaks; they end at its stamp."""
         return int(self._span[channel])

@@ -72,15 +72,7 @@ def headroom(
     (96.3, 9)
     """
     high = threshold.high
-    if (
-        high is None
-        or limit.statistic != "mean"
-        or limit.window == "hour"
-        or limit.period != "whole"
-        or limit.due != "all"
-    ):
-        return None
-    if not parameter.has_mean:
+    if high is None or limit.window == "hour" or not _answers(limit) or not parameter.has_mean:
         return None
     left, missing = hours - gone, gone - len(means)
     if len(means) + left < (limit.validity.hours or 1):
@@ -91,6 +83,15 @@ def headroom(
     if math.isinf(value) and value < 0:
         return Headroom("exceeds", None, left, missing)
     return Headroom("open", value if left else None, left, missing)
+
+
+def has_headroom(rule: Rule) -> bool:
+    """Return whether the windows of a limit under way may have a headroom."""
+    return rule.limit.window in {"day", "daytime", "nighttime"} and rule.flow is None and _answers(rule.limit)
+
+
+def _answers(limit: Limit) -> bool:
+    return limit.statistic == "mean" and limit.period == "whole" and limit.due == "all"
 
 
 def headroom_under_way(
@@ -115,7 +116,7 @@ def headroom_under_way(
         Start and end are in minutes since 1970 UTC. None where the question has no answer; see `headroom`.
     """
     limit, zone = rule.limit, registry.site(rule.site).zone
-    if limit.window not in {"day", "daytime", "nighttime"} or rule.flow is not None:
+    if not has_headroom(rule):
         return None
     minute = now // _MINUTE
     window = next(iter(windows_touching(limit.window, minute, minute + 1, zone, registry.conditions)), None)

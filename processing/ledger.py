@@ -1,4 +1,4 @@
-"""The ledger: for every device and day, received = stored + duplicate + rejected + late."""
+"""The ledger: for every device and day, received = stored + duplicate + rejected + late; both sides are counted by themselves."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def entries(batch: Batch, outcome: Outcome, offset: Callable[[str], int]) -> lis
     latency = batch.message_received[batch.message[parts.fresh]] - batch.readings.time[parts.fresh]
     for name, index, weights in (
         ("messages", np.arange(batch.messages), None),
+        ("received", np.arange(batch.messages), batch.message_readings),
         ("stored", parts.fresh, None),
         ("duplicate", parts.repeated, None),
         ("conflict", parts.conflicting, None),
@@ -78,13 +79,11 @@ def entries(batch: Batch, outcome: Outcome, offset: Callable[[str], int]) -> lis
         ("reordered", parts.fresh[outcome.reordered], None),
         ("latency_sum", parts.fresh, latency),
     ):
-        places = group[index] if name == "messages" else row[index]
+        places = group[index] if name in {"messages", "received"} else row[index]
         for entry, count in zip(found, np.bincount(places, weights, len(found)).tolist(), strict=True):
             setattr(entry, name, int(count))
     for rejection in batch.rejections:
         found[group[rejection.message]].rejected += rejection.readings
-    for entry in found:
-        entry.received = entry.stored + entry.duplicate + entry.rejected + entry.late
     return found
 
 

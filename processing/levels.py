@@ -117,19 +117,19 @@ def percentile_levels(histogram: NDArray[np.integer], percents: tuple[float, ...
     return out
 
 
-def background_correction(measured: float, background: float) -> float | None:
-    """Correct a level for its background, or None where the difference is too small to be corrected.
+def corrected_levels(measured: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correct levels for their backgrounds.
 
     Parameters
     ----------
-    measured, background : float
-        Levels of source with background, and of background alone [dB].
+    measured, background : float64 array (n,)
+        Levels of source with background, and of background alone [dB]; NaN without a background.
 
     Returns
     -------
-    float or None
-        measured - 3, - 2, - 1 or unchanged for a difference, rounded to an integer, of 3, 4-5, 6-10, more than 10;
-        None below 3: lower the background and measure again, else HJ 706-2014.
+    float64 array (n,)
+        measured - 3, - 2, - 1 or unchanged for a difference, rounded to an integer, of 3, 4-5, 6-10, more than 10; unchanged
+        without a background; NaN below 3: lower the background and measure again, else HJ 706-2014.
 
     References
     ----------
@@ -137,15 +137,9 @@ def background_correction(measured: float, background: float) -> float | None:
 
     Examples
     --------
-    >>> background_correction(62.4, 58.9)
-    60.4
+    >>> corrected_levels(np.array([62.4]), np.array([58.9])).round(1)
+    array([60.4])
     """
-    corrected = float(corrected_levels(np.array([measured]), np.array([background]))[0])
-    return None if np.isnan(corrected) else round(corrected, 10)
-
-
-def corrected_levels(measured: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Levels [dB] as `background_correction` corrects them; unchanged without a background, NaN where it is too high."""
     difference = np.round(np.round(measured - background, 9))  # half to even, at nine digits
     lower = np.select(
         [difference >= 11, difference >= 6, difference >= 4, difference >= 3], [0.0, 1.0, 2.0, 3.0], np.nan

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
 import numpy as np
 
-from greenmine.limits import LONG, Validity, threshold_on
+from greenmine.limits import LONG, Limit, Validity, addressee, threshold_on
 from greenmine.processing.engine import Judged, Statistic
 from greenmine.processing.exceedances import Beyond, Exceedance, of_period
 from greenmine.processing.standing import Grounds
@@ -20,6 +20,9 @@ from greenmine.registry import Registry
 
 def long_verdicts(registry: Registry, statistics: Iterable[Statistic], start: int, end: int) -> list[Judged]:
     """Verdicts over the months, quarters and years that lie within a span, by rule and start.
+
+    Values over range, or above all that is plausible, keep a period from `meets` where they can make the difference; where
+    they cannot, were they as high as is plausible, the verdict is indicative with the reason ``over-range``.
 
     The figure is the mean of the valid daily means, or a percentile of them, with a straight line between two ranks.
     A year needs a number of them, and so does each month of any of these
@@ -61,25 +64,53 @@ def long_verdicts(registry: Registry, statistics: Iterable[Statistic], start: in
             counts = dict.fromkeys(months, 0)
             for s in valid:
                 counts[moment_of(s.start, zone).date().replace(day=1)] += 1
-            means = np.array([s.mean for s in valid])
-            value = None
-            if len(means):
-                value = float(means.mean() if limit.percentile is None else np.percentile(means, limit.percentile))
             figure = Figure(
-                value,
+                _figure_of(limit, [s.mean for s in valid if s.mean is not None]),
                 len(valid) / ((last - first) / 1440),
-                over=any(s.over for s in mine),
                 sufficiency=_sufficiency(limit.validity, counts, yearly=limit.window == "year"),
             )
             verdict = judge(limit, threshold, figure)
             reasons = grounds.of(rule.index, threshold, day, (first, last), confirmed=False)
+            if any(s.over for s in mine):
+                high = registry.channels[rule.channel].parameter.high
+                worst = replace(figure, value=_figure_of(limit, _at_most(mine, valid, limit.validity.hours or 1, high)))
+                if judge(limit, threshold, worst).judgement != "meets":
+                    verdict = judge(limit, threshold, replace(figure, over=True))
+                elif addressee(limit) != "own":
+                    reasons = (*reasons, "over-range")
             verdict = replace(verdict, reasons=reasons)
             verdicts.append(
                 Judged(
-                    rule.index, first, last, first, last, figure.value, figure.share, threshold, verdict, restated=False
+                    rule.index,
+                    first,
+                    last,
+                    first,
+                    last,
+                    figure.value,
+                    figure.capture,
+                    threshold,
+                    verdict,
+                    restated=False,
                 )
             )
     return verdicts
+
+
+def _figure_of(limit: Limit, means: Sequence[float]) -> float | None:
+    """Mean or percentile of daily means; None of nothing."""
+    if not means:
+        return None
+    return float(np.mean(means) if limit.percentile is None else np.percentile(means, limit.percentile))
+
+
+def _at_most(mine: Iterable[Statistic], valid: Collection[Statistic], hours: int, high: float) -> list[float]:
+    """The daily means as high as they can have been, if values over range were the highest that is plausible.
+
+    A minute over range may raise its hour to that, and with it the day by its share of the hours; of a day that is not valid
+    for such minutes nothing else is known.
+    """
+    found = [min(high, s.mean + high * min(s.over, 24) / hours) for s in valid if s.mean is not None]
+    return found + [high for s in mine if s.over and s not in valid]
 
 
 def period_exceedance(number: int, judged: Judged) -> Exceedance:

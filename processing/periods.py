@@ -131,9 +131,9 @@ class PeriodFigures:
         width = SHORT[rule.limit.window]
         slid = self._slider.slide([rule], begin + width - 1, finish - 1, width)
         at = range(0, finish - begin, width)
-        value, share, excess = (x[0, ::width].tolist() for x in (slid.value, slid.share, slid.excess))
+        value, capture, excess = (x[0, ::width].tolist() for x in (slid.value, slid.capture, slid.excess))
         starts, ends = [begin + k for k in at], [begin + k + width for k in at]
-        return list(zip(starts, ends, value, share, excess, strict=True))
+        return list(zip(starts, ends, value, capture, excess, strict=True))
 
     def counted(self, rule: Rule, begin: int, finish: int) -> Figure:
         """The worst window of a period after those that are allowed to be beyond the limit.
@@ -152,12 +152,12 @@ class PeriodFigures:
 
     def less_county(self, rule: Rule, begin: int, finish: int, *, over: bool) -> Figure:
         """Mean of an hour less that of the county's station; none where either has too little."""
-        ((_, _, value, share, _),) = self.windows(rule, begin, finish)
+        ((_, _, value, capture, _),) = self.windows(rule, begin, finish)
         if np.isnan(value):
-            there = bool(enough(share, rule.limit.validity.minutes_per_hour / HOUR))
+            there = bool(enough(capture, rule.limit.validity.minutes_per_hour / HOUR))
             obstacle = ("over-range" if over else "no-county-data") if there else None
-            return Figure(None, share, obstacle=obstacle)
-        return Figure(value, share, over=over)
+            return Figure(None, capture, obstacle=obstacle)
+        return Figure(value, capture, over=over)
 
     def _windows_beyond(self, rule: Rule, begin: int, finish: int, bound: float) -> list[Beyond]:
         """Each window beyond the limit, those that are allowed included: all of them together exceed."""

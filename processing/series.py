@@ -96,17 +96,6 @@ def distinct(time: Times, value: Values) -> Distinct:
     return Distinct(ordered[first], kept, repeats, int(np.count_nonzero(values != kept[of_instant])))
 
 
-def median_spacing(time: Times) -> float | None:
-    """Median distance between neighbouring instants [ms]; None for fewer than two.
-
-    Parameters
-    ----------
-    time : int64 array (n,)
-        Strictly increasing [ms].
-    """
-    return float(np.median(np.diff(time))) if len(time) > 1 else None
-
-
 def capture(count: Times, starts: Times, ends: Times, interval: float) -> Values:
     """Share of the expected readings that are there, at most 1.
 

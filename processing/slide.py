@@ -61,7 +61,7 @@ class Slid:
     ----------
     value : float64 array
         Rounded as the limit is compared; NaN where not assessable.
-    share : float64 array
+    capture : float64 array
         Valid readings as a share of those due, at most 1.
     assessable : bool array
         Enough data by the limit's own validity, a limit in force, and no value out of range that could hide an exceedance.
@@ -74,7 +74,7 @@ class Slid:
     """
 
     value: NDArray[np.float64]
-    share: NDArray[np.float64]
+    capture: NDArray[np.float64]
     assessable: NDArray[np.bool_]
     above: NDArray[np.bool_]
     excess: NDArray[np.float64]
@@ -98,7 +98,7 @@ class _Sums:
     """What a window holds: readings, their share of those due, the statistic, whether it is valid, values out of range."""
 
     value: NDArray[np.float64]
-    share: NDArray[np.float64]
+    capture: NDArray[np.float64]
     valid: NDArray[np.bool_]
     over: NDArray[np.bool_]
 
@@ -193,7 +193,7 @@ class Slider:
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
             for hour, result in self.references.within(rule.index, first, count):
-                found.value[row, hour], found.share[row, hour] = result.value, 1.0
+                found.value[row, hour], found.capture[row, hour] = result.value, 1.0
                 found.valid[row, hour], found.over[row, hour] = True, False
         # Nine digits even for a comparison of full values: the order of summation must not decide.
         value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
@@ -217,19 +217,19 @@ class Slider:
             assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
             excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
         return Slid(
-            np.where(assessable, value, np.nan), found.share, assessable, above, excess, high, low, masked, corrected
+            np.where(assessable, value, np.nan), found.capture, assessable, above, excess, high, low, masked, corrected
         )
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
         slid = [self.differences[r.index].slide(self._exclusion, first, count, width) for r in rules]
-        share = np.nan_to_num(np.stack([s.share for s in slid]))
+        capture = np.nan_to_num(np.stack([s.capture for s in slid]))
         need = rules[0].limit.validity.minutes_per_hour / HOUR
         formed = np.stack([s.obstacle == 0 for s in slid])
         over = np.stack([s.over for s in slid])
         return _Sums(
             np.stack([s.value for s in slid]),
-            share,
-            formed & enough(share, need),
+            capture,
+            formed & enough(capture, need),
             over,
         )
 

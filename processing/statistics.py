@@ -16,7 +16,7 @@ from greenmine.processing.validity import sufficient
 class Figures:
     """One figure a row; float64 unless said otherwise, NaN where there is none.
 
-    ``count`` (int64) valid readings used; ``share`` valid ÷ expected readings, at most 1; ``hours`` (int64) valid hours in
+    ``count`` (int64) valid readings used; ``capture`` valid ÷ expected readings, at most 1; ``hours`` (int64) valid hours in
     the window; ``valid`` (bool) whether it may be judged; ``excluded`` (int64) minutes left out for weather or a mark;
     ``over`` (int64) minutes with a value beyond the range of its instrument, so that mean and maximum are lower bounds.
     """
@@ -25,7 +25,7 @@ class Figures:
     minimum: NDArray[np.float64]
     maximum: NDArray[np.float64]
     count: NDArray[np.int64]
-    share: NDArray[np.float64]
+    capture: NDArray[np.float64]
     hours: NDArray[np.int64]
     valid: NDArray[np.bool_]
     excluded: NDArray[np.int64]
@@ -87,7 +87,7 @@ def figures(
     valid = sufficient(held, expected[:, None], minutes_per_hour) & (hourly > 0)
     used = valid if hours > 1 else hourly > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.minimum(1.0, held.sum(axis=1) / (expected * hours))
+        capture = np.minimum(1.0, held.sum(axis=1) / (expected * hours))
     all_counts = hourly.sum(axis=1)
     minimum, maximum = low.min(axis=1), high.max(axis=1)
     turned = np.broadcast_to(other, total.shape).reshape(rows, -1, 60).sum(axis=2)
@@ -99,7 +99,7 @@ def figures(
         minimum=np.where(empty, np.nan, minimum),
         maximum=np.where(empty, np.nan, maximum),
         count=all_counts,
-        share=share,
+        capture=capture,
         hours=valid_hours,
         valid=valid_hours >= (1 if hours_needed is None else hours_needed),
         excluded=left_out,

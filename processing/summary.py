@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from greenmine.limits import Addressee
+from greenmine.limits import LONG, Addressee
 from greenmine.processing.standing import REASONS
 from greenmine.processing.verdicts import Judgement, Standing
 
@@ -131,6 +131,16 @@ def tally(theme: str, addressee: Addressee, verdicts: Iterable[Told], due: int, 
         theme, addressee, max(due, judged.total()), judged["meets"], judged["exceeds"], statutory, indicative,
         doubts, exceeding, lacking, running,
     )  # fmt: skip
+
+
+def stands_now(kind: str, window: str) -> bool:
+    """Return whether limits of a kind and window have a say in what stands now: legal ones of less than a month."""
+    return kind == "legal" and window not in LONG
+
+
+def last_tally(theme: str, addressee: Addressee, last: Told | None, *, running: bool) -> RuleTally:
+    """Count the last verdict of a limit alone; one that was never judged counts as not assessable: silence is never compliance."""
+    return tally(theme, addressee, [] if last is None else [last], 1, int(running))
 
 
 def conclude(tallies: Iterable[RuleTally], enough: float) -> list[Conclusion]:

@@ -29,7 +29,7 @@ class Figure:
     ----------
     value : float or None
         Mean by the parameter's way of averaging, maximum, or difference, in the limit's unit.
-    share : float
+    capture : float
         Valid readings as a share of the expected ones in the window, 0..1.
     hours : int or None
         Valid hours, for windows longer than one.
@@ -38,7 +38,7 @@ class Figure:
     """
 
     value: float | None
-    share: float
+    capture: float
     hours: int | None = None
     obstacle: str | None = None
     over: bool = False
@@ -121,7 +121,7 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
 def _lacking(limit: Limit, figure: Figure) -> Verdict | None:
     if figure.obstacle:
         return Verdict("not assessable", figure.obstacle, None, None, None)
-    if figure.share == 0:
+    if figure.capture == 0:
         return Verdict("not assessable", "no-data", None, 0, None)
     if figure.sufficiency is not None:
         if figure.sufficiency.have >= figure.sufficiency.need - 1e-9:
@@ -129,7 +129,7 @@ def _lacking(limit: Limit, figure: Figure) -> Verdict | None:
         short = figure.sufficiency
         return Verdict("not assessable", short.reason, None, round(short.have, 1), short.need)
     if limit.window in SHORT:
-        have, need = figure.share * 60, limit.validity.minutes_per_hour
+        have, need = figure.capture * 60, limit.validity.minutes_per_hour
         if have < need - 1e-9:
             return Verdict("not assessable", "too-few-minutes", None, round(have, 1), need)
     elif limit.validity.hours is not None and (figure.hours or 0) < limit.validity.hours:

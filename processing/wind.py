@@ -37,7 +37,7 @@ class Differences:
     """
 
     value: NDArray[np.float64]
-    share: NDArray[np.float64]
+    capture: NDArray[np.float64]
     obstacle: NDArray[np.int8]
     doubt: NDArray[np.int8]
     """Index into `greenmine.processing.gas.DOUBTS`: why it is not in the state of its limit."""
@@ -197,5 +197,5 @@ class DownwindDifference:
         obstacle[speed < self._calm] = 2
         obstacle[np.isnan(speed) | (directions == 0)] = 1
         value = np.where(obstacle == 0, means[0] - means[1 + chosen, everywhere], np.nan)
-        share = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))
-        return Differences(value, share, obstacle, doubt, over[0])
+        capture = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))
+        return Differences(value, capture, obstacle, doubt, over[0])

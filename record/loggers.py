@@ -24,7 +24,7 @@ _AT_ONCE: Final = 50
 """Gaps of a logger that are returned at a time."""
 
 
-class LoggerDesk:
+class LoggerRecord:
     """Keeps what loggers deliver. Used in the one thread that writes the record; methods may raise ``StoreError``.
 
     Parameters

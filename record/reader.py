@@ -468,7 +468,22 @@ class Queries:
             .order_by(c.site)
         ).all()
 
-    def rejections(self, scope: Scope, *, site: str | None, limit: int, before: int | None) -> Sequence[Row]:
+    def stored_by_day(self, scope: Scope, first: str) -> dict[str, int]:
+        """Readings stored on each day from a local day on, all sites together."""
+        c = schema.ledger.c
+        days = select(c.day, func.sum(c.stored)).where(c.site.in_(scope), c.day >= first).group_by(c.day)
+        return {day: int(stored) for day, stored in self._connection.execute(days)}
+
+    def rejections(
+        self,
+        scope: Scope,
+        *,
+        site: str | None,
+        limit: int,
+        before: int | None,
+        device: str | None = None,
+        reason: str | None = None,
+    ) -> Sequence[Row]:
         """Rejections, newest first."""
         c = schema.rejection.c
         columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
@@ -477,6 +492,10 @@ class Queries:
             statement = statement.where(c.site == site)
         if before is not None:
             statement = statement.where(c.id < before)
+        if device is not None:
+            statement = statement.where(c.device == device)
+        if reason is not None:
+            statement = statement.where(c.reason == reason)
         return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
 
     def marks(

@@ -107,6 +107,17 @@ rejection = Table(
     comment="What could not be taken, with its reason.",
 )
 
+retry = Table(
+    "retry",
+    metadata,
+    Column("rejection", _SERIAL, primary_key=True, autoincrement=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False, comment="held: until the server's clock is set; waiting, done"),
+    Column("done", BigInteger),
+    Index(None, "state"),
+    comment="Rejections whose payload is to be taken in again; the worker does it.",
+)
+
 ledger = Table(
     "ledger",
     metadata,

@@ -31,9 +31,10 @@ from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
 from greenmine.processing.windows import offset_minutes
 from greenmine.readings import Readings
-from greenmine.record import schema
+from greenmine.record import retry, schema
 from greenmine.record.basis import Basis, bases_of, take_over
 from greenmine.record.checkpoint import Checkpoint
+from greenmine.record.claims import REVIEW, Claims, stored_mark
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.rows import (
@@ -167,6 +168,7 @@ class Pipeline:
         self._tried = 0
         self.sequences = Sequences()
         self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
+        self._claims = Claims(registry, record)
         self._changed = self._highest(schema.exceedance.c.changed)
         bases = bases_of(registry)
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine, bases)
@@ -357,12 +359,15 @@ class Pipeline:
             self._heard[site] = now
         return outcome
 
-    def wait(self, now: int) -> Outcome:
+    def wait(self, now: int, leapt: int = 0) -> Outcome:
         """Let the clock move on [ms UTC]: windows of channels that have fallen silent are issued.
 
         A channel is waited for no longer when nothing has come from its site for a while, or when its site's other channels
         are up to date; while a site sends a backlog, its channels are given time.
+
+        ``leapt`` is by how much the clock was set since the last time [ms]: nobody has fallen silent by that.
         """
+        self._heard = {site: heard + leapt for site, heard in self._heard.items()}
         self._settle()
         if self._unstored is not None:
             self._store(now)
@@ -405,6 +410,7 @@ class Pipeline:
                 self._store_outcome(connection, left.outcome, issue)
                 for site, (start, end) in left.outcome.apart.items():
                     self._queue(connection, site, (start * MINUTE, end * MINUTE), issue.reason)
+                self._look_again(connection, left.outcome.verdicts)
                 sites = set() if left.batch is None else _sites_of(left.batch)
                 self._store_current(connection, left.outcome, sites, issue.serial)
                 if beside is not None:
@@ -585,7 +591,7 @@ class Pipeline:
             since = self._first_hours(row["site"])
             start = max(row["start"], int(since[since >= 0].min(initial=row["end"] // MINUTE)) * MINUTE)
             span = start, min(row["end"], start + self._at_most(row["site"]))
-            restating = self._restating(row["site"], span)
+            restating = self._restating(row["site"], span, confirmed=row["reason"] == REVIEW)
             self._job = _Job(restating, row["site"], (start, row["end"]), row["reason"], span[1], queued=row["id"])
             return True
         return False
@@ -602,8 +608,10 @@ class Pipeline:
         restating = self._restating(mark["site"], (start, until), stored_mark(mark))
         return _Job(restating, mark["site"], (start, end), f"mark: {mark['kind']}", until, mark, request)
 
-    def _restating(self, site: str, span: tuple[int, int], *more: Mark) -> Restating:
-        mine = schema.mark.c.site == site
+    def _restating(self, site: str, span: tuple[int, int], *more: Mark, confirmed: bool = False) -> Restating:
+        """The work of a span with all marks and some more; ``confirmed``: with those alone that a supervisor confirmed."""
+        c = schema.mark.c
+        mine = sa.and_(c.site == site, c.confirmed_by.is_not(None)) if confirmed else c.site == site
         marks = [stored_mark(row) for row in self.record.rows(sa.select(schema.mark).where(mine))]
         return Restating(
             self.engine,
@@ -633,10 +641,18 @@ class Pipeline:
             pass
         self._finish(job, found, now)
 
-    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
+    def _dequeue(self, connection: sa.Connection, job: _Job) -> None:
+        """Take what was done from the queue, and leave the rest of a long span in it."""
         queue = schema.restatement
+        connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
+        if job.until is not None and job.until < job.span[1]:
+            rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
+            connection.execute(sa.insert(queue).values(rest))
+
+    def _finish(self, job: _Job, found: Restatement, now: int) -> None:
         if job.request is not None and job.mark is not None and job.mark["confirmed_by"] is None:
-            removes = self._removed(job, found)
+            removes = self._claims.removed(found.verdicts)
+            removes += self._withdrawn(found, {window["rule"] for window in removes})
             if removes:
                 asked = schema.mark_request.c.id == job.request
                 claimed = {"state": "claimed", "removes": json.dumps(removes), "answered": now}
@@ -644,6 +660,10 @@ class Pipeline:
                     claimed["serial"] = self.record.serial(connection)
                     connection.execute(sa.update(schema.mark_request).where(asked).values(**claimed))
                 return
+        if job.reason == REVIEW:
+            self._review(job, found, now)
+            return
+        made = None
         with self.record.transaction() as connection:
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
@@ -651,48 +671,53 @@ class Pipeline:
                 done = {"state": "done", "mark": made[0], "answered": now, "serial": self.record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
-            connection.execute(sa.delete(queue).where(queue.c.id == job.queued))
-            if job.until is not None and job.until < job.span[1]:
-                rest = {"site": job.site, "start": job.until, "end": job.span[1], "reason": job.reason}
-                connection.execute(sa.insert(queue).values(rest))
+            self._dequeue(connection, job)
             issue = _Issue(now, job.reason, self.record.serial(connection))
             self._store_statistics(connection, found.statistics, issue)
             self._store_verdicts(connection, found.verdicts, issue)
             self._store_sliding(connection, found.sliding, issue)
             self._store_exceedances(connection, found.exceedances, issue)
             self._store_current(connection, found, {job.site}, issue.serial)
+            if job.mark is None:
+                self._look_again(connection, found.verdicts)
             told = CurrentRow(job.site, "restated", job.site, issue.serial)
             self.record.upsert(connection, schema.current, [told], newer="time")
         self._restated[job.site] = issue.serial
         with self._whole({job.site}):
-            if job.mark is not None:
+            if job.mark is not None and made is not None:
                 self.engine.exclusion.add(stored_mark(job.mark))
+                self._claims.add(job.mark | {"id": made[0], "confirmed_by": job.mark.get("confirmed_by")})
             alarms, rules = self.engine.alarms, {r.index for r in self.registry.site_rules(job.site)}
             alarms.forget(np.array([c.index for c in self.registry.site_channels(job.site)], np.intp))
             alarms.restore(self._recent_episodes(job.site), self._next_id(), rules)
 
-    def _removed(self, job: _Job, found: Restatement) -> list[dict[str, Any]]:
-        """Windows that exceed and no longer do with a mark, and exceedances that are withdrawn: what it takes away."""
-        v = schema.verdict.c
-        after = {(self.registry.rules[j.rule].key, j.start * MINUTE): j for j in found.verdicts}
-        stored = self.record.rows(
-            sa.select(v.rule, v.start, v.end, v.value).where(
-                v.latest, v.verdict == "exceeds", v.rule.in_({key for key, _ in after}), v.start < job.span[1] + _AT_ONCE,
-                v.end > job.span[0] - _AT_ONCE,
-            )
-        )  # fmt: skip
-        gone = [
-            dict(row) | {"after": now.value, "judgement": now.verdict.judgement}
-            for row in stored
-            if (now := after.get((row["rule"], row["start"]))) is not None and now.verdict.judgement != "exceeds"
-        ]
-        told = {row["rule"] for row in gone}
-        for e in found.exceedances:
-            key = self.registry.rules[e.rule].key
-            if e.withdrawn and key not in told:
-                start, end = _instant(e.start), None if e.end is None else _instant(e.end)
-                gone.append({"rule": key, "start": start, "end": end, "value": e.peak, "after": None, "judgement": ""})
-        return gone
+    def _look_again(self, connection: sa.Connection, verdicts: Iterable[Judged]) -> None:
+        """Queue a review of the marks that may take away what verdicts do not say."""
+        for site, span in self._claims.spans(verdicts):
+            self._queue(connection, site, span, REVIEW)
+
+    def _review(self, job: _Job, found: Restatement, now: int) -> None:
+        """Make claims of the marks that take something away by now; ``found`` is what holds without those that nobody confirmed."""
+        hidden = self._claims.hidden(found.verdicts)
+        with self.record.transaction() as connection:
+            self._dequeue(connection, job)
+            withheld = self._claims.withhold(connection, hidden, now)
+            if withheld:
+                first, last = min(m.start for m in withheld), max(m.end for m in withheld)
+                self._queue(connection, job.site, (first * MINUTE, last * MINUTE), "mark: claim")
+        with self._whole({job.site}):
+            self._claims.forget(hidden)
+            for mark in withheld:
+                self.engine.exclusion.remove(mark)
+
+    def _withdrawn(self, found: Restatement, told: Collection[str]) -> list[dict[str, Any]]:
+        """Exceedances that leave, but of the rules of which is told already."""
+        gone = [(self.registry.rules[e.rule].key, e) for e in found.exceedances if e.withdrawn]
+        return [
+            {"rule": key, "start": _instant(e.start), "end": None if e.end is None else _instant(e.end), "value": e.peak,
+             "after": None, "judgement": ""}
+            for key, e in gone if key not in told
+        ]  # fmt: skip
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
         """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
@@ -738,6 +763,8 @@ class Pipeline:
                 )
             ]
             self.record.upsert(connection, table, rows, keep=True)
+        clock = any(r.reason == retry.CLOCK for r in batch.rejections)
+        before = retry.highest(connection) if clock else 0
         self.record.insert(
             connection,
             schema.rejection,
@@ -757,6 +784,8 @@ class Pipeline:
                 if (kept := self._room.payload(r.site, r.device, r.payload, received)) is not None
             ],
         )
+        if clock:
+            retry.hold(connection, before, issue.now)
         for device in self._room.overflowed(batch):
             outcome.health.extend(self.engine.health.flood(device, received))
         self._store_ledger(connection, entries(batch, outcome, self._offset(received)), news, issue)
@@ -888,7 +917,8 @@ class Pipeline:
         return StatisticRow(
             channel=int(self.record.channel_ids[s.channel]), window=s.window, start=s.start * MINUTE, revision=0,
             latest=True, end=s.end * MINUTE, mean=s.mean, minimum=s.minimum, maximum=s.maximum, count=s.count,
-            expected=s.expected, capture=s.share, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over, suspect=s.suspect,
+            expected=s.expected, capture=s.capture, valid=s.valid, hours=s.hours, excluded=s.excluded, over=s.over,
+            suspect=s.suspect,
             l10=l10, l50=l50, l90=l90, reason="first", issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
@@ -910,7 +940,7 @@ class Pipeline:
         return VerdictRow(
             rule=self.registry.rules[v.rule].key, start=v.start * MINUTE, revision=0, latest=True, end=v.end * MINUTE,
             begin=v.begin * MINUTE, finish=v.finish * MINUTE, verdict=v.verdict.judgement, value=v.value,
-            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.share, reason=v.verdict.reason,
+            judged=v.verdict.judged, low=v.threshold.low, high=v.threshold.high, capture=v.capture, reason=v.verdict.reason,
             reasons=" ".join(v.verdict.reasons), detail=detail, change="first", issued=issue.now, serial=issue.serial,
         )  # fmt: skip
 
@@ -961,12 +991,6 @@ class Pipeline:
             for c in last.values()
         ]  # fmt: skip
         self.record.upsert(connection, schema.health, rows)
-
-
-def stored_mark(row: Mapping[str, Any]) -> Mark:
-    """A mark of the record [ms UTC]; it holds for the whole of the minutes that it touches."""
-    start, end = row["start"] // MINUTE, -(-row["end"] // MINUTE)
-    return Mark(row["site"], row["station"], row["parameter"], start, end, row["kind"])
 
 
 def _instant(minute: int) -> int:

@@ -15,10 +15,10 @@ from greenmine.collector.hj212.frame import Framer
 from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message
 from greenmine.collector.hj212.secret import Secret
 from greenmine.collector.hj212.sm4 import Sm4Key, unlocked
+from tests.pit import device, write_pit
 
 CHINA = timezone(timedelta(hours=8))
 PASSWORD = "s3cr3t"
-ENTERPRISES = '[[enterprises]]\nid = "owner"\nname_zh = "业主"\nname_en = "Owner"\n'
 PROFILE = """
 [[profiles]]
 id = "logger"
@@ -37,39 +37,15 @@ SB1 = "equipment-state"
 [profiles.hj212]
 {more}
 """
-SITE = """
-id = "pit"
-enterprise = "owner"
-name_zh = "矿山"
-name_en = "Pit"
-zone = "Asia/Shanghai"
-product_zh = "页岩"
-product_en = "Shale"
-scale = "1"
-batch = 1
-batch_years = "2017–2018"
-requirement_items = []
-source = "made for tests"
-position = { latitude = 30.8, longitude = 108.4 }
-"""
-DEVICE = """
-[[stations]]
-id = "gate-{number}"
-name_zh = "厂界"
-name_en = "Gate"
-role = "boundary"
-position = {{ latitude = 30.8, longitude = 108.4 }}
-[[devices]]
-id = "logger-{number}"
-profile = "logger"
-station = "gate-{number}"
-parameters = [{parameters}]
-mn = "{mn}"
-"""
 
 
 def mn_of(number: int) -> str:
     return f"88888{number:07d}"
+
+
+def logger_device(number: int, mn: str, parameters: Iterable[str], profile: str = "logger") -> str:
+    """A logger at the gate of its number."""
+    return device(f"logger-{number}", profile, parameters, f'mn = "{mn}"', station=f"gate-{number}")
 
 
 def write_mine(
@@ -83,17 +59,11 @@ def write_mine(
     fields: Mapping[str, str] | None = None,
 ) -> Path:
     """A registry with loggers at one site; ``more`` are lines of the profile's table ``hj212``, ``fields`` stand for SB1."""
-    (directory / "sites").mkdir(parents=True)
-    (directory / "enterprises.toml").write_text(ENTERPRISES)
     profile = PROFILE.format(interval=interval, flags=str(flags).lower(), more=more)
     if fields is not None:
         lines = "".join(f'{code} = "{parameter}"\n' for code, parameter in fields.items())
         profile = profile.replace('SB1 = "equipment-state"\n', lines)
-    (directory / "profiles.toml").write_text(profile)
-    named = ", ".join(f'"{parameter}"' for parameter in parameters)
-    devices = [DEVICE.format(number=n, mn=mn_of(n), parameters=named) for n in range(loggers)]
-    (directory / "sites" / "pit.toml").write_text(SITE + "".join(devices))
-    return directory
+    return write_pit(directory, profile, [logger_device(n, mn_of(n), parameters) for n in range(loggers)])
 
 
 def stamp(instant: int) -> str:

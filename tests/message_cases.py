@@ -11,37 +11,9 @@ from typing import Any, NamedTuple
 from greenmine.collector.hj212.encode import encode_frame
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
+from tests.pit import device, write_pit
 
 FOLDER = Path(__file__).parent / "cases" / "messages"
-SITE = """
-id = "pit"
-enterprise = "owner"
-name_zh = "矿山"
-name_en = "Pit"
-zone = "Asia/Shanghai"
-product_zh = "石灰石"
-product_en = "limestone"
-scale = "1"
-batch = 1
-batch_years = "2026"
-requirement_items = []
-source = "a test"
-position = { latitude = 30.8, longitude = 108.4 }
-"""
-DEVICE = """
-[[stations]]
-id = "{id}"
-name_zh = "点"
-name_en = "Point"
-role = "boundary"
-position = {{ latitude = 30.8, longitude = 108.4 }}
-[[devices]]
-id = "{id}"
-profile = "{profile}"
-station = "{id}"
-parameters = {parameters}
-address = "{address}"
-"""
 
 
 class Reading(NamedTuple):
@@ -116,16 +88,10 @@ CASES = [load_case(path) for path in sorted(FOLDER.glob("*.toml"))]
 
 def write_cases(directory: Path) -> Registry:
     """The registry that has the profiles and devices of all cases."""
-    (directory / "sites").mkdir(parents=True)
-    enterprise = '[[enterprises]]\nid = "owner"\nname_zh = "业主"\nname_en = "Owner"\n'
-    (directory / "enterprises.toml").write_text(enterprise, encoding="utf-8")
-    profiles, site = "", SITE
+    profiles, devices = "", []
     for path in sorted(FOLDER.glob("*.toml")):
         case = tomllib.loads(path.read_text(encoding="utf-8"))
         profiles += f'[[profiles]]\nid = "{path.stem}"\n{case["profile"]}\n'
         for number, (address, parameters) in enumerate(case["devices"].items()):
-            named = f"{path.stem}-{number}"
-            site += DEVICE.format(id=named, profile=path.stem, parameters=parameters, address=address)
-    (directory / "profiles.toml").write_text(profiles, encoding="utf-8")
-    (directory / "sites" / "pit.toml").write_text(site, encoding="utf-8")
-    return load_registry(directory)
+            devices.append(device(f"{path.stem}-{number}", path.stem, parameters, f'address = "{address}"'))
+    return load_registry(write_pit(directory, profiles, devices))

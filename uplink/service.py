@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import structlog
 
+from greenmine import times
 from greenmine.errors import StoreError
-from greenmine.files import locked
+from greenmine.files import alone
 from greenmine.loading import load_registry
 from greenmine.record.blocks import Blocks
 from greenmine.record.record import open_engine
@@ -51,12 +48,12 @@ def forward(settings: Settings, stop: threading.Event) -> None:
         raise UplinkError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
     registry = load_registry(settings.registry)
     routes = load_plan(settings.uplink, registry)
-    with _alone(settings.data / f"{FILE}.lock"):
+    with alone(settings.data / f"{FILE}.lock", UplinkError):
         outbox = Outbox(settings.data / FILE)
         engine = open_engine(settings.record, read_only=True)
         figures = Figures(engine, Blocks(registry, settings.archive_place))
         try:
-            asyncio.run(_serve([Client(route, outbox, figures, _now) for route in routes], outbox, stop))
+            asyncio.run(_serve([Client(route, outbox, figures, times.now) for route in routes], outbox, stop))
         finally:
             engine.dispose()
             outbox.close()
@@ -89,20 +86,7 @@ async def _tell(client: Client, outbox: Outbox) -> None:
             _log.info("uplink", feed=feed, connected=caller.connected, trouble=caller.trouble)
             said = state
         try:
-            outbox.tell(feed, _now(), connected=caller.connected, trouble=caller.trouble)
+            outbox.tell(feed, times.now(), connected=caller.connected, trouble=caller.trouble)
         except StoreError as error:
             _log.error("the uplink cannot say how it is", feed=feed, error=str(error))
         await asyncio.sleep(_TELL)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, however it ends."""
-    with locked(path, wait=False) as held:
-        if not held:
-            raise UplinkError(f"another process holds {path}: the uplink runs already")
-        yield
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

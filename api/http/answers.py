@@ -1,6 +1,6 @@
 """Answers that are made once, and handed out to whoever asks the same until what they rest on changes.
 
-Of a kept answer three things are known: the question with the scope of who asked, by `Context.asked` as long as nothing is
+Of a kept answer three things are known: the question with the scope of who asked, by `Context.response_cache` as long as nothing is
 committed to the record; its entity tag, made of the version of what it rests on; and its body, by that tag. So after a commit
 that does not concern it the version is looked up, and nothing is made anew.
 """
@@ -43,14 +43,14 @@ def kept_answer(
     until : int, optional
         Instant [ms UTC] from which on the facts are others.
     """
-    number = context.asked.number()
+    number = context.response_cache.number()
     with context.record.queries() as queries:
         tag = entity_tag(request, scope, version(queries), context.registry.digest, *facts)
         body = context.bodies.get(tag)
         if body is None:
             body = make(queries)
             context.bodies.put(tag, body)
-    context.asked.put(_question(request, scope), (tag, until), number)
+    context.response_cache.put(_question(request, scope), (tag, until), number)
     return unchanged(request, tag) or _json(body, tag)
 
 
@@ -76,11 +76,11 @@ class Repeats:
 
     def _answer(self, request: Request) -> Response | None:
         context = self._context
-        if not context.asked:
+        if not context.response_cache:
             return None
         now = time.time_ns() // 1_000_000
         caller = recalled(request, context, now)
-        found = context.asked.get(_question(request, caller.scope)) if caller is not None else None
+        found = context.response_cache.get(_question(request, caller.scope)) if caller is not None else None
         if found is None:
             return None
         tag, until = found

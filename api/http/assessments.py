@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, Response
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.attachments import Stored, checked_name, disposition, path_of, store
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import body, decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
@@ -21,7 +22,6 @@ from greenmine.api.http.items import Attachment
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import file, listed, single, taking, taking_file
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.evaluation import Evaluation, Requirement
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.registry import Site
@@ -133,14 +133,14 @@ async def assess(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Say how it stands with a requirement item; the last word holds, earlier ones stay."""
     asked = await decoded(request, NewAssessment)
     site, period = _assessable(context, caller, asked.site, asked.period, asked.item)
     row: dict[str, object] = {"state": asked.state, "text": asked.text.strip()}
     entry = await run_in_threadpool(_add, context, caller, site, period, asked.item, row)
-    await run_in_threadpool(_note, trail, "assessment", site, period, asked.item, state=asked.state)
+    await run_in_threadpool(_note, audit, "assessment", site, period, asked.item, state=asked.state)
     return JSON(entry, 201)
 
 
@@ -155,7 +155,7 @@ async def attach_proof(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Attach a file to a requirement item: the body is its content, ``name`` its name."""
     site, period = _assessable(context, caller, given.site, given.period, given.item)
@@ -164,7 +164,7 @@ async def attach_proof(
     stored = await run_in_threadpool(store, context.settings.attachments, given.name, content)
     entry = await run_in_threadpool(_add, context, caller, site, period, given.item, _columns(stored))
     await run_in_threadpool(
-        _note, trail, "assessment-file", site, period, given.item, file=stored.name, digest=stored.digest
+        _note, audit, "assessment-file", site, period, given.item, file=stored.name, digest=stored.digest
     )
     return JSON(entry, 201)
 
@@ -220,8 +220,8 @@ def _columns(stored: Stored) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _note(trail: Trail, action: str, site: Site, period: Period, item: str, **detail: str) -> None:
-    trail.add(action, site=site.id, subject=item, period=period.name, **detail)
+def _note(audit: Audit, action: str, site: Site, period: Period, item: str, **detail: str) -> None:
+    audit.add(action, site=site.id, subject=item, period=period.name, **detail)
 
 
 def _entry(row: Row, zone: str) -> AssessmentEntry:

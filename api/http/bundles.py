@@ -18,6 +18,7 @@ from greenmine.api.accounts.shares import LONGEST_DAYS, Share
 from greenmine.api.accounts.users import User
 from greenmine.api.http import arguments
 from greenmine.api.http.arguments import number_of
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
@@ -25,7 +26,6 @@ from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import listed, single, taking, zipped
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.record.bundles import file_of
 from greenmine.record.reader import Queries, Row
 from greenmine.registry import Registry
@@ -231,11 +231,11 @@ async def ask_for_bundle(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Ask for an evidence bundle; it is built by another process, and ``Location`` tells how far it is."""
     asked = await decoded(request, NewBundle)
-    view = await run_in_threadpool(_ask, context, caller, trail, asked)
+    view = await run_in_threadpool(_ask, context, caller, audit, asked)
     response = JSON(view, 202)
     response.headers["Location"] = f"/api/v1/bundles/{view.id}"
     return response
@@ -263,14 +263,14 @@ def bundle_file(
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """The file of a bundle; it may be fetched in parts."""
     seen = visible_bundle(context, queries, caller, number)
     answer = file_response(context, seen.row)
     if seen.share is not None:
         context.accounts.shares.note_download(seen.share, now())
-    trail.add("bundle-download", site=seen.row.site, subject=f"bundle {number}", period=seen.row.period)
+    audit.add("bundle-download", site=seen.row.site, subject=f"bundle {number}", period=seen.row.period)
     return answer
 
 
@@ -317,13 +317,13 @@ async def share_bundle(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Open a bundle to somebody for some days: the ``code`` of the link is told here and never again."""
     await run_in_threadpool(_shareable, context, caller, number)
     asked = await decoded(request, NewShare)
     view = await run_in_threadpool(
-        add_share, context, caller, trail, number, asked.receiver, asked.days, asked.evaluator
+        add_share, context, caller, audit, number, asked.receiver, asked.days, asked.evaluator
     )
     return JSON(view, 201)
 
@@ -336,14 +336,14 @@ def revoke_share(
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Shut a bundle to somebody; what was downloaded stays with whoever has it."""
-    return JSON(end_share(context, queries, caller, trail, number, entry))
+    return JSON(end_share(context, queries, caller, audit, number, entry))
 
 
 def add_share(
-    context: Context, caller: Caller, trail: Trail, number: int, receiver: str, days: int, evaluator: str | None
+    context: Context, caller: Caller, audit: Audit, number: int, receiver: str, days: int, evaluator: str | None
 ) -> ShareView:
     """Open a bundle to somebody.
 
@@ -368,14 +368,14 @@ def add_share(
         )
     except ValueError as error:
         raise Problem(400, str(error)) from None
-    trail.add(
+    audit.add(
         "bundle-shared", site=row.site, subject=f"bundle {number}", receiver=share.receiver, days=days,
         evaluator="" if user is None else user.name,
     )  # fmt: skip
     return share_view(context, share, instant, code)
 
 
-def end_share(context: Context, queries: Queries, caller: Caller, trail: Trail, number: int, entry: int) -> ShareView:
+def end_share(context: Context, queries: Queries, caller: Caller, audit: Audit, number: int, entry: int) -> ShareView:
     """Shut a bundle to somebody; one that is shut already stays so.
 
     Raises
@@ -390,7 +390,7 @@ def end_share(context: Context, queries: Queries, caller: Caller, trail: Trail, 
         raise Problem(404, f"There is no share {entry} of bundle {number}.")
     if share.good(instant):
         context.accounts.shares.revoke(share, instant)
-        trail.add("share-revoked", site=row.site, subject=f"bundle {number}", receiver=share.receiver)
+        audit.add("share-revoked", site=row.site, subject=f"bundle {number}", receiver=share.receiver)
     shut = next(s for s in context.accounts.shares.of_bundle(number, row.digest) if s.id == entry)
     return share_view(context, shut, instant)
 
@@ -400,7 +400,7 @@ def _shareable(context: Context, caller: Caller, number: int) -> Row:
         return shareable_bundle(context, queries, caller, number)
 
 
-def _ask(context: Context, caller: Caller, trail: Trail, asked: NewBundle) -> BundleView:
+def _ask(context: Context, caller: Caller, audit: Audit, asked: NewBundle) -> BundleView:
     site = visible_site(context.registry, caller.scope, asked.site)
     if not caller.may_comment(site.id):
         raise Problem(403, f"{caller.name} may not ask for bundles of {site.id!r}.")
@@ -417,5 +417,5 @@ def _ask(context: Context, caller: Caller, trail: Trail, asked: NewBundle) -> Bu
         if contributions.bundles_under_way(site.id) >= WAITING:
             raise Problem(429, f"{WAITING} bundles of {site.id!r} are waiting already; is the builder running?")
         row = contributions.ask_for_bundle(site.id, period, asked.language, caller.name, instant)
-    trail.add("bundle-asked", site=site.id, subject=f"bundle {row.id}", period=period.name)
+    audit.add("bundle-asked", site=site.id, subject=f"bundle {row.id}", period=period.name)
     return bundle_view(context.registry, row)

@@ -49,8 +49,8 @@ class Context:
     """Who has how many live streams."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
-    asked: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
+    response_cache: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
     """Entity tags of answers by what was asked, and until when they hold [ms UTC], as long as the record stays as it is."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "asked", Remembered(self.record.changes))
+        object.__setattr__(self, "response_cache", Remembered(self.record.changes))

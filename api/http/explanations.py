@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import get_audit
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
 from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single, zipped
-from greenmine.api.http.trail import get_trail
 from greenmine.evidence.recomputation import recomputation
 from greenmine.limits import LONG, Threshold
 from greenmine.processing.explanation import Explanation, explain
 from greenmine.readings import Readings
+from greenmine.record.claims import stored_mark
 from greenmine.record.reader import Queries, Row, Scope
-from greenmine.record.writer import stored_mark
 from greenmine.registry import Rule
 from greenmine.reporting import Period
 from greenmine.times import MINUTE, local
@@ -222,7 +222,7 @@ def recomputation_file(
         readings,
         queries.marks_made(scope, site.id, row.issued),
     )
-    get_trail(request, context, request.state.caller).add(
+    get_audit(request, context, request.state.caller).add(
         "export", site=site.id, subject="recomputation", query=request.url.query[:500]
     )
     name = f"{rule.key.replace('/', '-').replace('#', '-')}-{day}.zip"
@@ -318,7 +318,7 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
             statistic.hours if statistic else None,
             statistic.count if statistic else 0,
             statistic.expected if statistic else 0.0,
-            judged.share if judged else 0.0,
+            judged.capture if judged else 0.0,
             judged.value if judged else None,
         ),
         rounding=RoundingStep(
@@ -345,7 +345,7 @@ def _received(
 
 def _hours(found: Explanation, zone: str) -> list[HourFigure]:
     return [
-        HourFigure(local(s.start * MINUTE, zone), s.mean, s.count, s.share, s.excluded, s.valid) for s in found.hours
+        HourFigure(local(s.start * MINUTE, zone), s.mean, s.count, s.capture, s.excluded, s.valid) for s in found.hours
     ]
 
 

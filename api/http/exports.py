@@ -12,12 +12,12 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from greenmine.api.http.arguments import Tabular
+from greenmine.api.http.audit import get_audit
 from greenmine.api.http.context import Context
 from greenmine.api.http.formats import MEDIA_TYPES, Format, TooManyRowsError, chosen
 from greenmine.api.http.pagination import Page
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
-from greenmine.api.http.trail import get_trail
 from greenmine.record.reader import Queries, Scope
 
 if TYPE_CHECKING:  # Arrow takes time and memory, and files are seldom asked for
@@ -114,7 +114,7 @@ def stream(
         ) from None
     about = next((value for name in ("site", "channel", "rule") if (value := getattr(given, name, None))), "")
     place = about.split("/")[0] or None
-    get_trail(request, context, request.state.caller).add(
+    get_audit(request, context, request.state.caller).add(
         "export", site=place, subject=name, query=request.url.query[:500]
     )
     return StreamingResponse(

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.attachments import Stored, checked_name, disposition, path_of, store
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import body, decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
@@ -20,7 +21,6 @@ from greenmine.api.http.items import Attachment, EpisodeRevision, HandlingItem
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import file, single, taking, taking_file
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.api.http.views import ExceedanceView, exceedance_view
 from greenmine.record.contributions import Step
 from greenmine.record.reader import Queries, Row, Scope
@@ -103,7 +103,7 @@ async def handle(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Add an acknowledgement, a cause, what is done about it, or a comment; nothing is ever taken back."""
     site = await run_in_threadpool(_site_of, context, caller.scope, number)
@@ -114,7 +114,7 @@ async def handle(
     if not text and entry.kind != "acknowledged":
         raise Problem(400, "text: must say something")
     item = await run_in_threadpool(_add, context, caller, number, entry.kind, text, None)
-    await run_in_threadpool(_note, trail, entry.kind, site, number)
+    await run_in_threadpool(_note, audit, entry.kind, site, number)
     return JSON(item, 201)
 
 
@@ -130,7 +130,7 @@ async def attach(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Attach a file: the body is its content, ``name`` its name."""
     site = await run_in_threadpool(_site_of, context, caller.scope, number)
@@ -140,7 +140,7 @@ async def attach(
     content = await body(request, context.settings.attachment_bytes)
     stored = await run_in_threadpool(store, context.settings.attachments, given.name, content)
     item = await run_in_threadpool(_add, context, caller, number, "attachment", "", stored)
-    await run_in_threadpool(_note, trail, "attachment", site, number, file=stored.name, digest=stored.digest)
+    await run_in_threadpool(_note, audit, "attachment", site, number, file=stored.name, digest=stored.digest)
     return JSON(item, 201)
 
 
@@ -194,8 +194,8 @@ def _add(context: Context, caller: Caller, number: int, kind: Step, text: str, s
     return _item(added, context.registry.site(known.site).zone)
 
 
-def _note(trail: Trail, action: str, site: str, number: int, **detail: str) -> None:
-    trail.add(action, site=site, subject=f"exceedance {number}", **detail)
+def _note(audit: Audit, action: str, site: str, number: int, **detail: str) -> None:
+    audit.add(action, site=site, subject=f"exceedance {number}", **detail)
 
 
 def _item(row: Row, zone: str) -> HandlingItem:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
@@ -20,7 +21,6 @@ from greenmine.api.http.items import MarkItem, MarkRequestItem, RemovedItem
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.registry import Registry
 from greenmine.times import DAY, local, now, parse_time
@@ -147,7 +147,7 @@ async def ask(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Ask for a mark: maintenance, calibration, stop, fault and weather take readings out of the figures, blasting explains.
 
@@ -156,7 +156,7 @@ async def ask(
     """
     asked = await decoded(request, NewMark)
     row = _checked(context, caller, asked)
-    item = await run_in_threadpool(_add, context, trail, row)
+    item = await run_in_threadpool(_add, context, audit, row)
     response = JSON(item, 202)
     response.headers["Location"] = f"/api/v1/mark-requests/{item.id}"
     return response
@@ -210,16 +210,16 @@ async def decide(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Confirm or refuse a claim: a mark that takes an exceedance away. Supervisors may, and nobody of their own."""
     said = await decoded(request, Decision)
     if said.decision == "refuse" and not said.reason.strip():
         raise Problem(400, "reason: must say why the claim is refused")
-    return JSON(await run_in_threadpool(_decide, context, caller, trail, number, said))
+    return JSON(await run_in_threadpool(_decide, context, caller, audit, number, said))
 
 
-def _decide(context: Context, caller: Caller, trail: Trail, number: int, said: Decision) -> MarkRequestItem:
+def _decide(context: Context, caller: Caller, audit: Audit, number: int, said: Decision) -> MarkRequestItem:
     with context.record.queries() as queries:
         rows = queries.mark_requests(caller.scope, limit=1, number=number) if 0 <= number < 1 << 62 else []
     if not rows:
@@ -237,7 +237,7 @@ def _decide(context: Context, caller: Caller, trail: Trail, number: int, said: D
         if row is None:
             raise undecided
         item = request_item(context.registry, row)
-    trail.add(
+    audit.add(
         f"claim-{said.decision}",
         site=item.site,
         subject=f"mark request {item.id}",
@@ -272,10 +272,10 @@ def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, obje
     }  # fmt: skip
 
 
-def _add(context: Context, trail: Trail, row: dict[str, object]) -> MarkRequestItem:
+def _add(context: Context, audit: Audit, row: dict[str, object]) -> MarkRequestItem:
     with context.record.contributions() as contributions:
         if contributions.marks_waiting(str(row["site"])) >= WAITING:
             raise Problem(429, f"{WAITING} marks are waiting at {row['site']!r} already; is the worker running?")
         item = request_item(context.registry, contributions.ask_for_mark(row))
-    trail.add("mark", site=item.site, subject=f"mark request {item.id}", kind=item.kind, station=item.station)
+    audit.add("mark", site=item.site, subject=f"mark request {item.id}", kind=item.kind, station=item.station)
     return item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ class _Families(Collector):
         figure = GaugeMetricFamily(
             "greenmine_worker", "Figures that a worker reports of itself.", labels=["worker", "figure"]
         )
+        free = shutil.disk_usage(self._data).free
+        yield GaugeMetricFamily("greenmine_disk_free_bytes", "Room under the data directory.", value=free)
         for worker in self._queries.workers():
             age.add_metric([worker.name], (self._now - worker.updated) / 1000)
             for name, value in sorted(_numbers(msgspec.json.decode(worker.status))):

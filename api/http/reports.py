@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import get_audit
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.schemas import file
-from greenmine.api.http.trail import get_trail
 from greenmine.reporting import parse_period
 from greenmine.times import now
 
@@ -51,7 +51,7 @@ def report_file(
     except ValueError as error:
         raise Problem(400, f"period: {error}") from None
     name = f"{given.site or 'district'}-{period.name.replace('..', '-to-')}.{given.format}"
-    get_trail(request, context, caller).add("export", site=given.site or None, subject="report", query=name)
+    get_audit(request, context, caller).add("export", site=given.site or None, subject="report", query=name)
     return Response(
         written(report, given.format),
         media_type=MEDIA_TYPES[given.format],

@@ -18,6 +18,7 @@ from greenmine.api.http import arguments
 from greenmine.api.http.addresses import from_this_machine
 from greenmine.api.http.answers import kept_answer
 from greenmine.api.http.arguments import cursor_parts
+from greenmine.api.http.audit import client_address
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_channel, visible_site
 from greenmine.api.http.exports import answer, entity_tag, stream, tagged, unchanged
@@ -38,7 +39,6 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing, listing_bytes
 from greenmine.api.http.rolling import RollingView, rolling_statistics
 from greenmine.api.http.schemas import listed, problems, single
-from greenmine.api.http.trail import client_address
 from greenmine.api.http.views import ExceedanceView, LatestView, exceedance_view, latest, verdict_view
 from greenmine.api.live.events import Cursor
 from greenmine.durations import parse_duration

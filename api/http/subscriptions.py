@@ -13,13 +13,13 @@ from starlette.responses import Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import listed, nothing, single, taking
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.notify.event import EventKind
 from greenmine.notify.outbox import Message
 from greenmine.notify.quiet import QuietHours
@@ -158,7 +158,7 @@ def manage(caller: Caller) -> None:
         raise Problem(403, f"{caller.name} may not change subscriptions.")
 
 
-def make(context: Context, caller: Caller, trail: Trail, asked: NewSubscription) -> Subscription:
+def make(context: Context, caller: Caller, audit: Audit, asked: NewSubscription) -> Subscription:
     """Make a subscription.
 
     Raises
@@ -188,12 +188,12 @@ def make(context: Context, caller: Caller, trail: Trail, asked: NewSubscription)
         raise Problem(409, str(error)) from error
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    _note(context, trail, "subscription-made", made, events=list(made.events))
+    _note(context, audit, "subscription-made", made, events=list(made.events))
     return made
 
 
 def change(
-    context: Context, caller: Caller, trail: Trail, subscription: Subscription, asked: SubscriptionChange
+    context: Context, caller: Caller, audit: Audit, subscription: Subscription, asked: SubscriptionChange
 ) -> Subscription:
     """Change a subscription; as `make`."""
     manage(caller)
@@ -205,11 +205,11 @@ def change(
         changed = context.notices.subscriptions.change(subscription, **changes)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    _note(context, trail, "subscription-changed", changed, changed=sorted(changes))
+    _note(context, audit, "subscription-changed", changed, changed=sorted(changes))
     return changed
 
 
-def try_out(context: Context, caller: Caller, trail: Trail, subscription: Subscription) -> None:
+def try_out(context: Context, caller: Caller, audit: Audit, subscription: Subscription) -> None:
     """Have a test sent, one at a time.
 
     Raises
@@ -222,14 +222,14 @@ def try_out(context: Context, caller: Caller, trail: Trail, subscription: Subscr
         raise Problem(409, "The subscription is switched off; nothing is sent by it.")
     if not context.notices.outbox.test(subscription, context.registry, now()):
         raise Problem(429, "A test is under way already; the messages of the subscription tell what becomes of it.")
-    _note(context, trail, "subscription-tested", subscription)
+    _note(context, audit, "subscription-tested", subscription)
 
 
-def remove(context: Context, caller: Caller, trail: Trail, subscription: Subscription) -> None:
+def remove(context: Context, caller: Caller, audit: Audit, subscription: Subscription) -> None:
     """Remove a subscription; as `manage`."""
     manage(caller)
     context.notices.subscriptions.remove(subscription)
-    _note(context, trail, "subscription-removed", subscription)
+    _note(context, audit, "subscription-removed", subscription)
 
 
 def secret_of(subscription: Subscription) -> str | None:
@@ -266,11 +266,11 @@ async def subscribe(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Have events told by webhook, e-mail, a robot in DingTalk or WeCom, or at the broker."""
     asked = await decoded(request, NewSubscription)
-    made = await run_in_threadpool(make, context, caller, trail, asked)
+    made = await run_in_threadpool(make, context, caller, audit, asked)
     [item] = await run_in_threadpool(items, context, [made])
     return JSON(MadeSubscription(item, secret_of(made)), 201)
 
@@ -294,32 +294,32 @@ async def change_subscription(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Change what is told, when and in which language, or switch it off and on."""
     found = await run_in_threadpool(visible_subscription, context, caller, number)
     asked = await decoded(request, SubscriptionChange)
-    changed = await run_in_threadpool(change, context, caller, trail, found, asked)
+    changed = await run_in_threadpool(change, context, caller, audit, found, asked)
     [item] = await run_in_threadpool(items, context, [changed])
     return JSON(item)
 
 
 @router.delete("/api/v1/subscriptions/{number}", status_code=204, responses=nothing())
 def unsubscribe(
-    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Remove a subscription, and what it has not been told yet."""
-    remove(context, caller, trail, visible_subscription(context, caller, number))
+    remove(context, caller, audit, visible_subscription(context, caller, number))
     return Response(status_code=204)
 
 
 @router.post("/api/v1/subscriptions/{number}/test", status_code=202, responses=single(SubscriptionItem, 202))
 def try_subscription(
-    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Send a test, quiet hours or not; the messages of the subscription tell what became of it."""
     found = visible_subscription(context, caller, number)
-    try_out(context, caller, trail, found)
+    try_out(context, caller, audit, found)
     return JSON(items(context, [found])[0], 202)
 
 
@@ -351,13 +351,13 @@ def _check_sites(context: Context, caller: Caller, owner: str | None, sites: lis
             raise Problem(400, f"sites: {site!r} is not of {owner!r}")
 
 
-def _note(context: Context, trail: Trail, action: str, subscription: Subscription, **detail: Any) -> None:
+def _note(context: Context, audit: Audit, action: str, subscription: Subscription, **detail: Any) -> None:
     """Note it in the audit log, never the target, which holds secrets; an enterprise reads what an administrator did to its own."""
     owner = subscription.enterprise or "district"
     sites = (site.id for site in context.registry.sites if site.enterprise == subscription.enterprise)
-    site = next(sites, None) if trail.caller.role == "administrator" else None
+    site = next(sites, None) if audit.caller.role == "administrator" else None
     kind = kind_of(subscription.target)
-    trail.add(action, site=site, subject=subscription.name, number=subscription.id, owner=owner, kind=kind, **detail)
+    audit.add(action, site=site, subject=subscription.name, number=subscription.id, owner=owner, kind=kind, **detail)
 
 
 def _zone(context: Context, subscription: Subscription) -> str:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.attachments import named
+from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.bodies import body
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
@@ -25,7 +26,6 @@ from greenmine.api.http.exports import answer
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking_file
-from greenmine.api.http.trail import TrailOf
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.uploads import keep, packed
 from greenmine.registry import Registry
@@ -137,7 +137,7 @@ async def hand_in(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Hand in a logger's file of a station: the body is its content.
 
@@ -148,7 +148,7 @@ async def hand_in(
     content = await body(request, context.settings.upload_bytes)
     found = await run_in_threadpool(_read, context, given, content)
     item = await run_in_threadpool(_add, context, caller, given, content, found)
-    trail.add(
+    audit.add(
         "upload", site=item.site, subject=f"upload {item.id}", station=item.station, file=item.name, digest=item.digest,
         readings=item.readings,
     )  # fmt: skip

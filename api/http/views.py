@@ -12,7 +12,7 @@ import msgspec
 from greenmine.limits import LONG, Addressee, Threshold, addressee, threshold_on
 from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.headroom import headroom_under_way
-from greenmine.processing.summary import conclude, tally
+from greenmine.processing.summary import conclude, last_tally, stands_now
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Newest, Queries, Row, Scope
 from greenmine.registry import Channel, Registry, Rule
@@ -283,10 +283,10 @@ def theme_judgements(latest: Sequence[LatestView], theme: str, registry: Registr
         for view in latest
         if registry.parameters[view.parameter].theme == theme
         for limit in view.limits
-        if limit.kind == "legal" and limit.window not in LONG
+        if stands_now(limit.kind, limit.window)
     ]
     tallies = [
-        tally(theme, limit.addressee, [_told(limit.verdict)] if limit.verdict else [], 1, int(limit.open))
+        last_tally(theme, limit.addressee, _told(limit.verdict) if limit.verdict else None, running=limit.open)
         for _, limit in bound
     ]
     found = []

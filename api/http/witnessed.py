@@ -9,13 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import listed, single, taking
-from greenmine.api.http.trail import Trail, TrailOf
 from greenmine.record.archive.signing import SigningKey, fingerprints
 from greenmine.record.archive.witness import (
     Receipt,
@@ -44,14 +44,14 @@ _EXAMPLE: Final[dict[str, Any]] = {
     openapi_extra=taking(SignedStatement, _EXAMPLE),
 )
 async def witness(
-    _: Annotated[arguments.NoArguments, Query()], request: Request, context: ContextOf, trail: TrailOf
+    _: Annotated[arguments.NoArguments, Query()], request: Request, context: ContextOf, audit: AuditOf
 ) -> Response:
     """Countersign and keep the state of another installation's data; its key must be in the file of GREENMINE_WITNESS_FOR."""
     given = await decoded(request, SignedStatement)
-    return JSON(await run_in_threadpool(_countersign, context, trail, given), 201)
+    return JSON(await run_in_threadpool(_countersign, context, audit, given), 201)
 
 
-def _countersign(context: Context, trail: Trail, given: SignedStatement) -> Receipt:
+def _countersign(context: Context, audit: Audit, given: SignedStatement) -> Receipt:
     settings = context.settings
     known = {} if settings.witness_for is None else fingerprints(settings.witness_for)
     try:
@@ -64,7 +64,7 @@ def _countersign(context: Context, trail: Trail, given: SignedStatement) -> Rece
     contrary = contradicted(context.record.writable, statement, key)
     keep(context.record.writable, receipt, own=False)  # what contradicts is what a witness is for
     if contrary:
-        trail.add("witness-contradiction", subject=key.fingerprint, of=statement.site, leaves=statement.tree.size)
+        audit.add("witness-contradiction", subject=key.fingerprint, of=statement.site, leaves=statement.tree.size)
         raise Problem(409, f"At {statement.tree.size} leaves another root was shown before; both are kept.")
     return receipt
 

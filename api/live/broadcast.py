@@ -1,8 +1,8 @@
 """The broadcast: one reader of the record for all live streams, however many there are.
 
 It looks up what is new a few times a second, and only if something was committed; every event is encoded once for all who may
-see it, and put into the queues of their seats. A seat whose reader is slow is not waited for and does not grow: it falls behind,
-and catches up from the record as one does who comes back with ``Last-Event-ID``.
+see it, and put into the queues of their subscribers. A subscriber whose reader is slow is not waited for and does not grow: it
+falls behind, and catches up from the record as one does who comes back with ``Last-Event-ID``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUEUE: Final = 64
 """Events that wait for a reader."""
 
 
-class Seat:
+class Subscriber:
     """The place of one stream in the broadcast.
 
     Parameters
@@ -90,7 +90,7 @@ class Broadcast:
     def __init__(self, record: RecordAccess, closing: Flag) -> None:
         self._record = record
         self._closing = closing
-        self._seats: set[Seat] = set()
+        self._subscribers: set[Subscriber] = set()
         self._cursor: Cursor | None = None
         self._number: int | None = None
         self._known: tuple[Scope, dict[int, Newest]] = Scope(frozenset()), {}
@@ -116,8 +116,8 @@ class Broadcast:
             Held until the end.
         """
         yield b"retry: 2000\n\n"
-        seat = Seat(scope)
-        self._seats.add(seat)
+        subscriber = Subscriber(scope)
+        self._subscribers.add(subscriber)
         clock = asyncio.get_running_loop().time
         checked = clock()
         cursor = last
@@ -125,10 +125,10 @@ class Broadcast:
             while not self._closing.is_set():
                 if self._following is None or self._following.done():
                     self._following = asyncio.create_task(self._follow())
-                if seat.behind and self._cursor is not None:
-                    fresh = await self._missed(seat, cursor, self._cursor)
+                if subscriber.behind and self._cursor is not None:
+                    fresh = await self._missed(subscriber, cursor, self._cursor)
                 else:
-                    taken = await seat.taken()
+                    taken = await subscriber.taken()
                     fresh = [event for event in taken if cursor is not None and event.cursor.beyond(cursor)]
                 if fresh:
                     cursor = fresh[-1].cursor
@@ -140,23 +140,23 @@ class Broadcast:
                     if not fresh:
                         yield b": still here\n\n"
         finally:
-            self._seats.discard(seat)
+            self._subscribers.discard(subscriber)
 
     async def _follow(self) -> None:
         """Follow the record as long as anybody listens."""
-        while self._seats and not self._closing.is_set():
+        while self._subscribers and not self._closing.is_set():
             number = self._record.changes.number()
             if self._cursor is None or number != self._number:
-                scopes = {seat.scope for seat in self._seats}
+                scopes = {subscriber.scope for subscriber in self._subscribers}
                 with suppress(DatabaseError):
                     self._cursor, events = await run_in_threadpool(self._new, scopes, self._cursor)
                     self._number = number
-                    for seat in self._seats:
-                        seat.offer(events.get(seat.scope))
+                    for subscriber in self._subscribers:
+                        subscriber.offer(events.get(subscriber.scope))
             await asyncio.sleep(LOOK_SECONDS)
         self._cursor = None
-        for seat in self._seats:
-            seat.wake()
+        for subscriber in self._subscribers:
+            subscriber.wake()
 
     def _new(self, scopes: set[Scope], after: Cursor | None) -> tuple[Cursor, dict[Scope, list[Event]]]:
         with self._record.queries() as queries:
@@ -169,16 +169,16 @@ class Broadcast:
                 self._known = everything, {}
             return last, events_between(queries, scopes, after, last, now(), known=self._known[1])
 
-    async def _missed(self, seat: Seat, after: Cursor | None, last: Cursor) -> list[Event]:
-        """What a seat missed up to the cursor of the broadcast, at most a page of it; from there on its queue counts."""
-        seat.catch_up()
+    async def _missed(self, subscriber: Subscriber, after: Cursor | None, last: Cursor) -> list[Event]:
+        """What a subscriber missed up to the cursor of the broadcast, at most a page of it; from there on its queue counts."""
+        subscriber.catch_up()
         try:
-            events = await run_in_threadpool(self._read, seat.scope, after, last)
+            events = await run_in_threadpool(self._read, subscriber.scope, after, last)
         except DatabaseError:
-            seat.behind = True
+            subscriber.behind = True
             await asyncio.sleep(LOOK_SECONDS)
             return []
-        seat.behind |= len(events) >= PAGE
+        subscriber.behind |= len(events) >= PAGE
         return events
 
     def _read(self, scope: Scope, after: Cursor | None, last: Cursor) -> list[Event]:

@@ -14,12 +14,12 @@ from greenmine.api.accounts.passwords import WeakPasswordError
 from greenmine.api.accounts.tokens import LONGEST_DAYS, Token
 from greenmine.api.accounts.users import User
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single
-from greenmine.api.http.trail import TrailOf
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.times import local, now
@@ -79,42 +79,42 @@ def account(
 
 @router.post("/account/password")
 def change_password(
-    given: Annotated[PasswordForm, Form()], request: Request, context: ContextOf, caller: CallerOf, trail: TrailOf
+    given: Annotated[PasswordForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Change the password; all other sessions end."""
     user, session = _signed_in(context, caller)
-    wait = context.lockout.attempt(user.name, trail.address, known=True)
+    wait = context.lockout.attempt(user.name, audit.address, known=True)
     if wait:
         return _page(request, context, caller, None, fault="locked", minutes=-(-wait // 60), status=429)
     if context.accounts.users.sign_in(user.name, given.current) is None:
-        trail.add("password-refused")
+        audit.add("password-refused")
         return _page(request, context, caller, None, fault="wrong", status=400)
-    context.lockout.succeeded(user.name, trail.address, known=True)
+    context.lockout.succeeded(user.name, audit.address, known=True)
     if given.new != given.again:
         return _page(request, context, caller, None, fault="different", status=400)
     try:
         context.accounts.users.set_password(user, given.new, keep=session)
     except WeakPasswordError as error:
         return _page(request, context, caller, None, fault=error.key, status=400)
-    trail.add("password-changed")
+    audit.add("password-changed")
     return _page(request, context, caller, None, done="password")
 
 
 @router.post("/account/sessions/{number}/end")
 def end_session(
-    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """End one of the caller's sessions."""
     user, _session = _signed_in(context, caller)
     if not context.accounts.sessions.end(user, number):
         raise Problem(404, f"There is no session {number}; /account lists them.")
-    trail.add("session-ended", subject=str(number))
+    audit.add("session-ended", subject=str(number))
     return RedirectResponse("/account", 303)
 
 
 @router.post("/account/tokens")
 def make_token(
-    given: Annotated[TokenForm, Form()], request: Request, context: ContextOf, caller: CallerOf, trail: TrailOf
+    given: Annotated[TokenForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Make a token; the page that answers shows it, once."""
     user, _ = _signed_in(context, caller)
@@ -124,26 +124,26 @@ def make_token(
         secret = context.accounts.tokens.add(user, given.name, now(), days=given.days, sites=sites or None, write=write)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    trail.add("token-made", subject=given.name, days=given.days, sites=sites, write=write)
+    audit.add("token-made", subject=given.name, days=given.days, sites=sites, write=write)
     return _page(request, context, caller, None, secret=secret)
 
 
 @router.post("/account/tokens/{number}/revoke")
 def revoke_token(
-    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Revoke one of the caller's tokens."""
     user, _session = _signed_in(context, caller)
     token = context.accounts.tokens.revoke(user, number, now())
     if token is None:
         raise Problem(404, f"There is no token {number} in use; /account lists them.")
-    trail.add("token-revoked", subject=token.name)
+    audit.add("token-revoked", subject=token.name)
     return RedirectResponse("/account", 303)
 
 
 @router.post("/account/publications")
 def publish(
-    given: Annotated[PublicationForm, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    given: Annotated[PublicationForm, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Let anybody see the daily compliance of a mine, or no longer."""
     site = visible_site(context.registry, caller.scope, given.site)
@@ -151,7 +151,7 @@ def publish(
     if caller.role != "enterprise":
         raise Problem(403, "Only the enterprise of a mine makes it public.")
     if context.accounts.publications.switch(site.id, now(), public=given.public):
-        trail.add("published" if given.public else "unpublished", site=site.id)
+        audit.add("published" if given.public else "unpublished", site=site.id)
     return RedirectResponse("/account", 303)
 
 

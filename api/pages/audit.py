@@ -14,11 +14,11 @@ from starlette.responses import Response
 from greenmine.api.accounts.audit import Entry
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import visible_entries
 from greenmine.api.http.dependencies import ContextOf, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
-from greenmine.api.http.trail import visible_entries
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.registry import Registry

@@ -13,6 +13,7 @@ from greenmine.api.accounts.shares import LONGEST_DAYS
 from greenmine.api.http import arguments
 from greenmine.api.http.assessments import STATES, assessment_of, period_named
 from greenmine.api.http.attachments import TYPES
+from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.bundles import (
     BundleView,
     ShareView,
@@ -28,7 +29,6 @@ from greenmine.api.http.calendar import reporting_dates
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
-from greenmine.api.http.trail import TrailOf
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -145,10 +145,10 @@ def share_on_page(
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Open a bundle to somebody; the page that answers shows the link, once."""
-    made = add_share(context, caller, trail, number, given.receiver, given.days, given.evaluator or None)
+    made = add_share(context, caller, audit, number, given.receiver, given.days, given.evaluator or None)
     return _bundle_page(request, context, caller, queries, number, None, made)
 
 
@@ -160,10 +160,10 @@ def revoke_on_page(
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Shut a bundle to somebody."""
-    end_share(context, queries, caller, trail, number, entry)
+    end_share(context, queries, caller, audit, number, entry)
     return RedirectResponse(f"/bundles/{number}", 303)
 
 

@@ -11,11 +11,11 @@ from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments, subscriptions
+from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.subscriptions import NewSubscription, SubscriptionChange, visible_subscription
-from greenmine.api.http.trail import TrailOf
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.notify.event import EVENTS
@@ -94,13 +94,13 @@ def notifications(
 
 @router.post(_PATH)
 def make_subscription(
-    given: Annotated[NewForm, Form()], request: Request, context: ContextOf, caller: CallerOf, trail: TrailOf
+    given: Annotated[NewForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Make a subscription; the page that answers shows its secret, once."""
     _signed_in(caller)
     asked = given.wishes() | {"target": given.target(), "enterprise": given.enterprise or None}
     try:
-        made = subscriptions.make(context, caller, trail, msgspec.convert(asked, NewSubscription))
+        made = subscriptions.make(context, caller, audit, msgspec.convert(asked, NewSubscription))
     except msgspec.ValidationError as error:
         return _list(request, context, caller, None, given.kind, form=given, fault=str(error), status=400)
     except Problem as problem:
@@ -132,14 +132,14 @@ def change_notification(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Change a subscription."""
     _signed_in(caller)
     found = visible_subscription(context, caller, number)
     try:
         asked = msgspec.convert(given.wishes() | {"enabled": given.enabled}, SubscriptionChange)
-        subscriptions.change(context, caller, trail, found, asked)
+        subscriptions.change(context, caller, audit, found, asked)
     except msgspec.ValidationError as error:
         return _one(request, context, caller, number, None, fault=str(error), status=400)
     except Problem as problem:
@@ -151,13 +151,13 @@ def change_notification(
 
 @router.post(_PATH + "/{number}/test")
 def try_notification(
-    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Send a test."""
     _signed_in(caller)
     found = visible_subscription(context, caller, number)
     try:
-        subscriptions.try_out(context, caller, trail, found)
+        subscriptions.try_out(context, caller, audit, found)
     except Problem as problem:
         if problem.status != 429:
             raise  # that one is under way already can be seen on the page
@@ -166,11 +166,11 @@ def try_notification(
 
 @router.post(_PATH + "/{number}/remove")
 def remove_notification(
-    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Remove a subscription."""
     _signed_in(caller)
-    subscriptions.remove(context, caller, trail, visible_subscription(context, caller, number))
+    subscriptions.remove(context, caller, audit, visible_subscription(context, caller, number))
     return RedirectResponse(_PATH, 303)
 
 

@@ -11,10 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.accounts.persons import LASTS, Person, SignInError
 from greenmine.api.accounts.users import User
+from greenmine.api.http.audit import client_address
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.http.trail import client_address
 from greenmine.api.pages.sign_in import SignInArguments, begin_session, end_session_of, own_path, refusal
 from greenmine.times import now
 

@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from greenmine.api.accounts.shares import Share
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import client_address
 from greenmine.api.http.bundles import bundle_view, file_response, named
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.http.trail import client_address
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import Queries, Row, Scope

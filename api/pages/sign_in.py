@@ -11,9 +11,9 @@ from greenmine.api.accounts.caller import CallerOf, cookie
 from greenmine.api.accounts.lockout import KNOWN_DAYS
 from greenmine.api.accounts.users import User, plain_name
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import client_address
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
-from greenmine.api.http.trail import client_address
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.times import DAY, now

@@ -12,10 +12,10 @@ from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.accounts.secret import new_secret
 from greenmine.api.accounts.users import ROLES, User, UserRole
 from greenmine.api.http import arguments
+from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
 from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.http.trail import TrailOf
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.times import local, now
@@ -43,7 +43,7 @@ def users(
 
 @router.post("/users")
 def add_user(
-    given: Annotated[UserForm, Form()], request: Request, context: ContextOf, caller: CallerOf, trail: TrailOf
+    given: Annotated[UserForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Make an account; the page that answers shows its first password, once."""
     _administrator(caller)
@@ -57,7 +57,7 @@ def add_user(
         )
     except ValueError as error:
         return _page(request, context, None, fault=str(error), status=400)
-    trail.add("user-added", subject=user.name, role=user.role, enterprises=list(user.enterprises))
+    audit.add("user-added", subject=user.name, role=user.role, enterprises=list(user.enterprises))
     return _page(request, context, None, user=user, password=password)
 
 
@@ -68,20 +68,20 @@ def reset_password(
     request: Request,
     context: ContextOf,
     caller: CallerOf,
-    trail: TrailOf,
+    audit: AuditOf,
 ) -> Response:
     """Give an account a new password, shown once; its sessions end."""
     _administrator(caller)
     user = _user(context, number)
     password = new_secret()
     context.accounts.users.set_password(user, password)
-    trail.add("password-reset", subject=user.name)
+    audit.add("password-reset", subject=user.name)
     return _page(request, context, None, user=user, password=password)
 
 
 @router.post("/users/{number}/disable")
 def disable_user(
-    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Shut an account."""
     _administrator(caller)
@@ -89,19 +89,19 @@ def disable_user(
     if user.id == caller.user:
         raise Problem(400, "Nobody shuts their own account: somebody has to be able to open it again.")
     context.accounts.users.disable(user, now())
-    trail.add("user-disabled", subject=user.name)
+    audit.add("user-disabled", subject=user.name)
     return RedirectResponse("/users", 303)
 
 
 @router.post("/users/{number}/enable")
 def enable_user(
-    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, trail: TrailOf
+    number: int, _: Annotated[arguments.Filled, Form()], context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Open an account again."""
     _administrator(caller)
     user = _user(context, number)
     context.accounts.users.enable(user)
-    trail.add("user-enabled", subject=user.name)
+    audit.add("user-enabled", subject=user.name)
     return RedirectResponse("/users", 303)
 
 

@@ -110,19 +110,3 @@ def codes(version: Version) -> Codes:
         sentinels=base.sentinels + own.sentinels,
         reports=base.reports | own.reports,
     )
-
-
-@cache
-def _factors() -> dict[str, Factor]:
-    return codes(VERSIONS[-1]).by_code
-
-
-def find_factor(code: str) -> Factor | None:
-    """The factor of a code of any edition; None if the tables do not have it.
-
-    Examples
-    --------
-    >>> find_factor("011").parameter, find_factor("w01018").parameter
-    ('cod', 'cod')
-    """
-    return _factors().get(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import selectors
 import socket
 import threading
@@ -20,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from greenmine.backoff import delay
 from greenmine.collector.gate import Account, Gate
 from greenmine.collector.mqtt.subscription import Subscriptions
 from greenmine.collector.mqtt.tls import broker_tls
@@ -123,20 +123,6 @@ class Counters:
         return float(np.quantile(durations, share)) if durations else float("nan")
 
 
-class _Backoff:
-    """Delays that double up to a bound, with jitter so that many clients do not come back at one instant."""
-
-    def __init__(self, first: float, last: float) -> None:
-        self._first, self._last, self._next = first, last, first
-
-    def reset(self) -> None:
-        self._next = self._first
-
-    def delay(self) -> float:
-        delay, self._next = self._next, min(2 * self._next, self._last)
-        return delay * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
-
-
 class Session:
     """Receives readings from the broker in batches.
 
@@ -194,11 +180,11 @@ class Session:
         self._begun = 0.0
         self._linger = settings.linger_ms / 1000
         self._pace = settings.idle_ms / 1000
-        self._attempted = False
+        self._attempts = 0
+        """Since the last connection, which counts as one."""
         self._accepted = -_SHORT
         self._shorts = 0
         self._selector = selectors.DefaultSelector()
-        self._backoff = _Backoff(0.2, 30.0)
         self._client = self._make_client()
 
     def run(self) -> None:
@@ -299,7 +285,7 @@ class Session:
             client.disconnect()
         else:
             self.counters.connected = True
-            self._backoff.reset()
+            self._attempts = 1
 
     def _on_unsubscribe(
         self, _client: Client, _data: Any, _mid: int, _reasons: list[ReasonCode], _properties: Properties | None
@@ -347,9 +333,9 @@ class Session:
         return f"{self._settings.broker_host}:{self._settings.broker_port}"
 
     def _connect(self) -> None:
-        if self._attempted:
-            self._stop.wait(self._backoff.delay())
-        self._attempted = True
+        if self._attempts:
+            self._stop.wait(delay(self._attempts, 0.2, 30.0))
+        self._attempts += 1
         client, settings = self._client, self._settings
         try:
             if client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -491,28 +477,27 @@ class Session:
         counters.messages += len(batch)
         counters.bytes += sum(len(message.payload) for message in batch)
         counters.last_message = batch[-1].received
-        backoff = _Backoff(0.2, 10.0)
-        refused = False
+        failures = 0
         while True:
             begun = time.monotonic()
             try:
                 self._handler(batch)
             except StoreError as error:
                 counters.retries += 1
-                if not refused:
+                if not failures:
                     _log.error("the record takes no readings; trying again", error=str(error), messages=len(batch))
-                refused = True
+                failures += 1
                 if self._stop.is_set():
                     _log.warning("stopped before the record took the batch; the broker keeps it", messages=len(batch))
                     return False
-                self._keep_alive(backoff.delay())
+                self._keep_alive(delay(failures, 0.2, 10.0))
             else:
                 took = time.monotonic() - begun
                 counters.commits.append(took)
                 # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
                 self._linger = max(self._settings.linger_ms / 1000, min(took, _LONGEST_LINGER))
                 self._pace = max(self._settings.idle_ms / 1000, took)
-                if refused:
+                if failures:
                     _log.info("the record takes readings again", messages=len(batch))
                 return True
 

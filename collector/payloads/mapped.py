@@ -9,7 +9,7 @@ from typing import Any, Final
 from greenmine.collector.payloads.content import Content, Opened, SentNumber, evaluate
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.numeral import number, text
-from greenmine.collector.payloads.reading_buffer import Intake
+from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.source import Source
 from greenmine.collector.payloads.stamp import StampReader
@@ -37,7 +37,7 @@ class MappedDecoder:
     ----------
     source : Source
         The device.
-    intake : Intake
+    buffer : ReadingBuffer
         Where its readings go.
     mapping : Mapping
         How its profile finds readings.
@@ -51,11 +51,11 @@ class MappedDecoder:
 
     __slots__ = (
         "_address",
+        "_buffer",
         "_content",
         "_find_address",
         "_find_devices",
         "_ignore",
-        "_intake",
         "_samples",
         "_source",
         "_stamps",
@@ -67,14 +67,14 @@ class MappedDecoder:
     def __init__(
         self,
         source: Source,
-        intake: Intake,
+        buffer: ReadingBuffer,
         mapping: Mapping,
         parameters: dict[str, Parameter],
         name: str | None = None,
         address: str = "",
     ) -> None:
         self._source = source
-        self._intake = intake
+        self._buffer = buffer
         self._content = Content(mapping)
         self._ignore = _compiled(mapping.ignore)
         self._find_devices = _compiled(mapping.devices)
@@ -91,7 +91,7 @@ class MappedDecoder:
         ]
 
     def decode(self, payload: bytes, received: int) -> None:
-        """Put the readings of a payload into the intake; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
+        """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         opened = self._content.open(payload)
         parts = [opened.document]
         if self._find_devices is not None and not is_ignored(self._ignore, opened.document):
@@ -101,7 +101,7 @@ class MappedDecoder:
         self.take(opened, parts, received)
 
     def take(self, opened: Opened, parts: list[Any], received: int) -> None:
-        """Put the readings of the parts of a message that are of this device into the intake.
+        """Put the readings of the parts of a message that are of this device into the buffer.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class MappedDecoder:
         assert self._find_address is not None
         said = text(evaluate(self._find_address, part, whole))
         if said != self._address:
-            self._intake.refuse(Reason.UNKNOWN_DEVICE, f"a part is of '{str(said)[:80]}'; this is {self._address}")
+            self._buffer.refuse(Reason.UNKNOWN_DEVICE, f"a part is of '{str(said)[:80]}'; this is {self._address}")
         return said == self._address
 
     def _parts(self, part: Any, whole: Any) -> list[Any]:
@@ -145,7 +145,7 @@ class MappedDecoder:
             try:
                 sent = evaluate(value.find, sample, whole)
             except RefusedError as refused:
-                self._intake.refuse(refused.reason, f"{value.parameter}: {refused.detail}")
+                self._buffer.refuse(refused.reason, f"{value.parameter}: {refused.detail}")
                 refused_some = True
                 continue
             if sent is None or sent == []:
@@ -164,7 +164,7 @@ class MappedDecoder:
                     times = common
                 self._put(sample, whole, value, rows, times)
             except RefusedError as refused:
-                self._intake.refuse(refused.reason, f"{value.parameter}: {refused.detail}", len(rows))
+                self._buffer.refuse(refused.reason, f"{value.parameter}: {refused.detail}", len(rows))
         return refused_some or bool(columns)
 
     def _common(self, sample: Any, whole: Any, received: int) -> int | list[int] | RefusedError:
@@ -193,7 +193,7 @@ class MappedDecoder:
         return round(seconds * 1000) if abs(seconds) <= _LATEST else UNREADABLE
 
     def _put(self, sample: Any, whole: Any, value: _Value, rows: list[Any], times: int | list[int]) -> None:
-        refuse = self._intake.refuse
+        refuse = self._buffer.refuse
         if isinstance(times, int):
             if len(rows) > 1 and not self._step:
                 detail = (
@@ -213,14 +213,14 @@ class MappedDecoder:
         for time, sent, flag in zip(times, rows, flags, strict=True):
             sentinel = value.sentinel(sent)
             if sent is None or sentinel or (isinstance(sent, SentNumber) and math.isnan(sent)):
-                self._intake.put(value.channel, time, None, sentinel if sentinel and flag == NORMAL else flag)
+                self._buffer.put(value.channel, time, None, sentinel if sentinel and flag == NORMAL else flag)
                 continue
             found = float(sent) if value.is_state and isinstance(sent, bool) else number(sent)
             if found is None:
                 detail = f"{value.parameter}: {_shown(sent)} is no number; only states may be true or false"
                 refuse(Reason.NOT_A_NUMBER, detail)
             else:
-                self._intake.put(value.channel, time, converted_number(found, factor, offset), flag)
+                self._buffer.put(value.channel, time, converted_number(found, factor, offset), flag)
 
 
 def is_ignored(ignore: Expression | None, document: Any) -> bool:

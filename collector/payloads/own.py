@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from greenmine.collector.payloads.instant import UNREADABLE, parse_instant
-from greenmine.collector.payloads.reading_buffer import Intake
+from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.source import Source
 from greenmine.readings import FLAGS, NORMAL
@@ -77,27 +77,27 @@ class OwnDecoder:
     ----------
     source : Source
         The device.
-    intake : Intake
+    buffer : ReadingBuffer
         Where its readings go.
     """
 
-    __slots__ = ("_channels", "_intake", "_put", "_sends_flags", "_source")
+    __slots__ = ("_buffer", "_channels", "_put", "_sends_flags", "_source")
 
-    def __init__(self, source: Source, intake: Intake) -> None:
+    def __init__(self, source: Source, buffer: ReadingBuffer) -> None:
         self._source = source
-        self._intake = intake
+        self._buffer = buffer
         self._channels = source.channels
         self._sends_flags = source.sends_flags
         self._put = (
-            intake.channel.append,
-            intake.run.append,
-            intake.time.append,
-            intake.value.append,
-            intake.flag.append,
+            buffer.channel.append,
+            buffer.run.append,
+            buffer.time.append,
+            buffer.value.append,
+            buffer.flag.append,
         )
 
     def decode(self, payload: bytes, _received: int) -> None:
-        """Put the readings of a payload into the intake; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
+        """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         # The names of its members tell the form; a payload that misleads here breaks the form's schema.
         if b'"columns"' not in payload:
             self._single(_single(payload))
@@ -120,7 +120,7 @@ class OwnDecoder:
     def _single(self, message: Single) -> None:
         values, flags, time = message.values, message.flags, message.time
         if message.seq is not None:
-            self._intake.sequence = message.seq
+            self._buffer.sequence = message.seq
         if time.__class__ is str:
             time = self._instant(time)
         if flags is not None or self._sends_flags:
@@ -131,7 +131,7 @@ class OwnDecoder:
         for name, value in values.items():
             index = self._channels.get(name)
             if index is None:
-                self._intake.refuse(Reason.UNKNOWN_PARAMETER, self._source.unknown(name))
+                self._buffer.refuse(Reason.UNKNOWN_PARAMETER, self._source.unknown(name))
                 continue
             channel(index)
             run(1)
@@ -140,9 +140,9 @@ class OwnDecoder:
             flag(NORMAL if flags is None or name not in flags else _CODES.get(flags[name], 0))
 
     def _series(self, message: Listed | Stepped, times: Sequence[int]) -> None:
-        intake, columns, rows = self._intake, message.columns, len(times)
+        buffer, columns, rows = self._buffer, message.columns, len(times)
         if message.seq is not None:
-            intake.sequence = message.seq
+            buffer.sequence = message.seq
         total = sum(map(len, columns.values()))
         flags = message.flags
         if flags is not None or self._sends_flags:
@@ -154,13 +154,13 @@ class OwnDecoder:
         for name, values in columns.items():
             index = self._channels.get(name)
             if index is None:
-                intake.refuse(Reason.UNKNOWN_PARAMETER, self._source.unknown(name), rows)
+                buffer.refuse(Reason.UNKNOWN_PARAMETER, self._source.unknown(name), rows)
                 continue
-            intake.channel.append(index)
-            intake.run.append(rows)
-            intake.time.extend(times)
-            intake.value.extend(values)
-            intake.flag += normal if flags is None or name not in flags else flags[name].encode("ascii", "replace")
+            buffer.channel.append(index)
+            buffer.run.append(rows)
+            buffer.time.extend(times)
+            buffer.value.extend(values)
+            buffer.flag += normal if flags is None or name not in flags else flags[name].encode("ascii", "replace")
 
 
 def _check_flags(flags: dict[str, str] | None, values: dict[str, Any], readings: int) -> None:

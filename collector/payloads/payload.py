@@ -17,10 +17,11 @@ from greenmine.collector.payloads.content import PayloadKind, tidied
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.mapped import MappedDecoder
 from greenmine.collector.payloads.own import OwnDecoder
-from greenmine.collector.payloads.reading_buffer import FormatDecoder, Intake
+from greenmine.collector.payloads.reading_buffer import FormatDecoder, ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.routing import Router
 from greenmine.collector.payloads.senml import SenmlDecoder
+from greenmine.collector.payloads.server_clock import ServerClock
 from greenmine.collector.payloads.source import Source
 from greenmine.collector.payloads.thingsboard import ThingsboardDecoder
 from greenmine.durations import show_duration
@@ -34,20 +35,22 @@ MAGNITUDE: Final = 1e9
 """No quantity in its canonical unit comes near it; a larger number is a fault of transmission or of the device."""
 EARLIEST: Final = 946_684_800_000
 """2000-01-01T00:00Z [ms UTC]; an earlier time is an unset clock."""
+LATEST: Final = 4_102_444_800_000
+"""2100-01-01T00:00Z [ms UTC]; a later time tells of no clock."""
 
-_FORMATS: Final[dict[str, Callable[[Source, Intake], FormatDecoder]]] = {
+_FORMATS: Final[dict[str, Callable[[Source, ReadingBuffer], FormatDecoder]]] = {
     "greenmine": OwnDecoder,
     "senml": SenmlDecoder,
     "thingsboard": ThingsboardDecoder,
 }
-_Message = tuple[str, bytes, int, int, int, int, int]
-"""Topic, payload, time of receipt, index of the device, sequence number, rows, bytes that are counted."""
+_Message = tuple[str, bytes, int, int, int, int, int, int]
+"""Topic, payload, time of receipt, index of the device, sequence number, rows, bytes that are counted, readings found."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = 80
 """Characters of a name from a topic that the record keeps."""
 _STRANGERS: Final = 100
 """Devices outside the registry that the ledger names; the others are counted together."""
-_EXCESS: Final = "more than the device's budget of messages, readings or bytes; see GREENMINE_DEVICE_MESSAGES"
+EXCESS: Final = "more than the device's budget of messages, readings or bytes; see GREENMINE_DEVICE_MESSAGES"
 _KNOWN_FLAG: Final = np.isin(np.arange(256), [ord(letter) for letter in FLAGS])
 _ROW_REASONS: Final = (
     Reason.FUTURE,
@@ -58,6 +61,7 @@ _ROW_REASONS: Final = (
     Reason.BAD_FLAG,
 )
 """What is found of single readings when the batch is finished; a later one goes before an earlier one."""
+_FUTURE: Final = 1 + _ROW_REASONS.index(Reason.FUTURE)
 
 
 class BatchBuilder:
@@ -86,7 +90,7 @@ class BatchBuilder:
         self._offset = np.array([channel.offset for channel in registry.channels], np.float64)
         self._foreign = (self._scale != 1.0) | (self._offset != 0.0)
         """Channels whose devices send another unit."""
-        self._intake = Intake()
+        self._buffer = ReadingBuffer()
         self._devices = [(site.id, device.id) for site in registry.sites for device in site.devices]
         self._decoders: dict[str, tuple[int, FormatDecoder, PayloadKind]] = {}
         for index, (site, device) in enumerate(self._devices):
@@ -95,25 +99,35 @@ class BatchBuilder:
             mapping = registry.profiles[registry.device(site, device).profile].mapping
             self._decoders[OWN.format(site=site, device=device)] = (
                 index,
-                _decoder(registry, site, device, self._intake),
+                _decoder(registry, site, device, self._buffer),
                 "json" if mapping is None else mapping.payload,
             )
         self.deviations: Counter[str] = Counter()
         self._router = Router(
             registry,
-            lambda route: _decoder(registry, route.site, route.device, self._intake, route.name),
+            lambda route: _decoder(registry, route.site, route.device, self._buffer, route.name),
             self.deviations,
         )
         self._index = {names: index for index, names in enumerate(self._devices)}
         self._messages: list[_Message] = []
         self._rejections: list[Rejection] = []
         self._strangers: set[tuple[str, str]] = set()
+        self.clock = ServerClock(self._future)
 
     def __len__(self) -> int:
         """Messages added since the last batch was finished; one that is of several devices counts for each."""
         return len(self._messages)
 
-    def add(self, topic: str, payload: bytes, received: int, *, retained: bool = False, excess: bool = False) -> None:
+    def add(
+        self,
+        topic: str,
+        payload: bytes,
+        received: int,
+        *,
+        retained: bool = False,
+        excess: bool = False,
+        dated: int | None = None,
+    ) -> None:
         """Decode a message.
 
         Parameters
@@ -128,39 +142,45 @@ class BatchBuilder:
             Whether the broker had kept it: then nobody knows when it was sent, and ``received`` dates none of its readings.
         excess : bool
             Whether it is beyond its sender's budget: it is rejected, and not decoded.
+        dated : int, optional
+            The instant of readings without a time of their own [ms UTC], where that is not ``received``: as of a message that is
+            taken in again.
         """
-        intake, counted = self._intake, len(payload)
+        dated = UNREADABLE if retained else received if dated is None else dated
+        buffer, counted = self._buffer, len(payload)
         for device, take in self._shares(topic, payload, excess=excess):
-            start = len(intake.time)
-            intake.sequence = -1
+            start = len(buffer.time)
+            buffer.sequence = -1
             try:
-                take(UNREADABLE if retained else received)
+                take(dated)
             except RefusedError as refused:
-                intake.refuse(refused.reason, refused.detail, refused.readings)
+                buffer.refuse(refused.reason, refused.detail, refused.readings)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                intake.refuse(*_undecodable(payload, error))
+                buffer.refuse(*_undecodable(payload, error))
             self._close(topic, payload, received, device, start, counted)
             counted = 0
 
     def _close(
         self, topic: str, payload: bytes, received: int, device: int, start: int, counted: int | None = None
     ) -> None:
-        """Note the message whose readings are in the intake from row ``start`` on, and what was refused of it."""
-        intake = self._intake
+        """Note the message whose readings are in the buffer from row ``start`` on, and what was refused of it."""
+        buffer = self._buffer
         counted = len(payload) if counted is None else counted
-        self._messages.append((topic, payload, received, device, intake.sequence, len(intake.time) - start, counted))
-        if intake.refused:
+        rows = len(buffer.time) - start
+        found = rows + sum(count for _, count in buffer.refused.values()) if buffer.refused else rows
+        self._messages.append((topic, payload, received, device, buffer.sequence, rows, counted, found))
+        if buffer.refused:
             message = len(self._messages) - 1
-            for reason, (detail, count) in intake.refused.items():
+            for reason, (detail, count) in buffer.refused.items():
                 self._reject(message, reason, detail, count)
-            intake.refused.clear()
+            buffer.refused.clear()
 
     def _shares(self, topic: str, payload: bytes, *, excess: bool) -> list[tuple[int, Callable[[int], None]]]:
         """Index of each device that a message is of, and what takes its readings; of nobody, one that says why."""
         known = self._decoders.get(topic)
         if excess:
             sender = self._sender(topic) if known is None else known[0]
-            return [(sender, partial(_refuse, RefusedError(Reason.OVER_BUDGET, _EXCESS)))]
+            return [(sender, partial(_refuse, RefusedError(Reason.OVER_BUDGET, EXCESS)))]
         if len(payload) > self._limit:
             detail = f"{len(payload)} bytes; at most {self._limit} are decoded"
             error: Exception = RefusedError(Reason.TOO_LARGE, detail)
@@ -193,13 +213,13 @@ class BatchBuilder:
         Batch
             All messages added since the last call.
         """
-        intake = self._intake
-        columns = zip(*self._messages, strict=True) if self._messages else [()] * 7
+        buffer = self._buffer
+        columns = zip(*self._messages, strict=True) if self._messages else [()] * 8
         _, _, *numbers = columns
-        received, device, sequence, rows, counted = (np.array(column, np.int64) for column in numbers)
+        received, device, sequence, rows, counted, found = (np.array(column, np.int64) for column in numbers)
         message = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
-        sent = np.array(intake.value, np.float64)
-        channel = np.repeat(np.array(intake.channel, np.int32), np.array(intake.run, np.int64))
+        sent = np.array(buffer.value, np.float64)
+        channel = np.repeat(np.array(buffer.channel, np.int32), np.array(buffer.run, np.int64))
         value = sent
         foreign = self._foreign[channel]
         if foreign.any():
@@ -207,9 +227,11 @@ class BatchBuilder:
             value = sent.copy()
             value[foreign] = converted(sent[foreign], self._scale[there], self._offset[there])
         readings = Readings(
-            channel, np.array(intake.time, np.int64), value, np.frombuffer(bytes(intake.flag), np.uint8)
+            channel, np.array(buffer.time, np.int64), value, np.frombuffer(bytes(buffer.flag), np.uint8)
         )
         fault = _faults(readings, received[message] + self._future)
+        ahead = _newest_ahead(readings.time, message, device, received)
+        self.clock.hear((self._devices[number], some) for number, some in ahead)
         if fault.any():
             self._reject_rows(readings, message, fault)
             good = fault == 0
@@ -224,9 +246,10 @@ class BatchBuilder:
             message_seq=sequence,
             message_received=received,
             message_bytes=counted,
+            message_readings=found,
             rejections=sorted(self._rejections, key=lambda rejection: rejection.message),
         )
-        intake.clear()
+        buffer.clear()
         self._messages.clear()
         self._rejections.clear()
         return batch
@@ -240,15 +263,17 @@ class BatchBuilder:
         for row, number, latest in zip(bad[first], count.tolist(), newest.tolist(), strict=True):
             reason = _ROW_REASONS[fault[row] - 1]
             at = int(message[row])
+            if reason is Reason.FUTURE and self.clock.explains(latest - self._messages[at][2]):
+                reason = Reason.SERVER_CLOCK
             detail = self._row_detail(readings, row, reason, self._messages[at][2])
-            self._reject(at, reason, detail, number, latest if reason is Reason.FUTURE else -1)
+            self._reject(at, reason, detail, number, latest if fault[row] == _FUTURE else -1)
 
     def _row_detail(self, readings: Readings, row: int, reason: Reason, received: int) -> str:
         key, time = self._keys[readings.channel[row]], int(readings.time[row])
         match reason:
             case Reason.BAD_TIME:
                 return f"{key}: the time is no instant; milliseconds UTC or ISO 8601 date and time are"
-            case Reason.FUTURE:
+            case Reason.FUTURE | Reason.SERVER_CLOCK:
                 ahead = show_duration(time - received)
                 return f"{key}: {_shown(time)} is {ahead} ahead of the time of receipt; at most {self._future // 1000} s may be"
             case Reason.ANCIENT:
@@ -289,15 +314,17 @@ class BatchBuilder:
         return names
 
 
-def _decoder(registry: Registry, site: str, device: str, intake: Intake, name: str | None = None) -> FormatDecoder:
+def _decoder(
+    registry: Registry, site: str, device: str, buffer: ReadingBuffer, name: str | None = None
+) -> FormatDecoder:
     """What decodes the messages of a device that carry values of a name, or all of them."""
     profile = registry.profiles[registry.device(site, device).profile]
     source = Source.of(registry, site, device)
     if profile.mapping is None:
-        return _FORMATS[profile.format](source, intake)
+        return _FORMATS[profile.format](source, buffer)
     parameters = {name: channel.parameter for name, channel in registry.device_channels(site, device).items()}
     address = registry.device(site, device).address
-    return MappedDecoder(source, intake, profile.mapping, parameters, name, address)
+    return MappedDecoder(source, buffer, profile.mapping, parameters, name, address)
 
 
 def _refuse(error: Exception, _received: int) -> None:
@@ -319,6 +346,16 @@ def _faults(readings: Readings, latest: NDArray[np.int64]) -> NDArray[np.uint8]:
     for number, test in enumerate(tests, start=1):
         fault[test] = number
     return fault
+
+
+def _newest_ahead(
+    time: NDArray[np.int64], message: NDArray[np.int32], device: NDArray[np.int64], received: NDArray[np.int64]
+) -> list[tuple[int, int]]:
+    """For each known device that sent readings with a time, how far the newest of its last message is ahead of receipt [ms]."""
+    newest = np.full(len(received), UNREADABLE, np.int64)
+    np.maximum.at(newest, message, time)
+    told = np.flatnonzero((newest > EARLIEST) & (newest < LATEST) & (device >= 0))
+    return list(dict(zip(device[told].tolist(), (newest - received)[told].tolist(), strict=True)).items())
 
 
 def _shown(instant: int) -> str:

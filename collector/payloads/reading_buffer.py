@@ -11,7 +11,7 @@ class FormatDecoder(Protocol):
     """What understands a format of payloads, for one device."""
 
     def decode(self, payload: bytes, received: int, /) -> None:
-        """Put the readings of a payload into the intake that the decoder was made for.
+        """Put the readings of a payload into the buffer that the decoder was made for.
 
         Parameters
         ----------
@@ -30,7 +30,7 @@ class FormatDecoder(Protocol):
         """
 
 
-class Intake:
+class ReadingBuffer:
     """Columns of readings as sent, and what was refused of the message being decoded.
 
     Attributes

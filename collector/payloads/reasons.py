@@ -24,6 +24,7 @@ class Reason(StrEnum):
     UNIT = "unit"
     BAD_TIME = "bad-time"
     FUTURE = "future"
+    SERVER_CLOCK = "server-clock"
     ANCIENT = "ancient"
     NOT_A_NUMBER = "not-a-number"
     NOT_FINITE = "not-finite"

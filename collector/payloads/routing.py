@@ -34,7 +34,7 @@ class DeviceShare:
     route : Route or None
         Whose it is; None: of nobody in the registry.
     take : callable
-        Given the time of receipt, puts the readings into the intake, or raises ``RefusedError``.
+        Given the time of receipt, puts the readings into the buffer, or raises ``RefusedError``.
     """
 
     route: Route | None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from greenmine.collector.payloads.instant import UNREADABLE
-from greenmine.collector.payloads.reading_buffer import Intake
+from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.source import Source
 from greenmine.readings import NORMAL
@@ -75,18 +75,18 @@ class SenmlDecoder:
     ----------
     source : Source
         The device.
-    intake : Intake
+    buffer : ReadingBuffer
         Where its readings go.
     """
 
-    __slots__ = ("_intake", "_source")
+    __slots__ = ("_buffer", "_source")
 
-    def __init__(self, source: Source, intake: Intake) -> None:
+    def __init__(self, source: Source, buffer: ReadingBuffer) -> None:
         self._source = source
-        self._intake = intake
+        self._buffer = buffer
 
     def decode(self, payload: bytes, received: int) -> None:
-        """Put the readings of a payload into the intake; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
+        """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         records = _pack(payload)
         if b'_"' in payload:
             _refuse_must_understand(payload, len(records))
@@ -104,7 +104,7 @@ class SenmlDecoder:
             raise RefusedError(Reason.EMPTY, "the pack holds no reading")
 
     def _take(self, record: Record, base: _Base, received: int) -> None:
-        source, refuse = self._source, self._intake.refuse
+        source, refuse = self._source, self._buffer.refuse
         name = base.name + record.n
         if name not in source.channels:
             name = name.replace(":", "/").rpartition("/")[2]
@@ -131,7 +131,7 @@ class SenmlDecoder:
             )
             refuse(Reason.NO_TIME, f"'{name}' has no absolute time, and {why}")
             return
-        self._intake.put(channel, _instant(seconds, received), value, NORMAL)
+        self._buffer.put(channel, _instant(seconds, received), value, NORMAL)
 
 
 def _instant(seconds: float, received: int) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from greenmine.collector.payloads.instant import UNREADABLE
-from greenmine.collector.payloads.reading_buffer import Intake
+from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.source import Source
 from greenmine.readings import NORMAL
@@ -39,18 +39,18 @@ class ThingsboardDecoder:
     ----------
     source : Source
         The device.
-    intake : Intake
+    buffer : ReadingBuffer
         Where its readings go.
     """
 
-    __slots__ = ("_intake", "_source")
+    __slots__ = ("_buffer", "_source")
 
-    def __init__(self, source: Source, intake: Intake) -> None:
+    def __init__(self, source: Source, buffer: ReadingBuffer) -> None:
         self._source = source
-        self._intake = intake
+        self._buffer = buffer
 
     def decode(self, payload: bytes, received: int) -> None:
-        """Put the readings of a payload into the intake; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
+        """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         by_receipt = self._source.receive_time and received != UNREADABLE
         parts = _parts(_decode(payload), received if by_receipt else None)
         total = sum(len(values) for _, values in parts)
@@ -66,10 +66,10 @@ class ThingsboardDecoder:
                 allowed = self._source.receive_time
                 why = "nobody knows when this was sent" if allowed else "the profile forbids the time of receipt"
                 detail = f"the entry has no 'ts', and {why}"
-                self._intake.refuse(Reason.NO_TIME, detail, len(values))
+                self._buffer.refuse(Reason.NO_TIME, detail, len(values))
 
     def _take(self, time: int, values: dict[str, Any]) -> None:
-        source, refuse = self._source, self._intake.refuse
+        source, refuse = self._source, self._buffer.refuse
         for name, sent in values.items():
             channel = source.channels.get(name)
             if channel is None:
@@ -78,7 +78,7 @@ class ThingsboardDecoder:
                 detail = f"'{name}' is {type(sent).__name__}, not a number; only states may be true or false"
                 refuse(Reason.NOT_A_NUMBER, detail)
             else:
-                self._intake.put(channel, time, _number(sent), NORMAL)
+                self._buffer.put(channel, time, _number(sent), NORMAL)
 
 
 def _parts(data: Any, otherwise: int | None) -> list[tuple[int | None, dict[str, Any]]]:

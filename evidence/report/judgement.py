@@ -25,6 +25,7 @@ from greenmine.evidence.report.blocks import (
 )
 from greenmine.evidence.report.document import laid_out
 from greenmine.evidence.report.judged import LISTED, by_rule, exceedance_lines, removed_lines
+from greenmine.evidence.report.opening import concluded
 from greenmine.evidence.report.words import ReportWords
 from greenmine.limits import threshold_on
 from greenmine.processing.summary import ADDRESSEES
@@ -94,22 +95,7 @@ def _finding(row: SiteConclusion, w: ReportWords) -> Finding:
     lines = [w.t("opening.assessed", rules=row.rules, due=row.due, assessed=row.meets + row.exceeds)]
     if row.exceeds:
         lines.append(w.t("judged.exceeding", n=row.exceeds))
-    if row.running:
-        lines.append(w.t("conclusion.running", n=row.running))
-    if row.lacking:
-        lines.append(w.t("opening.reasons", reasons=w.reasons(row.lacking)))
-    if row.judgement != "not assessable" and row.reasons:
-        lines.append(w.t("opening.indicative", reasons=w.first_reasons(row.reasons)))
-    if row.upwind_share is not None:
-        lines.append(w.t("opening.upwind", share=w.share(row.upwind_share), hours=row.upwind_hours))
-    return Finding(
-        theme=w.theme(row.theme),
-        verdict=row.judgement,
-        standing=row.standing,
-        sign=w.conclusion_sign(row.judgement, row.standing),
-        word=w.conclusion(row.judgement, row.standing),
-        lines=lines,
-    )
+    return concluded(row, lines, w)
 
 
 def _listed(heading: str, count: int, lines: Sequence[str], w: ReportWords) -> list[Block]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from greenmine.evidence.figures import ConclusionFigures
+from greenmine.evidence.figures import ConclusionFigures, RuleFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
+from greenmine.evidence.report.words import ReportWords
 from greenmine.evidence.sections import RemovedFigures
 from greenmine.wording.words import NOTHING
 
@@ -37,6 +38,7 @@ def opening(content: Content) -> list[Block]:
         ),
         *_conclusions(content),
         *_removed(content),
+        *_claims(content),
         Paragraph(text=w.t("opening.rule"), small=True),
         Heading(text=w.t("opening.rests-on")),
         Bullets(items=_grounds(content)),
@@ -87,30 +89,81 @@ def _removed(content: Content) -> list[Block]:
     return [Heading(text=w.t("opening.removed-heading", n=len(removed)), level=2), Bullets(items=items)]
 
 
+def _claims(content: Content) -> list[Block]:
+    """Marks that would take exceedances away if somebody confirmed them: until then the exceedances stand."""
+    w, claims = content.words, content.figures.claims
+    if not claims:
+        return []
+    items = [
+        w.t(
+            "opening.claim",
+            n=c.windows,
+            place=w.station(place) if c.parameter is None else w.channel(f"{place}/{c.parameter}"),
+            start=w.moment(c.start),
+            end=w.moment(c.end),
+            kind=w.known(f"mark.{c.kind}", c.kind),
+            reason=c.reason or NOTHING,
+            author=c.author or NOTHING,
+        )
+        for c in claims[:_LISTED]
+        for place in (f"{content.figures.site}/{c.station}",)
+    ]
+    items += [w.t("opening.more-claims", n=len(claims) - _LISTED)] if len(claims) > _LISTED else []
+    return [Heading(text=w.t("opening.claims-heading", n=len(claims)), level=2), Bullets(items=items)]
+
+
 def _finding(content: Content, summary: ConclusionFigures) -> Finding:
     w = content.words
     bound = [rule for rule in content.legal(summary.theme) if rule.addressee == summary.addressee]
     assessed = summary.meets + summary.exceeds
     lines = [
         w.t("opening.assessed", rules=summary.rules, due=summary.due, assessed=assessed),
-        w.t("opening.exceeding", windows=summary.exceeds, episodes=sum(rule.episodes for rule in bound)),
+        w.t(
+            # Above a limit by an indicative method is not yet an exceedance at law.
+            "opening.above" if summary.standing == "indicative" else "opening.exceeding",
+            windows=summary.exceeds,
+            episodes=sum(rule.episodes for rule in bound),
+        ),
+        *(_worst(content, rule) for rule in bound if rule.exceeds),
         w.t("opening.least-share", share=w.share(summary.assessable_share)),
     ]
-    if summary.running:
-        lines.append(w.t("conclusion.running", n=summary.running))
-    if summary.lacking:
-        lines.append(w.t("opening.reasons", reasons=w.reasons(summary.lacking)))
-    if summary.standing == "indicative" and summary.judgement != "not assessable":
-        lines.append(w.t("opening.indicative", reasons=w.first_reasons(summary.reasons)))
-    if summary.upwind_share is not None:
-        lines.append(w.t("opening.upwind", share=w.share(summary.upwind_share), hours=summary.upwind_hours))
+    return concluded(summary, lines, w)
+
+
+def _worst(content: Content, rule: RuleFigures) -> str:
+    """The worst figure of a limit that exceeds, with the bound that held then."""
+    w = content.words
+    parameter = w.judged(rule.rule).parameter
+    then = [t for t in rule.thresholds if rule.worst_start is not None and t.valid_from <= rule.worst_start[:10]]
+    low, high = (then[-1].low, then[-1].high) if then else (None, None)
+    return w.t(
+        "opening.worst",
+        rule=w.rule(rule.rule),
+        value=w.figure(rule.worst, parameter, low, high),
+        bound=w.bounds(low, high),
+        unit=w.unit(parameter.unit),
+        start=w.moment(rule.worst_start),
+    )
+
+
+def concluded(row: ConclusionFigures, lines: Sequence[str], w: ReportWords) -> Finding:
+    """Put a conclusion into words: what was counted, then what is under way, is lacking, and came from upwind."""
+    more = []
+    if row.running:
+        more.append(w.t("conclusion.running", n=row.running))
+    if row.lacking:
+        more.append(w.t("opening.reasons", reasons=w.reasons(row.lacking)))
+    if row.standing == "indicative" and row.judgement != "not assessable":
+        more.append(w.t("opening.indicative", reasons=w.first_reasons(row.reasons)))
+    if row.upwind_share is not None:
+        more.append(w.t("opening.upwind", share=w.share(row.upwind_share), hours=row.upwind_hours))
     return Finding(
-        theme=w.theme(summary.theme),
-        verdict=summary.judgement,
-        standing=summary.standing,
-        sign=w.conclusion_sign(summary.judgement, summary.standing),
-        word=w.conclusion(summary.judgement, summary.standing),
-        lines=lines,
+        theme=w.theme(row.theme),
+        verdict=row.judgement,
+        standing=row.standing,
+        sign=w.conclusion_sign(row.judgement, row.standing),
+        word=w.conclusion(row.judgement, row.standing),
+        lines=[*lines, *more],
     )
 
 

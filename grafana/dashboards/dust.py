@@ -8,7 +8,7 @@ from typing import Any, Final
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
-from greenmine.grafana.panels import NEUTRAL, Column, curves, grid, mapping, polar
+from greenmine.grafana.panels import COMPASS, NEUTRAL, Column, curves, grid, mapping, polar
 from greenmine.grafana.queries import (
     HOUR,
     RANGE,
@@ -27,10 +27,9 @@ from greenmine.registry import Rule
 _PARAMETERS: Final = ("tsp", "pm10", "pm2.5")
 _DEGREE: Final = 0.01
 """Of the map of winds, for one metre a second."""
-_RIM: Final = 9
-_RINGS: Final = (2, 5, 8)
+_RIM: Final = 6
+_RINGS: Final = (1, 3, 5)
 """[m/s]"""
-_POINTS: Final = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
 
 def build(edition: Edition) -> Json:
@@ -38,7 +37,7 @@ def build(edition: Edition) -> Json:
     chosen = [
         variables.source(edition),
         variables.enterprise(edition),
-        variables.site(edition, first=True),
+        variables.site(edition, first="dust"),
         variables.station(edition, "dust"),
     ]
     board = Board(edition, "dust", chosen, span="now-7d", refresh="1m")
@@ -47,50 +46,32 @@ def build(edition: Edition) -> Json:
     key = "dust.{}".format
     board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     for parameter in _PARAMETERS:
-        where = f"\"parameter\" = '{parameter}'"
-        rules = edition.limits(
-            lambda limit, p=parameter: limit.parameter == p and limit.window == "hour" and limit.statistic == "mean"  # type: ignore[misc]
-        )
-        lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
-        board.add(
-            curves(
-                edition,
-                key(f"hourly-{parameter.replace('.', '')}"),
-                [
-                    series(hourly("mean", f"{where} AND {STATIONS}"), "$tag_site $tag_station"),
-                    *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
-                ],
-                unit=unit_of("ug/m3"),
-                stepped=True,
-                interval=HOUR,
-                limits=rules,
-                about={"limits": edition.clauses(rules) or edition.t("limits.none")},
-            ),
-            8,
-            9,
-        )
-    for parameter in _PARAMETERS:
-        where = f"\"parameter\" = '{parameter}'"
-        rules = edition.limits(lambda limit, p=parameter: limit.parameter == p and limit.window == "day")  # type: ignore[misc]
-        lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
-        board.add(
-            curves(
-                edition,
-                key(f"daily-{parameter.replace('.', '')}"),
-                [
-                    series(daily("mean", f"{where} AND {STATIONS}", edition.days), "$tag_site $tag_station"),
-                    *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
-                ],
-                unit=unit_of("ug/m3"),
-                points=True,
-                interval=HOUR,
-                limits=rules,
-                about={"limits": edition.clauses(rules) or edition.t("limits.none")},
-            ),
-            8,
-            9,
-        )
-    board.section(edition.t("section.sides"))
+        where = f"\"parameter\" = '{parameter}' AND {STATIONS}"
+        name = parameter.replace(".", "")
+        for window, query in (("hour", hourly("mean", where)), ("day", daily("mean", where, edition.days))):
+            rules = edition.limits(
+                lambda limit, p=parameter, w=window: (limit.parameter, limit.window, limit.statistic) == (p, w, "mean")  # type: ignore[misc]
+            )
+            lines = f"{one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
+            board.add(
+                curves(
+                    edition,
+                    key(f"{'hourly' if window == 'hour' else 'daily'}-{name}"),
+                    [
+                        series(query, "$tag_site $tag_station"),
+                        *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
+                    ],
+                    unit=unit_of("ug/m3"),
+                    stepped=window == "hour",
+                    points=window == "day",
+                    interval=HOUR,
+                    limits=rules,
+                    about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+                    nothing=edition.t("not-measured-there"),
+                ),
+                12,
+                9,
+            )
     board.section(edition.t("section.sides"))
     differences = edition.limits(lambda limit: limit.statistic == "difference")
     if differences:
@@ -108,9 +89,9 @@ def build(edition: Edition) -> Json:
         10,
     )
     board.section(edition.t("section.wind"))
-    board.add(_polar(edition, key("polar")), 12, 16)
-    board.add(_rose(edition, key("rose")), 12, 8)
-    board.add(_sprayer(edition, key("sprayer")), 12, 8)
+    board.add(_polar(edition, key("polar")), 10, 14)
+    board.add(_rose(edition, key("rose")), 6, 14)
+    board.add(_sprayer(edition, key("sprayer")), 8, 14)
     board.section(edition.t("section.verdicts"))
     board.add(_minutes(edition, key("minutes")), 24, 9)
     days = edition.limits(lambda limit: limit.parameter in _PARAMETERS and limit.window == "day")
@@ -135,6 +116,7 @@ def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
         interval=HOUR,
         limits=rules,
         about={"limits": edition.clauses(rules)},
+        nothing=edition.t("dust.difference.nothing"),
     )
 
 
@@ -167,8 +149,10 @@ def _rose(edition: Edition, key: str) -> Json:
         f'SELECT "dust", {turn} - 8 * floor({turn} / 8) AS "sector" FROM ({hours})'
         f' WHERE {RANGE} AND "dust" > -1000 AND "wind" >= 0'
     )
-    compass = mapping({str(i): edition.t(f"compass.{point}") for i, point in enumerate(_POINTS)})
-    return _compared(edition, key, query, [Column(source="sector", title=edition.t("column.wind"), words=compass)])
+    compass = mapping({str(i): edition.t(f"compass.{point}") for i, point in enumerate(COMPASS)})
+    return _compared(
+        edition, key, query, [Column(source="sector", title=edition.t("column.wind"), words=compass, width=90)]
+    )
 
 
 def _polar(edition: Edition, key: str) -> Json:
@@ -218,7 +202,10 @@ def _sprayer(edition: Edition, key: str) -> Json:
         f' WHERE {RANGE} AND "dust" > -1000 AND "share" >= 0 GROUP BY "site"'
     )
     states = mapping({"0": edition.t("state.off"), "1": edition.t("state.on")})
-    columns = [tables.site(edition), Column(source="on", title=edition.t("column.sprayer"), words=states)]
+    columns = [
+        tables.site(edition, width=130),
+        Column(source="on", title=edition.t("column.sprayer"), words=states, width=85),
+    ]
     return _compared(edition, key, query, columns, interval="10m")
 
 
@@ -233,7 +220,7 @@ def _compared(edition: Edition, key: str, query: str, groups: list[Column], **ex
             Column(
                 source="dust (mean)", title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, thresholds=NEUTRAL, gauge=True
             ),
-            Column(source="dust (count)", title=edition.t("column.spans"), width=90),
+            Column(source="dust (count)", title=edition.t("column.spans"), width=75),
         ],
         sort=(groups[0].title or "", False),
         **extra,
@@ -251,4 +238,5 @@ def _minutes(edition: Edition, key: str) -> Json:
         readings(f"\"parameter\" = 'pm10' AND {STATIONS}", "$tag_site $tag_station"),
         unit=unit_of("ug/m3"),
         interval="1m",
+        gap=edition.gap("pm10"),
     )

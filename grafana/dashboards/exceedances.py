@@ -54,7 +54,8 @@ def build(edition: Edition) -> Json:
     )
     hours = edition.span("h")
     tenths = {"decimals": 1}
-    for panel in (
+    widths = (5, 6, 4, 5, 4)
+    figures = (
         figure(edition, key("open"), [series(statutory)], thresholds=steps((None, GREEN), (1, RED)), nothing="0"),
         figure(
             edition,
@@ -88,8 +89,9 @@ def build(edition: Edition) -> Json:
             nothing="0",
             defaults=tenths,
         ),
-    ):
-        board.add(panel, 24 // 5, 4)
+    )
+    for panel, width in zip(figures, widths, strict=True):
+        board.add(panel, width, 4)
     board.add(_episodes(edition, key("list"), legal), 24, 12)
     board.add(_by_site(edition, key("by-site"), of_episodes), 8, 9)
     board.add(_by_limit(edition, key("by-limit"), of_episodes), 16, 9)
@@ -112,7 +114,7 @@ def build(edition: Edition) -> Json:
 
 def _episodes(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT "state", "finding", "minutes", "peak", "threshold", "cause", "handling", "clause"'
+        'SELECT "state", "finding", "minutes", "told", "threshold", "cause", "handling", "clause"'
         f' FROM "exceedance" WHERE {RANGE} AND "state" != \'superseded\' AND {_CHOSEN}'
         ' GROUP BY "site", "station", "limit", "episode"'
     )
@@ -128,28 +130,28 @@ def _episodes(edition: Edition, key: str, about: Json) -> Json:
         [table(query)],
         [
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
-            Column(source="state", title=edition.t("column.state"), words=mapping(states), colored=True, width=80),
+            Column(source="state", title=edition.t("column.state"), words=mapping(states), colored=True, width=75),
             tables.site(
                 edition,
                 link=path_to(edition, "mine", site="${__value.raw}"),
                 link_title=edition.t("links.mine"),
-                width=130,
+                width=125,
             ),
-            tables.station(edition, width=100),
-            tables.limit(edition, width=230),
-            tables.finding(edition),
+            tables.station(edition, width=110),
+            tables.limit(edition, width=190),
+            tables.finding(edition, width=140),
             Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=90),
-            Column(source="peak", title=edition.t("column.peak"), decimals=1, width=75),
+            Column(source="told", title=edition.t("column.peak"), right=True, width=75),
             Column(source="threshold", title=edition.t("column.threshold"), width=75),
-            Column(source="cause", title=edition.t("column.cause"), wrapped=True, width=150),
-            Column(source="handling", title=edition.t("column.handling"), wrapped=True, width=150),
+            Column(source="cause", title=edition.t("column.cause"), wrapped=True, width=110),
+            Column(source="handling", title=edition.t("column.handling"), wrapped=True, width=110),
             tables.clause(edition),
             Column(
                 source="episode",
                 title=edition.t("column.episode"),
                 link=page,
                 link_title=edition.t("links.exceedance"),
-                width=70,
+                width=60,
             ),
         ],
         sort=(edition.t("column.start"), True),
@@ -229,8 +231,8 @@ def _rolling(edition: Edition, key: str) -> Json:
         [*targets, table(worst, "W")],
         [
             tables.site(edition, width=130),
-            tables.station(edition, width=100),
-            tables.limit(edition, width=470),
+            tables.station(edition, width=150),
+            tables.limit(edition, width=380),
             *columns,
             Column(source="episodes", title=edition.t("column.episodes"), width=80),
             Column(source="worst", title=edition.t("column.peak"), decimals=1, width=90),

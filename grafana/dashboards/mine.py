@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
-from greenmine.grafana.edition import Edition, unit_of
+from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import (
     AMBER,
     BLUE,
@@ -15,7 +14,6 @@ from greenmine.grafana.panels import (
     GREY,
     Column,
     curves,
-    figure,
     gauges,
     grid,
     mapping,
@@ -25,7 +23,22 @@ from greenmine.grafana.panels import (
     timeline,
     verdict_words,
 )
-from greenmine.grafana.queries import LEGAL, RANGE, SITES, STATIONS, one_of, readings, series, sound, table, until
+from greenmine.grafana.queries import (
+    HOUR,
+    LEGAL,
+    RANGE,
+    SITES,
+    STATIONS,
+    limit_lines,
+    one_of,
+    readings,
+    series,
+    sound,
+    table,
+    until,
+    winds,
+)
+from greenmine.processing.headroom import has_headroom
 
 _DUST: Final = ("pm10", "tsp", "pm2.5")
 _NARROW: Final = ("dust", "noise")
@@ -49,7 +62,9 @@ def build(edition: Edition) -> Json:
     measured = {c.parameter.id for c in edition.registry.channels}
     board.section(edition.t("section.conclusions"))
     board.add(tables.conclusions(edition, key("conclusions")), 24, 9)
-    board.add(tables.headrooms(edition, key("headroom")), 24, 10)
+    board.add(tables.headrooms(edition, key("headroom")), 24, 8)
+    for panel in _headroom_curves(edition, key("headroom-curve")):
+        board.add(panel, 12, 9)
     board.section(edition.t("section.newest"))
     for theme in edition.themes():
         parameters = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
@@ -57,7 +72,7 @@ def build(edition: Edition) -> Json:
         live = tables.newest(edition, key("live"), parameters, title=title, with_site=False)
         board.add(live, 12 if theme.id in _NARROW else 24, 6)
     board.section(edition.t("section.limits"))
-    board.add(_limits(edition, key("limits"), about), 24, 14)
+    board.add(_limits(edition, key("limits"), about), 24, 18)
     board.add(
         gauges(
             edition,
@@ -65,7 +80,7 @@ def build(edition: Edition) -> Json:
             [series(_share(edition), "$tag_station $tag_limit")],
             unit="percentunit",
             thresholds=steps((None, BLUE), (0.8, AMBER)),
-            defaults={"min": 0, "max": 1.5},
+            defaults={"min": 0, "max": 1.5, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
         ),
@@ -96,6 +111,7 @@ def build(edition: Edition) -> Json:
             ),
             unit=unit_of("ug/m3"),
             interval="1m",
+            gap=edition.gap(*_DUST),
             transformations=_symbols(edition),
         ),
         12,
@@ -108,21 +124,25 @@ def build(edition: Edition) -> Json:
             sound(f"\"parameter\" = 'laeq' AND {STATIONS}", "$tag_station", ("station",)),
             unit=unit_of("dB(A)"),
             interval="1m",
+            gap=edition.gap("laeq"),
         ),
         12,
         10,
     )
-    board.add(_weather(edition, key("weather")), 12, 5)
+    weather = [name for name in _WEATHER if name in measured]
+    board.add(tables.newest(edition, key("weather"), weather, with_site=False), 14, 5)
     board.add(
         timeline(
             edition,
             key("equipment"),
             [series(_equipment(), "$tag_station")],
             mapping({"0": (edition.t("state.off"), GREY), "1": (edition.t("state.on"), BLUE)}),
+            nothing=edition.t("mine.equipment.nothing"),
             transformations=edition.renames(),
             interval="1m",
+            gap=edition.gap("equipment-state"),
         ),
-        12,
+        10,
         5,
     )
     board.add(
@@ -132,6 +152,7 @@ def build(edition: Edition) -> Json:
             readings(f"\"parameter\" = 'wind-speed' AND {SITES}", edition.parameter_names["wind-speed"], ("site",)),
             unit=unit_of("m/s"),
             interval="1m",
+            gap=edition.gap("wind-speed"),
         ),
         24,
         8,
@@ -141,9 +162,10 @@ def build(edition: Edition) -> Json:
         plan(
             edition,
             key("map"),
-            [table(_worst(), "verdict"), table(_places(), "place")],
+            [table(_worst(), "verdict"), table(_places(edition), "place")],
             verdict_words(edition),
             override("station", mappings=mapping(edition.station_names)),
+            winds(_weather_places(edition)),
         ),
         12,
         12,
@@ -152,9 +174,40 @@ def build(edition: Edition) -> Json:
     return board.made()
 
 
+def _headroom_curves(edition: Edition, key: str) -> list[Json]:
+    """How the headroom of the windows under way went, for each theme and unit beside the limits."""
+    made = []
+    for theme in edition.themes():
+        rules = [
+            rule
+            for rule in edition.limits(lambda _: True)
+            if has_headroom(rule) and edition.registry.parameters[rule.limit.parameter].theme == theme.id
+        ]
+        for unit in dict.fromkeys(rule.limit.unit for rule in rules):
+            some = [rule for rule in rules if rule.limit.unit == unit]
+            chosen = f"{one_of('limit', [tag_of(rule) for rule in some])} AND {STATIONS}"
+            most = (
+                f'SELECT last("most") AS "most" FROM "headroom" WHERE {RANGE} AND "state" = 0 AND {chosen}'
+                ' GROUP BY time($__interval), "station", "limit" fill(null)'
+            )
+            made.append(
+                curves(
+                    edition,
+                    key,
+                    [series(most, "$tag_station $tag_limit"), series(limit_lines("high", chosen), "≤ $tag_limit", "L")],
+                    unit=unit_of(unit),
+                    stepped=True,
+                    interval=HOUR,
+                    limits=some,
+                    title=edition.t("mine.headroom-curve.of", theme=edition.name(theme)),
+                )
+            )
+    return made
+
+
 def _limits(edition: Edition, key: str, about: Json) -> Json:
     query = (
-        'SELECT last("finding") AS "finding", "judged", "low", "high", "capture", "clause" FROM "verdict"'
+        'SELECT last("finding") AS "finding", "judged", "low", "high", "capture", "clause", "asked" FROM "verdict"'
         f' WHERE {until(3)} AND {STATIONS} GROUP BY "station", "limit"'
     )
     return grid(
@@ -162,14 +215,15 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         key,
         [table(query)],
         [
-            tables.station(edition, width=120),
-            tables.limit(edition, width=400),
+            tables.station(edition, width=150),
+            tables.limit(edition, width=290),
             tables.finding(edition),
             tables.judged(edition),
             Column(source="low", title=edition.t("column.low"), width=70),
             Column(source="high", title=edition.t("column.high"), width=70),
             tables.capture(edition),
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
+            tables.explained(edition),
             tables.clause(edition),
         ],
         about=about,
@@ -190,16 +244,27 @@ def _worst() -> str:
     )
 
 
-def _places() -> str:
-    return f'SELECT last("latitude") AS "latitude", "longitude" FROM "place" WHERE {STATIONS} GROUP BY "station"'
+def _places(edition: Edition) -> str:
+    """Query places, but for those of equipment: it stands together, is judged by nothing, and would hide names."""
+    judged = one_of("station", edition.stations("reference", "boundary", "receptor", "outfall", "weather"))
+    return f'SELECT last("latitude") AS "latitude", "longitude" FROM "place" WHERE {judged} AND {STATIONS} GROUP BY "station"'
+
+
+def _weather_places(edition: Edition) -> str:
+    weather = one_of("station", edition.stations("weather"))
+    return (
+        f'SELECT last("latitude") AS "latitude", "longitude" FROM "place" WHERE {weather} AND {SITES} GROUP BY "site"'
+    )
 
 
 def _share(edition: Edition) -> str:
-    """Query how much of each limit is used, of all but sound: a share of decibels means nothing."""
-    themes = "|".join(re.escape(theme.id) for theme in edition.registry.judged_themes if theme.id != "noise")
+    """Query how much of each limit is used: a share of decibels, or of a range such as that of pH, means nothing."""
+    sound = {p.id for p in edition.registry.parameters.values() if p.theme == "noise"}
+    rules = edition.limits(lambda x: x.parameter not in sound and all(t.low is None for t in x.thresholds))
     return (
         f'SELECT last("value") / last("high") AS "share" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" >= 0'
-        f' AND "kind" = \'legal\' AND "theme" =~ /^({themes})$/ AND {STATIONS} GROUP BY "station", "limit"'
+        f" AND \"kind\" = 'legal' AND {one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
+        ' GROUP BY "station", "limit"'
     )
 
 
@@ -207,21 +272,6 @@ def _distance() -> str:
     return (
         f'SELECT last("value") - last("high") AS "distance" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" > 0'
         f' AND "kind" = \'legal\' AND "theme" = \'noise\' AND {STATIONS} GROUP BY "station", "limit"'
-    )
-
-
-def _weather(edition: Edition, key: str) -> Json:
-    query = (
-        f'SELECT last("value") AS "value" FROM "reading" WHERE {until(1)} AND {one_of("parameter", _WEATHER)} AND {SITES}'
-        ' GROUP BY "parameter"'
-    )
-    parameters = edition.registry.parameters
-    overrides = [
-        override(name, unit=unit_of(parameters[name].unit), displayName=edition.name(parameters[name]), decimals=1)
-        for name in _WEATHER
-    ]
-    return figure(
-        edition, key, [series(query, "$tag_parameter")], overrides=overrides, text="value_and_name", color="none"
     )
 
 

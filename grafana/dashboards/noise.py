@@ -17,7 +17,7 @@ def build(edition: Edition) -> Json:
     chosen = [
         variables.source(edition),
         variables.enterprise(edition),
-        variables.site(edition, first=True),
+        variables.site(edition, first="noise"),
         variables.station(edition, "noise"),
     ]
     board = Board(edition, "noise", chosen, span="now-7d", refresh="1m")
@@ -32,6 +32,7 @@ def build(edition: Edition) -> Json:
             sound(f"{_LAEQ} AND {STATIONS}", "$tag_site $tag_station"),
             unit=unit_of("dB(A)"),
             interval="1m",
+            gap=edition.gap("laeq"),
         ),
         24,
         9,
@@ -59,6 +60,7 @@ def build(edition: Edition) -> Json:
                 interval=HOUR,
                 limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+                nothing=edition.t("not-measured-there"),
             ),
             8,
             10,

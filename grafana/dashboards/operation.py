@@ -47,7 +47,14 @@ def build(edition: Edition, *, district: bool = True) -> Json:
         4,
     )
     board.add(
-        figure(edition, key("latency"), [series(_latency_now())], unit="ms", color="none", defaults={"decimals": 0}),
+        figure(
+            edition,
+            key("latency"),
+            [series(_latency_now())],
+            unit=edition.span("s"),
+            color="none",
+            defaults={"decimals": 0},
+        ),
         6,
         4,
     )
@@ -76,15 +83,15 @@ def build(edition: Edition, *, district: bool = True) -> Json:
         9,
     )
     board.add(_captures(edition, key("captures")), 12, 9)
-    board.add(tables.health(edition, key("health")), 12, 10)
-    board.add(_rejections(edition, key("rejections")), 12, 10)
+    board.add(tables.health(edition, key("health")), 14, 10)
+    board.add(_rejections(edition, key("rejections")), 10, 10)
     board.add(_ledger(edition, key("ledger")), 24, 11)
     board.add(
         curves(
             edition,
             key("latencies"),
             [series(_latencies(edition), "$tag_site")],
-            unit="ms",
+            unit=edition.span("s"),
             points=True,
         ),
         12,
@@ -109,6 +116,7 @@ def build(edition: Edition, *, district: bool = True) -> Json:
                 key("messages"),
                 [series(_rate(), edition.t("operation.messages.series"))],
                 unit=edition.t("operation.messages.unit"),
+                defaults={"decimals": 2},
                 interval="1m",
             ),
             12,
@@ -119,7 +127,7 @@ def build(edition: Edition, *, district: bool = True) -> Json:
                 edition,
                 key("commits"),
                 [series(_worker(f"commit_{q}"), q, q.upper()) for q in ("p50", "p99")],
-                unit="ms",
+                unit="suffix:ms",
                 interval="1m",
             ),
             12,
@@ -163,9 +171,11 @@ def _rejections(edition: Edition, key: str) -> Json:
         key,
         [table(query)],
         [
-            tables.site(edition),
-            Column(source="device", title=edition.t("column.device")),
-            Column(source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("rejection"))),
+            tables.site(edition, width=125),
+            Column(source="device", title=edition.t("column.device"), width=160),
+            Column(
+                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("rejection")), width=140
+            ),
             Column(source="messages", title=edition.t("column.messages"), thresholds=steps((None, AMBER)), gauge=True),
             Column(source="readings", title=edition.t("column.readings")),
             Column(source="Time"),
@@ -175,7 +185,7 @@ def _rejections(edition: Edition, key: str) -> Json:
 
 
 def _ledger(edition: Edition, key: str) -> Json:
-    fields = ", ".join(f'"{name}"' for name in ("messages", *_LEDGER, "latency_mean"))
+    fields = ", ".join([*(f'"{name}"' for name in ("messages", *_LEDGER)), '"latency_mean" / 1000 AS "latency"'])
     # A day's point lies on its midnight: the day in which the range begins belongs to it.
     query = (
         f'SELECT {fields} FROM "ledger" WHERE time > ${{__from}}ms - 1d AND time <= ${{__to}}ms AND {SITES}'
@@ -191,7 +201,7 @@ def _ledger(edition: Edition, key: str) -> Json:
             Column(source="device", title=edition.t("column.device"), width=160),
             Column(source="messages", title=edition.t("column.messages")),
             *(Column(source=name, title=edition.t(f"column.{name}")) for name in _LEDGER),
-            Column(source="latency_mean", title=edition.t("column.latency"), unit="ms", decimals=0),
+            Column(source="latency", title=edition.t("column.latency"), unit=edition.span("s"), decimals=0),
         ],
         sort=(edition.t("column.day"), True),
     )
@@ -199,14 +209,14 @@ def _ledger(edition: Edition, key: str) -> Json:
 
 def _latency_now() -> str:
     return (
-        f'SELECT mean("latency_mean") AS "latency" FROM (SELECT last("latency_mean") AS "latency_mean" FROM "ledger"'
+        f'SELECT mean("latency_mean") / 1000 AS "latency" FROM (SELECT last("latency_mean") AS "latency_mean" FROM "ledger"'
         f' WHERE {until(2)} AND {SITES} GROUP BY "site", "device")'
     )
 
 
 def _latencies(edition: Edition) -> str:
     return (
-        f'SELECT mean("latency_mean") AS "latency" FROM "ledger" WHERE {RANGE} AND {SITES}'
+        f'SELECT mean("latency_mean") / 1000 AS "latency" FROM "ledger" WHERE {RANGE} AND {SITES}'
         f' GROUP BY {edition.days}, "site" fill(none)'
     )
 
@@ -232,7 +242,7 @@ def _rate() -> str:
 
 def _process(edition: Edition, key: str) -> Json:
     query = (
-        'SELECT last("connected") AS "connected", "messages", "unacknowledged", "retries", "failures", "uptime"'
+        'SELECT last("connected") AS "connected", "messages", "unacknowledged", "retries", "failures", "uptime" / 3600 AS "hours"'
         f' FROM "worker" WHERE {until(1)} GROUP BY "name"'
     )
     connected = mapping({"0": (edition.t("state.disconnected"), RED), "1": (edition.t("state.connected"), GREEN)})
@@ -247,7 +257,7 @@ def _process(edition: Edition, key: str) -> Json:
             Column(source="unacknowledged", title=edition.t("column.unacknowledged")),
             Column(source="retries", title=edition.t("column.retries")),
             Column(source="failures", title=edition.t("column.failures")),
-            Column(source="uptime", title=edition.t("column.uptime"), unit="s"),
+            Column(source="hours", title=edition.t("column.uptime"), unit=edition.span("h"), decimals=1),
             Column(source="Time", title=edition.t("column.age"), unit=CLOCK),
         ],
     )

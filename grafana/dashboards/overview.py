@@ -25,7 +25,7 @@ from greenmine.grafana.panels import (
     timeline,
     verdict_words,
 )
-from greenmine.grafana.queries import LEGAL, SITES, series, table, until
+from greenmine.grafana.queries import LEGAL, SITES, series, table, until, winds
 
 _ANY: Final = steps((None, GREEN), (1, RED))
 _BEYOND: Final = steps((None, GREY), (1, AMBER))
@@ -37,10 +37,10 @@ def build(edition: Edition) -> Json:
     chosen = [variables.source(edition), variables.enterprise(edition), variables.site(edition)]
     board = Board(edition, "overview", chosen, span="now-30d", refresh="1m")
     key = "overview.{}".format
-    widths = {"sites": 3, "exceeding": 4, "above": 4, "open": 3, "open-indicative": 3, "warnings": 3, "silent": 4}
+    widths = {"sites": 3, "exceeding": 3, "above": 5, "open": 4, "open-indicative": 3, "warnings": 3, "silent": 3}
     for panel, width in zip(state_figures(edition, widths), widths.values(), strict=True):
         board.add(panel, width, 4)
-    board.add(mines(edition, key("mines")), 24, 9)
+    board.add(mines(edition, key("mines")), 24, 10)
     board.add(site_map(edition, key("map")), 12, 12)
     board.add(_ranking(edition, key("ranking")), 12, 12)
     board.add(
@@ -49,6 +49,7 @@ def build(edition: Edition) -> Json:
             key("calendar"),
             [series(_calendar(edition), "$tag_site $tag_theme")],
             verdict_words(edition),
+            nothing=edition.t("overview.calendar.nothing"),
             transformations=[*edition.renames(), *_theme_renames(edition)],
         ),
         24,
@@ -105,12 +106,18 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
         key,
         [*(table(_conclusion(theme.id), theme.id) for theme in themes), table(_SILENT_AT, "silent"), *counted],
         [
-            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=150),
+            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=126 if brief else 130),
             *(
-                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True)
+                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True, least=215)
                 for theme in themes
             ),
-            Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=95),
+            Column(
+                source="silent",
+                title=edition.t("column.silent"),
+                thresholds=_ANY,
+                colored=True,
+                width=70 if brief else 85,
+            ),
             *([] if brief else columns),
         ],
         join="site",
@@ -121,7 +128,8 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
 def site_map(edition: Edition, key: str) -> Json:
     """Mines on a map, coloured by the least favourable conclusion."""
     names = override("site", mappings=mapping(edition.site_names))
-    return plan(edition, key, [table(_WORST, "verdict"), table(_PLACES, "place")], verdict_words(edition), names)
+    places = [table(_WORST, "verdict"), table(_PLACES, "place")]
+    return plan(edition, key, places, verdict_words(edition), names, winds(_PLACES))
 
 
 def _ranking(edition: Edition, key: str) -> Json:
@@ -134,6 +142,7 @@ def _ranking(edition: Edition, key: str) -> Json:
                 edition,
                 link=path_to(edition, "exceedances", site="${__value.raw}"),
                 link_title=edition.t("links.exceedances"),
+                least=125,
             ),
             Column(
                 source="above",
@@ -141,10 +150,11 @@ def _ranking(edition: Edition, key: str) -> Json:
                 unit=edition.span("min"),
                 thresholds=_BEYOND,
                 gauge=True,
+                least=140,
                 nothing="0",
             ),
             Column(source="episodes", title=edition.t("column.episodes"), width=80, nothing="0"),
-            Column(source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=2, width=130),
+            Column(source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=1, width=130),
         ],
         join="site",
         sort=(edition.t("column.above"), True),

@@ -24,7 +24,7 @@ def build(edition: Edition, theme: Theme) -> Json:
     key = f"{texts}.{{}}".format
     measured = {c.parameter.id for c in edition.registry.channels}
     shown = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
-    board.add(tables.newest(edition, key("latest"), shown), 24, 8)
+    board.add(tables.newest(edition, key("latest"), shown), 24, 7)
     board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     for parameter in shown:
         rules = edition.limits(lambda limit, p=parameter: limit.parameter == p)  # type: ignore[misc]
@@ -43,12 +43,14 @@ def build(edition: Edition, theme: Theme) -> Json:
                 ],
                 unit=unit_of(about.unit),
                 interval="15m",
+                gap=edition.gap(parameter),
                 limits=rules,
                 about={"limits": edition.clauses(rules) or edition.t("limits.none")},
+                nothing=edition.t("not-measured-there"),
                 title=edition.name(about) if about.symbol == about.name_en else f"{about.symbol} {edition.name(about)}",
             ),
             8,
-            8,
+            9,
         )
     board.section(edition.t("section.verdicts"))
     board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)

@@ -16,15 +16,15 @@ def build(edition: Edition) -> Json:
     board = Board(edition, "wall", chosen, span="now-24h", refresh="30s")
     for panel in state_figures(edition, ("exceeding", "above", "open", "open-indicative"), size=72):
         board.add(panel, 6, 6)
-    board.add(mines(edition, "wall.mines", brief=True), 14, 15)
-    board.add(site_map(edition, "overview.map"), 10, 15)
+    board.add(mines(edition, "wall.mines", brief=True), 18, 12)
+    board.add(site_map(edition, "overview.map"), 6, 12)
     board.add(_lasting(edition, "wall.lasting"), 24, 9)
     return board.made()
 
 
 def _lasting(edition: Edition, key: str) -> Json:
     query = (
-        f'SELECT "start", "peak", "threshold", "minutes", "finding" FROM "exceedance" WHERE {until(90)} AND {LEGAL}'
+        f'SELECT "start", "told", "threshold", "minutes", "finding" FROM "exceedance" WHERE {until(90)} AND {LEGAL}'
         f' AND "open" = 1 AND {SITES} GROUP BY "site", "station", "limit"'
     )
     told = {
@@ -37,13 +37,13 @@ def _lasting(edition: Edition, key: str) -> Json:
         [table(query)],
         [
             tables.site(edition, width=150),
-            tables.station(edition, width=130),
+            tables.station(edition, width=160),
             tables.limit(edition),
             Column(
                 source="finding", title=edition.t("column.conclusion"), words=mapping(told), colored=True,
                 wrapped=True, width=300,
             ),
-            Column(source="peak", title=edition.t("column.peak"), decimals=1, width=90),
+            Column(source="told", title=edition.t("column.peak"), right=True, width=90),
             Column(source="threshold", title=edition.t("column.threshold"), width=90),
             Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=110),
             Column(source="start", title=edition.t("column.start"), unit=CLOCK, width=140),

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from greenmine.grafana.influx.feed import rule_tags
 from greenmine.grafana.influx.influx_schema import BY_NAME, finding_of
 from greenmine.grafana.influx.lines import Encoder
-from greenmine.limits import LONG, addressee, threshold_on
+from greenmine.limits import addressee, threshold_on
 from greenmine.processing.headroom import State, headroom_under_way
-from greenmine.processing.summary import RuleTally, conclude, tally
+from greenmine.processing.summary import RuleTally, conclude, last_tally, stands_now
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.registry import Rule
@@ -58,12 +58,12 @@ def _tallies(
 ) -> Iterable[RuleTally]:
     for rule in rules:
         limit = rule.limit
-        if limit.kind != "legal" or limit.window in LONG or threshold_on(limit, day) is None:
+        if not stands_now(limit.kind, limit.window) or threshold_on(limit, day) is None:
             continue
         row = last.get(rule.key)
-        told = [] if row is None else [Verdict(row.verdict, row.reason, None, None, None, tuple(row.reasons.split()))]
+        told = None if row is None else Verdict(row.verdict, row.reason, None, None, None, tuple(row.reasons.split()))
         theme = queries.registry.parameters[limit.parameter].theme
-        yield tally(theme, addressee(limit), told, 1, int(rule.key in lasting))
+        yield last_tally(theme, addressee(limit), told, running=rule.key in lasting)
 
 
 def _conclusions(enterprise: str, site: str, tallies: Iterable[RuleTally], now: int) -> Iterable[str]:

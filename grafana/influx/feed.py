@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from functools import cache
 from itertools import chain, compress, repeat
 from operator import itemgetter
 from typing import Any, Final, Protocol
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -31,6 +32,8 @@ from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.record.follower import BY_ID, BY_SERIAL, Cursor, Positions
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry, Rule
+from greenmine.wording.messages import LANGUAGES
+from greenmine.wording.words import Words
 
 MINUTE: Final = 60_000
 """[ms]"""
@@ -165,6 +168,7 @@ class Feed:
         self._all = enterprises is None
         self._rules = {r.key: r for r in registry.rules if r.site in self._sites}
         self._grounds = Grounds(registry)
+        self._words = {language: Words(language, registry) for language in LANGUAGES}
         self._encoders = {name: Encoder(measurement) for name, measurement in BY_NAME.items()}
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
         self._channels: dict[int, _Channel | None] = {}
@@ -341,9 +345,10 @@ class Feed:
             cited = threshold.citation if threshold is not None and threshold.clause == clause else clause
             lawful = rule.limit.kind == "legal"  # a mine's own targets have no standing at law
             standing = "indicative" if row.reasons else "statutory"
+            told = row.judged and self._words["zh"].compared(rule.limit, row.value, row.judged, row.low, row.high)
             figures = (
-                row.verdict, finding_of(row.verdict, standing, lawful=lawful), row.value, row.judged, row.low, row.high,
-                row.capture, row.reason, standing if lawful else None, cited, row.end,
+                row.verdict, finding_of(row.verdict, standing, lawful=lawful), row.value, told, row.low, row.high,
+                row.capture, row.reason, standing if lawful else None, cited, row.end, _asked(row),
             )  # fmt: skip
             tags = self._rule_tags(rule)
             part = portion.parts[tags[0]]
@@ -440,7 +445,7 @@ class Feed:
                         part.deletions.append(_deletion("exceedance", tags, form.start))
                     gone = (
                         "superseded", 0, None, form.start, form.end, form.peak, None, None, form.minutes, _duration(form),
-                        form.revision, None, None, None,
+                        form.revision, *[None] * 6,
                     )  # fmt: skip
                     part.add(self._line("exceedance", tags, gone, form.start))
             if self._wanted("exceedance", row.serial, row.start, oldest):
@@ -450,11 +455,17 @@ class Feed:
                 values = (
                     row.state, int(row.state == "open"), self._finding(connection, rule, row), row.start, row.end, row.peak,
                     row.peak_time, row.threshold, row.minutes, _duration(row), row.revision, row.cause, row.handling,
-                    "" if threshold is None else threshold.citation,
+                    "" if threshold is None else threshold.citation, *self._told(rule, row),
                 )  # fmt: skip
                 part.add(self._line("exceedance", tags, values, row.start))
             changed[row.rule].update(self._touched(row, [form.start for form in earlier[row.id]]))
         self._roll(connection, changed, portion)
+
+    def _told(self, rule: Rule, row: Any) -> tuple[str, ...]:
+        """Peak as people read it, and station and limit in each language."""
+        station = self._registry.station(rule.site, rule.station)
+        peak = self._words["zh"].figure(row.peak, self._registry.parameters[rule.limit.parameter], row.threshold)
+        return peak, *(f"{words.name(station)} {words.name(rule.limit)}" for words in self._words.values())
 
     def _touched(self, row: Any, starts: Collection[int]) -> range:
         """Hours at which rolling statistics change with an episode; that an open one goes on changes none."""
@@ -698,6 +709,11 @@ def _parts(some: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 @cache
 def _midnight(zone: str, day: str) -> int:
     return round(datetime.combine(date.fromisoformat(day), time_of_day(0), ZoneInfo(zone)).timestamp()) * 1000
+
+
+def _asked(row: Any) -> str:
+    start = datetime.fromtimestamp(row.start / 1000, UTC).isoformat()
+    return urlencode({"rule": row.rule, "start": start})
 
 
 def _day(zone: str, time: int) -> date:

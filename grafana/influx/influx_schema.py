@@ -143,7 +143,7 @@ _VERDICT: Final = (
     Field("verdict", "string", "", "meets, not assessable, exceeds"),
     Field("finding", "integer", "", _FINDING),
     Field("value", "float", "parameter", "the statistic, unrounded"),
-    Field("judged", "string", "", "the figure that was compared, after rounding"),
+    Field("judged", "string", "", "the figure that was compared, rounded as people are told it"),
     Field("low", "float", "parameter", "lower threshold"),
     Field("high", "float", "parameter", "upper threshold"),
     Field("capture", "float", "share, 0..1", "valid of the readings due"),
@@ -151,6 +151,7 @@ _VERDICT: Final = (
     Field("standing", "string", "", "statutory, or indicative; none for targets and warnings"),
     _CLAUSE,
     Field("end", "integer", "ms", "end of the period, since 1970 UTC"),
+    Field("asked", "string", "", "query of the page that explains it, behind /explanation?"),
 )
 
 MEASUREMENTS: Final = (
@@ -227,6 +228,9 @@ MEASUREMENTS: Final = (
             Field("cause", "string", "", "cause, as entered"),
             Field("handling", "string", "", "handling, as entered"),
             _CLAUSE,
+            Field("told", "string", "", "peak, rounded as people are told it"),
+            Field("text_zh", "string", "", "station and limit in Chinese"),
+            Field("text_en", "string", "", "station and limit in English"),
         ),
     ),
     Measurement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -17,6 +16,8 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from greenmine import times
+from greenmine.backoff import delay
 from greenmine.grafana.influx.conclusions import standing_lines
 from greenmine.grafana.influx.feed import Feed, Portion, Rolling
 from greenmine.grafana.influx.influx import (
@@ -44,9 +45,10 @@ _POLL: Final = 0.5
 _TURN: Final = 20
 """Portions of buckets at one place before the others have their turn."""
 _WRITERS: Final = 4
-"""Buckets of a convoy that are written to at once."""
+"""Buckets of a batch that are written to at once."""
 _WIDEST: Final = 100_000
 """Points of a portion at most, however many buckets it is for."""
+_FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 """Between two attempts while InfluxDB cannot [s]."""
 _STANDING: Final = 60.0
@@ -92,11 +94,11 @@ class Projection:
         self._engine = open_engine(settings.record, read_only=True)
         owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
         self._standing = _Standing()
-        self._lanes = [
-            _Lane(bucket, enterprise, settings, registry, self._engine, self.cursors, self._standing, sample)
+        self._buckets = [
+            _Bucket(bucket, enterprise, settings, registry, self._engine, self.cursors, self._standing, sample)
             for bucket, enterprise in owners.items()
         ]
-        self._convoys: dict[tuple[tuple[str, int], ...], _Convoy] = {}
+        self._batches: dict[tuple[tuple[str, int], ...], _Batch] = {}
         self.buckets = list(owners)
         self._again = 0.0
 
@@ -115,9 +117,9 @@ class Projection:
                 if not self.turn() and (finished() or stop.wait(_POLL)):
                     break
         finally:
-            self._keep_convoys(())
-            for lane in self._lanes:
-                lane.close()
+            self._keep_batches(())
+            for bucket in self._buckets:
+                bucket.close()
 
     def turn(self) -> bool:
         """Give every bucket its turn; whether there is more to do at once."""
@@ -127,41 +129,41 @@ class Projection:
             with self._engine.connect() as connection:
                 ends = heads(connection)
                 self._standing.look(Queries(connection, self._registry), ends)
-            ready = [lane for lane in self._lanes if lane.ready(ends)]
+            ready = [bucket for bucket in self._buckets if bucket.ready(ends)]
             busy = False
-            for convoy in self._assembled(ready):
-                busy |= convoy.turn(ends)
-            for lane in ready:
-                lane.settle()
+            for batch in self._assembled(ready):
+                busy |= batch.turn(ends)
+            for bucket in ready:
+                bucket.settle()
         except sa.exc.DBAPIError as error:  # a file may be busy
             _log.warning("record or cursors cannot be used; trying again", error=str(error.orig))
-            self._keep_convoys(())
+            self._keep_batches(())
             return False
         except _SilentError as error:  # it does not answer: so the others need not wait for it in vain
             self._again = time.monotonic() + error.pause
-            self._keep_convoys(())
+            self._keep_batches(())
             return False
         return busy
 
-    def _assembled(self, ready: Iterable[_Lane]) -> list[_Convoy]:
-        """The lanes that are ready, those at the same place together; what has not changed goes on as it was."""
-        places: dict[tuple[object, ...], list[_Lane]] = {}
-        for lane in ready:
-            places.setdefault(lane.cursor.place, []).append(lane)
-        convoys = {}
-        for lanes in places.values():
-            key = tuple((lane.bucket, lane.cursor.generation) for lane in lanes)
-            convoy = self._convoys.get(key)
-            if convoy is None or convoy.closed:
-                convoy = _Convoy(lanes, self._settings, self._registry, self._rolling, self._engine)
-            convoys[key] = convoy
-        self._keep_convoys(convoys)
-        self._convoys = convoys
-        return list(convoys.values())
+    def _assembled(self, ready: Iterable[_Bucket]) -> list[_Batch]:
+        """The buckets that are ready, those at the same place together; what has not changed goes on as it was."""
+        places: dict[tuple[object, ...], list[_Bucket]] = {}
+        for bucket in ready:
+            places.setdefault(bucket.cursor.place, []).append(bucket)
+        batches = {}
+        for buckets in places.values():
+            key = tuple((bucket.name, bucket.cursor.generation) for bucket in buckets)
+            batch = self._batches.get(key)
+            if batch is None or batch.closed:
+                batch = _Batch(buckets, self._settings, self._registry, self._rolling, self._engine)
+            batches[key] = batch
+        self._keep_batches(batches)
+        self._batches = batches
+        return list(batches.values())
 
-    def _keep_convoys(self, keys: Collection[tuple[tuple[str, int], ...]]) -> None:
-        for key in [key for key in self._convoys if key not in keys]:
-            self._convoys.pop(key).close()
+    def _keep_batches(self, keys: Collection[tuple[tuple[str, int], ...]]) -> None:
+        for key in [key for key in self._batches if key not in keys]:
+            self._batches.pop(key).close()
 
 
 class _Standing:
@@ -199,28 +201,28 @@ class _SilentError(Exception):
         self.pause = pause
 
 
-class _Convoy:
+class _Batch:
     """Buckets at the same place of the record, which is read and put into lines once for all of them."""
 
     def __init__(
-        self, lanes: Sequence[_Lane], settings: Settings, registry: Registry, rolling: Rolling, engine: sa.Engine
+        self, buckets: Sequence[_Bucket], settings: Settings, registry: Registry, rolling: Rolling, engine: sa.Engine
     ) -> None:
-        self._lanes = lanes
+        self._buckets = buckets
         self._portions: Generator[Portion] | None = None
         self.closed = False
-        silent = _known_by_all(lanes, registry)
-        for lane in lanes:
-            lane.silent = silent
-        self._writers = ThreadPoolExecutor(min(_WRITERS, len(lanes)))
-        whole = any(lane.enterprise is None for lane in lanes)
+        silent = _known_by_all(buckets, registry)
+        for bucket in buckets:
+            bucket.silent = silent
+        self._writers = ThreadPoolExecutor(min(_WRITERS, len(buckets)))
+        whole = any(bucket.enterprise is None for bucket in buckets)
         self._feed = Feed(
             registry,
             engine,
-            lanes[0].cursor,
-            None if whole else {lane.enterprise for lane in lanes if lane.enterprise},
+            buckets[0].cursor,
+            None if whole else {bucket.enterprise for bucket in buckets if bucket.enterprise},
             rolling,
-            min(_WIDEST, settings.influx_batch * len(lanes)),
-            lanes[0].oldest,
+            min(_WIDEST, settings.influx_batch * len(buckets)),
+            buckets[0].oldest,
             silent,
             Blocks(registry, settings.archive_place),
         )
@@ -240,7 +242,7 @@ class _Convoy:
             if portion is None:
                 self._portions = None
                 return False
-            taken = self._writers.map(lambda lane, some=portion: lane.take(some), self._lanes)
+            taken = self._writers.map(lambda bucket, some=portion: bucket.take(some), self._buckets)
             if not all([*taken]):  # whoever falls out of step goes on alone until it is where the others are
                 self.close()
                 return True
@@ -269,7 +271,7 @@ class _Tally:
         self.example = example
 
 
-class _Lane:
+class _Bucket:
     """One bucket, and where it stands."""
 
     def __init__(
@@ -283,7 +285,7 @@ class _Lane:
         standing: _Standing,
         sample: float,
     ) -> None:
-        self.bucket = bucket
+        self.name = bucket
         self.enterprise = enterprise
         self.cursor = Cursor(bucket)
         self.silent: dict[str, int] = {}
@@ -294,7 +296,8 @@ class _Lane:
         self._engine = engine
         self._cursors = cursors
         self._influx: Influx | None = None
-        self._pause = 0.0
+        self._failures = 0
+        """In a row."""
         self._again = 0.0
         self._sampled = -math.inf
         self._placed = -1
@@ -309,7 +312,7 @@ class _Lane:
         """See that the bucket holds what its cursor says, and write the samples that are due; whether it can be written to."""
         if time.monotonic() < self._again:
             return False
-        self.cursor = self._cursors.begin(self.bucket, ends)
+        self.cursor = self._cursors.begin(self.name, ends)
         return self._tried(self._prepare)
 
     def take(self, portion: Portion) -> bool:
@@ -318,9 +321,9 @@ class _Lane:
 
     def settle(self) -> None:
         """At the end of a turn: what did not fail in it need not wait any longer."""
-        if self._pause and time.monotonic() >= self._again:
-            _log.info("InfluxDB takes points again", bucket=self.bucket)
-            self._pause = 0.0
+        if self._failures and time.monotonic() >= self._again:
+            _log.info("InfluxDB takes points again", bucket=self.name)
+            self._failures = 0
 
     def _tried(self, step: Callable[[], bool]) -> bool:
         """Do a step with InfluxDB; False, and the bucket has to wait, if that fails.
@@ -343,7 +346,7 @@ class _Lane:
     def influx(self) -> Influx:
         """The connection, with the token that the file of tokens holds when it is made."""
         if self._influx is None:
-            token = load_tokens(self._settings).get(self.bucket, Tokens()).write or admin_token(self._settings)
+            token = load_tokens(self._settings).get(self.name, Tokens()).write or admin_token(self._settings)
             self._influx = Influx(self._settings, token)
         return self._influx
 
@@ -351,7 +354,7 @@ class _Lane:
         if self.cursor.clear:  # a person asked for it
             for measurement in MEASUREMENTS:
                 if not measurement.sample:
-                    self.influx.delete(self.bucket, measurement.name, (), self.cursor.since, None)
+                    self.influx.delete(self.name, measurement.name, (), self.cursor.since, None)
             self.cursor = replace(self.cursor, clear=False)
             self._cursors.keep(self.cursor)
         if time.monotonic() - self._sampled >= self._every:
@@ -360,7 +363,7 @@ class _Lane:
         if self._told != self._standing.edition:
             lines, size = self._standing.of(self.enterprise), self._settings.influx_batch
             for i in range(0, len(lines), size):
-                self.influx.write(self.bucket, lines[i : i + size], "ms")
+                self.influx.write(self.name, lines[i : i + size], "ms")
             self._told = self._standing.edition
         return True
 
@@ -383,7 +386,7 @@ class _Lane:
         parts = portion.of(self.enterprise)
         for deletion in chain.from_iterable(part.deletions for part in parts):
             try:
-                self.influx.delete(self.bucket, deletion.measurement, deletion.tags, deletion.start, deletion.end)
+                self.influx.delete(self.name, deletion.measurement, deletion.tags, deletion.start, deletion.end)
             except RefusedError as error:  # for good: asking again would hold up the bucket for ever
                 tally.refuse(f"{error}: deletion from {deletion.measurement}")
         size = self._settings.influx_batch
@@ -392,13 +395,13 @@ class _Lane:
             for i in range(0, len(lines), size):
                 self._write_lines(lines[i : i + size], precision, tally)
         if tally.refused:
-            _log.warning("InfluxDB refused", bucket=self.bucket, times=tally.refused, example=tally.example)
+            _log.warning("InfluxDB refused", bucket=self.name, times=tally.refused, example=tally.example)
         return tally
 
     def _write_lines(self, lines: Sequence[str], precision: Precision, tally: _Tally) -> None:
         """Write lines; where some are refused, halve until all others are written."""
         try:
-            self.influx.write(self.bucket, lines, precision)
+            self.influx.write(self.name, lines, precision)
         except RefusedError as error:
             if len(lines) == 1 or error.retention:
                 # Of points that are too old only those are left out; how many does not matter.
@@ -416,7 +419,7 @@ class _Lane:
         A bucket counts as emptied when, at two looks, the sample just written is there and the one before it is not. It is
         then filled again from the record. Nothing is removed for that: no answer of InfluxDB ever leads to a deletion.
         """
-        now = _now()
+        now = times.now()
         with self._engine.connect() as connection:
             if self.enterprise is None:
                 lines = [_lag_line(connection, one, now) for one in self._cursors.all()]
@@ -426,16 +429,16 @@ class _Lane:
         places = _place_lines(self._registry, self.enterprise, now // _DAY * _DAY)
         if now // _DAY != self._placed:
             lines += places
-        self.influx.write(self.bucket, lines, "ms")
+        self.influx.write(self.name, lines, "ms")
         self._placed = now // _DAY
         held = self._held(self.cursor.sample or now, now)
         if now not in held:
-            raise UnavailableError(f"{self.bucket}: InfluxDB does not hold what it has just taken")
+            raise UnavailableError(f"{self.name}: InfluxDB does not hold what it has just taken")
         missing = self.cursor.sample is not None and self.cursor.sample not in held
         if missing and self._missing:
-            _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.bucket)
-            self.cursor = self._cursors.refill(self.bucket)
-            self.influx.write(self.bucket, places, "ms")
+            _log.warning("the bucket was emptied; it is filled again from the record", bucket=self.name)
+            self.cursor = self._cursors.refill(self.name)
+            self.influx.write(self.name, places, "ms")
             self._told = 0
         if not missing or self._missing:
             self.cursor = replace(self.cursor, sample=now)
@@ -446,15 +449,15 @@ class _Lane:
     def _held(self, first: int, last: int) -> set[int]:
         """Times of the samples that the bucket holds, between two instants [ms UTC]."""
         statement = (  # a bucket's name is made of an enterprise's id
-            f'SELECT "written" FROM "projection" WHERE "bucket" = \'{self.bucket}\' AND time >= {first}ms AND time <= {last}ms'
+            f'SELECT "written" FROM "projection" WHERE "bucket" = \'{self.name}\' AND time >= {first}ms AND time <= {last}ms'
         )
-        return {row["time"] for row in self.influx.ask(self.bucket, statement)}
+        return {row["time"] for row in self.influx.ask(self.name, statement)}
 
     def _failed(self, error: InfluxError) -> float:
         """Note a failure; how long to wait before the next attempt [s], which begins from the cursor and the files."""
-        if not self._pause:
-            _log.warning("InfluxDB takes no points; trying again", bucket=self.bucket, error=str(error))
-        self._pause = min(_LONGEST_PAUSE, max(0.5, self._pause * 2))
+        if not self._failures:
+            _log.warning("InfluxDB takes no points; trying again", bucket=self.name, error=str(error))
+        self._failures += 1
         self._sampled = -math.inf  # it may come back empty
         self._placed = -1
         self._told = 0
@@ -462,10 +465,10 @@ class _Lane:
         self.close()
         if isinstance(error, UnavailableError) and error.status == 404:
             self._restore()
-        cursor = self._cursors.get(self.bucket)
+        cursor = self._cursors.get(self.name)
         if cursor is not None:
             self._cursors.keep(replace(cursor, failures=cursor.failures + 1, trouble=str(error)))
-        return self._pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts
+        return delay(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE)
 
     def _restore(self) -> None:
         """Make the bucket where there is none, if we may."""
@@ -484,12 +487,12 @@ class _Lane:
     def oldest(self) -> int:
         """Points before this instant are not taken [ms UTC]."""
         days = self._settings.influx_retention_days
-        return _now() - days * _DAY + _MARGIN if days else -(2**62)
+        return times.now() - days * _DAY + _MARGIN if days else -(2**62)
 
 
-def _known_by_all(lanes: Iterable[_Lane], registry: Registry) -> dict[str, int]:
+def _known_by_all(buckets: Iterable[_Bucket], registry: Registry) -> dict[str, int]:
     """What is known of a limit's newest hour in each bucket that has the limit."""
-    by_enterprise = {lane.enterprise: lane.silent for lane in lanes}
+    by_enterprise = {bucket.enterprise: bucket.silent for bucket in buckets}
     sites = {site.id: site.enterprise for site in registry.sites}
     known = {}
     for rule in registry.rules:
@@ -541,7 +544,3 @@ def _worker_line(row: Any) -> str:
     measurement = BY_NAME["worker"]
     encoder = Encoder(measurement)
     return encoder.line(encoder.series(row.name), [said.get(f.name) for f in measurement.fields], row.updated)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

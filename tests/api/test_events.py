@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from greenmine.api.live.broadcast import QUEUE, Seat
+from greenmine.api.live.broadcast import QUEUE, Subscriber
 from greenmine.api.live.events import Cursor, Event
 from greenmine.record.reader import Scope
 from greenmine.registry import Registry
@@ -185,13 +185,13 @@ def test_fifty_streams_get_each_event_once_and_in_order_across_a_break(live: Ser
 
 def test_a_seat_whose_reader_is_slow_falls_behind_and_holds_no_more() -> None:
     async def fill() -> None:
-        seat = Seat(Scope(frozenset()))
-        seat.catch_up()
+        subscriber = Subscriber(Scope(frozenset()))
+        subscriber.catch_up()
         event = Event(Cursor(1, 1, 1), b"")
-        seat.offer([event] * QUEUE)
-        assert (seat.behind, len(await seat.taken())) == (False, QUEUE)
+        subscriber.offer([event] * QUEUE)
+        assert (subscriber.behind, len(await subscriber.taken())) == (False, QUEUE)
         for _ in range(2):
-            seat.offer([event] * QUEUE)
-        assert (seat.behind, await seat.taken()) == (True, [])
+            subscriber.offer([event] * QUEUE)
+        assert (subscriber.behind, await subscriber.taken()) == (True, [])
 
     asyncio.run(fill())

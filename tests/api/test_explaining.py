@@ -30,10 +30,9 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
-from tests.processing.mine import HOUR, MINUTE, at, batch_of, feed, registry_of
+from tests.processing.mine import EVENING, HOUR, MINUTE, at, batch_of, feed, registry_of
 from tests.processing.streams import far_later, pieces, stream
 
-EVENING = at("2026-02-28T21:37:00")
 CALIBRATION = """
 [[calibrations]]
 station = "south"

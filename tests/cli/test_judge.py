@@ -31,7 +31,7 @@ def readings(folder: Path, high: float = 300.0, name: str = "readings.csv") -> P
     return path
 
 
-def mark(folder: Path, name: str = "marks.toml", **more: str) -> Path:
+def mark(folder: Path, name: str = "marks.toml", **more: object) -> Path:
     rows = {
         "site": "hengjie", "station": "boundary", "parameter": "tsp", "start": "2026-03-10T10:00:00+08:00",
         "end": "2026-03-10T11:00:00+08:00", "kind": "maintenance", "reason": "cleaning", "author": "operator",
@@ -39,7 +39,7 @@ def mark(folder: Path, name: str = "marks.toml", **more: str) -> Path:
     text = {
         "marks.toml": "[[marks]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in rows.items()),
         "marks.json": json.dumps([rows]),
-        "marks.csv": ",".join(rows) + "\n" + ",".join(rows.values()) + "\n",
+        "marks.csv": ",".join(rows) + "\n" + ",".join(map(str, rows.values())) + "\n",
     }[name]
     (path := folder / name).write_text(text, encoding="utf-8")
     return path
@@ -134,6 +134,19 @@ def test_a_mark_that_nobody_confirmed_takes_no_exceedance_away(tmp_path: Path, c
     assert "no supervisor has confirmed it" in text
 
 
+def test_a_mark_that_takes_nothing_out_is_named(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        judge(readings=[str(readings(tmp_path, 1004))], period="2026-03-10", marks=mark(tmp_path, kind="blasting"))
+    assert "a mark of the kind blasting takes nothing out at hengjie/boundary/tsp" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("nobody", [" ", "\u3000", "\u200b", "-", "—"])
+def test_a_name_without_a_letter_confirms_nothing(tmp_path: Path, capsys, nobody: str) -> None:
+    marks = mark(tmp_path, "marks.json", confirmed_by=nobody)
+    found = document(capsys, readings(tmp_path, 1004), marks=marks, status=1)
+    assert found["removed"][0]["state"] == "claimed"
+
+
 def test_a_mark_that_takes_no_exceedance_away_counts_without_confirmation(tmp_path: Path, capsys) -> None:
     found = document(capsys, readings(tmp_path), marks=mark(tmp_path))
     assert found["removed"] == []
@@ -151,6 +164,9 @@ def test_a_mark_that_takes_no_exceedance_away_counts_without_confirmation(tmp_pa
         ({"start": "yesterday"}, "'yesterday' is not an ISO 8601 time"),
         ({"end": "2026-03-10T10:00:00+08:00"}, "must come after start"),
         ({"confirmed_by": "operator"}, "operator cannot confirm a mark of their own"),
+        ({"confirmed_by": "ＯＰＥＲ\u200bator "}, "operator cannot confirm a mark of their own"),
+        ({"author": " \u200b"}, "author is missing"),
+        ({"station": ["boundary"]}, "station"),
         ({"reason": ""}, "reason is missing"),
         ({"by": "x"}, "'by' is not a key here"),
     ],

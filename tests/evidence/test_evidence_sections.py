@@ -23,7 +23,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period, load_reporting, parse_period, period_before
 from greenmine.shipped_profiles import CATALOGUE as SHELF
 from greenmine.shipped_profiles import KEPT
-from tests.evidence.bundles import contents, packed, verify
+from tests.evidence.bundles import contents, packed, page_text, verify
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 
 pytestmark = pytest.mark.usefixtures("font")
@@ -110,6 +110,7 @@ class Made:
         (self.files / self.digest[:2]).mkdir(parents=True)
         (self.files / self.digest[:2] / self.digest).write_bytes(PLAN)
         self._handle()
+        self._claim()
         self.here = Installation(
             self.record.engine,
             self.registry,
@@ -141,10 +142,30 @@ class Made:
                 ],
             )
 
+    def _claim(self) -> None:
+        """A mark that waits for a supervisor, one that was refused, and one after the period."""
+        row = {
+            "site": "mine", "station": "south", "parameter": "tsp", "kind": "fault", "reason": "hose off", "author": "李工",
+            "made": NOW, "answer": "", "removes": "[{}, {}]", "state": "claimed",
+            "start": at(f"{PERIOD.first}T10:00:00"), "end": at(f"{PERIOD.first}T12:00:00"),
+        }  # fmt: skip
+        after = {"start": NOW - 3 * HOUR, "end": NOW - HOUR}
+        with self.record.transaction() as connection:
+            connection.execute(sa.insert(schema.mark_request), [row, row | {"state": "refused"}, row | after])
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(tmp_path_factory.mktemp("sections"))
+
+
+def test_claims_that_nobody_decided_on_are_told_on_the_first_page(made: Made) -> None:
+    assert [(c["station"], c["kind"], c["author"], c["windows"]) for c in made.figures["claims"]] == [
+        ("south", "fault", "李工", 2)
+    ]
+    page = page_text(contents(made.bundle)["report.pdf"], 1)
+    assert "拟剔除超标、尚待监管部门确认的标注：1 条" in page
+    assert "李工" in page
 
 
 def test_the_history_of_handling_is_told_and_its_files_are_there(made: Made, tmp_path: Path) -> None:

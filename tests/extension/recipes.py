@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,12 +27,26 @@ class Step(NamedTuple):
     text: str
 
 
-def steps(heading: str) -> Iterator[Step]:
+def blocks(heading: str, language: str) -> list[str]:
+    """Printed texts in a language of a section, in its order."""
+    found = re.findall(rf"^( *```{language}\n.*?\n *```)$", _section(heading), re.DOTALL | re.MULTILINE)
+    return [_unfenced(block) for block in found]
+
+
+def steps(heading: str) -> list[Step]:
     """Edits of a section of the page, in its order."""
-    section = PAGE.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    for found in _STEP.finditer(section):
-        text = "\n".join(textwrap.dedent(found["block"]).splitlines()[1:-1]) + "\n"
-        yield Step(found["new"] or found["file"], found["where"] or "new", found["anchor"] or "", text)
+    return [
+        Step(found["new"] or found["file"], found["where"] or "new", found["anchor"] or "", _unfenced(found["block"]))
+        for found in _STEP.finditer(_section(heading))
+    ]
+
+
+def _section(heading: str) -> str:
+    return PAGE.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def _unfenced(block: str) -> str:
+    return "\n".join(textwrap.dedent(block).splitlines()[1:-1]) + "\n"
 
 
 def copied(folder: Path) -> Path:

@@ -55,7 +55,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extended]:
 
 
 def test_the_steps_are_found() -> None:
-    assert [len(list(steps(heading))) for heading in RECIPES] == [11, 10]
+    assert [len(steps(heading)) for heading in RECIPES] == [11, 10]
 
 
 @pytest.mark.parametrize(("language", "words"), [("zh", ("设备", "今日入库读数")), ("en", ("Devices", "stored today"))])

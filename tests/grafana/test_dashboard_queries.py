@@ -191,13 +191,16 @@ def test_exceedances_are_those_of_the_record(
 ) -> None:
     rows = answer(projected, boards["exceedances"], edition.t("exceedances.list.title"))
     found = {
-        (f"{r['site']}/{r['station']}/{r['limit']}", r["Time"]): (r["state"], r["peak"], r["minutes"], r["threshold"])
+        (f"{r['site']}/{r['station']}/{r['limit']}", r["Time"]): (r["state"], r["told"], r["minutes"], r["threshold"])
         for r in rows
     }
+    parameters = {rule.key: edition.registry.parameters[rule.limit.parameter] for rule in edition.registry.rules}
     expected = {
-        (r["rule"], r["start"]): (r["state"], r["peak"], r["minutes"], r["threshold"])
+        (r["rule"], r["start"]): (
+            r["state"], edition.figure(r["peak"], parameters[r["rule"]], r["threshold"]), r["minutes"], r["threshold"]
+        )
         for r in projected.record.rows(sa.select(schema.exceedance))
-    }
+    }  # fmt: skip
     assert found == expected
     assert {state for state, *_ in found.values()} == {"open", "closed"}
 

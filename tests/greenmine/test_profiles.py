@@ -11,7 +11,7 @@ from greenmine.loading import load_registry
 from greenmine.mapping import Binary, MappedValue, Mapping, Part, Record
 from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.routes import MOST_FILTERS, filters, routes
-from greenmine.shipped_profiles import Shelf
+from greenmine.shipped_profiles import ShippedProfiles
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
 
@@ -62,7 +62,7 @@ def with_devices(directory: Path, profile: str, *devices: str) -> Registry:
 
 
 def test_the_shipped_profiles_are_sound() -> None:
-    ids = Shelf.shipped().ids
+    ids = ShippedProfiles.shipped().ids
     registry = load_registry(also=ids)
     assert {"tasmota", "airrohr", "esphome", "airgradient", "milesight-ws302", "milesight-wts506"} <= set(ids)
     assert set(ids) <= registry.profiles.keys()
@@ -70,7 +70,7 @@ def test_the_shipped_profiles_are_sound() -> None:
 
 
 def test_only_what_devices_use_of_them_is_in_a_registry() -> None:
-    assert not set(Shelf.shipped().ids) & load_registry().profiles.keys()
+    assert not set(ShippedProfiles.shipped().ids) & load_registry().profiles.keys()
 
 
 @pytest.mark.parametrize("template", ["chirpstack-v4", "ttn-v3", "sensorthings"])
@@ -274,6 +274,6 @@ def test_every_key_of_a_mapping_is_documented(kind: type) -> None:
     assert [name for name in kind.__struct_fields__ if f"`{name}`" not in documented] == []
 
 
-@pytest.mark.parametrize("name", [*Shelf.shipped().ids, *Shelf.shipped().templates, "sparkplug-b"])
+@pytest.mark.parametrize("name", [*ShippedProfiles.shipped().ids, *ShippedProfiles.shipped().templates, "sparkplug-b"])
 def test_every_shipped_profile_is_documented(name: str) -> None:
     assert f"`{name}`" in DOCS.read_text(encoding="utf-8")

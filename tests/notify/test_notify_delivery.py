@@ -234,7 +234,7 @@ def test_what_fell_into_quiet_hours_is_one_digest_afterwards(
             mine.health({"hengjie/boundary/tsp": "silent"})
             before = outbox.serial()
             assert before is not None
-            head, events, states = follower.look(before, outbox.told)
+            head, events, states = follower.look(before, outbox.notified_states)
             assert outbox.enlist(head, states, events, notices.subscriptions.all(), registry, START) == 6
             morning = START + 9 * HOUR
             assert outbox.due(morning - 1) == set()

@@ -157,6 +157,23 @@ def at(text: str, zone: str = "Asia/Shanghai") -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
 
 
+EVENING = at("2026-02-28T21:37:00")
+"""Mid-hour, before a midnight, a night, and a change of the limits."""
+
+
+def calibration(station: str, parameter: str, valid_from: str, slope: float) -> str:
+    """A calibration, for the ``more`` of `registry_of`."""
+    return f"""
+[[calibrations]]
+station = "{station}"
+parameter = "{parameter}"
+valid_from = {valid_from}
+slope = {slope}
+offset = 0.0
+certificate = "test"
+"""
+
+
 def readings(index: int, times: Any, values: Any, flags: str | Sequence[int] = "N") -> Readings:
     """Readings of one channel."""
     time = np.asarray(times, np.int64)
@@ -189,6 +206,7 @@ def batch_of(
         message_seq=np.array([sequence.get(devices[d], -1) for d in used.tolist()], np.int64),
         message_received=np.full(len(used), at_hand, np.int64),
         message_bytes=np.full(len(used), 100, np.int64),
+        message_readings=np.bincount(message, minlength=len(used)),
         rejections=[],
     )
 

@@ -9,13 +9,12 @@ import sqlalchemy as sa
 from greenmine.processing.explanation import explain
 from greenmine.readings import Readings
 from greenmine.record import schema
+from greenmine.record.claims import stored_mark
 from greenmine.record.record import Record
-from greenmine.record.writer import Pipeline, stored_mark
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from tests.processing.mine import HOUR, MINUTE, at, feed, record_at
+from tests.processing.mine import EVENING, HOUR, MINUTE, at, feed, record_at
 from tests.processing.streams import far_later, pieces, stream
-
-EVENING = at("2026-02-28T21:37:00")
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,8 @@ def batch(
         np.array(seq if seq is not None else [-1] * len(owner), np.int64),
         np.array(received if received is not None else [MIDNIGHT] * len(owner), np.int64),
         np.zeros(len(owner), np.int64),
+        np.bincount(message, minlength=len(owner))
+        + np.array([sum(r.readings for r in rejections or [] if r.message == m) for m in range(len(owner))], np.int64),
         rejections or [],
     )
 
@@ -48,6 +50,14 @@ def outcome(fresh: list[int], repeated: list[int], conflicting: list[int], late:
 def by_device(found: list[Entry]) -> dict[tuple[str, str], Entry]:
     assert len({(e.site, e.device, e.day) for e in found}) == len(found)
     return {(e.device, e.day): e for e in found}
+
+
+def test_what_arrived_is_counted_apart_from_what_became_of_it() -> None:
+    some = batch([0, 1], [0, 0, 0, 1, 1])
+    found = by_device(entries(some, outcome([0, 3], [1], [], []), lambda _: EAST))
+    a, b = found["a", "2026-03-01"], found["b", "2026-03-01"]
+    assert (a.received, a.stored, a.duplicate) == (3, 1, 1), "one that vanished shows"
+    assert (b.received, b.stored) == (2, 1)
 
 
 def test_readings_are_counted_for_the_device_whose_message_brought_them() -> None:

@@ -34,7 +34,7 @@ def day_of(day: date, mean: float | None, hours: int = 24, over: int = 0) -> Sta
     start = minute(day)
     return Statistic(
         channel=0, window="day", start=start, end=start + 1440, mean=mean, minimum=mean, maximum=mean,
-        count=60 * hours, expected=1440.0, share=hours / 24, valid=hours >= 20, hours=hours, excluded=0, over=over,
+        count=60 * hours, expected=1440.0, capture=hours / 24, valid=hours >= 20, hours=hours, excluded=0, over=over,
         suspect=0, levels=(None, None, None), restated=False,
     )  # fmt: skip
 
@@ -101,10 +101,26 @@ def test_days_that_are_not_valid_do_not_count(homes: Registry) -> None:
     assert (found.value, found.verdict.have, found.verdict.need) == (55.0, 26, 27)
 
 
-def test_a_day_over_range_never_lets_a_year_meet(homes: Registry) -> None:
-    days = year(2027, 55.0)
-    days[7] = day_of(date(2027, 1, 8), 55.0, over=1)
-    assert judged(homes, days, 2027).verdict.reason == "over-range"
+@pytest.mark.parametrize(
+    ("mean", "over", "hours", "judgement", "reason"),
+    [
+        (55.0, 1, 24, "meets", "within-limit"),
+        (59.9, 1, 24, "not assessable", "over-range"),
+        (60.6, 1, 24, "exceeds", "above-limit"),
+        (55.0, 600, 24, "not assessable", "over-range"),
+        (40.0, 1, 24, "meets", "within-limit"),
+        (55.0, 900, 5, "not assessable", "over-range"),  # of most of that day nothing is known
+    ],
+)
+def test_minutes_over_range_keep_a_year_from_meeting_where_they_can_make_the_difference(
+    homes: Registry, mean: float, over: int, hours: int, judgement: str, reason: str
+) -> None:
+    days = year(2027, mean)
+    days[7] = day_of(date(2027, 1, 8), mean, hours=hours, over=over)
+    found = judged(homes, days, 2027).verdict
+    assert (found.judgement, found.reason) == (judgement, reason)
+    if judgement == "meets":
+        assert "over-range" in found.reasons, "it is not silent"
 
 
 def test_a_period_that_is_not_whole_has_no_verdict(homes: Registry) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenmine.processing.series import capture, distinct, median_spacing, summarise, window_bounds
+from greenmine.processing.series import capture, distinct, summarise, window_bounds
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -120,12 +120,6 @@ def test_of_an_instant_the_first_reading_counts():
     assert found.time.tolist() == [3, 5]
     assert found.value.tolist() == [2.0, 1.0]
     assert (found.repeats, found.conflicts) == (3, 1)
-
-
-def test_the_spacing_is_the_median_one():
-    assert median_spacing(np.array([0, 60, 120, 720])) == 60
-    assert median_spacing(np.array([0, 60, 130])) == 65
-    assert median_spacing(np.array([7])) is None
 
 
 def test_capture_is_exact_at_the_limit_and_ends_at_one():

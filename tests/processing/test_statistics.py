@@ -53,7 +53,7 @@ def hours(*values: list[float]) -> list[list[float]]:
 def test_an_hour_is_averaged_in_the_way_of_its_parameter(kind: str, weigh: str, mean: float) -> None:
     found = of(block(hours([60.0, 70.0] * 30), weigh), kind)
     assert found.mean[0] == pytest.approx(mean, rel=1e-12)
-    assert (found.minimum[0], found.maximum[0], found.count[0], found.share[0]) == (60.0, 70.0, 60, 1.0)
+    assert (found.minimum[0], found.maximum[0], found.count[0], found.capture[0]) == (60.0, 70.0, 60, 1.0)
 
 
 def test_directions_are_averaged_around_north() -> None:
@@ -78,7 +78,7 @@ def test_a_direction_just_under_north_is_zero_and_not_360() -> None:
 def test_an_hour_is_valid_with_three_quarters_of_what_is_due(count: int, due: float, valid: bool) -> None:
     found = of(block(hours([5.0] * count)), "arithmetic", due)
     assert found.valid[0] == valid
-    assert found.share[0] == count / due
+    assert found.capture[0] == count / due
 
 
 def test_an_hour_with_too_little_data_has_a_mean_all_the_same() -> None:
@@ -89,7 +89,7 @@ def test_a_longer_mean_is_that_of_the_valid_hours_each_with_the_same_weight() ->
     found = of(block(hours([10.0] * 60, [40.0] * 45, [1000.0] * 44)), "arithmetic", need=2)
     assert found.mean[0] == 25.0
     assert (found.hours[0], found.valid[0], found.count[0], found.maximum[0]) == (2, True, 149, 1000.0)
-    assert found.share[0] == pytest.approx(149 / 180)
+    assert found.capture[0] == pytest.approx(149 / 180)
 
 
 def test_a_longer_energy_mean_is_that_of_the_hours() -> None:
@@ -124,11 +124,11 @@ def test_excluded_minutes_do_not_count() -> None:
 
 
 def test_readings_that_come_more_often_than_due_do_not_give_more_than_all() -> None:
-    assert of(block([[1.0] * 5] * 60), "arithmetic", 60.0).share[0] == 1.0
+    assert of(block([[1.0] * 5] * 60), "arithmetic", 60.0).capture[0] == 1.0
 
 
 @pytest.mark.parametrize("kind", ["arithmetic", "energy", "vector", "sum", "maximum"])
 def test_nothing_gives_nothing(kind: str) -> None:
     found = of(block([[]] * 60), kind)
     assert np.isnan([found.mean[0], found.minimum[0], found.maximum[0]]).all()
-    assert (found.count[0], found.share[0], found.valid[0]) == (0, 0.0, False)
+    assert (found.count[0], found.capture[0], found.valid[0]) == (0, 0.0, False)

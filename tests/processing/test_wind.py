@@ -74,7 +74,7 @@ def slide(
         panes.add(np.full(n, index, np.intp), time, np.full(n, float(value)), np.ones(n, np.bool_))
     index = rule(registry, "mine/south/gb4915-difference")
     found = DownwindDifference(registry, registry.rules[index]).slide(Exclusion(registry, panes), M0 + 59, 1, 60)
-    return float(found.value[0]), OBSTACLES[int(found.obstacle[0])], float(found.share[0])
+    return float(found.value[0]), OBSTACLES[int(found.obstacle[0])], float(found.capture[0])
 
 
 DUST = {"south/tsp": 620.0, "north/tsp": 150.0, "northeast/tsp": 400.0}

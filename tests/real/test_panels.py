@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from greenmine.grafana.influx.influx_schema import DISTRICT
 from greenmine.grafana.variables import UID
 from tests.grafana.interpolating import View, everything
 from tests.real.conftest import Installation, Provisioned
-from tests.real.servers import Answer, Grafana
+from tests.real.servers import Answer, Grafana, InfluxDB
 
-EMPTY = {
-    'FROM "mark"': "there was one blast, at one mine",
-    'FROM "rejection"': "messages of two mines only were rejected",
-    'sum("open")': "not every mine has an exceedance or a warning that is open",
-    'FROM "exceedance"': "not every mine has exceedances of legal limits",
-}
-"""What may be empty in the organisation of an enterprise, by words of the query, with the reason. For the district nothing may."""
+SOMEWHERE = ("exceedance", "mark", "rejection")
+"""Measurements that not every mine has, nor of every theme and state: a query of them may be empty where no such point is."""
+_CONDITION = re.compile(r'"(\w+)" (!?=) (?:\'([^\']*)\'|(\d+))')
 LONG = "$__interval_ms >= 3600000"
 """Of queries that answer over long ranges only."""
 
@@ -90,6 +88,34 @@ def answers(provisioned: Provisioned, installation: Installation) -> list[tuple[
     return found
 
 
+def wanted(point: Mapping[str, Any], query: str) -> bool:
+    """Whether a point has what the conditions of a query say of single tags and fields."""
+    found = [(name, sign == "=", text or number) for name, sign, text, number in _CONDITION.findall(query)]
+    return all((str(point.get(name)) == value) is equal for name, equal, value in found)
+
+
+def may_be_empty(key: str, query: str, points: Mapping[str, list[dict[str, Any]]]) -> bool:
+    """Whether a query asks for what nothing in an organisation is."""
+    for measurement in SOMEWHERE:
+        if f'FROM "{measurement}"' in query:
+            seen = [p for p in points[measurement] if key in {"district", p["enterprise"]}]
+            return not any(wanted(point, query) for point in seen)
+    return False
+
+
+@pytest.fixture(scope="module")
+def points(provisioned: Provisioned, influx: InfluxDB) -> dict[str, list[dict[str, Any]]]:
+    """All points of `SOMEWHERE` with their tags and fields."""
+    assert provisioned.projection.caught_up()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for measurement in SOMEWHERE:
+        (result,) = influx.query(f'SELECT * FROM "{measurement}"', DISTRICT)
+        found[measurement] = [
+            dict(zip(series["columns"], row, strict=True)) for series in result["series"] for row in series["values"]
+        ]
+    return found
+
+
 def test_every_query_is_answered_without_an_error(
     answers: list[tuple[str, str, str, str, str, Any]], record_property: pytest.RecordProperty
 ) -> None:
@@ -99,14 +125,24 @@ def test_every_query_is_answered_without_an_error(
     assert faults == []
 
 
-def test_every_panel_that_should_have_data_has_some(answers: list[tuple[str, str, str, str, str, Any]]) -> None:
+def test_every_panel_that_should_have_data_has_some(
+    answers: list[tuple[str, str, str, str, str, Any]], points: dict[str, list[dict[str, Any]]]
+) -> None:
     empty = {
         f"{key} {uid} {title}"
         for key, uid, title, _, query, result in answers
         if "error" not in result and not filled(result) and LONG not in query
-        if not (
-            title.startswith("annotation") and 'FROM "exceedance"' in query
-        )  # of one theme, standing and state each
-        if key == "district" or not any(words in query for words in EMPTY)
+        if not may_be_empty(key, query, points)
     }
     assert not empty, "\n".join(sorted(empty))
+
+
+def test_what_may_be_empty_is_little(
+    answers: list[tuple[str, str, str, str, str, Any]], points: dict[str, list[dict[str, Any]]]
+) -> None:
+    asked = [(key, query) for key, _, _, _, query, _ in answers if any(f'FROM "{name}"' in query for name in SOMEWHERE)]
+    district = {query for key, query in asked if key == "district" and may_be_empty(key, query, points)}
+    assert all(' AND "theme" = \'' in query for query in district), (
+        "but for shaded episodes the district has some of all"
+    )
+    assert sum(may_be_empty(key, query, points) for key, query in asked) < len(asked) / 2

@@ -18,20 +18,11 @@ from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from tests.processing.mine import DAY, HOUR, assert_same, at, feed, held, record_at, registry_of
+from tests.processing.mine import DAY, EVENING, HOUR, assert_same, calibration, feed, held, record_at, registry_of
 from tests.processing.streams import disordered, far_later, pieces, stream
 
-EVENING = at("2026-02-28T21:37:00")
 LATER = 10**15
-CALIBRATION = """
-[[calibrations]]
-station = "south"
-parameter = "tsp"
-valid_from = 2026-03-01T06:42:00+08:00
-slope = 1.3
-offset = 0.0
-certificate = "test"
-"""
+CALIBRATION = calibration("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)
 
 
 def parts_of(registry: Registry, seed: int, hours: int, number: int) -> list[Readings]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.access import RecordAccess
 from greenmine.record.record import Record
@@ -125,3 +126,73 @@ def test_a_mark_that_reaches_ahead_is_made_when_its_period_is_over(dust: Worked)
 def test_what_only_explains_is_made_at_once(dust: Worked) -> None:
     dust.ask(10, 12, now=START + 11 * HOUR, kind="blasting")
     assert dust.request["state"] == "done"
+
+
+def day_of_pm10(folder: Path, high: list[int]) -> Worked:
+    """A station at homes with a day limit of 120; PM10 of 100, and of 700 in some hours of the day before `NOW`."""
+    homes = Station("homes", ("pm10",), limits=("gb3095-pm10-day-class2",))
+    registry = registry_of(folder, {"mine": ("Asia/Shanghai", [homes])})
+    record = record_at(folder / "record.sqlite", registry)
+    worked = Worked(Pipeline(registry, record), record, RecordAccess(folder / "record.sqlite", registry))
+    feed(worked.pipeline, [pm10(0, 12, high)])
+    return worked
+
+
+def pm10(first: int, last: int, high: list[int]) -> Readings:
+    midnight = at("2026-03-02T00:00:00")
+    times = every(midnight + first * HOUR, midnight + last * HOUR)
+    return readings(0, times, np.where(np.isin((times - midnight) // HOUR, high), 700.0, 100.0))
+
+
+def verdicts(worked: Worked) -> list[str]:
+    v = schema.verdict.c
+    return [row["verdict"] for row in worked.record.rows(sa.select(v.verdict).where(v.latest).order_by(v.start))]
+
+
+def states(worked: Worked) -> list[str]:
+    c = schema.mark_request.c
+    return [row["state"] for row in worked.record.rows(sa.select(c.state).order_by(c.id))]
+
+
+def test_a_mark_becomes_a_claim_when_the_day_that_it_takes_away_is_judged(tmp_path: Path) -> None:
+    worked = day_of_pm10(tmp_path, [8, 9])
+    worked.ask(-2, 0, now=START + 2 * HOUR, station="homes", parameter="pm10")
+    assert states(worked) == ["done"], "nothing is judged yet"
+    feed(worked.pipeline, [pm10(12, 26, [])])
+    assert verdicts(worked) == ["meets"]
+    worked.carry_on(NOW)
+    assert (states(worked), verdicts(worked)) == (["claimed"], ["exceeds"])
+    assert worked.record.rows(sa.select(schema.mark)) == []
+    (removed,) = json.loads(worked.request["removes"])
+    assert (removed["value"], removed["after"], removed["judgement"]) == (150.0, 100.0, "meets")
+    assert worked.decide()
+    assert (states(worked), verdicts(worked)) == (["done"], ["meets"]), "a supervisor's word holds"
+
+
+def test_marks_that_take_an_exceedance_away_together_are_claims(tmp_path: Path) -> None:
+    worked = day_of_pm10(tmp_path, [8, 9])
+    for first in (-2, -1):
+        worked.ask(first, first + 1, now=START + 2 * HOUR, station="homes", parameter="pm10")
+    feed(worked.pipeline, [pm10(12, 26, [])])
+    worked.carry_on(NOW)
+    assert (states(worked), verdicts(worked)) == (["claimed", "claimed"], ["exceeds"])
+
+
+def test_late_readings_make_a_claim_of_a_mark_that_was_made_before(dust: Worked) -> None:
+    dust.ask(10, 12, now=START + 14 * HOUR)
+    feed(dust.pipeline, [readings(0, every(START + 12 * HOUR, START + 15 * HOUR), 500.0)])
+    dust.carry_on(NOW)
+    assert states(dust) == ["done"], "nothing is there that it could take away"
+    feed(dust.pipeline, [readings(0, every(START + 10 * HOUR, START + 12 * HOUR), 1500.0)])
+    again = Worked(Pipeline(dust.pipeline.registry, dust.record), dust.record, dust.access)
+    again.carry_on(NOW)
+    assert states(again) == ["claimed"]
+    open_episodes = again.record.rows(sa.select(schema.exceedance).where(schema.exceedance.c.peak == 1500.0))
+    assert [row["state"] for row in open_episodes] == ["closed"]
+    removes = json.loads(again.request["removes"])
+    assert {one["rule"] for one in removes} == {RULE}
+    assert again.decide()
+    left = sa.select(schema.exceedance).where(
+        schema.exceedance.c.state != "withdrawn", schema.exceedance.c.peak == 1500.0
+    )
+    assert again.record.rows(left) == []

@@ -12,10 +12,9 @@ from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Queries, Scope, valid
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from tests.processing.mine import DAY, HOUR, Station, at, every, feed, readings, record_at, registry_of
+from tests.processing.mine import DAY, EVENING, HOUR, Station, every, feed, readings, record_at, registry_of
 from tests.processing.streams import disordered, pieces, stream
 
-EVENING = at("2026-02-28T21:37:00")
 MINE = Scope(frozenset({"mine"}))
 
 

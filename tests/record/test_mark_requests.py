@@ -14,10 +14,9 @@ from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import DEFAULT, Registry
-from tests.processing.mine import HOUR, assert_same, at, feed, held, record_at
+from tests.processing.mine import EVENING, HOUR, assert_same, feed, held, record_at
 from tests.processing.streams import far_later, pieces, stream
 
-EVENING = at("2026-02-28T21:37:00")
 LATER = EVENING + 80 * HOUR
 
 

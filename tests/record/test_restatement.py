@@ -17,12 +17,14 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import (
     DAY,
+    EVENING,
     HOUR,
     MINUTE,
     Held,
     Station,
     assert_same,
     at,
+    calibration,
     channel,
     every,
     feed,
@@ -32,17 +34,6 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import far_later, pieces, stream
-
-EVENING = at("2026-02-28T21:37:00")
-CALIBRATION = """
-[[calibrations]]
-station = "{}"
-parameter = "{}"
-valid_from = {}
-slope = {}
-offset = 0.0
-certificate = "test"
-"""
 
 
 def rows(record: Record, table: sa.Table, **equal: Any) -> list[dict[str, Any]]:
@@ -95,8 +86,8 @@ def test_a_late_mark_leads_to_what_an_early_one_would_have(
 def test_a_changed_calibration_leads_to_what_it_would_have_from_the_beginning(tmp_path: Path, seed: int) -> None:
     old = registry_of(tmp_path / "old")
     later = at("2026-03-01T06:42:00")
-    text = CALIBRATION.format("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)
-    text += CALIBRATION.format("fence", "laeq", "2020-01-01T00:00:00+08:00", 0.97)
+    text = calibration("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)
+    text += calibration("fence", "laeq", "2020-01-01T00:00:00+08:00", 0.97)
     new = registry_of(tmp_path / "new", more=text)
     parts = [*parts_of(old, seed, 30), far_later(old, EVENING + 70 * HOUR)]
     expected, restated = (record_at(tmp_path / f"{name}.sqlite", old) for name in ("expected", "restated"))

@@ -16,6 +16,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import (
     DAY,
+    EVENING,
     HOUR,
     MINE,
     MINUTE,
@@ -23,6 +24,7 @@ from tests.processing.mine import (
     assert_same,
     at,
     batch_of,
+    calibration,
     every,
     feed,
     held,
@@ -31,17 +33,6 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import disordered, far_later, pieces, stream
-
-EVENING = at("2026-02-28T21:37:00")
-CALIBRATION = """
-[[calibrations]]
-station = "{}"
-parameter = "{}"
-valid_from = {}
-slope = {}
-offset = 0.0
-certificate = "test"
-"""
 
 
 def parts_of(registry: Registry, seed: int, hours: int, number: int) -> list[Readings]:
@@ -96,8 +87,8 @@ def test_readings_in_any_order_between_the_steps_of_a_mark_lead_to_the_same_figu
 @pytest.mark.parametrize(
     ("changed", "since"),
     [
-        ({"more": CALIBRATION.format("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)}, "2026-03-01T06:00:00"),
-        ({"more": CALIBRATION.format("fence", "laeq", "2020-01-01T00:00:00+08:00", 0.97)}, "2026-02-28T21:00:00"),
+        ({"more": calibration("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)}, "2026-03-01T06:00:00"),
+        ({"more": calibration("fence", "laeq", "2020-01-01T00:00:00+08:00", 0.97)}, "2026-02-28T21:00:00"),
         ({"limits": ("db50-418-fugitive",)}, "2026-02-28T21:00:00"),
         ({"without": "pond"}, "2026-02-28T21:00:00"),
     ],

@@ -22,6 +22,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import (
     DAY,
+    EVENING,
     HOUR,
     MINUTE,
     Held,
@@ -38,9 +39,6 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import disordered, far_later, pieces, stream
-
-EVENING = at("2026-02-28T21:37:00")
-"""Mid-hour, before a midnight, a night, and a change of the limits."""
 
 
 def run(
@@ -183,6 +181,7 @@ def test_a_batch_around_midnight_counts_what_it_missed_once(pipeline: Pipeline, 
         np.concatenate([one.message_seq, two.message_seq]),
         np.concatenate([one.message_received, two.message_received]),
         np.concatenate([one.message_bytes, two.message_bytes]),
+        np.concatenate([one.message_readings, two.message_readings]),
         [],
     )
     pipeline.commit(both, midnight + 2)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from greenmine.parameters import CATALOGUE
+from tests.pit import device, write_pit
 
 
 class Case(NamedTuple):
@@ -441,39 +442,6 @@ time = "recorded_at"
 values = [{ parameter = "air-temperature", value = "sensors[?id==`1`].value", unit = "degC" }]
 """
 
-_STATION = """
-[[stations]]
-id = "{id}"
-name_zh = "{id}"
-name_en = "{id}"
-role = "boundary"
-position = {{ latitude = 30.8, longitude = 108.4 }}
-
-[[devices]]
-id = "{id}"
-profile = "{profile}"
-station = "{id}"
-parameters = {parameters}
-address = "{address}"
-topics = {topics}
-"""
-
-_SITE = """
-id = "pit"
-enterprise = "owner"
-name_zh = "矿山"
-name_en = "Pit"
-zone = "Asia/Shanghai"
-product_zh = "石灰石"
-product_en = "limestone"
-scale = "1"
-batch = 1
-batch_years = "2026"
-requirement_items = []
-source = "a test"
-position = { latitude = 30.8, longitude = 108.4 }
-"""
-
 OTHERS = (
     Case("senml-rfc8428-multiple", "senml-pack", {}, topics=["elsewhere/senml"]),
     Case("timestamp-keyed-batch", "keyed-by-time", {}),
@@ -494,21 +462,15 @@ _MEASURED = {
 
 def write_registry(directory: Path) -> Path:
     """Write the registry of all cases into a directory."""
-    (directory / "sites").mkdir(parents=True)
+    write_pit(directory, PROFILES, [_device(case) for case in (*CASES, *OTHERS)])
     extra = "".join(_parameter(name, unit, averaging) for name, (unit, averaging) in EXTRA.items())
     (directory / "parameters.toml").write_text(CATALOGUE.read_text(encoding="utf-8") + extra, encoding="utf-8")
-    enterprise = '[[enterprises]]\nid = "owner"\nname_zh = "业主"\nname_en = "Owner"\n'
-    (directory / "enterprises.toml").write_text(enterprise, encoding="utf-8")
-    (directory / "profiles.toml").write_text(PROFILES, encoding="utf-8")
-    devices = "".join(_device(case) for case in (*CASES, *OTHERS))
-    (directory / "sites" / "pit.toml").write_text(_SITE + devices, encoding="utf-8")
     return directory
 
 
 def _device(case: Case) -> str:
     parameters = [name for name, _ in case.found.values()] or list(_MEASURED[case.id])
-    words: dict[str, Any] = {"parameters": parameters, "topics": list(case.topics)}
-    return _STATION.format(id=case.id, profile=case.profile, address=case.address, **words)
+    return device(case.id, case.profile, parameters, f'address = "{case.address}"\ntopics = {list(case.topics)}')
 
 
 def _parameter(name: str, unit: str, averaging: str) -> str:

@@ -1,4 +1,4 @@
-"""Real processes under test: a broker and a worker that can be killed and started again."""
+"""Real processes under test: a broker and the parts of an installation, which can be killed and started again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from greenmine.cli import configure_logging
-from greenmine.cli.work import work
+from greenmine.cli.run import TASKS, Part
 from greenmine.collector.mqtt.broker import Broker, start_broker
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
@@ -83,27 +84,28 @@ class RestartableBroker:
         self._running.stop()
 
 
-def _run_worker(settings: Settings, log: Path) -> None:
-    """Do what `greenmine run` does in its worker process, until SIGTERM."""
+def _run(task: str, settings: Settings, log: Path) -> None:
+    """Do what `greenmine run` does in one of its processes, until SIGTERM."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     configure_logging()
-    work(settings, stop)
+    module, _, function = task.partition(":")
+    getattr(import_module(module), function)(settings, stop)
 
 
-class Worker:
-    """The worker in a process of its own, on a data directory."""
+class Process:
+    """A part of `greenmine run` in a process of its own, on a data directory."""
 
-    def __init__(self, folder: Path, port: int, **settings: object) -> None:
+    def __init__(self, name: Part, folder: Path, port: int, /, **settings: object) -> None:
         given = {"data": folder, "broker_port": port, "batch_readings": SMALL, **settings}
         self._settings = Settings.model_validate(Settings().model_dump() | given)
-        self.log = folder / "worker.log"
-        self.record = self._settings.record
+        self._task = TASKS[name]
+        self.log = folder / f"{name}.log"
         self.start()
 
     def start(self) -> None:
-        self.process = _PROCESSES.Process(target=_run_worker, args=(self._settings, self.log))
+        self.process = _PROCESSES.Process(target=_run, args=(self._task, self._settings, self.log))
         self.process.start()
 
     def kill(self) -> None:
@@ -137,6 +139,25 @@ class Worker:
     def lines(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        if self._ended() is None:
+            self.process.kill()
+            self.process.join()
+
+
+class Worker(Process):
+    """The worker, and what its record has counted."""
+
+    def __init__(self, folder: Path, port: int, /, **settings: object) -> None:
+        super().__init__("worker", folder, port, **settings)
+        self.record = self._settings.record
+
     def count(self, column: str) -> int:
         """A column of the ledger, added up; 0 before there is a ledger."""
         return self._ask("ledger", f"sum({column})")
@@ -166,14 +187,3 @@ class Worker:
             return count() >= expected
 
         until(reached, f"{expected} readings, of {count()} at first", 2 * PATIENCE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.process.terminate()
-        if self._ended() is None:
-            self.process.kill()
-            self.process.join()

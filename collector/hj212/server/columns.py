@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.equipment import read_state
 from greenmine.collector.hj212.message import Message, SegmentField, Value
 from greenmine.collector.hj212.secret import hide, hide_in_segment
 from greenmine.collector.hj212.segment import read_text
 from greenmine.collector.hj212.server.loggers import Logger
-from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.collector.payloads.payload import EXCESS, BatchBuilder
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.delivery import Delivery, Information, RawFrame, Report
 from greenmine.readings import NORMAL
@@ -52,11 +53,14 @@ class FrameBuilder(BatchBuilder):
         What the loggers were made from.
     settings : Settings
         As for ``BatchBuilder``; ``hj212_frame_days`` says whether frames are kept.
+    gate : Gate, optional
+        The loggers' budgets: a message beyond them is answered, counted and not taken. Without it there are none.
     """
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, registry: Registry, settings: Settings, gate: Gate | None = None) -> None:
         super().__init__(registry, settings)
         self._registry = registry
+        self._gate = gate
         self._keeps = settings.hj212_frame_days > 0
         self._reports: list[Report] = []
         self._information: list[Information] = []
@@ -76,20 +80,24 @@ class FrameBuilder(BatchBuilder):
         received : int
             When it was received [ms UTC].
         """
-        intake = self._intake
+        buffer = self._buffer
         shown = hide_in_segment(read_text(raw)[0]).encode()
         topic, counted = f"hj212/{logger.mn}/{hide(message.cn or '')[:20]}", len(shown)
+        account = None if self._gate is None else self._gate.account_of(logger.site, logger.device)
+        excess = account is not None and not account.admit(len(message.values), len(raw), received)
         for device, share in logger.shares(message):
-            start = len(intake.time)
-            intake.sequence = -1
+            start = len(buffer.time)
+            buffer.sequence = -1
             try:
+                if excess:
+                    raise RefusedError(Reason.OVER_BUDGET, EXCESS, len(share.values))  # noqa: TRY301 - as what is wrong with it
                 self._check(device, share)
                 self._take(device, share, received)
             except RefusedError as refused:
-                intake.refuse(refused.reason, refused.detail, refused.readings)
+                buffer.refuse(refused.reason, refused.detail, refused.readings)
             self._close(topic, shown, received, device.number, start, counted)
             counted = 0
-        if self._keeps:
+        if self._keeps and not excess:
             self._frames.append(RawFrame(received, logger.site, logger.device, shown))
 
     def deliver(self) -> Delivery:
@@ -141,7 +149,7 @@ class FrameBuilder(BatchBuilder):
             reason = Reason.BAD_TIME if bad else Reason.NO_TIME
             raise RefusedError(reason, "DataTime is to be a time of 14 digits", count + len(unknown))
         for code in unknown:
-            self._intake.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code))
+            self._buffer.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code))
         for _, channel, values in chosen.values():
             for value in values:
                 self._put(logger, channel, value, time)
@@ -178,25 +186,25 @@ class FrameBuilder(BatchBuilder):
                 number = _state(logger, value)
             if flag is None and logger.sends_flags:
                 detail = f"{channel.key}: the profile says that the logger sends flags; there is none"
-                self._intake.refuse(Reason.MISSING_FLAG, detail)
+                self._buffer.refuse(Reason.MISSING_FLAG, detail)
                 return
         if number is None and flag in {None, "N"}:
             why = value.reason or "no number"
             detail = f"{channel.key}: '{hide(value.text)[:40]}' is no value ({why}), and no flag other than N says why"
-            self._intake.refuse(Reason.NULL_WITHOUT_FLAG, detail)
+            self._buffer.refuse(Reason.NULL_WITHOUT_FLAG, detail)
             return
         if number is not None and flag in {None, "N"} and (fault := logger.units.fault(channel, number)):
-            self._intake.refuse(Reason.UNIT, fault)
+            self._buffer.refuse(Reason.UNIT, fault)
             return
         letter = NORMAL if flag is None else ord(flag) if len(flag) == 1 and flag.isascii() else 0
-        self._intake.put(channel.index, time, number, letter)
+        self._buffer.put(channel.index, time, number, letter)
 
     def _report(self, logger: Logger, message: Message, received: int) -> None:
         """Values become reported aggregates, which are no readings and do not count as such in the ledger."""
         command, start = message.cn or "", message.time
         if start is None or start > received + self._future:
             reason = Reason.NO_TIME if start is None else Reason.FUTURE
-            self._intake.refuse(reason, "the begin of the reported window is not known, or in the future", 0)
+            self._buffer.refuse(reason, "the begin of the reported window is not known, or in the future", 0)
             return
         whole = start, start + _SPANS.get(command, logger.speech.minutes) * MINUTE
         parts: dict[tuple[int, tuple[int, int]], tuple[Channel, dict[str, Value]]] = {}
@@ -216,7 +224,7 @@ class FrameBuilder(BatchBuilder):
         else:
             for code in dict.fromkeys(value.code for value in rest):
                 if code not in logger.speech.ignored and code not in _LEVELS:
-                    self._intake.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code), 0)
+                    self._buffer.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code), 0)
         for (_, (begin, end)), (channel, kinds) in parts.items():
             mean = next((kinds[kind] for kind in (*_MEANS, _BY_DAY) if kind in kinds), None)
             flags = [value.flag for value in kinds.values() if value.flag]

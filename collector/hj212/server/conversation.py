@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from greenmine import times
 from greenmine.collector.hj212.server.link import LoggerLink
 from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.request import End
@@ -111,16 +111,18 @@ class Conversation:
         return True
 
     async def _set_clock(self) -> End:
-        return await self._ask("1012", ("SystemTime", self._stamp(_now())))
+        return await self._ask("1012", ("SystemTime", self._stamp(times.now())))
 
     async def _catch_up(self) -> None:
         devices = (self._logger, *self._logger.others)
-        gaps = [gap for one in devices for gap in await self._search(self._store.gaps, one.site, one.device, _now())]
+        gaps = [
+            gap for one in devices for gap in await self._search(self._store.gaps, one.site, one.device, times.now())
+        ]
         for gap in gaps:
             end = await self._fill(gap)
             await self._settled()
             final = end in {"done", "empty", "refused", "failed"} or gap.asked + 1 >= _ASKED
-            await self._search(partial(self._store.settle, gap, _now(), final=final))
+            await self._search(partial(self._store.settle, gap, times.now(), final=final))
             if end in {"silent", "broken-off"}:
                 return
 
@@ -146,7 +148,7 @@ class Conversation:
         return await self._ask(command, ("BeginTime", self._stamp(begin)), ("EndTime", self._stamp(last)))
 
     async def _ask(self, command: str, *fields: tuple[str, str]) -> End:
-        self._last = max(_now(), self._last + 1)
+        self._last = max(times.now(), self._last + 1)
         end = await self._link.ask(self._stamp(self._last) + f"{self._last % 1000:03d}", command, *fields)
         if end not in {"done", "empty"}:
             _log.info("a request came to nothing", mn=self._logger.mn, cn=command, end=end)
@@ -154,7 +156,3 @@ class Conversation:
 
     def _stamp(self, instant: int) -> str:
         return datetime.fromtimestamp(instant // 1000, self._logger.dialect.zone).strftime("%Y%m%d%H%M%S")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import resource
 import socket
 import ssl
@@ -15,6 +14,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from greenmine.backoff import delay
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
@@ -62,6 +63,8 @@ class LoggerServer:
         Runs what uses the store.
     stop : threading.Event
         Ends ``run`` when set.
+    gate : Gate, optional
+        The loggers' budgets; without it there are none.
 
     Raises
     ------
@@ -70,7 +73,13 @@ class LoggerServer:
     """
 
     def __init__(
-        self, registry: Registry, settings: Settings, store: LoggerStore, writer: Executor, stop: threading.Event
+        self,
+        registry: Registry,
+        settings: Settings,
+        store: LoggerStore,
+        writer: Executor,
+        stop: threading.Event,
+        gate: Gate | None = None,
     ) -> None:
         self.counters = ServerCounters()
         self.port = 0
@@ -85,7 +94,7 @@ class LoggerServer:
             raise ValueError(
                 f"{settings.hj212_sm4_keys}: no device of the registry has the MN {', '.join(sorted(strangers))}"
             )
-        self._builder = FrameBuilder(registry, settings)
+        self._builder = FrameBuilder(registry, settings, gate)
         self._tls = _tls(settings)
         self._links: set[LoggerLink] = set()
         self._drops = DropLog()
@@ -249,15 +258,15 @@ class LoggerServer:
                     one.set_result(None)
 
     async def _commit(self, delivery: Delivery) -> None:
-        delay = 0.2
+        failures = 0
         while True:
             try:
                 await self.call(self._store.commit, delivery, time.time_ns() // 1_000_000)
             except StoreError as error:
                 self.counters.retries += 1
                 _log.error("the record takes no frames; trying again", error=str(error), frames=delivery.batch.messages)
-                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret depends on it
-                delay = min(2 * delay, _LONGEST_DELAY)
+                failures += 1
+                await asyncio.sleep(delay(failures, 0.2, _LONGEST_DELAY))
             else:
                 return
 

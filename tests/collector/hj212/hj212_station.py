@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.loading import load_registry
 from greenmine.record import schema
-from greenmine.record.loggers import LoggerDesk
+from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
@@ -39,10 +40,11 @@ class Station:
         self.record = Record(engine, self.registry)
         self.pipeline = Pipeline(self.registry, self.record)
         hours, days = self.settings.hj212_catchup_hours, self.settings.hj212_frame_days
-        self.desk = LoggerDesk(self.pipeline, catchup_hours=hours, frame_days=days)
+        self.logger_record = LoggerRecord(self.pipeline, catchup_hours=hours, frame_days=days)
         self._stop = threading.Event()
         self._writer = ThreadPoolExecutor(1)
-        self.server = LoggerServer(self.registry, self.settings, self.desk, self._writer, self._stop)
+        gate = Gate(self.registry, self.settings)
+        self.server = LoggerServer(self.registry, self.settings, self.logger_record, self._writer, self._stop, gate)
         self._thread = threading.Thread(target=self.server.run)
 
     @property

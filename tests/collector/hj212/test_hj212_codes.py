@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenmine.collector.hj212.codes import VERSIONS, Version, codes, find_factor
+from greenmine.collector.hj212.codes import VERSIONS, Version, codes
 from greenmine.parameters import load_parameters
 
 PARAMETERS = load_parameters()
@@ -13,8 +13,7 @@ NO_FACTOR = {"equipment-state"}
 
 @pytest.mark.parametrize("parameter", sorted(PARAMETERS.keys() - NO_FACTOR))
 def test_a_parameter_is_found_by_the_code_that_its_catalogue_names(parameter: str) -> None:
-    factor = find_factor(PARAMETERS[parameter].hj212)
-    assert factor is not None
+    factor = codes(VERSIONS[-1]).by_code[PARAMETERS[parameter].hj212]
     assert factor.parameter == parameter
 
 
@@ -60,6 +59,5 @@ def test_the_returns_and_systems_of_2017() -> None:
 
 @pytest.mark.parametrize(("code", "largest"), [("a34002", 999.999), ("a01008", 9999.0), ("w01003", None)])
 def test_the_largest_number_of_a_type(code: str, largest: float | None) -> None:
-    factor = find_factor(code)
-    assert factor is not None
+    factor = codes(VERSIONS[-1]).by_code[code]
     assert factor.largest == largest

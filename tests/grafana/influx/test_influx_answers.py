@@ -117,8 +117,8 @@ def turns(projection: Projection) -> None:
     """Let the projection go on, however long it would wait."""
     for _ in range(4):
         projection._again = 0.0
-        for lane in projection._lanes:
-            lane._again = 0.0
+        for bucket in projection._buckets:
+            bucket._again = 0.0
         while projection.turn():
             pass
 

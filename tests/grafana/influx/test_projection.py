@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from datetime import time as time_of_day
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -29,6 +30,7 @@ from greenmine.record.record import open_engine
 from greenmine.record.rows import ROW
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from greenmine.wording.words import Words
 from tests.influxing import RealInflux, real_influx
 from tests.projecting import DAY, MONDAY, Mines, projection_settings
 
@@ -133,7 +135,7 @@ def test_figures_and_their_revisions_equal_the_records(projected: Projected) -> 
 
 
 def test_verdicts_equal_the_records(projected: Projected, registry: Registry) -> None:
-    rules = {rule.key: rule for rule in registry.rules}
+    rules, words = {rule.key: rule for rule in registry.rules}, Words("en", registry)
     expected = {}
     statement = "select rule, start, verdict, value, judged, low, high, reason, reasons, detail, revision from verdict where latest"
     for key, start, verdict, value, judged, low, high, reason, reasons, detail, revision in rows_of(
@@ -145,10 +147,12 @@ def test_verdicts_equal_the_records(projected: Projected, registry: Registry) ->
         cited = {
             t.clause: f"{t.source}, {t.clause}" if t.source and t.clause else t.source for t in rule.limit.thresholds
         }
+        told = judged and words.compared(rule.limit, value, judged, low, high)
         fields = {
-            "verdict": verdict, "value": value, "judged": judged, "low": low, "high": high, "reason": reason,
+            "verdict": verdict, "value": value, "judged": told, "low": low, "high": high, "reason": reason,
             "clause": cited[json.loads(detail)["clause"]], "revision": revision,
             "standing": ("indicative" if reasons else "statutory") if rule.limit.kind == "legal" else None,
+            "asked": urlencode({"rule": key, "start": datetime.fromtimestamp(start / 1000, UTC).isoformat()}),
         }  # fmt: skip
         identity = (site, station, limit, parameter.id, parameter.theme, rule.limit.kind, start)
         expected[identity] = {n: v for n, v in fields.items() if v is not None}
@@ -245,6 +249,8 @@ def test_exceedances_marks_ledger_and_health_equal_the_records(projected: Projec
         k: (f.get("end"), f["state"], f["peak"], f["minutes"]) for k, f in found.items() if f["state"] != "superseded"
     } == exceedances
     assert exceedances
+    texts = {k: (f["told"], f["text_zh"], f["text_en"]) for k, f in found.items() if f["state"] != "superseded"}
+    assert all(len(peak) < 9 and zh and en and zh != en for peak, zh, en in texts.values())
     (mark,) = projected.district["mark"].values()
     assert (mark["reason"], mark["author"], mark["parameter"]) == ('滤膜 "更换", \\ done', "员工", "")
     ledger = by_tags(projected.district["ledger"], "site", "device")

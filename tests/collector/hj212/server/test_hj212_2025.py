@@ -15,7 +15,8 @@ from greenmine.collector.hj212.sm4 import Sm4Key
 from greenmine.record import schema
 from tests.collector.hj212.hj212_station import Station
 from tests.collector.hj212.server.test_hj212_server import MINUTE, Serve, recently, uploaded
-from tests.loggers import DEVICE, ENTERPRISES, PROFILE, SITE, TcpLogger, mn_of, write_mine
+from tests.loggers import PROFILE, TcpLogger, logger_device, mn_of
+from tests.pit import write_pit
 
 OLD, NEW = "000102030405060708090a0b0c0d0e0f", "fedcba98765432100123456789abcdef"
 VALUES = {"a34002-Rtd": 52.1, "LA-Rtd": 50.5, "a01006-Rtd": 1002}
@@ -220,20 +221,13 @@ def test_what_is_not_understood_is_kept_and_not_answered(serve: Serve, command: 
 
 def several(folder: Path, first: str, second: str) -> Path:
     """A registry of two devices with one MN, each with a profile of its own."""
-    write_mine(folder)
-    devices = [
-        DEVICE.format(number=number, mn=mn_of(0), parameters='"pm10"').replace('"logger"\n', f'"logger-{number}"\n')
-        for number in range(2)
-    ]
-    (folder / "sites" / "pit.toml").write_text(SITE + "".join(devices))
+    devices = [logger_device(number, mn_of(0), ["pm10"], f"logger-{number}") for number in range(2)]
     profiles = []
     for number, (more, fields) in enumerate(part.split("|") for part in (first, second)):
         text = PROFILE.format(interval="60s", flags="false", more=f"obeys = false\n{more}")
         text = text.replace('id = "logger"', f'id = "logger-{number}"')
         profiles.append(text.replace('LA = "laeq"\nSB1 = "equipment-state"', fields))
-    (folder / "profiles.toml").write_text("".join(profiles))
-    (folder / "enterprises.toml").write_text(ENTERPRISES)
-    return folder
+    return write_pit(folder, "".join(profiles), devices)
 
 
 def test_one_logger_may_speak_for_several_stations(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_reported_aggregates_are_kept_apart_and_compared_with_our_own(serve: Ser
     assert (old["mean"], old["latest"], new["mean"], new["latest"]) == (33.0, False, 34.5, True)
     assert (new["end"] - new["start"], new["minimum"], new["maximum"], new["total"]) == (length, 10.0, 60.0, 5.0)
     assert new["compared"] is None
-    station.in_record(station.desk.look_after, start + length + 2 * MINUTE)
+    station.in_record(station.logger_record.look_after, start + length + 2 * MINUTE)
     new = station.rows(schema.reported)[1]
     assert (new["own_mean"], new["own_count"], new["difference"]) == (30.0, 3, 4.5)
 
@@ -275,7 +275,7 @@ def test_the_day_hours_of_a_noise_report_are_compared_and_its_night_is_kept_as_s
             await logger.upload(logger.message("2031", day, time=midnight))
 
     station.talk(talk())
-    station.in_record(station.desk.look_after, minute())
+    station.in_record(station.logger_record.look_after, minute())
     (report,) = station.rows(schema.reported)
     assert (report["start"], report["end"]) == (midnight + 6 * HOUR, midnight + 22 * HOUR)
     assert (report["mean"], report["own_count"], round(report["own_mean"], 2)) == (58.0, 2, 57.4)
@@ -292,7 +292,7 @@ def test_a_report_is_compared_again_when_our_figure_is_restated(serve: Serve) ->
             await logger.upload(logger.message(cn, {f"a34002-{kind}": value}, time=at))
 
     def difference() -> float:
-        station.in_record(station.desk.look_after, minute())
+        station.in_record(station.logger_record.look_after, minute())
         (row,) = station.rows(schema.reported)
         return float(row["difference"])
 

@@ -308,9 +308,9 @@ def test_frames_are_kept_for_as_long_as_the_setting_says(serve: Serve) -> None:
     assert b"PW=***" in row["data"]
     assert len(row["sha256"]) == 32
     day = 86_400_000
-    station.in_record(station.desk.look_after, row["received"] + 2 * day - 1000)
+    station.in_record(station.logger_record.look_after, row["received"] + 2 * day - 1000)
     assert station.rows(schema.frame)
-    station.in_record(station.desk.look_after, row["received"] + 2 * day + 1000)
+    station.in_record(station.logger_record.look_after, row["received"] + 2 * day + 1000)
     assert not station.rows(schema.frame)
 
 
@@ -347,3 +347,12 @@ def test_a_published_frame_with_other_factors_harms_nothing(serve: Serve) -> Non
     station.talk(talk())
     assert len(station.readings("pm10")) == 2
     assert station.server.counters.strangers == 1
+
+
+def test_a_logger_beyond_its_budget_is_answered_and_counted_and_not_taken(serve: Serve) -> None:
+    station, at = serve(device_messages="2/d"), recently()
+    messages = [("2011", {"a34002-Rtd": 5}, {"time": at + n * 1000}) for n in range(5)]
+    assert len(station.talk(uploaded(station.port, *messages))) == 5
+    assert len(station.readings("pm10")) == 2
+    ledger = station.ledger()
+    assert (ledger["messages"], ledger["received"], ledger["stored"], ledger["rejected"]) == (5, 5, 2, 3)

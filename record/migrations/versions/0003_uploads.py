@@ -1,14 +1,14 @@
 """Loggers' files that people hand in.
 
-Revision ID: 0.1.5
-Revises: 0.1.4
+Revision ID: 0.1.6
+Revises: 0.1.5
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.5"
-down_revision = "0.1.4"
+revision = "0.1.6"
+down_revision = "0.1.5"
 branch_labels = None
 depends_on = None
 

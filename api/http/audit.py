@@ -15,7 +15,7 @@ from greenmine.times import now
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class Audit:
     """Writes lines of the audit log in the name of a request's caller."""
 
     log: AuditLog
@@ -48,12 +48,12 @@ class Trail:
         )
 
 
-def get_trail(request: Request, context: ContextOf, caller: CallerOf) -> Trail:
-    """Trail of a request."""
-    return Trail(context.accounts.audit, caller, client_address(request))
+def get_audit(request: Request, context: ContextOf, caller: CallerOf) -> Audit:
+    """Audit of a request."""
+    return Audit(context.accounts.audit, caller, client_address(request))
 
 
-TrailOf = Annotated[Trail, Depends(get_trail)]
+AuditOf = Annotated[Audit, Depends(get_audit)]
 
 
 def client_address(request: Request) -> str:

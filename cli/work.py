@@ -63,14 +63,10 @@ def work(settings: Settings, stop: threading.Event) -> None:
     pipeline = _pipeline(settings)
     registry, record = pipeline.registry, pipeline.record
     gate = _gate(registry, record, settings)
-<<<<<<< HEAD
-    desk = LoggerDesk(pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days)
-    uploads = UploadDesk(pipeline, settings.uploads)
-=======
     logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
     )
->>>>>>> origin/main
+    uploads = UploadDesk(pipeline, settings.uploads)
     builder = BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
@@ -105,12 +101,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["work"]:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
-<<<<<<< HEAD
-                while written(pipeline.carry_on, _now()) or written(uploads.carry_on, _now()):
-=======
                 _take_again(record, builder, partial(written, pipeline.commit))
-                while written(pipeline.carry_on, times.now()):
->>>>>>> origin/main
+                while written(pipeline.carry_on, times.now()) or written(uploads.carry_on, times.now()):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break

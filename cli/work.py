@@ -66,8 +66,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
     )
-    uploads = UploadDesk(pipeline, settings.uploads)
-    builder = BatchBuilder(registry, settings)
+    uploads, builder = UploadDesk(pipeline, settings.uploads), BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
     loggers = None

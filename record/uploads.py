@@ -123,6 +123,7 @@ class UploadDesk:
             message_device=np.zeros(1, np.int32),
             message_seq=np.full(1, -1),
             message_received=np.full(1, now),
+            message_readings=np.full(1, size),
             message_bytes=np.full(1, row["size"] if row["done"] == 0 else 0),
             rejections=[],
         )

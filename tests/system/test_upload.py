@@ -187,8 +187,8 @@ def test_a_month_of_a_dusttrak_is_stored_once_and_never_overwritten(page: Page, 
     page.goto(f"{mine.address}/sites/{SITE}/stations/receptor?from=2025-03-02&to=2025-03-02&lang=en")
     row = page.locator("[data-rows='pm10'] tr").first
     expect(row).to_contain_text("23:00–24:00")
-    expect(row.locator("td").nth(1)).to_have_text(f"{dust(288 + 276)}")
-    expect(row.locator("td").nth(2)).to_have_text(f"{dust(288 + 287)}")
+    expect(row.locator("td").nth(1)).to_have_text(f"{dust(288 + 276)}.0")
+    expect(row.locator("td").nth(2)).to_have_text(f"{dust(288 + 287)}.0")
 
 
 @pytest.mark.parametrize(

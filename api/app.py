@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from threading import Event
+from pathlib import Path
+from threading import Event, Thread
 
 from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
@@ -52,6 +53,7 @@ from greenmine.api.pages import (
     pages,
     public,
     quality_page,
+    registry_pages,
     report_page,
     shared,
     sign_in,
@@ -66,6 +68,15 @@ from greenmine.record.access import RecordAccess
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
+from greenmine.watching import EVERY, WatchedRegistry
+
+
+def _follow(context: Context, path: Path) -> None:
+    """Take up another registry as soon as its files are changed and sound."""
+    watched = WatchedRegistry(path, context.registry.digest)
+    while not context.closing.wait(EVERY):
+        if (found := watched.changed()) is not None:
+            context.renew(found)
 
 
 def create_app(settings: Settings, registry: Registry) -> FastAPI:
@@ -92,7 +103,10 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.registry is not None:
+            Thread(target=_follow, args=[context, settings.registry], daemon=True).start()
         yield
+        closing.set()
         record.close()
         accounts.close()
         notices.close()
@@ -159,6 +173,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         oidc,
     ):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
+    app.include_router(registry_pages.router, include_in_schema=False, max_body_size=registry_pages.LARGEST_FILE)
     app.mount("/static", StaticFiles(directory=str(files("greenmine.api").joinpath("static"))), name="static")
     app.add_middleware(Pace)
     app.add_middleware(HeadRequests)

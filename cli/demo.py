@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -23,8 +24,9 @@ from greenmine.cli.run import prepare
 from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, welcome
 from greenmine.collector.mqtt.broker import start_broker
 from greenmine.loading import load_registry
-from greenmine.registry import RegistryError
-from greenmine.settings import Settings
+from greenmine.registry import DEFAULT, RegistryError
+from greenmine.settings import OWN_REGISTRY, Settings
+from greenmine.watching import WatchedRegistry
 
 _DAY: Final = 86_400_000
 _SEED: Final = 1
@@ -71,8 +73,11 @@ def demo(
         check_addresses(settings)
         if live:
             _check_port(settings.port)
-        registry = load_registry(settings.registry)
         settings.data.mkdir(parents=True, exist_ok=True)
+        if settings.registry is None:  # a copy, so that it can be changed by its pages
+            shutil.copytree(DEFAULT, settings.data / OWN_REGISTRY)
+            settings = settings.model_copy(update={"registry": settings.data / OWN_REGISTRY})
+        registry = load_registry(settings.registry)
         prepare(settings)
         visitors = welcome(settings, registry)
         story = _story(settings.data / STORY, days)
@@ -86,7 +91,7 @@ def demo(
                     "metrics_loopback": True,
                 }
             )
-            _play(here, story, processes, stop, visitors if live else [])
+            _play(here, story, processes, stop, visitors if live else [], registry.digest)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
 
@@ -131,7 +136,7 @@ def _story(path: Path, days: float) -> Story:
 
 
 def _play(
-    settings: Settings, story: Story, processes: Processes, stop: threading.Event, visitors: list[Visitor]
+    settings: Settings, story: Story, processes: Processes, stop: threading.Event, visitors: list[Visitor], digest: str
 ) -> None:
     """Go on live if there is somebody to see it, else end with the history."""
     console = Console(stderr=True)
@@ -172,7 +177,7 @@ def _play(
     if live and not stop.is_set():
         processes.start_aside("builder", "greenmine.cli.builder:build_bundles", settings)
         console.print(f"History complete; live. [bold]http://127.0.0.1:{settings.port}/[/]")
-        processes.watch(stop)
+        processes.watch(stop, WatchedRegistry(settings.registry, digest))
 
 
 def _accounts(visitors: list[Visitor], settings: Settings) -> str:

@@ -45,7 +45,7 @@ _SKEW: Final = 120_000
 _ALIVE: Final = 10_000
 
 
-class Finding(msgspec.Struct, frozen=True):
+class DoctorFinding(msgspec.Struct, frozen=True):
     """Something that is wrong, or soon will be, and what to do about it."""
 
     check: str
@@ -54,7 +54,7 @@ class Finding(msgspec.Struct, frozen=True):
     fix: str
 
 
-Check = Callable[[Settings], Iterator[Finding]]
+Check = Callable[[Settings], Iterator[DoctorFinding]]
 
 
 def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
@@ -81,20 +81,20 @@ def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text"
         raise SystemExit(1)
 
 
-def _registry(settings: Settings) -> Iterator[Finding]:
+def _registry(settings: Settings) -> Iterator[DoctorFinding]:
     try:
         load_registry(settings.registry)
     except RegistryError as error:
-        yield Finding(
+        yield DoctorFinding(
             "registry", "wrong", f"the registry cannot be read: {error}", "mend it; greenmine registry check says more"
         )
 
 
-def _worker(settings: Settings) -> Iterator[Finding]:
+def _worker(settings: Settings) -> Iterator[DoctorFinding]:
     try:
         said, age = _status(settings)
     except (RegistryError, StoreError, DatabaseError) as error:
-        yield Finding(
+        yield DoctorFinding(
             "worker",
             "wrong",
             f"the record cannot be read: {_line(error)}",
@@ -102,15 +102,15 @@ def _worker(settings: Settings) -> Iterator[Finding]:
         )
         return
     if said is None:
-        yield Finding(
+        yield DoctorFinding(
             "worker", "wrong", f"no worker has run on {settings.data}", "start greenmine run, or name another --data"
         )
     elif age > _ALIVE:
-        yield Finding(
+        yield DoctorFinding(
             "worker", "wrong", f"the worker has said nothing for {age // 1000} s", "start it; its log says why it ended"
         )
     elif not said.connected:
-        yield Finding(
+        yield DoctorFinding(
             "worker",
             "wrong",
             f"the worker has no connection to the broker {said.broker}",
@@ -118,19 +118,19 @@ def _worker(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _queue(settings: Settings) -> Iterator[Finding]:
+def _queue(settings: Settings) -> Iterator[DoctorFinding]:
     """Compare what the broker keeps with what comes while the collector is away."""
     file = settings.broker_files / "mosquitto.conf"
     if not file.exists():
         return
     bound = re.search(r"^max_queued_bytes (\d+)", file.read_text(), re.MULTILINE)
     if bound is None or not int(bound[1]):
-        yield Finding(
+        yield DoctorFinding(
             "queue", "wrong", f"{file} sets no bound of bytes for the queue", "remove it and run greenmine init"
         )
         return
     if not (settings.broker_files / "start.sh").exists():
-        yield Finding(
+        yield DoctorFinding(
             "queue",
             "wrong",
             "what the broker gets before the worker's first connection is lost",
@@ -146,7 +146,7 @@ def _queue(settings: Settings) -> Iterator[Finding]:
     hold = int(bound[1]) / (said.bytes / span)
     if hold < ABSENCE:
         memory = said.messages / span * ABSENCE * (_OVERHEAD + said.bytes / max(said.messages, 1))
-        yield Finding(
+        yield DoctorFinding(
             "queue",
             "wrong",
             f"the broker's queue is full {hold / 60:.0f} min after the collector has gone, and drops what comes then",
@@ -154,12 +154,12 @@ def _queue(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _disk(settings: Settings) -> Iterator[Finding]:
+def _disk(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.data.is_dir():
         return
     free = shutil.disk_usage(settings.data).free
     if free < 1_000_000_000:
-        yield Finding(
+        yield DoctorFinding(
             "disk", "wrong", f"{free / 1e6:.0f} MB are free under {settings.data}", "make room; set GREENMINE_RAW_DAYS"
         )
         return
@@ -172,7 +172,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     except (RegistryError, StoreError, DatabaseError):  # another check's finding
         return
     if lasts is not None and lasts < HORIZON:
-        yield Finding(
+        yield DoctorFinding(
             "disk",
             "soon",
             f"the disk under {settings.data} lasts {lasts:.0f} days at the most of a day",
@@ -186,7 +186,7 @@ def horizon(settings: Settings, queries: Queries, scope: Scope) -> float | None:
     return lasting_days(shutil.disk_usage(settings.data).free, stored, settings.raw_days)
 
 
-def _sync(settings: Settings) -> Iterator[Finding]:
+def _sync(settings: Settings) -> Iterator[DoctorFinding]:
     """Measure how long the disk takes to be sure."""
     if not settings.data.is_dir():
         return
@@ -201,7 +201,7 @@ def _sync(settings: Settings) -> Iterator[Finding]:
                 os.fsync(file.fileno())
                 took.append(time.monotonic() - begun)
     except OSError as error:
-        yield Finding(
+        yield DoctorFinding(
             "fsync",
             "wrong",
             f"{settings.data} cannot be written: {error.strerror}",
@@ -214,26 +214,26 @@ def _sync(settings: Settings) -> Iterator[Finding]:
     held = [(parts[1], parts[2]) for parts in kinds if settings.data.resolve().is_relative_to(parts[1])]
     kind = max(held, key=lambda mount: len(mount[0]), default=("", ""))[1]
     if kind in {"tmpfs", "ramfs"}:
-        yield Finding(
+        yield DoctorFinding(
             "fsync",
             "wrong",
             f"{settings.data} lies in memory ({kind}) and is gone after a restart",
             "move it to a disk",
         )
     elif kind.startswith(("nfs", "cifs", "smb", "fuse.sshfs")):
-        yield Finding(
+        yield DoctorFinding(
             "fsync",
             "wrong",
             f"{settings.data} lies on a network ({kind}), where SQLite's locks do not hold",
             "move it to a local disk",
         )
     elif sorted(took)[2] > _SLOW_SYNC:
-        yield Finding(
+        yield DoctorFinding(
             "fsync", "soon", f"the disk takes {sorted(took)[2] * 1000:.0f} ms to be sure of a page", "use a faster disk"
         )
 
 
-def _clock(settings: Settings) -> Iterator[Finding]:
+def _clock(settings: Settings) -> Iterator[DoctorFinding]:
     """Doubt our own clock before the devices' where most of them agree with each other, and not with us."""
     registry, rows = _ledger(settings)
     if registry is None:
@@ -242,7 +242,7 @@ def _clock(settings: Settings) -> Iterator[Finding]:
     lags = [row.latency_sum / row.stored for row in rows if row.stored and row.day == today.get(row.site)]
     ahead = [lag for lag in lags if lag < -_SKEW]
     if len(lags) >= 3 and len(ahead) > len(lags) / 2:
-        yield Finding(
+        yield DoctorFinding(
             "clock",
             "wrong",
             f"{len(ahead)} of {len(lags)} devices are ahead of this machine by about "
@@ -251,7 +251,7 @@ def _clock(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _permissions(settings: Settings) -> Iterator[Finding]:
+def _permissions(settings: Settings) -> Iterator[DoctorFinding]:
     places = [settings.data, settings.broker_files, *([settings.secrets] if settings.secrets else [])]
     for place in places:
         files = (
@@ -259,7 +259,7 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         )
         bare = [path for path in files if path.stat().st_mode & 0o007 and path.suffix not in {".crt", ".pub"}]
         if bare:
-            yield Finding(
+            yield DoctorFinding(
                 "permissions",
                 "wrong",
                 f"{len(bare)} files under {place} are for everybody on this machine, such as {bare[0].relative_to(place)}",
@@ -267,7 +267,7 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
             )
 
 
-def _certificates(settings: Settings) -> Iterator[Finding]:
+def _certificates(settings: Settings) -> Iterator[DoctorFinding]:
     base = settings.broker_files.parent
     named = [settings.broker_ca, settings.broker_certificate, settings.hj212_certificate]
     known = [base / "broker" / "server.crt", base / "proxy" / "server.crt", base / "authority" / "ca.crt"]
@@ -275,7 +275,7 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
         left = (expiry(file) - datetime.now(UTC)).days
         if left < _LEFT:
             ended = "has ended" if left < 0 else f"ends in {left} days"
-            yield Finding(
+            yield DoctorFinding(
                 "certificates",
                 "wrong" if left < 0 else "soon",
                 f"{file} {ended}",
@@ -283,14 +283,14 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
             )
 
 
-def _versions(_settings: Settings) -> Iterator[Finding]:
+def _versions(_settings: Settings) -> Iterator[DoctorFinding]:
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         return
     said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - looked up
     version = re.search(r"version (\d+)\.(\d+)", said)
     if version is not None and (int(version[1]), int(version[2])) < (2, 0):
-        yield Finding(
+        yield DoctorFinding(
             "versions", "wrong", f"Mosquitto is {version[0]}", "use 2.0 or later: what it keeps rests on that"
         )
 

@@ -21,9 +21,9 @@ from greenmine.grafana.files import MOUNTED, write
 from greenmine.grafana.influx.influx import InfluxError, Tokens, load_tokens
 from greenmine.grafana.influx.influx_provision import buckets
 from greenmine.grafana.organisation import organisations
-from greenmine.grafana.provision import Change
+from greenmine.grafana.provision import ProvisionChange
 from greenmine.grafana.provision import provision as provision_all
-from greenmine.grafana.server import GrafanaError, Server
+from greenmine.grafana.server import GrafanaError, GrafanaServer
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -116,7 +116,7 @@ def _provision(settings: Settings, given: _Given, *, dry: bool = False, quiet: b
     console = Console()
     count = 0
 
-    def tell(change: Change) -> None:
+    def tell(change: ProvisionChange) -> None:
         nonlocal count
         count += change.action != "leave"
         detail = f" ({change.detail})" if change.detail else ""
@@ -126,7 +126,7 @@ def _provision(settings: Settings, given: _Given, *, dry: bool = False, quiet: b
 
     password = settings.grafana_password.get_secret_value()
     try:
-        with Server(settings.grafana_url, settings.grafana_user, password) as server:
+        with GrafanaServer(settings.grafana_url, settings.grafana_user, password) as server:
             faults = provision_all(server, wanted, given.access, tell, dry=dry)
     except GrafanaError as error:
         raise SystemExit(f"greenmine grafana provision: {error}") from error

@@ -17,6 +17,7 @@ from typing import Final, Self
 import structlog
 
 from greenmine.settings import Settings
+from greenmine.watching import EVERY, WatchedRegistry
 
 _PATIENCE: Final = 10.0
 """Longest time for a process to end in order [s]."""
@@ -27,6 +28,8 @@ _STEADY: Final = 600.0
 """A process that has run for this long begins with the least rest again [s]."""
 _COMMON: Final = "greenmine.cli.preloaded"
 """Imported before any process is forked: they share its memory, and begin sooner."""
+_BY_THEMSELVES: Final = frozenset({"web", "web server"})
+"""Processes that look out for a changed registry themselves: nobody's page is to be cut off."""
 _log = structlog.get_logger(__name__)
 
 Task = Callable[[Settings, threading.Event], None]
@@ -45,6 +48,7 @@ class Processes:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([_COMMON])
         self._running: list[tuple[str, ForkServerProcess, Connection]] = []
+        self._tasks: dict[str, tuple[str, Settings]] = {}
         self._aside: dict[str, tuple[str, Settings, float, float]] = {}
 
     def start_aside(self, name: str, task: str, settings: Settings) -> None:
@@ -67,6 +71,7 @@ class Processes:
         settings : Settings
             Handed to the task.
         """
+        self._tasks[name] = (task, settings)
         theirs, ours = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_live, args=(task, settings, theirs), name=name)
         process.start()
@@ -74,16 +79,31 @@ class Processes:
         self._running.append((name, process, ours))
         return process
 
-    def watch(self, stop: threading.Event) -> None:
-        """Wait until ``stop`` is set.
+    def watch(self, stop: threading.Event, registry: WatchedRegistry) -> None:
+        """Wait until ``stop`` is set; where the registry changes, begin again with it.
 
         Raises
         ------
         SystemExit
             A process ended by itself.
         """
+        due = 0.0
         while not stop.wait(0.2):
             self.check()
+            if time.monotonic() >= due:
+                due = time.monotonic() + EVERY
+                if registry.changed() is not None:
+                    self.renew()
+
+    def renew(self) -> None:
+        """End all processes but those that take up a registry by themselves, and start them again in their order."""
+        again = [place for place in self._running if place[0] not in _BY_THEMSELVES]
+        _log.info("the registry has changed", started_again=[name for name, *_ in again])
+        for one in reversed(again):
+            self._running.remove(one)
+            _end(*one[1:])
+        for name, *_ in again:
+            self.start(name, *self._tasks[name])
 
     def check(self, finished: Collection[str] = ()) -> None:
         """See that all processes live; those named in ``finished`` may have ended well.

@@ -22,6 +22,7 @@ from greenmine.record.record import migrate, open_engine
 from greenmine.registry import RegistryError
 from greenmine.settings import Settings
 from greenmine.uplink.plan import load_plan
+from greenmine.watching import WatchedRegistry
 
 UPLINK: Final = "greenmine.uplink.service:forward"
 """Task of the process that sends to the authority's platform."""
@@ -87,7 +88,7 @@ def run(
         for part in parts(settings, only or []):
             start = processes.start_aside if part in ASIDE else processes.start
             start(part, TASKS[part], settings)
-        processes.watch(stop)
+        processes.watch(stop, WatchedRegistry(settings.registry, registry.digest))
 
 
 def parts(settings: Settings, only: Sequence[Part]) -> list[Part]:

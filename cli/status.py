@@ -22,7 +22,7 @@ from greenmine.record.record import DatabaseError
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import Settings
-from greenmine.uplink.outbox import FILE, Outbox
+from greenmine.uplink.outbox import FILE, UplinkOutbox
 
 _ALIVE = 10_000
 """A worker that has said nothing for this long is taken as stopped [ms]."""
@@ -113,7 +113,7 @@ def _uplink(settings: Settings) -> list[dict[str, Any]]:
             "last_acknowledged": None if not state.last else _iso(state.last),
             "trouble": state.trouble,
         }
-        for state in Outbox(path, read_only=True).states(now)
+        for state in UplinkOutbox(path, read_only=True).states(now)
     ]
 
 

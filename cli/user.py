@@ -22,7 +22,7 @@ from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.secret import new_secret
 from greenmine.api.accounts.users import User, UserRole
 from greenmine.loading import load_registry
-from greenmine.registry import RegistryError
+from greenmine.registry import RegistryError, townships
 from greenmine.settings import Settings
 
 app = cyclopts.App(name="user", help="Accounts: who may sign in, and what they see.")
@@ -34,6 +34,7 @@ def add(
     *,
     role: UserRole,
     enterprise: Annotated[list[str] | None, Parameter(negative=())] = None,
+    township: Annotated[list[str] | None, Parameter(negative=())] = None,
     password_file: Path | None = None,
     data: Path | None = None,
 ) -> None:
@@ -44,10 +45,13 @@ def add(
     name
         What its owner signs in as.
     role
-        administrator: everything. supervisor: sees all mines and comments. enterprise: its own mines. evaluator: bundles
+        administrator: everything. supervisor: sees all mines and comments. township: the
+        same for the mines of its townships. enterprise: its own mines. evaluator: bundles
         handed to it.
     enterprise
         For the role enterprise: id in the registry; may be given more than once.
+    township
+        For the role township: name as the sites of the registry have it, such as 九池乡; may be given more than once.
     password_file
         File with the password; - reads a line from standard input. Default: a random one is made and printed.
     data
@@ -56,12 +60,19 @@ def add(
     settings = _settings(data)
     password = _given(password_file)
     with _accounts(settings) as accounts:
-        known = {found.id for found in load_registry(settings.registry).enterprises}
+        registry = load_registry(settings.registry)
+        known = {found.id for found in registry.enterprises}
         if unknown := sorted(set(enterprise or ()) - known):
             raise ValueError(f"enterprise {', '.join(unknown)}: one of {', '.join(sorted(known))} would be right")
+        places = townships(registry)
+        if unknown := sorted(set(township or ()) - set(places)):
+            raise ValueError(f"township {', '.join(unknown)}: one of {', '.join(places)} would be right")
         made = new_secret() if password is None else password
-        user = accounts.users.add(name, role, times.now(), enterprises=enterprise or (), password=made)
-        _log(accounts, "user-added", user.name, role=user.role, enterprises=list(user.enterprises))
+        user = accounts.users.add(
+            name, role, times.now(), enterprises=enterprise or (), townships=township or (), password=made
+        )
+        said = {"enterprises": list(user.enterprises), "townships": list(user.townships)}
+        _log(accounts, "user-added", user.name, role=user.role, **said)
     if password is None:
         sys.stdout.write(f"{made}\n")
 
@@ -82,10 +93,12 @@ def show(*, data: Path | None = None, format: Literal["text", "json"] = "text") 
     if format == "json":
         sys.stdout.write(json.dumps([_item(user) for user in users], ensure_ascii=False, indent=2) + "\n")
         return
-    table = Table("name", "role", "enterprises", "since", "state")
+    table = Table("name", "role", "sees", "since", "state")
     for user in users:
         item = _item(user)
-        table.add_row(user.name, user.role, ", ".join(user.enterprises), item["created"][:10], item["state"])
+        table.add_row(
+            user.name, user.role, ", ".join([*user.enterprises, *user.townships]), item["created"][:10], item["state"]
+        )
     Console().print(table)
 
 
@@ -226,6 +239,7 @@ def _item(user: User) -> dict[str, str]:
         "name": user.name,
         "role": user.role,
         "enterprises": ", ".join(user.enterprises),
+        "townships": ", ".join(user.townships),
         "created": datetime.fromtimestamp(user.created / 1000, UTC).isoformat(timespec="seconds"),
         "state": "in use" if user.disabled is None else "shut",
     }

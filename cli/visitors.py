@@ -1,4 +1,4 @@
-"""Accounts of the demo: an administrator, a supervisor, a user for each enterprise, and a token for scripts."""
+"""Accounts of the demo: administrator, supervisor, staff of a township, a user for each enterprise; and a token for scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.secret import new_secret
 from greenmine.api.accounts.users import UserRole
-from greenmine.registry import Registry
+from greenmine.registry import Registry, townships
 from greenmine.settings import Settings
 
 PASSWORDS: Final = "demo-accounts"
@@ -22,7 +22,8 @@ TOKEN: Final = "demo-token"  # noqa: S105 - the name of a file
 
 ADMINISTRATOR: Final = "administrator"
 SUPERVISOR: Final = "supervisor"
-_OFFICES: Final[dict[str, UserRole]] = {ADMINISTRATOR: "administrator", SUPERVISOR: "supervisor"}
+TOWNSHIP: Final = "township"
+_OFFICES: Final[dict[str, UserRole]] = {ADMINISTRATOR: "administrator", SUPERVISOR: "supervisor", TOWNSHIP: "township"}
 _DAYS: Final = 366
 _RENEW_MS: Final = 30 * 86_400_000
 
@@ -52,6 +53,8 @@ def welcome(settings: Settings, registry: Registry) -> list[Visitor]:
         passwords: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         wanted = [(ADMINISTRATOR, "all mines, and the accounts")]
         wanted += [(SUPERVISOR, "all mines, as the environmental staff of the district sees them")]
+        places = townships(registry)[:1]
+        wanted += [(TOWNSHIP, f"mines of {place}, as its staff sees them") for place in places]
         wanted += [(enterprise.id, enterprise.name_zh) for enterprise in registry.enterprises]
         now = time.time_ns() // 1_000_000
         for name, _ in wanted:
@@ -64,6 +67,7 @@ def welcome(settings: Settings, registry: Registry) -> list[Visitor]:
                     role,
                     now,
                     enterprises=[name] if enterprise else [],
+                    townships=places if role == "township" else [],
                     password=passwords[name],
                 )
         write_secret(path, json.dumps(passwords, indent=1))

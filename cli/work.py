@@ -19,7 +19,7 @@ from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
 from greenmine.collector.mqtt.session import Message, Session
-from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
@@ -171,9 +171,9 @@ def _keep_ticking(stop: threading.Event, tick: Callable[[], None]) -> None:
         tick()
 
 
-def _subscriptions(settings: Settings, registry: Registry) -> Subscriptions:
+def _subscriptions(settings: Settings, registry: Registry) -> TopicSubscriptions:
     broker = f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}"
-    return Subscriptions(filters(routes(registry)), broker, settings.data / "subscriptions.json")
+    return TopicSubscriptions(filters(routes(registry)), broker, settings.data / "subscriptions.json")
 
 
 def _at_once(task: Callable[..., Any], *arguments: object) -> Any:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from greenmine.evidence.hourly import Distribution, Gap, Rose, distributions, gaps, roses
+from greenmine.evidence.hourly import Distribution, HourGap, Rose, distributions, gaps, roses
 from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
@@ -234,7 +234,7 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     verdicts: list[VerdictFigures]
     exceedances: list[ExceedanceFigures]
     distributions: list[Distribution]
-    gaps: list[Gap]
+    gaps: list[HourGap]
     roses: list[Rose]
     effects: list[EffectFigures] = []
     responses: list[ResponseFigures] = []

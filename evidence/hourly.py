@@ -41,7 +41,7 @@ class Distribution(msgspec.Struct, frozen=True):
     maximum: float
 
 
-class Gap(msgspec.Struct, frozen=True):
+class HourGap(msgspec.Struct, frozen=True):
     """Hours on end in which a channel has no valid hourly figure."""
 
     channel: str
@@ -99,7 +99,7 @@ def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], St
     ]
 
 
-def gaps(registry: Registry, hours: Hours, start: int, end: int, zone: ZoneInfo) -> list[Gap]:
+def gaps(registry: Registry, hours: Hours, start: int, end: int, zone: ZoneInfo) -> list[HourGap]:
     """Of every channel, in order.
 
     Parameters
@@ -116,7 +116,7 @@ def gaps(registry: Registry, hours: Hours, start: int, end: int, zone: ZoneInfo)
             silent[place], excluded[place], valid[place] = not s.count and not s.excluded, s.excluded > 0, s.valid
         edges = np.flatnonzero(np.diff(np.concatenate(([True], valid, [True]))))
         found += [
-            Gap(
+            HourGap(
                 channel.key,
                 moment_of(start + 60 * first, zone.key).isoformat(),
                 moment_of(start + 60 * last, zone.key).isoformat(),

@@ -16,7 +16,7 @@ DISTRICT: Final = "district"
 RuleName = Literal["exceedance", "warning", "silent", "capture", "lag", "unseen"]
 
 
-class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GrafanaUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An account in one organisation; who needs several is listed several times under different ids."""
 
     id: Id
@@ -51,7 +51,7 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Access(msgspec.Struct, frozen=True):
     """What the file says, with the contents of the files it names."""
 
-    users: tuple[User, ...] = ()
+    users: tuple[GrafanaUser, ...] = ()
     contacts: tuple[Contact, ...] = ()
     passwords: dict[str, str] = {}
     """First password of a user, by id."""
@@ -78,7 +78,7 @@ def load_access(path: Path | None, registry: Registry) -> Access:
         return Access()
     faults: list[str] = []
     file = DataFile.read(path, path.name, faults)
-    users: list[User] = []
+    users: list[GrafanaUser] = []
     contacts: list[Contact] = []
     passwords: dict[str, str] = {}
     urls: dict[str, str] = {}
@@ -99,7 +99,7 @@ def load_access(path: Path | None, registry: Registry) -> Access:
 
     if file:
         file.expect(["users", "contacts"], faults)
-        for user in file.entries("users", User, faults):
+        for user in file.entries("users", GrafanaUser, faults):
             if user.value is None:
                 continue
             known(user.place, "organisation", (user.value.organisation,), [DISTRICT, *enterprises])

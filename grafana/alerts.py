@@ -49,7 +49,7 @@ _CHANNEL: Final = '"enterprise", "site", "station", "parameter"'
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class AlertRule:
     """One alert rule.
 
     Parameters
@@ -105,7 +105,7 @@ def _episodes(kinds: str) -> dict[str, str]:
 
 
 RULES: Final = (
-    Rule(
+    AlertRule(
         name="exceedance",
         queries=_episodes("legal"),
         span=90 * _DAY,
@@ -115,7 +115,7 @@ RULES: Final = (
         nothing="OK",
         board="exceedances",
     ),
-    Rule(
+    AlertRule(
         name="warning",
         queries=_episodes("warning|target"),
         span=90 * _DAY,
@@ -125,7 +125,7 @@ RULES: Final = (
         nothing="OK",
         board="exceedances",
     ),
-    Rule(
+    AlertRule(
         name="silent",
         queries={"A": f'SELECT last("code") AS "code" FROM "health" WHERE $timeFilter GROUP BY {_CHANNEL}'},
         span=400 * _DAY,
@@ -135,7 +135,7 @@ RULES: Final = (
         nothing=KEEP,
         board="operation",
     ),
-    Rule(
+    AlertRule(
         name="capture",
         queries={
             "A": (
@@ -150,7 +150,7 @@ RULES: Final = (
         nothing=KEEP,
         board="operation",
     ),
-    Rule(
+    AlertRule(
         name="lag",
         queries={"A": _LAG_OF},
         span=900,
@@ -161,7 +161,7 @@ RULES: Final = (
         board="operation",
     ),
     # Fires by its states alone: a lag is never negative.
-    Rule(
+    AlertRule(
         name="unseen",
         queries={"A": _LAG_OF},
         span=900,
@@ -200,7 +200,7 @@ def states_of(release: int, rule: Json) -> Json:
     return rule | states
 
 
-def _rule(rule: Rule, edition: Edition, folder: str, panels: Mapping[str, int], pages: str) -> Json:
+def _rule(rule: AlertRule, edition: Edition, folder: str, panels: Mapping[str, int], pages: str) -> Json:
     data = []
     for ref, asked in rule.queries.items():
         query = asked.replace(_AHEAD, str(round(edition.offset.total_seconds())))

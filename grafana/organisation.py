@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Final
 
 from greenmine.grafana import alerts, notices
-from greenmine.grafana.access import DISTRICT, Access, User
+from greenmine.grafana.access import DISTRICT, Access, GrafanaUser
 from greenmine.grafana.dashboards import dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import DISTRICT as ALL
@@ -73,7 +73,7 @@ class Organisation:
     contacts: dict[str, Json]
     routes: list[Json]
     rules: dict[str, Json]
-    users: tuple[User, ...]
+    users: tuple[GrafanaUser, ...]
     preferences: Json
     """Language, time zone, first day of the week and first dashboard, where nobody has chosen any."""
 

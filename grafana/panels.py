@@ -496,7 +496,7 @@ def plan(
         defaults={"color": {"mode": "thresholds"}, "thresholds": steps((None, GREY))},
         overrides=[names, override("finding", mappings=[*words, absent()])],
         options={
-            "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 50},
+            "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 90},
             "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},
             "layers": [layer, *([arrows] if winds else [])],
             "controls": {"showZoom": True, "mouseWheelZoom": False, "showAttribution": False, "showScale": True},

@@ -14,10 +14,10 @@ from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 from greenmine.grafana import notices
-from greenmine.grafana.access import DISTRICT, Access, User
+from greenmine.grafana.access import DISTRICT, Access, GrafanaUser
 from greenmine.grafana.alerts import TEMPLATE, states_of
 from greenmine.grafana.organisation import PREFIX, Organisation
-from greenmine.grafana.server import GrafanaError, Server, UnreachableError, absent, understood
+from greenmine.grafana.server import GrafanaError, GrafanaServer, UnreachableError, absent, understood
 from greenmine.grafana.variables import UID
 
 Json = dict[str, Any]
@@ -38,7 +38,7 @@ _POLL: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ProvisionChange:
     """Something that was, or would be, done; never a secret, but for a made-up password that is shown once."""
 
     organisation: str
@@ -49,10 +49,10 @@ class Change:
 
 
 def provision(
-    server: Server,
+    server: GrafanaServer,
     wanted: Iterable[Organisation],
     access: Access,
-    tell: Callable[[Change], None],
+    tell: Callable[[ProvisionChange], None],
     *,
     dry: bool = False,
     patience: float = PATIENCE,
@@ -105,10 +105,10 @@ class _Work:
 
     def __init__(
         self,
-        server: Server,
+        server: GrafanaServer,
         wanted: Organisation,
         access: Access,
-        tell: Callable[[Change], None],
+        tell: Callable[[ProvisionChange], None],
         release: int,
         *,
         dry: bool,
@@ -202,7 +202,7 @@ class _Work:
         if not self._dry:
             with understood(f"{self._wanted.key}: {kind} {name}"):
                 made = method(*given, **named)
-        self._tell(Change(self._wanted.key, action, kind, name, detail))
+        self._tell(ProvisionChange(self._wanted.key, action, kind, name, detail))
         return made
 
     def _read(self, what: str, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -212,7 +212,7 @@ class _Work:
             return absent(method, *given, **named)
 
     def _leave(self, kind: str, name: str) -> None:
-        self._tell(Change(self._wanted.key, "leave", kind, name, "comes from files"))
+        self._tell(ProvisionChange(self._wanted.key, "leave", kind, name, "comes from files"))
 
     def _organisation(self, known: Mapping[int, str]) -> int | None:
         title = self._wanted.title
@@ -356,14 +356,14 @@ class _Work:
         for user in self._wanted.users:
             self.attempt(self._user, user, members.get(user.login))
 
-    def _user(self, user: User, member: Json | None) -> None:
+    def _user(self, user: GrafanaUser, member: Json | None) -> None:
         if member is None:
             self._add(user)
         elif member["role"] != user.role:
             detail = f"{member['role']} becomes {user.role}"
             self._do("update", "user", user.login, self._set_role, member["userId"], user.role, detail=detail)
 
-    def _add(self, user: User) -> None:
+    def _add(self, user: GrafanaUser) -> None:
         if self._server.account(user.login) is not None:
             joining = {"loginOrEmail": user.login, "role": user.role}
             self._do("create", "user", user.login, self._api.client.POST, "/org/users", json=joining, detail=user.role)

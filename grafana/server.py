@@ -25,7 +25,7 @@ class UnreachableError(GrafanaError):
     """Grafana cannot be reached at all."""
 
 
-class Server:
+class GrafanaServer:
     """Grafana, with an account that is server administrator.
 
     Parameters

@@ -225,12 +225,16 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     source: str
 
 
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[^./\\:][^/\\:]*\Z", max_length=200)]
+"""Name of a file in ``documents/SITE/`` of the registry."""
+
+
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A file that proves a requirement item; it lies in ``documents/SITE/`` of the registry."""
 
     item: str
     """One of the site's requirement items."""
-    file: Annotated[str, msgspec.Meta(pattern=r"^[^./\\:][^/\\:]*\Z", max_length=200)]
+    file: FileName
     title_zh: str
     title_en: str = ""
 
@@ -259,6 +263,56 @@ class ReferenceResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     method: str
     document: str
     """The report by its number or file."""
+
+
+Unit = Literal["township", "land", "finance", "environment", "water", "quality", "safety", "forestry", "banking"]
+"""Responsible units of 万州府办发〔2017〕113号: township or subdistrict, and the departments of the district."""
+
+StageName = Literal["filed", "self-assessed", "third-party", "accepted", "listed", "removed"]
+"""Stages of a green mine: 备案, 自评, 第三方评估, 验收, 入名录, 移出."""
+
+ApprovalKind = Literal[
+    "environment", "safety", "water-and-soil", "exploitation", "restoration", "reclamation", "mining-licence", "other"
+]
+"""环评, 安评, 水土保持, 开发利用, 恢复治理, 土地复垦, 采矿许可, others."""
+
+
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A stage that a mine has reached on a day."""
+
+    stage: StageName
+    day: date
+    by: str = ""
+    """Who decided it."""
+    file: FileName | None = None
+
+
+class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An approval (批复) that the mine works under."""
+
+    kind: ApprovalKind
+    number: str
+    issuer: str
+    day: date
+    file: FileName | None = None
+
+
+class Inspection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A look of a responsible unit at a mine (监督检查), and by when what it found is to be put right."""
+
+    day: date
+    unit: Unit
+    finding: str
+    deadline: date | None = None
+    """None: nothing is to be done."""
+    done: date | None = None
+    note: str = ""
+    """How it was put right."""
+    file: FileName | None = None
+
+    def overdue(self, today: date) -> bool:
+        """Whether the deadline has passed and nothing was put right."""
+        return self.deadline is not None and self.done is None and today > self.deadline
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -300,3 +354,6 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     references: tuple[ReferenceResult, ...] = ()
     measures: tuple[Measure, ...] = ()
     documents: tuple[Document, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    inspections: tuple[Inspection, ...] = ()

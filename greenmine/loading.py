@@ -11,14 +11,17 @@ import msgspec
 
 from greenmine import limits, parameters, shipped_profiles, themes
 from greenmine.entries import (
+    Approval,
     Calibration,
     Device,
     Document,
     Enterprise,
+    Inspection,
     Measure,
     Profile,
     ReferenceResult,
     Site,
+    Stage,
     Station,
 )
 from greenmine.profiles import ProfileCheck, check_zone
@@ -32,7 +35,9 @@ Complete = Callable[[dict[str, Any], str], dict[str, Any]]
 S = TypeVar("S", bound=msgspec.Struct)
 
 _FORM: Final = "a registry is a directory with enterprises.toml, profiles.toml and sites/*.toml"
-_ARRAYS: Final = ("stations", "devices", "calibrations", "references", "measures", "documents")
+_KEPT: Final[dict[str, type[msgspec.Struct]]] = {"stages": Stage, "approvals": Approval, "inspections": Inspection}
+"""Arrays that nothing else refers to."""
+_ARRAYS: Final = ("stations", "devices", "calibrations", "references", "measures", "documents", *_KEPT)
 
 
 def load_registry(path: Path | None = None, also: Iterable[str] = ()) -> Registry:
@@ -161,6 +166,16 @@ class _Loader:
                 if mn and owner != site.id:
                     self.faults.append(f"{entry.place}: mn: {mn} is already that of {place}")
 
+    def _check_kept(self, key: str, entries: list[Entry[Any]]) -> None:
+        """A deadline comes after the look that set it, and what is done was found before."""
+        for entry in entries:
+            if key == "inspections" and entry.value is not None:
+                self.faults.extend(
+                    f"{entry.place}: {name}: {when} lies before the inspection of {entry.value.day}"
+                    for name in ("deadline", "done")
+                    if (when := getattr(entry.value, name)) is not None and when < entry.value.day
+                )
+
     def _sites(self, enterprises: list[str]) -> list[SiteFile]:
         """The site files in the order of batch and id."""
         paths = sorted((self.path / "sites").glob("*.toml"))
@@ -180,6 +195,9 @@ class _Loader:
         references = file.entries("references", ReferenceResult, self.faults)
         measures = file.entries("measures", Measure, self.faults)
         documents = file.entries("documents", Document, self.faults)
+        kept = {key: file.entries(key, kind, self.faults) for key, kind in _KEPT.items()}
+        for key, entries in kept.items():
+            self._check_kept(key, entries)
         site = build(Site, {key: value for key, value in file.table.items() if key not in _ARRAYS}, name, self.faults)
         if site is not None:
             check_zone(site.zone, f"{name}: zone", self.faults)
@@ -196,6 +214,7 @@ class _Loader:
                 references=_values(references),
                 measures=_values(measures),
                 documents=_values(documents),
+                **{key: _values(entries) for key, entries in kept.items()},
             )
         return SiteFile(path.stem, site, stations, devices, calibrations, references, measures, documents)
 

@@ -120,6 +120,11 @@ class Rule:
         return next((b.level for b in reversed(self.backgrounds) if b.date <= day), None)
 
 
+def townships(registry: Registry) -> list[str]:
+    """Townships and subdistricts of the mines, each once, in the order of the sites."""
+    return list(dict.fromkeys(site.township_zh for site in registry.sites if site.township_zh))
+
+
 @dataclass(frozen=True)
 class Registry:
     """What is measured where, by what, and judged how. Sites are in the order of batch and id."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from greenmine.budgets import Budget, Rate
+
+OWN_REGISTRY: Final = "registry"
+"""Directory under ``data`` that is the registry where no other is named."""
 
 
 class Settings(BaseSettings):
@@ -19,7 +22,7 @@ class Settings(BaseSettings):
     data: Path = Path("var")
     """Directory under which all state of the installation lies."""
     registry: Path | None = None
-    """Directory of the registry; None: the five mines that ship with the package."""
+    """Directory of the registry; None: ``registry`` in ``data`` if there is one, else the five mines that ship with the package."""
 
     broker_host: str = "127.0.0.1"
     broker_port: int = 1883
@@ -258,6 +261,17 @@ class Settings(BaseSettings):
     """Claim, a text or a list of texts, that ``oidc_roles`` turns into role and enterprises."""
     oidc_roles: str = ""
     """``value=supervisor`` or ``value=enterprise:hengjie``; with commas. Who has no such value does not get in."""
+
+    @model_validator(mode="after")
+    def _own_registry(self) -> Self:
+        if self.registry is None and (self.data / OWN_REGISTRY).is_dir():
+            self.registry = self.data / OWN_REGISTRY
+        return self
+
+    @property
+    def registry_history(self) -> Path:
+        """Folder with the changes that were made to the registry by its pages."""
+        return self.data / "registry-history"
 
     @property
     def notices(self) -> Path:

@@ -37,7 +37,7 @@ def topic_of(subscription: Subscription, message: Message) -> str:
     return f"{ROOT}/{owner}/{event.site}/{event.place}"
 
 
-class Broker:
+class AlarmBroker:
     """A connection to the broker, made when it is needed first; for one thread.
 
     Parameters

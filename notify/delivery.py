@@ -16,7 +16,7 @@ import structlog
 from greenmine.backoff import delay
 from greenmine.errors import StoreError
 from greenmine.notify import mail, robots, webhook
-from greenmine.notify.broker import Broker
+from greenmine.notify.broker import AlarmBroker
 from greenmine.notify.failure import DeliveryError
 from greenmine.notify.http import Http, tls
 from greenmine.notify.network import GuardedBackend, networks
@@ -81,7 +81,7 @@ class Deliveries:
         timeout = settings.notify_timeout_seconds
         self._public = Http(self._tls, GuardedBackend(networks(settings.notify_private_networks)), timeout)
         self._platforms = Http(self._tls, httpcore2.AnyIOBackend(), timeout)
-        self._broker = Broker(settings)
+        self._broker = AlarmBroker(settings)
         self._publisher = ThreadPoolExecutor(1, "broker")
         self._store = store
         self._running: dict[int, asyncio.Task[None]] = {}

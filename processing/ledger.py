@@ -20,7 +20,7 @@ _GAPS: Final = 1_000
 
 
 @dataclass(slots=True)
-class Entry:
+class LedgerEntry:
     """Counts of one device on one day of receipt, to be added to the ledger; readings unless said otherwise."""
 
     site: str
@@ -39,7 +39,7 @@ class Entry:
     latency_sum: int = 0
 
 
-def entries(batch: Batch, outcome: Outcome, offset: Callable[[str], int]) -> list[Entry]:
+def entries(batch: Batch, outcome: Outcome, offset: Callable[[str], int]) -> list[LedgerEntry]:
     """Count a batch.
 
     Parameters
@@ -65,7 +65,9 @@ def entries(batch: Batch, outcome: Outcome, offset: Callable[[str], int]) -> lis
     ahead = np.array([offset(site) for site, _ in devices], np.int64)
     day = (batch.message_received + ahead[owner]) // _DAY
     keys, group = np.unique(owner * 1_000_000 + day, return_inverse=True)
-    found = [Entry(*devices[int(key) // 1_000_000], str(np.datetime64(int(key) % 1_000_000, "D"))) for key in keys]
+    found = [
+        LedgerEntry(*devices[int(key) // 1_000_000], str(np.datetime64(int(key) % 1_000_000, "D"))) for key in keys
+    ]
     row = group[batch.message] if len(batch.message) else np.empty(0, np.intp)
     parts = outcome.parts
     latency = batch.message_received[batch.message[parts.fresh]] - batch.readings.time[parts.fresh]

@@ -35,8 +35,14 @@ class RecordAccess:
     def __init__(self, path: Path, registry: Registry, archive: str | None = None) -> None:
         self._path = path
         self._registry = registry
+        self._archive = archive
         self._blocks = Blocks(registry, archive)
         self.changes = Changes(path)
+
+    def renew(self, registry: Registry) -> None:
+        """Hand another registry to the queries from now on."""
+        self._registry = registry
+        self._blocks = Blocks(registry, self._archive)
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:

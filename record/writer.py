@@ -26,7 +26,7 @@ from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_chan
 from greenmine.processing.flags import counted
 from greenmine.processing.health import Change
 from greenmine.processing.identity import Sorted
-from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
+from greenmine.processing.ledger import LedgerEntry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
 from greenmine.processing.windows import offset_minutes
@@ -797,7 +797,7 @@ class Pipeline:
     def _store_ledger(
         self,
         connection: sa.Connection,
-        counted: Sequence[Entry],
+        counted: Sequence[LedgerEntry],
         news: Mapping[tuple[str, str], SequenceNews],
         issue: _Issue,
     ) -> None:

@@ -13,7 +13,7 @@ from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.pace import PlaybackPace, Speed
-from greenmine.simulators.session import Connection, Session
+from greenmine.simulators.session import Connection, SendingSession
 
 _CHUNK = 256
 """Messages handed to the socket at a time."""
@@ -95,7 +95,7 @@ def publish(
     started = time.monotonic()
     pace = PlaybackPace(speed, since)
     client = f"greenmine-simulator-{uuid.uuid4().hex[:8]}"
-    session = Session(host, port, client, user=user, password=password, tls=tls, patience=patience, keep=keep)
+    session = SendingSession(host, port, client, user=user, password=password, tls=tls, patience=patience, keep=keep)
     newest, reported = 0, 0.0
     source: Iterator[Message] = iter(messages)
     held: Message | None = None

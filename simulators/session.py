@@ -42,11 +42,11 @@ class Connection(TypedDict, total=False):
     tls: ssl.SSLContext | None
 
 
-class RefusedError(ConnectionError):
+class BrokerRefusedError(ConnectionError):
     """The broker does not want this client; trying again would change nothing."""
 
 
-class Session:
+class SendingSession:
     """Sends messages and remembers each until the broker has it for certain; after a loss of the connection it sends them again.
 
     Mosquitto acknowledges what it has in memory and saves it up to two seconds later. So what was acknowledged within the
@@ -99,7 +99,7 @@ class Session:
         """How often the connection was lost and found again."""
         try:
             self._open()
-        except RefusedError:
+        except BrokerRefusedError:
             raise
         except OSError as error:
             raise ConnectionError(f"no MQTT broker answers at {host}:{port} ({error}); is it running?") from error
@@ -123,7 +123,7 @@ class Session:
         """Write what is queued and take acknowledgements, waiting up to ``timeout`` [s] for something to do."""
         try:
             self._service(timeout)
-        except RefusedError:
+        except BrokerRefusedError:
             raise
         except OSError:
             self._reopen()
@@ -169,10 +169,10 @@ class Session:
                 raise ConnectionResetError("the broker closed the connection")
             answer += part
         if answer[0] != _CONNACK:
-            raise RefusedError(f"what answers at {self._host}:{self._port} is no MQTT broker")
+            raise BrokerRefusedError(f"what answers at {self._host}:{self._port} is no MQTT broker")
         if answer[3]:
             reason = _REFUSALS.get(answer[3], f"code {answer[3]}")
-            raise RefusedError(f"the broker at {self._host}:{self._port} refuses the connection: {reason}")
+            raise BrokerRefusedError(f"the broker at {self._host}:{self._port} refuses the connection: {reason}")
         connection.settimeout(0.0)
 
     def _reopen(self) -> None:
@@ -181,7 +181,7 @@ class Session:
         while True:
             try:
                 self._open()
-            except RefusedError:
+            except BrokerRefusedError:
                 raise
             except OSError as error:
                 if time.monotonic() + pause > end:
@@ -257,7 +257,9 @@ class Session:
                     self.acknowledged += 1
                     self._kept.append((now, message))
             elif buffer[at] != _PINGRESP:
-                raise RefusedError(f"the broker sent a packet of type {buffer[at] >> 4}, which a publisher never gets")
+                raise BrokerRefusedError(
+                    f"the broker sent a packet of type {buffer[at] >> 4}, which a publisher never gets"
+                )
             at += 2 + buffer[at + 1]
         del buffer[:at]
         self._forget(now)

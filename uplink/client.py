@@ -18,9 +18,9 @@ from greenmine.collector.hj212.request import CONDITION, DONE, NO_DATA, comply, 
 from greenmine.collector.hj212.rules import rule
 from greenmine.errors import StoreError
 from greenmine.record.rows import HOUR
-from greenmine.uplink.figures import DAY, Figures
-from greenmine.uplink.outbox import Outbox
-from greenmine.uplink.plan import Route
+from greenmine.uplink.figures import DAY, UplinkFigures
+from greenmine.uplink.outbox import UplinkOutbox
+from greenmine.uplink.plan import UplinkRoute
 
 _POLL: Final = 1.0
 """How often the record is looked at [s]."""
@@ -47,7 +47,9 @@ class Client:
         The clock [ms UTC].
     """
 
-    def __init__(self, route: Route, outbox: Outbox, figures: Figures, now: Callable[[], int]) -> None:
+    def __init__(
+        self, route: UplinkRoute, outbox: UplinkOutbox, figures: UplinkFigures, now: Callable[[], int]
+    ) -> None:
         self.feed = route.id
         self._route, self._outbox, self._figures, self._now = route, outbox, figures, now
         self._terms = replace(route.terms)

@@ -22,8 +22,8 @@ from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.rows import HOUR, ROW
-from greenmine.uplink.outbox import Cursor
-from greenmine.uplink.plan import Column, Command, Route
+from greenmine.uplink.outbox import UplinkCursor
+from greenmine.uplink.plan import Command, UplinkColumn, UplinkRoute
 
 DAY: Final = 24 * HOUR
 _BLOCKS: Final = 500
@@ -49,7 +49,7 @@ class News:
     """Whether there is more behind the new cursor."""
 
 
-class Figures:
+class UplinkFigures:
     """Reader of the record for the uplink.
 
     Parameters
@@ -70,13 +70,13 @@ class Figures:
         self._blocks = Blocks() if blocks is None else blocks
         self._numbers: dict[str, int] = {}
 
-    def start(self, since: int | None, now: int) -> Cursor:
+    def start(self, since: int | None, now: int) -> UplinkCursor:
         """Where a new feed begins: at ``since`` [ms UTC], or with what comes from now on."""
         if since is not None:
-            return Cursor(since, 0, 0)
-        return Cursor(now, *self._newest())
+            return UplinkCursor(since, 0, 0)
+        return UplinkCursor(now, *self._newest())
 
-    def news(self, route: Route, cursor: Cursor) -> News:
+    def news(self, route: UplinkRoute, cursor: UplinkCursor) -> News:
         """Reports of a route that have changed since its cursor, at most as many as some hundreds of blocks touch."""
         reports: dict[tuple[str, int], int] = {}
         newest_block, newest_serial = self._newest()
@@ -85,7 +85,7 @@ class Figures:
         return News([(*key, due) for key, due in reports.items()], block, serial, more_blocks or more_figures)
 
     def _readings_since(
-        self, route: Route, cursor: Cursor, newest: int, reports: dict[tuple[str, int], int]
+        self, route: UplinkRoute, cursor: UplinkCursor, newest: int, reports: dict[tuple[str, int], int]
     ) -> tuple[int, bool]:
         """Note the reports of instants and minutes; up to which block they are, and whether there is more."""
         table = schema.reading_block.c
@@ -108,7 +108,7 @@ class Figures:
         return (blocks[-1][0] if more else newest), more
 
     def _statistics_since(
-        self, route: Route, cursor: Cursor, newest: int, reports: dict[tuple[str, int], int]
+        self, route: UplinkRoute, cursor: UplinkCursor, newest: int, reports: dict[tuple[str, int], int]
     ) -> tuple[int, bool]:
         """Note the reports of hours and days; up to which transaction they are, and whether there is more."""
         table = schema.statistic.c
@@ -126,7 +126,7 @@ class Figures:
                 reports[command, begin] = due + route.wait
         return last, more
 
-    def report(self, route: Route, command: str, start: int) -> list[Value]:
+    def report(self, route: UplinkRoute, command: str, start: int) -> list[Value]:
         """What a report says now; empty if there is nothing to say."""
         if command == "2011":
             return self._instant(route, start)
@@ -136,7 +136,7 @@ class Figures:
             return self._minutes(route, start)
         return self._statistics(route, command, start)
 
-    def starts(self, route: Route, command: str, begin: int, end: int) -> Iterator[int]:
+    def starts(self, route: UplinkRoute, command: str, begin: int, end: int) -> Iterator[int]:
         """DataTimes from ``begin`` to ``end`` [ms UTC], both included, at which there is something to report."""
         numbers = self._channels(route.columns_of(command))
         if command in {"2011", "2021", "2051"}:
@@ -161,7 +161,7 @@ class Figures:
         for (start,) in self._rows(found.order_by(figures.start)):
             yield start
 
-    def _instant(self, route: Route, start: int) -> list[Value]:
+    def _instant(self, route: UplinkRoute, start: int) -> list[Value]:
         """The first reading of each factor from ``start`` on."""
         found: list[Value] = []
         for column, rows in self._readings(route.columns_of("2011"), start, start + route.rtd):
@@ -176,7 +176,7 @@ class Figures:
             found += _told(column, column.instant, {"Rtd": value}, told)
         return found
 
-    def _states(self, route: Route, start: int) -> list[Value]:
+    def _states(self, route: UplinkRoute, start: int) -> list[Value]:
         """The first state of each equipment from ``start`` on."""
         found: list[Value] = []
         for column, rows in self._readings(route.columns_of("2021"), start, start + route.rtd):
@@ -186,7 +186,7 @@ class Figures:
                     found.append(Value(column.instant, "RS", float(state), str(state)))
         return found
 
-    def _minutes(self, route: Route, start: int) -> list[Value]:
+    def _minutes(self, route: UplinkRoute, start: int) -> list[Value]:
         end = start + route.minutes
         window = np.array([start], np.int64), np.array([end], np.int64)
         found: list[Value] = []
@@ -216,7 +216,7 @@ class Figures:
             )
         return found
 
-    def _statistics(self, route: Route, command: str, start: int) -> list[Value]:
+    def _statistics(self, route: UplinkRoute, command: str, start: int) -> list[Value]:
         columns = route.columns_of(command)
         figures = schema.statistic.c
         windows = ["hour"] if command == "2061" else ["day", "daytime", "nighttime"]
@@ -248,7 +248,9 @@ class Figures:
             found += _day_and_night(column, told.get("daytime"), told.get("nighttime"), route.day_hours)
         return found
 
-    def _readings(self, columns: Collection[Column], start: int, end: int) -> Iterator[tuple[Column, NDArray[np.void]]]:
+    def _readings(
+        self, columns: Collection[UplinkColumn], start: int, end: int
+    ) -> Iterator[tuple[UplinkColumn, NDArray[np.void]]]:
         """Stored readings of each column between two instants, half-open, sorted by time."""
         numbers = self._channels(columns)
         table = schema.reading_block.c
@@ -260,7 +262,7 @@ class Figures:
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             yield column, rows[np.argsort(rows["time"], kind="stable")]
 
-    def _channels(self, columns: Iterable[Column]) -> list[int]:
+    def _channels(self, columns: Iterable[UplinkColumn]) -> list[int]:
         """Numbers of the channels in the record; one that never had data has none yet."""
         if any(column.channel.key not in self._numbers for column in columns):
             self._numbers = {
@@ -310,7 +312,7 @@ def _midnight(instant: int, zone: str) -> int:
     return round(moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp() * 1000)
 
 
-def _calibrated(column: Column, rows: NDArray[np.void]) -> NDArray[np.float64]:
+def _calibrated(column: UplinkColumn, rows: NDArray[np.void]) -> NDArray[np.float64]:
     """Values after the calibration in force, as the statistics have them."""
     known = column.calibration
     step = np.searchsorted(known.since, rows["time"], side="right")
@@ -318,7 +320,7 @@ def _calibrated(column: Column, rows: NDArray[np.void]) -> NDArray[np.float64]:
 
 
 def _figures(
-    column: Column, mean: float, low: float, high: float, levels: list[float], *, valid: bool
+    column: UplinkColumn, mean: float, low: float, high: float, levels: list[float], *, valid: bool
 ) -> Iterator[Value]:
     """Figures of a period in the form of the factor's kind. Of noise, which has no data flags, only valid ones."""
     parameter = column.channel.parameter
@@ -335,7 +337,7 @@ def _figures(
                 yield _number(f"L{share}", "Data", (value - column.offset) / column.scale, column.decimals)
 
 
-def _day_and_night(column: Column, day: float | None, night: float | None, day_hours: int) -> Iterator[Value]:
+def _day_and_night(column: UplinkColumn, day: float | None, night: float | None, day_hours: int) -> Iterator[Value]:
     """Levels of the day hours, of the night, and of both with the weight of the night, where they are known."""
     both = None if day is None or night is None else day_night_level(day, night, day_hours=day_hours)
     for code, kind, level in (("Ld", "DayData", day), ("Ln", "NightData", night), ("Ldn", "Data", both)):
@@ -343,7 +345,7 @@ def _day_and_night(column: Column, day: float | None, night: float | None, day_h
             yield _number(code, kind, (level - column.offset) / column.scale, column.decimals)
 
 
-def _told(column: Column, code: str, figures: Mapping[str, float], flag: str | None) -> Iterator[Value]:
+def _told(column: UplinkColumn, code: str, figures: Mapping[str, float], flag: str | None) -> Iterator[Value]:
     """Values of a factor in the unit that is sent; where there is none, its data flag alone says why."""
     finite = {kind: (value - column.offset) / column.scale for kind, value in figures.items() if np.isfinite(value)}
     for kind, value in finite.items():

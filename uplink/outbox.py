@@ -47,7 +47,7 @@ _waiting = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class UplinkCursor:
     """How far a feed has followed the record, and from when on."""
 
     since: int
@@ -84,7 +84,7 @@ class State:
     """When the process last said how it is [ms UTC]."""
 
 
-class Outbox:
+class UplinkOutbox:
     """The file of the uplink.
 
     Parameters
@@ -110,14 +110,14 @@ class Outbox:
     def _transaction(self) -> AbstractContextManager[sa.Connection]:
         return transaction(self._engine, "the uplink's file")
 
-    def cursor(self, feed: str) -> Cursor | None:
+    def cursor(self, feed: str) -> UplinkCursor | None:
         """How far a feed has come; None: it has never been here."""
         with self._transaction() as connection:
             c = _feed.c
             row = connection.execute(sa.select(c.since, c.block, c.serial).where(c.id == feed)).one_or_none()
-        return None if row is None else Cursor(*row)
+        return None if row is None else UplinkCursor(*row)
 
-    def begin(self, feed: str, cursor: Cursor) -> None:
+    def begin(self, feed: str, cursor: UplinkCursor) -> None:
         """Take up a feed."""
         with self._transaction() as connection:
             connection.execute(

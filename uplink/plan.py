@@ -35,7 +35,7 @@ _DERIVED: Final = frozenset({"L10", "L50", "L90", "Ld", "Ln", "Ldn"})
 """Codes that are sent beside that of a sound level."""
 
 
-class Factor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class UplinkFactor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One channel of the site and how it is sent."""
 
     station: str
@@ -50,7 +50,7 @@ class Factor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Digits behind the point; None: those of the parameter, carried over to the unit."""
 
 
-class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class UplinkFeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One MN on one platform."""
 
     id: Id
@@ -88,11 +88,11 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Distance of the heartbeats of 2025 [s]; None: none are sent."""
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """What is older is sent only when the platform asks for it; None: older than the first start."""
-    factors: Annotated[tuple[Factor, ...], msgspec.Meta(min_length=1)]
+    factors: Annotated[tuple[UplinkFactor, ...], msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class UplinkCalibration:
     """Slope and offset in force before the first instant and from each instant on."""
 
     since: NDArray[np.int64]
@@ -104,7 +104,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class UplinkColumn:
     """A factor, ready for use."""
 
     channel: Channel
@@ -115,7 +115,7 @@ class Column:
     offset: float
     """``value sent = (canonical value - offset) / scale``."""
     decimals: int
-    calibration: Calibration
+    calibration: UplinkCalibration
 
     @property
     def noise(self) -> bool:
@@ -129,7 +129,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class UplinkRoute:
     """A feed, ready for use."""
 
     id: str
@@ -158,9 +158,9 @@ class Route:
     """[ms UTC]"""
     day_hours: int
     """Hours of a day that are no night."""
-    columns: tuple[Column, ...]
+    columns: tuple[UplinkColumn, ...]
 
-    def columns_of(self, command: str) -> tuple[Column, ...]:
+    def columns_of(self, command: str) -> tuple[UplinkColumn, ...]:
         """The factors that a kind of report is made of."""
         return tuple(column for column in self.columns if column.state == (command == "2021"))
 
@@ -169,7 +169,7 @@ class PlanError(DataFileError):
     """A plan that cannot be used, with every fault found in it."""
 
 
-def load_plan(path: Path, registry: Registry, environment: Mapping[str, str] = os.environ) -> tuple[Route, ...]:
+def load_plan(path: Path, registry: Registry, environment: Mapping[str, str] = os.environ) -> tuple[UplinkRoute, ...]:
     """Read and check a plan.
 
     Parameters
@@ -187,11 +187,11 @@ def load_plan(path: Path, registry: Registry, environment: Mapping[str, str] = o
         With every fault: file, line, table, what is wrong and what would be right. Passwords are not part of it.
     """
     faults: list[str] = []
-    routes: list[Route] = []
+    routes: list[UplinkRoute] = []
     file = DataFile.read(path, path.name, faults)
     if file is not None:
         file.expect(["feeds"], faults)
-        entries = file.entries("feeds", Feed, faults)
+        entries = file.entries("feeds", UplinkFeed, faults)
         if not entries and not faults:
             faults.append(f"{path.name}: has no [[feeds]]; write one for each MN on a platform")
         numbers: dict[tuple[str, int, str], str] = {}
@@ -211,13 +211,13 @@ def load_plan(path: Path, registry: Registry, environment: Mapping[str, str] = o
 
 
 def _route(
-    feed: Feed,
-    entry: Entry[Feed],
+    feed: UplinkFeed,
+    entry: Entry[UplinkFeed],
     folder: Path,
     registry: Registry,
     environment: Mapping[str, str],
     faults: list[str],
-) -> Route | None:
+) -> UplinkRoute | None:
     before = len(faults)
     place = entry.place
     sites = [site.id for site in registry.sites]
@@ -255,7 +255,7 @@ def _route(
     if len(faults) > before or password is None or keys is None:
         return None
     site = registry.site(feed.site)
-    return Route(
+    return UplinkRoute(
         id=feed.id,
         site=feed.site,
         zone=site.zone,
@@ -281,7 +281,9 @@ def _route(
     )
 
 
-def _column(feed: Feed, factor: Factor, place: str, registry: Registry, faults: list[str]) -> Column | None:
+def _column(
+    feed: UplinkFeed, factor: UplinkFactor, place: str, registry: Registry, faults: list[str]
+) -> UplinkColumn | None:
     channels = {(c.station, c.parameter.id): c for c in registry.site_channels(feed.site)}
     channel = channels.get((factor.station, factor.parameter))
     if channel is None:
@@ -306,23 +308,25 @@ def _column(feed: Feed, factor: Factor, place: str, registry: Registry, faults: 
         faults.append(f"{place}: unit {error}")
         return None
     decimals = max(0, parameter.decimals + round(log10(abs(scale)))) if factor.decimals is None else factor.decimals
-    return Column(channel, code, instant, scale, offset, decimals, _calibration(registry, channel))
+    return UplinkColumn(channel, code, instant, scale, offset, decimals, _calibration(registry, channel))
 
 
-def _calibration(registry: Registry, channel: Channel) -> Calibration:
+def _calibration(registry: Registry, channel: Channel) -> UplinkCalibration:
     steps = sorted(
         (int(entry.valid_from.timestamp() * 1000), entry.slope, entry.offset)
         for entry in registry.site(channel.site).calibrations
         if (entry.station, entry.parameter) == (channel.station, channel.parameter.id)
     )
-    return Calibration(
+    return UplinkCalibration(
         np.array([step[0] for step in steps], np.int64),
         np.array([1.0, *(step[1] for step in steps)]),
         np.array([0.0, *(step[2] for step in steps)]),
     )
 
 
-def _password(feed: Feed, place: str, folder: Path, environment: Mapping[str, str], faults: list[str]) -> Secret | None:
+def _password(
+    feed: UplinkFeed, place: str, folder: Path, environment: Mapping[str, str], faults: list[str]
+) -> Secret | None:
     if (feed.password_env is None) == (feed.password_file is None):
         faults.append(f"{place}: name either password_env or password_file, which holds the password")
         return None
@@ -345,7 +349,7 @@ def _password(feed: Feed, place: str, folder: Path, environment: Mapping[str, st
     return None
 
 
-def _keys(feed: Feed, place: str, folder: Path, faults: list[str]) -> KeyRing | None:
+def _keys(feed: UplinkFeed, place: str, folder: Path, faults: list[str]) -> KeyRing | None:
     if feed.keys_file is None:
         return KeyRing(None)
     if feed.version != 2025:
@@ -362,7 +366,7 @@ def _keys(feed: Feed, place: str, folder: Path, faults: list[str]) -> KeyRing | 
     return keys
 
 
-def _tls(feed: Feed, place: str, folder: Path, faults: list[str]) -> ssl.SSLContext | None:
+def _tls(feed: UplinkFeed, place: str, folder: Path, faults: list[str]) -> ssl.SSLContext | None:
     if not feed.tls:
         if feed.ca is not None:
             faults.append(f"{place}: ca needs tls = true")

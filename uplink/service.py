@@ -16,8 +16,8 @@ from greenmine.record.blocks import Blocks
 from greenmine.record.record import open_engine
 from greenmine.settings import Settings
 from greenmine.uplink.client import Client
-from greenmine.uplink.figures import Figures
-from greenmine.uplink.outbox import FILE, Outbox
+from greenmine.uplink.figures import UplinkFigures
+from greenmine.uplink.outbox import FILE, UplinkOutbox
 from greenmine.uplink.plan import load_plan
 
 _TELL: Final = 2.0
@@ -49,9 +49,9 @@ def forward(settings: Settings, stop: threading.Event) -> None:
     registry = load_registry(settings.registry)
     routes = load_plan(settings.uplink, registry)
     with alone(settings.data / f"{FILE}.lock", UplinkError):
-        outbox = Outbox(settings.data / FILE)
+        outbox = UplinkOutbox(settings.data / FILE)
         engine = open_engine(settings.record, read_only=True)
-        figures = Figures(engine, Blocks(registry, settings.archive_place))
+        figures = UplinkFigures(engine, Blocks(registry, settings.archive_place))
         try:
             asyncio.run(_serve([Client(route, outbox, figures, times.now) for route in routes], outbox, stop))
         finally:
@@ -59,7 +59,7 @@ def forward(settings: Settings, stop: threading.Event) -> None:
             outbox.close()
 
 
-async def _serve(clients: list[Client], outbox: Outbox, stop: threading.Event) -> None:
+async def _serve(clients: list[Client], outbox: UplinkOutbox, stop: threading.Event) -> None:
     tasks = [
         asyncio.create_task(work)
         for client in clients
@@ -76,7 +76,7 @@ async def _serve(clients: list[Client], outbox: Outbox, stop: threading.Event) -
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _tell(client: Client, outbox: Outbox) -> None:
+async def _tell(client: Client, outbox: UplinkOutbox) -> None:
     """Say how a feed is, and log when that changes."""
     feed, caller = client.feed, client.caller
     said: tuple[bool, str] | None = None

@@ -17,9 +17,9 @@ from greenmine.api.accounts.users import User
 from greenmine.api.http.context import Context
 from greenmine.api.http.problems import Problem
 from greenmine.record.reader import Scope
-from greenmine.registry import Registry
+from greenmine.registry import Registry, Site
 
-Role = Literal["administrator", "supervisor", "enterprise", "evaluator", "public"]
+Role = Literal["administrator", "supervisor", "township", "enterprise", "evaluator", "public"]
 
 NOWHERE: Final = Scope(frozenset())
 OPEN: Final = frozenset(
@@ -56,7 +56,7 @@ class Caller:
     writable : Scope
         Sites that it may act on: mark, acknowledge, hand in. Part of ``scope``.
     commentable : Scope
-        Sites on which it may comment: those that it may act on, and for a supervisor all.
+        Sites on which it may comment: those that it may act on, and for a supervisor and for staff of a township all that it sees.
     session : Session, optional
         Of a browser that is signed in; None for a token and for the public.
     limited : bool
@@ -109,7 +109,7 @@ def caller_of(
     sites : collection of str, optional
         What the token is limited to.
     """
-    readable = Scope(frozenset(site.id for site in registry.sites if _reads(user, site.enterprise)))
+    readable = Scope(frozenset(site.id for site in registry.sites if _reads(user, site)))
     if sites is not None:
         readable = Scope(readable & frozenset(sites))
     acts = user.role in {"administrator", "enterprise"}
@@ -119,7 +119,7 @@ def caller_of(
         user.role,
         readable,
         readable if acts else NOWHERE,
-        readable if acts or user.role == "supervisor" else NOWHERE,
+        readable if acts or user.role in {"supervisor", "township"} else NOWHERE,
         session,
         limited=sites is not None,
     )
@@ -196,9 +196,11 @@ def cookie(request: Request, value: str, *, over: bool = False) -> str:
     return "; ".join(parts)
 
 
-def _reads(user: User, enterprise: str) -> bool:
+def _reads(user: User, site: Site) -> bool:
     if user.role == "enterprise":
-        return enterprise in user.enterprises
+        return site.enterprise in user.enterprises
+    if user.role == "township":
+        return site.township_zh in user.townships
     return user.role in {"administrator", "supervisor"}
 
 

@@ -13,6 +13,7 @@ user = Table(
     Column("name", String(64), nullable=False, unique=True, comment="as signed in with, in lower case"),
     Column("role", String(20), nullable=False),
     Column("enterprises", JSON, nullable=False, comment="ids of the registry, for the role enterprise"),
+    Column("townships", JSON, nullable=False, server_default="[]", comment="for the role township, as sites name them"),
     Column("password", Text, comment="argon2id; null for who works by tokens only"),
     Column("created", BigInteger, nullable=False),
     Column("disabled", BigInteger, comment="since when; null while the account is in use"),

@@ -1,4 +1,4 @@
-"""Users: who may sign in, in which role, for which enterprises."""
+"""Users: who may sign in, in which role, for which enterprises or townships."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from greenmine.api.accounts import schema
 from greenmine.api.accounts.passwords import check_password, hash_password, verify_password
 
-UserRole = Literal["administrator", "supervisor", "enterprise", "evaluator"]
+UserRole = Literal["administrator", "supervisor", "township", "enterprise", "evaluator"]
 ROLES: Final[tuple[UserRole, ...]] = get_args(UserRole)
 
 _NAME = re.compile(r"\w[\w.@+-]{1,63}")
@@ -31,6 +31,8 @@ class User:
     created: int
     disabled: int | None
     has_password: bool
+    townships: tuple[str, ...] = ()
+    """Of the role ``township``: names of the registry."""
 
     @staticmethod
     def of(row: sa.Row[Any]) -> User:
@@ -43,6 +45,7 @@ class User:
             row.created,
             row.disabled,
             row.password is not None,
+            tuple(row.townships),
         )
 
 
@@ -78,6 +81,7 @@ class Users:
         now: int,
         *,
         enterprises: Sequence[str] = (),
+        townships: Sequence[str] = (),
         password: str | None = None,
         identity: Identity | None = None,
     ) -> User:
@@ -93,6 +97,8 @@ class Users:
             The present instant [ms UTC].
         enterprises : sequence of str
             For the role ``enterprise``, at least one; for others none.
+        townships : sequence of str
+            Likewise for the role ``township``.
         password : str, optional
             None: it works by tokens only, or by its identity.
         identity : Identity, optional
@@ -101,7 +107,7 @@ class Users:
         Raises
         ------
         ValueError
-            The name is taken or no name, the role is unknown, its enterprises do not suit it, or the password is weak.
+            The name is taken or no name, the role is unknown, its enterprises or townships do not suit it, or the password is weak.
         """
         plain = plain_name(name)
         if not _NAME.fullmatch(plain):
@@ -112,12 +118,15 @@ class Users:
             raise ValueError(f"role {role!r}: one of {', '.join(ROLES)} would be right")
         if (role == "enterprise") != bool(enterprises):
             raise ValueError(f"role {role}: enterprises belong to the role enterprise, which needs at least one")
+        if (role == "township") != bool(townships):
+            raise ValueError(f"role {role}: townships belong to the role township, which needs at least one")
         if password is not None:
             check_password(password, plain, *enterprises)
         row = {
             "name": plain,
             "role": role,
             "enterprises": list(enterprises),
+            "townships": list(townships),
             "password": None if password is None else hash_password(password),
             "created": now,
         }
@@ -156,8 +165,8 @@ class Users:
         """Give a user another role and other enterprises, as its provider says; sessions and tokens have them at once."""
         changed = sa.update(schema.user).where(schema.user.c.id == user.id)
         with self._engine.begin() as connection:
-            connection.execute(changed.values(role=role, enterprises=list(enterprises)))
-        return replace(user, role=role, enterprises=tuple(enterprises))
+            connection.execute(changed.values(role=role, enterprises=list(enterprises), townships=[]))
+        return replace(user, role=role, enterprises=tuple(enterprises), townships=())
 
     def sign_in(self, name: str, password: str) -> User | None:
         """The user whom name and password belong to; None for unknown and disabled ones too, after the same time.

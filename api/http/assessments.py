@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.attachments import Stored, checked_name, disposition, path_of, store
+from greenmine.api.http.attachments import StoredFile, checked_name, disposition, path_of, store
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import body, decoded
 from greenmine.api.http.context import Context
@@ -213,7 +213,7 @@ def _add(
         return _entry(contributions.assess(row), site.zone)
 
 
-def _columns(stored: Stored) -> dict[str, object]:
+def _columns(stored: StoredFile) -> dict[str, object]:
     return {
         "state": "", "text": "", "name": stored.name, "media_type": stored.media_type, "size": stored.size,
         "digest": stored.digest,

@@ -30,7 +30,7 @@ that a browser would run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFile:
     """A file that was stored."""
 
     name: str
@@ -39,7 +39,7 @@ class Stored:
     digest: str
 
 
-def store(folder: Path, name: str, content: bytes) -> Stored:
+def store(folder: Path, name: str, content: bytes) -> StoredFile:
     """Store a file, durably.
 
     Parameters
@@ -71,7 +71,7 @@ def store(folder: Path, name: str, content: bytes) -> Stored:
         file.flush()
         os.fsync(file.fileno())
     Path(file.name).replace(target)
-    return Stored(name, media_type, len(content), digest)
+    return StoredFile(name, media_type, len(content), digest)
 
 
 def path_of(folder: Path, digest: str) -> Path:

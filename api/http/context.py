@@ -13,12 +13,13 @@ from greenmine.api.http.addresses import Addresses
 from greenmine.api.http.response_cache import Kept
 from greenmine.api.live.broadcast import Broadcast
 from greenmine.api.live.crowd import Crowd
-from greenmine.evaluation import Evaluation
+from greenmine.evaluation import Evaluation, evaluation_of
+from greenmine.loading import load_registry
 from greenmine.notify.store import Notices
 from greenmine.record.access import RecordAccess
 from greenmine.record.changes import Remembered
 from greenmine.registry import Registry
-from greenmine.reporting import Reporting
+from greenmine.reporting import Reporting, reporting_of
 from greenmine.settings import Settings
 
 if TYPE_CHECKING:  # its libraries take 15 MB, and most installations have no provider
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # its libraries take 15 MB, and most installations have no pr
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """State of the application, made once at start."""
+    """State of the application, made once at start; its registry may be renewed."""
 
     settings: Settings
     registry: Registry
@@ -51,6 +52,30 @@ class Context:
     """Encoded answers that cost much to make, by their entity tags."""
     response_cache: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
     """Entity tags of answers by what was asked, and until when they hold [ms UTC], as long as the record stays as it is."""
+
+    def take_up(self) -> None:
+        """Serve the registry as its files have it now.
+
+        Raises
+        ------
+        RegistryError
+            They are not sound.
+        """
+        found = load_registry(self.settings.registry)
+        if found.digest != self.registry.digest:
+            self.renew(found)
+
+    def renew(self, registry: Registry) -> None:
+        """Serve another registry from now on; requests under way may still end with the former."""
+        self.record.renew(registry)
+        for name, value in (
+            ("registry", registry),
+            ("reporting", reporting_of(self.settings.registry)),
+            ("evaluation", evaluation_of(self.settings.registry, registry.themes)),
+            ("bodies", Kept()),
+            ("response_cache", Remembered(self.record.changes)),
+        ):
+            object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "response_cache", Remembered(self.record.changes))

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.attachments import Stored, checked_name, disposition, path_of, store
+from greenmine.api.http.attachments import StoredFile, checked_name, disposition, path_of, store
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import body, decoded
 from greenmine.api.http.context import Context
@@ -179,7 +179,9 @@ def _site_of(context: Context, scope: Scope, number: int) -> str:
         return str(_visible(queries, scope, number).site)
 
 
-def _add(context: Context, caller: Caller, number: int, kind: Step, text: str, stored: Stored | None) -> HandlingItem:
+def _add(
+    context: Context, caller: Caller, number: int, kind: Step, text: str, stored: StoredFile | None
+) -> HandlingItem:
     values = {
         "made": now(), "author": caller.name,
         **({"name": stored.name, "media_type": stored.media_type, "size": stored.size, "digest": stored.digest} if stored else {}),

@@ -18,7 +18,7 @@ from greenmine.record.follower import FILE as CURSORS
 from greenmine.record.follower import Cursor, stored_cursors
 from greenmine.record.reader import Queries, Scope
 from greenmine.uplink.outbox import FILE as OUTBOX
-from greenmine.uplink.outbox import Outbox
+from greenmine.uplink.outbox import UplinkOutbox
 
 _LEDGER = {
     "messages": "Messages received",
@@ -140,7 +140,7 @@ class _Families(Collector):
         path = self._data / OUTBOX
         if not path.exists():
             return
-        outbox = Outbox(path, read_only=True)
+        outbox = UplinkOutbox(path, read_only=True)
         try:
             states = outbox.states(self._now)
         finally:

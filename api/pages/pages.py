@@ -20,6 +20,7 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.rolling import rolling_statistics, site_week
 from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements
+from greenmine.api.pages.attention import BAD_HEALTH, attention, waiting
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.selection import selection
 from greenmine.api.pages.sparkline import sparkline
@@ -40,11 +41,12 @@ EXCEEDANCES_SHOWN: Final = 20
 _RAIL: Final = 4
 """Exceedances beside the cards of the mines: as many as stand beside one, and two more for each further."""
 REJECTIONS_SHOWN: Final = 8
+_CALLS: Final = 3
+"""Entries of each list of what calls for somebody."""
 _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment")
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
-BAD_HEALTH = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/")
@@ -76,6 +78,9 @@ def overview(
         instant,
         notice=notice_of(wording, service),
         watched=service.state == "running",
+        attention=attention(views),
+        waits=waiting(queries, scope, context.settings.registry, instant),
+        listed=_CALLS,
         cards=cards,
         selection=chosen,
         summary=_summary(queries, scope, cards, instant),

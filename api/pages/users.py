@@ -18,6 +18,7 @@ from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
+from greenmine.registry import townships
 from greenmine.times import local, now
 from greenmine.wording.messages import Language
 
@@ -30,6 +31,7 @@ class UserForm(arguments.Filled):
     name: str
     role: UserRole
     enterprises: list[str] = Field([])
+    townships: list[str] = Field([])
 
 
 @router.get("/users")
@@ -50,14 +52,27 @@ def add_user(
     known = {enterprise.id for enterprise in context.registry.enterprises}
     if not set(given.enterprises) <= known:
         raise Problem(400, f"enterprises: of {', '.join(sorted(known))}")
+    if not set(given.townships) <= set(townships(context.registry)):
+        raise Problem(400, f"townships: of {', '.join(townships(context.registry))}")
     password = new_secret()
     try:
         user = context.accounts.users.add(
-            given.name, given.role, now(), enterprises=given.enterprises, password=password
+            given.name,
+            given.role,
+            now(),
+            enterprises=given.enterprises,
+            townships=given.townships,
+            password=password,
         )
     except ValueError as error:
         return _page(request, context, None, fault=str(error), status=400)
-    audit.add("user-added", subject=user.name, role=user.role, enterprises=list(user.enterprises))
+    audit.add(
+        "user-added",
+        subject=user.name,
+        role=user.role,
+        enterprises=list(user.enterprises),
+        townships=list(user.townships),
+    )
     return _page(request, context, None, user=user, password=password)
 
 
@@ -140,6 +155,7 @@ def _page(
         events="",
         users=[(known, local(known.created, zone)) for known in context.accounts.users.all()],
         enterprises={enterprise.id: enterprise for enterprise in registry.enterprises},
+        townships=townships(registry),
         roles=ROLES,
         user=user,
         password=password,

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from greenmine.api.http import arguments
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
 from greenmine.api.http.health import service_health
-from greenmine.api.http.views import LatestView, LimitView, exceedance_view, latest, theme_judgements
-from greenmine.api.pages.pages import BAD_HEALTH, notice_of
+from greenmine.api.http.views import LatestView, latest, theme_judgements
+from greenmine.api.pages.attention import LISTED, attention, waiting
+from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.registry import Registry, Site
@@ -22,8 +23,6 @@ from greenmine.times import now
 
 router = APIRouter()
 
-_LISTED: Final = 12
-"""Entries of a list at most; how many there are is told above it."""
 _WIDTH: Final = 640
 _HEIGHT: Final = 420
 _EDGE: Final = 70
@@ -37,18 +36,6 @@ _WORST: Final = (
     ("meets", "statutory"),
 )
 """Conclusions, the worst first: one that is indicative withholds the sign of compliance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """What calls for somebody, of some channels."""
-
-    breach: list[tuple[LatestView, LimitView]]
-    """Legal limits exceeded by now, or by the end of the window whatever comes."""
-    course: list[tuple[LatestView, LimitView]]
-    """Limits that are exceeded by the end of the window if it goes on like the hours before."""
-    faulty: list[LatestView]
-    """Channels that are silent, frozen, skewed or implausible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,6 @@ def wall(
     wording = Wording(language_of(request, given.lang), context.registry)
     instant = now()
     views = latest(queries, scope, instant)
-    todo = queries.exceedances(scope, 0, 1 << 62, todo=True, limit=arguments.MAX_PAGE)
     return render(
         request,
         "wall.html",
@@ -86,29 +72,13 @@ def wall(
         instant,
         notice=notice_of(wording, service_health(queries, instant)),
         attention=attention(views),
-        listed=_LISTED,
-        todo=len(todo),
-        waiting=[exceedance_view(context.registry, row, instant) for row in todo[:_LISTED]],
+        listed=LISTED,
+        waits=waiting(queries, scope, context.settings.registry, instant),
         pins=pins([site for site in context.registry.sites if site.id in scope], views, context.registry),
         width=_WIDTH,
         height=_HEIGHT,
         events="/api/v1/events",
     )
-
-
-def attention(views: Sequence[LatestView]) -> Attention:
-    """Choose what calls for somebody; limits of one channel stay in the registry's order."""
-    found = Attention([], [], [view for view in views if view.health.state in BAD_HEALTH])
-    for view in views:
-        for limit in view.limits:
-            room = limit.headroom
-            if limit.kind != "legal":
-                continue
-            if limit.open or (limit.margin is not None and limit.margin < 0) or (room and room.state == "exceeds"):
-                found.breach.append((view, limit))
-            elif room and room.value is not None and room.hours and (limit.running or 0.0) > room.value:
-                found.course.append((view, limit))
-    return found
 
 
 def pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Registry) -> list[Pin]:

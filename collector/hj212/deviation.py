@@ -54,6 +54,7 @@ class Deviation(StrEnum):
 
     BAD_TIME = "bad-time"
     TIME_DIGITS = "time-digits"
+    SEVERAL_TIMES = "several-times"
     MIXED_GROUP = "mixed-group"
     SPLIT_GROUP = "split-group"
     REPEATED_VALUE = "repeated-value"

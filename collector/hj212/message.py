@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cache, lru_cache
@@ -36,6 +36,8 @@ _ST: Final = re.compile(r"[0-9A-Z][0-9]")
 _CN: Final = re.compile(r"[0-9]{4}")
 _CODE: Final = re.compile(r"[0-9A-Za-z]+")
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_TAIL: Final = re.compile(r"[-+]?[0-9.]")
+"""What a piece without a name begins with that a comma cut off a number."""
 _SHORT: Final = 300
 """Digits that are a finite number whatever they are."""
 _QN: Final = 17
@@ -378,7 +380,7 @@ class _Content:
         flags: dict[str, str] = {}
         here: list[Value] = []
         fields = False
-        for written, text in group:
+        for written, text in _whole(group):
             name = (_remembered if len(written) <= _LONGEST_NAME else _parse_name)(written)
             if written == "Flag" and text is not None and text in self._flags:
                 self._found[Deviation.FLAG_IN_CP] = None
@@ -433,6 +435,9 @@ class _Content:
         return None
 
     def _add_field(self, name: str, text: str | None) -> None:
+        if name.lower() == "datatime" and self.datatime is not None and text != self.datatime:
+            self._found[Deviation.SEVERAL_TIMES] = None
+            self.time = None
         if name.lower() == "datatime" and self.datatime is None and text is not None:
             if name != "DataTime":
                 self._found[Deviation.NAME_CASE] = None
@@ -478,6 +483,20 @@ class _Content:
         self._found[Deviation.SPLIT_GROUP] = None
         for value in earlier:
             _put_flag(value, flag)
+
+
+def _whole(group: tuple[Pair, ...]) -> Iterator[Pair]:
+    """The pairs of a group, each number with what a comma in it cut off: ``5,5`` is no 5, and ``1,234.5`` no 1."""
+    held: Pair | None = None
+    for name, text in group:
+        if held is not None and held[1] is not None and text is None and _TAIL.match(name):
+            held = held[0], f"{held[1]},{name}"
+            continue
+        if held is not None:
+            yield held
+        held = name, text
+    if held is not None:
+        yield held
 
 
 def _put_flag(value: Value, flag: str) -> None:

@@ -21,7 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.backoff import delay
 from greenmine.collector.gate import Account, Gate
-from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
@@ -160,7 +160,7 @@ class Session:
         handler: Handler,
         stop: threading.Event,
         tick: Callable[[], None] = lambda: None,
-        subscriptions: Subscriptions | None = None,
+        subscriptions: TopicSubscriptions | None = None,
         gate: Gate | None = None,
     ) -> None:
         if settings.mqtt_version not in _VERSIONS:
@@ -170,7 +170,7 @@ class Session:
         self._handler = handler
         self._stop = stop
         self._tick = tick
-        self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
+        self._subscriptions = TopicSubscriptions() if subscriptions is None else subscriptions
         self._gate = gate
         self._pending: list[_Waiting] = []
         self._unacknowledged: list[_Waiting] = []

@@ -16,7 +16,7 @@ class _Memory(msgspec.Struct):
     filters: list[str]
 
 
-class Subscriptions:
+class TopicSubscriptions:
     """Topics wanted, and those that the persistent session still has from earlier.
 
     A broker keeps the subscriptions of a persistent session and tells nobody which these are. So they are written down:

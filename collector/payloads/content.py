@@ -93,7 +93,7 @@ class Opened(NamedTuple):
     """Time [s since 1970 UTC] and numbers of its records from the past."""
 
 
-class Content:
+class PayloadContent:
     """Opens payloads.
 
     Parameters

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from greenmine.collector.payloads.content import Content, Opened, SentNumber, evaluate
+from greenmine.collector.payloads.content import Opened, PayloadContent, SentNumber, evaluate
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.numeral import number, text
 from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.source import Source
-from greenmine.collector.payloads.stamp import StampReader
+from greenmine.collector.payloads.stamp import PayloadStampReader
 from greenmine.durations import parse_duration
 from greenmine.expression import Expression, expression
 from greenmine.mapping import MappedValue, Mapping
@@ -75,7 +75,7 @@ class MappedDecoder:
     ) -> None:
         self._source = source
         self._buffer = buffer
-        self._content = Content(mapping)
+        self._content = PayloadContent(mapping)
         self._ignore = _compiled(mapping.ignore)
         self._find_devices = _compiled(mapping.devices)
         self._find_address = _compiled(mapping.address)
@@ -83,7 +83,7 @@ class MappedDecoder:
         self._samples = _compiled(mapping.samples)
         self._time = _compiled(mapping.time)
         self._step = parse_duration(mapping.step) if mapping.step else 0
-        self._stamps = StampReader(mapping, source.zone)
+        self._stamps = PayloadStampReader(mapping, source.zone)
         self._values = [
             _Value.of(value, mapping, source, parameters[value.parameter])
             for value in mapping.values

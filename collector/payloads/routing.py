@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final
 
-from greenmine.collector.payloads.content import Content, Opened, evaluate, tidied
+from greenmine.collector.payloads.content import Opened, PayloadContent, evaluate, tidied
 from greenmine.collector.payloads.mapped import MappedDecoder, device_parts, is_ignored
 from greenmine.collector.payloads.numeral import text
 from greenmine.collector.payloads.reading_buffer import FormatDecoder
@@ -106,7 +106,7 @@ class _Devices:
         self._address = None if mapping.address is None else expression(mapping.address)
         self._parts = None if mapping.devices is None else expression(mapping.devices)
         self._ignore = None if mapping.ignore is None else expression(mapping.ignore)
-        self._content = Content(mapping)
+        self._content = PayloadContent(mapping)
         self._deviations = deviations
         self._routes = {key: (route, make(route)) for key, route in table.routes.items()}
 

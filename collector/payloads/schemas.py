@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from greenmine.collector.payloads.own import Listed, Single, Stepped
-from greenmine.collector.payloads.senml import Record
+from greenmine.collector.payloads.senml import SenmlRecord
 from greenmine.collector.payloads.thingsboard import Flat, Timed
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -41,7 +41,7 @@ def _own() -> dict[str, Any]:
 
 
 def _senml() -> dict[str, Any]:
-    (pack,), components = msgspec.json.schema_components([list[Record]], ref_template="#/$defs/{name}")
+    (pack,), components = msgspec.json.schema_components([list[SenmlRecord]], ref_template="#/$defs/{name}")
     return {"$schema": _DRAFT, "title": "SenML pack (RFC 8428)", **pack, "$defs": components}
 
 

@@ -25,7 +25,7 @@ _VERSION: Final = 10
 """The version of SenML that RFC 8428 defines."""
 
 
-class Record(msgspec.Struct, kw_only=True):
+class SenmlRecord(msgspec.Struct, kw_only=True):
     """One record of a pack; members that RFC 8428 does not define are ignored, as it demands."""
 
     bn: Annotated[str, Meta(description="base name")] | None = None
@@ -45,7 +45,7 @@ class Record(msgspec.Struct, kw_only=True):
     ut: Annotated[float, Meta(description="update time [s]")] | None = None
 
 
-_pack = msgspec.json.Decoder(list[Record]).decode
+_pack = msgspec.json.Decoder(list[SenmlRecord]).decode
 _labels = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
@@ -58,7 +58,7 @@ class _Base:
     unit: str | None = None
     value: float = 0.0
 
-    def update(self, record: Record) -> None:
+    def update(self, record: SenmlRecord) -> None:
         self.name = self.name if record.bn is None else record.bn
         self.time = self.time if record.bt is None else record.bt
         self.unit = self.unit if record.bu is None else record.bu
@@ -103,7 +103,7 @@ class SenmlDecoder:
         if not found:
             raise RefusedError(Reason.EMPTY, "the pack holds no reading")
 
-    def _take(self, record: Record, base: _Base, received: int) -> None:
+    def _take(self, record: SenmlRecord, base: _Base, received: int) -> None:
         source, refuse = self._source, self._buffer.refuse
         name = base.name + record.n
         if name not in source.channels:
@@ -140,11 +140,11 @@ def _instant(seconds: float, received: int) -> int:
     return round(seconds * 1000) + (received if seconds < _RELATIVE else 0)
 
 
-def _has_value(record: Record) -> bool:
+def _has_value(record: SenmlRecord) -> bool:
     return any(field is not None for field in (record.v, record.vb, record.vs, record.vd, record.s))
 
 
-def _has_base(record: Record) -> bool:
+def _has_base(record: SenmlRecord) -> bool:
     bases = (record.bn, record.bt, record.bu, record.bv, record.bs, record.bver)
     return any(field is not None for field in bases)
 

@@ -19,7 +19,7 @@ _FACTORS: Final = {"s": 1000.0, "ms": 1.0}
 _AGES: Final = {"ms-ago": 1.0, "s-ago": 1000.0, "min-ago": 60_000.0}
 
 
-class StampReader:
+class PayloadStampReader:
     """Reads times.
 
     Parameters

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from greenmine.entries import Inspection
 from greenmine.evidence.figures import windows_due
 from greenmine.evidence.recompute import midnight
 from greenmine.evidence.report.words import ReportWords
@@ -110,6 +111,15 @@ class EventLine:
 
 
 @dataclass(frozen=True, slots=True)
+class InspectionLine:
+    """An inspection in the period, or one that was not put right before it."""
+
+    site: str
+    inspection: Inspection
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SitePart:
     """What a report says of one mine."""
 
@@ -118,6 +128,7 @@ class SitePart:
     limits: tuple[LimitLine, ...]
     conclusions: tuple[Conclusion, ...]
     events: tuple[EventLine, ...]
+    inspections: tuple[InspectionLine, ...]
     capture: float
     silent_days: int
     """Days that began, and from which nothing valid came."""
@@ -239,6 +250,7 @@ def _part(
         limits=tuple(lines),
         conclusions=tuple(conclude([line.tally for line in lines], reporting.summary.assessable_share)),
         events=tuple(_events(queries, scope, site, (start, end), words)),
+        inspections=tuple(_inspections(site, period, local(min(end, now) - 1, site.zone).date(), words)),
         capture=readings / expected if expected else 0.0,
         silent_days=len(days) - _days_heard(queries, scope, registry, site, start, end),
     )
@@ -384,6 +396,14 @@ def _figure(queries: Queries, scope: Scope, channel: Channel, rows: Sequence[Row
         return FiledFigure(None, NO_DATA)
     letters = Counter(chr(flag) for flag in flags.tolist() if flag != NORMAL)
     return FiledFigure(None, letters.most_common(1)[0][0] if letters else TOO_FEW)
+
+
+def _inspections(site: Site, period: Period, today: date, words: ReportWords) -> Iterable[InspectionLine]:
+    """Inspections of the period, and earlier ones that wait to be put right or were so in the period, by day."""
+    for one in sorted(site.inspections, key=lambda inspection: inspection.day):
+        waited = one.deadline is not None and (one.done is None or one.done >= period.first)
+        if period.first <= one.day <= period.last or (one.day < period.first and waited):
+            yield InspectionLine(words.name(site), one, one.overdue(today))
 
 
 def _events(

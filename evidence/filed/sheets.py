@@ -15,6 +15,7 @@ from greenmine.evidence.filed.content import (
     FiguresTable,
     FiledFigure,
     FiledReport,
+    InspectionLine,
     LimitLine,
     SitePart,
 )
@@ -83,6 +84,7 @@ def sheets(report: FiledReport) -> Iterator[FiledSheet]:
         yield from (_figures(table, w) for table in part.tables)
     if not report.district:
         yield _limits(report.parts[0].limits, w)
+    yield _inspections([line for part in report.parts for line in part.inspections], w, named=report.district)
     yield _events([event for part in report.parts for event in part.events], w, named=report.district)
 
 
@@ -185,6 +187,23 @@ def _limit(line: LimitLine, w: ReportWords) -> tuple[Value, ...]:
     said = f"{w.conclusion_sign(found.judgement, found.standing)} {w.conclusion(found.judgement, found.standing)}"
     bound = f"{line.bound} {line.unit}".strip()
     return (line.station, line.limit, bound, line.clause, *(Number(n, 0) for n in counts), said if t.due else NO_DATA)
+
+
+def _inspections(lines: Sequence[InspectionLine], w: ReportWords, *, named: bool) -> FiledSheet:
+    names = ("day", "unit", "finding", "deadline", "done")
+    rows: list[tuple[Value, ...]] = []
+    for line in lines:
+        one = line.inspection
+        done = one.note if one.done is None else f"{one.done} {one.note}".strip()
+        state = w.t("filed.overdue") if line.overdue else done or NO_DATA
+        row: list[Value] = [line.site] if named else []
+        row += [f"{one.day}", w.t(f"unit-of.{one.unit}"), one.finding, f"{one.deadline or NO_DATA}", state]
+        rows.append(tuple(row))
+    heads = _heads(*([w.t("filed.site")] if named else []), *(w.t(f"filed.inspection-{name}") for name in names))
+    last = len(heads[0])
+    return FiledSheet(
+        w.t("filed.inspections"), heads, tuple(rows), wide=(last - 3, last - 1), empty=w.t("filed.no-inspections")
+    )
 
 
 def _events(events: Iterable[EventLine], w: ReportWords, *, named: bool) -> FiledSheet:

@@ -91,9 +91,17 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
     themes, words = edition.themes(), conclusion_words(edition)
     mine = path_to(edition, "mine", site="${__value.raw}")
     counted = (
-        [] if brief else [table(_EPISODES, "episodes"), table(_INDICATIVE, "indicative"), table(_CAPTURE, "capture")]
+        []
+        if brief
+        else [
+            table(_SILENT_AT, "silent"),
+            table(_EPISODES, "episodes"),
+            table(_INDICATIVE, "indicative"),
+            table(_CAPTURE, "capture"),
+        ]
     )
     columns = [
+        Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=85),
         Column(source="episodes", title=edition.t("column.open"), thresholds=_ANY, colored=True, width=95, nothing="0"),
         Column(
             source="indicative", title=edition.t("column.open-indicative"), thresholds=_ANY_WARNING, colored=True,
@@ -104,19 +112,12 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
     return grid(
         edition,
         key,
-        [*(table(_conclusion(theme.id), theme.id) for theme in themes), table(_SILENT_AT, "silent"), *counted],
+        [*(table(_conclusion(theme.id), theme.id) for theme in themes), *counted],
         [
-            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=126 if brief else 130),
+            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=126),
             *(
                 Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True, least=215)
                 for theme in themes
-            ),
-            Column(
-                source="silent",
-                title=edition.t("column.silent"),
-                thresholds=_ANY,
-                colored=True,
-                width=70 if brief else 85,
             ),
             *([] if brief else columns),
         ],

@@ -14,10 +14,11 @@ def build(edition: Edition) -> Json:
     """Build the dashboard."""
     chosen = [variables.source(edition), variables.enterprise(edition), variables.site(edition)]
     board = Board(edition, "wall", chosen, span="now-24h", refresh="30s")
-    for panel in state_figures(edition, ("exceeding", "above", "open", "open-indicative"), size=72):
-        board.add(panel, 6, 6)
-    board.add(mines(edition, "wall.mines", brief=True), 18, 12)
-    board.add(site_map(edition, "overview.map"), 6, 12)
+    widths = {"exceeding": 5, "above": 5, "open": 5, "open-indicative": 5, "silent": 4}
+    for panel, width in zip(state_figures(edition, widths, size=72), widths.values(), strict=True):
+        board.add(panel, width, 6)
+    board.add(mines(edition, "wall.mines", brief=True), 17, 12)
+    board.add(site_map(edition, "overview.map"), 7, 12)
     board.add(_lasting(edition, "wall.lasting"), 24, 9)
     return board.made()
 

@@ -27,7 +27,7 @@ Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 """Parameters that name something of somebody."""
-HARMLESS: Final = {"group", "page", "q",
+HARMLESS: Final = {"change", "group", "page", "q",
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
     "kind", "units", "columns", "zone", "stamps", "time", "time_format", "missing", "sheet",
@@ -68,6 +68,7 @@ _FILE = {"name": "log.csv"}
 _NO_CODE: dict[str, str] = {"code": "share_of-nobody"}
 _SUBSCRIPTION = {"name": "x", "enterprise": "{site}", "target": {"kind": "mqtt"}, "events": ["exceedance-opened"]}
 _WISHES = {"name": "x", "events": "exceedance-opened"}
+_OLD_FILE: dict[str, str] = {"name": "enterprises.toml", "digest": "of another text", "text": "#"}
 _USER_FORM: dict[str, str] = {"name": "x", "role": "supervisor"}
 
 RULES: Final[dict[str, Rule]] = {
@@ -142,6 +143,11 @@ RULES: Final[dict[str, Rule]] = {
     "POST /users/{number}/password": Rule("administrators", number="user", form={}),
     "POST /users/{number}/disable": Rule("administrators", number="user", form={}, ok=(303,)),
     "POST /users/{number}/enable": Rule("administrators", number="user", form={}, ok=(303,)),
+    "GET /registry": Rule("administrators"),
+    "GET /registry/file": Rule("administrators", given={"name": "enterprises.toml"}),
+    "POST /registry/file": Rule("administrators", form=_OLD_FILE, ok=(400,)),
+    "POST /registry/entry": Rule("administrators", form={"kind": "enterprises"}, ok=(400,)),
+    "POST /registry/changes/{change}/undo": Rule("administrators", form={}, ok=(400,)),
     "GET /audit": Rule(),
     "GET /public": Rule("open"),
     "GET /public/{site}": Rule("open"),

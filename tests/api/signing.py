@@ -31,10 +31,10 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def ensure_user(accounts: Accounts, name: str, role: UserRole, *enterprises: str, password: str | None = None) -> User:
-    """The user of a name, made if need be; without a password it cannot sign in, and takes no time to make."""
+def ensure_user(accounts: Accounts, name: str, role: UserRole, *of: str, password: str | None = None) -> User:
+    """The user of a name, of enterprises or townships, made if need be; without a password it is made at once."""
     return accounts.users.named(name) or accounts.users.add(
-        name, role, now(), enterprises=enterprises, password=password
+        name, role, now(), **{"townships" if role == "township" else "enterprises": of}, password=password
     )
 
 

@@ -349,9 +349,13 @@ def test_levels_are_averaged_by_their_energy_in_the_formula_too(mine: Mine) -> N
 def test_a_report_of_any_period_is_made_for_a_mine_and_for_the_district(mine: Mine, period: str) -> None:
     names = openpyxl.load_workbook(io.BytesIO(report(mine, period=period, lang="en"))).sheetnames
     assert names[0] == "Conclusions"
-    assert names[-2:] == ["Limits", "Exceedances"]
+    assert names[-3:] == ["Limits", "Inspections", "Exceedances"]
     district = mine.client.get("/api/v1/report", params={"period": period, "lang": "en"})
-    assert openpyxl.load_workbook(io.BytesIO(district.content)).sheetnames == ["Conclusions", "Exceedances"]
+    assert openpyxl.load_workbook(io.BytesIO(district.content)).sheetnames == [
+        "Conclusions",
+        "Inspections",
+        "Exceedances",
+    ]
 
 
 def test_pdf_and_docx_tell_what_the_worksheet_tells(mine: Mine) -> None:

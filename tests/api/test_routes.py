@@ -18,7 +18,7 @@ from greenmine.record import schema
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.times import HOUR, local
-from greenmine.uplink.outbox import FILE, Cursor, Outbox
+from greenmine.uplink.outbox import FILE, UplinkCursor, UplinkOutbox
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, number_of
 from tests.api.serving import serving
@@ -224,8 +224,8 @@ def test_metrics_tell_of_each_mine_where_that_is_set(served: Served) -> None:
 
 def test_metrics_tell_how_far_the_platforms_are_behind(live: Served) -> None:
     assert "greenmine_uplink" not in live.client.get("/metrics").text
-    outbox = Outbox(live.data / FILE)
-    outbox.begin("authority", Cursor(0, 0, 0))
+    outbox = UplinkOutbox(live.data / FILE)
+    outbox.begin("authority", UplinkCursor(0, 0, 0))
     outbox.enlist("authority", [("2011", n, live.now - 90_000 + n) for n in range(3)], 1, 1)
     first = outbox.next("authority", live.now)
     assert first is not None

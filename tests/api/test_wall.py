@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from greenmine.api.pages.wall_page import attention, pins
+from greenmine.api.pages.attention import attention
+from greenmine.api.pages.wall_page import pins
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from greenmine.cli.doctor import CHECKS, Finding, doctor
+from greenmine.cli.doctor import CHECKS, DoctorFinding, doctor
 from greenmine.cli.init import init
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.loading import load_registry
@@ -52,7 +52,7 @@ class House:
         for file in self.settings.data.iterdir():
             file.chmod(0o640)
 
-    def found(self, check: str) -> list[Finding]:
+    def found(self, check: str) -> list[DoctorFinding]:
         return list(CHECKS[check](self.settings))
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_found_where_all_is_well(house: House, check: str) -> None:
     assert house.found(check) == []
 
 
-def only(found: list[Finding]) -> Finding:
+def only(found: list[DoctorFinding]) -> DoctorFinding:
     (one,) = found
     assert one.fix
     return one

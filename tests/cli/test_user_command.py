@@ -11,7 +11,7 @@ import pytest
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.cli import app
-from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, SUPERVISOR, TOKEN, welcome
+from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, SUPERVISOR, TOKEN, TOWNSHIP, welcome
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
 
@@ -63,6 +63,9 @@ def test_accounts_are_made_listed_shut_and_opened(tmp_path: Path, capsys: pytest
         (["add", "li", "--role", "enterprise"], "at least one"),
         (["add", "li", "--role", "supervisor", "--enterprise", "hengjie"], "belong to the role enterprise"),
         (["add", "li", "--role", "enterprise", "--enterprise", "nobody"], "hengjie"),
+        (["add", "li", "--role", "township"], "at least one"),
+        (["add", "li", "--role", "township", "--township", "nowhere"], "九池乡"),
+        (["add", "li", "--role", "supervisor", "--township", "九池乡"], "belong to the role township"),
         (["add", "a b", "--role", "supervisor"], "2 to 64"),
         (["disable", "nobody"], "no such account"),
         (["token", "nobody", "x"], "no such account"),
@@ -82,7 +85,12 @@ def test_the_demo_keeps_its_accounts_and_its_token(tmp_path: Path) -> None:
     token = (tmp_path / TOKEN).read_text().strip()
     assert welcome(settings, registry) == first
     assert (tmp_path / TOKEN).read_text().strip() == token
-    assert [visitor.name for visitor in first] == [ADMINISTRATOR, SUPERVISOR, *(e.id for e in registry.enterprises)]
+    assert [visitor.name for visitor in first] == [
+        ADMINISTRATOR,
+        SUPERVISOR,
+        TOWNSHIP,
+        *(e.id for e in registry.enterprises),
+    ]
     accounts = Accounts(settings)
     assert [v.name for v in first if accounts.users.sign_in(v.name, v.password) is None] == []
     supervisor = accounts.users.named(SUPERVISOR)

@@ -18,8 +18,8 @@ import pytest
 from greenmine.cli.grafana import provision as command
 from greenmine.grafana.access import Access, load_access
 from greenmine.grafana.organisation import Organisation, organisations
-from greenmine.grafana.provision import Change, differences, provision
-from greenmine.grafana.server import GrafanaError, Server, UnreachableError
+from greenmine.grafana.provision import ProvisionChange, differences, provision
+from greenmine.grafana.server import GrafanaError, GrafanaServer, UnreachableError
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT
 from greenmine.tables import DataFileError
@@ -101,7 +101,7 @@ def wanted_of(access: Access, tokens: dict[str, str] | None = None) -> list[Orga
     return [o for o in made if o.key in {"district", "kunyin", "hengjie"}]
 
 
-def run(url: str, wanted: list[Organisation], access: Access, *, dry: bool = False) -> list[Change]:
+def run(url: str, wanted: list[Organisation], access: Access, *, dry: bool = False) -> list[ProvisionChange]:
     changes, faults = attempt(url, wanted, access, dry=dry)
     assert faults == []
     return changes
@@ -109,9 +109,9 @@ def run(url: str, wanted: list[Organisation], access: Access, *, dry: bool = Fal
 
 def attempt(
     url: str, wanted: list[Organisation], access: Access, *, dry: bool = False, patience: float = 10.0
-) -> tuple[list[Change], list[str]]:
-    changes: list[Change] = []
-    with Server(url, USER, PASSWORD) as server:
+) -> tuple[list[ProvisionChange], list[str]]:
+    changes: list[ProvisionChange] = []
+    with GrafanaServer(url, USER, PASSWORD) as server:
         return changes, provision(server, wanted, access, changes.append, dry=dry, patience=patience)
 
 
@@ -382,7 +382,7 @@ def test_an_organisation_that_gets_no_alertmanager_has_all_but_messages(
 
 def test_a_version_that_is_not_told_is_taken_for_the_newest(grafana: FakeGrafana, url: str) -> None:
     grafana.version = ""
-    with Server(url, USER, PASSWORD) as server:
+    with GrafanaServer(url, USER, PASSWORD) as server:
         assert server.release() > 11
 
 
@@ -412,7 +412,10 @@ def test_a_server_that_goes_away_ends_the_run(grafana: FakeGrafana, access: Acce
 
 
 def test_a_wrong_password_is_an_error_in_words_without_the_password(url: str, access: Access) -> None:
-    with Server(url, USER, "wrong one") as server, pytest.raises(GrafanaError, match="GREENMINE_GRAFANA_USER") as error:
+    with (
+        GrafanaServer(url, USER, "wrong one") as server,
+        pytest.raises(GrafanaError, match="GREENMINE_GRAFANA_USER") as error,
+    ):
         provision(server, wanted_of(access), access, lambda _: None)
     assert "wrong one" not in str(error.value)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from greenmine.batch import Batch, Rejection
 from greenmine.processing.engine import Outcome, nothing
 from greenmine.processing.identity import Sorted
-from greenmine.processing.ledger import Entry, SequenceNews, Sequences, entries
+from greenmine.processing.ledger import LedgerEntry, SequenceNews, Sequences, entries
 from greenmine.readings import Readings
 
 MIDNIGHT = 1_772_294_400_000
@@ -47,7 +47,7 @@ def outcome(fresh: list[int], repeated: list[int], conflicting: list[int], late:
     return Outcome(Sorted(*index), np.zeros(len(fresh), np.uint8), np.arange(len(fresh)) % 2 == 1)
 
 
-def by_device(found: list[Entry]) -> dict[tuple[str, str], Entry]:
+def by_device(found: list[LedgerEntry]) -> dict[tuple[str, str], LedgerEntry]:
     assert len({(e.site, e.device, e.day) for e in found}) == len(found)
     return {(e.device, e.day): e for e in found}
 

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Request, Response, sync_playwright
+from playwright.sync_api import BrowserContext, Request, Response, expect, sync_playwright
 
 from tests.real.conftest import Installation, Provisioned
 from tests.real.servers import ADMIN
 from tests.system.browsing import CHROMIUM
 
 WIDTH = 1440
-_ROW = 38
-"""Height of a row of the grid with its gap [px]."""
-_HEAD = 400
-"""[px]"""
+_SHORT = 1000
+"""Height of the window until that of the board is known [px]."""
+_TALL = "Math.max(...[...document.querySelectorAll('body, main, html')].map((part) => part.scrollHeight))"
 _BROKEN = "An unexpected error happened"
 """In the place of a panel that the browser cannot draw."""
 BOARDS = ("overview", "wall", "mine", "dust", "noise", "water", "exceedances", "operation")
@@ -55,8 +54,6 @@ def test_a_board_is_drawn_without_an_error(
     language: str,
 ) -> None:
     uid = f"greenmine-{name}-{language}"
-    panels = provisioned.grafana.get(f"/api/dashboards/uid/{uid}", org=1)["dashboard"]["panels"]
-    height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels) * _ROW + _HEAD
     site = "&var-site=kunyin" if name == "mine" else ""
     faults: list[str] = []
 
@@ -69,13 +66,21 @@ def test_a_board_is_drawn_without_an_error(
             faults.append(f"a request to another host: {request.url}")
 
     page = context.new_page()
-    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.set_viewport_size({"width": WIDTH, "height": _SHORT})
     page.on("response", heed)
     page.on("request", watch)
     page.goto(f"/d/{uid}?orgId=1&from={installation.start}&to={installation.end}&kiosk{site}", timeout=120_000)
     page.get_by_test_id("data-testid panel content").first.wait_for(timeout=120_000)
-    page.wait_for_load_state("networkidle", timeout=120_000)
-    page.wait_for_timeout(2_000)
+    height = 0
+    while (
+        found := page.evaluate(_TALL)
+    ) > height:  # panels are asked for when they come into sight, rows repeated then
+        height = found
+        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.wait_for_timeout(2_000)
+        expect(page.get_by_label("Panel loading bar")).to_have_count(0, timeout=120_000)
+        page.wait_for_load_state("networkidle", timeout=120_000)
+    page.wait_for_timeout(3_000)  # maps are drawn last
     page.screenshot(path=pictures / f"{uid}.png")
     bad = page.get_by_test_id("data-testid Panel status error").count() + page.get_by_text(_BROKEN).count()
     page.close()

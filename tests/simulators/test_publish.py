@@ -14,7 +14,7 @@ from greenmine.simulators.pace import PlaybackPace, live
 from greenmine.simulators.presence import presence
 from greenmine.simulators.publish import connection
 from greenmine.simulators.publish import publish as publish_and_settle
-from greenmine.simulators.session import Session
+from greenmine.simulators.session import SendingSession
 from tests.simulators.broker_ear import listening, until
 
 TOPIC = "greenmine/v1/kunyin/weather/readings"
@@ -56,7 +56,7 @@ def test_a_restart_of_the_broker_loses_nothing(broker):
 
 @pytest.mark.parametrize(("keep", "again", "copies"), [(0.0, 0, 1), (30.0, 100, 2)])
 def test_what_was_acknowledged_shortly_before_a_loss_is_sent_again_in_order(broker, keep, again, copies):
-    session = Session("127.0.0.1", broker.port, "device", keep=keep)
+    session = SendingSession("127.0.0.1", broker.port, "device", keep=keep)
 
     def send(first, last):
         for number in range(first, last):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from greenmine.loading import load_registry
 from greenmine.notify.store import Notices
 from greenmine.notify.targets import WeCom
 from greenmine.record import schema
+from greenmine.registry import DEFAULT
 from greenmine.settings import Settings
 from greenmine.times import local
 from tests.api.filling import LOUD, add_bundle, fill
@@ -39,6 +41,8 @@ VISITS = {
     "/notifications/{number}": "/notifications/1",
     "/public": "/public",
     "/public/{site}": f"/public/{LOUD}",
+    "/registry": "/registry",
+    "/registry/file": f"/registry/file?name=sites/{LOUD}.toml",
     "/reports": "/reports",
     "/shared": "/shared",
     "/sign-in": "/sign-in",
@@ -76,8 +80,10 @@ class Server(NamedTuple):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A filled record behind a server, with a bundle, a subscription and a public mine."""
-    settings = Settings(data=tmp_path_factory.mktemp("visited"))
-    registry = load_registry()
+    data = tmp_path_factory.mktemp("visited")
+    shutil.copytree(DEFAULT, data / "registry")
+    settings = Settings(data=data)
+    registry = load_registry(settings.registry)
     engine = fill(settings.record, registry, now())
     add_bundle(engine, settings.data, LOUD)
     with engine.connect() as connection:

@@ -13,8 +13,8 @@ from greenmine.collector.hj212.document import describe
 from greenmine.collector.hj212.frame import Framer
 from greenmine.record.record import open_engine
 from greenmine.uplink.client import Client
-from greenmine.uplink.figures import Figures
-from greenmine.uplink.outbox import Outbox
+from greenmine.uplink.figures import UplinkFigures
+from greenmine.uplink.outbox import UplinkOutbox
 from greenmine.uplink.plan import load_plan
 from tests.hj212_platform import Platform
 from tests.uplink.uplink_site import (
@@ -52,9 +52,9 @@ class Running:
         if plan is not None:
             path.write_text(plan)
         (route,) = load_plan(path, mine.registry, {"UPLINK_WORD": WORD})
-        self.outbox = Outbox(folder / "uplink.sqlite")
+        self.outbox = UplinkOutbox(folder / "uplink.sqlite")
         self.engine = open_engine(mine.path, read_only=True)
-        self.client = Client(route, self.outbox, Figures(self.engine), lambda: LATER)
+        self.client = Client(route, self.outbox, UplinkFigures(self.engine), lambda: LATER)
         self.mn = route.sender.mn
 
     def start(self):
@@ -379,7 +379,7 @@ def test_a_days_report_of_noise_tells_day_night_and_both_with_the_weight_of_the_
     midnight = START - 8 * HOUR
     (route,) = load_plan(plan_of(mine.path.parent, 9212, NOISE), mine.registry, {"UPLINK_WORD": WORD})
     engine = open_engine(mine.path, read_only=True)
-    found = {(v.code, v.kind): v.text for v in Figures(engine).report(route, "2031", midnight)}
+    found = {(v.code, v.kind): v.text for v in UplinkFigures(engine).report(route, "2031", midnight)}
     engine.dispose()
     assert found["Ld", "DayData"] == "60.0"
     assert found["Ln", "NightData"] == "50.0"

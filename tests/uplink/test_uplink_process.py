@@ -19,7 +19,7 @@ from greenmine.collector.hj212.frame import Framer
 from greenmine.errors import StoreError
 from greenmine.record.record import migrate, open_engine
 from greenmine.settings import Settings
-from greenmine.uplink.outbox import FILE, Outbox
+from greenmine.uplink.outbox import FILE, UplinkOutbox
 from tests.hj212_platform import Platform
 from tests.uplink.uplink_site import (
     DUST,
@@ -107,7 +107,7 @@ def test_status_shows_what_waits(mine, environment, tmp_path):
         async with Platform(lambda message, _: "answer" if message.time == START else "silent") as platform:
             plan_of(tmp_path, platform.port, commands='["2011"]', overtime=60)
             process = await start(environment)
-            outbox = Outbox(tmp_path / FILE, read_only=True)
+            outbox = UplinkOutbox(tmp_path / FILE, read_only=True)
 
             def told():
                 try:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from greenmine.collector.gate import Gate
+from greenmine.collector.hj212.deviation import Deviation
 from greenmine.collector.hj212.equipment import read_state
 from greenmine.collector.hj212.message import Message, SegmentField, Value
 from greenmine.collector.hj212.secret import hide, hide_in_segment
@@ -144,10 +145,13 @@ class FrameBuilder(BatchBuilder):
         count = sum(len(values) for _, _, values in chosen.values())
         if not count and not unknown:
             raise RefusedError(Reason.EMPTY, "the message holds no value that could be a reading")
+        if Deviation.SEVERAL_TIMES in message.deviations:
+            detail = "the message holds more than one DataTime, and does not say which value is of which"
+            raise RefusedError(Reason.BAD_TIME, detail, count + len(unknown))
         if time is None:
             bad = any(field.name.lower() == "datatime" for field in message.fields)
             reason = Reason.BAD_TIME if bad else Reason.NO_TIME
-            raise RefusedError(reason, "DataTime is to be a time of 14 digits", count + len(unknown))
+            raise RefusedError(reason, "DataTime is to be a time of 14 digits, later than 1970", count + len(unknown))
         for code in unknown:
             self._buffer.refuse(Reason.UNKNOWN_PARAMETER, logger.unknown(code))
         for _, channel, values in chosen.values():

@@ -239,3 +239,17 @@ def test_fields_without_a_factor_are_kept_in_order_with_repeats() -> None:
 
 def test_a_segment_that_is_none_says_nothing() -> None:
     assert read_message(b"hello").cn is None
+
+
+@pytest.mark.parametrize("number", ["5,5", "1,234.5", "1,234,567", "-1,5", "5,.5"])
+def test_a_number_that_a_comma_cuts_is_no_number(number: str) -> None:
+    (value,) = read_message(segment(f"a34005-Rtd={number},a34005-Flag=N")).values
+    assert (value.value, value.reason, value.text, value.flag) == (None, "not-a-number", number, "N")
+
+
+def test_two_times_in_one_message_are_none() -> None:
+    first, second = "DataTime=20160801084000;LA-Rtd=50,LA-Flag=N", "DataTime=20160801084100;LA-Rtd=51,LA-Flag=N"
+    message = read_message(segment(f"{first};{second}"))
+    assert message.time is None
+    assert Deviation.SEVERAL_TIMES in message.deviations
+    assert read_message(segment(f"{first};DataTime=20160801084000")).time == read_time("20160801084000")

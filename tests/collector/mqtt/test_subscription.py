@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from greenmine.collector.mqtt.broker import Broker
 from greenmine.collector.mqtt.session import Session
-from greenmine.collector.mqtt.subscription import Subscriptions
+from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.settings import Settings
 from tests.collector.mqtt.test_session import PATIENCE, Record, until
 
@@ -24,7 +24,7 @@ OWN = "greenmine/v1/pit/plain/readings"
 def subscribed(broker: Broker, record: Record, file: Path, *topics: str, **settings: object) -> Iterator[None]:
     """A session that has what it wants, and nothing else."""
     stop = threading.Event()
-    subscriptions = Subscriptions(topics, "collector", file)
+    subscriptions = TopicSubscriptions(topics, "collector", file)
     session = Session(Settings(broker_port=broker.port, **settings), record, stop, subscriptions=subscriptions)
     thread = threading.Thread(target=session.run)
     thread.start()
@@ -64,8 +64,8 @@ def test_what_is_no_longer_wanted_no_longer_comes(mosquitto: Broker, tmp_path: P
     with subscribed(mosquitto, second, file, "plant/#", mqtt_version=version):
         publish(mosquitto, ("tele/a/SENSOR", b"5"), ("plant/x", b"6"), (OWN, b"7"))
         until(lambda: received(second) == [b"6", b"7"], "what is wanted still")
-    assert Subscriptions(["plant/#"], "collector", file).stale() == []
-    assert Subscriptions([], "collector", file).stale() == ["plant/#"]
+    assert TopicSubscriptions(["plant/#"], "collector", file).stale() == []
+    assert TopicSubscriptions([], "collector", file).stale() == ["plant/#"]
 
 
 def test_what_came_while_it_was_away_is_there_when_it_is_back(mosquitto: Broker, tmp_path: Path) -> None:
@@ -81,31 +81,31 @@ def test_what_came_while_it_was_away_is_there_when_it_is_back(mosquitto: Broker,
 
 def test_subscriptions_of_another_session_are_not_of_this_one(tmp_path: Path) -> None:
     file = tmp_path / "subscriptions.json"
-    Subscriptions(["a"], "one", file).begin()
-    assert Subscriptions(["b"], "other", file).stale() == []
-    assert Subscriptions(["b"], "one", file).stale() == ["a"]
+    TopicSubscriptions(["a"], "one", file).begin()
+    assert TopicSubscriptions(["b"], "other", file).stale() == []
+    assert TopicSubscriptions(["b"], "one", file).stale() == ["a"]
 
 
 def test_what_was_begun_and_not_settled_is_remembered(tmp_path: Path) -> None:
     file = tmp_path / "subscriptions.json"
-    Subscriptions(["a"], "one", file).begin()
-    Subscriptions(["b"], "one", file).begin()
-    assert Subscriptions(["c"], "one", file).stale() == ["b", "a"]
+    TopicSubscriptions(["a"], "one", file).begin()
+    TopicSubscriptions(["b"], "one", file).begin()
+    assert TopicSubscriptions(["c"], "one", file).stale() == ["b", "a"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
 def test_a_damaged_file_stops_nothing(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "subscriptions.json"
     file.write_bytes(content)
-    subscriptions = Subscriptions(["a"], "one", file)
+    subscriptions = TopicSubscriptions(["a"], "one", file)
     assert subscriptions.stale() == []
     subscriptions.begin()
-    assert Subscriptions([], "one", file).stale() == ["a"]
+    assert TopicSubscriptions([], "one", file).stale() == ["a"]
 
 
 def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where a folder should be")
-    subscriptions = Subscriptions(["a"], "one", tmp_path / "data" / "subscriptions.json")
+    subscriptions = TopicSubscriptions(["a"], "one", tmp_path / "data" / "subscriptions.json")
     subscriptions.begin()
     subscriptions.settle()
     assert subscriptions.stale() == []
@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 def test_without_other_topics_nothing_is_written(tmp_path: Path) -> None:
     file = tmp_path / "subscriptions.json"
-    subscriptions = Subscriptions([], "one", file)
+    subscriptions = TopicSubscriptions([], "one", file)
     subscriptions.begin()
     subscriptions.settle()
     assert not file.exists()

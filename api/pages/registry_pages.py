@@ -1,0 +1,429 @@
+"""The registry, for administrators: mines, stations, devices, and all else that its files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from fastapi import APIRouter, Depends, Form, Query, Request
+from msgspec import inspect
+from starlette.responses import RedirectResponse, Response
+
+from greenmine.api.accounts.caller import Caller, CallerOf
+from greenmine.api.http import arguments
+from greenmine.api.http.audit import Audit, AuditOf
+from greenmine.api.http.context import Context
+from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.problems import Problem
+from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.wording import Wording
+from greenmine.editing import ConflictError, Editing, RegistryChange, digest, table, with_limits
+from greenmine.entries import (
+    Approval,
+    Calibration,
+    Device,
+    Document,
+    Enterprise,
+    Inspection,
+    ReferenceResult,
+    Site,
+    Stage,
+    Station,
+)
+from greenmine.registry import Registry, RegistryError
+from greenmine.times import local, now
+from greenmine.wording.messages import Language
+
+router = APIRouter()
+
+LARGEST_FILE: Final = 2_000_000
+"""Longest form [bytes]: a file of the registry as it is sent."""
+_SHOWN: Final = 50
+"""Changes listed."""
+
+
+class LimitsOfStation(msgspec.Struct, frozen=True):
+    """Limits to be added to a station that has devices for them."""
+
+    station: str
+    limits: tuple[str, ...]
+
+
+Kind = Literal[
+    "enterprises", "sites", "stations", "devices", "limits", "calibrations", "references", "documents", "stages", "approvals",
+    "inspections",
+]  # fmt: skip
+_KINDS: Final[dict[Kind, type[msgspec.Struct]]] = {
+    "enterprises": Enterprise,
+    "sites": Site,
+    "stations": Station,
+    "devices": Device,
+    "limits": LimitsOfStation,
+    "calibrations": Calibration,
+    "references": ReferenceResult,
+    "documents": Document,
+    "stages": Stage,
+    "approvals": Approval,
+    "inspections": Inspection,
+}
+"""What a form can add; all else is written into the text of the file."""
+_OF_SITES: Final[tuple[Kind, ...]] = tuple(kind for kind in _KINDS if kind not in {"enterprises", "sites"})
+
+
+class FormField(msgspec.Struct, frozen=True):
+    """A field of a form that adds an entry."""
+
+    name: str
+    form: Literal["text", "number", "day", "time", "yes", "lines", "one", "several"]
+    required: bool
+    choices: dict[str, str] = {}
+    """Label by value, for ``one`` and ``several``."""
+    given: str = ""
+
+
+class FileArguments(arguments.PageArguments):
+    """A file of the registry."""
+
+    name: str
+
+
+class FileForm(arguments.Filled):
+    """A file as a person has changed it, and the digest of what they changed."""
+
+    name: str
+    digest: str
+    text: str
+
+
+@router.get("/registry")
+def registry_page(
+    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+) -> Response:
+    """Page of the registry: its mines and files, forms for new ones, and what was changed."""
+    _administrator(caller)
+    return _overview(request, context, given.lang)
+
+
+@router.get("/registry/file")
+def registry_file(
+    given: Annotated[FileArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+) -> Response:
+    """Page of a file of the registry."""
+    _administrator(caller)
+    return _file(request, context, given.lang, given.name)
+
+
+@router.post("/registry/file")
+def save_file(
+    given: Annotated[FileForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
+) -> Response:
+    """Write a file, if the registry is sound with it."""
+    _administrator(caller)
+    text = given.text.replace("\r\n", "\n")
+    before = _editing(context).text(given.name)
+    try:
+        if digest(before) != given.digest:
+            raise ConflictError(f"{given.name}: was changed by somebody else meanwhile; load it again")
+        _change(context, audit, given.name, before, text)
+    except (RegistryError, ValueError) as error:
+        return _file(request, context, None, given.name, text=text, faults=_faults(error))
+    return RedirectResponse(f"/registry/file?name={given.name}", 303)
+
+
+async def filled(request: Request) -> dict[str, list[str]]:
+    """Fields of a form whose names depend on what it adds."""
+    found: dict[str, list[str]] = {}
+    for name, value in (await request.form()).multi_items():
+        found.setdefault(name, []).append(str(value))
+    return found
+
+
+@router.post("/registry/entry")
+def add_entry(
+    _: Annotated[arguments.NoArguments, Query()],
+    form: Annotated[dict[str, list[str]], Depends(filled)],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    audit: AuditOf,
+) -> Response:
+    """Add an entry by the fields of its form: a mine makes a file, an enterprise or a mine's entry is put at a file's end."""
+    _administrator(caller)
+    kind: Any = form.get("kind", [""])[0]
+    if kind not in _KINDS:
+        raise Problem(400, f"kind: one of {', '.join(_KINDS)} would be right")
+    name = form.get("name", [""])[0] if kind in _OF_SITES else "enterprises.toml"
+    try:
+        for values in form.values():
+            for value in values:
+                arguments.without_control(value)
+        entry = _entry(context.registry, kind, form, name)
+        if kind == "sites":
+            name = f"sites/{entry['id']}.toml"
+            _change(context, audit, name, None, table(entry) + "\n")
+        else:
+            before = _text(context, name)
+            if kind == "limits":
+                after = with_limits(before, entry["station"], entry["limits"])
+            else:
+                after = f"{before.rstrip()}\n\n{table(entry, f'[[{kind}]]')}\n"
+            _change(context, audit, name, before, after)
+    except (RegistryError, ValueError) as error:
+        if kind in _OF_SITES:
+            return _file(request, context, None, name, faults=_faults(error), filled=(kind, form))
+        return _overview(request, context, None, faults=_faults(error), filled=(kind, form))
+    return RedirectResponse("/registry" if kind == "enterprises" else f"/registry/file?name={name}", 303)
+
+
+@router.post("/registry/changes/{change}/undo")
+def undo_change(
+    change: int,
+    _: Annotated[arguments.Filled, Form()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    audit: AuditOf,
+) -> Response:
+    """Take a change back, if the file has not been changed since and the registry is sound without it."""
+    _administrator(caller)
+    try:
+        done = _editing(context).undo(change, author=caller.name, now=now())
+    except (RegistryError, ValueError) as error:
+        return _overview(request, context, None, faults=_faults(error))
+    _note(context, audit, done)
+    return RedirectResponse("/registry", 303)
+
+
+def _administrator(caller: Caller) -> None:
+    if caller.role != "administrator" or caller.session is None:
+        raise Problem(403, "The registry is looked after by an administrator who is signed in.")
+
+
+def _editing(context: Context) -> Editing:
+    folder = context.settings.registry
+    if folder is None:
+        raise Problem(
+            409,
+            "This installation uses the registry that ships with greenmine, which nobody can change. Copy it: greenmine init "
+            "makes a directory with a registry of your own.",
+        )
+    return Editing(folder, context.settings.registry_history)
+
+
+def _text(context: Context, name: str) -> str:
+    found = _editing(context).text(name)
+    if found is None:
+        raise Problem(404, f"There is no file {name!r}; /registry lists them.")
+    return found
+
+
+def _change(context: Context, audit: Audit, name: str, before: str | None, after: str) -> None:
+    _note(context, audit, _editing(context).change(name, before, after, author=audit.caller.name, now=now()))
+
+
+def _note(context: Context, audit: Audit, done: RegistryChange) -> None:
+    """Write a change into the audit log, with the digests before and after, and serve the new registry."""
+    site = done.file.removeprefix("sites/").removesuffix(".toml") if "/" in done.file else None
+    before, after = digest(done.before)[:16], digest(done.after)[:16]
+    audit.add("registry-changed", site=site, subject=done.file, change=done.number, before=before, after=after)
+    context.take_up()
+
+
+def _faults(error: ValueError) -> list[str]:
+    return list(error.faults) if isinstance(error, RegistryError) else [str(error)]
+
+
+def _overview(
+    request: Request,
+    context: Context,
+    chosen: Language | None,
+    *,
+    faults: list[str] | None = None,
+    filled: tuple[Kind, Mapping[str, list[str]]] | None = None,
+) -> Response:
+    editing = _editing(context)
+    forms = [(kind, _fields(context.registry, kind, None)) for kind in ("sites", "enterprises")]
+    return _page(
+        request, context, chosen, "registry.html", faults, filled,
+        names=editing.names(), forms=forms, changes=_listed(context, editing.changes()),
+    )  # fmt: skip
+
+
+def _file(
+    request: Request,
+    context: Context,
+    chosen: Language | None,
+    name: str,
+    *,
+    text: str | None = None,
+    faults: list[str] | None = None,
+    filled: tuple[Kind, Mapping[str, list[str]]] | None = None,
+) -> Response:
+    editing = _editing(context)
+    there = _text(context, name)
+    site = next((one for one in context.registry.sites if name == f"sites/{one.id}.toml"), None)
+    forms = [] if site is None else [(kind, _fields(context.registry, kind, site)) for kind in _OF_SITES]
+    changes = [change for change in editing.changes() if change.file == name]
+    return _page(
+        request, context, chosen, "registry-file.html", faults, filled,
+        name=name, site=site, forms=forms, text=there if text is None else text, digest=digest(there),
+        changes=_listed(context, changes),
+    )  # fmt: skip
+
+
+def _listed(context: Context, changes: list[RegistryChange]) -> list[tuple[datetime, RegistryChange]]:
+    zone = context.registry.sites[0].zone if context.registry.sites else "UTC"
+    return [(local(change.time, zone), change) for change in changes[:_SHOWN]]
+
+
+def _page(
+    request: Request,
+    context: Context,
+    chosen: Language | None,
+    template: str,
+    faults: list[str] | None,
+    filled: tuple[Kind, Mapping[str, list[str]]] | None,
+    **values: Any,
+) -> Response:
+    wording = Wording(language_of(request, chosen), context.registry)
+    page = render(
+        request, template, wording, chosen, now(), notice=None, events="", faults=faults or [],
+        filled=filled or ("", {}), **values,
+    )  # fmt: skip
+    page.status_code = 400 if faults else 200
+    return page
+
+
+def _fields(registry: Registry, kind: Kind, site: Site | None) -> list[FormField]:
+    """Fields of a form: those of the entry that a form can hold, the required ones first."""
+    choices = _choices(registry, site)
+    found: list[FormField] = []
+    for field in _structure(_KINDS[kind]):
+        name, required = field.encode_name, field.required
+        if (kind, name) == ("stations", "limits"):  # they need a device first, and have a form of their own
+            continue
+        if isinstance(inner := _bare(field.type), inspect.StructType):
+            found += [
+                FormField(f"{name}.{one.encode_name}", "number", one.required)
+                for one in inner.fields
+                if isinstance(_bare(one.type), inspect.FloatType | inspect.IntType)
+            ]
+        elif name in choices:
+            several = isinstance(inner, inspect.VarTupleType | inspect.ListType)
+            found.append(FormField(name, "several" if several else "one", required, choices[name]))
+        elif isinstance(inner, inspect.LiteralType):
+            values = {
+                str(value): f"unit-of.{value}" if name == "unit" else f"registry.{name}-{value}"
+                for value in inner.values
+            }
+            found.append(FormField(name, "one", required, values))
+        elif (form := _form(inner)) is not None:
+            found.append(FormField(name, form, required, given=_GIVEN.get(name, "")))
+    return sorted(found, key=lambda field: not field.required)
+
+
+_GIVEN: Final = {"zone": "Asia/Shanghai", "batch": "1"}
+
+
+def _structure(kind: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    found = inspect.type_info(kind)
+    assert isinstance(found, inspect.StructType)
+    return found.fields
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    """A type without its None."""
+    if isinstance(kind, inspect.UnionType):
+        kind = next(one for one in kind.types if not isinstance(one, inspect.NoneType))
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
+
+
+def _form(kind: inspect.Type) -> Literal["text", "number", "day", "time", "yes", "lines"] | None:
+    """Form of a field; None for what a form cannot hold."""
+    match kind:
+        case inspect.BoolType():
+            return "yes"
+        case inspect.IntType() | inspect.FloatType():
+            return "number"
+        case inspect.DateType():
+            return "day"
+        case inspect.DateTimeType():
+            return "time"
+        case inspect.StrType():
+            return "text"
+        case inspect.VarTupleType(item_type=item) if isinstance(_bare(item), inspect.StrType):
+            return "lines"
+    return None
+
+
+def _choices(registry: Registry, site: Site | None) -> dict[str, dict[str, str]]:
+    """What is to be chosen from, by field."""
+    found = {"enterprise": {one.id: f"{one.name_zh} {one.name_en}" for one in registry.enterprises}}
+    if site is not None:
+        parameters = {one.id: f"{one.symbol} {one.name_zh} {one.name_en}" for one in registry.parameters.values()}
+        found |= {
+            "station": {one.id: f"{one.name_zh} {one.name_en}" for one in site.stations},
+            "parameter": parameters,
+            "parameters": parameters,
+            "profile": dict.fromkeys(registry.profiles, ""),
+            "limits": {one.id: f"{one.name_zh} {one.name_en}" for one in registry.limits.values()},
+            "item": dict.fromkeys(site.requirement_items, ""),
+        }
+    return found
+
+
+def _entry(registry: Registry, kind: Kind, form: Mapping[str, list[str]], name: str) -> dict[str, Any]:
+    """Values of an entry as TOML has them; what is empty is left out.
+
+    Raises
+    ------
+    ValueError
+        A value is not of the kind that its field takes, or a required one is missing.
+    """
+    site = next((one for one in registry.sites if name == f"sites/{one.id}.toml"), None)
+    zone = ZoneInfo(site.zone if site is not None else "UTC")
+    values: dict[str, Any] = {}
+    for field in _fields(registry, kind, site):
+        given = [one.strip() for one in form.get(_input(field.name), []) if one.strip()]
+        if not given:
+            if field.required and field.form not in {"several", "lines", "yes"}:
+                raise ValueError(f"{field.name}: is missing")
+            if field.required:
+                values[field.name] = False if field.form == "yes" else []
+            continue
+        try:
+            value = _read(field.form, given, zone)
+        except ValueError:
+            raise ValueError(f"{field.name}: {given[0]!r} is not a {field.form}") from None
+        outer, _, inner = field.name.partition(".")
+        if inner:
+            values.setdefault(outer, {})[inner] = value
+        else:
+            values[field.name] = value
+    return values
+
+
+def _input(name: str) -> str:
+    """Name of a field in the form, apart from those that say where the entry belongs."""
+    return f"entry.{name}"
+
+
+def _read(form: str, given: list[str], zone: ZoneInfo) -> Any:
+    match form:
+        case "number":
+            number = float(given[0])
+            return int(number) if number.is_integer() and "." not in given[0] else number
+        case "day":
+            return date.fromisoformat(given[0])
+        case "time":
+            return datetime.fromisoformat(given[0]).replace(tzinfo=zone)
+        case "yes":
+            return True
+        case "lines":
+            return [line.strip() for one in given for line in one.splitlines() if line.strip()]
+        case "several":
+            return given
+    return given[0]

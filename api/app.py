@@ -30,6 +30,7 @@ from greenmine.api.http import (
     routes,
     schemas,
     subscriptions,
+    uploads,
     witnessed,
 )
 from greenmine.api.http.addresses import check_addresses
@@ -57,6 +58,7 @@ from greenmine.api.pages import (
     shared,
     sign_in,
     station_page,
+    upload_page,
     users,
     wall_page,
 )
@@ -143,9 +145,19 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (handling, assessments):
         app.include_router(part.router, max_body_size=settings.attachment_bytes)
+    app.include_router(uploads.router, max_body_size=settings.upload_bytes)
     for part in (account, audit):
         app.include_router(part.api, max_body_size=LARGEST)
-    for part in (pages, station_page, exceedance_pages, explanation_page, quality_page, download_page, comparison_page):
+    for part in (
+        pages,
+        station_page,
+        upload_page,
+        exceedance_pages,
+        explanation_page,
+        quality_page,
+        download_page,
+        comparison_page,
+    ):
         app.include_router(part.router, include_in_schema=False, max_body_size=LARGEST)
     for part in (
         sign_in,

@@ -48,10 +48,11 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
             for source, name in (
                 (settings.keys, _KEYS),
                 (settings.attachments, settings.attachments.name),
+                (settings.uploads, settings.uploads.name),
                 (settings.data / _ARCHIVE, _ARCHIVE),
             )
         )
-        sys.stdout.write(f"{copied} new files of keys, attachments and archive\n")
+        sys.stdout.write(f"{copied} new files of keys, attachments, uploads and archive\n")
     except (OSError, sqlite3.Error) as error:
         raise SystemExit(f"greenmine backup: {error}") from error
 

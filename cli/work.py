@@ -29,6 +29,7 @@ from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
+from greenmine.record.uploads import UploadDesk
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.routes import filters, routes
@@ -65,7 +66,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
     )
-    builder = BatchBuilder(registry, settings)
+    uploads, builder = UploadDesk(pipeline, settings.uploads), BatchBuilder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
@@ -100,7 +101,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
                 _take_again(record, builder, partial(written, pipeline.commit))
-                while written(pipeline.carry_on, times.now()):
+                while written(pipeline.carry_on, times.now()) or written(uploads.carry_on, times.now()):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break

@@ -197,6 +197,8 @@ class Settings(BaseSettings):
 
     attachment_bytes: int = 10_000_000
     """Largest file that may be attached to an exceedance."""
+    upload_bytes: int = 20_000_000
+    """Largest logger's file that may be handed in; what is packed in it may be ten times as long."""
 
     bundle_days: Annotated[int, Field(ge=0)] = 400
     """How long the files of evidence bundles are kept that were built for the pages; 0: for ever."""
@@ -277,6 +279,11 @@ class Settings(BaseSettings):
     def notices(self) -> Path:
         """File of the subscriptions and of what is still to be told."""
         return self.data / "notices.sqlite"
+
+    @property
+    def uploads(self) -> Path:
+        """Where files that people hand in are kept, and what was read from them."""
+        return self.data / "uploads"
 
     @property
     def attachments(self) -> Path:

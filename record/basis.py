@@ -182,15 +182,17 @@ def _note(connection: sa.Connection, site: str, before: Basis, after: Basis, now
     c = schema.registry_change.c
     last = connection.execute(sa.select(c.part, c.author).where(c.site == site).order_by(c.id.desc()).limit(1)).first()
     author = last.author if last is not None and not last.part else ""
+    words = any(since == UNTOUCHED for since, _ in before.values())  # a record of before 0.1.7 has not noted them
     rows = [
         {
             "site": site, "time": now, "author": author, "part": name[:300], "before": before.get(name, (0, None))[1],
             "after": after.get(name, (0, None))[1], "serial": serial,
         }
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) and (words or (before | after)[name][0] != UNTOUCHED)
     ]  # fmt: skip
-    connection.execute(sa.insert(schema.registry_change), rows)
+    if rows:
+        connection.execute(sa.insert(schema.registry_change), rows)
 
 
 def changes_since(connection: sa.Connection, site: str, start: int) -> list[PartChange]:

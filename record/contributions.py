@@ -53,6 +53,16 @@ class Contributions:
             .returning(schema.mark_request)
         ).one_or_none()
 
+    def uploads_waiting(self, site: str) -> int:
+        """Number of files of a site that were handed in and not taken in yet."""
+        c = schema.upload.c
+        return self._count(schema.upload, c.site == site, c.state == "waiting")
+
+    def hand_in(self, values: Mapping[str, object]) -> Row:
+        """Ask the worker to take in the readings of a file."""
+        counts = dict.fromkeys(("done", "stored", "repeated", "conflicting", "late"), 0)
+        return self._add(schema.upload, {**values, **counts, "state": "waiting", "answer": "", "serial": self._serial})
+
     def exceedance(self, number: int) -> Row:
         """An exceedance that is known to be there."""
         return self._connection.execute(sa.select(schema.exceedance).where(schema.exceedance.c.id == number)).one()

@@ -567,6 +567,24 @@ class Queries:
         chosen = select(schema.registry_change).where(c.id > after, c.part != "").order_by(c.id)
         return self._connection.execute(chosen).all()
 
+    def uploads(
+        self, scope: Scope, *, site: str | None = None, limit: int, before: int | None = None, number: int | None = None
+    ) -> Sequence[Row]:
+        """Files that were handed in, newest first; or the one of a number."""
+        c = schema.upload.c
+        statement = select(schema.upload).where(c.site.in_(scope))
+        if site is not None:
+            statement = statement.where(c.site == site)
+        if before is not None:
+            statement = statement.where(c.id < before)
+        if number is not None:
+            statement = statement.where(c.id == number)
+        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+
+    def uploads_version(self) -> int:
+        """Number that changes whenever a file is handed in, taken in or refused."""
+        return self._connection.scalar(select(func.max(schema.upload.c.serial))) or 0
+
     def mark_requests_version(self) -> tuple[int, ...]:
         """Number that changes whenever a mark is asked for or answered."""
         c = schema.mark_request.c

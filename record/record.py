@@ -223,10 +223,12 @@ class Record:
         quality: NDArray[np.uint8],
         received: int,
         sequence: NDArray[np.int64],
+        sender: str | None = None,
     ) -> None:
         """Store new readings, sorted by channel and time, as blocks of one channel and hour each.
 
-        ``sequence`` is the number of each reading's message, -1 where it has none.
+        ``sequence`` is the number of each reading's message, -1 where it has none; ``sender`` who sent them, where it was not the
+        devices of their channels.
         """
         if not len(readings):
             return
@@ -242,7 +244,7 @@ class Record:
         blocks = [
             BlockRow(
                 channel=int(self.channel_ids[c]), hour=h, count=b - a, received=received, data=data[a * size : b * size],
-                device=self.registry.channels[c].device, sequence=numbers[a * _NUMBER : b * _NUMBER],
+                device=sender or self.registry.channels[c].device, sequence=numbers[a * _NUMBER : b * _NUMBER],
             )
             for c, h, a, b in zip(
                 readings.channel[starts].tolist(),

@@ -511,6 +511,36 @@ mark_request = Table(
     comment="Marks that people asked for; the worker, which alone writes figures, takes them up and answers.",
 )
 
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("station", String(80), nullable=False),
+    Column("author", String(80), nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("name", String(200), nullable=False, comment="of the file, as its owner calls it"),
+    Column("size", BigInteger, nullable=False, comment="[bytes]"),
+    Column("digest", String(64), nullable=False, comment="SHA-256 of the file as it came, which names it"),
+    Column("content", String(64), nullable=False, comment="SHA-256 of what was read from it, which names it"),
+    Column("readings", BigInteger, nullable=False, comment="in it"),
+    Column("start", BigInteger, nullable=False, comment="of the first reading"),
+    Column("end", BigInteger, nullable=False, comment="of the last"),
+    Column("said", Text, nullable=False, comment="JSON: what its owner said of how to read it"),
+    Column("state", String(10), nullable=False, comment="waiting, done, refused"),
+    Column("answer", Text, nullable=False, comment="why it was refused"),
+    Column("done", BigInteger, nullable=False, comment="readings that have been through the ordinary path"),
+    Column("stored", BigInteger, nullable=False),
+    Column("repeated", BigInteger, nullable=False, comment="already there"),
+    Column("conflicting", BigInteger, nullable=False, comment="another value is there, which stays"),
+    Column("late", BigInteger, nullable=False, comment="beyond the allowed lateness: kept, not used"),
+    Column("answered", BigInteger),
+    _serial(),
+    Index(None, "state"),
+    Index(None, "site", "id"),
+    comment="Loggers' files that people handed in; the worker takes their readings in, as of the device upload-ID.",
+)
+
 bundle = Table(
     "bundle",
     metadata,

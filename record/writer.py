@@ -25,6 +25,7 @@ from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.processing.flags import counted
 from greenmine.processing.health import Change
+from greenmine.processing.identity import Sorted
 from greenmine.processing.ledger import LedgerEntry, SequenceNews, Sequences, entries
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
@@ -107,6 +108,10 @@ class _Job:
     mark: dict[str, Any] | None = None
     request: int | None = None
     queued: int | None = None
+
+
+UPLOADED: Final = "upload/"
+"""Begin of the name of a device that is a file that somebody handed in; no id of the registry has a stroke."""
 
 
 class Pipeline:
@@ -312,6 +317,12 @@ class Pipeline:
         rows = rows[valid]
         columns = np.full(len(rows), channel, np.intp)
         return rows["time"], self.engine.calibrated(columns, rows["time"], rows["value"])
+
+    @property
+    def parts(self) -> Sorted:
+        """What becomes of the readings of the batch that is being stored."""
+        assert self._unstored is not None
+        return self._unstored.outcome.parts
 
     def commit(self, batch: Batch, now: int, beside: Beside | None = None) -> Outcome:
         """Process a batch and store all of it, durably, or nothing.
@@ -736,7 +747,8 @@ class Pipeline:
         received = int(batch.message_received.max()) if batch.messages else 0
         fresh = readings.take(parts.fresh)
         numbers = batch.message_seq[batch.message[parts.fresh]]
-        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers)
+        sender = next((device for _, device in batch.devices if device.startswith(UPLOADED)), None)
+        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers, sender)
         self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))

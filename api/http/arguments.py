@@ -272,6 +272,22 @@ class AttachmentArguments(NoArguments):
     name: str = Field(min_length=1, max_length=200)
 
 
+class UploadArguments(NoArguments):
+    """Which station a logger's file is of, and how to read it; ``units`` and ``columns`` as ``pm10=mg/m3``."""
+
+    site: str = Field(max_length=80)
+    station: str = Field(max_length=80)
+    name: str = Field(min_length=1, max_length=200)
+    units: str = Field(default="", max_length=400)
+    columns: str = Field(default="", max_length=1_000)
+    zone: str = Field(default="", max_length=60)
+    stamps: Literal["begin", "end"] | None = None
+    time: str = Field(default="", max_length=200)
+    time_format: str = Field(default="", max_length=60)
+    missing: str = Field(default="", max_length=200)
+    sheet: str = Field(default="", max_length=80)
+
+
 _DAY = r"^\d{4}-\d\d-\d\d$"
 _WALL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
 

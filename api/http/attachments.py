@@ -89,11 +89,23 @@ def checked_name(name: str) -> str:
     Problem
         400 or 415, if it is not such a name.
     """
+    name = named(name)
+    if PurePosixPath(name).suffix.lower() not in TYPES:
+        raise Problem(415, f"name: only {', '.join(sorted(TYPES))} are taken")
+    return name
+
+
+def named(name: str) -> str:
+    """A file name of any ending: one component, printable.
+
+    Raises
+    ------
+    Problem
+        400, if it is not such a name.
+    """
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > 200 or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:"<>|*?'):
         raise Problem(400, "name: must be a file name of at most 200 printable characters, without a folder")
-    if PurePosixPath(name).suffix.lower() not in TYPES:
-        raise Problem(415, f"name: only {', '.join(sorted(TYPES))} are taken")
     return name
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.curves import LONGEST, MINUTES_UP_TO, Curve, curve
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
@@ -43,10 +44,11 @@ def station_page(
     given: Annotated[arguments.StationArguments, Query()],
     request: Request,
     context: ContextOf,
-    scope: ScopeOf,
+    caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
     """Page of one station."""
+    scope = caller.scope
     shown = visible_site(context.registry, scope, site)
     place, channels = _channels(queries, shown, station)
     wording = Wording(language_of(request, given.lang), context.registry)
@@ -76,6 +78,7 @@ def station_page(
             for channel in channels
         ],
         marks=mark_items(queries, scope, rows),
+        acts=caller.may_act(site),
         events=f"/api/v1/events?site={site}",
     )
 

@@ -117,6 +117,8 @@ class FileReadings:
     ----------
     parameter : Parameter
         What is measured.
+    column : str
+        Name of the column of the values.
     time : int64 array (n,)
         Begin of the interval, or instant [ms UTC], in file order; repeats possible.
     value : float64 array (n,)
@@ -142,6 +144,7 @@ class FileReadings:
     """
 
     parameter: Parameter
+    column: str
     time: NDArray[np.int64]
     value: NDArray[np.float64]
     flag: NDArray[np.uint8]
@@ -261,6 +264,7 @@ def joined(parts: Sequence[FileReadings], zone: str | None = None) -> FileReadin
     time = np.concatenate([part.time for part in parts])
     return FileReadings(
         parameter=parts[0].parameter,
+        column=parts[0].column,
         time=time,
         value=np.concatenate([part.value for part in parts]),
         flag=np.concatenate([part.flag for part in parts]),
@@ -352,6 +356,7 @@ def _read(
     lines = (*table.lines, *_explained(chosen.name, stated, parameter, interval, said, table, time, value))
     return FileReadings(
         parameter=parameter,
+        column=chosen.name,
         time=time,
         value=value,
         flag=flag,

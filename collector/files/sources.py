@@ -107,6 +107,42 @@ def opened(path: Path, encoding: str | None = None, sheet: str | None = None) ->
         yield found
 
 
+def refuse_larger(path: Path, at_most: int) -> None:
+    """Refuse what unpacks to more than so many bytes, or is packed more than once; nothing of it is kept meanwhile.
+
+    Raises
+    ------
+    LoggerFileError
+        If it does, or is damaged.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    try:
+        if head.startswith(_GZIP):
+            with gzip.open(path) as packed:
+                size, first = 0, b""
+                while block := packed.read(_LOOKED_AT):
+                    first, size = first or block[:4], size + len(block)
+                    if size > at_most:
+                        break
+        elif head.startswith(_ZIP):
+            with zipfile.ZipFile(path) as archive:
+                size, first = sum(info.file_size for info in archive.infolist()), b""
+                for info in archive.infolist():
+                    with archive.open(info) as member:
+                        first = member.read(4)
+                    if first.startswith((_GZIP, _ZIP)):
+                        break
+        else:
+            return
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise LoggerFileError(f"is compressed, and damaged: {error}") from None
+    if size > at_most or first.startswith((_GZIP, _ZIP)):
+        raise LoggerFileError(
+            f"unpacks to more than {at_most:,} bytes, or is packed more than once: unpack it, and split it"
+        )
+
+
 def _unpack(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack, depth: int = 0) -> list[Source]:
     if depth > _PACKED_AT_MOST:
         raise LoggerFileError(f"is packed more than {_PACKED_AT_MOST} times: unpack it")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from greenmine.collector.files.columns import LoggerFileError
@@ -28,6 +29,10 @@ class StationFile:
     readings: Readings
     without_value: int
     notes: tuple[str, ...]
+    series: tuple[FileReadings, ...]
+    """The same by parameter, as they were read."""
+    columns: tuple[str, ...]
+    """All columns of the file."""
 
 
 def read_station(
@@ -36,6 +41,7 @@ def read_station(
     station: tuple[str, str],
     said: Description | None = None,
     values: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> StationFile:
     """Read a logger's file of one station: all parameters of the station that are found in it.
 
@@ -51,6 +57,8 @@ def read_station(
         What is known of the file.
     values : mapping of str to str, optional
         Columns of parameters by their id, where the names do not decide.
+    units : mapping of str to str, optional
+        Units of parameters by their id, whatever the file states.
 
     Raises
     ------
@@ -62,7 +70,8 @@ def read_station(
     site, name = station
     said, values = said or Description(), values or {}
     channels = {c.parameter.id: c for c in registry.site_channels(site) if c.station == name}
-    unknown = [parameter for parameter in values if parameter not in channels]
+    units = units or {}
+    unknown = [parameter for parameter in (*values, *units) if parameter not in channels]
     if unknown:
         raise LoggerFileError(f"{site}/{name} does not measure {unknown[0]}; it measures {', '.join(channels)}")
     columns, found = offered(path, said)
@@ -72,7 +81,12 @@ def read_station(
             f"its columns are {', '.join(columns)}: none is named after what {site}/{name} measures, {', '.join(channels)}; "
             "name it by --value PARAMETER=COLUMN"
         )
-    series = read_series(path, [c.parameter for c in wanted], said, values=values, zone=registry.site(site).zone)
+    series: list[FileReadings] = []
+    for c in wanted:
+        own = said if (unit := units.get(c.parameter.id)) is None else msgspec.structs.replace(said, unit=unit)
+        series += read_series(path, [c.parameter], own, values=values, zone=registry.site(site).zone)
+    series = _one_of_a_column(series, values)
+    wanted = [channels[one.parameter.id] for one in series]
     parts, empty, notes = [], 0, list[str]()
     for channel, one in zip(wanted, series, strict=True):
         _refuse_doubt(one)
@@ -85,7 +99,28 @@ def read_station(
     left = [parameter for parameter in found if parameter not in channels]
     if left:
         notes.append(f"{', '.join(left)}: not measured at {site}/{name} by the registry, and left out")
-    return StationFile(Readings.concat(parts), empty, tuple(dict.fromkeys(notes)))
+    return StationFile(Readings.concat(parts), empty, tuple(dict.fromkeys(notes)), tuple(series), columns)
+
+
+def _one_of_a_column(series: list[FileReadings], values: Mapping[str, str]) -> list[FileReadings]:
+    """Leave out parameters that are read from a column which somebody says is another.
+
+    Raises
+    ------
+    LoggerFileError
+        If a column would become several parameters: makes call the dust of any inlet *Mass*.
+    """
+    found: list[FileReadings] = []
+    for one in series:
+        same = [other.parameter.id for other in series if other.column == one.column]
+        said = [name for name in same if name in values]
+        if len(same) > 1 and len(said) != 1:
+            raise LoggerFileError(
+                f"column {one.column!r} may be any of {', '.join(same)}: say which by --value {same[0]}={one.column}"
+            )
+        if len(same) == 1 or one.parameter.id in said:
+            found.append(one)
+    return found
 
 
 def _refuse_doubt(series: FileReadings) -> None:

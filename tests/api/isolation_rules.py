@@ -22,7 +22,7 @@ Who = Literal[
     "notifiers",
     "office",
 ]
-Number = Literal["exceedance", "request", "session", "token", "user", "bundle", "assessed", "subscription"]
+Number = Literal["exceedance", "request", "session", "token", "user", "bundle", "assessed", "subscription", "upload"]
 Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
@@ -30,7 +30,7 @@ OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 HARMLESS: Final = {"change", "group", "page", "q",
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
-    "kind",
+    "kind", "units", "columns", "zone", "stamps", "time", "time_format", "missing", "sheet",
 }  # fmt: skip
 """Parameters that choose among what is visible anyway."""
 
@@ -64,6 +64,7 @@ _ITEM = {"site": "{site}", "item": "降尘降噪", "state": "underway", "text": 
 _SHARE: dict[str, Any] = {"receiver": "evaluation centre", "days": 7}
 _SHARE_FORM: dict[str, str] = {"receiver": "evaluation centre", "days": "7"}
 _PROOF = {"item": "降尘降噪", "name": "note.txt"}
+_FILE = {"name": "log.csv"}
 _NO_CODE: dict[str, str] = {"code": "share_of-nobody"}
 _SUBSCRIPTION = {"name": "x", "enterprise": "{site}", "target": {"kind": "mqtt"}, "events": ["exceedance-opened"]}
 _WISHES = {"name": "x", "events": "exceedance-opened"}
@@ -119,6 +120,11 @@ RULES: Final[dict[str, Rule]] = {
     "GET /exceedances": Rule(),
     "GET /sites/{site}/exceedances": Rule(),
     "GET /exceedances/{number}": Rule(),
+    "preview_upload": Rule("actors", needed=("site", "station"), given=_FILE, body={}, ok=(400,)),
+    "hand_in": Rule("actors", needed=("site", "station"), given=_FILE, body={}, ok=(400,)),
+    "uploads": Rule(),
+    "handed_in": Rule(number="upload"),
+    "GET /sites/{site}/stations/{station}/upload": Rule("actors"),
     "GET /sites/{site}/quality": Rule(),
     "GET /sites/{site}/downloads": Rule(),
     "GET /sites/{site}/download": Rule(given=_DOWNLOAD, ok=(303,)),

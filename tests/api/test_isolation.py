@@ -156,7 +156,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
                 "site": MISSING, "station": "nothing", "channel": f"{MISSING}/nothing/pm10", "rule": f"{MISSING}/nothing/none",
                 "start": things[FOREIGN]["start"], "parameter": things[FOREIGN]["parameter"],
                 "exceedance": "987654", "request": "987654", "entry": "987654", "bundle": "987654", "share": "987654",
-                "assessed": "987654",
+                "assessed": "987654", "upload": "987654",
             }  # fmt: skip
             world = World(clients, accounts, notices, data, things, registry)
             for name in ROLES:
@@ -197,10 +197,17 @@ def _populate(
         }  # fmt: skip
         asked = client.post("/api/v1/marks", json=mark)
         assert asked.status_code == 202, asked.text
+        handed = client.post(
+            "/api/v1/uploads",
+            params={"site": site, "station": "boundary", "name": f"secret-{site}.csv", "columns": "pm10=dust"},
+            content=b"time,dust\n2025-03-01 01:00,41\n2025-03-01 01:01,42\n",
+        )
+        assert handed.status_code == 202, handed.text
         things[site] |= {
             "exceedance": str(number),
             "entry": str(answer.json()["id"]),
             "request": str(asked.json()["id"]),
+            "upload": str(handed.json()["id"]),
             **_evidence(client, engine, data, site),
         }
 

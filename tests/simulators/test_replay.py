@@ -23,7 +23,7 @@ def made(times=TIMES, **changes):
     def series(name, values):
         size = len(times)
         return FileReadings(
-            parameter=PARAMETERS[name], time=np.asarray(times), value=np.asarray(values, np.float64),
+            parameter=PARAMETERS[name], column=name, time=np.asarray(times), value=np.asarray(values, np.float64),
             flag=np.full(size, ord("N"), np.uint8), bound=np.zeros(size, np.int8), interval=60_000.0, zone=None,
             unit=None, naive=True,
             notes=(), lines=(),

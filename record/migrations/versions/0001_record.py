@@ -1,13 +1,13 @@
 """Tables of the record.
 
-Revision ID: 0.1.5
+Revision ID: 0.1.4
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.5"
+revision = "0.1.4"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -331,20 +331,6 @@ def upgrade() -> None:
     op.create_index("ix_reported_compared", "reported", ["compared"])
     op.create_index("ix_reported_serial", "reported", ["serial"])
     op.create_index("ix_reported_start", "reported", ["start"])
-    op.create_table(
-        "registry_change",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("site", sa.String(length=80), nullable=False),
-        sa.Column("time", sa.BigInteger(), nullable=False),
-        sa.Column("author", sa.String(length=140), nullable=False),
-        sa.Column("part", sa.String(length=300), nullable=False),
-        sa.Column("before", sa.Text()),
-        sa.Column("after", sa.Text()),
-        sa.Column("serial", sa.BigInteger(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("ix_registry_change_site", "registry_change", ["site"])
-    op.create_index("ix_registry_change_serial", "registry_change", ["serial"])
     op.create_table(
         "restatement",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -33,6 +33,7 @@ from greenmine.entries import (
     Stage,
     Station,
 )
+from greenmine.record.basis import announce
 from greenmine.registry import Registry, RegistryError
 from greenmine.times import local, now
 from greenmine.wording.messages import Language
@@ -225,10 +226,16 @@ def _change(context: Context, audit: Audit, name: str, before: str | None, after
 
 
 def _note(context: Context, audit: Audit, done: RegistryChange) -> None:
-    """Write a change into the audit log, with the digests before and after, and serve the new registry."""
+    """Write a change into the audit log, with the digests before and after, and serve the new registry.
+
+    What the change means for a mine's figures is noted by the worker when it takes it up, and put down to the same name.
+    """
     site = done.file.removeprefix("sites/").removesuffix(".toml") if "/" in done.file else None
     before, after = digest(done.before)[:16], digest(done.after)[:16]
-    audit.add("registry-changed", site=site, subject=done.file, change=done.number, before=before, after=after)
+    audit.add("registry-edited", site=site, subject=done.file, change=done.number, before=before, after=after)
+    if site is not None:
+        with context.record.writable.begin() as connection:
+            announce(connection, site, audit.caller.name, now())
     context.take_up()
 
 

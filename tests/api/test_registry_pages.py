@@ -116,9 +116,10 @@ def test_a_change_is_kept_with_author_and_difference_and_can_be_undone_once(desk
     assert desk.text() == before
     assert desk.post(f"/registry/changes/{number[1]}/undo").status_code == 400
     with accounts_in(desk.data) as accounts:
-        last, first, *_ = [entry for entry in accounts.audit.read(None) if entry.action == "registry-changed"]
+        last, first, *_ = [entry for entry in accounts.audit.read(None) if entry.action == "registry-edited"]
     assert (first.site, first.name, first.subject) == ("jiuchi", "boss", SITE)
     assert (last.detail["before"], last.detail["after"]) == (first.detail["after"], first.detail["before"])
+    assert desk.client.get("/api/v1/audit", params={"size": 5}).status_code == 200
 
 
 def test_a_stricter_target_is_on_the_tile_at_once(desk: Desk) -> None:

@@ -82,6 +82,16 @@ def test_what_was_announced_is_put_down_to_who_did_it_and_the_next_edit_to_the_f
     assert [(one.author, one.after) for one in again] == [("Li", first[0].after), ("", None)]
 
 
+def test_what_was_announced_and_changed_no_figure_puts_nothing_down_to_anybody_later(
+    tmp_path: Path, record: Record
+) -> None:
+    with record.transaction() as connection:
+        announce(connection, "mine", "Li", FIRST + DAY)
+    assert _started(record, registry_of(tmp_path / "same"), FIRST + DAY + 1) == []
+    (change,) = _started(record, registry_of(tmp_path / "new", more=CALIBRATION), FIRST + 2 * DAY)
+    assert change.author == ""
+
+
 def test_a_name_that_changes_is_noticed_and_restates_nothing(tmp_path: Path, record: Record) -> None:
     folder = tmp_path / "new"
     registry_of(folder)

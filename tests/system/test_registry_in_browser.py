@@ -84,7 +84,7 @@ def test_a_new_mine_comes_from_nothing_to_its_first_reading(
                 _make_and_see(Visit(page), address, broker, capsys)
                 assert faults == []
             with accounts_in(data) as accounts:
-                lines = [entry for entry in accounts.audit.read(None) if entry.action == "registry-changed"]
+                lines = [entry for entry in accounts.audit.read(None) if entry.action == "registry-edited"]
             assert [line.subject for line in lines] == ["sites/tiefeng.toml"] * 4
             assert all(line.name == "boss" and line.detail["after"] for line in lines)
             assert lines[0].detail["before"] == lines[1].detail["after"] != lines[0].detail["after"]

@@ -1,13 +1,13 @@
 """Tables of the notices.
 
-Revision ID: 0.1.1
+Revision ID: 0.1
 Revises:
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.1"
+revision = "0.1"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -73,7 +73,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_subscription_enterprise", "subscription", ["enterprise"])
     op.create_table(
-        "notified_state",
+        "told",
         sa.Column("subject", sa.String(length=120), nullable=False),
         sa.Column("state", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("subject"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -14,9 +15,19 @@ from greenmine.times import local
 from greenmine.wording.messages import LANGUAGES, Language
 from greenmine.wording.words import VERDICT_SIGNS
 
+_TURNING: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of the text around them; strangers may send them in names."""
+
+
+def _shown(value: object) -> object:
+    """A text with what would turn its neighbours made visible; markup of ours as it is."""
+    return _TURNING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", value) if type(value) is str else value
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("greenmine.api"),
     autoescape=True,
+    finalize=_shown,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from jinja2 import Environment
 
 from greenmine import api
 from greenmine.api.pages.wording import Wording
 from greenmine.clauses import in_chinese
+from greenmine.record import schema
 from greenmine.registry import Registry
 from greenmine.wording.messages import LANGUAGES, Language, texts
 from tests.api.conftest import Served
@@ -188,3 +190,15 @@ def test_the_audit_page_speaks_the_readers_language(served: Served) -> None:
     page = served.client.get("/audit", params={"lang": "zh"}, headers={"Accept": "text/html"}).text
     assert f"超标事件 {number}" in page
     assert f"exceedance {number}" not in page
+
+
+def test_a_name_that_would_turn_the_text_around_it_is_shown_sign_by_sign(live: Served) -> None:
+    turning = "\u202eihcuij"
+    row = {"received": live.now, "site": LOUD, "device": turning, "topic": "t", "reason": "unknown-device"}
+    with live.engine.begin() as connection:
+        connection.execute(
+            sa.insert(schema.rejection), {**row, "detail": turning, "readings": 1, "size": 1, "payload": b""}
+        )
+    page = live.client.get(f"/sites/{LOUD}/quality").text
+    assert page.count(r"\u202eihcuij") == 2
+    assert "\u202e" not in page

@@ -53,6 +53,7 @@ VISITS = {
     "/sites/{site}/exceedances": f"/sites/{LOUD}/exceedances",
     "/sites/{site}/quality": f"/sites/{LOUD}/quality",
     "/sites/{site}/stations/{station}": f"/sites/{LOUD}/stations/boundary?days=1",
+    "/sites/{site}/stations/{station}/upload": f"/sites/{LOUD}/stations/boundary/upload",
     "/users": "/users",
     "/wall": "/wall",
 }

@@ -66,8 +66,11 @@ def carry_out(step: Step, folder: Path) -> None:
         path.write_text(step.text, "utf-8")
         return
     text = path.read_text("utf-8")
-    assert text.count(step.anchor) == 1, f"{step.anchor!r} is {text.count(step.anchor)} times in {step.path}"
-    place = text.index(step.anchor)
+    # An indented anchor begins its line: deeper lines that end alike are others.
+    begin = "^" if step.anchor[0] == " " else ""
+    places = [found.start() for found in re.finditer(begin + re.escape(step.anchor), text, re.MULTILINE)]
+    assert len(places) == 1, f"{step.anchor!r} is {len(places)} times in {step.path}"
+    (place,) = places
     if step.where == "in place of":
         edited = text.replace(step.anchor, step.text.removesuffix("\n"))
     else:

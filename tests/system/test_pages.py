@@ -60,7 +60,7 @@ def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_p
 
         page.get_by_role("link", name="English").click()
         expect(page.get_by_role("heading", name="Exceedances")).to_be_visible()
-        page.get_by_role("link", name=registry.site(LOUD).name_en).first.click()
+        page.locator("article.card").get_by_role("link", name=registry.site(LOUD).name_en).first.click()
         expect(page).to_have_url(re.compile(f"/sites/{LOUD}$"))
         expect(page.get_by_role("heading", level=1)).to_have_text(registry.site(LOUD).name_en)
         page.locator(".charts").scroll_into_view_if_needed()

@@ -40,6 +40,7 @@ from greenmine.evidence.sections import (
     ResponseFigures,
 )
 from greenmine.evidence.source import Source
+from greenmine.limits import load_limits
 from greenmine.parameters import load_parameters
 from greenmine.rounding import round_half_even
 from greenmine.wording import messages
@@ -147,9 +148,10 @@ def test_the_first_page_tells_the_mine_s_emissions_apart_from_the_quality_around
 def test_counts_and_worst_values_of_every_limit_are_in_the_report(english: Path, figures: dict[str, Any]) -> None:
     text = " ".join(whole_text(contents(english)["report.pdf"]).split())
     parameters = load_parameters()
+    limits, _ = load_limits()
     for rule in figures["rules"]:
         assert f" {rule['periods']} {rule['meets']} {rule['exceeds']} {rule['not_assessable']} " in text, rule["rule"]
-        worst, parameter = rule["worst"], parameters[rule["parameter"]]
+        worst, parameter = rule["worst"], parameters[limits[rule["limit"]].parameter]
         told = worst is not None and str(round_half_even(worst, parameter.places(worst))).replace("-", "−")
         assert not told or told in text, rule["rule"]
     for channel in figures["channels"]:

@@ -175,8 +175,8 @@ def take_over(connection: sa.Connection, bases: Mapping[str, Basis], now: int, s
             since = changed_since(before, parts)
             if since is not None:
                 changed[site] = since
-    announced = schema.registry_change.c.part == ""
-    connection.execute(sa.delete(schema.registry_change).where(announced))  # of what has been taken up, or changed nothing
+    # What was announced has now been taken up, or has changed nothing.
+    connection.execute(sa.delete(schema.registry_change).where(schema.registry_change.c.part == ""))
     return changed
 
 

@@ -101,7 +101,9 @@ _OTHER_DECIBELS: Final = re.compile(
 )
 _SPECIES: Final = re.compile(
     r"\b(?:[Aa]s|als|expressed as) ([A-Z][A-Za-z0-9+-]*)(?![\w.])|以 ?([A-Za-z][A-Za-z0-9+-]*) ?[计表]"
+    r"|(?:g/[Ll]|ppm)[ (\[]+((?=[A-Za-z]*\d)(?:[A-Z][a-z]?\d*)+(?:[+-]*N)?)"
 )
+"""Chemical species that a concentration is given as, after a word or right behind the unit."""
 _OWN_SPECIES: Final = words("n nh3n nh4n o2 o pm10 pm25 tsp ss")
 """As what the law counts concentrations: ammonia nitrogen as N (HJ 535), oxygen demand as oxygen."""
 _UNIT_LINE: Final = re.compile(
@@ -560,9 +562,11 @@ def _stated_unit(
         header.units.get(chosen.name, ""),
         *(text for name in unit_columns for text in table.texts[name]),
     ):
-        if (match := _SPECIES.search(text)) is not None and plain(match[1] or match[2]) not in _OWN_SPECIES:
+        match = _SPECIES.search(text)
+        species = match and match[match.lastindex or 0]
+        if species and plain(species) not in _OWN_SPECIES:
             raise LoggerFileError(
-                f"column {chosen.name!r} is given as {match[1] or match[2]}, which is not how the law counts {parameter.name_en}; "
+                f"column {chosen.name!r} is given as {species}, which is not how the law counts {parameter.name_en}; "
                 "convert it, or give --unit if it is"
             )
     stated: dict[str, str] = {}

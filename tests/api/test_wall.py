@@ -72,7 +72,7 @@ def test_the_page_leads_to_the_loud_mine(served: Served) -> None:
     page = served.client.get("/wall", params={"lang": "en"})
     assert page.status_code == 200
     assert f'href="/sites/{LOUD}"' in page.text
-    assert "In breach now" in page.text
+    assert "Above a limit now" in page.text
 
 
 def test_the_map_never_shows_compliance_that_is_indicative(served: Served) -> None:

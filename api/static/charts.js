@@ -64,7 +64,9 @@ async function draw(plot) {
   }
 }
 
+// A chart of limits alone, without a point, shows nothing either.
 function isEmpty(spec) {
+  if (spec.datasets?.points) return !spec.datasets.points.length;
   const sources = [spec.data, ...(spec.layer ?? []).map((layer) => layer.data)];
   return !sources.some((data) => data?.values?.length) && !Object.values(spec.datasets ?? {}).some((rows) => rows.length);
 }

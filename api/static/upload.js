@@ -117,3 +117,5 @@ store.addEventListener("click", async () => {
     told(filled(words.failed, { reason: error.message }), true);
   }
 });
+
+form.elements.preview.disabled = false; // before this, the browser itself would send the form away

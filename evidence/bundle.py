@@ -153,9 +153,9 @@ def build(
         source = Source(folder)
         periods = period, period_before(period, source.reporting)
         told = from_record(here.engine, source.registry, source.site, periods, here.attachments, folder)
-        (folder / FROM_RECORD).write_bytes(_settled(told))
+        (folder / FROM_RECORD).write_bytes(settled(told))
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
-        written = _settled(figures)
+        written = settled(figures)
         figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
         (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
@@ -291,7 +291,7 @@ def pretty(value: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-def _settled(document: msgspec.Struct) -> bytes:
+def settled(document: msgspec.Struct) -> bytes:
     """A document that is written the same once it was read."""
     return pretty(msgspec.json.decode(msgspec.json.encode(document), type=type(document)))
 

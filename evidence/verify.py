@@ -40,6 +40,7 @@ from greenmine.evidence.bundle import (
     pack,
     pretty,
     report_content,
+    settled,
 )
 from greenmine.evidence.compute import compute
 from greenmine.evidence.deviations import Departure, deviations
@@ -427,7 +428,8 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
         faults += differences(HOURS, _columns(hours), _columns(computed))
     del found, hours, computed  # their memory serves for the report
     if whole:
-        true, text = (figures, pretty(figures)) if bent else (told, written)
+        text = settled(figures) if bent else written
+        true = msgspec.json.decode(text, type=FiguresDocument) if bent else told
         faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
         drawn = report_content(manifest, source, true)
         faults += report_differences(folder / REPORT, drawn, text, manifest.makers)

@@ -551,15 +551,7 @@ class Queries:
         self, scope: Scope, *, site: str | None = None, limit: int, before: int | None = None, number: int | None = None
     ) -> Sequence[Row]:
         """Marks that were asked for, newest first; or the one of a number."""
-        c = schema.mark_request.c
-        statement = select(schema.mark_request).where(c.site.in_(scope))
-        if site is not None:
-            statement = statement.where(c.site == site)
-        if before is not None:
-            statement = statement.where(c.id < before)
-        if number is not None:
-            statement = statement.where(c.id == number)
-        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+        return self._newest(schema.mark_request, scope, site, limit, before, number)
 
     def registry_changes(self, after: int) -> Sequence[Row]:
         """What of registries and limits was changed, at all sites, in the order in which it was taken up, beyond a number."""
@@ -571,15 +563,19 @@ class Queries:
         self, scope: Scope, *, site: str | None = None, limit: int, before: int | None = None, number: int | None = None
     ) -> Sequence[Row]:
         """Files that were handed in, newest first; or the one of a number."""
-        c = schema.upload.c
-        statement = select(schema.upload).where(c.site.in_(scope))
+        return self._newest(schema.upload, scope, site, limit, before, number)
+
+    def _newest(
+        self, table: sa.Table, scope: Scope, site: str | None, limit: int, before: int | None, number: int | None
+    ) -> Sequence[Row]:
+        statement = select(table).where(table.c.site.in_(scope))
         if site is not None:
-            statement = statement.where(c.site == site)
+            statement = statement.where(table.c.site == site)
         if before is not None:
-            statement = statement.where(c.id < before)
+            statement = statement.where(table.c.id < before)
         if number is not None:
-            statement = statement.where(c.id == number)
-        return self._connection.execute(statement.order_by(c.id.desc()).limit(limit)).all()
+            statement = statement.where(table.c.id == number)
+        return self._connection.execute(statement.order_by(table.c.id.desc()).limit(limit)).all()
 
     def uploads_version(self) -> int:
         """Number that changes whenever a file is handed in, taken in or refused."""

@@ -175,10 +175,9 @@ def requests(
         items = [request_item(context.registry, row) for row in rows[:size]]
         return items, str(rows[size - 1].id) if len(rows) > size else None
 
-    def version(queries: Queries) -> object:
-        return queries.mark_requests_version()
-
-    return answer(request, context, scope, given, "mark-requests", MarkRequestItem, page, version, zone)
+    return answer(
+        request, context, scope, given, "mark-requests", MarkRequestItem, page, Queries.mark_requests_version, zone
+    )
 
 
 @router.get("/api/v1/mark-requests/{number}", responses=single(MarkRequestItem))

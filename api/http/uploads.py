@@ -170,10 +170,7 @@ def uploads(
         items = [upload_item(context.registry, row) for row in rows[:size]]
         return items, str(rows[size - 1].id) if len(rows) > size else None
 
-    def version(queries: Queries) -> object:
-        return queries.uploads_version()
-
-    return answer(request, context, scope, given, "uploads", UploadItem, page, version, zone)
+    return answer(request, context, scope, given, "uploads", UploadItem, page, Queries.uploads_version, zone)
 
 
 @router.get("/api/v1/uploads/{number}", responses=single(UploadItem))

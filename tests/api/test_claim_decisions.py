@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -65,7 +66,7 @@ def test_the_page_shows_a_claim_with_both_figures_and_lets_a_supervisor_decide(l
     wang = {**bearer(token_for(live.data, "wang", "supervisor")), "Accept-Language": "en"}
     page = live.client.get(f"/sites/{LOUD}/quality", headers=wang).text
     assert "counts for nothing until a supervisor confirms it" in page
-    assert "1234" in page  # 1234.5, half to the even digit
+    assert re.search(r"(?<![\d.])1234(?![\d.])", page), "1234.5, half to the even digit"
     assert f'data-post="/api/v1/mark-requests/{number}/decision"' in page
     assert 'value="boundary/tsp" data-kinds="blasting calibration fault maintenance"' not in page, (
         "no form for who may not mark"

@@ -73,7 +73,7 @@ from greenmine.watching import EVERY, WatchedRegistry
 
 def _follow(context: Context, path: Path) -> None:
     """Take up another registry as soon as its files are changed and sound."""
-    watched = WatchedRegistry(path, context.registry.digest)
+    watched = WatchedRegistry(path, context.registry)
     while not context.closing.wait(EVERY):
         if (found := watched.changed()) is not None:
             context.renew(found)

@@ -24,7 +24,7 @@ from greenmine.cli.run import prepare
 from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, welcome
 from greenmine.collector.mqtt.broker import start_broker
 from greenmine.loading import load_registry
-from greenmine.registry import DEFAULT, RegistryError
+from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import OWN_REGISTRY, Settings
 from greenmine.watching import WatchedRegistry
 
@@ -91,7 +91,7 @@ def demo(
                     "metrics_loopback": True,
                 }
             )
-            _play(here, story, processes, stop, visitors if live else [], registry.digest)
+            _play(here, story, processes, stop, visitors if live else [], registry)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
 
@@ -136,7 +136,12 @@ def _story(path: Path, days: float) -> Story:
 
 
 def _play(
-    settings: Settings, story: Story, processes: Processes, stop: threading.Event, visitors: list[Visitor], digest: str
+    settings: Settings,
+    story: Story,
+    processes: Processes,
+    stop: threading.Event,
+    visitors: list[Visitor],
+    registry: Registry,
 ) -> None:
     """Go on live if there is somebody to see it, else end with the history."""
     console = Console(stderr=True)
@@ -177,7 +182,7 @@ def _play(
     if live and not stop.is_set():
         processes.start_aside("builder", "greenmine.cli.builder:build_bundles", settings)
         console.print(f"History complete; live. [bold]http://127.0.0.1:{settings.port}/[/]")
-        processes.watch(stop, WatchedRegistry(settings.registry, digest))
+        processes.watch(stop, WatchedRegistry(settings.registry, registry))
 
 
 def _accounts(visitors: list[Visitor], settings: Settings) -> str:

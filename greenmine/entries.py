@@ -357,3 +357,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stages: tuple[Stage, ...] = ()
     approvals: tuple[Approval, ...] = ()
     inspections: tuple[Inspection, ...] = ()
+
+    def without_file(self) -> Site:
+        """The mine without its acceptance file, on which no figure rests."""
+        return msgspec.structs.replace(self, stages=(), approvals=(), inspections=())

@@ -325,16 +325,16 @@ def _fields(registry: Registry, kind: Kind, site: Site | None) -> list[FormField
             several = isinstance(inner, inspect.VarTupleType | inspect.ListType)
             found.append(FormField(name, "several" if several else "one", required, choices[name]))
         elif isinstance(inner, inspect.LiteralType):
-            values = {
-                str(value): f"unit-of.{value}" if name == "unit" else f"registry.{name}-{value}"
-                for value in inner.values
-            }
+            words = _WORDS.get(name)
+            values = {str(v): f"{words}.{v}" if words else f"registry.{name}-{v}" for v in inner.values}
             found.append(FormField(name, "one", required, values))
         elif (form := _form(inner)) is not None:
             found.append(FormField(name, form, required, given=_GIVEN.get(name, "")))
     return sorted(found, key=lambda field: not field.required)
 
 
+_WORDS: Final = {"unit": "unit-of", "stage": "stage-of", "kind": "approval-of"}
+"""Sections of the words that others than this page use for choices, by field."""
 _GIVEN: Final = {"zone": "Asia/Shanghai", "batch": "1"}
 
 

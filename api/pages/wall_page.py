@@ -107,5 +107,7 @@ def pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Registry)
         wind = next((v.value for v in own if v.parameter == "wind-direction" and v.value is not None), None)
         verdict, standing = next((one for one in _WORST if one in told), ("none", ""))
         blows = None if wind is None else (wind + 180) % 360
-        found.append(Pin(site, round(x, 1), round(y, 1), verdict, standing, blows, x > _WIDTH * 0.6))
+        # The name stands away from the arrow where there is room for it.
+        left = x > _WIDTH - 2 * _EDGE or (blows is not None and blows < 180 and x > 2 * _EDGE)
+        found.append(Pin(site, round(x, 1), round(y, 1), verdict, standing, blows, left))
     return found

@@ -20,7 +20,7 @@ from greenmine.tables import DataFileError
 
 _LOOK: Final = 1.0
 """How often it is looked whether something was asked for [s]."""
-_IDLE: Final = 60.0
+_IDLE: Final = 5.0
 """How long after its last bundle a builder with nothing to do ends, so that the memory that bundles took is free [s]."""
 _SAY: Final = 500
 """How often progress is written into the record [ms]."""

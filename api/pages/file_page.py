@@ -37,7 +37,12 @@ def acceptance_file(
         if rule.limit.kind == "legal" and (threshold := threshold_on(rule.limit, today)) is not None
     ]
     folder = (context.settings.registry or DEFAULT) / "documents" / site
-    named = [*shown.stages, *shown.approvals, *shown.inspections, *shown.documents]
+    named = [
+        *(one.file for one in shown.stages),
+        *(one.file for one in shown.approvals),
+        *(one.file for one in shown.inspections),
+        *(one.file for one in shown.documents),
+    ]
     return render(
         request,
         "file.html",
@@ -51,6 +56,6 @@ def acceptance_file(
         approvals=sorted(shown.approvals, key=lambda approval: approval.day),
         limits=legal,
         inspections=sorted(shown.inspections, key=lambda inspection: inspection.day, reverse=True),
-        missing={one.file for one in named if one.file is not None and not (folder / one.file).is_file()},
+        missing={name for name in named if name is not None and not (folder / name).is_file()},
         today=today,
     )

@@ -132,7 +132,7 @@ def build(edition: Edition) -> Json:
         10,
     )
     weather = [name for name in _WEATHER if name in measured]
-    board.add(tables.newest(edition, key("weather"), weather, with_site=False), 14, 5)
+    board.add(tables.newest(edition, key("weather"), weather, with_site=False), 24, 5)
     board.add(
         timeline(
             edition,
@@ -145,7 +145,7 @@ def build(edition: Edition) -> Json:
             gap=edition.gap("equipment-state"),
         ),
         10,
-        5,
+        8,
     )
     board.add(
         curves(
@@ -156,7 +156,7 @@ def build(edition: Edition) -> Json:
             interval="1m",
             gap=edition.gap("wind-speed"),
         ),
-        24,
+        14,
         8,
     )
     board.section(edition.t("section.places"))

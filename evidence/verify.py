@@ -317,7 +317,7 @@ def _manifest(folder: Path, keys: frozenset[str]) -> tuple[Manifest | None, Keyr
         return None, None, [Finding(KEY, "is missing or no Ed25519 public key")]
     try:
         ring = Keyring.of(key, _successions(folder))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return None, Keyring((key,)), [Finding(KEYS, f"is missing, or {error}")]
     faults = []
     if keys and keys.isdisjoint(ring.fingerprints):

@@ -25,7 +25,8 @@ NAMES = (
     "../evil.txt", "/tmp/evil.txt", "a/../../evil", "C:\\evil", "C:evil", "manifest.json/x", "x" * 300, "dir/", "\0evil", " ",
     "key.pub\0.txt", "archive", "registry/../manifest.json", "CON", "./manifest.json", "a//b", "archive/mine/chain/", "a\\b",
     "registry/\x1b[2J", "archive/\u202etxt.exe", "extra.txt", "documents/..", "attachments/" + "y" * 240, "KEY.pub",
-    "Figures.json", "MANIFEST.JSON", "archive\0", "\ufeffkey.pub", "registry\uff0flimits.toml", "..", "~/x", "archive/mine/chain/../x",
+    "Figures.json", "MANIFEST.JSON", "archive\0", "\ufeffkey.pub", "registry\uff0flimits.toml", "..", "~/x",
+    "archive/mine/chain/../x",
 )  # fmt: skip
 """Names that no file of a bundle has."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.entries import SenderKey
@@ -43,6 +45,21 @@ def joined(signed: Signed) -> bytes:
 def sign(topic: str, content: bytes, key: Ed25519PrivateKey) -> bytes:
     """A payload as it is sent: with the signature of a key on topic and content behind it."""
     return joined(Signed(content, key.sign(_FORM + topic.encode() + b"\n" + content)))
+
+
+Sealing = Callable[[str, bytes], bytes]
+"""Takes topic and payload, and returns the payload with its signature."""
+
+
+def sealing(path: Path) -> Sealing:
+    """What signs with the key of a file (PEM); `ValueError` if it holds no Ed25519 private key, `OSError` if it cannot be read."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: is no private key in PEM form without a password") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{path}: is a key of another kind; an Ed25519 private key would be right")  # noqa: TRY004 - of the file
+    return lambda topic, content: sign(topic, content, key)
 
 
 def signer(topic: str, signed: Signed, keys: Sequence[SenderKey], day: date) -> SenderKey:

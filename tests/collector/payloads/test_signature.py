@@ -6,11 +6,13 @@ import base64
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from greenmine.batch import Batch
 from greenmine.collector.payloads.payload import BatchBuilder
-from greenmine.collector.payloads.signature import sign
+from greenmine.collector.payloads.signature import sealing, sign
 from greenmine.loading import load_registry
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -117,3 +119,18 @@ def test_a_key_that_is_none_or_ends_before_it_begins_is_a_fault_of_the_registry(
 ) -> None:
     with pytest.raises(RegistryError, match=fault):
         keyed(tmp_path, entry)
+
+
+def _pem(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+def test_a_key_of_a_file_signs_and_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(_pem(KEY))
+    assert sealing(path)(TOPIC, b"{}") == sign(TOPIC, b"{}", KEY)
+    for content in (b"nonsense", _pem(X25519PrivateKey.generate())):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"key\.pem: is"):
+            sealing(path)

@@ -489,6 +489,8 @@ def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
     except (pa.ArrowException, OSError, ValueError) as error:
         yield f"is no Parquet file of a day: {' '.join(str(error).split())}"
         return
+    if counted.total() != file.metadata.num_rows:
+        yield f"holds {counted.total()} rows; its footer says {file.metadata.num_rows}"
     if counted != Counter(entry.rows):
         yield f"holds rows {dict(counted)}; its entry says {entry.rows}"
 

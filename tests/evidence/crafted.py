@@ -114,7 +114,7 @@ def tables(files: Files, key: SigningKey) -> Iterator[tuple[str, Files]]:
     yield "more rows told than there are", resealed(files | {DAY: _recounted(files[DAY], table.num_rows)}, key)
     yield "no file", resealed(files | {DAY: b""}, key)
     yield "the day before", resealed(files | {DAY: files[DAY.replace("-04", "-03")]}, key)
-    yield "days in another order", resealed(_exchanged(files), key)
+    yield "days in another order", manifested(_exchanged(files), key)
     last = max(name for name in files if name.startswith(_CHAIN))
     yield "an entry of a day that never was", resealed(files | {f"{_CHAIN}00000006.json": files[last]}, key)
     yield "entries that name fewer rows", resealed(with_rows(files, DAY, {"reading": 1}), key)

@@ -131,10 +131,10 @@ class SiteResolution:
                 self._faults.append(
                     f"{place}: verified number {number}: valid_to {term.valid_to} comes before valid_from {term.valid_from}"
                 )
-        for number, key in enumerate(device.keys, start=1):
-            if key.valid_to is not None and key.valid_to < key.valid_from:
+        for number, held in enumerate(device.keys, start=1):
+            if held.valid_to is not None and held.valid_to < held.valid_from:
                 self._faults.append(
-                    f"{place}: keys number {number}: valid_to {key.valid_to} comes before valid_from {key.valid_from}"
+                    f"{place}: keys number {number}: valid_to {held.valid_to} comes before valid_from {held.valid_from}"
                 )
         if device.keys and speech is not None and (speech.profile.receive_time or device.mn):
             self._faults.append(

@@ -275,10 +275,13 @@ class Pipeline:
 
     def _recent_episodes(self, site: str) -> list[Exceedance]:
         """The stored episodes of a site that may still change."""
-        table = schema.exceedance.c
         newest = self.engine.panes.newest[[c.index for c in self.registry.site_channels(site)]]
-        horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
-        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
+        return self._episodes_since(site, int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE)
+
+    def _episodes_since(self, site: str, instant: int) -> list[Exceedance]:
+        """The stored episodes of a site that last or ended after an instant [ms UTC]."""
+        table = schema.exceedance.c
+        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > instant)))
 
     def _take_over(self, bases: Mapping[str, Basis], now: int) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
@@ -620,7 +623,7 @@ class Pipeline:
             (span[0] // MINUTE, -(-span[1] // MINUTE)),
             [*marks, *more],
             self._first_hours(site),
-            lambda: self._episodes(schema.exceedance.c.site == site),
+            lambda since: self._episodes_since(site, _instant(since)),
         )
 
     def _first_hours(self, site: str) -> NDArray[np.int64]:

@@ -35,7 +35,7 @@ class Account:
         self._rates = rates
         self._zone = zone
         self._site = site
-        self.lock = threading.Lock() if site is None else site.lock
+        self.lock: threading.Lock = threading.Lock() if site is None else site.lock
         """Of a site and its devices: messages come by MQTT and data loggers by TCP, each in a thread of its own."""
         self._ends = 0
         self._meters = [Meter(rate) for rate in rates]

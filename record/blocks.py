@@ -33,7 +33,7 @@ _KEPT: Final = 64_000_000
 """Archived readings that are kept at hand [bytes]."""
 
 
-class Content(NamedTuple):
+class BlockContent(NamedTuple):
     """Readings of a block by time, the number of the block in which each was committed, and when it was received [ms UTC].
 
     Of an hour block that was pruned the numbers are not known: the lowest stands for all.
@@ -86,24 +86,24 @@ class Blocks:
             return data
         return self.content(connection, block).rows.tobytes()
 
-    def content(self, connection: sa.Connection, block: Any) -> Content:
+    def content(self, connection: sa.Connection, block: Any) -> BlockContent:
         """Content of a block with what is known of each reading; parameters and errors as of `data`."""
         if not block.data:
             return self.archived(connection, block)
         if block.first is None:
             rows = np.frombuffer(block.data, ROW)
-            return Content(rows, np.full(len(rows), block.id), np.full(len(rows), block.received))
+            return BlockContent(rows, np.full(len(rows), block.id), np.full(len(rows), block.received))
         try:
             hour = unpacked(block.data)
         except ValueError as error:
             raise StoreError(f"block {block.id} of the record {error}") from error
-        return Content(hour.rows, hour.number, hour.received)
+        return BlockContent(hour.rows, hour.number, hour.received)
 
     def joined(self, connection: sa.Connection, blocks: Iterable[Any]) -> bytes:
-        """Content of several blocks, one behind the other."""
+        """BlockContent of several blocks, one behind the other."""
         return b"".join([self.data(connection, block) for block in blocks])
 
-    def archived(self, connection: sa.Connection, block: Any) -> Content:
+    def archived(self, connection: sa.Connection, block: Any) -> BlockContent:
         """What the archive holds of a block; parameters and errors as of `data`."""
         if block.channel not in self._keys:
             table = schema.channel.c
@@ -144,12 +144,12 @@ class Blocks:
             raise StoreError(f"readings of {key} on {day} cannot be read from the archive: {error}") from error
 
 
-def _content(rows: NDArray[np.void], received: NDArray[np.int64], block: Any) -> Content:
+def _content(rows: NDArray[np.void], received: NDArray[np.int64], block: Any) -> BlockContent:
     """The rows of a block among those of its day: those of its hour that were received with it, or by the end of an hour block."""
     mine = slice(*np.searchsorted(rows["time"], (block.hour * HOUR, (block.hour + 1) * HOUR)))
     rows, received = rows[mine], received[mine]
     came = received == block.received if block.first is None else received <= block.received
-    return Content(rows[came], np.full(int(came.sum()), block.first or block.id), received[came])
+    return BlockContent(rows[came], np.full(int(came.sum()), block.first or block.id), received[came])
 
 
 def local_day(instant: int, zone: ZoneInfo) -> str:

@@ -1,14 +1,14 @@
 """Messages that their device signed.
 
-Revision ID: 0.1.8
-Revises: 0.1.7
+Revision ID: 0.1.9
+Revises: 0.1.8
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0.1.8"
-down_revision = "0.1.7"
+revision = "0.1.9"
+down_revision = "0.1.8"
 branch_labels = None
 depends_on = None
 

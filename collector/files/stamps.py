@@ -54,7 +54,11 @@ _WEEKDAY = (
     r"|Donnerstag|Freitag|Samstag|Sonnabend|Sonntag|lun|mar|mer|jeu|ven|sam|dim|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
     r"|(?:星期|周)[一二三四五六日天])[.]?\)?,? *)?"
 )
-_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
+_MORNING: Final = "凌晨|清晨|早上|早晨|上午|午前"
+_EVENING: Final = "下午|傍晚|晚上|午後"
+PARTS_OF_THE_DAY: Final = f"{_MORNING}|中午|{_EVENING}"
+"""Words before a clock of twelve hours; at noon it goes on from 11 to 1."""
+_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>{PARTS_OF_THE_DAY}) ?| +)"
 _HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
 _CLOCK = rf"(?P<hour>00?)[:hH](?P<minute>00)(?:[:mM′'](?P<second>00)[sS]?(?:{_FRACTION}))?{_HALF}(?: ?Uhr)?{_ZONE}"
@@ -231,6 +235,8 @@ class StampReader:
     _differ: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((3, 3), np.bool_), init=False)
     _short: bool = field(default=False, init=False)
     """Whether years have two digits."""
+    _pointed: bool = field(default=True, init=False)
+    """Whether all dates of three numbers are written with points and a year of four digits behind."""
     _offsets: set[str] = field(default_factory=set, init=False)
     _abbreviations: set[str] = field(default_factory=set, init=False)
 
@@ -346,6 +352,8 @@ class StampReader:
             )
         if len(left) > 1 and self._differ[np.ix_(left, left)].any():
             left = self._likely(left) if self._short else left
+        if self._is_day_first_by_points(left):
+            return ORDERS.index("dmy")
         if len(left) > 1 and self._differ[np.ix_(left, left)].any():
             line, text = self._open or (0, "")
             forms = sorted(_suggestion(text, ORDERS[i]) for i in left)
@@ -354,6 +362,10 @@ class StampReader:
                 f"give --time-format {' or '.join(forms)}"
             )
         return left[0]
+
+    def _is_day_first_by_points(self, left: list[int]) -> bool:
+        """Whether nothing decides but that dates have points, ``05.03.2026``: no country writes the month first so."""
+        return len(left) > 1 and self._pointed and ORDERS.index("dmy") in left and bool(self._differ.any())
 
     def _likely(self, left: list[int]) -> list[int]:
         """Leave out what no file can hold: orders of three numbers that lie in the future, or leap by years from day to day."""
@@ -390,6 +402,8 @@ class StampReader:
                 whole.times[:, rows] = block.times
                 whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
             self._short = self._short or fields.text("last") is not None
+            if fields.text("one") is not None:
+                self._pointed &= fields.match.groupdict().get("s") == "." and fields.text("year") is not None
             if (abbreviation := fields.text("abbreviation")) is not None and abbreviation not in _ABBREVIATIONS:
                 self._abbreviations.add(abbreviation)
             if fields.text("sign") is not None:
@@ -408,7 +422,7 @@ class StampReader:
         dated = int(np.count_nonzero((block.times[0] != UNREADABLE) & ~block.absolute))
         if good <= dated or good < 0.9 * len(block.hour):
             return block
-        self._short = True
+        self._short, self._pointed = True, False
         return parts
 
 
@@ -467,7 +481,7 @@ class _Fields:
     def half(self) -> bool | None:
         """Whether the hours are those after noon; None: they count to 24."""
         text = self.text("half") or self.text("before") or self.text("after")
-        return None if text is None else text[0] in "pP下" or text == "午後"
+        return None if text is None else text[0] in "pP中" or text in _EVENING.split("|")
 
     def distinct(self, first: str, last: str) -> set[str]:
         """Texts from one field to another, as they occur."""
@@ -571,7 +585,11 @@ def _clock(fields: _Fields) -> Times:
     wrong = (minute > 59) | (second > 59)
     if (late := fields.half()) is not None:
         wrong |= (hour < 1) | (hour > 12)
-        hour = hour % 12 + (12 if late else 0)
+        if fields.text("before") == "中午":
+            hour = np.where(hour == 11, hour, hour % 12 + 12)
+        else:
+            wrong |= (hour == 12) & (fields.text("before") in {"傍晚", "晚上"})  # midnight of one day or of another
+            hour = hour % 12 + (12 if late else 0)
     # 24:00 is the end of a day (ISO 8601).
     wrong |= (hour > 24) | ((hour == 24) & ((minute > 0) | (second > 0)))
     time = ((hour * 60 + minute) * 60 + second) * 1000 + fields.milliseconds()

@@ -235,8 +235,6 @@ class StampReader:
     _differ: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((3, 3), np.bool_), init=False)
     _short: bool = field(default=False, init=False)
     """Whether years have two digits."""
-    _pointed: bool = field(default=True, init=False)
-    """Whether all dates of three numbers are written with points and a year of four digits behind."""
     _offsets: set[str] = field(default_factory=set, init=False)
     _abbreviations: set[str] = field(default_factory=set, init=False)
 
@@ -352,8 +350,6 @@ class StampReader:
             )
         if len(left) > 1 and self._differ[np.ix_(left, left)].any():
             left = self._likely(left) if self._short else left
-        if self._is_day_first_by_points(left):
-            return ORDERS.index("dmy")
         if len(left) > 1 and self._differ[np.ix_(left, left)].any():
             line, text = self._open or (0, "")
             forms = sorted(_suggestion(text, ORDERS[i]) for i in left)
@@ -362,10 +358,6 @@ class StampReader:
                 f"give --time-format {' or '.join(forms)}"
             )
         return left[0]
-
-    def _is_day_first_by_points(self, left: list[int]) -> bool:
-        """Whether nothing decides but that dates have points, ``05.03.2026``: no country writes the month first so."""
-        return len(left) > 1 and self._pointed and ORDERS.index("dmy") in left and bool(self._differ.any())
 
     def _likely(self, left: list[int]) -> list[int]:
         """Leave out what no file can hold: orders of three numbers that lie in the future, or leap by years from day to day."""
@@ -402,8 +394,6 @@ class StampReader:
                 whole.times[:, rows] = block.times
                 whole.absolute[rows], whole.hour[rows], whole.halved[rows] = block.absolute, block.hour, block.halved
             self._short = self._short or fields.text("last") is not None
-            if fields.text("one") is not None:
-                self._pointed &= fields.match.groupdict().get("s") == "." and fields.text("year") is not None
             if (abbreviation := fields.text("abbreviation")) is not None and abbreviation not in _ABBREVIATIONS:
                 self._abbreviations.add(abbreviation)
             if fields.text("sign") is not None:
@@ -422,7 +412,7 @@ class StampReader:
         dated = int(np.count_nonzero((block.times[0] != UNREADABLE) & ~block.absolute))
         if good <= dated or good < 0.9 * len(block.hour):
             return block
-        self._short, self._pointed = True, False
+        self._short = True
         return parts
 
 

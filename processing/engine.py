@@ -316,7 +316,8 @@ class Engine:
             inside = self.panes.holds(channel, time // MINUTE)
             self._note_past(channel[~inside], time[~inside] // MINUTE, outcome)
             fresh = fresh.take(inside)
-            channel, time, normal, value, over, wild = (x[inside] for x in (channel, time, normal, value, over, wild))
+            channel, time, value = channel[inside], time[inside], value[inside]
+            normal, over, wild = normal[inside], over[inside], wild[inside]
         if not len(time):
             return outcome
         value = self.calibrated(channel, time, value)

@@ -370,6 +370,10 @@ class Record:
                 yield Readings(channel[order], rows["time"], rows["value"], rows["flag"]), rows["quality"]
             number = found[-1].id if len(found) == _BLOCKS else None
 
+    def highest(self, column: sa.Column[int]) -> int:
+        """The largest value of a column; 0 if its table has no row."""
+        return int(self.rows(sa.select(sa.func.max(column).label("highest")))[0]["highest"] or 0)
+
     def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Result of a query as mappings."""
         with self.transaction() as connection:

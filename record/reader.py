@@ -15,7 +15,7 @@ from greenmine.processing.flags import counted
 from greenmine.processing.verdicts import Verdict
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
-from greenmine.record.follower import Positions, behind
+from greenmine.record.follower import COMPARED, Positions, behind
 from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR
@@ -771,6 +771,11 @@ class Queries:
     def behind(self, positions: Positions) -> tuple[int | None, int]:
         """Age and number of the rows behind positions; see `greenmine.record.follower.behind`."""
         return behind(self._connection, positions)
+
+    def compared(self) -> Positions | None:
+        """How far our statistics have been set beside reports of data loggers; None where none were."""
+        found = self._connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == COMPARED))
+        return None if found is None else {"statistic": int(found)}
 
     # Helpers
 

@@ -28,8 +28,9 @@ from greenmine.processing.verdicts import Verdict
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.bucket_cursors import Cursor
 from greenmine.record.exceedance_standing import exceedance_standing
-from greenmine.record.follower import BY_ID, BY_SERIAL, Cursor, Positions
+from greenmine.record.follower import BY_ID, BY_SERIAL, Positions
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry, Rule
 from greenmine.wording.messages import LANGUAGES

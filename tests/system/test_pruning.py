@@ -26,7 +26,8 @@ from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.pruning import Pruned, prune
 from greenmine.record.archive.signing import SigningKey
 from greenmine.record.blocks import COLUMNS, Blocks
-from greenmine.record.follower import Cursor, heads
+from greenmine.record.bucket_cursors import Cursor
+from greenmine.record.follower import heads
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry

@@ -269,10 +269,8 @@ class Queries:
         c = schema.statistic.c
         newest = select(func.max(c.end)).where(c.channel == schema.channel.c.id, c.window == "hour").scalar_subquery()
         visible = self.channels(scope)
-        ends = [
-            end for number, end in self._connection.execute(select(schema.channel.c.id, newest)) if number in visible
-        ]
-        return max((end for end in ends if end is not None), default=None)
+        rows = self._connection.execute(select(schema.channel.c.id, newest.label("end")))
+        return max((row.end for row in rows if row.id in visible and row.end is not None), default=None)
 
     # Judgements
 
@@ -471,8 +469,9 @@ class Queries:
     def stored_by_day(self, scope: Scope, first: str) -> dict[str, int]:
         """Readings stored on each day from a local day on, all sites together."""
         c = schema.ledger.c
-        days = select(c.day, func.sum(c.stored)).where(c.site.in_(scope), c.day >= first).group_by(c.day)
-        return {day: int(stored) for day, stored in self._connection.execute(days)}
+        stored = func.sum(c.stored).label("stored")
+        days = select(c.day, stored).where(c.site.in_(scope), c.day >= first).group_by(c.day)
+        return {row.day: int(row.stored) for row in self._connection.execute(days)}
 
     def rejections(
         self,

@@ -255,7 +255,7 @@ class Feed:
             return
         by_enterprise: dict[str, list[tuple[Any, _Channel]]] = defaultdict(list)
         for row in rows:
-            channel = self._channel(connection, row[1])
+            channel = self._channel(connection, row.channel)
             if channel is not None:
                 by_enterprise[channel.tags[0]].append((row, channel))
         for enterprise, blocks in by_enterprise.items():

@@ -33,31 +33,14 @@ class Episodes:
         self._rule_index = {rule.key: rule.index for rule in registry.rules}
         self._changed = record.highest(schema.exceedance.c.changed)
 
-    def those(self, condition: sa.ColumnElement[bool]) -> list[Exceedance]:
-        """The stored episodes of rules that still exist, without those that were withdrawn."""
-        index = self._rule_index
-        statement = sa.select(schema.exceedance).where(schema.exceedance.c.state != "withdrawn", condition)
-        return [
-            Exceedance(
-                id=row["id"],
-                rule=index[row["rule"]],
-                start=_minute(row["start"]),
-                end=None if row["end"] is None else _minute(row["end"]),
-                peak=float("nan") if row["peak"] is None else row["peak"],
-                peak_minute=_minute(row["peak_time"]),
-                threshold=float("nan") if row["threshold"] is None else row["threshold"],
-                minutes=row["minutes"],
-                revision=row["revision"],
-            )
-            for row in self._record.rows(statement)
-            if row["rule"] in index
-        ]
-
     def recent(self, site: str, newest: NDArray[np.int64]) -> list[Exceedance]:
         """The stored episodes of a site that may still change, by the newest minutes of its channels [min]; -1 for none."""
+        return self.since(site, int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE)
+
+    def since(self, site: str, time: int) -> list[Exceedance]:
+        """The stored episodes of a site that last or ended after an instant [ms UTC]."""
         table = schema.exceedance.c
-        horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
-        return self.those(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
+        return self._those(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > time)))
 
     def next_id(self) -> int:
         """Return the id of the next episode that begins."""
@@ -101,6 +84,26 @@ class Episodes:
             for e in last.values()
         ]  # fmt: skip
         self._record.upsert(connection, table, rows)
+
+    def _those(self, condition: sa.ColumnElement[bool]) -> list[Exceedance]:
+        """The stored episodes of rules that still exist, without those that were withdrawn."""
+        index = self._rule_index
+        statement = sa.select(schema.exceedance).where(schema.exceedance.c.state != "withdrawn", condition)
+        return [
+            Exceedance(
+                id=row["id"],
+                rule=index[row["rule"]],
+                start=_minute(row["start"]),
+                end=None if row["end"] is None else _minute(row["end"]),
+                peak=float("nan") if row["peak"] is None else row["peak"],
+                peak_minute=_minute(row["peak_time"]),
+                threshold=float("nan") if row["threshold"] is None else row["threshold"],
+                minutes=row["minutes"],
+                revision=row["revision"],
+            )
+            for row in self._record.rows(statement)
+            if row["rule"] in index
+        ]
 
 
 def instant(minute: int) -> int:

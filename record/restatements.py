@@ -229,7 +229,7 @@ class Restatements:
             (span[0] // MINUTE, -(-span[1] // MINUTE)),
             [*marks, *more],
             self._first_hours(site),
-            lambda: self._episodes.those(schema.exceedance.c.site == site),
+            lambda since: self._episodes.since(site, instant(since)),
         )
 
     def _first_hours(self, site: str) -> NDArray[np.int64]:

@@ -106,10 +106,7 @@ class Pipeline:
         self._keep_after = checkpoint_seconds * 1000
         sites = list(enumerate(registry.sites))
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
-        positions = (
-            {} if self._checkpoint is None else self._checkpoint.read(self._position(), self._restatements.newest)
-        )
-        self._fill(set(self._zone), positions)
+        self._fill(set(self._zone), self._positions())
         self._take_over(bases, now)
 
     def _identity(self) -> str:
@@ -120,6 +117,17 @@ class Pipeline:
             if found is None:
                 found = uuid4().hex
                 connection.execute(sa.insert(table).values(key="identity", value=found))
+        return found
+
+    def _positions(self) -> dict[str, int]:
+        """Sites that the checkpoint has brought into the engine, each with the block up to which it has."""
+        if self._checkpoint is None:
+            return {}
+        found = self._checkpoint.read(self._position(), self._restatements.newest)
+        divided = self.record.divided({c.index: found[c.site] for c in self.registry.channels if c.site in found})
+        for site in {self.registry.channels[index].site for index in divided}:
+            self.engine.forget(np.array([c.index for c in self.registry.site_channels(site)], np.intp))
+            del found[site]
         return found
 
     def _position(self) -> int:

@@ -28,6 +28,8 @@ _AT_ONCE: Final = 7 * DAY * MINUTE
 """So much of a span is restated in one transaction [ms]; less where a mine has many channels, for commits wait for it."""
 _AT_ONCE_CHANNELS: Final = 14
 """At most so many channels are restated by `_AT_ONCE`."""
+_LAST: Final = 1 << 40
+"""A minute after all readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +235,21 @@ class Restatements:
         )
 
     def _first_hours(self, site: str) -> NDArray[np.int64]:
-        """First hour issued of each channel of a site [min]; -1 if none was."""
-        table = schema.statistic.c
-        numbers = [int(self._record.channel_ids[c.index]) for c in self._registry.site_channels(site)]
-        first = sa.select(sa.func.min(table.start).label("start")).where(table.window == "hour")
+        """First hour issued of each channel of a site, or of its first reading, which may have come later [min]; -1: none was."""
+        table, block = schema.statistic.c, schema.reading_block.c
+        channels = np.array([c.index for c in self._registry.site_channels(site)], np.intp)
+        issued = sa.select(sa.func.min(table.start)).where(
+            table.window == "hour", table.channel == sa.bindparam("number")
+        )
+        stored = sa.select(sa.func.min(block.hour)).where(block.channel == sa.bindparam("number"))
+        found = []
         with self._record.transaction() as connection:
-            one = first.where(table.channel == sa.bindparam("number"))
-            found = [connection.scalar(one, {"number": number}) for number in numbers]
-        return np.array([-1 if start is None else start // MINUTE for start in found], np.int64)
+            for number in self._record.channel_ids[channels].tolist():
+                start = connection.scalar(issued, {"number": number})
+                hour = None if start is None else connection.scalar(stored, {"number": number})
+                found.append((-1 if start is None else start // MINUTE, _LAST if hour is None else hour * 60))
+        first, minute = np.array(found, np.int64).reshape(-1, 2).T
+        return np.where(first < 0, -1, np.minimum(first, self._engine.hour_of(channels, minute)))
 
     def _dequeue(self, connection: sa.Connection, job: _Job) -> None:
         """Take what was done from the queue, and leave the rest of a long span in it."""

@@ -34,6 +34,7 @@ from greenmine.record.rows import (
     LedgerRow,
     RejectionRow,
     SequenceGapRow,
+    SignedRow,
     SlidingHourRow,
     StatisticRow,
     VerdictRow,
@@ -101,8 +102,7 @@ class Results:
         received = int(batch.message_received.max()) if batch.messages else 0
         fresh = readings.take(parts.fresh)
         numbers = batch.message_seq[batch.message[parts.fresh]]
-        sender = next((device for _, device in batch.devices if device.startswith(UPLOADED)), None)
-        self._record.insert_readings(connection, fresh, outcome.quality, received, numbers, sender)
+        self._record.insert_readings(connection, fresh, outcome.quality, received, numbers, sender_of(batch))
         self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))
@@ -117,6 +117,8 @@ class Results:
                 )
             ]
             self._record.upsert(connection, table, rows, keep=True)
+        signed = [SignedRow(**{name: getattr(one, name) for name in SignedRow._fields}) for one in batch.signed]
+        self._record.upsert(connection, schema.signed, signed, keep=True)
         clock = any(r.reason == retry.CLOCK for r in batch.rejections)
         before = retry.highest(connection) if clock else 0
         self._record.insert(
@@ -319,6 +321,11 @@ class Results:
             for c in last.values()
         ]  # fmt: skip
         self._record.upsert(connection, schema.health, rows)
+
+
+def sender_of(batch: Batch) -> str | None:
+    """The file that somebody handed in, if the batch is of one."""
+    return next((device for _, device in batch.devices if device.startswith(UPLOADED)), None)
 
 
 def _same(old: sa.RowMapping, new: StatisticRow | VerdictRow, *, but: frozenset[str]) -> bool:

@@ -30,7 +30,7 @@ from greenmine.record.episodes import Episodes
 from greenmine.record.record import Record
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.restatements import Restatements
-from greenmine.record.results import Issue, Results
+from greenmine.record.results import Issue, Results, sender_of
 from greenmine.registry import Registry
 
 Beside = Callable[[sa.Connection, int], None]
@@ -169,7 +169,11 @@ class Pipeline:
         for readings, quality in record.since(
             {c.index: positions[c.site] for c in self.registry.channels if c.site in positions}
         ):
-            engine.fill(readings, quality)
+            # What was handed in about the past may be older than the rings.
+            minute, heads = readings.time // MINUTE, engine.panes.head.copy()
+            np.maximum.at(heads, readings.channel, minute)
+            within = minute > heads[readings.channel] - engine.panes.minutes
+            engine.fill(readings.take(within), quality[within])
         issued = engine.issued.copy()
         issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
         known = [e for site in sites for e in self._episodes.recent(site, self._newest(site))]
@@ -254,7 +258,7 @@ class Pipeline:
         if self._unstored is None:
             sites = _sites_of(batch)
             with self._whole(sites):
-                outcome = self.engine.ingest(batch.readings)
+                outcome = self.engine.ingest(batch.readings, past=sender_of(batch) is not None)
                 self._clocks(batch, outcome)
                 self._restatements.take(sites, batch.readings.take(outcome.parts.fresh), outcome.quality)
                 self._unstored = _Unstored(batch, outcome, self.sequences.take(batch))

@@ -694,8 +694,13 @@ class Engine:
 
     def _judge_parts(self, rule: Rule, hour: Statistic, outcome: Outcome) -> None:
         """Judge the windows of minutes that an hour holds."""
-        for start, end, mean, capture, _ in self.periods.windows(rule, hour.start, hour.end):
-            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), capture=capture), outcome)
+        for part in self.periods.windows(rule, hour.start, hour.end):
+            figure = _figure(part.value)
+            self._judge(
+                rule.index,
+                replace(hour, start=part.start, end=part.end, mean=figure, capture=part.capture, over=int(part.over)),
+                outcome,
+            )
 
     def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""

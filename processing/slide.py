@@ -84,6 +84,8 @@ class Slid:
     """Measured above the threshold and too near to the background: not assessable (HJ 706-2014)."""
     corrected: NDArray[np.bool_]
     """Corrected for the background."""
+    over: NDArray[np.bool_]
+    """A value was out of the range of its instrument: the statistic is a lower bound."""
 
     def cleared(self, hysteresis: float) -> NDArray[np.bool_]:
         """Where the statistic is on the safe side of the clearing level."""
@@ -217,7 +219,16 @@ class Slider:
             assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
             excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
         return Slid(
-            np.where(assessable, value, np.nan), found.capture, assessable, above, excess, high, low, masked, corrected
+            np.where(assessable, value, np.nan),
+            found.capture,
+            assessable,
+            above,
+            excess,
+            high,
+            low,
+            masked,
+            corrected,
+            found.over,
         )
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:

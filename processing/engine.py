@@ -373,7 +373,7 @@ class Engine:
         last_day = self.panes.head + DAY + 2 * 60 + self.grace
         self._issue(rows, none, outcome, np.minimum(until, last_day))  # whole, however long the gap
         self._issue(rows, none, outcome, until)
-        alarms = self.alarms.evaluate({int(c): int(until[c]) for c in rows}, until)
+        alarms = self.alarms.evaluate(rows, until[rows], until)
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -407,7 +407,7 @@ class Engine:
             again = np.unique(np.concatenate([again, self._before_the_first(rows, tail)]), axis=0)
         self._issue(rows, again, outcome, None)
         # How many of its readings count may change for the minute before, too.
-        alarms = self.alarms.evaluate(dict(zip(rows.tolist(), (minute[first] - 1).tolist(), strict=True)))
+        alarms = self.alarms.evaluate(rows, minute[first] - 1)
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 

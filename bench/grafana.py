@@ -179,6 +179,10 @@ def _year(registry: Registry, end: int, points: int) -> Iterator[str]:
         for line in _followed(registry, rule, hours, random):
             count += 1
             yield line
+    for site in registry.sites:
+        for line in _together(site.enterprise, site.id, hours, random):
+            count += 1
+            yield line
     for channel in registry.channels:
         tags = (enterprises[channel.site], channel.site, channel.station, channel.parameter.id)
         encoder = Encoder(BY_NAME["statistic"])
@@ -234,6 +238,17 @@ def _followed(registry: Registry, rule: Any, hours: np.ndarray[Any, Any], random
         )
 
 
+def _together(enterprise: str, site: str, hours: np.ndarray[Any, Any], random: np.random.Generator) -> Iterator[str]:
+    """Lines of a mine over the hours: dust and wind for roses, and what rolls over all of its limits."""
+    rolled = [Encoder(BY_NAME["rolling_site"]).series(enterprise, site, span) for span in ("24h", "7d", "30d")]
+    windy = [Encoder(BY_NAME["wind_dust"]).series(enterprise, site, str(sector)) for sector in range(8)]
+    sectors = random.integers(0, 8, len(hours)).tolist()
+    for instant, sector in zip(hours.tolist(), sectors, strict=True):
+        for beginning in rolled:
+            yield f"{beginning}episodes=1i,above=3i,share=0.01 {instant}"
+        yield f"{windy[sector]}hours=1i,dust={40 + sector}.5,speed=2.5,north=1.5,east=2.0 {instant}"
+
+
 def _state(registry: Registry, end: int) -> Iterator[str]:
     """Lines of what the overview shows, at every mine: conclusions, days of a month, captures, health, rolling statistics."""
     encoders = {name: Encoder(measurement) for name, measurement in BY_NAME.items()}
@@ -246,6 +261,9 @@ def _state(registry: Registry, end: int) -> Iterator[str]:
             beginning = encoders["day"].series(site.enterprise, site.id, theme)
             for day in range(30):
                 yield f"{beginning}finding={day % 5}i,verdicts=24i {end - day * _DAY}"
+        beginning = encoders["rolling_site"].series(site.enterprise, site.id, "30d")
+        for hour in range(48):
+            yield f"{beginning}episodes=30i,above=90i,share=0.01 {end - hour * _HOUR}"
         for station in site.stations:
             yield f"{encoders['place'].series(site.enterprise, site.id, station.id)}latitude=30.8,longitude=108.4 {end - _DAY}"
     for channel in registry.channels:

@@ -521,7 +521,9 @@ def _joined(targets: Sequence[Json], column: str) -> Json:
     return {"id": "joinByField", "filter": chosen, "options": {"byField": column, "mode": "outer"}}
 
 
-def polar(edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, str]], value: str, unit: str) -> Json:
+def polar(
+    edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, str]], value: str, unit: str, **extra: Any
+) -> Json:
     """Points around a centre, on a map without tiles: it keeps angles and distances, which axes of a chart would not.
 
     Parameters
@@ -585,6 +587,7 @@ def polar(edition: Edition, key: str, points: Json, marks: Sequence[tuple[Json, 
             "controls": {"showZoom": False, "mouseWheelZoom": False, "showAttribution": False, "showScale": False},
             "tooltip": {"mode": "details"},
         },
+        **extra,
     )
 
 

@@ -70,9 +70,12 @@ def daily(field: str, where: str, days: str, *, window: str = "day") -> str:
     )
 
 
+FINE: Final = "$__interval_ms < 3600000"
+COARSE: Final = "$__interval_ms >= 3600000"
+"""Whether a pixel spans less than an hour, or an hour and more."""
 _SOURCES: Final = (
-    ("A", "value", "reading", "$__interval_ms < 3600000"),
-    ("H", "mean", "statistic", "$__interval_ms >= 3600000 AND \"window\" = 'hour'"),
+    ("A", "value", "reading", FINE),
+    ("H", "mean", "statistic", f"{COARSE} AND \"window\" = 'hour'"),
 )
 """Where a pixel spans an hour and more, hourly figures take the place of readings: 8,760 a year for half a million.
 

@@ -295,6 +295,8 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     issuer: str
     day: date
     file: FileName | None = None
+    limits: tuple[str, ...] = ()
+    """Limits that it names, by their ids in the catalogue: what it says they rest on."""
 
 
 class Inspection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -357,3 +359,11 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stages: tuple[Stage, ...] = ()
     approvals: tuple[Approval, ...] = ()
     inspections: tuple[Inspection, ...] = ()
+
+    def approvals_of(self, limit: str) -> tuple[Approval, ...]:
+        """Approvals that name a limit; of one without any nobody has shown on what it rests here."""
+        return tuple(approval for approval in self.approvals if limit in approval.limits)
+
+    def without_file(self) -> Site:
+        """The mine without its acceptance file, on which no figure rests."""
+        return msgspec.structs.replace(self, stages=(), approvals=(), inspections=())

@@ -106,38 +106,41 @@ class Queries:
             found += len(rows)
         return _by_time(parts)
 
-    def reading_blocks(
-        self, scope: Scope, key: str, place: tuple[int, int], last: int, newest: int, limit: int
-    ) -> tuple[list[Rows], tuple[int, int] | None]:
-        """Stored blocks of a channel behind a place (hour, block number) up to the hour ``last``, and the place reached.
+    def whole_hours(
+        self, scope: Scope, key: str, first: int, last: int, newest: int, limit: int
+    ) -> tuple[Rows, int | None]:
+        """Readings of a channel from one hour on, by time, and the hour to go on with; None: that was all up to ``last``.
 
-        Blocks above ``newest`` are left out; None: there are no more.
+        Of all hours but the first no more is read than ``limit`` blocks hold. What was committed after the block ``newest`` is
+        left out.
         """
         number = self.number(scope, key)
         if number is None:
-            return [], None
+            return np.empty(0, ROW), None
         block = schema.reading_block.c
-        found = self._connection.execute(
-            select(*COLUMNS)
-            .where(block.channel == number, block.hour >= place[0], block.hour <= last, block.id <= newest)
-            .where(or_(block.hour > place[0], block.id > place[1]))
-            .order_by(block.hour, block.id)
-            .limit(limit)
-        ).all()
-        return [np.frombuffer(self._blocks.data(self._connection, row), ROW) for row in found], (
-            (found[-1].hour, found[-1].id) if len(found) == limit else None
-        )
+        mine = select(*COLUMNS).where(block.channel == number, func.coalesce(block.first, block.id) <= newest)
+        some = mine.where(block.hour >= first, block.hour <= last).order_by(block.hour, block.id).limit(limit)
+        found = self._connection.execute(some).all()
+        more = None
+        if len(found) == limit:  # of the last hour there may be more
+            more = found[-1].hour
+            found = [row for row in found if row.hour != more]
+            if not found:
+                found, more = list(self._connection.execute(mine.where(block.hour == more))), more + 1
+        contents = [self._blocks.content(self._connection, row) for row in found]
+        return _by_time([content.rows[content.number <= newest] for content in contents]), more
 
     def readings_received(self, scope: Scope, key: str, start: int, end: int, received: int) -> Rows:
         """Readings of a channel in [start, end) [ms UTC] that had been received by an instant, by time."""
         block = schema.reading_block.c
         found = self._connection.execute(
             select(*COLUMNS)
-            .where(block.channel == self.number(scope, key), block.received <= received)
+            .where(block.channel == self.number(scope, key))
             .where(block.hour >= start // HOUR, block.hour <= (end - 1) // HOUR)
         ).all()
-        rows = np.frombuffer(self._blocks.joined(self._connection, found), ROW)
-        return _by_time([rows[(rows["time"] >= start) & (rows["time"] < end)]])
+        contents = [self._blocks.content(self._connection, row) for row in found]
+        parts = [content.rows[content.received <= received] for content in contents]
+        return _by_time([rows[(rows["time"] >= start) & (rows["time"] < end)] for rows in parts])
 
     def extent(self, scope: Scope, keys: Collection[str], start: int, end: int) -> tuple[int, int, int]:
         """Number of the newest block of some channels in a period, how many blocks there are, and how many readings.

@@ -50,8 +50,18 @@ reading_block = Table(
     Column("channel", Integer, nullable=False),
     Column("hour", Integer, nullable=False, comment="hours since 1970 UTC; a block never spans two"),
     Column("count", Integer, nullable=False),
-    Column("received", BigInteger, nullable=False, comment="when its batch was received"),
-    Column("data", LargeBinary, nullable=False, comment="rows of greenmine.record.rows.ROW, sorted by time"),
+    Column(
+        "received",
+        BigInteger,
+        nullable=False,
+        comment="when its batch was received; of an hour block, the last of them",
+    ),
+    Column(
+        "data",
+        LargeBinary,
+        nullable=False,
+        comment="rows of greenmine.record.rows.ROW, sorted by time; of an hour block: greenmine.record.hour_blocks; empty: pruned",
+    ),
     Column("device", String(80), nullable=False, server_default="", comment="that sent it"),
     Column(
         "sequence",
@@ -60,6 +70,7 @@ reading_block = Table(
         server_default=text("''"),
         comment="number of each reading's message (int64), -1 where it has none; empty: none has",
     ),
+    Column("first", BigInteger, comment="of an hour block: lowest number of those it took the place of"),
     Index(None, "channel", "hour"),
     comment="Raw readings, immutable, never twice for an instant of a channel.",
 )

@@ -179,8 +179,7 @@ class Pipeline:
         self._keep_after = checkpoint_seconds * 1000
         sites = list(enumerate(registry.sites))
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
-        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position(), self._restated)
-        self._fill(set(self._zone), positions)
+        self._fill(set(self._zone), self._positions())
         self._take_over(bases, now)
 
     def _identity(self) -> str:
@@ -191,6 +190,17 @@ class Pipeline:
             if found is None:
                 found = uuid4().hex
                 connection.execute(sa.insert(table).values(key="identity", value=found))
+        return found
+
+    def _positions(self) -> dict[str, int]:
+        """Sites that the checkpoint has brought into the engine, each with the block up to which it has."""
+        if self._checkpoint is None:
+            return {}
+        found = self._checkpoint.read(self._position(), self._restated)
+        divided = self.record.divided({c.index: found[c.site] for c in self.registry.channels if c.site in found})
+        for site in {self.registry.channels[index].site for index in divided}:
+            self.engine.forget(np.array([c.index for c in self.registry.site_channels(site)], np.intp))
+            del found[site]
         return found
 
     def _position(self) -> int:
@@ -275,10 +285,13 @@ class Pipeline:
 
     def _recent_episodes(self, site: str) -> list[Exceedance]:
         """The stored episodes of a site that may still change."""
-        table = schema.exceedance.c
         newest = self.engine.panes.newest[[c.index for c in self.registry.site_channels(site)]]
-        horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
-        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
+        return self._episodes_since(site, int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE)
+
+    def _episodes_since(self, site: str, instant: int) -> list[Exceedance]:
+        """The stored episodes of a site that last or ended after an instant [ms UTC]."""
+        table = schema.exceedance.c
+        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > instant)))
 
     def _take_over(self, bases: Mapping[str, Basis], now: int) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
@@ -620,7 +633,7 @@ class Pipeline:
             (span[0] // MINUTE, -(-span[1] // MINUTE)),
             [*marks, *more],
             self._first_hours(site),
-            lambda: self._episodes(schema.exceedance.c.site == site),
+            lambda since: self._episodes_since(site, _instant(since)),
         )
 
     def _first_hours(self, site: str) -> NDArray[np.int64]:

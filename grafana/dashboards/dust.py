@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import COMPASS, NEUTRAL, Column, curves, grid, mapping, polar
 from greenmine.grafana.queries import (
+    COARSE,
+    FINE,
     HOUR,
     RANGE,
     SITES,
@@ -24,6 +26,7 @@ from greenmine.grafana.queries import (
 )
 from greenmine.registry import Rule
 
+_WINDY: Final = f'FROM "wind_dust" WHERE {RANGE} AND "hours" = 1 AND {SITES}'
 _PARAMETERS: Final = ("tsp", "pm10", "pm2.5")
 _DEGREE: Final = 0.01
 """Of the map of winds, for one metre a second."""
@@ -137,43 +140,24 @@ def _sides(edition: Edition) -> str:
 
 
 def _rose(edition: Edition, key: str) -> Json:
-    dust = _of_hours("pm10", "pm", edition.stations("boundary"))
-    wind = _of_hours("wind-direction", "from", edition.stations("weather"))
-    hours = (
-        f'SELECT mean("pm") AS "dust", mean("from") AS "wind" FROM ({dust}), ({wind}) WHERE {RANGE}'
-        ' GROUP BY time(1h), "site" fill(none)'
-    )
-    # Eight sectors of 45°, the first around north, so that what lies above 337.5° belongs to it.
-    turn = 'floor(("wind" + 22.5) / 45)'
-    query = (
-        f'SELECT "dust", {turn} - 8 * floor({turn} / 8) AS "sector" FROM ({hours})'
-        f' WHERE {RANGE} AND "dust" > -1000 AND "wind" >= 0'
-    )
+    query = f'SELECT mean("dust") AS "dust", count("dust") AS "spans" {_WINDY} GROUP BY "sector"'
     compass = mapping({str(i): edition.t(f"compass.{point}") for i, point in enumerate(COMPASS)})
-    return _compared(
-        edition, key, query, [Column(source="sector", title=edition.t("column.wind"), words=compass, width=90)]
-    )
+    wind = Column(source="sector", title=edition.t("column.wind"), words=compass, width=90)
+    return grid(edition, key, [table(query)], [wind, *_dust("dust", "spans", edition), Column(source="Time")])
 
 
 def _polar(edition: Edition, key: str) -> Json:
     """Hours as points around the centre: the direction is where the wind came from, the distance its speed."""
-    dust = _of_hours("pm10", "pm", edition.stations("boundary"))
-    wind = _of_hours("wind-direction", "from", edition.stations("weather"))
-    speed = _of_hours("wind-speed", "speed", edition.stations("weather"))
-    hours = (
-        f'SELECT mean("pm") AS "dust", mean("from") * {math.pi / 180} AS "turn", mean("speed") AS "speed"'
-        f' FROM ({dust}), ({wind}), ({speed}) WHERE {RANGE} GROUP BY time(1h), "site" fill(none)'
-    )
     points = (
-        f'SELECT "dust", "speed", "speed" * cos("turn") * {_DEGREE} AS "latitude", "speed" * sin("turn") * {_DEGREE}'
-        f' AS "longitude" FROM ({hours}) WHERE {RANGE} AND "dust" > -1000 AND "speed" >= 0 AND "turn" >= 0'
+        f'SELECT mean("dust") AS "dust", mean("speed") AS "speed", mean("north") * {_DEGREE} AS "latitude",'
+        f' mean("east") * {_DEGREE} AS "longitude" {_WINDY} GROUP BY time($__interval), "site", "sector" fill(none)'
     )
     marks = [
         (_mark(point, _RIM * north, _RIM * east), edition.t(f"compass.{point}"))
         for point, north, east in (("n", 1, 0), ("e", 0, 1), ("s", -1, 0), ("w", 0, -1))
     ]
     marks += [(_mark(f"r{s}", s * math.sqrt(0.5), s * math.sqrt(0.5)), f"{s} m/s") for s in _RINGS]
-    return polar(edition, key, table(points, "hours"), marks, "dust", unit_of("ug/m3"))
+    return polar(edition, key, table(points, "hours"), marks, "dust", unit_of("ug/m3"), interval="60m")
 
 
 def _mark(ref: str, north: float, east: float) -> Json:
@@ -184,21 +168,26 @@ def _mark(ref: str, north: float, east: float) -> Json:
 
 
 def _sprayer(edition: Edition, key: str) -> Json:
-    def chosen(parameter: str, name: str, stations: list[str]) -> str:
-        return (
-            f'SELECT "value" AS "{name}" FROM "reading" WHERE {RANGE} AND "parameter" = \'{parameter}\''
+    sprayers = [s for s in edition.stations("equipment") if "spray" in s] or edition.stations("equipment")
+
+    def spans(field: str, measurement: str, chosen: str, width: str) -> str:
+        dust, state = (
+            f'SELECT "{field}" AS "{name}" FROM "{measurement}" WHERE {RANGE} AND {chosen} AND "parameter" = \'{parameter}\''
             f" AND {one_of('station', stations)} AND {SITES}"
+            for parameter, name, stations in (
+                ("pm10", "pm", edition.stations("boundary")),
+                ("equipment-state", "state", sprayers),
+            )
+        )
+        return (
+            f'SELECT mean("pm") AS "dust", mean("state") AS "share" FROM ({dust}), ({state}) WHERE {RANGE}'
+            f' GROUP BY time({width}), "site" fill(none)'
         )
 
-    sprayers = [s for s in edition.stations("equipment") if "spray" in s] or edition.stations("equipment")
-    dust = chosen("pm10", "pm", edition.stations("boundary"))
-    state = chosen("equipment-state", "state", sprayers)
-    spans = (
-        f'SELECT mean("pm") AS "dust", mean("state") AS "share" FROM ({dust}), ({state}) WHERE {RANGE}'
-        ' GROUP BY time($__interval), "site" fill(none)'
-    )
+    fine = spans("value", "reading", FINE, "$__interval")
+    hours = spans("mean", "statistic", f'{COARSE} AND "window" = \'hour\' AND "valid" = 1', "1h")
     query = (
-        f'SELECT "dust", floor("share" + 0.5) AS "on" FROM ({spans})'
+        f'SELECT "dust", floor("share" + 0.5) AS "on" FROM ({fine}), ({hours})'
         f' WHERE {RANGE} AND "dust" > -1000 AND "share" >= 0 GROUP BY "site"'
     )
     states = mapping({"0": edition.t("state.off"), "1": edition.t("state.on")})
@@ -206,29 +195,27 @@ def _sprayer(edition: Edition, key: str) -> Json:
         tables.site(edition, width=130),
         Column(source="on", title=edition.t("column.sprayer"), words=states, width=85),
     ]
-    return _compared(edition, key, query, columns, interval="10m")
-
-
-def _compared(edition: Edition, key: str, query: str, groups: list[Column], **extra: Any) -> Json:
-    """A mean for each group. Grafana makes the groups: InfluxDB 1.6 loses rows that it made of two subqueries itself."""
+    # Grafana makes the groups: InfluxDB 1.6 loses rows that it made of two subqueries itself.
     made = grid(
         edition,
         key,
         [table(query)],
-        [
-            *groups,
-            Column(
-                source="dust (mean)", title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, thresholds=NEUTRAL, gauge=True
-            ),
-            Column(source="dust (count)", title=edition.t("column.spans"), width=75),
-        ],
-        sort=(groups[0].title or "", False),
-        **extra,
+        [*columns, *_dust("dust (mean)", "dust (count)", edition)],
+        sort=(columns[0].title or "", False),
+        interval="10m",
     )
-    fields = {column.source: {"operation": "groupby", "aggregations": []} for column in groups}
+    fields = {column.source: {"operation": "groupby", "aggregations": []} for column in columns}
     fields["dust"] = {"operation": "aggregate", "aggregations": ["mean", "count"]}
     made["transformations"].insert(0, {"id": "groupBy", "options": {"fields": fields}})
     return made
+
+
+def _dust(mean: str, count: str, edition: Edition) -> list[Column]:
+    """Columns of a mean of dust and of how much it is a mean of."""
+    return [
+        Column(source=mean, title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, thresholds=NEUTRAL, gauge=True),
+        Column(source=count, title=edition.t("column.spans"), width=75),
+    ]
 
 
 def _minutes(edition: Edition, key: str) -> Json:

@@ -24,6 +24,8 @@ from greenmine.grafana.panels import (
     verdict_words,
 )
 from greenmine.grafana.queries import (
+    COARSE,
+    FINE,
     HOUR,
     LEGAL,
     RANGE,
@@ -130,12 +132,12 @@ def build(edition: Edition) -> Json:
         10,
     )
     weather = [name for name in _WEATHER if name in measured]
-    board.add(tables.newest(edition, key("weather"), weather, with_site=False), 14, 5)
+    board.add(tables.newest(edition, key("weather"), weather, with_site=False), 24, 5)
     board.add(
         timeline(
             edition,
             key("equipment"),
-            [series(_equipment(), "$tag_station")],
+            _equipment(),
             mapping({"0": (edition.t("state.off"), GREY), "1": (edition.t("state.on"), BLUE)}),
             nothing=edition.t("mine.equipment.nothing"),
             transformations=edition.renames(),
@@ -143,7 +145,7 @@ def build(edition: Edition) -> Json:
             gap=edition.gap("equipment-state"),
         ),
         10,
-        5,
+        8,
     )
     board.add(
         curves(
@@ -154,7 +156,7 @@ def build(edition: Edition) -> Json:
             interval="1m",
             gap=edition.gap("wind-speed"),
         ),
-        24,
+        14,
         8,
     )
     board.section(edition.t("section.places"))
@@ -275,11 +277,20 @@ def _distance() -> str:
     )
 
 
-def _equipment() -> str:
-    return (
-        f'SELECT last("value") AS "on" FROM "reading" WHERE {RANGE} AND "parameter" = \'equipment-state\' AND {SITES}'
-        ' GROUP BY time($__interval), "station" fill(null)'
-    )
+def _equipment() -> list[Json]:
+    """Query the last state that a pixel spans; where it spans hours, whether the equipment was on for most of them."""
+    return [
+        series(
+            f'SELECT {figure} AS "on" FROM "{measurement}" WHERE {RANGE} AND {chosen} AND "parameter" = \'equipment-state\''
+            f' AND {SITES} GROUP BY time($__interval), "station" fill(null)',
+            "$tag_station",
+            ref,
+        )
+        for ref, figure, measurement, chosen in (
+            ("A", 'last("value")', "reading", FINE),
+            ("H", 'floor(mean("mean") + 0.5)', "statistic", f"{COARSE} AND \"window\" = 'hour'"),
+        )
+    ]
 
 
 def _symbols(edition: Edition) -> list[Json]:

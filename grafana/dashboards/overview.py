@@ -137,7 +137,7 @@ def _ranking(edition: Edition, key: str) -> Json:
     return grid(
         edition,
         key,
-        [table(_ABOVE, "above"), table(_COUNT, "count"), table(_SHARE, "share")],
+        [table(_MONTH)],
         [
             tables.site(
                 edition,
@@ -156,8 +156,8 @@ def _ranking(edition: Edition, key: str) -> Json:
             ),
             Column(source="episodes", title=edition.t("column.episodes"), width=80, nothing="0"),
             Column(source="share", title=edition.t("column.worst-share"), unit="percentunit", decimals=1, width=130),
+            Column(source="Time"),
         ],
-        join="site",
         sort=(edition.t("column.above"), True),
     )
 
@@ -193,21 +193,10 @@ _CAPTURE: Final = (
     'SELECT mean("capture") AS "capture" FROM (SELECT last("capture") AS "capture" FROM "statistic"'
     f' WHERE {until(3)} AND "window" = \'day\' AND {SITES} GROUP BY "site", "station", "parameter") GROUP BY "site"'
 )
-_MONTH: Final = f'FROM "rolling" WHERE {until(2)} AND "span" = \'30d\' AND {LEGAL} AND {SITES}'
-_ABOVE: Final = (
-    f'SELECT sum("above") AS "above" FROM (SELECT last("above") AS "above" {_MONTH} GROUP BY "site", "station", "limit")'
-    ' GROUP BY "site"'
+_MONTH: Final = (
+    'SELECT last("above") AS "above", "episodes", "share" FROM "rolling_site"'
+    f' WHERE {until(2)} AND "span" = \'30d\' AND {SITES} GROUP BY "site"'
 )
-_COUNT: Final = (
-    f'SELECT sum("episodes") AS "episodes" FROM (SELECT last("episodes") AS "episodes" {_MONTH}'
-    ' GROUP BY "site", "station", "limit") GROUP BY "site"'
-)
-_SHARE: Final = (
-    f'SELECT max("share") AS "share" FROM (SELECT last("share") AS "share" {_MONTH} GROUP BY "site", "station", "limit")'
-    ' GROUP BY "site"'
-)
-
-
 _WARNED: Final = (
     f'SELECT sum("open") AS "open" FROM "exceedance" WHERE {until(90)} AND "kind" = \'warning\' AND {SITES}'
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ import sqlalchemy as sa
 from greenmine.grafana.influx.influx_schema import BY_NAME, Precision, finding_of
 from greenmine.grafana.influx.lines import Encoder
 from greenmine.limits import Threshold, addressee, threshold_on
+from greenmine.processing.averaging import direction, figure_of_parts
+from greenmine.processing.rolling import SPANS
 from greenmine.processing.slide import first_minute
 from greenmine.processing.standing import Grounds
 from greenmine.processing.summary import conclude, tally
@@ -46,7 +50,15 @@ _SUBMILLISECOND: Final = 1_000_000
 _FETCHED: Final = 250
 """Rows that are fetched together: blocks of an hour at one reading a second have 65 kB."""
 _TOGETHER: Final = 500
-"""Rules whose hours are loaded together."""
+"""Rules whose verdicts and episodes are loaded together, and hours of a mine."""
+_SITES_TOGETHER: Final = 20
+"""Mines the hours of whose rules are loaded together."""
+_CARRIED: Final = 48
+"""How long a limit that is no longer followed counts among the limits of its mine [h]."""
+_SECTORS: Final = 8
+"""Directions that roses tell apart."""
+_BLOWN: Final = {"pm10": "boundary", "wind-direction": "weather", "wind-speed": "weather"}
+"""What roses are drawn from: parameters, and the role of the stations that measure them there."""
 _STATES: Final = {"good": 0, "silent": 1, "frozen": 2, "skewed": 3, "implausible": 4, "flooding": 5}
 
 Tags = tuple[tuple[str, str], ...]
@@ -167,11 +179,18 @@ class Feed:
         self._sites = {s.id: s for s in registry.sites if enterprises is None or s.enterprise in enterprises}
         self._all = enterprises is None
         self._rules = {r.key: r for r in registry.rules if r.site in self._sites}
+        self._legal: dict[str, list[str]] = defaultdict(list)
+        """Keys of the legal limits of each mine."""
+        for rule in self._rules.values():
+            if rule.limit.kind == "legal":
+                self._legal[rule.site].append(rule.key)
         self._grounds = Grounds(registry)
         self._words = {language: Words(language, registry) for language in LANGUAGES}
         self._encoders = {name: Encoder(measurement) for name, measurement in BY_NAME.items()}
         self._positions = {t.name: cursor.position(t.name) for t in (*BY_ID, *BY_SERIAL)}
         self._channels: dict[int, _Channel | None] = {}
+        self._blown: dict[str, dict[int, str]] = defaultdict(dict)
+        """Parameters by the number of the channel, of what roses of each mine are drawn from."""
         self._beginnings: dict[tuple[str, ...], str] = {}
         self._tags: dict[str, tuple[str, ...]] = {}
         self._open: dict[int, tuple[int, int]] = {}
@@ -309,12 +328,16 @@ class Feed:
                     tags = (self._sites[channel.site].enterprise, channel.site, channel.station, channel.parameter.id)
                     beginning = self._encoders["reading"].series(*tags)
                     self._channels[n] = _Channel(beginning, f"{beginning}value=", tags, tuple(rules[channel.index]))
+                    role = self._registry.station(channel.site, channel.station).role
+                    if _BLOWN.get(channel.parameter.id) == role:
+                        self._blown[channel.site][n] = channel.parameter.id
         return self._channels.get(number)
 
     # Figures and judgements: what stands, and every revision.
 
     def _statistics(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
+        blown: dict[str, set[int]] = defaultdict(set)
         for row in rows:
             channel = self._channel(connection, row.channel)
             if channel is None or not self._wanted("statistic", row.serial, row.start, oldest):
@@ -331,6 +354,33 @@ class Feed:
                 if row.vanished and self._may_hold("statistic", row.serial):
                     part.deletions.append(_deletion("statistic", tags, row.start))
                 part.add(self._line("statistic", tags, (*figures, row.revision), row.start))
+                if row.window == "hour" and row.channel in self._blown[tags[1]]:
+                    blown[tags[1]].add(row.start)
+        for site, starts in blown.items():
+            for some in _parts(sorted(starts), _TOGETHER):
+                self._wind_and_dust(connection, site, some, portion)
+
+    def _wind_and_dust(self, connection: sa.Connection, site: str, starts: Sequence[int], portion: Portion) -> None:
+        """Hours of a mine of which dust or wind changed, from all their figures in the record."""
+        s, channels = schema.statistic.c, self._blown[site]
+        columns = (s.channel, s.start, s.mean, s.valid, s.revision)
+        within = (s.latest, s.window == "hour", s.channel.in_(channels), s.start.in_(starts))
+        found: dict[int, dict[str, list[float]]] = {start: {name: [] for name in _BLOWN} for start in starts}
+        restated = set()
+        for row in connection.execute(sa.select(*columns).where(*within)):
+            if row.revision:
+                restated.add(row.start)
+            if row.valid and row.mean is not None:
+                found[row.start][channels[row.channel]].append(row.mean)
+        enterprise = self._sites[site].enterprise
+        part = portion.parts[enterprise]
+        for start, figures in found.items():
+            sector, values = _blown_by(figures)
+            for n in range(_SECTORS):
+                if n == sector:
+                    part.add(self._line("wind_dust", (enterprise, site, str(n)), (1, *values), start))
+                elif start in restated:  # it may have been in this sector before
+                    part.add(self._line("wind_dust", (enterprise, site, str(n)), (0, *[None] * len(values)), start))
 
     def _verdicts(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()
@@ -515,36 +565,64 @@ class Feed:
         return self._silent.get(row.rule) != row.hour and self._may_hold("sliding_hour", row.serial)
 
     def _roll(self, connection: sa.Connection, changed: Mapping[str, Collection[int]], portion: Portion) -> None:
-        """Rolling statistics at the hours that changed and that the limit was followed in."""
-        for keys in _parts(sorted(key for key, hours in changed.items() if hours), _TOGETHER):
-            first = min(min(changed[key]) for key in keys) - LONGEST_SPAN
-            last = max(max(changed[key]) for key in keys)
-            hours = self._hours(connection, keys, first, last)
+        """Rolling statistics at the hours that changed and that the limit was followed in, and those of the mines."""
+        touched: dict[str, dict[str, Collection[int]]] = defaultdict(dict)
+        for key, some in changed.items():
+            if some:
+                touched[self._rules[key].site][key] = some
+        for sites in _parts(sorted(touched), _SITES_TOGETHER):
+            mine = {site: {*touched[site], *self._beside(site, touched[site])} for site in sites}
+            keys = sorted(chain.from_iterable(mine.values()))
+            spans = [(min(some), max(some)) for site in sites for some in touched[site].values()]
+            first = min(start for start, _ in spans) - LONGEST_SPAN - _CARRIED
+            hours = self._hours(connection, keys, first, max(end for _, end in spans) + _CARRIED)
             episodes = self._episodes(connection, keys, first)
-            for key in keys:
-                rule = self._rules[key]
-                part = portion.parts[self._rule_tags(rule)[0]]
-                self._rolled(rule, hours[key], episodes[key], changed[key], part)
+            for site in sites:
+                self._rolled(site, {key: (hours[key], episodes[key]) for key in mine[site]}, touched[site], portion)
+
+    def _beside(self, site: str, touched: Collection[str]) -> Collection[str]:
+        """All legal limits of a mine, where one of them is touched."""
+        legal = self._legal[site]
+        return legal if not set(legal).isdisjoint(touched) else ()
 
     def _rolled(
         self,
-        rule: Rule,
-        hours: Sequence[tuple[int, int, int, float]],
-        episodes: Sequence[tuple[int, int]],
-        changed: Collection[int],
-        part: Part,
+        site: str,
+        known: Mapping[str, tuple[Sequence[tuple[int, int, int, float]], Sequence[tuple[int, int]]]],
+        changed: Mapping[str, Collection[int]],
+        portion: Portion,
     ) -> None:
-        oldest, since = self._oldest(), self._cursor.since
-        at = sorted(set(changed).intersection(hour for hour, *_ in hours))
-        lower = all(threshold.high is None for threshold in rule.limit.thresholds)
-        for span, hour, values in self._rolling(hours, episodes, at, lower=lower):
-            time = hour * HOUR
-            if time < oldest or (since is not None and time < since and self._making_anew()):
-                continue
-            tags = (*self._rule_tags(rule), span)
-            if None in values and hour <= self._hour and not self._making_anew():
-                part.deletions.append(_deletion("rolling", tags, time))
-            part.add(self._line("rolling", tags, values, time))
+        """Rolling statistics of one mine from hours and episodes of its limits."""
+        part = portion.parts[self._sites[site].enterprise]
+        followed = {key: [hour for hour, *_ in hours] for key, (hours, _) in known.items()}
+        standing = _standing_at({key: followed[key] for key in self._legal[site] if key in known}, changed)
+        figures: dict[tuple[str, str, int], Sequence[Any]] = {}
+        for key, (hours, episodes) in known.items():
+            rule = self._rules[key]
+            own = set(changed.get(key, ())).intersection(followed[key])
+            at = sorted(own.union(some[key] for some in standing.values() if key in some))
+            lower = all(threshold.high is None for threshold in rule.limit.thresholds)
+            for span, hour, values in self._rolling(hours, episodes, at, lower=lower):
+                figures[key, span, hour] = values
+                if hour in own:
+                    self._rolling_line("rolling", (*self._rule_tags(rule), span), values, hour, part)
+        tags = (self._sites[site].enterprise, site)
+        for hour, some in standing.items():
+            for span in SPANS:
+                of_limits = [figures[key, span, at] for key, at in some.items()]
+                shares = [share for *_, share, _, _ in of_limits if share is not None]
+                values = (sum(v[0] for v in of_limits), sum(v[1] for v in of_limits), max(shares, default=None))
+                self._rolling_line("rolling_site", (*tags, span), values, hour, part)
+
+    def _rolling_line(
+        self, measurement: str, tags: tuple[str, ...], values: Sequence[Any], hour: int, part: Part
+    ) -> None:
+        time, since = hour * HOUR, self._cursor.since
+        if time < self._oldest() or (since is not None and time < since and self._making_anew()):
+            return
+        if None in values and hour <= self._hour and not self._making_anew():
+            part.deletions.append(_deletion(measurement, tags, time))
+        part.add(self._line(measurement, tags, values, time))
 
     def _making_anew(self) -> bool:
         return any(self._positions[t] < self._cursor.anew(t) for t in ("sliding_hour", "exceedance"))
@@ -652,6 +730,48 @@ class Feed:
             return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
         except (ValueError, OverflowError, OSError):
             return None
+
+
+def _blown_by(figures: Mapping[str, Sequence[float]]) -> tuple[int | None, tuple[float, ...]]:
+    """Sector from which the wind came in an hour, with dust, speed and its parts from north and east; None where any is missing."""
+    if not all(figures.values()):
+        return None, (math.nan,) * 4
+    turns = np.radians(figures["wind-direction"])
+    turn = float(direction(np.cos(turns).sum(), np.sin(turns).sum(), np.array(len(turns))))
+    if math.isnan(turn):
+        return None, (math.nan,) * 4
+    dust, speed = (figure_of_parts("arithmetic", figures[name]) for name in ("pm10", "wind-speed"))
+    sector = int((turn + 180 / _SECTORS) // (360 / _SECTORS)) % _SECTORS
+    return sector, (dust, speed, speed * math.cos(math.radians(turn)), speed * math.sin(math.radians(turn)))
+
+
+def _standing_at(
+    followed: Mapping[str, Sequence[int]], changed: Mapping[str, Collection[int]]
+) -> dict[int, dict[str, int]]:
+    """For each hour of a mine at which something changed, the newest hour of each of its limits that is not too old.
+
+    Parameters
+    ----------
+    followed : mapping of sequence of int
+        By limit the hours in which it was followed, in order.
+    changed : mapping of collection of int
+        By limit the hours at which its statistics changed.
+    """
+    together = sorted({hour for hours in followed.values() for hour in hours})
+    found: dict[int, dict[str, int]] = {}
+    for key, own in followed.items():
+        for hour in changed.get(key, ()):
+            place = bisect_left(own, hour)
+            if place < len(own) and own[place] == hour:  # it stands until it is followed again, or is too old
+                end = min([hour + _CARRIED, *own[place + 1 : place + 2]])
+                for at in together[bisect_left(together, hour) : bisect_left(together, end)]:
+                    found[at] = {}
+    for at, some in found.items():
+        for key, own in followed.items():
+            place = bisect_right(own, at)
+            if place and own[place - 1] > at - _CARRIED:
+                some[key] = own[place - 1]
+    return found
 
 
 def rule_tags(registry: Registry, rule: Rule) -> tuple[str, ...]:

@@ -299,6 +299,30 @@ MEASUREMENTS: Final = (
         ),
     ),
     Measurement(
+        "rolling_site",
+        "The same of all legal limits of a mine together, each by its newest point of the two days before.",
+        "end of the span; an hour in which a legal limit was followed",
+        (_ENTERPRISE, _SITE, Tag("span", "24h, 7d, 30d")),
+        (
+            Field("episodes", "integer", "", "episodes that lie in the span, in whole or in part"),
+            Field("above", "integer", "min", "minutes beyond a threshold, added up over the limits"),
+            Field("share", "float", "share, 0..1", "the greatest of the limits"),
+        ),
+    ),
+    Measurement(
+        "wind_dust",
+        "Dust and wind of an hour, for roses: PM10 at the boundary of a mine beside the wind there. Only where `hours` is 1.",
+        "start of the hour",
+        (_ENTERPRISE, _SITE, Tag("sector", "where the wind came from: 0 north, 1 north-east … 7, each 45° wide")),
+        (
+            Field("hours", "integer", "", "1 if all of it is valid; 0 if a restatement took it out of this sector"),
+            Field("dust", "float", "ug/m3", "mean of the stations at the boundary"),
+            Field("speed", "float", "m/s", "mean wind speed"),
+            Field("north", "float", "m/s", "how much of it came from the north"),
+            Field("east", "float", "m/s", "how much of it came from the east"),
+        ),
+    ),
+    Measurement(
         "rejection",
         "What could not be taken. Site and device are left out where the registry does not know them.",
         "when it was received",

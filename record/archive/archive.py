@@ -30,6 +30,7 @@ from greenmine.record import schema
 from greenmine.record.archive.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
 from greenmine.record.archive.signing import Keyring, PublicKey, SigningKey
 from greenmine.record.archive.tree import Root, digest, grown, newest, numbering, packed
+from greenmine.record.hour_blocks import hour_block
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
 
@@ -76,7 +77,6 @@ _WRITING: Final = {
 }
 """Instants come at even distances, values are few: so a day of seconds takes a third of the space."""
 
-_UNNUMBERED: Final = np.int64(-1).tobytes()
 _TABLE_OF: Final = {"reading": "block"}
 """Tables of kinds of rows that do not have their name."""
 _TABLES: Final = {
@@ -650,12 +650,13 @@ def _parts(
     block = schema.reading_block.c
     for number, channel in channels.items():
         found = connection.execute(
-            sa.select(block.id, block.data, block.received, block.device, block.sequence)
+            sa.select(schema.reading_block)
             .where(
                 block.channel == number,
                 block.hour >= start // HOUR,
                 block.hour <= (end - 1) // HOUR,
-                *numbered("block"),
+                block.id > above.block,
+                sa.func.coalesce(block.first, block.id) <= upto.block,
             )
             .order_by(block.hour, block.id)
         ).all()
@@ -663,17 +664,14 @@ def _parts(
             continue
         if not all(row.data for row in found):
             raise ChainError(f"readings of {channel} were pruned from the record that this archive has not sealed")
-        readings = np.frombuffer(b"".join(row.data for row in found), ROW)
-        counts = [len(row.data) // ROW.itemsize for row in found]
-        received = np.repeat(np.array([row.received for row in found], np.int64), counts)
-        ids = np.repeat(np.array([row.id for row in found], np.int64), counts)
-        sequence = np.frombuffer(
-            b"".join(row.sequence or _UNNUMBERED * count for row, count in zip(found, counts, strict=True)), "<i8"
+        day = hour_block(found)
+        keep = np.flatnonzero(
+            (day.rows["time"] >= start)
+            & (day.rows["time"] < end)
+            & (day.number > above.block)
+            & (day.number <= upto.block)
         )
-        devices = {row.device for row in found}
-        keep = np.flatnonzero((readings["time"] >= start) & (readings["time"] < end))
-        keep = keep[np.argsort(readings["time"][keep], kind="stable")]
-        chosen = readings[keep]
+        chosen = day.rows[keep]
         yield (
             "reading",
             {
@@ -682,12 +680,12 @@ def _parts(
                 "value": chosen["value"],
                 "flag": chosen["flag"],
                 "quality": chosen["quality"],
-                "received": received[keep],
-                "device": devices.pop()
-                if len(devices) == 1
-                else np.repeat(np.array([row.device for row in found], object), counts)[keep].tolist(),
-                "sequence": sequence[keep],
-                "id": ids[keep],
+                "received": day.received[keep],
+                "device": day.devices[0]
+                if len(day.devices) == 1
+                else np.array(day.devices, object)[day.device[keep]].tolist(),
+                "sequence": day.sequence[keep],
+                "id": day.number[keep],
             },
         )
     for kind in ("conflict", "late"):

@@ -42,7 +42,7 @@ class View:
 
     def interval(self, panel: Mapping[str, Any]) -> int:
         """Width of a point [s]."""
-        least = {"1m": 60, "10m": 600, "15m": 900, "1h": 3600}.get(panel.get("interval", ""), 1)
+        least = {"1m": 60, "10m": 600, "15m": 900, "60m": 3600, "1h": 3600}.get(panel.get("interval", ""), 1)
         wanted = max(least, (self.end - self.start) / 1000 / _POINTS)
         return next(step for step in _STEPS if step >= wanted)
 

@@ -15,6 +15,7 @@ from greenmine.api.http import views as shown_views
 from greenmine.grafana.dashboards import dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import FINDINGS
+from greenmine.grafana.queries import COARSE, FINE
 from greenmine.record import schema
 from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
@@ -70,7 +71,7 @@ def test_every_panel_query_has_its_columns_and_a_row(
 
 def coarse(target: Mapping[str, Any]) -> bool:
     """A query that only answers where a point stands for an hour or more."""
-    return "$__interval_ms >= 3600000" in target["query"]
+    return COARSE in target["query"] and FINE not in target["query"]
 
 
 def test_over_a_year_curves_of_readings_come_from_hourly_figures(
@@ -166,6 +167,56 @@ def test_hourly_means_are_those_of_the_record(
         if keys[row["channel"]].endswith("/pm10") and row["start"] >= START
     }
     assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_ranking_tells_what_the_limits_of_each_mine_add_up_to(
+    projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
+) -> None:
+    ranked = answer(projected, boards["overview"], edition.t("overview.ranking.title"))
+    each = frames(
+        projected.ask(
+            'SELECT last("above") AS "above", "episodes", "share" FROM "rolling"'
+            f" WHERE time > {END}ms - 2d AND time <= {END}ms AND \"span\" = '30d' AND \"kind\" = 'legal'"
+            ' GROUP BY "site", "station", "limit"'
+        )
+    )
+    expected = {
+        site: (
+            sum(row["above"] for row in each if row["site"] == site),
+            sum(row["episodes"] for row in each if row["site"] == site),
+            max(row["share"] or 0 for row in each if row["site"] == site),
+        )
+        for site in SITES
+    }
+    assert {row["site"]: (row["above"], row["episodes"], row["share"]) for row in ranked} == expected
+    assert any(above for above, *_ in expected.values())
+
+
+def test_the_rose_tells_what_hours_of_dust_and_wind_give_together(
+    projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
+) -> None:
+    of_hours: dict[tuple[str, int], dict[str, float]] = {}
+    for parameter, station in (("pm10", "boundary"), ("wind-direction", "weather"), ("wind-speed", "weather")):
+        rows = frames(
+            projected.ask(
+                f'SELECT mean("mean") AS "mean" FROM "statistic" WHERE time >= {START}ms AND time <= {END}ms'
+                f' AND "window" = \'hour\' AND "valid" = 1 AND "parameter" = \'{parameter}\' AND "station" = \'{station}\''
+                ' GROUP BY time(1h), "site" fill(none)'
+            )
+        )
+        for row in rows:
+            of_hours.setdefault((row["site"], row["Time"]), {})[parameter] = row["mean"]
+    whole = [hour for hour in of_hours.values() if len(hour) == 3]
+    sectors: dict[str, list[float]] = {}
+    for hour in whole:
+        sectors.setdefault(str(math.floor((hour["wind-direction"] + 22.5) / 45) % 8), []).append(hour["pm10"])
+    rose = answer(projected, boards["dust"], edition.t("dust.rose.title"))
+    assert {row["sector"]: row["spans"] for row in rose} == {k: len(dust) for k, dust in sectors.items()}
+    assert {row["sector"]: row["dust"] for row in rose} == pytest.approx({k: np.mean(v) for k, v in sectors.items()})
+    points = answer(projected, boards["dust"], edition.t("dust.polar.title"), "hours")
+    turns = {h["wind-speed"] * math.cos(math.radians(h["wind-direction"])) * 0.01: h["pm10"] for h in whole}
+    assert sorted(p["latitude"] for p in points) == pytest.approx(sorted(turns))
+    assert sorted(p["dust"] for p in points) == pytest.approx(sorted(turns.values()))
 
 
 def test_sound_is_averaged_by_energy(projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition) -> None:

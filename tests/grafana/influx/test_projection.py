@@ -278,6 +278,41 @@ def test_sliding_hours_and_rolling_statistics_come_from_the_records_minutes(proj
     assert any(fields["above"] for fields in rolling.values())
 
 
+def test_the_limits_of_a_mine_are_rolled_together_from_the_newest_of_each(projected: Projected) -> None:
+    each = by_tags(projected.district["rolling"], "site", "station", "limit", "span", "kind")
+    found = by_tags(projected.district["rolling_site"], "site", "span")
+    assert {(site, span, time) for site, _, _, span, kind, time in each if kind == "legal"} == set(found)
+    for (site, span, end), fields in list(found.items())[::7]:
+        newest = {
+            key[:3]: figures
+            for key, figures in sorted(each.items(), key=lambda item: item[0][-1])
+            if key[3:5] == (span, "legal") and key[0] == site and end - 48 * HOUR < key[-1] <= end
+        }
+        shares = [figures["share"] for figures in newest.values() if "share" in figures]
+        assert fields["episodes"] == sum(figures["episodes"] for figures in newest.values())
+        assert fields["above"] == sum(figures["above"] for figures in newest.values())
+        assert fields.get("share") == max(shares, default=None)
+    assert any(fields["above"] for fields in found.values())
+
+
+def test_hours_of_dust_stand_in_the_sector_of_their_wind(projected: Projected) -> None:
+    figures = {
+        key: f["mean"]
+        for key, f in by_tags(projected.district["statistic"], "site", "station", "parameter", "window").items()
+        if key[3] == "hour" and f["valid"]
+    }
+    expected = {}
+    for (site, station, parameter, _, time), dust in figures.items():
+        wind = [figures.get((site, "weather", name, "hour", time)) for name in ("wind-direction", "wind-speed")]
+        if (station, parameter) == ("boundary", "pm10") and None not in wind:
+            sector = round(wind[0] / 45) % 8
+            expected[site, str(sector), time] = (dust, wind[1])
+    found = by_tags(projected.district["wind_dust"], "site", "sector")
+    assert {k: (f["dust"], f["speed"]) for k, f in found.items() if f["hours"]} == expected
+    assert all(f["north"] ** 2 + f["east"] ** 2 == pytest.approx(f["speed"] ** 2) for f in found.values() if f["hours"])
+    assert len({sector for _, sector, _ in expected}) > 2
+
+
 def test_only_what_the_schema_lists_is_written(projected: Projected) -> None:
     found = projected.server.export(DISTRICT)
     for measurement in MEASUREMENTS:

@@ -174,7 +174,8 @@ class AlarmEngine:
         """First minutes whose whole window the ring still shows: a full hour, or that of the channel's first reading."""
         channel = self._channel[rows]
         oldest = self._panes.head[channel] - self._panes.minutes + self._width[rows]
-        return np.maximum(-(-oldest // 60) * 60, self._panes.tail[channel])
+        earliest: NDArray[np.int64] = np.maximum(-(-oldest // 60) * 60, self._panes.tail[channel])
+        return earliest
 
     def _with_known(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which rules have episodes that may still change."""

@@ -221,6 +221,16 @@ class Witnessing:
             for receipt in receipts_of(engine, site.id, witness=witness.id, last=True)
         }
         """What each was shown last of a site, and when by the clock of this installation [ms UTC]."""
+        self._mailed = statements_in(self._mailbox)
+        """What was shown last to those that give no receipt, by witness and site."""
+        for witness in self._witnesses:
+            for site in registry.sites:
+                if (signed := self._mailed.get(f"{witness.id}/{site.id}")) is not None:
+                    self._shown[witness.id, site.id] = signed, statement_of(signed)[0].tree.made
+
+    @property
+    def _mailbox(self) -> Path:
+        return self._settings.statements.with_name("mailed.json")
 
     def turn(self, archive: Archive, key: SigningKey, now: int) -> None:
         """Show what is due, and write down what this installation states for everybody."""
@@ -245,6 +255,9 @@ class Witnessing:
                     continue
                 if receipt is not None:
                     keep(self._engine, receipt, own=True)
+                else:
+                    self._mailed[f"{witness.id}/{site.id}"] = signed
+                    replace(self._mailbox, msgspec.json.encode(self._mailed), 0o640)
                 self._shown[witness.id, site.id] = signed, now
             if told.get(site.id) != signed:
                 told[site.id] = signed

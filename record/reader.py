@@ -443,11 +443,19 @@ class Queries:
     # Bookkeeping
 
     def ledger(
-        self, scope: Scope, first: str | None, last: str | None, *, site: str | None, limit: int, after: str | None
+        self,
+        scope: Scope,
+        first: str | None,
+        last: str | None,
+        *,
+        site: str | None,
+        limit: int,
+        after: str | None,
+        strangers: bool = False,
     ) -> Sequence[Row]:
-        """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device."""
+        """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device; ``strangers`` as of `rejections`."""
         c = schema.ledger.c
-        statement = select(schema.ledger).where(c.site.in_(scope))
+        statement = select(schema.ledger).where(self._within(c.site, scope, strangers=strangers))
         if site is not None:
             statement = statement.where(c.site == site)
         if first is not None:
@@ -477,6 +485,11 @@ class Queries:
         days = select(c.day, func.sum(c.stored)).where(c.site.in_(scope), c.day >= first).group_by(c.day)
         return {day: int(stored) for day, stored in self._connection.execute(days)}
 
+    def _within(self, site: Any, scope: Scope, *, strangers: bool) -> Any:
+        """Whether a row is of a site of the scope, or with ``strangers`` of what no site of the registry is called."""
+        nobody = site.not_in([known.id for known in self.registry.sites])
+        return or_(site.in_(scope), nobody) if strangers else site.in_(scope)
+
     def rejections(
         self,
         scope: Scope,
@@ -491,8 +504,7 @@ class Queries:
         """Rejections, newest first; with ``strangers`` also those of messages that name no site of the registry."""
         c = schema.rejection.c
         columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
-        nobody = c.site.not_in([known.id for known in self.registry.sites])
-        statement = select(*columns).where(or_(c.site.in_(scope), nobody) if strangers else c.site.in_(scope))
+        statement = select(*columns).where(self._within(c.site, scope, strangers=strangers))
         if site is not None:
             statement = statement.where(c.site == site)
         if before is not None:

@@ -118,6 +118,24 @@ rejection = Table(
     comment="What could not be taken, with its reason.",
 )
 
+signed = Table(
+    "signed",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False, comment="of the message; -1: it has none"),
+    Column("start", BigInteger, nullable=False, comment="time of its first reading of the day"),
+    Column("end", BigInteger, nullable=False, comment="time of its last reading of the day"),
+    Column("payload", LargeBinary, nullable=False, comment="as it came, without the signature"),
+    Column("signature", LargeBinary, nullable=False, comment="Ed25519, by a key of the device"),
+    UniqueConstraint("site", "device", "signature", "start"),
+    Index(None, "site", "start"),
+    comment="Messages that their device signed, once for each local day of their readings; one that comes again changes nothing.",
+)
+
 retry = Table(
     "retry",
     metadata,
@@ -590,6 +608,7 @@ tree_leaf = Table(
         Column(name, BigInteger, nullable=False, comment="highest row of this table that is in it")
         for name in ("block", "conflict", "late", "rejection", "mark")
     ),
+    Column("signed", BigInteger, nullable=False, server_default="0", comment="the same of this table"),
     PrimaryKeyConstraint("site", "number"),
     Index(None, "site", "day"),
     comment="Leaves of each site's hash tree, in order; rows are only added.",

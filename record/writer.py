@@ -46,6 +46,7 @@ from greenmine.record.rows import (
     LedgerRow,
     RejectionRow,
     SequenceGapRow,
+    SignedRow,
     SlidingHourRow,
     StatisticRow,
     VerdictRow,
@@ -776,6 +777,8 @@ class Pipeline:
                 )
             ]
             self.record.upsert(connection, table, rows, keep=True)
+        signed = [SignedRow(**{name: getattr(one, name) for name in SignedRow._fields}) for one in batch.signed]
+        self.record.upsert(connection, schema.signed, signed, keep=True)
         clock = any(r.reason == retry.CLOCK for r in batch.rejections)
         before = retry.highest(connection) if clock else 0
         self.record.insert(

@@ -34,7 +34,7 @@ from greenmine.record.hour_blocks import hour_block
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
 
-KINDS: Final = ("reading", "conflict", "late", "rejection", "mark", "ledger", "gap")
+KINDS: Final = ("reading", "conflict", "late", "rejection", "mark", "signed", "ledger", "gap")
 """Kinds of rows in a sealed file, in their order."""
 
 FIELDS: Final = pa.schema(
@@ -85,6 +85,7 @@ _TABLES: Final = {
     "late": schema.late,
     "rejection": schema.rejection,
     "mark": schema.mark,
+    "signed": schema.signed,
 }
 
 
@@ -488,7 +489,9 @@ def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
     except (pa.ArrowException, OSError, ValueError) as error:
         yield f"is no Parquet file of a day: {' '.join(str(error).split())}"
         return
-    if {kind: counted.get(kind, 0) for kind in KINDS} != entry.rows:
+    if counted.total() != file.metadata.num_rows:
+        yield f"holds {counted.total()} rows; its footer says {file.metadata.num_rows}"
+    if counted != Counter(entry.rows):
         yield f"holds rows {dict(counted)}; its entry says {entry.rows}"
 
 
@@ -556,6 +559,9 @@ def _days(
     rejected, marked = schema.rejection.c, schema.mark.c
     new = sa.or_(rejected.id > since.rejection, rejected.received >= open_from)
     instants |= set(connection.scalars(sa.select(rejected.received).where(rejected.site == site.id, new)))
+    signed = schema.signed.c
+    new = sa.or_(signed.id > since.signed, signed.start >= open_from)
+    instants |= set(connection.scalars(sa.select(signed.start).where(signed.site == site.id, new)))
     days = {_day(instant, zone) for instant in instants}
     new = sa.or_(marked.id > since.mark, marked.end > open_from)
     for start, end in connection.execute(sa.select(marked.start, marked.end).where(marked.site == site.id, new)):
@@ -744,6 +750,28 @@ def _parts(
             ],
         },
     )  # fmt: skip
+
+    signed = schema.signed.c
+    within = (signed.site == site, signed.start >= start, signed.start < end)
+    some = connection.execute(sa.select(schema.signed).where(*within, *numbered("signed")).order_by(signed.id)).all()
+    yield (
+        "signed",
+        {
+            "time": [row.start for row in some],
+            "received": [row.received for row in some],
+            "id": [row.id for row in some],
+            "device": [row.device for row in some],
+            "sequence": [row.sequence for row in some],
+            "detail": [
+                _json(
+                    topic=row.topic,
+                    payload=base64.b64encode(row.payload).decode(),
+                    signature=base64.b64encode(row.signature).decode(),
+                )
+                for row in some
+            ],
+        },
+    )
 
 
 def _table(kind: str, count: int, columns: dict[str, Any]) -> pa.Table:

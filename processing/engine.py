@@ -297,15 +297,27 @@ class Engine:
         self.wild[channels] = 0
         self.issued[channels] = -1
 
-    def ingest(self, readings: Readings) -> Outcome:
-        """Take in a batch in any order; finite times, channels of the registry."""
+    def ingest(self, readings: Readings, *, past: bool = False) -> Outcome:
+        """Take in a batch in any order; finite times, channels of the registry.
+
+        ``past``: the batch is a statement about the past. What is older than the lateness is no less new then: the spans are
+        named in ``apart``, to be restated once it is stored.
+        """
         parts = tell_apart(readings, self.panes, self._stored)
+        behind = parts.late if past else parts.late[:0]
+        parts = parts.accepted(readings) if len(behind) else parts
         fresh = readings.take(parts.fresh)
         channel, time = fresh.channel.astype(np.intp), fresh.time
         normal = (fresh.flag == NORMAL) | (fresh.flag == OVER)
         value, over = self._bounded(channel, fresh)
         wild = normal & out_of_range(value, self._low[channel], self._high[channel])
         outcome = Outcome(parts, wild.astype(np.uint8) * np.uint8(RANGE), time < self.panes.newest[channel])
+        if len(behind):
+            inside = self.panes.holds(channel, time // MINUTE)
+            self._note_past(channel[~inside], time[~inside] // MINUTE, outcome)
+            fresh = fresh.take(inside)
+            channel, time, value = channel[inside], time[inside], value[inside]
+            normal, over, wild = normal[inside], over[inside], wild[inside]
         if not len(time):
             return outcome
         value = self.calibrated(channel, time, value)
@@ -325,6 +337,15 @@ class Engine:
         self._current = _NOTHING  # stored from now on
         outcome.health.extend(self._hear(channel, time, fresh, valid))
         return outcome
+
+    def _note_past(self, channel: NDArray[np.intp], minute: NDArray[np.int64], outcome: Outcome) -> None:
+        """Note the spans that readings older than the lateness reach over, with what rests on their channels."""
+        for number in np.unique(channel).tolist():
+            mine = minute[channel == number]
+            site = self.registry.channels[number].site
+            begin, end = outcome.apart.get(site, (UNTOUCHED, -1))
+            first = int(mine.min() - self._ahead[number])
+            outcome.apart[site] = min(begin, first), max(end, int(mine.max()) + 1)
 
     def _bounded(self, channel: NDArray[np.intp], readings: Readings) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Values, and which of them are over range; those are cut to the end of the measuring or plausible range: lower bounds.

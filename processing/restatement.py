@@ -108,6 +108,8 @@ class Restating:
         """Take in new readings of the engine at work, sorted by channel and time, as far as their time was passed already."""
         mine = (readings.channel >= self._mine.start) & (readings.channel < self._mine.start + self._filled)
         mine &= readings.time < self._reached * MINUTE
+        if self._filled:
+            mine &= readings.time >= (self._begin - self._again.panes.minutes) * MINUTE
         if mine.any():
             some = readings.take(np.flatnonzero(mine))
             some = replace(some, channel=some.channel - np.int32(self._channel))

@@ -254,6 +254,7 @@ def test_exceedances_are_those_of_the_record(
     }  # fmt: skip
     assert found == expected
     assert {state for state, *_ in found.values()} == {"open", "closed"}
+    assert {3, 4} <= {row["finding"] for row in rows}, "both indicative and statutory ones"
 
 
 def test_limit_lines_hold_the_threshold_of_each_day(

@@ -48,6 +48,7 @@ from greenmine.api.pages import (
     evidence_pages,
     exceedance_pages,
     explanation_page,
+    file_page,
     notification_pages,
     oidc,
     pages,
@@ -73,7 +74,7 @@ from greenmine.watching import EVERY, WatchedRegistry
 
 def _follow(context: Context, path: Path) -> None:
     """Take up another registry as soon as its files are changed and sound."""
-    watched = WatchedRegistry(path, context.registry.digest)
+    watched = WatchedRegistry(path, context.registry)
     while not context.closing.wait(EVERY):
         if (found := watched.changed()) is not None:
             context.renew(found)
@@ -154,6 +155,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         upload_page,
         exceedance_pages,
         explanation_page,
+        file_page,
         quality_page,
         download_page,
         comparison_page,

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 
 import psutil
 import structlog
@@ -26,6 +27,7 @@ from bench import (
     grafana,
     growth,
     hj212,
+    judged_truth,
     latency,
     live,
     loggers,
@@ -43,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
-        "files", "truth", "restart", "mark", "pages",
+        "files", "truth", "restart", "mark", "disk", "pages",
     )  # fmt: skip
     when_named = ("exports", "flood", "grafana", "tamper")
     everything = ", ".join((*subjects, *when_named))
@@ -51,7 +53,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
     parser.add_argument("--points", type=int, default=grafana.POINTS, help="of grafana's year; default 50,000,000")
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="share of the stated size of restart, mark and pages; default 1"
+        "--scale", type=float, default=1.0, help="share of the stated size of restart, mark, disk and pages; default 1"
     )
     arguments = parser.parse_args()
     if unknown := set(arguments.subject) - {*subjects, *when_named}:
@@ -74,10 +76,11 @@ def main() -> int:
         "grafana": partial(grafana.measure, arguments.points),
         "effect": effect.measure,
         "files": files.measure,
-        "truth": truth.measure,
+        "truth": lambda: chain(truth.measure(), judged_truth.measure()),
         "tamper": tamper.measure,
         "restart": partial(province.restart, arguments.scale),
         "mark": partial(province.mark, arguments.scale),
+        "disk": partial(province.disk, arguments.scale),
         "pages": partial(province.pages, arguments.scale),
     }
     console = Console(width=None if sys.stdout.isatty() else 150)

@@ -1,4 +1,4 @@
-"""A province on one machine: how long a start takes, how long a commit waits for a mark, and how fast pages of many mines are."""
+"""A province on one machine: the start, how long commits wait for a mark, the bytes of a reading, the pages of many mines."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from greenmine.cli.work import STEPS
 from greenmine.loading import load_registry
 from greenmine.readings import NORMAL, Readings
 from greenmine.record import schema
+from greenmine.record.archive.archive import Archive, grow, seal
+from greenmine.record.archive.pruning import prune
+from greenmine.record.archive.signing import SigningKey
+from greenmine.record.hour_blocks import merge
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
@@ -38,6 +42,10 @@ _MARKED: Final = 9_990
 """Channels."""
 _WAIT_AT_MOST: Final = 0.2
 """For a commit [s]."""
+_STORED: Final = 1_000
+"""Channels, for a day."""
+_BYTES: Final = {"kept": 30, "left": 3, "archived": 12}
+"""For a reading, at most."""
 _MINES: Final = 1_000
 _PER_MINE: Final = 10
 """Channels."""
@@ -70,7 +78,10 @@ def _feed(pipeline: Pipeline, start: int, minutes: int, stretch: int = 60) -> No
             value = np.round(random.normal(60.0, 9.0, len(channel)), 1)
             flag = np.full(len(channel), NORMAL, np.uint8)
             readings = Readings(channel, np.tile(instants, len(some)), value, flag)
-            pipeline.commit(batch_of(pipeline.registry, readings), int(instants[-1]))
+            batch = batch_of(pipeline.registry, readings)
+            batch.message_seq[:] = instants[0] // _MINUTE
+            batch.message_received[:] += random.integers(5_000)
+            pipeline.commit(batch, int(instants[-1]))
 
 
 def _now() -> int:
@@ -157,6 +168,50 @@ def _waited(what: str, pipeline: Pipeline, live: int) -> Row:
     what = f"longest wait of a commit for {what}, {channels:,} channels, {len(waits)} turns"
     measured = f"{longest * 1000:.0f} ms, {worked * 1000:.0f} ms CPU"
     return Row("mark", what, measured, f"{_WAIT_AT_MOST * 1000:.0f} ms", longest / _WAIT_AT_MOST, "<=", 1.0)
+
+
+def disk(scale: float) -> Iterable[Row]:
+    """Rows about the bytes of a reading that came alone, up to the archive; ``scale`` is a share of the stated size."""
+    channels = max(100, int(_STORED * scale))
+    minutes = 24 * 60
+    with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
+        folder = Path(name)
+        registry = load_registry(write_registry(folder / "registry", channels, parameter="pm10", interval="1min"))
+        record = _opened(folder, registry)
+        midnight = (_now() // (24 * _HOUR) - 4) * 24 * _HOUR - 8 * _HOUR
+        _feed(Pipeline(registry, record), midnight, minutes, stretch=1)
+        readings, now = channels * minutes, midnight + 72 * _HOUR
+        committed, whole = _used(record.engine)
+        yield Row("disk", f"a reading as it was committed, {readings:,}", f"{committed / readings:.1f} bytes", "", None)
+        archive, key = Archive(folder / "archive"), SigningKey(folder / "keys")
+        for site in registry.sites:
+            root = grow(record.engine, site, now)
+            for _ in merge(record.engine, site.id, root.through.block, now, everything=True):
+                pass
+        kept, whole_kept = _used(record.engine)
+        yield _bytes("kept, in blocks of an hour", "kept", kept / readings)
+        entries = list(seal(record.engine, registry.sites, archive, key, now, 24 * _HOUR))
+        yield _bytes("in the archive", "archived", sum(entry.size for entry in entries) / readings)
+        place = str(folder / "archive")
+        pruned = sum(p.readings for p in prune(record.engine, registry, place, key.public, now, 1, registry.sites))
+        left, whole_left = _used(record.engine)
+        yield _bytes(f"left after pruning of {pruned:,}", "left", left / readings)
+        figures = ", ".join(f"{size / readings:.1f}" for size in (whole, whole_kept, whole_left))
+        yield Row("disk", "the whole record, its figures and accounts too: the same", f"{figures} bytes", "", None)
+        record.engine.dispose()
+
+
+def _used(engine: sa.Engine) -> tuple[int, int]:
+    """Bytes of the pages that readings take with their index, and of all pages in use."""
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").all()
+    sizes = {name: int(size) for name, size in pages}
+    return sizes["reading_block"] + sizes["ix_reading_block_channel_hour"], sum(sizes.values())
+
+
+def _bytes(what: str, bound: str, measured: float) -> Row:
+    most = _BYTES[bound]
+    return Row("disk", f"a reading {what}", f"{measured:.1f} bytes", f"{most} bytes", measured / most, "<=", 1.0)
 
 
 def pages(scale: float) -> Iterable[Row]:

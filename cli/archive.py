@@ -29,6 +29,7 @@ from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.pruning import prune
 from greenmine.record.archive.signing import PublicKey, SigningKey, read_keyring
 from greenmine.record.archive.witness import keep, receipts_of, stated, statement_of, statements_in
+from greenmine.record.hour_blocks import merge
 from greenmine.record.record import DatabaseError, Engine, migrate, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -172,19 +173,23 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
     """
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
-    due, witnessing = 0.0, None
+    due, looked, witnessing = 0.0, False, None
     while not stop.is_set():
         try:
             archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
             with locked(key.lock):
-                for site in registry.sites:
-                    grow(engine, site, times.now())
+                roots = {site.id: grow(engine, site, times.now()) for site in registry.sites}
             witnessing = witnessing or Witnessing(engine, registry, settings)
             witnessing.turn(archive, key, times.now())
             if time.monotonic() < due:
                 stop.wait(settings.root_minutes * 60)
                 continue
             due = time.monotonic() + _EVERY
+            for name, root in roots.items():
+                for _ in merge(engine, name, root.through.block, times.now(), everything=not looked):
+                    if stop.is_set():
+                        return
+            looked = True
             for entry in seal_days(engine, registry.sites, archive, key, times.now(), settings.lateness_hours * _HOUR):
                 _log.info("sealed", site=entry.site, day=entry.day, part=entry.part, rows=sum(entry.rows.values()))
                 if stop.is_set():
@@ -216,6 +221,16 @@ class Witnessing:
             for receipt in receipts_of(engine, site.id, witness=witness.id, last=True)
         }
         """What each was shown last of a site, and when by the clock of this installation [ms UTC]."""
+        self._mailed = statements_in(self._mailbox)
+        """What was shown last to those that give no receipt, by witness and site."""
+        for witness in self._witnesses:
+            for site in registry.sites:
+                if (signed := self._mailed.get(f"{witness.id}/{site.id}")) is not None:
+                    self._shown[witness.id, site.id] = signed, statement_of(signed)[0].tree.made
+
+    @property
+    def _mailbox(self) -> Path:
+        return self._settings.statements.with_name("mailed.json")
 
     def turn(self, archive: Archive, key: SigningKey, now: int) -> None:
         """Show what is due, and write down what this installation states for everybody."""
@@ -240,6 +255,9 @@ class Witnessing:
                     continue
                 if receipt is not None:
                     keep(self._engine, receipt, own=True)
+                else:
+                    self._mailed[f"{witness.id}/{site.id}"] = signed
+                    replace(self._mailbox, msgspec.json.encode(self._mailed), 0o640)
                 self._shown[witness.id, site.id] = signed, now
             if told.get(site.id) != signed:
                 told[site.id] = signed

@@ -60,7 +60,7 @@ def bounded(
     ValueError, OSError
         That the task raised.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     here, there = context.Pipe()
     with tempfile.TemporaryDirectory(prefix="greenmine-") as name:
         process = context.Process(target=_run, args=(there, task, arguments, dict(options), Path(name)), daemon=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Final
 
 import structlog
@@ -19,6 +20,8 @@ from greenmine.tables import DataFileError
 
 _LOOK: Final = 1.0
 """How often it is looked whether something was asked for [s]."""
+_IDLE: Final = 5.0
+"""How long after its last bundle a builder with nothing to do ends, so that the memory that bundles took is free [s]."""
 _SAY: Final = 500
 """How often progress is written into the record [ms]."""
 _HOUR: Final = 3_600_000
@@ -33,7 +36,8 @@ class _Stopped(Exception):  # noqa: N818 - no error: the installation shuts down
 def build_bundles(settings: Settings, stop: threading.Event) -> None:
     """Build what is asked for until ``stop`` is set; whoever else does so at this installation waits.
 
-    The record is there already, with all its tables.
+    The record is there already, with all its tables. A builder that has built and has nothing more to do ends after a while: a new
+    one takes its place, with little memory.
     """
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
@@ -42,11 +46,13 @@ def build_bundles(settings: Settings, stop: threading.Event) -> None:
         if not mine:
             return
         bench = Workbench(engine, settings.bundles)
-        while not stop.is_set():
+        last = float("inf")
+        while not stop.is_set() and time.monotonic() < last + _IDLE:
             try:
                 bench.take_up(times.now())
                 if (row := bench.next()) is not None:
                     _build(settings, registry, engine, bench, row, stop)
+                    last = time.monotonic()
                     continue
                 if settings.bundle_days:
                     bench.remove(times.now() - settings.bundle_days * 24 * _HOUR)

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,15 +18,17 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from greenmine import times
 from greenmine.api.http.addresses import check_addresses
 from greenmine.cli.mines import SENT, STORY, stored
 from greenmine.cli.processes import Processes
 from greenmine.cli.run import prepare
-from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, welcome
+from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, hand_over, welcome
 from greenmine.collector.mqtt.broker import start_broker
 from greenmine.loading import load_registry
-from greenmine.registry import DEFAULT, RegistryError
+from greenmine.registry import DEFAULT, Registry, RegistryError, Site
 from greenmine.settings import OWN_REGISTRY, Settings
+from greenmine.times import local
 from greenmine.watching import WatchedRegistry
 
 _DAY: Final = 86_400_000
@@ -91,7 +94,7 @@ def demo(
                     "metrics_loopback": True,
                 }
             )
-            _play(here, story, processes, stop, visitors if live else [], registry.digest)
+            _play(here, story, processes, stop, visitors if live else [], registry)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
 
@@ -136,7 +139,12 @@ def _story(path: Path, days: float) -> Story:
 
 
 def _play(
-    settings: Settings, story: Story, processes: Processes, stop: threading.Event, visitors: list[Visitor], digest: str
+    settings: Settings,
+    story: Story,
+    processes: Processes,
+    stop: threading.Event,
+    visitors: list[Visitor],
+    registry: Registry,
 ) -> None:
     """Go on live if there is somebody to see it, else end with the history."""
     console = Console(stderr=True)
@@ -177,7 +185,17 @@ def _play(
     if live and not stop.is_set():
         processes.start_aside("builder", "greenmine.cli.builder:build_bundles", settings)
         console.print(f"History complete; live. [bold]http://127.0.0.1:{settings.port}/[/]")
-        processes.watch(stop, WatchedRegistry(settings.registry, digest))
+        threading.Thread(target=_show_bundle, args=(settings, story, registry.sites[0], stop, console)).start()
+        processes.watch(stop, WatchedRegistry(settings.registry, registry))
+
+
+def _show_bundle(settings: Settings, story: Story, site: Site, stop: threading.Event, console: Console) -> None:
+    """Print the link of an evaluator to a bundle of the last whole day of the history, or of what there is of the present one."""
+    today = local(times.now(), site.zone).date()
+    day = max(today - timedelta(days=1), local(story.start, site.zone).date())
+    link = hand_over(settings, site.id, day, stop)
+    if link is not None:
+        console.print(f"evidence bundle of {day}, as an evaluator gets it: [bold]{link}[/]", soft_wrap=True)
 
 
 def _accounts(visitors: list[Visitor], settings: Settings) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from greenmine.loading import load_registry
 from greenmine.record import schema
+from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.record import open_engine
 from greenmine.record.rows import ROW
 from greenmine.record.status import WorkerStatus
@@ -43,9 +44,10 @@ def stored(settings: Settings) -> tuple[int, int]:
     block = schema.reading_block.c
     with engine.connect() as db:
         messages = db.scalar(sa.select(sa.func.sum(schema.ledger.c.messages))) or 0
-        blocks = db.scalars(sa.select(block.data).order_by(block.id.desc()).limit(100)).all()
+        newest = db.execute(sa.select(*COLUMNS).order_by(block.id.desc()).limit(100)).all()
+        # Where there is no content it was pruned, so it is long past.
+        times = [np.frombuffer(Blocks().data(db, row), ROW)["time"] for row in newest if row.data]
     engine.dispose()
-    times = [np.frombuffer(data, ROW)["time"] for data in blocks if data]  # empty: pruned, so long past
     return int(messages), max((int(time[-1]) for time in times), default=0)
 
 

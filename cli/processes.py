@@ -30,6 +30,8 @@ _COMMON: Final = "greenmine.cli.preloaded"
 """Imported before any process is forked: they share its memory, and begin sooner."""
 _BY_THEMSELVES: Final = frozenset({"web", "web server"})
 """Processes that look out for a changed registry themselves: nobody's page is to be cut off."""
+_BY_MEASUREMENTS: Final = frozenset({"worker", "projection", "uplink", "simulator"})
+"""Processes that need not begin again where nothing has changed but acceptance files of mines."""
 _log = structlog.get_logger(__name__)
 
 Task = Callable[[Settings, threading.Event], None]
@@ -52,7 +54,10 @@ class Processes:
         self._aside: dict[str, tuple[str, Settings, float, float]] = {}
 
     def start_aside(self, name: str, task: str, settings: Settings) -> None:
-        """Start a process that the others can do without: should it end, it is started again after a while."""
+        """Start a process that the others can do without.
+
+        Should it end by a fault, it is started again after a while; one that ends well wants to begin afresh, and does at once.
+        """
         self._begin_aside(name, task, settings, _REST)
 
     def _begin_aside(self, name: str, task: str, settings: Settings, rest: float) -> None:
@@ -92,12 +97,19 @@ class Processes:
             self.check()
             if time.monotonic() >= due:
                 due = time.monotonic() + EVERY
-                if registry.changed() is not None:
-                    self.renew()
+                before = registry.current.measured()
+                if (found := registry.changed()) is not None:
+                    self.renew(_BY_MEASUREMENTS if found.measured() == before else frozenset())
 
-    def renew(self) -> None:
-        """End all processes but those that take up a registry by themselves, and start them again in their order."""
-        again = [place for place in self._running if place[0] not in _BY_THEMSELVES]
+    def renew(self, untouched: frozenset[str] = frozenset()) -> None:
+        """End all processes that a changed registry touches, and start them again in their order.
+
+        Parameters
+        ----------
+        untouched : frozenset of str
+            Processes that go on, beside those that take up a registry by themselves.
+        """
+        again = [place for place in self._running if place[0] not in _BY_THEMSELVES | untouched]
         _log.info("the registry has changed", started_again=[name for name, *_ in again])
         for one in reversed(again):
             self._running.remove(one)
@@ -119,7 +131,11 @@ class Processes:
             if name in self._aside:
                 task, settings, rest, begun = self._aside[name]
                 ran = time.monotonic() - begun
-                if ran >= rest:
+                if not process.exitcode:
+                    lifeline.close()
+                    self._begin_aside(name, task, settings, _REST)
+                    self._running[place] = self._running.pop()
+                elif ran >= rest:
                     rest = _REST if ran >= _STEADY else min(2 * rest, _LONGEST_REST)
                     _log.warning("started again", process=name, status=process.exitcode, next_not_before=rest)
                     lifeline.close()

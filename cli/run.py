@@ -88,7 +88,7 @@ def run(
         for part in parts(settings, only or []):
             start = processes.start_aside if part in ASIDE else processes.start
             start(part, TASKS[part], settings)
-        processes.watch(stop, WatchedRegistry(settings.registry, registry.digest))
+        processes.watch(stop, WatchedRegistry(settings.registry, registry))
 
 
 def parts(settings: Settings, only: Sequence[Part]) -> list[Part]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -17,6 +18,7 @@ from greenmine import times
 from greenmine.cli.loggers import run_loggers
 from greenmine.cli.scoring import detect
 from greenmine.collector.hj212.codes import Version
+from greenmine.collector.payloads.signature import Sealing, sealing
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -55,6 +57,7 @@ def simulate(
     edition: Version = 2017,
     copies: int = 1,
     keys: Path | None = None,
+    sign: Path | None = None,
 ) -> None:
     """Simulate the mines of the registry: weather, work, dust, noise and water, with faults whose truth is known.
 
@@ -98,6 +101,8 @@ def simulate(
     keys
         With --hj212: file with a line MN = KEY for each key of SM4, by which those loggers encrypt; it is read again when it
         changes.
+    sign
+        Ed25519 private key (PEM) with which each message is signed, as by a gateway.
     """
     settings = Settings()
     try:
@@ -107,14 +112,26 @@ def simulate(
         begin, end = _span(start, days, live=live)
         chosen = speed if speed is not None else 1.0 if live else "max"
         if hj212 is not None:
-            if score or broker is not None:
-                raise ValueError("--hj212 goes with neither --score nor --broker; give it alone")  # noqa: TRY301
+            if score or broker is not None or sign is not None:
+                raise ValueError("--hj212 goes with none of --score, --broker and --sign; give it alone")  # noqa: TRY301
             run_loggers(registry, sites, seed, begin, end, kinds, chosen, out, hj212, edition, copies, keys)
             return
         if score:
             _score(registry, sites, seed, begin, end, kinds, settings, alone=out is None and broker is None)
             return
-        run(registry, sites, seed, begin, end, kinds, chosen, out, broker, settings)
+        run(
+            registry,
+            sites,
+            seed,
+            begin,
+            end,
+            kinds,
+            chosen,
+            out,
+            broker,
+            settings,
+            None if sign is None else sealing(sign),
+        )
     except (ValueError, OSError) as error:
         raise SystemExit(f"greenmine simulate: {error}") from error
 
@@ -130,6 +147,7 @@ def run(
     out: Path | None,
     broker: str | None,
     settings: Settings,
+    sign: Sealing | None = None,
 ) -> Truth:
     """Simulate to the end, or until Ctrl-C where there is none.
 
@@ -144,7 +162,11 @@ def run(
         nonlocal reached
         for message in stream(registry, sites, seed, start, end, faults):
             reached = message.time_sent
-            yield message
+            yield (
+                message
+                if sign is None
+                else msgspec.structs.replace(message, payload=sign(message.topic, message.payload))
+            )
 
     console = Console(stderr=True)
     with ExitStack() as stack:

@@ -1,13 +1,16 @@
-"""Accounts of the demo: administrator, supervisor, staff of a township, a user for each enterprise; and a token for scripts."""
+"""Who visits the demo: staff of district and township, a user for each enterprise, scripts, and an evaluator by a link."""
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass
+from datetime import date
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.secret import new_secret
@@ -20,9 +23,13 @@ PASSWORDS: Final = "demo-accounts"
 TOKEN: Final = "demo-token"  # noqa: S105 - the name of a file
 """File in the data directory with an administrator's token, likewise."""
 
+LINK: Final = "demo-link"
+"""File in the data directory with the code of the evaluator's link, likewise."""
+
 ADMINISTRATOR: Final = "administrator"
 SUPERVISOR: Final = "supervisor"
 TOWNSHIP: Final = "township"
+EVALUATOR: Final = "evaluator"
 _OFFICES: Final[dict[str, UserRole]] = {ADMINISTRATOR: "administrator", SUPERVISOR: "supervisor", TOWNSHIP: "township"}
 _DAYS: Final = 366
 _RENEW_MS: Final = 30 * 86_400_000
@@ -75,6 +82,63 @@ def welcome(settings: Settings, registry: Registry) -> list[Visitor]:
         return [Visitor(name, passwords[name], about) for name, about in wanted if name in passwords]
     finally:
         accounts.close()
+
+
+def hand_over(settings: Settings, site: str, day: date, stop: threading.Event) -> str | None:
+    """Have a bundle of a mine and a day built, and open it to an evaluator; one that was opened before stays.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the demo, whose web server and builder run.
+    site : str
+        The mine.
+    day : date
+        The day.
+    stop : Event
+        Ends the waiting.
+
+    Returns
+    -------
+    str or None
+        Address of the link; None: the demo ended, or no bundle could be had, of which the builder's log tells.
+    """
+    path = settings.data / LINK
+    accounts = Accounts(settings)
+    try:
+        good = path.exists() and accounts.shares.find(path.read_text().strip(), time.time_ns() // 1_000_000) is not None
+    finally:
+        accounts.close()
+    try:
+        if not good:
+            wanted = {"site": site, "period": day.isoformat(), "language": "zh"}
+            bundle = _asked(settings, "POST", "/api/v1/bundles", wanted)
+            while bundle.get("state") in {"waiting", "running"}:
+                if stop.wait(1):
+                    return None
+                bundle = _asked(settings, "GET", f"/api/v1/bundles/{bundle['id']}")
+            if bundle.get("state") != "done":
+                return None
+            share = _asked(
+                settings, "POST", f"/api/v1/bundles/{bundle['id']}/shares", {"receiver": EVALUATOR, "days": 30}
+            )
+            write_secret(path, share["code"] + "\n")
+    except (OSError, HTTPException, ValueError, KeyError):
+        return None
+    return f"http://127.0.0.1:{settings.port}/shared#{path.read_text().strip()}"
+
+
+def _asked(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the demo's own server answers to the token for scripts."""
+    server = HTTPConnection("127.0.0.1", settings.port, timeout=30)
+    try:
+        token = (settings.data / TOKEN).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        server.request(method, path, None if body is None else json.dumps(body), headers)
+        answer: dict[str, Any] = json.loads(server.getresponse().read())
+        return answer
+    finally:
+        server.close()
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -42,7 +42,7 @@ _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
 """How often the worker says how it is [s]."""
-STEPS: Final = 0.05
+STEPS: Final = 0.03
 """How long figures are restated, between two commits [s]."""
 _AGAIN: Final = 200
 """Rejected messages taken in again at once."""

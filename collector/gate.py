@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 from greenmine.budgets import Meter, Rate
@@ -28,12 +29,14 @@ class Account:
         That of its site.
     """
 
-    __slots__ = ("_ends", "_meters", "_rates", "_site", "_zone")
+    __slots__ = ("_ends", "_meters", "_rates", "_site", "_zone", "lock")
 
     def __init__(self, rates: tuple[Rate, ...], zone: str, site: Account | None = None) -> None:
         self._rates = rates
         self._zone = zone
         self._site = site
+        self.lock: threading.Lock = threading.Lock() if site is None else site.lock
+        """Of a site and its devices: messages come by MQTT and data loggers by TCP, each in a thread of its own."""
         self._ends = 0
         self._meters = [Meter(rate) for rate in rates]
 
@@ -51,12 +54,13 @@ class Account:
         """
         amounts = (1, readings, size)
         site = self._site
-        if not self.fits(amounts, now) or (site is not None and not site.fits(amounts, now)):
-            return False
-        self.take(amounts, now)
-        if site is not None:
-            site.take(amounts, now)
-        return True
+        with self.lock:
+            if not self.fits(amounts, now) or (site is not None and not site.fits(amounts, now)):
+                return False
+            self.take(amounts, now)
+            if site is not None:
+                site.take(amounts, now)
+            return True
 
     def restore(self, messages: int, readings: int, now: int) -> None:
         """Count what was taken earlier on this day."""

@@ -23,6 +23,7 @@ from greenmine.evidence.figures import FiguresDocument, document
 from greenmine.evidence.measures import effects, responses, watched
 from greenmine.evidence.recompute import Recomputed, days_needed, readings_of, recompute
 from greenmine.evidence.requirements import Proofs, indicators, requirements
+from greenmine.evidence.signatures import signed_shares
 from greenmine.evidence.source import Source
 from greenmine.processing.exclusion import excluded_channels
 from greenmine.readings import Readings
@@ -75,6 +76,7 @@ def compute(
         restatements=restatements(site, source.from_record),
         handling=handling(site, source.from_record),
         changes=changes(site, source.from_record),
+        signed=signed_shares(source, period),
         formulas=formulas(evaluation),
         citations=citations(evaluation, period),
     )

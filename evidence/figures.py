@@ -30,6 +30,7 @@ from greenmine.evidence.sections import (
     RequirementFigures,
     ResponseFigures,
     RestatementFigures,
+    SignedFigures,
 )
 from greenmine.limits import LONG, SHORT, Addressee, Limit, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import SlidingHour
@@ -249,6 +250,8 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     restatements: list[RestatementFigures] = []
     handling: list[HandlingFigures] = []
     changes: list[ChangeFigures] = []
+    signed: list[SignedFigures] = []
+    """By device; empty where none has a key."""
     formulas: list[FormulaFigures] = []
     citations: list[CitationFigures] = []
 

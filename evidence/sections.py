@@ -307,3 +307,11 @@ class CitationFigures(msgspec.Struct, frozen=True):
     theme: str | None
     source: str
     confidence: str
+
+
+class SignedFigures(msgspec.Struct, frozen=True):
+    """Readings of a device within the period, and how many of them it signed."""
+
+    device: str
+    readings: int
+    signed: int

@@ -52,6 +52,7 @@ from greenmine.evidence.receipts import Testimony, examine, registries
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
+from greenmine.evidence.signatures import signature_faults
 from greenmine.evidence.site_registry import digest_in, files_in, names_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.record.archive.archive import Finding
@@ -317,7 +318,7 @@ def _manifest(folder: Path, keys: frozenset[str]) -> tuple[Manifest | None, Keyr
         return None, None, [Finding(KEY, "is missing or no Ed25519 public key")]
     try:
         ring = Keyring.of(key, _successions(folder))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return None, Keyring((key,)), [Finding(KEYS, f"is missing, or {error}")]
     faults = []
     if keys and keys.isdisjoint(ring.fingerprints):
@@ -384,7 +385,7 @@ def verify_raw(
     given = [*source.receipts, *receipts]
     bent, seen = examine(given, tree, source, key.fingerprints, witnesses)
     registry = [*registries(given, digest_in(folder / REGISTRY))]
-    return [*missing, *bent], seen, [*remarks, *registry, *_open(tree, seen, unnumbered)]
+    return [*missing, *bent, *signature_faults(source)], seen, [*remarks, *registry, *_open(tree, seen, unnumbered)]
 
 
 def _open(tree: KeptTree, seen: Sequence[Testimony], unnumbered: Collection[str]) -> Iterator[str]:

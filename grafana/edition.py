@@ -156,11 +156,7 @@ class Edition(Words):
     @cached_property
     def site_names(self) -> dict[str, str]:
         """Short name of each site by its id, the name where it has no short one."""
-        chinese = self.language == "zh"
-        return {
-            site.id: (site.short_name_zh if chinese else site.short_name_en) or self.name(site)
-            for site in self.registry.sites
-        }
+        return {site.id: self.short_name(site) for site in self.registry.sites}
 
     @cached_property
     def station_names(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,42 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedMessage:
+    """A message that its device signed, and of which readings of a local day were taken.
+
+    Parameters
+    ----------
+    site, device : str
+        The device of the registry by whose key it is signed.
+    topic : str
+        That it was published on.
+    received : int
+        [ms UTC]
+    sequence : int
+        Its number; -1 where it has none.
+    start, end : int
+        Time of its first and last reading of that day [ms UTC].
+    payload : bytes
+        Without the signature.
+    signature : bytes
+        64 bytes.
+    message : int
+        Index of the message in its batch.
+    """
+
+    site: str
+    device: str
+    topic: str
+    received: int
+    sequence: int
+    start: int
+    end: int
+    payload: bytes
+    signature: bytes
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What m messages contained: n accepted readings, and the rest as rejections.
 
@@ -78,6 +114,8 @@ class Batch:
         Readings found in each message, as counted where it was decoded, before anything became of them.
     rejections : list of Rejection
         In order of messages; at most one per message and reason.
+    signed : list of SignedMessage
+        Messages whose signature was checked.
     """
 
     readings: Readings
@@ -89,6 +127,7 @@ class Batch:
     message_bytes: NDArray[np.int64]
     message_readings: NDArray[np.int64]
     rejections: list[Rejection]
+    signed: list[SignedMessage] = field(default_factory=list)
 
     @property
     def messages(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
@@ -163,6 +164,21 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """None: for everything that the device measures."""
 
 
+class SenderKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A key with which a device, or the gateway in front of it, signs its messages; both days are included."""
+
+    public: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]{43}=\Z")]
+    """Ed25519 public key: its 32 bytes in base64."""
+    valid_from: date
+    valid_to: date | None = None
+    """None: until further notice."""
+
+    @property
+    def raw(self) -> bytes:
+        """The key's 32 bytes."""
+        return base64.b64decode(self.public)
+
+
 class AcousticCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A look at the tone of a sound calibrator on the spot (GB 12348-2008, 5.1.2)."""
 
@@ -192,6 +208,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     grade: Literal[1, 2] | None = None
     """Class of a sound level meter by GB/T 3785 (GB 12348-2008, 5.1.1)."""
     checks: tuple[AcousticCheck, ...] = ()
+    keys: tuple[SenderKey, ...] = ()
+    """In whose terms messages that none of them signed are refused."""
     state: Literal["actual", "standard"] = "actual"
     """State of gas of the concentrations that it sends: that of the air, or already that in which emission limits are given."""
     address: str = ""
@@ -295,6 +313,8 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     issuer: str
     day: date
     file: FileName | None = None
+    limits: tuple[str, ...] = ()
+    """Limits that it names, by their ids in the catalogue: what it says they rest on."""
 
 
 class Inspection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -357,3 +377,11 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stages: tuple[Stage, ...] = ()
     approvals: tuple[Approval, ...] = ()
     inspections: tuple[Inspection, ...] = ()
+
+    def approvals_of(self, limit: str) -> tuple[Approval, ...]:
+        """Approvals that name a limit; of one without any nobody has shown on what it rests here."""
+        return tuple(approval for approval in self.approvals if limit in approval.limits)
+
+    def without_file(self) -> Site:
+        """The mine without its acceptance file, on which no figure rests."""
+        return msgspec.structs.replace(self, stages=(), approvals=(), inspections=())

@@ -83,7 +83,7 @@ class _Loader:
         file = self._catalogue(parameters.CATALOGUE)
         self.parameters = parameters.read_parameters(file, known_themes, self.faults) if file else {}
         file = self._catalogue(limits.CATALOGUE)
-        known_limits, conditions = (
+        self.limits, conditions = (
             limits.read_limits(file, self.parameters, known_themes, self.faults) if file else ({}, None)
         )
         sources = limits.read_sources(file, self.faults) if file else {}
@@ -104,7 +104,7 @@ class _Loader:
         speeches |= {entry.id: check.speech(entry) for entry in shipped if entry.id is not None}
 
         self._check_loggers(sites)
-        known = Known(self.parameters, known_limits, dict.fromkeys(others.ids) | speeches, self.faults, others.refusal)
+        known = Known(self.parameters, self.limits, dict.fromkeys(others.ids) | speeches, self.faults, others.refusal)
         channels: list[Channel] = []
         rules: list[Rule] = []
         for site in sites:
@@ -120,7 +120,7 @@ class _Loader:
             profiles={profile.id: profile for profile in _values([*spoken, *shipped])},
             themes=known_themes,
             parameters=self.parameters,
-            limits=known_limits,
+            limits=self.limits,
             conditions=conditions,
             channels=tuple(channels),
             rules=tuple(rules),
@@ -167,8 +167,14 @@ class _Loader:
                     self.faults.append(f"{entry.place}: mn: {mn} is already that of {place}")
 
     def _check_kept(self, key: str, entries: list[Entry[Any]]) -> None:
-        """A deadline comes after the look that set it, and what is done was found before."""
+        """A deadline comes after the look that set it, what is done was found before; approvals name limits that there are."""
         for entry in entries:
+            if key == "approvals" and entry.value is not None:
+                self.faults.extend(
+                    f"{entry.place}: limits: there is no limit {limit!r}; {nearest(limit, self.limits)}"
+                    for limit in entry.value.limits
+                    if limit not in self.limits
+                )
             if key == "inspections" and entry.value is not None:
                 self.faults.extend(
                     f"{entry.place}: {name}: {when} lies before the inspection of {entry.value.day}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -154,6 +154,10 @@ class Registry:
     def is_judged(self, parameter: str) -> bool:
         """Return whether limits may judge a parameter; KeyError if there is no such parameter."""
         return self.themes[self.parameters[parameter].theme].judged
+
+    def measured(self) -> Registry:
+        """What is measured where and judged how: without the mines' acceptance files, and without a digest."""
+        return replace(self, digest="", sites=tuple(site.without_file() for site in self.sites))
 
     def site(self, site: str) -> Site:
         """The site of this id; KeyError if there is none."""

@@ -131,6 +131,15 @@ class SiteResolution:
                 self._faults.append(
                     f"{place}: verified number {number}: valid_to {term.valid_to} comes before valid_from {term.valid_from}"
                 )
+        for number, held in enumerate(device.keys, start=1):
+            if held.valid_to is not None and held.valid_to < held.valid_from:
+                self._faults.append(
+                    f"{place}: keys number {number}: valid_to {held.valid_to} comes before valid_from {held.valid_from}"
+                )
+        if device.keys and speech is not None and (speech.profile.receive_time or device.mn):
+            self._faults.append(
+                f"{place}: keys: nobody signs the time of receipt; a device that signs needs a profile of MQTT that sends its time"
+            )
         repeated = sorted({name for name in device.parameters if device.parameters.count(name) > 1})
         self._faults.extend(f"{place}: parameters: {name} is there twice" for name in repeated)
 

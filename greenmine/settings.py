@@ -260,9 +260,12 @@ class Settings(BaseSettings):
     oidc_name_claim: str = "preferred_username"
     """Claim that gives a new account its name."""
     oidc_role_claim: str = "groups"
-    """Claim, a text or a list of texts, that ``oidc_roles`` turns into role and enterprises."""
+    """Claim, a text or a list of texts, that ``oidc_roles`` turns into role, enterprises and townships."""
     oidc_roles: str = ""
-    """``value=supervisor`` or ``value=enterprise:hengjie``; with commas. Who has no such value does not get in."""
+    """``value=supervisor``, ``value=township:九池乡``, ``value=enterprise:hengjie``; with commas.
+
+    Who has no such value does not get in.
+    """
 
     @model_validator(mode="after")
     def _own_registry(self) -> Self:

@@ -23,13 +23,13 @@ class WatchedRegistry:
     ----------
     path : Path, optional
         Its directory; None: the one that ships, which does not change.
-    digest : str
-        Of the registry that is in use.
+    current : Registry
+        The one that is in use.
     """
 
-    def __init__(self, path: Path | None, digest: str) -> None:
+    def __init__(self, path: Path | None, current: Registry) -> None:
         self._path = path
-        self._digest = digest
+        self.current = current
         self._stamp = self._look()
 
     def changed(self) -> Registry | None:
@@ -45,9 +45,9 @@ class WatchedRegistry:
                 "the registry has changed and is not sound; the former stays in use", faults=list(error.faults)
             )
             return None
-        if found.digest == self._digest:
+        if found.digest == self.current.digest:
             return None
-        self._digest = found.digest
+        self.current = found
         return found
 
     def _look(self) -> _Stamp:

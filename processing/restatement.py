@@ -20,12 +20,16 @@ from greenmine.processing.panes import MINUTE
 from greenmine.processing.slide import HOUR, by_minute
 from greenmine.processing.windows import windows_touching
 from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
-from greenmine.registry import Registry, Rule, WorkingTime
+from greenmine.registry import Registry, Rule, Site, WorkingTime
 
 _LONGEST: Final = DAY + 60
 """No window is longer [min]: a natural day on which clocks are put back."""
-_STRETCH: Final = 2 * 60
-"""Readings are taken in by stretches of this length [min]: a step takes but a moment."""
+_STRETCHES: Final = (120, 60, 30, 15, 5)
+"""Readings are taken in by stretches of one of these lengths [min]."""
+_TOGETHER: Final = 3_000
+"""A stretch has at most so many minutes of all channels together, but for the shortest: commits wait for it."""
+_BACK: Final = 4 * DAY
+"""Episodes that ended longer before the first minute than this touch nothing that is computed again [min]."""
 _END: Final = 1 << 40
 """A minute after all readings."""
 
@@ -35,8 +39,8 @@ FetchSome = Callable[[range, int, int], tuple[Readings, NDArray[np.uint8]]]
 """The same of neighbouring channels, sorted by channel and time."""
 
 
-Known = Callable[[], Sequence[Exceedance]]
-"""All stored episodes of the site's rules that were not withdrawn, as they are now."""
+Known = Callable[[int], Sequence[Exceedance]]
+"""Stored episodes of the site's rules that last or ended after a minute and were not withdrawn, as they are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Restating:
         self._begun = np.where(since < 0, issued, since)
         self._minutely = {r.index: by_minute(r) for r in self._part.rules}
         self._margin = max((_longest_run(alarm) for alarm in engine.alarms.slider.alarms.values()), default=0)
+        self._stretch = next((n for n in _STRETCHES if n * count <= _TOGETHER), _STRETCHES[-1])
         self._reached = self._filled = 0
         self._steps = self._work()
 
@@ -103,6 +108,8 @@ class Restating:
         """Take in new readings of the engine at work, sorted by channel and time, as far as their time was passed already."""
         mine = (readings.channel >= self._mine.start) & (readings.channel < self._mine.start + self._filled)
         mine &= readings.time < self._reached * MINUTE
+        if self._filled:
+            mine &= readings.time >= (self._begin - self._again.panes.minutes) * MINUTE
         if mine.any():
             some = readings.take(np.flatnonzero(mine))
             some = replace(some, channel=some.channel - np.int32(self._channel))
@@ -113,21 +120,35 @@ class Restating:
 
     def _work(self) -> Iterator[Restatement | None]:
         while True:
-            known = self._by_minute(self._known())
-            self._begin = self._reached = _quiet(self._span[0], known, self._margin)
+            self._begin = self._reached = self._quiet_before(self._span[0])
+            self._since = min(self._begin - _BACK, self._first_period())
+            known = self._by_minute(self._known(self._since))
             yield from self._fill(known)
-            while True:
-                stored = self._known()
-                if self._is_through(stored):
-                    break
+            while not self._is_through():
                 every = range(len(self._rows))
-                self._ingest(flagged(*self._stored(every, self._reached, self._reached + _STRETCH)))
-                self._reached += _STRETCH
+                self._ingest(flagged(*self._stored(every, self._reached, self._reached + self._stretch)))
+                self._reached += self._stretch
                 yield None
+            stored = self._known(self._since)
             if _quiet(self._begin, self._by_minute(stored), self._margin) == self._begin:
                 yield self._found(stored)
                 return
             # An episode has come up meanwhile that lasted at the beginning.
+
+    def _quiet_before(self, minute: int) -> int:
+        """The last full hour up to a minute at which no stored episode lasts, or is about to begin, or has just ended."""
+        while True:
+            since = minute - _BACK
+            minute = _quiet(minute, self._by_minute(self._known(since)), self._margin)
+            if minute - self._margin > since:
+                return minute
+
+    def _first_period(self) -> int:
+        """A minute before all judged periods that share one with the span."""
+        first = self._span[0]
+        windows = {_period(rule) for rule in self._part.rules if not self._minutely[rule.index]}
+        found = [_windows(self._part, self._part.sites[0], window, first) for window in windows]
+        return min([start for some in found for start, _ in some], default=first) - HOUR
 
     def _by_minute(self, known: Iterable[Exceedance]) -> list[Exceedance]:
         return [e for e in known if self._minutely[e.rule - self._rule]]
@@ -171,16 +192,17 @@ class Restating:
         self._outcomes.append(outcome)
         self._episodes |= {e.id: e for e in outcome.exceedances}
 
-    def _is_through(self, known: Sequence[Exceedance]) -> bool:
+    def _is_through(self) -> bool:
         """Whether all readings were taken in, or the rest can change nothing any more."""
         reached = self._reached
         if reached > int(self._engine.panes.head[self._mine].max(initial=-1)):
             self._reached = _END
             return True
+        if reached <= self._span[1] + _LONGEST + self._margin + 60 or reached % 60:
+            return False
         own = [e for e in self._episodes.values() if not e.withdrawn and self._minutely[e.rule]]
-        lasting = [*own, *self._by_minute(known)]
-        beyond = self._span[1] + _LONGEST + self._margin + 60
-        return reached > beyond and _quiet(reached, lasting, self._margin) == reached
+        lasting = [*own, *self._by_minute(self._known(reached - self._margin - 1))]
+        return _quiet(reached, lasting, self._margin) == reached
 
     def _found(self, stored: Sequence[Exceedance]) -> Restatement:
         engine, again, part, span = self._engine, self._again, self._part, self._span
@@ -252,7 +274,8 @@ def _as_far_evaluated(engine: Engine, again: Engine, rule: int, reached: int) ->
     until = np.full(len(again.panes), -1, np.int64)
     for r in again.alarms.rules:
         until[r.channel] = max(int(until[r.channel]), min(evaluated[r.index + rule] + 1, reached))
-    alarms = again.alarms.evaluate({c: minute for c, minute in enumerate(until.tolist()) if minute >= 0}, until)
+    heard = np.flatnonzero(until >= 0)
+    alarms = again.alarms.evaluate(heard, until[heard], until)
     outcome.sliding.extend(alarms.hours)
     outcome.exceedances.extend(alarms.exceedances)
     return outcome
@@ -287,12 +310,19 @@ def _overlap(a: Exceedance, b: Exceedance) -> bool:
 
 def _touches(registry: Registry, exceedance: Exceedance, rule: Rule, span: tuple[int, int]) -> bool:
     """Whether the judged period in which an exceedance begins shares a minute with a span."""
-    zone, first = registry.site(rule.site).zone, exceedance.start + 1
-    window: Window = "day" if rule.limit.allowed else rule.limit.window
-    if window in SHORT:
-        return first < span[1] and first + SHORT[window] > span[0]
-    start, end = windows_touching(window, first, first + 1, zone, registry.conditions)[0]
+    [(start, end)] = _windows(registry, registry.site(rule.site), _period(rule), exceedance.start + 1)
     return start < span[1] and end > span[0]
+
+
+def _period(rule: Rule) -> Window:
+    return "day" if rule.limit.allowed else rule.limit.window
+
+
+def _windows(registry: Registry, site: Site, window: Window, minute: int) -> list[tuple[int, int]]:
+    """The judged period that holds a minute, or if it is a short one begins with it; none where a day is judged in parts."""
+    if window in SHORT:
+        return [(minute, minute + SHORT[window])]
+    return windows_touching(window, minute, minute + 1, site.zone, registry.conditions)[:1]
 
 
 def _same_period(a: Exceedance, b: Exceedance) -> bool:

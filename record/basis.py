@@ -61,7 +61,7 @@ def _parts(
 
     yield part("conditions", 0, registry.conditions)
     yield part("marks", 0, {theme.id: sorted(theme.marks) for theme in registry.themes.values()})
-    yield part("site", 0, {k: v for k, v in _plain(known).items() if k not in {"stations", "devices"}})
+    yield part("site", 0, {k: v for k, v in _plain(known.without_file()).items() if k not in {"stations", "devices"}})
     yield part("words of site", UNTOUCHED, _told(known))
     for calibration in known.calibrations:
         place = f"{calibration.station}/{calibration.parameter}"

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from greenmine.errors import StoreError
 from greenmine.record import schema
+from greenmine.record.hour_blocks import unpacked
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry
 
@@ -23,11 +24,24 @@ if TYPE_CHECKING:  # most processes never read an archive
 
 
 _BLOCK: Final = schema.reading_block.c
-COLUMNS: Final = (_BLOCK.id, _BLOCK.channel, _BLOCK.hour, _BLOCK.count.label("readings"), _BLOCK.received, _BLOCK.data)
+COLUMNS: Final = (
+    _BLOCK.id, _BLOCK.channel, _BLOCK.hour, _BLOCK.count.label("readings"), _BLOCK.received, _BLOCK.first, _BLOCK.data,
+)  # fmt: skip
 """What has to be selected of a block so that `Blocks` can tell its content."""
 
 _KEPT: Final = 64_000_000
 """Archived readings that are kept at hand [bytes]."""
+
+
+class BlockContent(NamedTuple):
+    """Readings of a block by time, the number of the block in which each was committed, and when it was received [ms UTC].
+
+    Of an hour block that was pruned the numbers are not known: the lowest stands for all.
+    """
+
+    rows: NDArray[np.void]
+    number: NDArray[np.int64]
+    received: NDArray[np.int64]
 
 
 class Blocks:
@@ -68,13 +82,28 @@ class Blocks:
             It was pruned, and the archive does not hold it or cannot be read.
         """
         data: bytes = block.data
-        return data or self.archived(connection, block)
+        if data and block.first is None:
+            return data
+        return self.content(connection, block).rows.tobytes()
+
+    def content(self, connection: sa.Connection, block: Any) -> BlockContent:
+        """Content of a block with what is known of each reading; parameters and errors as of `data`."""
+        if not block.data:
+            return self.archived(connection, block)
+        if block.first is None:
+            rows = np.frombuffer(block.data, ROW)
+            return BlockContent(rows, np.full(len(rows), block.id), np.full(len(rows), block.received))
+        try:
+            hour = unpacked(block.data)
+        except ValueError as error:
+            raise StoreError(f"block {block.id} of the record {error}") from error
+        return BlockContent(hour.rows, hour.number, hour.received)
 
     def joined(self, connection: sa.Connection, blocks: Iterable[Any]) -> bytes:
-        """Content of several blocks, one behind the other."""
+        """BlockContent of several blocks, one behind the other."""
         return b"".join([self.data(connection, block) for block in blocks])
 
-    def archived(self, connection: sa.Connection, block: Any) -> bytes:
+    def archived(self, connection: sa.Connection, block: Any) -> BlockContent:
         """What the archive holds of a block; parameters and errors as of `data`."""
         if block.channel not in self._keys:
             table = schema.channel.c
@@ -87,7 +116,7 @@ class Blocks:
         with self._lock:
             for again in (False, True):
                 content = _content(*self._day(site, day, key, anew=again), block)
-                if len(content) == block.readings * ROW.itemsize:
+                if len(content.rows) == block.readings:
                     return content
         raise StoreError(f"readings of {key} on {day} are neither in the record nor in the archive")
 
@@ -115,11 +144,12 @@ class Blocks:
             raise StoreError(f"readings of {key} on {day} cannot be read from the archive: {error}") from error
 
 
-def _content(rows: NDArray[np.void], received: NDArray[np.int64], block: Any) -> bytes:
-    """The rows of a block among those of its day: those of its hour that were received with it."""
+def _content(rows: NDArray[np.void], received: NDArray[np.int64], block: Any) -> BlockContent:
+    """The rows of a block among those of its day: those of its hour that were received with it, or by the end of an hour block."""
     mine = slice(*np.searchsorted(rows["time"], (block.hour * HOUR, (block.hour + 1) * HOUR)))
-    content: bytes = rows[mine][received[mine] == block.received].tobytes()
-    return content
+    rows, received = rows[mine], received[mine]
+    came = received == block.received if block.first is None else received <= block.received
+    return BlockContent(rows[came], np.full(int(came.sum()), block.first or block.id), received[came])
 
 
 def local_day(instant: int, zone: ZoneInfo) -> str:

@@ -106,38 +106,41 @@ class Queries:
             found += len(rows)
         return _by_time(parts)
 
-    def reading_blocks(
-        self, scope: Scope, key: str, place: tuple[int, int], last: int, newest: int, limit: int
-    ) -> tuple[list[Rows], tuple[int, int] | None]:
-        """Stored blocks of a channel behind a place (hour, block number) up to the hour ``last``, and the place reached.
+    def whole_hours(
+        self, scope: Scope, key: str, first: int, last: int, newest: int, limit: int
+    ) -> tuple[Rows, int | None]:
+        """Readings of a channel from one hour on, by time, and the hour to go on with; None: that was all up to ``last``.
 
-        Blocks above ``newest`` are left out; None: there are no more.
+        Of all hours but the first no more is read than ``limit`` blocks hold. What was committed after the block ``newest`` is
+        left out.
         """
         number = self.number(scope, key)
         if number is None:
-            return [], None
+            return np.empty(0, ROW), None
         block = schema.reading_block.c
-        found = self._connection.execute(
-            select(*COLUMNS)
-            .where(block.channel == number, block.hour >= place[0], block.hour <= last, block.id <= newest)
-            .where(or_(block.hour > place[0], block.id > place[1]))
-            .order_by(block.hour, block.id)
-            .limit(limit)
-        ).all()
-        return [np.frombuffer(self._blocks.data(self._connection, row), ROW) for row in found], (
-            (found[-1].hour, found[-1].id) if len(found) == limit else None
-        )
+        mine = select(*COLUMNS).where(block.channel == number, func.coalesce(block.first, block.id) <= newest)
+        some = mine.where(block.hour >= first, block.hour <= last).order_by(block.hour, block.id).limit(limit)
+        found = self._connection.execute(some).all()
+        more = None
+        if len(found) == limit:  # of the last hour there may be more
+            more = found[-1].hour
+            found = [row for row in found if row.hour != more]
+            if not found:
+                found, more = list(self._connection.execute(mine.where(block.hour == more))), more + 1
+        contents = [self._blocks.content(self._connection, row) for row in found]
+        return _by_time([content.rows[content.number <= newest] for content in contents]), more
 
     def readings_received(self, scope: Scope, key: str, start: int, end: int, received: int) -> Rows:
         """Readings of a channel in [start, end) [ms UTC] that had been received by an instant, by time."""
         block = schema.reading_block.c
         found = self._connection.execute(
             select(*COLUMNS)
-            .where(block.channel == self.number(scope, key), block.received <= received)
+            .where(block.channel == self.number(scope, key))
             .where(block.hour >= start // HOUR, block.hour <= (end - 1) // HOUR)
         ).all()
-        rows = np.frombuffer(self._blocks.joined(self._connection, found), ROW)
-        return _by_time([rows[(rows["time"] >= start) & (rows["time"] < end)]])
+        contents = [self._blocks.content(self._connection, row) for row in found]
+        parts = [content.rows[content.received <= received] for content in contents]
+        return _by_time([rows[(rows["time"] >= start) & (rows["time"] < end)] for rows in parts])
 
     def extent(self, scope: Scope, keys: Collection[str], start: int, end: int) -> tuple[int, int, int]:
         """Number of the newest block of some channels in a period, how many blocks there are, and how many readings.
@@ -440,11 +443,19 @@ class Queries:
     # Bookkeeping
 
     def ledger(
-        self, scope: Scope, first: str | None, last: str | None, *, site: str | None, limit: int, after: str | None
+        self,
+        scope: Scope,
+        first: str | None,
+        last: str | None,
+        *,
+        site: str | None,
+        limit: int,
+        after: str | None,
+        strangers: bool = False,
     ) -> Sequence[Row]:
-        """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device."""
+        """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device; ``strangers`` as of `rejections`."""
         c = schema.ledger.c
-        statement = select(schema.ledger).where(c.site.in_(scope))
+        statement = select(schema.ledger).where(self._within(c.site, scope, strangers=strangers))
         if site is not None:
             statement = statement.where(c.site == site)
         if first is not None:
@@ -474,6 +485,11 @@ class Queries:
         days = select(c.day, func.sum(c.stored)).where(c.site.in_(scope), c.day >= first).group_by(c.day)
         return {day: int(stored) for day, stored in self._connection.execute(days)}
 
+    def _within(self, site: Any, scope: Scope, *, strangers: bool) -> Any:
+        """Whether a row is of a site of the scope, or with ``strangers`` of what no site of the registry is called."""
+        nobody = site.not_in([known.id for known in self.registry.sites])
+        return or_(site.in_(scope), nobody) if strangers else site.in_(scope)
+
     def rejections(
         self,
         scope: Scope,
@@ -488,8 +504,7 @@ class Queries:
         """Rejections, newest first; with ``strangers`` also those of messages that name no site of the registry."""
         c = schema.rejection.c
         columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
-        nobody = c.site.not_in([known.id for known in self.registry.sites])
-        statement = select(*columns).where(or_(c.site.in_(scope), nobody) if strangers else c.site.in_(scope))
+        statement = select(*columns).where(self._within(c.site, scope, strangers=strangers))
         if site is not None:
             statement = statement.where(c.site == site)
         if before is not None:

@@ -353,22 +353,38 @@ class Record:
         (Readings, uint8 array)
             Sorted by channel and time, with their quality bits.
         """
-        number = min(positions.values(), default=None)
+        if not positions:
+            return
         block = schema.reading_block.c
-        while number is not None:
-            with self.transaction() as connection:
-                some = sa.select(*COLUMNS).where(block.id > number).order_by(block.id).limit(_BLOCKS)
-                found = connection.execute(some).all()
-                new = [row for row in found if row.id > positions.get(self._index.get(row.channel, -1), row.id)]
-                rows = np.frombuffer(self._archived.joined(connection, new), ROW)
-            channel = np.repeat([self._index[row.channel] for row in new], [row.readings for row in new]).astype(
-                np.int32
-            )
-            order = np.lexsort((rows["time"], channel))
-            rows = rows[order]
-            if len(rows):
-                yield Readings(channel[order], rows["time"], rows["value"], rows["flag"]), rows["quality"]
-            number = found[-1].id if len(found) == _BLOCKS else None
+        some = sa.select(*COLUMNS).where(block.id > min(positions.values())).order_by(block.id)
+        # One query, so one state of the record: blocks become others meanwhile.
+        with self.transaction() as connection:
+            for found in connection.execute(some).partitions(_BLOCKS):
+                channels, parts = [], []
+                for row in found:
+                    index = self._index.get(row.channel, -1)
+                    if row.id > positions.get(index, row.id):
+                        content = self._archived.content(connection, row)
+                        parts.append(content.rows[content.number > positions[index]])
+                        channels.append(index)
+                channel = np.repeat(channels, [len(part) for part in parts]).astype(np.int32)
+                rows = np.concatenate([*parts, np.empty(0, ROW)])
+                order = np.lexsort((rows["time"], channel))
+                rows = rows[order]
+                if len(rows):
+                    yield Readings(channel[order], rows["time"], rows["value"], rows["flag"]), rows["quality"]
+
+    def divided(self, positions: Mapping[int, int]) -> set[int]:
+        """Channels of which an hour block that was pruned holds readings from before and after a block of each.
+
+        Which they are cannot be told any more.
+        """
+        block = schema.reading_block.c
+        pruned = sa.select(block.channel, block.first, block.id).where(
+            block.id > min(positions.values(), default=-1), block.first.is_not(None), sa.func.length(block.data) == 0
+        )
+        found = [(self._index.get(row["channel"], -1), row["first"], row["id"]) for row in self.rows(pruned)]
+        return {channel for channel, first, last in found if first <= positions.get(channel, -1) < last}
 
     def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Result of a query as mappings."""

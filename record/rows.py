@@ -59,6 +59,20 @@ class RejectionRow(NamedTuple):
     payload: bytes
 
 
+class SignedRow(NamedTuple):
+    """A row of ``signed``."""
+
+    site: str
+    device: str
+    topic: str
+    received: int
+    sequence: int
+    start: int
+    end: int
+    payload: bytes
+    signature: bytes
+
+
 class LedgerRow(NamedTuple):
     """A row of ``ledger``: counts to be added to those of the day."""
 

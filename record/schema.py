@@ -50,8 +50,18 @@ reading_block = Table(
     Column("channel", Integer, nullable=False),
     Column("hour", Integer, nullable=False, comment="hours since 1970 UTC; a block never spans two"),
     Column("count", Integer, nullable=False),
-    Column("received", BigInteger, nullable=False, comment="when its batch was received"),
-    Column("data", LargeBinary, nullable=False, comment="rows of greenmine.record.rows.ROW, sorted by time"),
+    Column(
+        "received",
+        BigInteger,
+        nullable=False,
+        comment="when its batch was received; of an hour block, the last of them",
+    ),
+    Column(
+        "data",
+        LargeBinary,
+        nullable=False,
+        comment="rows of greenmine.record.rows.ROW, sorted by time; of an hour block: greenmine.record.hour_blocks; empty: pruned",
+    ),
     Column("device", String(80), nullable=False, server_default="", comment="that sent it"),
     Column(
         "sequence",
@@ -60,6 +70,7 @@ reading_block = Table(
         server_default=text("''"),
         comment="number of each reading's message (int64), -1 where it has none; empty: none has",
     ),
+    Column("first", BigInteger, comment="of an hour block: lowest number of those it took the place of"),
     Index(None, "channel", "hour"),
     comment="Raw readings, immutable, never twice for an instant of a channel.",
 )
@@ -105,6 +116,24 @@ rejection = Table(
     Column("payload", LargeBinary, nullable=False, comment="the payload, cut to a settable length"),
     Index(None, "site", "id"),
     comment="What could not be taken, with its reason.",
+)
+
+signed = Table(
+    "signed",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("site", String(80), nullable=False),
+    Column("device", String(80), nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False, comment="of the message; -1: it has none"),
+    Column("start", BigInteger, nullable=False, comment="time of its first reading of the day"),
+    Column("end", BigInteger, nullable=False, comment="time of its last reading of the day"),
+    Column("payload", LargeBinary, nullable=False, comment="as it came, without the signature"),
+    Column("signature", LargeBinary, nullable=False, comment="Ed25519, by a key of the device"),
+    UniqueConstraint("site", "device", "signature", "start"),
+    Index(None, "site", "start"),
+    comment="Messages that their device signed, once for each local day of their readings; one that comes again changes nothing.",
 )
 
 retry = Table(
@@ -579,6 +608,7 @@ tree_leaf = Table(
         Column(name, BigInteger, nullable=False, comment="highest row of this table that is in it")
         for name in ("block", "conflict", "late", "rejection", "mark")
     ),
+    Column("signed", BigInteger, nullable=False, server_default="0", comment="the same of this table"),
     PrimaryKeyConstraint("site", "number"),
     Index(None, "site", "day"),
     comment="Leaves of each site's hash tree, in order; rows are only added.",

@@ -46,6 +46,7 @@ from greenmine.record.rows import (
     LedgerRow,
     RejectionRow,
     SequenceGapRow,
+    SignedRow,
     SlidingHourRow,
     StatisticRow,
     VerdictRow,
@@ -110,6 +111,8 @@ class _Job:
     queued: int | None = None
 
 
+_LAST: Final = 1 << 40
+"""A minute after all readings."""
 UPLOADED: Final = "upload/"
 """Begin of the name of a device that is a file that somebody handed in; no id of the registry has a stroke."""
 
@@ -179,8 +182,7 @@ class Pipeline:
         self._keep_after = checkpoint_seconds * 1000
         sites = list(enumerate(registry.sites))
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
-        positions = {} if self._checkpoint is None else self._checkpoint.read(self._position(), self._restated)
-        self._fill(set(self._zone), positions)
+        self._fill(set(self._zone), self._positions())
         self._take_over(bases, now)
 
     def _identity(self) -> str:
@@ -191,6 +193,17 @@ class Pipeline:
             if found is None:
                 found = uuid4().hex
                 connection.execute(sa.insert(table).values(key="identity", value=found))
+        return found
+
+    def _positions(self) -> dict[str, int]:
+        """Sites that the checkpoint has brought into the engine, each with the block up to which it has."""
+        if self._checkpoint is None:
+            return {}
+        found = self._checkpoint.read(self._position(), self._restated)
+        divided = self.record.divided({c.index: found[c.site] for c in self.registry.channels if c.site in found})
+        for site in {self.registry.channels[index].site for index in divided}:
+            self.engine.forget(np.array([c.index for c in self.registry.site_channels(site)], np.intp))
+            del found[site]
         return found
 
     def _position(self) -> int:
@@ -232,7 +245,11 @@ class Pipeline:
         for readings, quality in record.since(
             {c.index: positions[c.site] for c in self.registry.channels if c.site in positions}
         ):
-            engine.fill(readings, quality)
+            # What was handed in about the past may be older than the rings.
+            minute, heads = readings.time // MINUTE, engine.panes.head.copy()
+            np.maximum.at(heads, readings.channel, minute)
+            within = minute > heads[readings.channel] - engine.panes.minutes
+            engine.fill(readings.take(within), quality[within])
         issued = engine.issued.copy()
         issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
         known = [e for site in sites for e in self._recent_episodes(site)]
@@ -275,10 +292,13 @@ class Pipeline:
 
     def _recent_episodes(self, site: str) -> list[Exceedance]:
         """The stored episodes of a site that may still change."""
-        table = schema.exceedance.c
         newest = self.engine.panes.newest[[c.index for c in self.registry.site_channels(site)]]
-        horizon = int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE
-        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > horizon)))
+        return self._episodes_since(site, int(newest[newest >= 0].min(initial=2**62)) - 4 * DAY * MINUTE)
+
+    def _episodes_since(self, site: str, instant: int) -> list[Exceedance]:
+        """The stored episodes of a site that last or ended after an instant [ms UTC]."""
+        table = schema.exceedance.c
+        return self._episodes(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > instant)))
 
     def _take_over(self, bases: Mapping[str, Basis], now: int) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
@@ -348,7 +368,7 @@ class Pipeline:
         if self._unstored is None:
             sites = _sites_of(batch)
             with self._whole(sites):
-                outcome = self.engine.ingest(batch.readings)
+                outcome = self.engine.ingest(batch.readings, past=_sender(batch) is not None)
                 self._clocks(batch, outcome)
                 if self._job is not None and self._job.site in sites:
                     self._job.restating.take(batch.readings.take(outcome.parts.fresh), outcome.quality)
@@ -620,18 +640,25 @@ class Pipeline:
             (span[0] // MINUTE, -(-span[1] // MINUTE)),
             [*marks, *more],
             self._first_hours(site),
-            lambda: self._episodes(schema.exceedance.c.site == site),
+            lambda since: self._episodes_since(site, _instant(since)),
         )
 
     def _first_hours(self, site: str) -> NDArray[np.int64]:
-        """First hour issued of each channel of a site [min]; -1 if none was."""
-        table = schema.statistic.c
-        numbers = [int(self.record.channel_ids[c.index]) for c in self.registry.site_channels(site)]
-        first = sa.select(sa.func.min(table.start).label("start")).where(table.window == "hour")
+        """First hour issued of each channel of a site, or of its first reading, which may have come later [min]; -1: none was."""
+        table, block = schema.statistic.c, schema.reading_block.c
+        channels = np.array([c.index for c in self.registry.site_channels(site)], np.intp)
+        issued = sa.select(sa.func.min(table.start)).where(
+            table.window == "hour", table.channel == sa.bindparam("number")
+        )
+        stored = sa.select(sa.func.min(block.hour)).where(block.channel == sa.bindparam("number"))
+        found = []
         with self.record.transaction() as connection:
-            one = first.where(table.channel == sa.bindparam("number"))
-            found = [connection.scalar(one, {"number": number}) for number in numbers]
-        return np.array([-1 if start is None else start // MINUTE for start in found], np.int64)
+            for number in self.record.channel_ids[channels].tolist():
+                start = connection.scalar(issued, {"number": number})
+                hour = None if start is None else connection.scalar(stored, {"number": number})
+                found.append((-1 if start is None else start // MINUTE, _LAST if hour is None else hour * 60))
+        first, minute = np.array(found, np.int64).reshape(-1, 2).T
+        return np.where(first < 0, -1, np.minimum(first, self.engine.hour_of(channels, minute)))
 
     def _at_once(self, job: _Job, now: int) -> None:
         self._settle()
@@ -747,8 +774,7 @@ class Pipeline:
         received = int(batch.message_received.max()) if batch.messages else 0
         fresh = readings.take(parts.fresh)
         numbers = batch.message_seq[batch.message[parts.fresh]]
-        sender = next((device for _, device in batch.devices if device.startswith(UPLOADED)), None)
-        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers, sender)
+        self.record.insert_readings(connection, fresh, outcome.quality, received, numbers, _sender(batch))
         self._store_newest(connection, fresh, outcome.quality)
         for table, index in ((schema.conflict, parts.conflicting), (schema.late, parts.late)):
             some = readings.take(self._room.rows(readings.channel, index, received))
@@ -763,6 +789,8 @@ class Pipeline:
                 )
             ]
             self.record.upsert(connection, table, rows, keep=True)
+        signed = [SignedRow(**{name: getattr(one, name) for name in SignedRow._fields}) for one in batch.signed]
+        self.record.upsert(connection, schema.signed, signed, keep=True)
         clock = any(r.reason == retry.CLOCK for r in batch.rejections)
         before = retry.highest(connection) if clock else 0
         self.record.insert(
@@ -1000,6 +1028,11 @@ def _instant(minute: int) -> int:
 
 def _minute(instant: int) -> int:
     return instant // MINUTE - 1
+
+
+def _sender(batch: Batch) -> str | None:
+    """The file that somebody handed in, if the batch is of one."""
+    return next((device for _, device in batch.devices if device.startswith(UPLOADED)), None)
 
 
 def _sites_of(batch: Batch) -> set[str]:

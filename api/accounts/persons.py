@@ -26,4 +26,5 @@ class Person:
     identity: Identity
     name: str
     role: UserRole
-    enterprises: tuple[str, ...]
+    enterprises: tuple[str, ...] = ()
+    townships: tuple[str, ...] = ()

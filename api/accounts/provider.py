@@ -32,7 +32,7 @@ from greenmine.api.accounts.persons import LASTS, Person, SignInError
 from greenmine.api.accounts.secret import digest
 from greenmine.api.accounts.users import Identity, UserRole
 from greenmine.api.http.addresses import is_loopback
-from greenmine.registry import Registry
+from greenmine.registry import Registry, townships
 from greenmine.settings import Settings
 
 _TIMEOUT: Final = 10.0
@@ -40,7 +40,7 @@ _LEEWAY: Final = 60
 """How far the provider's clock may be off [s]."""
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """With a key that only the provider has; never with the client's secret, and never none."""
-_ROLES: Final[tuple[UserRole, ...]] = ("supervisor", "enterprise", "evaluator")
+_ROLES: Final[tuple[UserRole, ...]] = ("supervisor", "township", "enterprise", "evaluator")
 """Roles that a provider can give, the widest first. Administrators are made here."""
 _UNFIT: Final = re.compile(r"[^\w.@+-]+")
 
@@ -63,7 +63,7 @@ class Provider:
     settings : Settings
         Its issuer, the client there, and what its claims mean.
     registry : Registry
-        Which enterprises there are.
+        Which enterprises and townships there are.
 
     Raises
     ------
@@ -147,13 +147,19 @@ class Provider:
             claims = self._claims(flow, code)
         except (AuthlibBaseError, JoseError, httpx2.HTTPError, KeyError, TypeError, ValueError) as error:
             raise SignInError("oidc-failed", f"{type(error).__name__}: {error}"[:200]) from error
-        role, enterprises = self._role(claims)
+        role, several = self._role(claims)
         subject = str(claims["sub"])
         given = claims.get(self._settings.oidc_name_claim) or claims.get("email") or subject
         name = _UNFIT.sub("-", str(given))[:64].lstrip(".@+-")
         assert self._settings.oidc_issuer is not None
         identity = Identity(self._settings.oidc_issuer, subject)
-        return Person(identity, name if len(name) > 1 else f"user-{digest(subject)[:12]}", role, enterprises)
+        return Person(
+            identity,
+            name if len(name) > 1 else f"user-{digest(subject)[:12]}",
+            role,
+            enterprises=several if role == "enterprise" else (),
+            townships=several if role == "township" else (),
+        )
 
     def _claims(self, flow: Flow, code: str) -> dict[str, Any]:
         metadata = self._metadata()
@@ -249,21 +255,26 @@ def _check_address(address: str, name: str) -> None:
 
 
 def _roles(text: str, registry: Registry) -> dict[str, tuple[UserRole, tuple[str, ...]]]:
-    """What values of the claim mean."""
-    known = {enterprise.id for enterprise in registry.enterprises}
+    """What values of the claim mean: a role, and the enterprises or townships that belong to it."""
+    known: dict[UserRole, set[str]] = {
+        "enterprise": {enterprise.id for enterprise in registry.enterprises},
+        "township": set(townships(registry)),
+    }
     found: dict[str, tuple[UserRole, tuple[str, ...]]] = {}
     for part in (part.strip() for part in text.split(",") if part.strip()):
         value, _, meaning = part.rpartition("=")
-        name, _, enterprises = meaning.strip().partition(":")
+        name, _, places = meaning.strip().partition(":")
         role = next((role for role in _ROLES if role == name), None)
-        several = tuple(enterprise.strip() for enterprise in enterprises.split("+") if enterprise.strip())
+        several = tuple(place.strip() for place in places.split("+") if place.strip())
         if not value.strip() or role is None:
             raise ValueError(
                 f"GREENMINE_OIDC_ROLES: {part!r}; such as staff=supervisor or hengjie=enterprise:hengjie would be right, "
                 f"with one of {', '.join(_ROLES)}; administrators are made by `greenmine user add`"
             )
-        if (role == "enterprise") != bool(several) or not set(several) <= known:
-            raise ValueError(f"GREENMINE_OIDC_ROLES: {part!r}; enterprises are of {', '.join(sorted(known))}")
+        there = known.get(role, set())
+        if bool(there) != bool(several) or not set(several) <= there:
+            names = ", ".join(sorted(there)) or "none for this role"
+            raise ValueError(f"GREENMINE_OIDC_ROLES: {part!r}; behind the colon belong, joined by +: {names}")
         found[value.strip()] = (role, several)
     if not found:
         raise ValueError(

@@ -161,12 +161,15 @@ class Users:
         known = sa.select(c.user).where(c.issuer == identity.issuer, c.subject == identity.subject).scalar_subquery()
         return self._one(schema.user.c.id == known)
 
-    def assign(self, user: User, role: UserRole, enterprises: Sequence[str]) -> User:
-        """Give a user another role and other enterprises, as its provider says; sessions and tokens have them at once."""
+    def assign(
+        self, user: User, role: UserRole, *, enterprises: Sequence[str] = (), townships: Sequence[str] = ()
+    ) -> User:
+        """Give a user what its provider says: role, enterprises, townships; sessions and tokens have them at once."""
         changed = sa.update(schema.user).where(schema.user.c.id == user.id)
+        given = {"role": role, "enterprises": list(enterprises), "townships": list(townships)}
         with self._engine.begin() as connection:
-            connection.execute(changed.values(role=role, enterprises=list(enterprises), townships=[]))
-        return replace(user, role=role, enterprises=tuple(enterprises), townships=())
+            connection.execute(changed.values(given))
+        return replace(user, role=role, enterprises=tuple(enterprises), townships=tuple(townships))
 
     def sign_in(self, name: str, password: str) -> User | None:
         """The user whom name and password belong to; None for unknown and disabled ones too, after the same time.

@@ -16,7 +16,6 @@ import pyarrow as pa
 from greenmine.api.http.context import Context
 from greenmine.api.http.pagination import Page
 from greenmine.record.reader import Rows, Scope
-from greenmine.record.rows import ROW
 from greenmine.registry import Channel
 from greenmine.times import HOUR
 
@@ -63,17 +62,10 @@ def reading_batches(
         At most 65,536 rows. Between batches no connection is held, so that a slow reader does not hold up the record.
     """
     for channel in channels:
-        place: tuple[int, int] | None = (start // HOUR, 0)
-        rest = np.empty(0, ROW)
-        while place is not None:
+        hour: int | None = start // HOUR
+        while hour is not None:
             with context.record.queries() as queries:
-                parts, place = queries.reading_blocks(scope, channel.key, place, end // HOUR, newest, _BLOCKS)
-            rows = np.concatenate([rest, *parts]) if parts else rest
-            rows = rows[np.argsort(rows["time"], kind="stable")]
-            # Of the last hour more blocks may follow.
-            whole = len(rows) if place is None else int(np.searchsorted(rows["time"], place[0] * HOUR))
-            rest = rows[whole:]
-            rows = rows[:whole]
+                rows, hour = queries.whole_hours(scope, channel.key, hour, end // HOUR, newest, _BLOCKS)
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             for first in range(0, len(rows), _BATCH):
                 yield _reading_batch(channel.key, rows[first : first + _BATCH])

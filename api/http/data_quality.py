@@ -23,21 +23,31 @@ router = APIRouter()
 
 _END_OF_TIME = 1 << 62
 _PAIR = re.compile(r"(\d{1,18})-(\d{1,18})")
-_LEDGER = re.compile(r"(\d{4}-\d\d-\d\d/[^/]+/[^/]+)")
+_LEDGER = re.compile(r"(\d{4}-\d\d-\d\d/[^/]*/.*)")
 _GAP = re.compile(r"([^/]+)/([^/]+)/(\d{1,18})")
 
 
 @router.get("/api/v1/ledger", responses=listed(LedgerItem, files=True))
 def ledger(
-    given: Annotated[arguments.LedgerArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Annotated[arguments.LedgerArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    caller: CallerOf,
+    scope: ScopeOf,
 ) -> Response:
-    """Ledger of each device and day: received = stored + duplicate + rejected + late."""
+    """Ledger of each device and day: received = stored + duplicate + rejected + late; administrators see what names no mine."""
     zone = _zone(context, scope, given.site)
 
     def page(queries: Queries, cursor: str | None, size: int) -> tuple[list[Any], str | None]:
         match = arguments.cursor_parts(_LEDGER, cursor)
         rows = queries.ledger(
-            scope, given.start, given.end, site=given.site, limit=size + 1, after=match[1] if match else None
+            scope,
+            given.start,
+            given.end,
+            site=given.site,
+            limit=size + 1,
+            after=match[1] if match else None,
+            strangers=reads_all(caller),
         )
         items = [
             LedgerItem(

@@ -66,23 +66,26 @@ def _user(context: Context, person: Person) -> User:
     """The account of a person, made if this is the first time; an account of another by the same name is never taken over."""
     users = context.accounts.users
     user = users.identified(person.identity)
-    role, enterprises = person.role, person.enterprises
+    role, enterprises, townships = person.role, person.enterprises, person.townships
     done = None
     if user is None:
         try:
-            user = users.add(person.name, role, now(), enterprises=enterprises, identity=person.identity)
+            user = users.add(
+                person.name, role, now(), enterprises=enterprises, townships=townships, identity=person.identity
+            )
         except ValueError as error:
             raise SignInError("oidc-taken", str(error)) from error
         done = "user-added"
     if user.disabled is not None:
         raise SignInError("oidc-shut", f"the account {user.name!r} is shut")
-    if (user.role, user.enterprises) != (role, enterprises):
-        user = users.assign(user, role, enterprises)
+    if (user.role, user.enterprises, user.townships) != (role, enterprises, townships):
+        user = users.assign(user, role, enterprises=enterprises, townships=townships)
         done = "user-assigned"
     if done is not None:
         context.accounts.audit.add(
-            now(), done, user=user.id, name=user.name, subject=user.name, role=role, enterprises=list(enterprises)
-        )
+            now(), done, user=user.id, name=user.name, subject=user.name, role=role, enterprises=list(enterprises),
+            townships=list(townships),
+        )  # fmt: skip
     return user
 
 

@@ -21,6 +21,7 @@ from greenmine.api.http.responses import JSON
 from greenmine.api.http.rolling import rolling_statistics, site_week
 from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements
 from greenmine.api.pages.attention import BAD_HEALTH, attention, waiting
+from greenmine.api.pages.pins import station_pins
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.selection import selection
 from greenmine.api.pages.sparkline import sparkline
@@ -45,6 +46,7 @@ _CALLS: Final = 3
 """Entries of each list of what calls for somebody."""
 _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment")
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
+_LEADING: Final = 3
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
 
@@ -117,6 +119,9 @@ def mine(
         views=views,
         stations=sorted(shown.stations, key=lambda station: _ROLES.index(station.role)),
         charts=[_hourly(registry, shown, parameter, hours, instant) for parameter in _charted(registry, site)],
+        leading=_leading(registry, site),
+        pins=station_pins(shown, views),
+        names={station.id: wording.name(station) for station in shown.stations},
         rolling=_rolling(queries, scope, shown, instant),
         weather=_weather(views),
         ledger=_ledger(queries, scope, shown, today),
@@ -336,6 +341,16 @@ def _weather(views: Sequence[LatestView]) -> list[LatestView]:
 def _charted(registry: Registry, site: str) -> list[str]:
     measured = {channel.parameter.id for channel in registry.site_channels(site)}
     return [parameter for parameter in _CHART_ORDER if parameter in measured]
+
+
+def _leading(registry: Registry, site: str) -> list[str]:
+    """Charts that a mine's page begins with: the first of each judged theme, then others, as many as stand in a row."""
+    charted = _charted(registry, site)
+    found: dict[str, str] = {}
+    for parameter in charted:
+        found.setdefault(registry.parameters[parameter].theme, parameter)
+    chosen = [found[theme.id] for theme in registry.judged_themes if theme.id in found]
+    return [*chosen, *(parameter for parameter in charted if parameter not in chosen)][:_LEADING]
 
 
 def _chart(

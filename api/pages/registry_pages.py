@@ -190,11 +190,12 @@ def undo_change(
 ) -> Response:
     """Take a change back, if the file has not been changed since and the registry is sound without it."""
     _administrator(caller)
+    measured = context.registry.measured()
     try:
         done = _editing(context).undo(change, author=caller.name, now=now())
     except (RegistryError, ValueError) as error:
         return _overview(request, context, None, faults=_faults(error))
-    _note(context, audit, done)
+    _note(context, audit, done, measured)
     return RedirectResponse("/registry", 303)
 
 
@@ -222,21 +223,23 @@ def _text(context: Context, name: str) -> str:
 
 
 def _change(context: Context, audit: Audit, name: str, before: str | None, after: str) -> None:
-    _note(context, audit, _editing(context).change(name, before, after, author=audit.caller.name, now=now()))
+    measured = context.registry.measured()
+    _note(context, audit, _editing(context).change(name, before, after, author=audit.caller.name, now=now()), measured)
 
 
-def _note(context: Context, audit: Audit, done: RegistryChange) -> None:
+def _note(context: Context, audit: Audit, done: RegistryChange, measured: Registry) -> None:
     """Write a change into the audit log, with the digests before and after, and serve the new registry.
 
-    What the change means for a mine's figures is noted by the worker when it takes it up, and put down to the same name.
+    What the change means for figures is noted by the worker when it takes it up, and put down to the same name; ``measured``
+    is what was measured before. A change of an acceptance file touches none, and no worker takes it up.
     """
     site = done.file.removeprefix("sites/").removesuffix(".toml") if "/" in done.file else None
     before, after = digest(done.before)[:16], digest(done.after)[:16]
     audit.add("registry-edited", site=site, subject=done.file, change=done.number, before=before, after=after)
-    if site is not None:
+    context.take_up()
+    if site is not None and context.registry.measured() != measured:
         with context.record.writable.begin() as connection:
             announce(connection, site, audit.caller.name, now())
-    context.take_up()
 
 
 def _faults(error: ValueError) -> list[str]:
@@ -322,16 +325,16 @@ def _fields(registry: Registry, kind: Kind, site: Site | None) -> list[FormField
             several = isinstance(inner, inspect.VarTupleType | inspect.ListType)
             found.append(FormField(name, "several" if several else "one", required, choices[name]))
         elif isinstance(inner, inspect.LiteralType):
-            values = {
-                str(value): f"unit-of.{value}" if name == "unit" else f"registry.{name}-{value}"
-                for value in inner.values
-            }
+            words = _WORDS.get(name)
+            values = {str(v): f"{words}.{v}" if words else f"registry.{name}-{v}" for v in inner.values}
             found.append(FormField(name, "one", required, values))
         elif (form := _form(inner)) is not None:
             found.append(FormField(name, form, required, given=_GIVEN.get(name, "")))
     return sorted(found, key=lambda field: not field.required)
 
 
+_WORDS: Final = {"unit": "unit-of", "stage": "stage-of", "kind": "approval-of"}
+"""Sections of the words that others than this page use for choices, by field."""
 _GIVEN: Final = {"zone": "Asia/Shanghai", "batch": "1"}
 
 

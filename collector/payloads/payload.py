@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.batch import Batch, Rejection
+from greenmine.batch import Batch, Rejection, SignedMessage
 from greenmine.collector.payloads.content import PayloadKind, tidied
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.mapped import MappedDecoder
@@ -22,12 +22,14 @@ from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.collector.payloads.routing import Router
 from greenmine.collector.payloads.senml import SenmlDecoder
 from greenmine.collector.payloads.server_clock import ServerClock
+from greenmine.collector.payloads.signature import Signed, in_force, parted, signer
 from greenmine.collector.payloads.source import Source
 from greenmine.collector.payloads.thingsboard import ThingsboardDecoder
 from greenmine.durations import show_duration
 from greenmine.readings import FLAGS, NORMAL, Readings
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from greenmine.times import day_end, local
 from greenmine.topics import OWN
 from greenmine.units import converted
 
@@ -111,6 +113,13 @@ class BatchBuilder:
         self._index = {names: index for index, names in enumerate(self._devices)}
         self._messages: list[_Message] = []
         self._rejections: list[Rejection] = []
+        self._keys_of = {
+            index: (registry.device(site, device).keys, registry.site(site).zone)
+            for index, (site, device) in enumerate(self._devices)
+            if registry.device(site, device).keys
+        }
+        self._signed: list[tuple[int, Signed]] = []
+        """Messages of the batch that their device signed, by their index."""
         self._strangers: set[tuple[str, str]] = set()
         self.clock = ServerClock(self._future)
 
@@ -148,17 +157,35 @@ class BatchBuilder:
         """
         dated = UNREADABLE if retained else received if dated is None else dated
         buffer, counted = self._buffer, len(payload)
-        for device, take in self._shares(topic, payload, excess=excess):
+        sent = parted(payload)
+        content = payload if sent is None else sent.content
+        for device, take in self._shares(topic, content, excess=excess):
             start = len(buffer.time)
             buffer.sequence = -1
             try:
+                signed = not excess and self._signed_by_device(topic, sent, device, received)
                 take(dated)
+                if signed and sent is not None:
+                    self._signed.append((len(self._messages), sent))
             except RefusedError as refused:
                 buffer.refuse(refused.reason, refused.detail, refused.readings)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 buffer.refuse(*_undecodable(payload, error))
             self._close(topic, payload, received, device, start, counted)
             counted = 0
+
+    def _signed_by_device(self, topic: str, sent: Signed | None, device: int, received: int) -> bool:
+        """Whether a device signed a message; `RefusedError` if it had to and did not."""
+        keys, zone = self._keys_of.get(device, ((), "UTC"))
+        day = local(received, zone).date()
+        if not any(in_force(key, day) for key in keys):
+            return False
+        if sent is None:
+            raise RefusedError(
+                Reason.UNSIGNED, f"the device has a key in force on {day}; no signature is behind the payload"
+            )
+        signer(topic, sent, keys, day)
+        return True
 
     def _close(
         self, topic: str, payload: bytes, received: int, device: int, start: int, counted: int | None = None
@@ -248,11 +275,27 @@ class BatchBuilder:
             message_bytes=counted,
             message_readings=found,
             rejections=sorted(self._rejections, key=lambda rejection: rejection.message),
+            signed=self._signed_messages(readings.time, message),
         )
         buffer.clear()
         self._messages.clear()
         self._rejections.clear()
+        self._signed.clear()
         return batch
+
+    def _signed_messages(self, time: NDArray[np.int64], message: NDArray[np.int32]) -> list[SignedMessage]:
+        """Those of the signed messages of which readings were taken, once for each local day of these."""
+        found = []
+        for number, sent in self._signed:
+            rows = slice(*np.searchsorted(message, (number, number + 1)))
+            if rows.start == rows.stop:
+                continue
+            topic, _, received, device, sequence, *_ = self._messages[number]
+            site, name = self._devices[device]
+            zone = self._keys_of[device][1]
+            for start, end in _by_day(time[rows], zone):
+                found.append(SignedMessage(site, name, topic, received, sequence, start, end, *sent, number))
+        return found
 
     def _reject_rows(self, readings: Readings, message: NDArray[np.int32], fault: NDArray[np.uint8]) -> None:
         bad = np.flatnonzero(fault)
@@ -325,6 +368,15 @@ def _decoder(
     parameters = {name: channel.parameter for name, channel in registry.device_channels(site, device).items()}
     address = registry.device(site, device).address
     return MappedDecoder(source, buffer, profile.mapping, parameters, name, address)
+
+
+def _by_day(time: NDArray[np.int64], zone: str) -> Iterator[tuple[int, int]]:
+    """First and last instant of each local day that some instants [ms UTC] lie in."""
+    left = np.sort(time)
+    while len(left):
+        inside = np.searchsorted(left, day_end(int(left[0]), zone))
+        yield int(left[0]), int(left[inside - 1])
+        left = left[inside:]
 
 
 def _refuse(error: Exception, _received: int) -> None:

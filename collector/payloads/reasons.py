@@ -31,6 +31,8 @@ class Reason(StrEnum):
     MISSING_FLAG = "missing-flag"
     BAD_FLAG = "bad-flag"
     NULL_WITHOUT_FLAG = "null-without-flag"
+    UNSIGNED = "unsigned"
+    BAD_SIGNATURE = "bad-signature"
     WRONG_VERSION = "wrong-version"
     WRONG_SYSTEM = "wrong-system"
 

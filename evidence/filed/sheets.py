@@ -195,11 +195,11 @@ def _inspections(lines: Sequence[InspectionLine], w: ReportWords, *, named: bool
     for line in lines:
         one = line.inspection
         done = one.note if one.done is None else f"{one.done} {one.note}".strip()
-        state = w.t("filed.overdue") if line.overdue else done or NO_DATA
+        state = w.t("acceptance.overdue") if line.overdue else done or NO_DATA
         row: list[Value] = [line.site] if named else []
         row += [f"{one.day}", w.t(f"unit-of.{one.unit}"), one.finding, f"{one.deadline or NO_DATA}", state]
         rows.append(tuple(row))
-    heads = _heads(*([w.t("filed.site")] if named else []), *(w.t(f"filed.inspection-{name}") for name in names))
+    heads = _heads(*([w.t("filed.site")] if named else []), *(w.t(f"acceptance.{name}") for name in names))
     last = len(heads[0])
     return FiledSheet(
         w.t("filed.inspections"), heads, tuple(rows), wide=(last - 3, last - 1), empty=w.t("filed.no-inspections")

@@ -35,6 +35,7 @@ def opening(content: Content) -> list[Block]:
                 (w.t("opening.zone"), figures.zone),
                 (w.t("opening.witnesses"), _witnessed(content)),
                 (w.t("opening.changes"), _changes(content)),
+                *([(w.t("opening.signatures"), _signed(content))] if content.figures.signed else []),
             ]
         ),
         *_conclusions(content),
@@ -207,6 +208,14 @@ def _witnessed(content: Content) -> str:
     names = w.t("list.comma").join(told.witnesses[:_LISTED])
     newest = datetime.fromtimestamp(told.newest / 1000, ZoneInfo(content.figures.zone)).strftime("%Y-%m-%d %H:%M")
     return w.t("opening.witnessed", n=told.receipts, witnesses=names, newest=newest, days=told.days)
+
+
+def _signed(content: Content) -> str:
+    """How many of the readings the instruments signed themselves; those the maker cannot have changed."""
+    w, figures = content.words, content.figures.signed
+    readings, signed = sum(one.readings for one in figures), sum(one.signed for one in figures)
+    devices = w.t("list.comma").join(one.device for one in figures if one.signed) or NOTHING
+    return w.t("opening.signed", share=w.share(signed / readings), devices=devices)
 
 
 def _changes(content: Content) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from greenmine.evidence.report.acceptance import acceptance
 from greenmine.evidence.report.blocks import Block, Break
 from greenmine.evidence.report.bounds import bounds
 from greenmine.evidence.report.comparison import comparison
@@ -29,6 +30,7 @@ SECTIONS: Final[tuple[Callable[[Content], list[Block]], ...]] = (
     comparison,
     requirements,
     indicators,
+    acceptance,
     restatements,
     changes,
     method,

@@ -7,7 +7,7 @@ of paper.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -88,12 +88,9 @@ def line_chart(
     points: list[dict[str, Any]] = [
         {"time": _wall(time), "value": value, "series": line.name} for line in series for time, value in line.points
     ]
-    steps: list[dict[str, Any]] = [
-        {"time": _wall(step.start), "end": _wall(step.end), "value": step.value, "series": step.name} for step in limits
-    ]
     datasets = {"points": points}
     if limits:
-        datasets |= {"limits": steps, "labels": list({step["value"]: step for step in steps}.values())}
+        datasets |= {"limits": _steps(limits), "labels": _steps(_longest(limits))}
     if notes:
         datasets["notes"] = [{"time": _wall(note.start), "end": _wall(note.end), "note": note.text} for note in notes]
     names = tuple(line.name for line in series)
@@ -138,13 +135,10 @@ def curve_chart(
     dict
         A Vega-Lite specification whose width follows its container; its parameter ``zoom`` tells the period in view.
     """
-    steps = [
-        {"time": _wall(step.start), "end": _wall(step.end), "value": step.value, "series": step.name} for step in limits
-    ]
     datasets: dict[str, Any] = {
         "points": [{"time": _wall(p.time), "mean": p.mean, "low": p.low, "high": p.high} for p in points],
-        "limits": steps,
-        "labels": list({step["value"]: step for step in steps}.values()),
+        "limits": _steps(limits),
+        "labels": _steps(_longest(limits)),
     }
     for style, notes in bands.items():
         datasets[style] = [{"time": _wall(n.start), "end": _wall(n.end), "note": n.text} for n in notes]
@@ -155,6 +149,21 @@ def curve_chart(
             x = layer["encoding"]["x"]
             layer["encoding"] = {**layer["encoding"], "x": {**x, "scale": {"domain": [_wall(span[0]), _wall(span[1])]}}}
     return {**marks, "layer": layers, "description": title, "datasets": datasets}
+
+
+def _steps(limits: Iterable[LimitStep]) -> list[dict[str, Any]]:
+    return [
+        {"time": _wall(step.start), "end": _wall(step.end), "value": step.value, "series": step.name} for step in limits
+    ]
+
+
+def _longest(limits: Sequence[LimitStep]) -> list[LimitStep]:
+    """Where each height of a limit is named: at the longest of its steps, the latest of those."""
+    found: dict[float, LimitStep] = {}
+    for step in limits:
+        if step.value not in found or step.end - step.start >= found[step.value].end - found[step.value].start:
+            found[step.value] = step
+    return list(found.values())
 
 
 @lru_cache(maxsize=128)
@@ -201,7 +210,7 @@ def _curve_marks(
     layers.extend(
         alt.Chart(alt.NamedData("labels"))
         .mark_text(style=style, align="right", baseline="top", dx=-4, dy=4)
-        .encode(x=alt.value("width"), y="value:Q", text="series:N")
+        .encode(x="end:T", y="value:Q", text="series:N")
         for style in ("limit-halo", "limit-label")
     )
     chart: dict[str, Any] = (

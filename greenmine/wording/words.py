@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from greenmine.clauses import in_chinese
 from greenmine.limits import Limit
 from greenmine.parameters import Parameter
-from greenmine.registry import Registry
+from greenmine.registry import Registry, Site
 from greenmine.rounding import round_half_even, told
 from greenmine.wording.messages import Language, texts
 from greenmine.wording.unit_signs import sign
@@ -80,6 +80,10 @@ class Words:
     def name(self, thing: Any) -> str:
         """Return the name of a thing that has a Chinese and an English one."""
         return str(thing.name_zh if self.language == "zh" else thing.name_en)
+
+    def short_name(self, site: Site) -> str:
+        """Return the name of a mine for lists, legends and maps."""
+        return (site.short_name_zh if self.language == "zh" else site.short_name_en) or self.name(site)
 
     def theme(self, theme: str) -> str:
         """Return the name of a theme."""

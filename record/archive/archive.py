@@ -30,10 +30,11 @@ from greenmine.record import schema
 from greenmine.record.archive.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
 from greenmine.record.archive.signing import Keyring, PublicKey, SigningKey
 from greenmine.record.archive.tree import Root, digest, grown, newest, numbering, packed
+from greenmine.record.hour_blocks import hour_block
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
 
-KINDS: Final = ("reading", "conflict", "late", "rejection", "mark", "ledger", "gap")
+KINDS: Final = ("reading", "conflict", "late", "rejection", "mark", "signed", "ledger", "gap")
 """Kinds of rows in a sealed file, in their order."""
 
 FIELDS: Final = pa.schema(
@@ -76,7 +77,6 @@ _WRITING: Final = {
 }
 """Instants come at even distances, values are few: so a day of seconds takes a third of the space."""
 
-_UNNUMBERED: Final = np.int64(-1).tobytes()
 _TABLE_OF: Final = {"reading": "block"}
 """Tables of kinds of rows that do not have their name."""
 _TABLES: Final = {
@@ -85,6 +85,7 @@ _TABLES: Final = {
     "late": schema.late,
     "rejection": schema.rejection,
     "mark": schema.mark,
+    "signed": schema.signed,
 }
 
 
@@ -488,7 +489,9 @@ def _file_faults(chain: Chain, entry: Entry) -> Iterator[str]:
     except (pa.ArrowException, OSError, ValueError) as error:
         yield f"is no Parquet file of a day: {' '.join(str(error).split())}"
         return
-    if {kind: counted.get(kind, 0) for kind in KINDS} != entry.rows:
+    if counted.total() != file.metadata.num_rows:
+        yield f"holds {counted.total()} rows; its footer says {file.metadata.num_rows}"
+    if counted != Counter(entry.rows):
         yield f"holds rows {dict(counted)}; its entry says {entry.rows}"
 
 
@@ -556,6 +559,9 @@ def _days(
     rejected, marked = schema.rejection.c, schema.mark.c
     new = sa.or_(rejected.id > since.rejection, rejected.received >= open_from)
     instants |= set(connection.scalars(sa.select(rejected.received).where(rejected.site == site.id, new)))
+    signed = schema.signed.c
+    new = sa.or_(signed.id > since.signed, signed.start >= open_from)
+    instants |= set(connection.scalars(sa.select(signed.start).where(signed.site == site.id, new)))
     days = {_day(instant, zone) for instant in instants}
     new = sa.or_(marked.id > since.mark, marked.end > open_from)
     for start, end in connection.execute(sa.select(marked.start, marked.end).where(marked.site == site.id, new)):
@@ -650,12 +656,13 @@ def _parts(
     block = schema.reading_block.c
     for number, channel in channels.items():
         found = connection.execute(
-            sa.select(block.id, block.data, block.received, block.device, block.sequence)
+            sa.select(schema.reading_block)
             .where(
                 block.channel == number,
                 block.hour >= start // HOUR,
                 block.hour <= (end - 1) // HOUR,
-                *numbered("block"),
+                block.id > above.block,
+                sa.func.coalesce(block.first, block.id) <= upto.block,
             )
             .order_by(block.hour, block.id)
         ).all()
@@ -663,17 +670,14 @@ def _parts(
             continue
         if not all(row.data for row in found):
             raise ChainError(f"readings of {channel} were pruned from the record that this archive has not sealed")
-        readings = np.frombuffer(b"".join(row.data for row in found), ROW)
-        counts = [len(row.data) // ROW.itemsize for row in found]
-        received = np.repeat(np.array([row.received for row in found], np.int64), counts)
-        ids = np.repeat(np.array([row.id for row in found], np.int64), counts)
-        sequence = np.frombuffer(
-            b"".join(row.sequence or _UNNUMBERED * count for row, count in zip(found, counts, strict=True)), "<i8"
+        day = hour_block(found)
+        keep = np.flatnonzero(
+            (day.rows["time"] >= start)
+            & (day.rows["time"] < end)
+            & (day.number > above.block)
+            & (day.number <= upto.block)
         )
-        devices = {row.device for row in found}
-        keep = np.flatnonzero((readings["time"] >= start) & (readings["time"] < end))
-        keep = keep[np.argsort(readings["time"][keep], kind="stable")]
-        chosen = readings[keep]
+        chosen = day.rows[keep]
         yield (
             "reading",
             {
@@ -682,12 +686,12 @@ def _parts(
                 "value": chosen["value"],
                 "flag": chosen["flag"],
                 "quality": chosen["quality"],
-                "received": received[keep],
-                "device": devices.pop()
-                if len(devices) == 1
-                else np.repeat(np.array([row.device for row in found], object), counts)[keep].tolist(),
-                "sequence": sequence[keep],
-                "id": ids[keep],
+                "received": day.received[keep],
+                "device": day.devices[0]
+                if len(day.devices) == 1
+                else np.array(day.devices, object)[day.device[keep]].tolist(),
+                "sequence": day.sequence[keep],
+                "id": day.number[keep],
             },
         )
     for kind in ("conflict", "late"):
@@ -746,6 +750,28 @@ def _parts(
             ],
         },
     )  # fmt: skip
+
+    signed = schema.signed.c
+    within = (signed.site == site, signed.start >= start, signed.start < end)
+    some = connection.execute(sa.select(schema.signed).where(*within, *numbered("signed")).order_by(signed.id)).all()
+    yield (
+        "signed",
+        {
+            "time": [row.start for row in some],
+            "received": [row.received for row in some],
+            "id": [row.id for row in some],
+            "device": [row.device for row in some],
+            "sequence": [row.sequence for row in some],
+            "detail": [
+                _json(
+                    topic=row.topic,
+                    payload=base64.b64encode(row.payload).decode(),
+                    signature=base64.b64encode(row.signature).decode(),
+                )
+                for row in some
+            ],
+        },
+    )
 
 
 def _table(kind: str, count: int, columns: dict[str, Any]) -> pa.Table:

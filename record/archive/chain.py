@@ -32,6 +32,7 @@ class Through(msgspec.Struct, frozen=True):
     late: int = 0
     rejection: int = 0
     mark: int = 0
+    signed: int = 0
 
     def within(self, other: Through) -> bool:
         """Whether no number is above that of the other."""
@@ -75,7 +76,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256 : str
         Its digest, in hexadecimal.
     rows : dict
-        Rows by kind: ``reading``, ``conflict``, ``late``, ``rejection``, ``mark``, ``ledger``, ``gap``.
+        Rows by kind: ``reading``, ``conflict``, ``late``, ``rejection``, ``mark``, ``signed``, ``ledger``, ``gap``.
     through : Through
         Rows of the record that the day's entries up to this one hold.
     tree : TreeHead

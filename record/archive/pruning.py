@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import sqlalchemy as sa
 
 from greenmine.record import schema
@@ -126,7 +127,8 @@ def _prune(engine: sa.Engine, blocks: Blocks, site: Site, day: str, reached: int
         for row in found:
             if not row.data:
                 continue
-            if blocks.archived(connection, row) == row.data:
+            kept_there, here = blocks.archived(connection, row), blocks.content(connection, row)
+            if kept_there.rows.tobytes() == here.rows.tobytes() and np.array_equal(kept_there.received, here.received):
                 same.append(row.id)
                 readings += row.readings
             else:

@@ -168,6 +168,7 @@ RULES: Final[dict[str, Rule]] = {
     "GET /evidence": Rule(),
     "GET /sites/{site}/evidence": Rule(),
     "GET /sites/{site}/assessment": Rule(),
+    "GET /sites/{site}/file": Rule(),
     "GET /bundles/{number}": Rule(number="bundle"),
     "POST /bundles/{number}/shares": Rule("commenters", number="bundle", form=_SHARE_FORM),
     "POST /bundles/{number}/shares/{entry}/revoke": Rule(

@@ -19,7 +19,11 @@ from tests.api.oidc_provider import CLIENT, SECRET, OidcProvider
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
 
-ROLES = "staff=supervisor, hengjie=enterprise:hengjie, jiuchi=enterprise:jiuchi, auditors=evaluator"
+ROLES = (
+    "staff=supervisor, hengjie=enterprise:hengjie, jiuchi=enterprise:jiuchi, auditors=evaluator, "
+    "office=township:九池乡+新田镇"
+)
+TOWNSHIP_SITES = ["jiuchi", "yanjing"]
 
 
 class House(NamedTuple):
@@ -108,7 +112,14 @@ def test_a_person_signs_in_and_has_the_role_that_the_claims_give(house: House) -
         provider.claims = {**provider.claims, "groups": "staff"}
         come(client)
         assert client.get("/api/v1/caller", headers={"Accept": "*/*"}).json()["role"] == "supervisor"
-    assert house.actions().count("user-assigned") == 2
+        provider.claims = {**provider.claims, "groups": ["office", "jiuchi"]}
+        come(client)
+        told = client.get("/api/v1/caller", headers={"Accept": "*/*"}).json()
+        assert (told["role"], told["sites"]) == ("township", TOWNSHIP_SITES)
+        provider.claims = {**provider.claims, "groups": "staff"}
+        come(client)
+        assert client.get("/api/v1/caller", headers={"Accept": "*/*"}).json()["role"] == "supervisor"
+    assert house.actions().count("user-assigned") == 4
     with accounts_in(house.data) as accounts:
         assert len(accounts.users.all()) == 2
 
@@ -207,6 +218,8 @@ def test_a_provider_with_new_keys_is_asked_for_them(house: House) -> None:
         {"oidc_roles": "x=enterprise"},
         {"oidc_roles": "x=enterprise:nobody"},
         {"oidc_roles": "staff=supervisor:hengjie"},
+        {"oidc_roles": "office=township"},
+        {"oidc_roles": "office=township:nowhere"},
         {"oidc_role_claim": "groups["},
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -383,3 +384,26 @@ def test_without_a_record_every_channel_is_there_without_a_value(bare: httpx.Cli
     items = bare.get("/api/v1/latest").json()["items"]
     assert [item["channel"] for item in items] == [channel.key for channel in registry.channels]
     assert {item["value"] for item in items} == {None}
+
+
+def test_statistics_of_a_parameter_are_those_of_all_its_stations_in_turn(served: Served) -> None:
+    channels = [c.key for c in served.registry.site_channels(LOUD) if c.parameter.id == "pm10"]
+    assert len(channels) > 1
+    alone = [
+        item
+        for key in channels
+        for item in served.client.get("/api/v1/statistics", params={"channel": key}).raise_for_status().json()["items"]
+    ]
+    together: list[Any] = []
+    given: dict[str, str] = {"site": LOUD, "parameter": "pm10", "size": f"{len(alone) // len(channels)}"}
+    while True:
+        answer = served.client.get("/api/v1/statistics", params=given).raise_for_status().json()
+        together += answer["items"]
+        if answer["next"] is None:
+            break
+        given["cursor"] = answer["next"]
+    assert together == alone
+    for wrong, status in (({"site": LOUD}, 400), ({"site": LOUD, "parameter": "ph"}, 404), ({}, 400)):
+        assert served.client.get("/api/v1/statistics", params=wrong).status_code == status
+    odd = {"site": LOUD, "parameter": "pm10", "window": "15min"}
+    assert served.client.get("/api/v1/statistics", params=odd).status_code == 400

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from greenmine.api.pages.attention import attention
-from greenmine.api.pages.wall_page import pins
+from greenmine.api.pages.pins import site_pins
 from greenmine.registry import Registry
 from tests.api.conftest import Served
 from tests.api.filling import LOUD
@@ -56,15 +56,16 @@ def test_a_silent_channel_calls_for_somebody() -> None:
 
 
 def test_mines_stand_on_the_map_as_they_lie(registry: Registry) -> None:
-    found = {pin.site.id: pin for pin in pins(registry.sites, [], registry)}
-    for one in found.values():
-        for other in found.values():
-            if one.site.position.latitude > other.site.position.latitude:
+    found = {pin.id: pin for pin in site_pins(registry.sites, [], registry)}
+    for id_, one in found.items():
+        site = registry.site(id_)
+        for neighbour, other in ((registry.site(name), pin) for name, pin in found.items()):
+            if site.position.latitude > neighbour.position.latitude:
                 assert one.y <= other.y
-            if one.site.position.longitude > other.site.position.longitude:
+            if site.position.longitude > neighbour.position.longitude:
                 assert one.x >= other.x
     assert all(0 < pin.x < 640 and 0 < pin.y < 420 for pin in found.values())
-    (alone,) = pins(registry.sites[:1], [], registry)
+    (alone,) = site_pins(registry.sites[:1], [], registry)
     assert (alone.x, alone.y) == (320, 210)
 
 

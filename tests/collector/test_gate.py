@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -47,6 +50,23 @@ def test_a_site_has_the_budget_of_so_many_devices(mines: Registry) -> None:
     devices = [device.id for device in mines.site("kunyin").devices][:3]
     assert [sent(gate, f"greenmine/v1/kunyin/{device}/readings", 10) for device in devices] == [10, 5, 0]
     assert sent(gate, QUIET, 10) == 10
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_two_devices_of_a_site_may_send_by_two_threads_at_once(mines: Registry) -> None:
+    gate = Gate(mines, Settings(device_messages="100000/d", site_devices=0.05))
+    topics = [f"greenmine/v1/kunyin/{device.id}/readings" for device in mines.site("kunyin").devices[:2]]
+    with ThreadPoolExecutor(2) as threads:
+        assert sum(threads.map(lambda topic: sent(gate, topic, 8_000), topics)) == 5_000
 
 
 def test_all_topics_that_are_no_devices_share_one_budget(mines: Registry) -> None:

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -24,6 +25,8 @@ NAMES = (
     "../evil.txt", "/tmp/evil.txt", "a/../../evil", "C:\\evil", "C:evil", "manifest.json/x", "x" * 300, "dir/", "\0evil", " ",
     "key.pub\0.txt", "archive", "registry/../manifest.json", "CON", "./manifest.json", "a//b", "archive/mine/chain/", "a\\b",
     "registry/\x1b[2J", "archive/\u202etxt.exe", "extra.txt", "documents/..", "attachments/" + "y" * 240, "KEY.pub",
+    "Figures.json", "MANIFEST.JSON", "archive\0", "\ufeffkey.pub", "registry\uff0flimits.toml", "..", "~/x",
+    "archive/mine/chain/../x",
 )  # fmt: skip
 """Names that no file of a bundle has."""
 
@@ -95,6 +98,27 @@ def zips(whole: bytes, files: Files) -> Iterator[tuple[str, bytes]]:
     yield "long contents", whole[:-10] + b"\xff\xff\xff\x7f" + whole[-6:]
     yield "contents elsewhere", whole[:-6] + struct.pack("<I", 0) + whole[-2:]
     yield "overlap", _overlapping()
+    table = int.from_bytes(whole[-6:-2], "little")
+    for what, count, size, start in (
+        ("zip64 of 2^60 files", 1 << 60, 1 << 60, 0),
+        ("zip64 that begins behind itself", 1, 46, 1 << 62),
+        (
+            "zip64 over a sound end",
+            int.from_bytes(whole[-12:-10], "little"),
+            int.from_bytes(whole[-10:-6], "little"),
+            table,
+        ),
+    ):
+        yield what, _zip64(whole, count, size, start)
+    yield "sizes told by zip64", whole.replace(whole[table + 20 : table + 28], b"\xff" * 8)
+    yield "another size in front of a file", whole[:22] + b"\xff\xff\xff\x7f" + whole[26:]
+    yield "another name in front of a file", whole[:30] + whole[30:31].lower() + whole[31:]
+    yield (
+        "a bomb within",
+        _added(files, "documents/nested.zip", zipped({"a": bytes(9_000_000)}, compression=zipfile.ZIP_DEFLATED)),
+    )
+    yield "one name in two forms of Unicode", zipped(files | {"documents/\u00e9": b"1", "documents/e\u0301": b"2"})
+    yield "one name in two cases", zipped(files | {"registry/Limits.toml": files["registry/limits.toml"]})
     yield "encrypted", whole.replace(b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0", 1)
 
 
@@ -112,9 +136,9 @@ def days(files: Files, key: SigningKey, rows: int) -> Iterator[tuple[str, Files]
     yield "equal rows in a day not sealed", resealed(files | {"provisional/2026-03-04.parquet": buffer.getvalue()}, key)
     yield "equal rows for hours", manifested(files | {"hours.parquet": buffer.getvalue()}, key)
     text = one.set_column(FIELDS.get_field_index("detail"), FIELDS.field("detail"), pa.array(["x" * 100_000_000]))
-    yield "a text of 100 MB", resealed(files | {DAY: _written(text)}, key)
+    yield "a text of 100 MB", resealed(files | {DAY: written(text)}, key)
     nested = pa.table({name: pa.array([[[1]]]) for name in FIELDS.names})
-    yield "other columns", resealed(files | {DAY: _written(nested)}, key)
+    yield "other columns", resealed(files | {DAY: written(nested)}, key)
     yield "no Parquet", resealed(files | {DAY: b"PAR1" + bytes(100) + b"PAR1"}, key)
     yield "no rows told", resealed(with_rows(files, DAY, {}), key)
     yield "cut", resealed(files | {DAY: files[DAY][:-100]}, key)
@@ -123,9 +147,9 @@ def days(files: Files, key: SigningKey, rows: int) -> Iterator[tuple[str, Files]
     yield "footer length", resealed(files | {DAY: files[DAY][:-8] + b"\xff\xff\xff\x7f" + files[DAY][-4:]}, key)
 
 
-def _written(table: pa.Table) -> bytes:
+def written(table: pa.Table, **how: Any) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", **how)
     return buffer.getvalue()
 
 
@@ -145,6 +169,19 @@ def _added(files: Files, name: str, content: bytes, mode: int = 0o644) -> bytes:
         archive.writestr(info, content)
         stand_in = info.filename
     return buffer.getvalue().replace(stand_in.encode(), name.encode())
+
+
+def _zip64(whole: bytes, count: int, size: int, start: int) -> bytes:
+    """The end of a zip as those of more than four gigabytes have it, whatever it tells."""
+    there = len(whole) - 22
+    end = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, there, 1)
+    return (
+        whole[:-22]
+        + end
+        + locator
+        + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    )
 
 
 def _overlapping(count: int = 2_000) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from greenmine.evidence.verify import verify as verified
 from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import SigningKey, rotate
-from tests.evidence import hostile
+from tests.evidence import crafted, hostile
 from tests.evidence.bundles import NOW, PERIOD, Files, Made, contents, manifested, packed, verify
 from tests.evidence.tampering import tamperings
+
+Crafting = Callable[[Files, SigningKey], Iterator[tuple[str, Files]]]
 
 
 def _command(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -59,6 +62,18 @@ def test_days_that_no_instrument_measured_are_refused_though_they_are_sealed(mad
         assert not any("\n" in f"{f.place}{f.what}" for f in found), name
         seen.append(name)
     assert len(seen) >= 10
+
+
+@pytest.mark.parametrize(("craft", "least"), [(crafted.documents, 30), (crafted.tables, 35), (crafted.catalogues, 10)])
+def test_what_a_maker_crafts_and_signs_is_found_or_refused(
+    made: Made, tmp_path: Path, craft: Crafting, least: int
+) -> None:
+    every = list(craft(contents(made.bundle), made.key))
+    assert len({what for what, _ in every}) == len(every) >= least
+    for what, files in every[:: 6 if craft is crafted.tables else 12]:
+        found = verified(packed(tmp_path / "t.zip", files), {made.key.public.fingerprint})
+        assert found.findings or found.deviations, what
+        assert not any("\n" in f"{f.place}{f.what}" for f in found.findings), what
 
 
 def test_a_chain_that_was_sealed_again_verifies_by_its_own_key_alone(made: Made, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import json
 import re
 import string
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 import typst
 from openpyxl.utils.escape import unescape
 
+from greenmine.entries import Approval, Inspection, Stage
 from greenmine.evidence import bundle
 from greenmine.evidence.figures import FiguresDocument, Month
 from greenmine.evidence.report import document
@@ -295,6 +298,24 @@ def test_sections_about_measures_and_requirements_say_what_the_figures_say(told:
     assert "Acceptance (missing)" in cells
     assert NOTE_EN in cells
     assert "40 comparisons, 20 days, 800 min on, 700 min off" in cells
+
+
+def test_the_acceptance_file_is_taken_in_and_a_limit_without_an_approval_says_so(told: Content) -> None:
+    named, *others = [told.words.rules[rule.rule].limit.id for rule in told.figures.rules if rule.kind == "legal"]
+    site = msgspec.structs.replace(
+        told.site,
+        stages=(Stage(stage="listed", day=date(2026, 1, 5), by="committee"),),
+        approvals=(
+            Approval(kind="environment", number="2018-7", issuer="bureau", day=date(2018, 5, 2), limits=(named,)),
+        ),
+        inspections=(Inspection(day=date(2026, 3, 2), unit="environment", finding="uncovered heap"),),
+    )
+    registry = replace(told.registry, sites=(site,))
+    cells = _cells_of(replace(told, language="en", registry=registry))
+    for said in ("listed", "committee", "2018-7", "uncovered heap"):
+        assert said in cells
+    assert others
+    assert "no approval on file names it" in cells
 
 
 def test_a_year_of_months_has_a_table_of_its_own(told: Content) -> None:

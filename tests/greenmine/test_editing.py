@@ -66,7 +66,7 @@ def test_limits_are_added_to_a_station_and_nothing_else_changes(site: str) -> No
 
 def test_a_watched_registry_is_taken_up_when_it_is_sound_again(editing: Editing, tmp_path: Path) -> None:
     folder = tmp_path / "registry"
-    watched = WatchedRegistry(folder, load_registry(folder).digest)
+    watched = WatchedRegistry(folder, load_registry(folder))
     assert watched.changed() is None
     path, before = folder / FILE, (folder / FILE).read_text("utf-8")
     path.write_text("nonsense", "utf-8")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from greenmine.record.hour_blocks import unpacked
 from greenmine.record.rows import ROW
 from greenmine.registry import Registry
 
@@ -67,10 +68,10 @@ class Stored:
 
     def _blocks(self) -> Mapping[str, NDArray[np.void]]:
         parts: dict[str, list[NDArray[np.void]]] = {}
-        for key, data in self._all(
-            "select key, data from reading_block b join channel c on c.id = b.channel order by b.id"
+        for key, data, first in self._all(
+            "select key, data, first from reading_block b join channel c on c.id = b.channel order by b.id"
         ):
-            parts.setdefault(key, []).append(np.frombuffer(data, ROW))
+            parts.setdefault(key, []).append(np.frombuffer(data, ROW) if first is None else unpacked(data).rows)
         return {key: np.concatenate(some) for key, some in parts.items()}
 
 

@@ -49,6 +49,7 @@ VISITS = {
     "/sites/{site}": f"/sites/{LOUD}",
     "/sites/{site}/assessment": f"/sites/{LOUD}/assessment",
     "/sites/{site}/downloads": f"/sites/{LOUD}/downloads",
+    "/sites/{site}/file": f"/sites/{LOUD}/file",
     "/sites/{site}/evidence": f"/sites/{LOUD}/evidence",
     "/sites/{site}/exceedances": f"/sites/{LOUD}/exceedances",
     "/sites/{site}/quality": f"/sites/{LOUD}/quality",

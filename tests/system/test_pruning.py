@@ -25,8 +25,10 @@ from greenmine.record.archive.archive import Archive, head_of, seal, verify
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.pruning import Pruned, prune
 from greenmine.record.archive.signing import SigningKey
+from greenmine.record.archive.tree import newest
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.follower import Cursor, heads
+from greenmine.record.hour_blocks import merge
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
@@ -76,6 +78,13 @@ class Plant:
     def prune(self, days: int = 2) -> list[Pruned]:
         place, public = self.settings.archive_place, self.key.public
         return list(prune(self.engine, self.registry, place, public, NOW, days, self.registry.sites))
+
+    def merge(self) -> int:
+        """Make hour blocks; how many blocks fewer there are."""
+        with self.engine.connect() as connection:
+            root = newest(connection, "mine")
+        assert root is not None
+        return sum(merge(self.engine, "mine", root.through.block, NOW, everything=True))
 
     def held(self) -> dict[str, int]:
         """Blocks with content by local day."""
@@ -144,6 +153,18 @@ def test_every_answer_is_the_same_byte_for_byte(plant: Plant) -> None:
     assert plant.prune() == []
 
 
+def test_blocks_of_an_hour_change_no_answer_and_leave_as_a_whole(plant: Plant) -> None:
+    before, many = plant.answers(), sum(plant.held().values())
+    fewer = plant.merge()
+    assert fewer > many / 4
+    assert sum(plant.held().values()) == many - fewer
+    assert plant.answers() == before
+    assert [found.kept for found in plant.prune()] == [0] * DAYS
+    assert plant.held() == {}
+    assert plant.answers() == before
+    assert plant.merge() == 0
+
+
 def test_only_days_that_are_sealed_and_old_enough_leave(plant: Plant) -> None:
     held = plant.held()
     assert [found.day for found in plant.prune(days=5)] == ["2026-03-02", "2026-03-03"]
@@ -193,8 +214,11 @@ def test_the_projection_and_evidence_are_the_same(plant: Plant, tmp_path: Path) 
         return (tmp_path / "bundle.zip").read_bytes()
 
     before = lines(), bundle()
+    assert plant.merge() > 0
+    assert (sorted(lines()), bundle()) == (sorted(before[0]), before[1])
+    ordered = lines()
     assert len(plant.prune()) == DAYS
-    assert (lines(), bundle()) == before
+    assert (lines(), bundle()) == (ordered, before[1])
     assert verify(plant.archive, "mine", plant.key.public, head_of(plant.engine, "mine")) == []
 
 

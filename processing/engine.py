@@ -394,7 +394,7 @@ class Engine:
         last_day = self.panes.head + DAY + 2 * 60 + self.grace
         self._issue(rows, none, outcome, np.minimum(until, last_day))  # whole, however long the gap
         self._issue(rows, none, outcome, until)
-        alarms = self.alarms.evaluate({int(c): int(until[c]) for c in rows}, until)
+        alarms = self.alarms.evaluate(rows, until[rows], until)
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -428,7 +428,7 @@ class Engine:
             again = np.unique(np.concatenate([again, self._before_the_first(rows, tail)]), axis=0)
         self._issue(rows, again, outcome, None)
         # How many of its readings count may change for the minute before, too.
-        alarms = self.alarms.evaluate(dict(zip(rows.tolist(), (minute[first] - 1).tolist(), strict=True)))
+        alarms = self.alarms.evaluate(rows, minute[first] - 1)
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -715,8 +715,13 @@ class Engine:
 
     def _judge_parts(self, rule: Rule, hour: Statistic, outcome: Outcome) -> None:
         """Judge the windows of minutes that an hour holds."""
-        for start, end, mean, capture, _ in self.periods.windows(rule, hour.start, hour.end):
-            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), capture=capture), outcome)
+        for part in self.periods.windows(rule, hour.start, hour.end):
+            figure = _figure(part.value)
+            self._judge(
+                rule.index,
+                replace(hour, start=part.start, end=part.end, mean=figure, capture=part.capture, over=int(part.over)),
+                outcome,
+            )
 
     def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""

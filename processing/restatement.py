@@ -274,7 +274,8 @@ def _as_far_evaluated(engine: Engine, again: Engine, rule: int, reached: int) ->
     until = np.full(len(again.panes), -1, np.int64)
     for r in again.alarms.rules:
         until[r.channel] = max(int(until[r.channel]), min(evaluated[r.index + rule] + 1, reached))
-    alarms = again.alarms.evaluate({c: minute for c, minute in enumerate(until.tolist()) if minute >= 0}, until)
+    heard = np.flatnonzero(until >= 0)
+    alarms = again.alarms.evaluate(heard, until[heard], until)
     outcome.sliding.extend(alarms.hours)
     outcome.exceedances.extend(alarms.exceedances)
     return outcome

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 
 import psutil
 import structlog
@@ -26,6 +27,7 @@ from bench import (
     grafana,
     growth,
     hj212,
+    judged_truth,
     latency,
     live,
     loggers,
@@ -74,7 +76,7 @@ def main() -> int:
         "grafana": partial(grafana.measure, arguments.points),
         "effect": effect.measure,
         "files": files.measure,
-        "truth": truth.measure,
+        "truth": lambda: chain(truth.measure(), judged_truth.measure()),
         "tamper": tamper.measure,
         "restart": partial(province.restart, arguments.scale),
         "mark": partial(province.mark, arguments.scale),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ _LASTING: Final = np.uint8(1)
 """State of a minute: an episode lasts."""
 _ABOVE: Final = np.uint8(2)
 """State of a minute: the statistic is beyond the threshold."""
-_BITS: Final = np.left_shift(np.uint64(1), np.arange(60, dtype=np.uint64))
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,16 @@ class AlarmEngine:
         self.slider = Slider(registry, panes, exclusion)
         self.rules: tuple[Rule, ...] = tuple(r for r in registry.rules if r.index in self.slider.alarms)
         self._channel = np.array([r.channel for r in self.rules], np.intp)
-        self._kind = [self.slider.kind(r) for r in self.rules]
+        self._index = np.array([r.index for r in self.rules], np.intp)
+        self._minutely = np.array([by_minute(r) for r in self.rules], np.bool_)
+        kinds: dict[tuple[object, ...], int] = {}
+        self._kind = np.array([kinds.setdefault(self.slider.kind(r), len(kinds)) for r in self.rules], np.int64)
+        """Number of each rule's kind; rules of one kind are computed together."""
         self._alarm = [self.slider.alarms[r.index] for r in self.rules]
+        self._width = np.array([a.sliding_minutes for a in self._alarm], np.int64)
+        self._lost = np.array([a.lost_minutes for a in self._alarm], np.int64)
+        self._margin = np.array([max(a.delay_minutes, a.clear_minutes, a.lost_minutes) for a in self._alarm], np.int64)
+        """How long the longest run is that tells where an episode of each rule begins or ends [min]."""
         self.evaluated: NDArray[np.int64] = np.full(len(self.rules), -1, np.int64)
         """Last minute evaluated of each rule; -1 before the first."""
         longest = max((a.sliding_minutes + a.lost_minutes for a in self._alarm), default=0)
@@ -78,18 +87,18 @@ class AlarmEngine:
         """Episodes that may still change, by the index of their rule."""
         self.next_id = 1
         """Identity of the next new episode."""
-        self._dependants: dict[int, list[int]] = defaultdict(list)
-        weather = exclusion.weather_sources()
+        dependants: list[set[int]] = [set() for _ in registry.channels]
         for i, rule in enumerate(self.rules):
             for source in (rule.channel, *self.slider.sources(rule)):
-                self._dependants[source].append(i)
-        self._ahead: dict[int, int] = {}
+                dependants[source].add(i)
+        weather = exclusion.weather_sources()
+        self._ahead = np.array([exclusion.span(c) - 1 if c in weather else 0 for c in range(len(dependants))], np.int64)
         for source, noise in weather.items():
-            self._ahead[source] = exclusion.span(source) - 1
-            for channel in noise:
-                self._dependants[source].extend(
-                    i for i in self._dependants[channel] if i not in self._dependants[source]
-                )
+            dependants[source].update(*(dependants[channel] for channel in noise))
+        self._fan = np.array([len(some) for some in dependants], np.intp)
+        self._fan_start = np.cumsum(self._fan) - self._fan
+        self._dependants = np.array([i for some in dependants for i in sorted(some)], np.intp)
+        """Rows of the rules that rest on a channel; those of channel c are `_fan[c]` entries from `_fan_start[c]` on."""
 
     def kept(self, rows: slice) -> dict[str, NDArray[Any]]:
         """Views of what is known of neighbouring rules' minutes, by name."""
@@ -115,11 +124,13 @@ class AlarmEngine:
             self._known[exceedance.rule].append(exceedance)
         self.next_id = next_id
         touched = np.flatnonzero(self._panes.touched != UNTOUCHED)
-        rows = self._dependent(dict(zip(touched.tolist(), (self._panes.touched[touched] - 1).tolist(), strict=True)))
-        rows = {row: changed for row, changed in rows.items() if row in chosen and self._is_behind(row, changed)}
+        since = self._dependent(touched, self._panes.touched[touched] - 1)
+        for row in np.flatnonzero(since != UNTOUCHED).tolist():
+            if row not in chosen or not self._is_behind(row, int(since[row])):
+                since[row] = UNTOUCHED
         some = np.array([row for row in sorted(chosen) if self.evaluated[row] < 0], np.intp)
-        for row in some[self._panes.head[self._channel[some]] >= 0].tolist():
-            first = self._earliest(row)
+        some = some[self._panes.head[self._channel[some]] >= 0]
+        for row, first in zip(some.tolist(), self._earliest(some).tolist(), strict=True):
             alarm = self._alarm[row]
             active = any(
                 e.start + alarm.delay_minutes <= first and (e.end is None or e.end + alarm.clear_minutes > first)
@@ -127,92 +138,121 @@ class AlarmEngine:
             )
             self._state[row, (first - 1) % self.length] = _LASTING if active else 0
             self.evaluated[row] = first - 1
-            rows[row] = first
-        self._evaluate(rows, None, report=False)
+            since[row] = first
+        self._evaluate(since, None, report=False)
 
-    def evaluate(self, dirty: dict[int, int], until: NDArray[np.int64] | None = None) -> Alarms:
+    def evaluate(
+        self, channel: NDArray[np.intp], dirty: NDArray[np.int64], until: NDArray[np.int64] | None = None
+    ) -> Alarms:
         """Evaluate the complete minutes that new readings touched.
 
         Parameters
         ----------
-        dirty : dict of int to int
-            For each channel with new readings, the earliest minute that changed.
+        channel : int array (n,)
+            Channels with new readings, each once.
+        dirty : int64 array (n,)
+            The earliest minute of each that changed.
         until : int64 array (channels,), optional
             Minute up to which a channel without news is taken as complete; the head of its panes if not given.
         """
-        return self._evaluate(self._dependent(dirty), until, report=True)
+        return self._evaluate(self._dependent(channel, dirty), until, report=True)
 
-    def _dependent(self, dirty: Mapping[int, int]) -> dict[int, int]:
-        """Rules that rest on channels whose panes have changed since a minute, each with the earliest of these minutes."""
-        rows: dict[int, int] = {}
-        for channel in self._dependants.keys() & dirty.keys():
-            minute = dirty[channel]
-            for row in self._dependants[channel]:
-                changed = minute - self._ahead.get(channel, 0)
-                rows[row] = min(changed, rows.get(row, changed))
-        return rows
+    def _dependent(self, channel: NDArray[np.intp], minute: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each rule the earliest minute that may have changed, of those that rest on channels changed since a minute."""
+        since = np.full(len(self.rules), UNTOUCHED, np.int64)
+        fan = self._fan[channel]
+        place = np.repeat(self._fan_start[channel] - np.cumsum(fan) + fan, fan) + np.arange(fan.sum())
+        np.minimum.at(since, self._dependants[place], np.repeat(minute - self._ahead[channel], fan))
+        return since
 
     def _is_behind(self, row: int, changed: int) -> bool:
         """Whether known minutes of a rule are no longer right, or stored episodes know more of them."""
         evaluated = int(self.evaluated[row])
-        return evaluated >= 0 and (changed <= evaluated or bool(self._open(row, changed - self._margin(row))))
+        return evaluated >= 0 and (changed <= evaluated or bool(self._open(row, changed - int(self._margin[row]))))
 
-    def _margin(self, row: int) -> int:
-        """How long the longest run is that tells where an episode begins or ends [min]."""
-        alarm = self._alarm[row]
-        return max(alarm.delay_minutes, alarm.clear_minutes, alarm.lost_minutes)
+    def _earliest(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """First minutes whose whole window the ring still shows: a full hour, or that of the channel's first reading."""
+        channel = self._channel[rows]
+        oldest = self._panes.head[channel] - self._panes.minutes + self._width[rows]
+        earliest: NDArray[np.int64] = np.maximum(-(-oldest // 60) * 60, self._panes.tail[channel])
+        return earliest
 
-    def _earliest(self, row: int) -> int:
-        """First minute whose whole window the ring still shows: a full hour, or that of the channel's first reading."""
-        channel = self._channel[row]
-        oldest = int(self._panes.head[channel]) - self._panes.minutes + self._alarm[row].sliding_minutes
-        return max(-(-oldest // 60) * 60, int(self._panes.tail[channel]))
+    def _with_known(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which rules have episodes that may still change."""
+        known = [index for index, some in self._known.items() if some]
+        found: NDArray[np.bool_] = np.isin(self._index[rows], known) & self._minutely[rows]
+        return found
 
     def _open(self, row: int, since: int) -> list[Exceedance]:
         """Episodes of a rule that may reach into the minutes from ``since`` on; none where periods are episodes."""
-        if not by_minute(self.rules[row]):
+        if not self._minutely[row]:
             return []
-        return [e for e in self._known[self.rules[row].index] if not e.withdrawn and (e.end is None or e.end >= since)]
+        return [e for e in self._known[int(self._index[row])] if not e.withdrawn and (e.end is None or e.end >= since)]
 
-    def _evaluate(self, rows: dict[int, int], until: NDArray[np.int64] | None, *, report: bool) -> Alarms:
+    def _evaluate(self, since: NDArray[np.int64], until: NDArray[np.int64] | None, *, report: bool) -> Alarms:
+        """Evaluate rules from the minutes on since which they may have changed; `UNTOUCHED` where nothing did."""
         alarms = Alarms()
-        groups: dict[tuple[int, int, int, tuple[object, ...]], list[tuple[int, int]]] = defaultdict(list)
-        for row, changed in rows.items():
-            channel = int(self._channel[row])
-            head = int(self._panes.head[channel])
-            if head < 0:
-                continue
-            alarm = self._alarm[row]
-            if self.evaluated[row] < 0:
-                self.evaluated[row] = int(self._panes.tail[channel]) - 1
-            last = max(head - 1, int(self.evaluated[row]))
-            if until is not None:
-                # Later than this nothing can be assessed any more, and every episode has ended.
-                settled = head + alarm.sliding_minutes + alarm.lost_minutes
-                last = max(last, min(int(until[channel]) - 1, settled))
-            if min(changed, int(self.evaluated[row]) + 1) > last:
-                continue
-            earliest = self._earliest(row)
-            dirty = max(min(changed, int(self.evaluated[row]) + 1), earliest)
-            if dirty > last:
-                continue
-            margin = self._margin(row)
-            first = min([dirty, *(e.start - margin for e in self._open(row, dirty - margin))])
-            first = max(first // 60 * 60, earliest)
-            base = max(first - margin, earliest)
-            groups[base, first, last, self._kind[row]].append((row, dirty))
-        for (base, first, last, _), members in groups.items():
+        rows = np.flatnonzero(since != UNTOUCHED)
+        rows = rows[self._panes.head[self._channel[rows]] >= 0]
+        channel = self._channel[rows]
+        head, evaluated = self._panes.head[channel], self.evaluated[rows]
+        evaluated = np.where(evaluated < 0, self._panes.tail[channel] - 1, evaluated)
+        self.evaluated[rows] = evaluated
+        last = np.maximum(head - 1, evaluated)
+        if until is not None:
+            # Later than this nothing can be assessed any more, and every episode has ended.
+            settled = head + self._width[rows] + self._lost[rows]
+            last = np.maximum(last, np.minimum(until[channel] - 1, settled))
+        earliest = self._earliest(rows)
+        dirty = np.maximum(np.minimum(since[rows], evaluated + 1), earliest)
+        due = np.flatnonzero(dirty <= last)
+        rows, last, earliest, dirty = rows[due], last[due], earliest[due], dirty[due]
+        first, margin = dirty.copy(), self._margin[rows]
+        lasting = self._with_known(rows)
+        for k in np.flatnonzero(lasting).tolist():
+            still = self._open(int(rows[k]), int(dirty[k] - margin[k]))
+            lasting[k] = bool(still)
+            first[k] = min([int(dirty[k]), *(e.start - int(margin[k]) for e in still)])
+        first = np.maximum(first // 60 * 60, earliest)
+        base = np.maximum(first - margin, earliest)
+        quiet = ~lasting & (base < first)
+        quiet[quiet] = self._is_quiet(rows[quiet], first[quiet])
+        base = np.where(quiet, first, base)
+        keys = np.stack([base, first, last, self._kind[rows], quiet], axis=1)
+        _, number, of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(of.reshape(-1), kind="stable")
+        for members in np.split(order, np.searchsorted(of.reshape(-1)[order], np.arange(1, len(number)))):
             for k in range(0, len(members), _ROWS):
-                self._evaluate_group(members[k : k + _ROWS], (base, first, last), alarms, report=report)
+                some = members[k : k + _ROWS]
+                one = some[0]
+                span = int(base[one]), int(first[one]), int(last[one])
+                self._evaluate_group(rows[some], dirty[some], span, alarms, quiet=bool(quiet[one]), report=report)
         return alarms
 
+    def _is_quiet(self, rows: NDArray[np.intp], first: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether nothing was above, and no episode lasted, in the longest run before a minute: what comes then stands alone."""
+        longest = int(self._margin.max(initial=0))
+        before = self._state[rows[:, None], (first[:, None] - 1 - np.arange(longest)) % self.length]
+        within = np.arange(longest) < self._margin[rows][:, None]
+        quiet: NDArray[np.bool_] = ~((before != 0) & within).any(axis=1)
+        return quiet
+
     def _evaluate_group(
-        self, members: Sequence[tuple[int, int]], span: tuple[int, int, int], alarms: Alarms, *, report: bool
+        self,
+        rows: NDArray[np.intp],
+        dirty: NDArray[np.int64],
+        span: tuple[int, int, int],
+        alarms: Alarms,
+        *,
+        quiet: bool,
+        report: bool,
     ) -> None:
-        """Evaluate rules of one kind from ``first`` to ``last``; from ``base`` on, their past is needed to tell runs."""
+        """Evaluate rules of one kind from ``first`` to ``last``; from ``base`` on, their past is needed to tell runs.
+
+        ``quiet`` tells that nothing was above in their past, so that none of it is needed.
+        """
         base, first, last = span
         lead = first - base
-        rows = np.array([m[0] for m in members], np.intp)
         alarm = self._alarm[rows[0]]
         slid = self.slider.slide([self.rules[r] for r in rows], base, last)
         above, cleared = slid.above, slid.cleared(alarm.hysteresis)
@@ -226,9 +266,9 @@ class AlarmEngine:
         self.evaluated[rows] = last
         if not report:
             return
-        if by_minute(self.rules[rows[0]]):
-            self._episodes(rows, span, slid, (above, cleared, lasts), stored[:, 0], before, alarms)
-        alarms.hours.extend(self._hours(members, base, slid))
+        if self._minutely[rows[0]]:
+            self._episodes(rows, span, slid, (above, cleared, lasts), stored[:, 0], before, alarms, quiet=quiet)
+        alarms.hours.extend(self._hours(rows, dirty, base, slid))
 
     def _episodes(
         self,
@@ -239,15 +279,18 @@ class AlarmEngine:
         lasted: NDArray[np.bool_],
         before: NDArray[np.uint8],
         alarms: Alarms,
+        *,
+        quiet: bool,
     ) -> None:
         """Tell the episodes of rules of one kind; ``lasted`` and ``before`` are the states that the evaluation before left."""
         base, first, _ = span
         lead = first - base
         above, cleared, lasts = states
         alarm = self._alarm[rows[0]]
-        known = np.array([bool(self._open(int(r), base)) for r in rows])
-        for k in np.flatnonzero(lasts.any(axis=1) | known):
-            cut = base > self._panes.tail[self._channel[rows[k]]]
+        for k in np.flatnonzero(lasts.any(axis=1) | self._with_known(rows)):
+            if not lasts[k].any() and not self._open(int(rows[k]), base):
+                continue
+            cut = base > self._panes.tail[self._channel[rows[k]]] and not quiet
             active = bool(lasted[k])
             found = episodes(
                 lasts[k], above[k], cleared[k], slid.excess[k], alarm, active=active, lead=lead, cut=bool(cut)
@@ -361,27 +404,31 @@ class AlarmEngine:
         known[:] = [e for e in known if e.end is None or e.end > horizon]
         return changes
 
-    def _hours(self, members: Sequence[tuple[int, int]], base: int, slid: Slid) -> list[SlidingHour]:
+    def _hours(self, rows: NDArray[np.intp], dirty: NDArray[np.int64], base: int, slid: Slid) -> Iterable[SlidingHour]:
         """The hours from each rule's first changed minute on, whole."""
-        lead, minutes = base % 60, slid.value.shape[1]
+        skipped = max(0, int(dirty.min()) // 60 * 60 - base)
+        hour, lead = (base + skipped) // 60, (base + skipped) % 60
+        minutes = slid.value.shape[1] - skipped
         width = -(-(lead + minutes) // 60) * 60
-        tail = width - lead - minutes
-        pad = ((0, 0), (lead, tail))
-        shape = (len(members), width // 60, 60)
-        assessable = (np.pad(slid.assessable, pad).reshape(shape) * _BITS).sum(axis=2)
-        beyond = (np.pad(slid.above, pad).reshape(shape) * _BITS).sum(axis=2)
-        ranked = np.pad(np.where(slid.assessable, slid.excess, -np.inf), pad, constant_values=-np.inf).reshape(shape)
-        values = np.pad(slid.value, pad, constant_values=np.nan).reshape(shape)
-        place = ranked.argmax(axis=2)
-        worst = np.take_along_axis(values, place[:, :, None], axis=2)[:, :, 0]
-        worst = np.where(assessable > 0, worst, np.nan)
-        out: list[SlidingHour] = []
-        hour = base // 60
-        for k, (row, dirty) in enumerate(members):
-            rule = self.rules[row].index
-            since = max(dirty // 60 - hour, 0)
-            out.extend(
-                SlidingHour(rule, hour + j, int(assessable[k, j]), int(beyond[k, j]), float(worst[k, j]))
-                for j in range(since, shape[1])
-            )
-        return out
+        shape = (len(rows), width // 60, 60)
+
+        def whole(x: NDArray[T], empty: float) -> NDArray[T]:
+            padded = np.full((len(rows), width), empty, x.dtype)
+            padded[:, lead : lead + minutes] = x[:, skipped:]
+            return padded.reshape(shape)
+
+        assessable, above = (_words(whole(x, 0.0)) for x in (slid.assessable, slid.above))
+        ranked = whole(np.where(slid.assessable, slid.excess, -np.inf), -np.inf)
+        values = whole(slid.value, np.nan)
+        worst = np.take_along_axis(values, ranked.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
+        row, at = np.nonzero(np.arange(shape[1]) >= (dirty // 60 - hour)[:, None])
+        columns = self._index[rows[row]], hour + at, assessable[row, at], above[row, at], worst[row, at]
+        return map(SlidingHour, *(column.tolist() for column in columns))
+
+
+def _words(minutes: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Hours of bools, shape (..., 60), as words with a bit a minute."""
+    octets = np.zeros((*minutes.shape[:-1], 8), np.uint8)
+    octets[..., :] = np.packbits(minutes, axis=-1, bitorder="little")
+    words: NDArray[np.uint64] = octets.view("<u8")[..., 0].astype(np.uint64)
+    return words

@@ -297,15 +297,27 @@ class Engine:
         self.wild[channels] = 0
         self.issued[channels] = -1
 
-    def ingest(self, readings: Readings) -> Outcome:
-        """Take in a batch in any order; finite times, channels of the registry."""
+    def ingest(self, readings: Readings, *, past: bool = False) -> Outcome:
+        """Take in a batch in any order; finite times, channels of the registry.
+
+        ``past``: the batch is a statement about the past. What is older than the lateness is no less new then: the spans are
+        named in ``apart``, to be restated once it is stored.
+        """
         parts = tell_apart(readings, self.panes, self._stored)
+        behind = parts.late if past else parts.late[:0]
+        parts = parts.accepted(readings) if len(behind) else parts
         fresh = readings.take(parts.fresh)
         channel, time = fresh.channel.astype(np.intp), fresh.time
         normal = (fresh.flag == NORMAL) | (fresh.flag == OVER)
         value, over = self._bounded(channel, fresh)
         wild = normal & out_of_range(value, self._low[channel], self._high[channel])
         outcome = Outcome(parts, wild.astype(np.uint8) * np.uint8(RANGE), time < self.panes.newest[channel])
+        if len(behind):
+            inside = self.panes.holds(channel, time // MINUTE)
+            self._note_past(channel[~inside], time[~inside] // MINUTE, outcome)
+            fresh = fresh.take(inside)
+            channel, time, value = channel[inside], time[inside], value[inside]
+            normal, over, wild = normal[inside], over[inside], wild[inside]
         if not len(time):
             return outcome
         value = self.calibrated(channel, time, value)
@@ -325,6 +337,15 @@ class Engine:
         self._current = _NOTHING  # stored from now on
         outcome.health.extend(self._hear(channel, time, fresh, valid))
         return outcome
+
+    def _note_past(self, channel: NDArray[np.intp], minute: NDArray[np.int64], outcome: Outcome) -> None:
+        """Note the spans that readings older than the lateness reach over, with what rests on their channels."""
+        for number in np.unique(channel).tolist():
+            mine = minute[channel == number]
+            site = self.registry.channels[number].site
+            begin, end = outcome.apart.get(site, (UNTOUCHED, -1))
+            first = int(mine.min() - self._ahead[number])
+            outcome.apart[site] = min(begin, first), max(end, int(mine.max()) + 1)
 
     def _bounded(self, channel: NDArray[np.intp], readings: Readings) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Values, and which of them are over range; those are cut to the end of the measuring or plausible range: lower bounds.
@@ -373,7 +394,7 @@ class Engine:
         last_day = self.panes.head + DAY + 2 * 60 + self.grace
         self._issue(rows, none, outcome, np.minimum(until, last_day))  # whole, however long the gap
         self._issue(rows, none, outcome, until)
-        alarms = self.alarms.evaluate({int(c): int(until[c]) for c in rows}, until)
+        alarms = self.alarms.evaluate(rows, until[rows], until)
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -407,7 +428,7 @@ class Engine:
             again = np.unique(np.concatenate([again, self._before_the_first(rows, tail)]), axis=0)
         self._issue(rows, again, outcome, None)
         # How many of its readings count may change for the minute before, too.
-        alarms = self.alarms.evaluate(dict(zip(rows.tolist(), (minute[first] - 1).tolist(), strict=True)))
+        alarms = self.alarms.evaluate(rows, minute[first] - 1)
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -694,8 +715,13 @@ class Engine:
 
     def _judge_parts(self, rule: Rule, hour: Statistic, outcome: Outcome) -> None:
         """Judge the windows of minutes that an hour holds."""
-        for start, end, mean, capture, _ in self.periods.windows(rule, hour.start, hour.end):
-            self._judge(rule.index, replace(hour, start=start, end=end, mean=_figure(mean), capture=capture), outcome)
+        for part in self.periods.windows(rule, hour.start, hour.end):
+            figure = _figure(part.value)
+            self._judge(
+                rule.index,
+                replace(hour, start=part.start, end=part.end, mean=figure, capture=part.capture, over=int(part.over)),
+                outcome,
+            )
 
     def _by_hours(self, rule: Rule, start: int, end: int) -> bool:
         """Whether the worst hour of a period decides: any hour, or a period whose working time is not known."""

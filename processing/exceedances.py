@@ -97,6 +97,8 @@ def latch(
         True from the minute at which an episode is established to the minute before it is known to have ended; without
         meaning in the lead.
     """
+    if not above.any() and not active.any():
+        return np.zeros(above.shape, np.bool_)
     on = _run(above, alarm.delay_minutes)
     off = _run(cleared, alarm.clear_minutes) | _run(~assessable, alarm.lost_minutes)
     place = np.where(on | off, np.arange(above.shape[1]), -1)

@@ -41,6 +41,12 @@ class Sorted:
     conflicting: NDArray[np.intp]
     late: NDArray[np.intp]
 
+    def accepted(self, readings: Readings) -> Sorted:
+        """The same, where nothing is too late."""
+        fresh = np.concatenate([self.fresh, self.late])
+        order = _by_channel_and_time(readings.channel[fresh], readings.time[fresh])
+        return Sorted(fresh[order], self.repeated, self.conflicting, self.late[:0])
+
 
 def tell_apart(readings: Readings, panes: Panes, stored: Stored) -> Sorted:
     """Divide a batch into new readings, repeats, conflicts, and readings too late for the ring.

@@ -35,6 +35,19 @@ class _DueHours:
     over: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A window of up to an hour [minutes since 1970 UTC, half-open]; value and excess are NaN where it cannot be assessed."""
+
+    start: int
+    end: int
+    value: float
+    capture: float
+    excess: float
+    over: bool
+    """A value was out of the range of its instrument."""
+
+
 class PeriodFigures:
     """Figures of rules over periods [minutes since 1970 UTC, half-open] of whole hours.
 
@@ -126,45 +139,45 @@ class PeriodFigures:
             ]
         return [Beyond(begin, finish, verdict.have, finish - 1, verdict.need)]
 
-    def windows(self, rule: Rule, begin: int, finish: int) -> list[tuple[int, int, float, float, float]]:
-        """Windows of up to an hour in a period: start, end, mean, valid share and excess; NaN where a window is not valid."""
+    def windows(self, rule: Rule, begin: int, finish: int) -> list[_Part]:
+        """The windows of up to an hour in a period."""
         width = SHORT[rule.limit.window]
         slid = self._slider.slide([rule], begin + width - 1, finish - 1, width)
-        at = range(0, finish - begin, width)
-        value, capture, excess = (x[0, ::width].tolist() for x in (slid.value, slid.capture, slid.excess))
-        starts, ends = [begin + k for k in at], [begin + k + width for k in at]
-        return list(zip(starts, ends, value, capture, excess, strict=True))
+        starts = range(begin, finish, width)
+        columns = (x[0, ::width].tolist() for x in (slid.value, slid.capture, slid.excess, slid.over))
+        return [_Part(start, start + width, *row) for start, *row in zip(starts, *columns, strict=True)]
 
     def counted(self, rule: Rule, begin: int, finish: int) -> Figure:
         """The worst window of a period after those that are allowed to be beyond the limit.
 
-        How many windows must be valid is a choice of this project: the share that the limit asks of an hour.
+        How many windows must be valid is a choice of this project: the share that the limit asks of an hour. A window out of
+        range that is not beyond the limit may have been: it keeps the period from meeting where it would be one too many.
         """
         windows = self.windows(rule, begin, finish)
-        valid = sorted((w for w in windows if not np.isnan(w[4])), key=lambda w: -w[4])
+        valid = sorted((w for w in windows if not np.isnan(w.excess)), key=lambda w: -w.excess)
         need = len(windows) * rule.limit.validity.minutes_per_hour / HOUR
+        doubtful = sum(w.over and np.isnan(w.excess) for w in windows)
         return Figure(
-            valid[min(rule.limit.allowed, len(valid) - 1)][2] if valid else None,
+            valid[min(rule.limit.allowed, len(valid) - 1)].value if valid else None,
             len(valid) / len(windows),
             sufficiency=Sufficiency("too-few-windows", len(valid), need),
+            over=sum(w.excess > 0 for w in valid) + doubtful > rule.limit.allowed,
             stands=len(valid) > rule.limit.allowed,
         )
 
     def less_county(self, rule: Rule, begin: int, finish: int, *, over: bool) -> Figure:
         """Mean of an hour less that of the county's station; none where either has too little."""
-        ((_, _, value, capture, _),) = self.windows(rule, begin, finish)
-        if np.isnan(value):
-            there = bool(enough(capture, rule.limit.validity.minutes_per_hour / HOUR))
+        (hour,) = self.windows(rule, begin, finish)
+        if np.isnan(hour.value):
+            there = bool(enough(hour.capture, rule.limit.validity.minutes_per_hour / HOUR))
             obstacle = ("over-range" if over else "no-county-data") if there else None
-            return Figure(None, capture, obstacle=obstacle)
-        return Figure(value, capture, over=over)
+            return Figure(None, hour.capture, obstacle=obstacle)
+        return Figure(hour.value, hour.capture, over=over)
 
     def _windows_beyond(self, rule: Rule, begin: int, finish: int, bound: float) -> list[Beyond]:
         """Each window beyond the limit, those that are allowed included: all of them together exceed."""
         return [
-            Beyond(start, end, value, end - 1, bound)
-            for start, end, value, _, excess in self.windows(rule, begin, finish)
-            if excess > 0
+            Beyond(w.start, w.end, w.value, w.end - 1, bound) for w in self.windows(rule, begin, finish) if w.excess > 0
         ]
 
     def _due_hours(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> _DueHours:

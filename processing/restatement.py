@@ -108,6 +108,8 @@ class Restating:
         """Take in new readings of the engine at work, sorted by channel and time, as far as their time was passed already."""
         mine = (readings.channel >= self._mine.start) & (readings.channel < self._mine.start + self._filled)
         mine &= readings.time < self._reached * MINUTE
+        if self._filled:
+            mine &= readings.time >= (self._begin - self._again.panes.minutes) * MINUTE
         if mine.any():
             some = readings.take(np.flatnonzero(mine))
             some = replace(some, channel=some.channel - np.int32(self._channel))
@@ -272,7 +274,8 @@ def _as_far_evaluated(engine: Engine, again: Engine, rule: int, reached: int) ->
     until = np.full(len(again.panes), -1, np.int64)
     for r in again.alarms.rules:
         until[r.channel] = max(int(until[r.channel]), min(evaluated[r.index + rule] + 1, reached))
-    alarms = again.alarms.evaluate({c: minute for c, minute in enumerate(until.tolist()) if minute >= 0}, until)
+    heard = np.flatnonzero(until >= 0)
+    alarms = again.alarms.evaluate(heard, until[heard], until)
     outcome.sliding.extend(alarms.hours)
     outcome.exceedances.extend(alarms.exceedances)
     return outcome

@@ -84,6 +84,8 @@ class Slid:
     """Measured above the threshold and too near to the background: not assessable (HJ 706-2014)."""
     corrected: NDArray[np.bool_]
     """Corrected for the background."""
+    over: NDArray[np.bool_]
+    """A value was out of the range of its instrument: the statistic is a lower bound."""
 
     def cleared(self, hysteresis: float) -> NDArray[np.bool_]:
         """Where the statistic is on the safe side of the clearing level."""
@@ -189,7 +191,7 @@ class Slider:
                     found.value[row] *= self.gas[rule.index].slide(self._exclusion, first, count, width).factor
             if limit.statistic == "county-difference":
                 self._subtract(found, rules, first, count, width)
-        for row, rule in enumerate(rules):
+        for row, rule in enumerate(rules if self.void or self.references else ()):
             for start, end in self.void.get(rule.index, ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
             for hour, result in self.references.within(rule.index, first, count):
@@ -199,9 +201,10 @@ class Slider:
         value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
         masked, corrected = np.zeros(value.shape, np.bool_), np.zeros(value.shape, np.bool_)
         high, low = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
-        for zone, name in {(self._zone[r.index], r.limit) for r in rules}:
-            mine = [self._zone[r.index] == zone and r.limit == name for r in rules]
-            high[mine], low[mine] = thresholds(name, zone, first, count)
+        zone, limits = self._zone[rules[0].index], {id(r.limit): r.limit for r in rules}
+        for one in limits.values():
+            mine = slice(None) if len(limits) == 1 else [r.limit is one for r in rules]
+            high[mine], low[mine] = thresholds(one, zone, first, count)
         assessable = found.valid & ~(np.isnan(high) & np.isnan(low))
         for row, rule in enumerate(rules):
             if rule.backgrounds:
@@ -217,7 +220,16 @@ class Slider:
             assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
             excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
         return Slid(
-            np.where(assessable, value, np.nan), found.capture, assessable, above, excess, high, low, masked, corrected
+            np.where(assessable, value, np.nan),
+            found.capture,
+            assessable,
+            above,
+            excess,
+            high,
+            low,
+            masked,
+            corrected,
+            found.over,
         )
 
     def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
@@ -238,8 +250,11 @@ class Slider:
         channel = np.array([r.channel for r in rules], np.intp)
         start = np.full(len(rules), first - width + 1)
         span = count + width - 1
-        block = self._panes.block(channel, start, span)
         keep = self._period(limit, self._zone[rules[0].index], first - width + 1, span)
+        if not keep.any():  # by day nothing of a night is to be found
+            shape = (len(rules), count)
+            return _Sums(np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
+        block = self._panes.block(channel, start, span)
         excluded = self._exclusion.minutes(channel, start, span)
         used = np.broadcast_to(keep, block.count.shape) if excluded is None else keep & ~excluded
         everything = bool(used.all())

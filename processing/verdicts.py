@@ -98,7 +98,7 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
             return Verdict("not assessable", "over-range", None, None, None)
         return Verdict("meets", "no-event", None, None, threshold.high)
     if figure.value is None:
-        return lacking or Verdict("not assessable", "no-data", None, None, None)
+        return lacking or Verdict("not assessable", "over-range" if figure.over else "no-data", None, None, None)
     digits = limit.rounding.digits
     rounded = limit.rounding.compare == "rounded" or (limit.rounding.compare == "corrected" and figure.corrected)
     judged = round_half_even(figure.value, digits if rounded else 9)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from greenmine.collector.hj212.compose import Numbers, Sender, reply, say
+from greenmine.collector.hj212.dialect import STANDARD
 from greenmine.collector.hj212.encode import encode_frame, encode_message
 from greenmine.collector.hj212.frame import Framer
 from greenmine.collector.hj212.message import Message, read_message
 from greenmine.collector.hj212.secret import Secret
+from greenmine.collector.hj212.sm4 import Sm4Key, unlocked
 
 PASSWORD = "123456"
 _PATIENCE = 60.0
@@ -31,10 +33,17 @@ class Exchange:
 
 class Platform:
     """Answers as ``manner(message, times seen before)`` says: any of ``answer``, ``late``, ``twice``, ``wrong-qn``,
-    ``wrong-crc``, ``garbage``, ``silent``, ``hang-up``, ``hang-up-unseen`` (the frame is not even taken)."""
+    ``wrong-crc``, ``garbage``, ``silent``, ``hang-up``, ``hang-up-unseen`` (the frame is not even taken). With keys of SM4 it takes
+    nothing that they do not open, and encrypts what it says by the one that fitted last."""
 
-    def __init__(self, manner: Callable[[Message, int], str] = lambda _message, _seen: "answer", delay: float = 0.05):
-        self.manner, self.delay = manner, delay
+    def __init__(
+        self,
+        manner: Callable[[Message, int], str] = lambda _message, _seen: "answer",
+        delay: float = 0.05,
+        keys: Sequence[Sm4Key] = (),
+    ):
+        self.manner, self.delay, self.keys = manner, delay, keys
+        self._key: Sm4Key | None = None
         self.frames: list[bytes] = []
         self.faults: Counter[str] = Counter()
         self.arrivals: list[Message] = []
@@ -90,8 +99,13 @@ class Platform:
         framer = Framer()
         try:
             while data := await reader.read(65536):
-                for frame in framer.feed(data):
-                    self.frames.append(frame.raw)
+                for came in framer.feed(data):
+                    self.frames.append(came.raw)
+                    frame, key = unlocked(came, self.keys, STANDARD)
+                    if self.keys and key is None:
+                        self.faults["plain"] += 1
+                        continue
+                    self._key = key
                     if frame.fault is not None:
                         self.faults[frame.fault] += 1
                         continue
@@ -176,7 +190,6 @@ class Platform:
             self.news.notify_all()
         return True
 
-    @staticmethod
-    async def _send(writer: asyncio.StreamWriter, message: Message) -> None:
-        writer.write(encode_frame(encode_message(message)))
+    async def _send(self, writer: asyncio.StreamWriter, message: Message) -> None:
+        writer.write(encode_frame(encode_message(message), STANDARD, self._key))
         await writer.drain()

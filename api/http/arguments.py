@@ -132,9 +132,11 @@ class ReadingsArguments(Period):
 
 
 class StatisticsArguments(Period):
-    """Figures of a channel over legal windows, or over any window."""
+    """Figures of a channel, or of a parameter at all stations of a site, over legal windows; of a channel over any window."""
 
-    channel: str
+    channel: str | None = None
+    site: str | None = None
+    parameter: str | None = None
     window: str = "hour"
     every: str | None = None
     revisions: Literal["latest", "all"] = "latest"
@@ -330,6 +332,7 @@ class DownloadArguments(NoArguments):
     format: Format
     station: str = ""
     channel: str = ""
+    parameter: str = ""
     window: Literal["hour", "day", "daytime", "nighttime"] = "hour"
     first: str = Field(alias="from", pattern=_DAY)
     last: str = Field(alias="to", pattern=_DAY)

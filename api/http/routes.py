@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -57,6 +57,7 @@ _MAX_SPAN = 31 * DAY
 _LONGEST = 366 * DAY
 _READING_CURSOR = re.compile(r"(\d{1,18})")
 _PAIR_CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
+_STATISTIC_CURSOR = re.compile(r"(\d{1,4})-(\d{1,18})-(\d{1,9})")
 _VERDICT_CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})-(.{1,200})")
 _FIGURES = set(StatisticItem.__struct_fields__) - {"channel", "start", "end", "issued", "unit"}
 _COMPARED = ("verdict", "value", "judged", "low", "high", "capture", "reason")
@@ -221,28 +222,37 @@ def readings(
 def statistics(
     given: Annotated[arguments.StatisticsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
-    """Figures of a channel over legal windows, or computed now over windows of any length."""
-    channel = visible_channel(context.registry, scope, given.channel)
+    """Figures of a channel, or of a parameter at all stations of a site, over legal windows; of a channel over any others."""
+    channels = _measured_channels(context, scope, given)
     if given.window not in _LEGAL_WINDOWS:
-        return _any_window(context, scope, channel, given)
+        if given.channel is None:
+            raise Problem(400, "channel: required for a window of any length")
+        return _any_window(context, scope, channels[0], given)
     if given.every is not None:
         raise Problem(400, f"every: belongs to a window such as 15min, not to {given.window!r}")
-    zone = context.registry.site(channel.site).zone
+    zone = context.registry.site(channels[0].site).zone
 
     def page(queries: Queries, at: str | None, size: int) -> tuple[list[Any], str | None]:
-        cursor = cursor_parts(_PAIR_CURSOR, at)
-        rows = queries.statistics(
-            scope,
-            channel.key,
-            given.window,
-            *_period(given),
-            revisions=given.revisions == "all",
-            limit=size + 1,
-            after=(int(cursor[1]), int(cursor[2])) if cursor else None,
-        )
-        items = [_statistic_item(channel, zone, row) for row in rows[:size]]
-        last = rows[size - 1] if len(rows) > size else None
-        return items, f"{last.start}-{last.revision}" if last is not None else None
+        cursor = cursor_parts(_STATISTIC_CURSOR, at)
+        first, *after = (int(part) for part in cursor.groups()) if cursor else (0, 0, -1)
+        items: list[Any] = []
+        for place, channel in enumerate(channels[first:], start=first):
+            room = size - len(items)
+            if not room:
+                return items, f"{place}-0-0"
+            rows = queries.statistics(
+                scope,
+                channel.key,
+                given.window,
+                *_period(given),
+                revisions=given.revisions == "all",
+                limit=room + 1,
+                after=(after[0], after[1]) if place == first and cursor else None,
+            )
+            items += [_statistic_item(channel, zone, row) for row in rows[:room]]
+            if len(rows) > room:
+                return items, f"{place}-{rows[room - 1].start}-{rows[room - 1].revision}"
+        return items, None
 
     def version(queries: Queries) -> object:
         return queries.version("statistic")
@@ -253,7 +263,8 @@ def statistics(
             return listing_bytes(*page(queries, given.cursor, given.size))
 
         return kept_answer(request, context, scope, version, make)
-    name = f"statistics-{channel.key.replace('/', '-')}-{given.window}"
+    told = given.channel or f"{given.site}/{given.parameter}"
+    name = f"statistics-{told.replace('/', '-')}-{given.window}"
     return answer(request, context, scope, given, name, StatisticItem, page, version, zone)
 
 
@@ -446,6 +457,20 @@ def _statistic_item(channel: Channel, zone: str, row: Any) -> StatisticItem:
         unit=channel.parameter.unit,
         **figures,
     )
+
+
+def _measured_channels(context: Context, scope: Scope, given: arguments.StatisticsArguments) -> Sequence[Channel]:
+    """The channel that was asked for, or those of a parameter at a site."""
+    channel = visible_channel(context.registry, scope, given.channel) if given.channel is not None else None
+    site = visible_site(context.registry, scope, given.site) if given.site is not None else None
+    if channel is not None and site is None and given.parameter is None:
+        return [channel]
+    if channel is not None or site is None or given.parameter is None:
+        raise Problem(400, "channel: required, or 'site' and 'parameter'")
+    found = [c for c in context.registry.site_channels(site.id) if c.parameter.id == given.parameter]
+    if not found:
+        raise Problem(404, f"There is no channel of {given.parameter!r} at {site.id!r}.")
+    return found
 
 
 def _any_window(context: Context, scope: Scope, channel: Channel, given: arguments.StatisticsArguments) -> Response:

@@ -39,6 +39,7 @@ def download_page(
     wording = Wording(language_of(request, given.lang), context.registry)
     instant = now()
     today = local(instant, shown.zone).date()
+    before = today.replace(day=1) - timedelta(days=1)
     return render(
         request,
         "downloads.html",
@@ -50,6 +51,8 @@ def download_page(
         channels=context.registry.site_channels(site),
         first=today - timedelta(days=7),
         last=today,
+        month=(before.replace(day=1), before),
+        parameters=list(dict.fromkeys(channel.parameter.id for channel in context.registry.site_channels(site))),
         formats=FORMATS,
         events="",
     )
@@ -66,8 +69,8 @@ def download(
         raise Problem(404, f"There is no station {given.station!r} at {site!r}.")
     if channel and channel.split("/")[0] != site:
         raise Problem(404, f"There is no channel {channel!r} at {site!r}.")
-    if given.what == "statistics" and not channel:
-        raise Problem(400, "channel: required for statistics")
+    if given.what == "statistics" and not channel and not given.parameter:
+        raise Problem(400, "channel: required for statistics, or a parameter")
     days = (given.first, given.last)
     query: dict[str, str] = {"format": given.format, "bom": "true"} if given.bom else {"format": given.format}
     if given.what == "ledger":
@@ -80,6 +83,8 @@ def download(
             query["site"] = site
         if given.what == "statistics":
             query["window"] = given.window
+            if not channel:
+                query["parameter"] = given.parameter
         elif given.what == "readings" and given.station and not channel:
             query["station"] = given.station
     return RedirectResponse(f"/api/v1/{given.what}?{urlencode(query)}", 303)

@@ -36,6 +36,7 @@ STAMPS: Final = words("""
     measuredat recordtime recordedat createdat datatime ts tmstamp isotime unixtime unix epoch zeitstempel zeit
     hourending hourended timeending dateending endtime starttime begintime periodstart periodend
     监测时间 采样时间 数据时间 日期时间 测量时间 上报时间 记录时间 采集时间 时间戳 监测日期 数据时标 开始时间 结束时间
+    messdatum messzeit messzeitpunkt
 """)
 """Plain names of columns that hold date and time."""
 
@@ -63,7 +64,8 @@ STATIONS: Final = words("""
     设备编号 设备名称 设备号 设备代码 站名 站号 table mn sn imei imsi iccid mac node nodeid 节点 节点编号 logger loggerid
     channel 通道 通道号 数采仪 数采仪编号 企业 企业名称 单位名称 矿山 矿山名称 tag terminal 终端 终端编号 gateway 网关
     网关编号 devid deveui deviceno unitid serialno 序列号 编码 代码 机号 从站 mine plant county 区县 名称 name probe probeid
-    stationcode stationno
+    stationcode stationno place area region inlet sampler line pit 区域 监测区域 位置 监测位置 安装位置 采样位置 采样点
+    采样点位 地点 监测地点 生产线 产线 车间 工段 工序 系统 所属系统 矿区 采区 厂区 堆场 分区 仪器 仪器名称 仪器编号 探头
 """)
 """Plain names of columns that say where or by what was measured."""
 
@@ -111,7 +113,8 @@ TOTALS: Final = re.compile(r"cumulat|accum|total|cum_|_cum|running|counter|累�
 
 _AROUND_NAMES: Final = words("""
     concentration conc average avg mean ave value val reading readings data rtd hr hourly live now realtime current dt tot smp
-    浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 日均值 日平均值 日均 小时均值 小时平均值 小时平均 小时值 小时浓度
+    濃度 監測值 浓度值 浓度 实时值 实时浓度 实时 均值 平均值 平均浓度 平均 日均值 日平均值 日均
+    小时均值 小时平均值 小时平均 小时值 小时浓度
     分钟均值 分钟值 监测值 测量值 数值 数据 值 质量浓度 瞬时值 读数 结果 konzentration mittel mittelwert messwert wert
 """)
 """Words before or behind the name of a parameter that say nothing else."""
@@ -336,6 +339,8 @@ def split_unit(name: str) -> tuple[str, str | None]:
     ones is returned as it stands.
     """
     text = unicodedata.normalize("NFKC", name).strip()
+    if "/" in text and (unit := known_unit(text)) is not None:
+        return "", unit
     if foreign_reference(text) is not None:
         at = re.search(r"d[Bb]", text)
         return (text[: at.start()].strip(" ([,"), text[at.start() :].strip(" )]")) if at else (text, None)

@@ -122,6 +122,11 @@ class Layout:
         """Names of the columns that make the time."""
         return tuple(self.names[c] for c in self.clock.columns)
 
+    def first_cells(self, name: str) -> tuple[str, ...]:
+        """The first cells of a column that hold something."""
+        column = self.names.index(name)
+        return tuple(cell for row in self.sample if column < len(row) and (cell := row[column].strip()))
+
     def order(self) -> str | None:
         """Order of day, month and year that the names of the time columns or the heading state."""
         return self.description.order or order_in(" ".join(self.time_names)) or order_of(self.heading)

@@ -36,10 +36,12 @@ _MISSING: Final = words(
 )
 """What stands for no value, without case and blanks."""
 _NOT_DETECTED: Final = words(
-    "nd n.d. notdetected bdl <lod <dl <mdl <loq <rl belowdetection belowlod u bd 未检出 低于检出限 未检测出"
+    "nd n.d. notdetected bdl <lod <dl <mdl <loq <rl belowdetection belowlod u bd lo low under underrange under-range"
+    " 未检出 低于检出限 未检测出"
 )
 _OVER: Final = words(
-    "ol o.l. over overload overrange over-range ovr ovfl overflow ovl +ol >>> +++ ++++ high sat saturated 超量程 超限 溢出 超出量程"
+    "ol o.l. over overload overrange over-range ovr ovfl overflow ovl +ol >>> +++ ++++ hi high sat saturated"
+    " 超量程 超限 溢出 超出量程"
 )
 _POINTS: Final = "N NNE NE ENE E ESE SE SSE S SSW SW WSW W WNW NW NNW"
 _POINTS_CN: Final = "北 北东北 东北 东东北 东 东东南 东南 南东南 南 南西南 西南 西西南 西 西西北 西北 北西北"

@@ -23,6 +23,7 @@ _QUALITY: Final = words("""
 """Plain names of columns that say in words or codes of the maker whether a reading is good."""
 _FAULTS: Final = words("""
     error errors err errorcode errorflag fault faults faultcode alarm alarms warning warnings invalid isinvalid malfunction fehler
+    over overload overrange overunder underrange under ovl uebersteuerung 过载 溢出 超量程
     故障 故障码 异常 是否异常 报警 告警 错误 错误码 错误代码 故障代码 报警状态 无效 是否无效
 """)
 """Plain names of columns that name what is wrong with a reading, and nothing where it is good."""

@@ -283,6 +283,10 @@ class TextRows:
         """Cells of a column."""
         return self.cells[position :: self.width]
 
+    def texts(self, position: int) -> list[str]:
+        """Cells of a column without blanks around them."""
+        return [cell.strip() for cell in self.column(position)]
+
     def row(self, index: int) -> list[str]:
         """Cells of a row."""
         return self.cells[index * self.width : (index + 1) * self.width]
@@ -321,6 +325,12 @@ class ArrowRows:
         """Cells of a column."""
         cells: list[str] = self.columns[position].to_pylist()
         return cells
+
+    def texts(self, position: int) -> list[str]:
+        """Cells of a column without blanks around them; alike ones are one object."""
+        encoded = self.columns[position].dictionary_encode()
+        words = [word.strip() for word in encoded.dictionary.to_pylist()]
+        return [words[code] for code in encoded.indices.to_pylist()]
 
     def row(self, index: int) -> list[str]:
         """Cells of a row, of the columns that were cut out."""

@@ -46,6 +46,7 @@ from greenmine.collector.files.numerals import (
 )
 from greenmine.collector.files.quality import flag_columns, take_flags
 from greenmine.collector.files.sources import opened
+from greenmine.collector.files.stations import refuse_stations, refuse_turns, texts_beside
 from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
 from greenmine.collector.files.text import REPEATED, SUMMED
 from greenmine.durations import parse_duration
@@ -64,7 +65,8 @@ _DECIMALS: Final = 9
 _HOUR: Final = 3_600_000
 _QUANTITIES: Final = words("""
     parameter param field variable channel analyte pollutant quantity item measurand tag 因子 监测因子 指标 监测指标 项目
-    监测项目 污染物 参数 污染物名称 因子名称
+    监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
+    污染物编码 污染物代码
 """)
 """Plain names of columns that name what the value beside them is."""
 _VALUES: Final = words("""
@@ -77,12 +79,13 @@ _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
-_NUMBERED: Final = re.compile(r"(?![vV]\d)(?=.*\d)[^\s.:]*[^\W\d_][^\s.:]*|[\w-]*\d{6,}|\d+ ?[#号]\S*|\S+ \d+")
-"""An id with a number: ``XH-0001``."""
-_TEXTS_AT_MOST: Final = 6
-"""Columns of text that are looked through for ids."""
 _OFTEN: Final = 3
 """So many times may be no chance."""
+_SECTORS: Final = 16
+"""Sectors of a wind rose at most."""
+_ENOUGH: Final = 8
+"""So many distinct values show how far they lie apart."""
+_AMERICAN: Final = frozenset({"degF", "mile/hour", "inHg", "inch", "psi", "ft"})
 _FAR: Final = {"dB(A)": 30.0, "kPa": 5.0}
 """How far from the others a value that repeats is odd, by unit; else half of what is usual in the file."""
 _NEVER_NOTHING: Final = frozenset({"laeq", "laf", "lafmax", "ph", "conductivity", "do", "humidity", "pressure"})
@@ -326,20 +329,30 @@ def _read(
     weightings = [name for name in others if parameter.theme == "noise" and re.search(_WEIGHT, name, re.IGNORECASE)]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = [name for name in flag_columns(chosen.name, others) if name not in {*stations, *said.where}]
-    texts = [name for name in others if name not in {*header.numeric, *stations, *flags, *said.where}][:_TEXTS_AT_MOST]
+    known = [*stations, *flags, *units, *weightings, *said.where]
+    texts = texts_beside(others, header.numeric, known)
     table = file.read(
-        columns, zone, texts=[*stations, *units, *weightings, *texts], words=parameter.averaging, flags=flags
+        columns,
+        zone,
+        texts=[*stations, *units, *weightings, *texts],
+        words=parameter.averaging,
+        flags=[*flags, *texts],
     )
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
         notes.append(said.note)
-    _refuse_stations(table, stations, [name for name in texts if name not in {*units, *weightings}])
+    refuse_stations(table.texts, stations, texts, len(table))
+    if said.tolerate is None or said.tolerate < 1:
+        numbers = {name: layout.first_cells(name) for name in header.numeric if name in others and name not in known}
+        refuse_turns({name: table.flags[name] for name in texts}, table.time, numbers)
     _refuse_dropped(table, said)
     if parameter.theme == "noise" and said.unit is None:
         said_of_levels = [text for name in (*weightings, *units) for text in table.texts[name]]
         _refuse_weightings(chosen.name, layout.heading, said_of_levels)
     cells = table.cells[chosen.name]
     stated = _stated_unit(chosen, parameter, header, layout.heading, table, units, said, notes) or assumed
+    if stated is None and parameter.unit == "degC":
+        _refuse_beside_feet(chosen.name, others)
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
     for name in flags:
         take_flags(table.flags[name], name, said, flag, doubtful, notes)
@@ -464,20 +477,6 @@ def _speed_column(header: Header) -> str | None:
 
 
 # What is refused
-
-
-def _refuse_stations(table: Table, stations: Sequence[str], others: Sequence[str]) -> None:
-    """Refuse columns that tell several stations or instruments apart: by their name, or by texts that are numbered alike."""
-    for name in (*stations, *others):
-        found = [text for text in table.texts[name] if text]
-        if name in others and not (
-            len({re.sub(r"[\dA-F]", "0", text) for text in found}) == 1 and _NUMBERED.fullmatch(found[0])
-        ):
-            continue
-        if 1 < len(found) < min(100, max(3, len(table) / 2)):
-            raise LoggerFileError(
-                f"column {name!r} has {len(found)} values, {listed(found[:4])}: choose one with --where {name}={found[0]}"
-            )
 
 
 def _refuse_dropped(table: Table, said: Description) -> None:
@@ -644,6 +643,15 @@ def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
     return unit
 
 
+def _refuse_beside_feet(name: str, others: Sequence[str]) -> None:
+    """Refuse a temperature without a unit beside columns in units of the United States: it may be Fahrenheit."""
+    for other in others:
+        if (unit := split_unit(other)[1]) in _AMERICAN:
+            raise LoggerFileError(
+                f"column {name!r} states no unit, and column {other!r} is in {unit}: give --unit degC or --unit degF"
+            )
+
+
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
     return converted(value, scale, offset)
@@ -681,6 +689,10 @@ def _values(
         for mark in cells.marks:
             rows = cells.mark == mark
             found = known_unit(mark, alone=True)
+            if mark == "-" and mark not in said.marks:
+                raise LoggerFileError(
+                    f"column {name!r} has '-' behind numbers, which may be their sign; --mark '-=N' says that it is not"
+                )
             if mark == "L":
                 if "/L" not in parameter.unit:
                     raise LoggerFileError(
@@ -711,7 +723,19 @@ def _values(
             "least the mean, and no window that holds one is valid"
         )
         doubtful |= bound > 0
+    if parameter.is_direction and stated is None and cells.mark is None:
+        _refuse_sectors(value, name)
     return value, flag, bound, doubtful
+
+
+def _refuse_sectors(value: NDArray[np.float64], name: str) -> None:
+    """Refuse directions that are whole numbers up to 16 alone, and several: they may count sectors of the wind rose."""
+    found, counts = np.unique(value[np.isfinite(value)], return_counts=True)
+    if len(found) >= _OFTEN and counts.sum() >= _ENOUGH and found[-1] <= _SECTORS and (found % 1 == 0).all():
+        raise LoggerFileError(
+            f"column {name!r} has whole numbers from {found[0]:g} to {found[-1]:g} alone, which may count sectors of the wind "
+            "rose: --unit deg says that they are degrees"
+        )
 
 
 def _refuse_texts(cells: NumberColumn, name: str, said: Description, notes: list[str]) -> None:
@@ -803,8 +827,11 @@ def _is_far(
     typical = _CODES.fullmatch(f"{code:g}") is not None
     if code == 0:
         typical = parameter.theme == "dust" or parameter.id in _NEVER_NOTHING
-        if not typical and parameter.unit != "degC":
-            return False
+    coded = typical or (code == 0 and parameter.unit == "degC")
+    if coded and times >= _OFTEN and _is_apart(code, found, others, nearest, middle):
+        return True
+    if code == 0 and not coded:
+        return False
     if code < 0 and times >= _OFTEN and parameter.unit != "degC":  # noise around 0 has more than one value
         return bool((rest >= 0).all())
     if parameter.is_total and not (typical and abs(code) > 90):
@@ -813,6 +840,17 @@ def _is_far(
         return nearest > max(high - low, 0.5 * abs(middle))
     usual = _FAR.get(parameter.unit, 0.5 * max(abs(middle), 1.0))
     return times >= _OFTEN and nearest > max(5 * (high - low), usual)
+
+
+def _is_apart(
+    code: float, found: NDArray[np.float64], others: NDArray[np.bool_], nearest: float, middle: float
+) -> bool:
+    """Whether a typical code lies beyond a gap in the values that is much wider than any between the others."""
+    rest = found[others]
+    beyond = code < rest[0] or code > rest[-1]
+    return bool(
+        beyond and len(rest) >= _ENOUGH and nearest > 2 * float(np.diff(rest).max()) and nearest > 0.25 * abs(middle)
+    )
 
 
 def _counts_on(

@@ -40,6 +40,8 @@ _SINGLE: Final = ["cp1252", "cp1251"]
 _LOOKED_AT: Final = 1 << 20
 _UNPACKED_AT_MOST: Final = 2 << 30
 """Bytes that a compressed file may unpack to."""
+_OF_THE_SYSTEM: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]*$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+"""Files that an operating system puts into archives beside those of people."""
 _PACKED_AT_MOST: Final = 5
 """So many times may a file be packed in another."""
 
@@ -166,7 +168,9 @@ def _unpack(path: Path, encoding: str | None, sheet: str | None, stack: ExitStac
 def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack, depth: int) -> list[Source]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        names = [
+            info.filename for info in archive.infolist() if not (info.is_dir() or _OF_THE_SYSTEM.search(info.filename))
+        ]
         if {"[Content_Types].xml", "content.xml"} & set(names):
             return _workbook(path, stack)
         chosen = [name for name in names if sheet in {None, name}]

@@ -54,7 +54,11 @@ _WEEKDAY = (
     r"|Donnerstag|Freitag|Samstag|Sonnabend|Sonntag|lun|mar|mer|jeu|ven|sam|dim|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
     r"|(?:星期|周)[一二三四五六日天])[.]?\)?,? *)?"
 )
-_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>上午|下午|午前|午後) ?| +)"
+_MORNING: Final = "凌晨|清晨|早上|早晨|上午|午前"
+_EVENING: Final = "下午|傍晚|晚上|午後"
+PARTS_OF_THE_DAY: Final = f"{_MORNING}|中午|{_EVENING}"
+"""Words before a clock of twelve hours; at noon it goes on from 11 to 1."""
+_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>{PARTS_OF_THE_DAY}) ?| +)"
 _HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
 _CLOCK = rf"(?P<hour>00?)[:hH](?P<minute>00)(?:[:mM′'](?P<second>00)[sS]?(?:{_FRACTION}))?{_HALF}(?: ?Uhr)?{_ZONE}"
@@ -467,7 +471,7 @@ class _Fields:
     def half(self) -> bool | None:
         """Whether the hours are those after noon; None: they count to 24."""
         text = self.text("half") or self.text("before") or self.text("after")
-        return None if text is None else text[0] in "pP下" or text == "午後"
+        return None if text is None else text[0] in "pP中" or text in _EVENING.split("|")
 
     def distinct(self, first: str, last: str) -> set[str]:
         """Texts from one field to another, as they occur."""
@@ -571,7 +575,11 @@ def _clock(fields: _Fields) -> Times:
     wrong = (minute > 59) | (second > 59)
     if (late := fields.half()) is not None:
         wrong |= (hour < 1) | (hour > 12)
-        hour = hour % 12 + (12 if late else 0)
+        if fields.text("before") == "中午":
+            hour = np.where(hour == 11, hour, hour % 12 + 12)
+        else:
+            wrong |= (hour == 12) & (fields.text("before") in {"傍晚", "晚上"})  # midnight of one day or of another
+            hour = hour % 12 + (12 if late else 0)
     # 24:00 is the end of a day (ISO 8601).
     wrong |= (hour > 24) | ((hour == 24) & ((minute > 0) | (second > 0)))
     time = ((hour * 60 + minute) * 60 + second) * 1000 + fields.milliseconds()

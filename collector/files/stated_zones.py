@@ -60,6 +60,7 @@ _ZONE_SENTENCE: Final = re.compile(
 _OF_CITIES: Final = re.compile(r"\((?:UTC|GMT)(?:[+\-−]\d\d:\d\d)?\)\s+(?!Time|Date|Coordinated)[A-Z][^;\t]{2,60}")
 """A zone as Windows shows it: the offset is that of winter."""
 _HOURS_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3})(?:[.]0+)?\b(?![:/.\d])")
+_OFFSET_AS_CLOCK: Final = re.compile(r"(?P<sign>[+-]?)(?P<hour>0?\d|1[0-4]):(?P<minute>[0-5]\d)(?::00)?")
 _DISTRICT: Final = re.compile(r"(?P<side>[东西])\s?(?P<ten>十)?(?P<number>[一二三四五六七八九十]|\d{1,2})\s?(?:时)?区")
 """Zones as Chinese counts them: 东八区 is eight hours ahead."""
 _NOT_CITIES: Final = frozenset(
@@ -189,6 +190,8 @@ def zone_of_line(line: str) -> str | None:
     rest = match["rest"].strip(" \"'\t,;")
     if (zone := offset_of(rest, minutes=match["minutes"] is not None)) is not None:
         return zone
+    if (clock := _OFFSET_AS_CLOCK.fullmatch(rest)) is not None:
+        return f"{clock['sign'] or '+'}{int(clock['hour']):02}:{clock['minute']}"
     if (zone := zone_in(rest, column=True)) is not None:
         return zone
     return None if _UNSAID.search(rest) else rest

@@ -31,6 +31,7 @@ from greenmine.collector.files.time_columns import TimeColumns, elapsed
 _SUMMARIES: Final = words("""
     average avg mean max maximum min minimum total sum count std stdev median statistics 平均 平均值 均值 日均值 月均值 最大
     最大值 最小 最小值 合计 总计 标准差 中位数 有效率 超标率 样本数 备注 审核 审核人 制表 制表人 日平均 月平均
+    小时均值 小时平均 小时平均值 时均值
 """)
 """What stands in the place of a stamp in lines that sum up others."""
 _SUMMING: Final = _SUMMARIES | words(
@@ -99,7 +100,7 @@ def read_text(
             else:
                 readers[name].add(rows.column(column))
         for name in flags:
-            raw.flags.setdefault(name, []).extend(text.strip() for text in rows.column(part.texts[name]))
+            raw.flags.setdefault(name, []).extend(rows.texts(part.texts[name]))
         for name, column in part.texts.items():
             found = raw.texts[name]
             if len(found) < 100:
@@ -145,7 +146,7 @@ def _summaries(cells: Sequence[str], readable: NDArray[np.bool_]) -> NDArray[np.
     found = np.zeros(len(cells), np.bool_)
     for row in np.flatnonzero(~readable).tolist():
         said = plain(re.split(r"[:：]", cells[row])[0])
-        found[row] = said in _SUMMARIES
+        found[row] = said in _SUMMARIES or _sums_up(cells[row])
     return found
 
 

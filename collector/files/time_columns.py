@@ -22,10 +22,10 @@ from greenmine.collector.files.columns import (
     plain,
 )
 from greenmine.collector.files.descriptions import Description
-from greenmine.collector.files.stamps import DATE_TEXT, ORDERS, UNREADABLE, StampReader
+from greenmine.collector.files.stamps import DATE_TEXT, ORDERS, PARTS_OF_THE_DAY, UNREADABLE, StampReader
 
 CLOCK: Final = re.compile(
-    r"(?:(?:上午|下午) ?)?\d{1,2}[:时点hH]\d{1,2}(?:[分m]|[:分]\d{1,2}秒?(?:[.,:]\d+)?)?"
+    rf"(?:(?:{PARTS_OF_THE_DAY}) ?)?\d{{1,2}}[:时点hH]\d{{1,2}}(?:[分m]|[:分]\d{{1,2}}秒?(?:[.,:]\d+)?)?"
     r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|Uhr))?"
     r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?",
     re.ASCII,
@@ -204,6 +204,8 @@ class ColumnKinds:
             return TimeColumns((self._one(named),)) if named else None
         if whole := [c for c in named if self.kind(c) == "stamp"]:
             return TimeColumns((self._one(whole),))
+        if self.said.time_format and (formed := self._formed(named)) is not None:
+            return formed
         dates = [c for c in named if self.kind(c) in {"date", "midnight"}]
         clocks = [c for c in named if self.kind(c) == "clock"]
         if not dates and clocks:
@@ -236,6 +238,13 @@ class ColumnKinds:
             c for c in every if self._is(c, hours) and self.kind(c) in {"hour", "number"} and self._hours(c)
         ]
         return self._clock_of_a_day(clocks) if clocks else None
+
+    def _formed(self, named: Sequence[int]) -> TimeColumns | None:
+        """Date and clock in two columns that together have the form that somebody states."""
+        dates, clocks = ([c for c in named if self._is(c, words)] for words in (DATES, TIMES))
+        pairs = [TimeColumns((day, clock)) for day in dates for clock in clocks if day != clock]
+        fits = [pair for pair in pairs if self._any(pair)]
+        return fits[0] if len(fits) == 1 else None
 
     def by_content(self) -> TimeColumns | None:
         """The time, by what the columns hold."""

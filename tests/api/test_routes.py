@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -226,13 +227,16 @@ def test_metrics_tell_how_far_the_platforms_are_behind(live: Served) -> None:
     assert "greenmine_uplink" not in live.client.get("/metrics").text
     outbox = UplinkOutbox(live.data / FILE)
     outbox.begin("authority", UplinkCursor(0, 0, 0))
-    outbox.enlist("authority", [("2011", n, live.now - 90_000 + n) for n in range(3)], 1, 1)
+    outbox.enlist("authority", [("2011", n, live.now - 90_000 + n) for n in range(3)], UplinkCursor(0, 1, 1), live.now)
     first = outbox.next("authority", live.now)
     assert first is not None
     outbox.settle("authority", first, live.now - 20_000, acknowledged=True)
-    outbox.tell("authority", live.now, connected=True, trouble="")
+    outbox.tell("authority", live.now + HOUR, connected=True, trouble="")  # however long the answer takes
     outbox.close()
-    lines = [line for line in live.client.get("/metrics").text.splitlines() if line.startswith("greenmine_uplink")]
+    text = live.client.get("/metrics").text
+    assert 'greenmine_follower_lag_seconds{follower="uplink/authority"} ' in text
+    assert 'greenmine_follower_backlog{follower="uplink/authority"} ' in text
+    lines = [line for line in text.splitlines() if line.startswith("greenmine_uplink")]
     found = {name: float(value) for name, value in (line.split('{feed="authority"} ') for line in lines)}
     assert found["greenmine_uplink_connected"] == found["greenmine_uplink_acknowledged_total"] == 1.0
     assert found["greenmine_uplink_backlog"] == 2.0
@@ -383,3 +387,26 @@ def test_without_a_record_every_channel_is_there_without_a_value(bare: httpx.Cli
     items = bare.get("/api/v1/latest").json()["items"]
     assert [item["channel"] for item in items] == [channel.key for channel in registry.channels]
     assert {item["value"] for item in items} == {None}
+
+
+def test_statistics_of_a_parameter_are_those_of_all_its_stations_in_turn(served: Served) -> None:
+    channels = [c.key for c in served.registry.site_channels(LOUD) if c.parameter.id == "pm10"]
+    assert len(channels) > 1
+    alone = [
+        item
+        for key in channels
+        for item in served.client.get("/api/v1/statistics", params={"channel": key}).raise_for_status().json()["items"]
+    ]
+    together: list[Any] = []
+    given: dict[str, str] = {"site": LOUD, "parameter": "pm10", "size": f"{len(alone) // len(channels)}"}
+    while True:
+        answer = served.client.get("/api/v1/statistics", params=given).raise_for_status().json()
+        together += answer["items"]
+        if answer["next"] is None:
+            break
+        given["cursor"] = answer["next"]
+    assert together == alone
+    for wrong, status in (({"site": LOUD}, 400), ({"site": LOUD, "parameter": "ph"}, 404), ({}, 400)):
+        assert served.client.get("/api/v1/statistics", params=wrong).status_code == status
+    odd = {"site": LOUD, "parameter": "pm10", "window": "15min"}
+    assert served.client.get("/api/v1/statistics", params=odd).status_code == 400

@@ -16,6 +16,7 @@ from greenmine.collector.hj212.frame import Framer
 from greenmine.collector.hj212.link import Terms
 from greenmine.collector.hj212.message import read_time
 from greenmine.collector.hj212.secret import Secret
+from greenmine.collector.hj212.sm4 import Sm4Key
 from greenmine.simulators.clock import DAY_MS, MINUTE_MS
 from greenmine.simulators.loggers.faults import WIRE_KINDS, FaultyLine, WireFault, WirePlans, WireTruth
 from greenmine.simulators.loggers.fleet import Member, fleet, number, run, wire_truth
@@ -40,6 +41,7 @@ def members_for(
     habits=QUIET,
     clock=None,
     overtime=10.0,
+    keys=(),
 ):
     members = []
     for key in devices:
@@ -61,6 +63,7 @@ def members_for(
             at=at,
             line=FaultyLine(at),
             terms=Terms(overtime, 3),
+            keys=lambda: keys,
         )
         members.append(Member(key, mn, WirePlans(1, mn, key, source), logger))
     return members
@@ -70,7 +73,7 @@ def finish(registry, start, end, manner=None, **options):
     """The platform after the loggers have reported all, and their counts."""
 
     async def go():
-        async with Platform() as platform:
+        async with Platform(keys=options.get("keys", ())) as platform:
             if manner is not None:
                 platform.manner = manner
             members = members_for(registry, platform, start, end, **options)
@@ -279,6 +282,15 @@ def test_a_request_that_the_edition_does_not_have_is_refused(registry, monday):
     fields = {"BeginTime": "20261109080000", "EndTime": "20261109080000"}
     exchange, *_ = ask(registry, monday, "2061", "kunyin/boundary-noise", version=2025, **fields)
     assert (exchange.ready, exchange.done) == ("8", None)
+
+
+def test_a_logger_with_a_key_says_the_same_and_nothing_in_the_open(registry, monday):
+    span = monday, monday + 10 * MINUTE_MS
+    plain, *_ = finish(registry, *span, version=2025)
+    secret, *_ = finish(registry, *span, version=2025, keys=[Sm4Key("000102030405060708090a0b0c0d0e0f")])
+    assert secret.taken == plain.taken != {}
+    assert not secret.faults
+    assert not any(b"DataTime" in raw for raw in secret.frames)
 
 
 def test_heartbeats_are_sent_in_the_edition_of_2025(registry, monday):

@@ -11,6 +11,7 @@ import pytest
 from greenmine.collector.hj212.compose import write_time
 from greenmine.collector.hj212.document import describe
 from greenmine.collector.hj212.frame import Framer
+from greenmine.collector.hj212.sm4 import Sm4Key
 from greenmine.record.record import open_engine
 from greenmine.uplink.client import Client
 from greenmine.uplink.figures import UplinkFigures
@@ -73,7 +74,7 @@ class Running:
             while True:
                 if (cursor := self.outbox.cursor("dust")) and self.outbox.next("dust", LATER) is None:
                     news = self.client._figures.news(self.client._route, cursor)
-                    if (news.block, news.serial) == (cursor.block, cursor.serial):
+                    if news.cursor == cursor:
                         return
                 for task in self.tasks:
                     if task.done():
@@ -384,6 +385,28 @@ def test_a_days_report_of_noise_tells_day_night_and_both_with_the_weight_of_the_
     assert found["Ld", "DayData"] == "60.0"
     assert found["Ln", "NightData"] == "50.0"
     assert found["Ldn", "Data"] == "60.0"
+
+
+def test_encrypted_reports_arrive_with_each_key_around_a_change(mine):
+    old, new = "000102030405060708090a0b0c0d0e0f", "fedcba98765432100123456789abcdef"
+    mine.live(START + 10 * HOUR, START + 11 * HOUR, 60 * MINUTE)
+    found = []
+
+    async def go(word, known):
+        async with Platform(keys=[Sm4Key(key) for key in known]) as platform:
+            path = plan_of(mine.path.parent, platform.port, version=2025, minutes=1, commands=INSTANTS)
+            text = path.read_text().replace("recount = 3", 'recount = 3\nkeys_file = "keys"')
+            (mine.path.parent / "keys").write_text(f"AABBCCDDEEFF001122334455 = {word}\n")
+            async with running(mine, platform, plan=text) as uplink:
+                await uplink.settled()
+            found.extend(message.datatime for message in platform.arrivals)
+            assert not platform.faults
+            assert all(b"CP=&&{0x" in raw and b"DataTime" not in raw for raw in platform.frames)
+
+    asyncio.run(go(old, [old]))
+    mine.live(START + 11 * HOUR, START + 12 * HOUR, 60 * MINUTE)
+    asyncio.run(go(new, [new, old]))
+    assert found == [write_time(START + 10 * HOUR + n * MINUTE) for n in range(120)]
 
 
 def test_heartbeats_are_sent_in_the_edition_of_2025(mine):

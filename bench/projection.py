@@ -23,7 +23,8 @@ from greenmine.grafana.influx.projection import Projection
 from greenmine.loading import load_registry
 from greenmine.processing.rolling import hourly_statistics
 from greenmine.readings import NORMAL, Readings
-from greenmine.record.follower import Cursor, heads
+from greenmine.record.bucket_cursors import Cursor
+from greenmine.record.follower import heads
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry

@@ -23,7 +23,8 @@ from greenmine.grafana.influx.influx_schema import DISTRICT, bucket_of
 from greenmine.grafana.influx.projection import Projection, cursors_file
 from greenmine.loading import load_registry
 from greenmine.processing.rolling import hourly_statistics
-from greenmine.record.follower import Cursors, Positions, heads
+from greenmine.record.bucket_cursors import Cursors
+from greenmine.record.follower import Positions, heads
 from greenmine.record.record import DatabaseError, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings

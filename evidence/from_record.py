@@ -217,11 +217,15 @@ def _kept(digest: str | None, attachments: Path | None, folder: Path) -> bool:
 def _claims(connection: sa.Connection, site: Site, start: int, end: int) -> list[ClaimRow]:
     r = schema.mark_request.c
     waiting = (
-        sa.select(r.station, r.parameter, r.start, r.end, r.kind, r.reason, r.author, r.removes)
+        sa.select(schema.mark_request)
         .where(r.site == site.id, r.state == "claimed", r.start < end, r.end > start)
         .order_by(r.start, r.id)
     )
-    return [ClaimRow(*row[:-1], windows=len(msgspec.json.decode(row.removes))) for row in connection.execute(waiting)]
+    names = "station", "parameter", "start", "end", "kind", "reason", "author"
+    return [
+        ClaimRow(**{name: row[name] for name in names}, windows=len(msgspec.json.decode(row["removes"])))
+        for row in connection.execute(waiting).mappings()
+    ]
 
 
 def _last(connection: sa.Connection, registry: Registry, site: Site, period: Period) -> Last:
@@ -275,8 +279,8 @@ def _means(connection: sa.Connection, registry: Registry, start: int, end: int) 
         .where(c.key.in_(keys), s.window == "hour", s.latest, s.valid, s.start >= start, s.start < end)
         .where(s.mean.is_not(None))
     )
-    for key, mean in connection.execute(query):
-        means[key].append(mean)
+    for row in connection.execute(query):
+        means[row.key].append(row.mean)
     return [
         LastChannel(channel.key, len(means[channel.key]), hourly_mean(channel, means[channel.key]))
         for channel in registry.channels

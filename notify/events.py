@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,10 +17,25 @@ from greenmine.notify.event import Event, EventKind
 from greenmine.processing.standing import Grounds
 from greenmine.record import schema
 from greenmine.record.exceedance_standing import exceedance_standing
+from greenmine.record.follower import PORTION, newest
 from greenmine.registry import Channel, Registry, Rule
 
 Notified = Callable[[Collection[str]], Mapping[str, str]]
 """States that have been told of subjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNews:
+    """What follows from a portion of the record."""
+
+    serial: int
+    """The newest transaction that was looked at."""
+    events: list[Event]
+    """In the order in which they were written."""
+    states: dict[str, str]
+    """States that are told with these."""
+    more: bool
+    """Whether there is more behind it."""
 
 
 class Follower:
@@ -47,7 +63,7 @@ class Follower:
     def states(self) -> tuple[int, dict[str, str]]:
         """Newest transaction of the record, and the states of all that it holds: what one who begins now is not told."""
         with self._engine.connect() as connection:
-            head = _head(connection)
+            head = newest(connection)
             e = schema.exceedance.c
             found = {
                 f"exceedance/{row.id}": _episode(row)
@@ -56,8 +72,8 @@ class Follower:
             found |= {f"channel/{number}": row.state for number, row in self._health(connection, None).items()}
         return head, found
 
-    def look(self, serial: int, notified: Notified) -> tuple[int, list[Event], dict[str, str]]:
-        """What is new beyond a transaction.
+    def look(self, serial: int, notified: Notified) -> RecordNews:
+        """What is new in a portion of the record beyond a transaction.
 
         Parameters
         ----------
@@ -66,29 +82,20 @@ class Follower:
         notified : callable
             States that have been told.
 
-        Returns
-        -------
-        int
-            The newest transaction that was looked at.
-        list of Event
-            In the order in which it was written.
-        dict
-            States that are told with these.
-
         Raises
         ------
         DBAPIError
             The record cannot be read.
         """
         with self._engine.connect() as connection:
-            head = _head(connection)
-            if head <= serial:
-                return head, [], {}
+            head = newest(connection)
+            end = min(head, serial + PORTION)
             events: list[Event] = []
             states: dict[str, str] = {}
-            for part in (self._exceedances, self._silence, self._captures, self._claims, self._registry_changes):
-                part(connection, (serial, head), notified, events, states)
-        return head, events, states
+            if end > serial:
+                for part in (self._exceedances, self._silence, self._captures, self._claims, self._registry_changes):
+                    part(connection, (serial, end), notified, events, states)
+        return RecordNews(serial=end, events=events, states=states, more=end < head)
 
     def _exceedances(
         self,
@@ -110,13 +117,13 @@ class Follower:
                 continue
             states[subject] = state
             later = sa.select(e.id).where(e.rule == row.rule, e.start > row.start, e.state != "withdrawn").limit(1)
-            newest = connection.execute(later).first() is None
+            last = connection.execute(later).first() is None
             theme = "exceedance" if rule.limit.kind == "legal" else "warning"
             for word in _words(before.get(subject), row):
                 kind: EventKind = f"{theme}-{word}"  # type: ignore[assignment]
                 time = row.end if word == "closed" else row.start if word == "opened" else row.changed
                 data = self._episode_data(connection, rule, row)
-                events.append(Event(kind, row.site, subject, time, f"{rule.station}/{_level(rule)}", newest, data))
+                events.append(Event(kind, row.site, subject, time, f"{rule.station}/{_level(rule)}", last, data))
 
     def _episode_data(self, connection: sa.Connection, rule: Rule, row: sa.Row[Any]) -> dict[str, Any]:
         zone = self._registry.site(rule.site).zone
@@ -145,11 +152,11 @@ class Follower:
         )
         if not changed:
             return
-        newest = self._health(connection, changed)
-        before = notified([f"channel/{number}" for number in newest])
+        latest = self._health(connection, changed)
+        before = notified([f"channel/{number}" for number in latest])
         found: dict[tuple[EventKind, str, str], list[tuple[Channel, sa.Row[Any]]]] = defaultdict(list)
         channels = self._numbers(connection)
-        for number, row in newest.items():
+        for number, row in latest.items():
             subject = f"channel/{number}"
             channel = channels.get(number)
             was = before.get(subject, "good")
@@ -278,10 +285,10 @@ class Follower:
         last = sa.select(h.channel, sa.func.max(h.since).label("since")).group_by(h.channel)
         if some is not None:
             last = last.where(h.channel.in_(some))
-        newest = last.subquery()
+        latest = last.subquery()
         rows = connection.execute(
             sa.select(h.channel, h.state, h.since).join(
-                newest, sa.and_(h.channel == newest.c.channel, h.since == newest.c.since)
+                latest, sa.and_(h.channel == latest.c.channel, h.since == latest.c.since)
             )
         )
         return {row.channel: row for row in rows}
@@ -289,12 +296,6 @@ class Follower:
     def _numbers(self, connection: sa.Connection) -> dict[int, Channel]:
         rows = connection.execute(sa.select(schema.channel.c.id, schema.channel.c.key))
         return {number: self._keys[key] for number, key in rows if key in self._keys}
-
-
-def _head(connection: sa.Connection) -> int:
-    """Number of the newest transaction of the record."""
-    counter = schema.counter.c
-    return connection.scalar(sa.select(counter.value).where(counter.name == "transaction")) or 0
 
 
 def _episode(row: Any) -> str:

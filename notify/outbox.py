@@ -17,6 +17,9 @@ from greenmine.notify.event import TEST, Event
 from greenmine.notify.quiet import quiet_until
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import GROUPED
+from greenmine.record import outbox
+from greenmine.record.follower import Positions
+from greenmine.record.outbox import Backlog, EntryRow, Policy
 from greenmine.record.record import transaction
 from greenmine.registry import Registry
 
@@ -25,7 +28,9 @@ TOGETHER: Final = 50
 KEPT_DAYS: Final = 30
 """Messages that are done are shown for so long."""
 _DAY: Final = 86_400_000
-_CURSOR: Final = "record"
+_FOLLOWER: Final = "notifier"
+_FOLLOWED: Final = ("exceedance", "health", "statistic", "mark_request", "registry_change")
+"""Tables of the record that are followed, all of them up to the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,13 @@ class Outbox:
 
     def serial(self) -> int | None:
         """Transaction of the record up to which it has been followed; None: it has not been yet."""
+        positions = self.positions()
+        return None if positions is None else min(positions.values())
+
+    def positions(self) -> Positions | None:
+        """The same for each table that is followed."""
         with self._transaction() as connection:
-            return connection.scalar(sa.select(schema.cursor.c.serial).where(schema.cursor.c.name == _CURSOR))
+            return outbox.positions(connection, _FOLLOWER)
 
     def notified_states(self, subjects: Collection[str]) -> dict[str, str]:
         """States that have been told of subjects."""
@@ -127,8 +137,7 @@ class Outbox:
             for row in [_row(event, subscription, registry.site(event.site).zone, now)]
         ]
         with self._transaction() as connection:
-            if rows:
-                connection.execute(sa.insert(schema.notice), rows)
+            outbox.put(connection, rows, Policy.EVERY)
             _remember(connection, states)
             _move(connection, serial)
         return len(rows)
@@ -139,41 +148,37 @@ class Outbox:
         wanted = [site for site in sites if subscription.sites is None or site.id in subscription.sites]
         site = (wanted or sites or list(registry.sites))[0].id
         event = Event(TEST, site, f"subscription/{subscription.id}", now, TEST, newest=False, data={})
-        n, m = schema.notice.c, schema.message.c
-        waits = (
-            sa.select(n.id)
-            .join(schema.message, m.id == n.message, isouter=True)
-            .where(n.subscription == subscription.id, n.kind == TEST, sa.or_(n.message.is_(None), m.state == "waiting"))
-        )
+        e = outbox.entry.c
+        waits = sa.select(e.id).where(e.receiver == str(subscription.id), e.key.startswith(f"{TEST}/"), ~e.done)
         with self._transaction() as connection:
             if connection.execute(waits.limit(1)).first() is not None:
                 return False
-            connection.execute(sa.insert(schema.notice), [_row(event, subscription, None, now)])
+            outbox.put(connection, [_row(event, subscription, None, now)], Policy.EVERY)
             return True
 
     # What is sent
 
     def due(self, now: int) -> set[int]:
         """Subscriptions for which something is to be sent now."""
-        n, m = schema.notice.c, schema.message.c
-        fresh = sa.select(n.subscription).where(n.message.is_(None), n.due <= now)
+        m = schema.message.c
+        fresh = sa.select(outbox.entry.c.receiver.cast(sa.Integer)).where(outbox.ready(now))
         waiting = sa.select(m.subscription).where(m.state == "waiting", m.next <= now)
         with self._transaction() as connection:
             return set(connection.scalars(fresh.union(waiting)))
 
     def next(self, subscription: Subscription, now: int) -> Message | None:
         """The message to be sent to a subscription now, made of what is due if there is none; None: nothing is."""
-        n, m = schema.notice.c, schema.message.c
+        e, m = outbox.entry.c, schema.message.c
         with self._transaction() as connection:
             waiting = sa.select(schema.message).where(
                 m.subscription == subscription.id, m.state == "waiting", m.next <= now
             )
             row = connection.execute(waiting.order_by(m.number).limit(1)).one_or_none()
             if row is None:
-                open_ = sa.select(n.id, n.due, n.held, n.kind).where(
-                    n.subscription == subscription.id, n.message.is_(None), n.due <= now
+                open_ = sa.select(e.id, e.due, (e.due > e.made).label("held")).where(
+                    e.receiver == str(subscription.id), outbox.ready(now)
                 )
-                chosen = _together(subscription, connection.execute(open_.order_by(n.id).limit(TOGETHER)).all())
+                chosen = _together(subscription, connection.execute(open_.order_by(e.id).limit(TOGETHER)).all())
                 if not chosen:
                     return None
                 row = _form(connection, subscription, chosen)
@@ -208,10 +213,10 @@ class Outbox:
 
     def prune(self, now: int) -> None:
         """Forget messages that have been done for `KEPT_DAYS`."""
-        m, n = schema.message.c, schema.notice.c
+        m = schema.message.c
         old = sa.select(m.id).where(m.state != "waiting", m.done < now - KEPT_DAYS * _DAY)
         with self._transaction() as connection:
-            connection.execute(sa.delete(schema.notice).where(n.message.in_(old)))
+            connection.execute(sa.delete(outbox.entry).where(outbox.entry.c.message.in_(old)))
             connection.execute(sa.delete(schema.message).where(m.id.in_(old)))
 
     # What is shown
@@ -228,63 +233,53 @@ class Outbox:
             ).all()
             return [_message(connection, row) for row in rows]
 
-    def waiting(self) -> dict[int, tuple[int, int]]:
-        """For each subscription how many notices are not delivered, and how many of them quiet hours hold."""
-        n, m = schema.notice.c, schema.message.c
-        counts = (
-            sa.select(
-                n.subscription, sa.func.count(), sa.func.sum(sa.and_(n.held, n.message.is_(None)).cast(sa.Integer))
-            )
-            .join(schema.message, m.id == n.message, isouter=True)
-            .where(sa.or_(n.message.is_(None), m.state == "waiting"))
-            .group_by(n.subscription)
-        )
+    def waiting(self) -> dict[int, Backlog]:
+        """What is not delivered, for each subscription for which there is something."""
         with self._transaction() as connection:
-            return {number: (count, held) for number, count, held in connection.execute(counts)}
+            return {int(receiver): backlog for receiver, backlog in outbox.backlogs(connection).items()}
 
     def loads(self) -> list[Load]:
         """How the outboxes of all owners stand."""
-        s, m, n = schema.subscription.c, schema.message.c, schema.notice.c
-        undone = (
-            sa.select(n.subscription, sa.func.count().label("waiting"), sa.func.min(n.due).label("oldest"))
-            .join(schema.message, m.id == n.message, isouter=True)
-            .where(sa.or_(n.message.is_(None), m.state == "waiting"))
-            .group_by(n.subscription)
-            .subquery()
-        )
+        s, m = schema.subscription.c, schema.message.c
         dead = (
             sa.select(m.subscription, sa.func.count().label("dead"))
             .where(m.state == "dead")
             .group_by(m.subscription)
             .subquery()
         )
-        query = (
-            sa.select(
-                s.enterprise,
-                sa.func.coalesce(sa.func.sum(undone.c.waiting), 0),
-                sa.func.min(undone.c.oldest),
-                sa.func.coalesce(sa.func.sum(dead.c.dead), 0),
-                sa.func.sum(s.sent),
-            )
-            .join(undone, undone.c.subscription == s.id, isouter=True)
-            .join(dead, dead.c.subscription == s.id, isouter=True)
-            .group_by(s.enterprise)
-            .order_by(s.enterprise)
+        query = sa.select(s.id, s.enterprise, s.sent, sa.func.coalesce(dead.c.dead, 0).label("dead")).join(
+            dead, dead.c.subscription == s.id, isouter=True
         )
+        found: dict[str | None, Load] = {}
         with self._transaction() as connection:
-            return [Load(*row) for row in connection.execute(query)]
+            backlogs = outbox.backlogs(connection)
+            for row in connection.execute(query.order_by(s.enterprise)):
+                before = found.get(row.enterprise, Load(row.enterprise, 0, None, 0, 0))
+                own = backlogs.get(str(row.id), Backlog())
+                found[row.enterprise] = Load(
+                    enterprise=row.enterprise,
+                    waiting=before.waiting + own.waiting,
+                    oldest=min((time for time in (before.oldest, own.oldest) if time is not None), default=None),
+                    dead=before.dead + row.dead,
+                    sent=before.sent + row.sent,
+                )
+        return list(found.values())
 
     def _transaction(self) -> AbstractContextManager[sa.Connection]:
         return transaction(self._engine, "the file of the notices")
 
 
-def _row(event: Event, subscription: Subscription, zone: str | None, now: int) -> dict[str, object]:
+def _row(event: Event, subscription: Subscription, zone: str | None, now: int) -> EntryRow:
     """A notice; without a zone there are no quiet hours."""
     until = None if zone is None else quiet_until(subscription.quiet, now, zone)
-    return {
-        "subscription": subscription.id, "kind": event.kind, "time": event.time, "made": now,
-        "due": now if until is None else until, "held": until is not None, "data": msgspec.json.encode(event).decode(),
-    }  # fmt: skip
+    key = str(uuid.uuid4())
+    return EntryRow(
+        receiver=str(subscription.id),
+        key=f"{TEST}/{key}" if event.kind == TEST else key,
+        made=now,
+        due=now if until is None else until,
+        data=msgspec.json.encode(event).decode(),
+    )
 
 
 def _together(subscription: Subscription, rows: Sequence[Any]) -> list[Any]:
@@ -304,17 +299,18 @@ def _form(connection: sa.Connection, subscription: Subscription, chosen: Sequenc
         "state": "waiting", "attempts": 0, "next": 0, "trouble": "",
     }  # fmt: skip
     made = connection.execute(sa.insert(schema.message).values(row).returning(schema.message)).one()
-    these = schema.notice.c.id.in_([n.id for n in chosen])
-    connection.execute(sa.update(schema.notice).where(these).values(message=made.id))
+    these = outbox.entry.c.id.in_([n.id for n in chosen])
+    connection.execute(sa.update(outbox.entry).where(these).values(message=made.id))
     return made
 
 
 def _message(connection: sa.Connection, row: sa.Row[Any]) -> Message:
-    n = schema.notice.c
-    data = connection.scalars(sa.select(n.data).where(n.message == row.id).order_by(n.id))
+    e = outbox.entry.c
+    data = connection.scalars(sa.select(e.data).where(e.message == row.id).order_by(e.id))
     events = tuple(msgspec.json.decode(text, type=Event) for text in data)
     return Message(
-        row.id, row.subscription, row.digest, row.since, row.state, row.attempts, row.next, row.done, row.trouble, events
+        id=row.id, subscription=row.subscription, digest=row.digest, since=row.since, state=row.state, attempts=row.attempts,
+        next=row.next, done=row.done, trouble=row.trouble, events=events,
     )  # fmt: skip
 
 
@@ -324,6 +320,7 @@ def _end(connection: sa.Connection, message: Message, state: str, now: int, trou
         .where(schema.message.c.id == message.id)
         .values(state=state, attempts=message.attempts + 1, done=now, trouble=trouble)
     )
+    connection.execute(sa.update(outbox.entry).where(outbox.entry.c.message == message.id).values(done=True))
 
 
 def _note_failure(connection: sa.Connection, subscription: int, trouble: str) -> None:
@@ -340,5 +337,4 @@ def _remember(connection: sa.Connection, states: Mapping[str, str]) -> None:
 
 
 def _move(connection: sa.Connection, serial: int) -> None:
-    fresh = insert(schema.cursor).values(name=_CURSOR, serial=serial)
-    connection.execute(fresh.on_conflict_do_update(index_elements=["name"], set_={"serial": serial}))
+    outbox.move(connection, _FOLLOWER, dict.fromkeys(_FOLLOWED, serial))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
+from greenmine.record import outbox
+
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
 subscription = Table(
@@ -25,23 +27,6 @@ subscription = Table(
     Column("sent", Integer, nullable=False, server_default="0", comment="messages delivered"),
     Column("last", BigInteger, comment="when the last one was"),
     comment="Who is told of what, by which way.",
-)
-
-notice = Table(
-    "notice",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("subscription", Integer, nullable=False),
-    Column("kind", String(30), nullable=False),
-    Column("time", BigInteger, nullable=False, comment="when it happened"),
-    Column("made", BigInteger, nullable=False),
-    Column("due", BigInteger, nullable=False, comment="not told before: the end of quiet hours"),
-    Column("held", Boolean, nullable=False, comment="it fell into quiet hours"),
-    Column("data", Text, nullable=False, comment="JSON: greenmine.notify.event.Event"),
-    Column("message", String(36), comment="the message that tells it; null: not yet in one"),
-    Index(None, "subscription", "message", "due"),
-    Index(None, "message"),
-    comment="Events for subscriptions.",
 )
 
 message = Table(
@@ -70,10 +55,4 @@ notified_state = Table(
     comment="What of the record has been told, so that only changes are.",
 )
 
-cursor = Table(
-    "cursor",
-    metadata,
-    Column("name", String(20), primary_key=True),
-    Column("serial", BigInteger, nullable=False),
-    comment="Number of the transaction of the record up to which it has been followed.",
-)
+cursor, entry = (table.to_metadata(metadata) for table in (outbox.cursor, outbox.entry))

@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 import structlog
 
 from greenmine import times
-from greenmine.errors import StoreError
 from greenmine.files import alone
 from greenmine.loading import load_registry
 from greenmine.notify.delivery import Deliveries
@@ -21,7 +20,8 @@ from greenmine.notify.events import Follower
 from greenmine.notify.mail import check_mail
 from greenmine.notify.network import networks
 from greenmine.notify.store import Notices
-from greenmine.record.record import DatabaseError, Engine, open_engine
+from greenmine.record.follower import Attempts
+from greenmine.record.record import Engine, open_engine
 from greenmine.registry import Registry
 from greenmine.reporting import load_reporting
 from greenmine.settings import Settings
@@ -92,42 +92,42 @@ async def _serve(
     follower = Follower(registry, engine, load_reporting().summary.assessable_share)
     address = settings.public_url.split(",")[0].strip().rstrip("/")
     deliveries = Deliveries(settings, registry, notices.outbox, address, times.now, store)
+    following, delivering = Attempts("notifier"), Attempts("notifier: outbox")
     looked = pruned = 0.0
-    trouble = ""
     try:
         while not stop.is_set():
-            try:
-                clock = time.monotonic()
-                if clock - looked >= _LOOK or not looked:
-                    looked = clock
-                    await store(_follow, follower, notices, registry)
-                if clock - pruned >= _PRUNE or not pruned:
-                    pruned = clock
-                    await store(notices.outbox.prune, times.now())
-                due = await store(notices.outbox.due, times.now())
-                if due:
-                    found = await store(notices.subscriptions.all)
-                    deliveries.start(due, {subscription.id: subscription for subscription in found})
-                trouble = ""
-            except (StoreError, DatabaseError) as error:
-                if str(error) != trouble:  # said once, not five times a second
-                    _log.error("the notifier cannot work; trying again", error=str(error))
-                trouble = str(error)
+            clock = time.monotonic()
+            if (clock - looked >= _LOOK or not looked) and not following.resting:
+                looked = clock
+                with following.attempt():
+                    if await store(_follow, follower, notices, registry):
+                        looked = 0.0
+            if not delivering.resting:
+                with delivering.attempt():
+                    if clock - pruned >= _PRUNE or not pruned:
+                        pruned = clock
+                        await store(notices.outbox.prune, times.now())
+                    due = await store(notices.outbox.due, times.now())
+                    if due:
+                        found = await store(notices.subscriptions.all)
+                        deliveries.start(due, {subscription.id: subscription for subscription in found})
             await asyncio.sleep(_GLANCE)
     finally:
         await deliveries.close()
         own.shutdown()
 
 
-def _follow(follower: Follower, notices: Notices, registry: Registry) -> None:
+def _follow(follower: Follower, notices: Notices, registry: Registry) -> bool:
+    """Let wait what follows from a portion of the record; whether there is more behind it."""
     outbox = notices.outbox
     serial = outbox.serial()
     if serial is not None:
-        head, events, states = follower.look(serial, outbox.notified_states)
-        if head > serial:
-            subscriptions = notices.subscriptions.all() if events else []
-            outbox.enlist(head, states, events, subscriptions, registry, times.now())
-        if head >= serial:
-            return
+        news = follower.look(serial, outbox.notified_states)
+        if news.serial > serial:
+            subscriptions = notices.subscriptions.all() if news.events else []
+            outbox.enlist(news.serial, news.states, news.events, subscriptions, registry, times.now())
+        if news.serial >= serial:
+            return news.more
         _log.warning("the record has been replaced by an older one; following it from here")
     outbox.begin(*follower.states())
+    return False

@@ -14,6 +14,7 @@ from greenmine.notify import schema
 from greenmine.notify.event import DISTRICT, EventKind
 from greenmine.notify.quiet import QuietHours
 from greenmine.notify.targets import Mqtt, Target, with_secret
+from greenmine.record import outbox
 
 MOST: Final = 50
 """Subscriptions of an owner."""
@@ -172,8 +173,8 @@ class Subscriptions:
     def remove(self, subscription: Subscription) -> None:
         """Remove a subscription, and what it has not been told yet."""
         with self._engine.begin() as connection:
-            for table in (schema.notice, schema.message):
-                connection.execute(sa.delete(table).where(table.c.subscription == subscription.id))
+            connection.execute(sa.delete(outbox.entry).where(outbox.entry.c.receiver == str(subscription.id)))
+            connection.execute(sa.delete(schema.message).where(schema.message.c.subscription == subscription.id))
             connection.execute(sa.delete(schema.subscription).where(schema.subscription.c.id == subscription.id))
 
 

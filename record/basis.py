@@ -202,4 +202,4 @@ def changes_since(connection: sa.Connection, site: str, start: int) -> list[Part
     c = schema.registry_change.c
     chosen = sa.select(c.time, c.author, c.part, c.before, c.after)
     rows = connection.execute(chosen.where(c.site == site, c.time >= start, c.part != "").order_by(c.id))
-    return [PartChange(*row) for row in rows]
+    return [PartChange(**row) for row in rows.mappings()]

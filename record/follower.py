@@ -1,22 +1,24 @@
-"""How far each bucket of the projection has come: a small file of its own, as the record has one writer only."""
+"""Following the record: positions in it, how far behind one is, portions, and attempts that may fail.
+
+Each of those who follow keeps a position for every table that it reads: the projection in `greenmine.record.bucket_cursors`,
+uplink and notifier in `greenmine.record.outbox`, the worker in the record itself, and the live stream in memory, as its readers
+say where they are.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
-import msgspec
 import sqlalchemy as sa
+import structlog
 
+from greenmine.backoff import delay
+from greenmine.errors import StoreError
 from greenmine.record import schema
-from greenmine.record.record import open_engine
-from greenmine.record.rows import HOUR
-
-FILE: Final = "projection.sqlite"
-"""Name in the data directory."""
+from greenmine.record.record import DatabaseError
 
 BY_ID: Final = (schema.rejection, schema.mark, schema.reading_block)
 """Tables whose rows are never changed: followed by their id."""
@@ -26,224 +28,84 @@ BY_SERIAL: Final = (
 """Tables whose rows are changed: followed by the number of the transaction that did it last."""
 _CLOCK: Final = {
     "reading_block": "received", "rejection": "received", "mark": "made", "statistic": "issued", "verdict": "issued",
-    "exceedance": "changed",
+    "exceedance": "changed", "mark_request": "made", "registry_change": "time",
 }  # fmt: skip
 """Column that tells when a row was written; whatever changes the other tables changes one of these too."""
+FOLLOWED: Final = tuple(table.name for table in (*BY_ID, *BY_SERIAL))
+"""Tables of the projection, which needs everything."""
+_KEY: Final = {table.name: table.c.id for table in BY_ID} | {
+    table.name: table.c.serial for table in (*BY_SERIAL, schema.mark_request, schema.registry_change)
+}
+"""Column that grows with every row written, of each table that somebody follows."""
+COMPARED: Final = "reported-compared"
+"""Key in the table ``meta``: up to which transaction our statistics have been set beside reports of data loggers."""
+PORTION: Final = 1_000
+"""Transactions that are looked at together at most."""
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 10.0
+"""Between two attempts while the record cannot be read [s]."""
 
 Positions = Mapping[str, int]
 """For each table the id or serial up to which its rows have been written; -1 if none."""
 
-_metadata = sa.MetaData()
-_bucket = sa.Table(
-    "cursor",
-    _metadata,
-    sa.Column("name", sa.String(200), primary_key=True),
-    sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("positions", sa.Text, nullable=False),
-    sa.Column("reached", sa.Text, nullable=False),
-    sa.Column("since", sa.BigInteger),
-    sa.Column("clear", sa.Boolean, nullable=False),
-    sa.Column("hour", sa.Integer, nullable=False),
-    sa.Column("sample", sa.BigInteger),
-    sa.Column("written", sa.BigInteger, nullable=False),
-    sa.Column("refused", sa.BigInteger, nullable=False),
-    sa.Column("failures", sa.BigInteger, nullable=False),
-    sa.Column("trouble", sa.Text, nullable=False),
-)
+_log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """State of a bucket.
+class Attempts:
+    """Attempts to follow the record; one that fails is logged once, and the next ones come after pauses that grow.
 
     Parameters
     ----------
-    bucket : str
-        Its name.
-    generation : int
-        How often it was made anew; what was begun under an earlier one must not move the cursor.
-    positions : mapping of str to int
-        See `Positions`.
-    reached : mapping of str to int
-        Up to here the bucket is being made anew: there is nothing in it yet that would have to be removed.
-    since : int or None
-        If it is made anew from this instant on [ms UTC]: rows up to ``reached`` and before it are in the bucket already.
-    clear : bool
-        Whether what it holds is to be removed first, as a person asked.
-    hour : int
-        Newest hour of a sliding statistic that the bucket may hold [hours since 1970 UTC]; -1 if none.
-    sample : int or None
-        Time of the last sample that was seen in it [ms UTC].
-    written, refused, failures : int
-        Counts since it was last made anew: points written, points that InfluxDB refused for good, failed writes.
-    trouble : str
-        Why the last write failed; empty if it did not.
+    follower : str
+        Who follows, for the log.
     """
 
-    bucket: str
-    generation: int = 0
-    positions: Positions = field(default_factory=dict)
-    reached: Positions = field(default_factory=dict)
-    since: int | None = None
-    clear: bool = False
-    hour: int = -1
-    sample: int | None = None
-    written: int = 0
-    refused: int = 0
-    failures: int = 0
-    trouble: str = ""
-
-    def position(self, table: str) -> int:
-        """How far a table's rows have been written."""
-        return self.positions.get(table, -1)
+    def __init__(self, follower: str) -> None:
+        self._follower = follower
+        self._failures = 0
+        self._trouble = ""
+        self._again = 0.0
 
     @property
-    def place(self) -> tuple[object, ...]:
-        """What is still to be written depends on this only: buckets at the same place get the same lines."""
-        making = any(self.position(table) < end for table, end in self.reached.items())
-        positions = tuple(self.position(table.name) for table in (*BY_ID, *BY_SERIAL))
-        return positions, self.hour, (self.since, tuple(sorted(self.reached.items()))) if making else None
-
-    def anew(self, table: str) -> int:
-        """Up to where a table's rows are written to an empty bucket."""
-        return self.reached.get(table, -1)
-
-
-class Cursors:
-    """The file of cursors.
-
-    Parameters
-    ----------
-    path : Path
-        The file; made if it does not exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._engine = open_engine(path)
-        _metadata.create_all(self._engine)
-
-    def all(self) -> list[Cursor]:
-        """The cursors of all buckets, by name."""
-        with self._engine.connect() as connection:
-            return _all(connection)
-
-    def get(self, bucket: str) -> Cursor | None:
-        """The cursor of a bucket, None if it has none yet."""
-        with self._engine.connect() as connection:
-            row = connection.execute(sa.select(_bucket).where(_bucket.c.name == bucket)).one_or_none()
-        return None if row is None else _cursor(row)
-
-    def begin(self, bucket: str, heads: Positions) -> Cursor:
-        """The cursor of a bucket; a new one is to be made from the whole record, which ends at ``heads``."""
-        found = self.get(bucket)
-        if found is None:
-            found = Cursor(bucket, reached=dict(heads))
-            with self._change() as connection:
-                connection.execute(sa.insert(_bucket), _row(found))
-        return found
-
-    def keep(self, cursor: Cursor) -> bool:
-        """Store a cursor durably; False, and nothing is stored, if its bucket is being made anew since it was read."""
-        where = (_bucket.c.name == cursor.bucket, _bucket.c.generation == cursor.generation)
-        with self._change() as connection:
-            return connection.execute(sa.update(_bucket).where(*where).values(_row(cursor))).rowcount == 1
-
-    def reset(self, bucket: str, heads: Positions, since: int | None = None) -> Cursor:
-        """Order a bucket to be emptied and made anew, all of it or from an instant on [ms UTC]: only where a person asks for it."""
-        with self._change() as connection:
-            row = connection.execute(sa.select(_bucket).where(_bucket.c.name == bucket)).one_or_none()
-            if row is None:
-                fresh = Cursor(bucket, reached=dict(heads), clear=True)
-                connection.execute(sa.insert(_bucket), _row(fresh))
-                return fresh
-            old = _cursor(row)
-            if since is not None and (old.clear or any(old.position(t) < end for t, end in old.reached.items())):
-                since = None if old.since is None else min(since, old.since)  # it was being made anew: that still holds
-                positions = old.reached
-            else:
-                positions = old.positions
-            fresh = Cursor(
-                bucket,
-                generation=old.generation + 1,
-                reached=dict(heads if since is None else positions),
-                since=since,
-                clear=True,
-                hour=-1 if since is None else since // HOUR,
-            )
-            connection.execute(sa.update(_bucket).where(_bucket.c.name == bucket).values(_row(fresh)))
-            return fresh
-
-    def refill(self, bucket: str) -> Cursor:
-        """Order that all of the record is written to a bucket once more, over whatever it still holds."""
-        with self._change() as connection:
-            row = connection.execute(sa.select(_bucket).where(_bucket.c.name == bucket)).one()
-            old = _cursor(row)
-            # What has been written in its present form leaves nothing behind that would have to be removed.
-            known = {table: max(old.position(table), end) for table, end in old.reached.items()}
-            fresh = replace(
-                old, generation=old.generation + 1, reached={**old.positions, **known}, positions={}, since=None
-            )
-            connection.execute(sa.update(_bucket).where(_bucket.c.name == bucket).values(_row(fresh)))
-            return fresh
+    def resting(self) -> bool:
+        """Whether the pause after a failure lasts."""
+        return time.monotonic() < self._again
 
     @contextmanager
-    def _change(self) -> Iterator[sa.Connection]:
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            connection.commit()
-
-
-def stored_cursors(path: Path) -> list[Cursor]:
-    """What a file of cursors holds, for processes that only look; nothing where there is no projection yet."""
-    if not path.exists():
-        return []
-    engine = open_engine(path, read_only=True)
-    try:
-        with engine.connect() as connection:
-            return _all(connection) if sa.inspect(connection).has_table(_bucket.name) else []
-    finally:
-        engine.dispose()
-
-
-def _all(connection: sa.Connection) -> list[Cursor]:
-    return [_cursor(row) for row in connection.execute(sa.select(_bucket).order_by(_bucket.c.name))]
+    def attempt(self) -> Iterator[None]:
+        """Do what is in the block; that a database cannot be read or written ends the block only."""
+        try:
+            yield
+        except (StoreError, DatabaseError) as error:
+            if str(error) != self._trouble:
+                _log.error("cannot follow the record; trying again", follower=self._follower, error=str(error))
+            self._trouble = str(error)
+            self._failures += 1
+            self._again = time.monotonic() + delay(self._failures, _FIRST_PAUSE, _LONGEST_PAUSE)
+        else:
+            self._failures, self._trouble = 0, ""
 
 
 def heads(connection: sa.Connection) -> dict[str, int]:
-    """Where each followed table of the record ends."""
-    found: dict[str, int] = {}
-    for tables, column in ((BY_ID, "id"), (BY_SERIAL, "serial")):
-        for table in tables:
-            last = connection.scalar(sa.select(sa.func.max(table.c[column])))
-            found[table.name] = -1 if last is None else int(last)
-    return found
+    """Where each table of the projection ends."""
+    ends = {table: connection.scalar(sa.select(sa.func.max(_KEY[table]))) for table in FOLLOWED}
+    return {table: -1 if end is None else int(end) for table, end in ends.items()}
+
+
+def newest(connection: sa.Connection) -> int:
+    """Return the number of the newest transaction of the record."""
+    counter = schema.counter.c
+    return connection.scalar(sa.select(counter.value).where(counter.name == "transaction")) or 0
 
 
 def behind(connection: sa.Connection, positions: Positions) -> tuple[int | None, int]:
-    """What of the record has not been written: when its oldest row was written to the record [ms UTC], and how many rows."""
+    """What of the tables of some positions has not been followed: when its oldest row was written [ms UTC], and how many rows."""
     oldest: list[int] = []
     backlog = 0
-    for tables, column in ((BY_ID, "id"), (BY_SERIAL, "serial")):
-        for table in tables:
-            beyond = table.c[column] > positions.get(table.name, -1)
-            backlog += connection.scalar(sa.select(sa.func.count()).select_from(table).where(beyond)) or 0
-            if clock := _CLOCK.get(table.name):
-                first = sa.select(table.c[clock]).where(beyond).order_by(table.c[column]).limit(1)
-                oldest.extend(connection.scalars(first))
+    for table, position in positions.items():
+        key = _KEY[table]
+        beyond = key > position
+        backlog += connection.scalar(sa.select(sa.func.count(key)).where(beyond)) or 0
+        if clock := _CLOCK.get(table):
+            oldest.extend(connection.scalars(sa.select(key.table.c[clock]).where(beyond).order_by(key).limit(1)))
     return min(oldest, default=None), backlog
-
-
-def _row(cursor: Cursor) -> dict[str, object]:
-    return {
-        "name": cursor.bucket, "generation": cursor.generation, "since": cursor.since, "clear": cursor.clear, "hour": cursor.hour,
-        "positions": msgspec.json.encode(cursor.positions).decode(), "reached": msgspec.json.encode(cursor.reached).decode(),
-        "sample": cursor.sample, "written": cursor.written, "refused": cursor.refused,
-        "failures": cursor.failures, "trouble": cursor.trouble,
-    }  # fmt: skip
-
-
-def _cursor(row: sa.Row[tuple[object, ...]]) -> Cursor:
-    given = dict(row._mapping)  # noqa: SLF001 - the public way to a row's names
-    positions, reached = (msgspec.json.decode(given.pop(n), type=dict[str, int]) for n in ("positions", "reached"))
-    return replace(Cursor(given.pop("name")), positions=positions, reached=reached, **given)

@@ -15,7 +15,7 @@ from greenmine.processing.flags import counted
 from greenmine.processing.verdicts import Verdict
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
-from greenmine.record.follower import Positions, behind
+from greenmine.record.follower import COMPARED, Positions, behind
 from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR
@@ -272,10 +272,8 @@ class Queries:
         c = schema.statistic.c
         newest = select(func.max(c.end)).where(c.channel == schema.channel.c.id, c.window == "hour").scalar_subquery()
         visible = self.channels(scope)
-        ends = [
-            end for number, end in self._connection.execute(select(schema.channel.c.id, newest)) if number in visible
-        ]
-        return max((end for end in ends if end is not None), default=None)
+        rows = self._connection.execute(select(schema.channel.c.id, newest.label("end")))
+        return max((row.end for row in rows if row.id in visible and row.end is not None), default=None)
 
     # Judgements
 
@@ -482,8 +480,9 @@ class Queries:
     def stored_by_day(self, scope: Scope, first: str) -> dict[str, int]:
         """Readings stored on each day from a local day on, all sites together."""
         c = schema.ledger.c
-        days = select(c.day, func.sum(c.stored)).where(c.site.in_(scope), c.day >= first).group_by(c.day)
-        return {day: int(stored) for day, stored in self._connection.execute(days)}
+        stored = func.sum(c.stored).label("stored")
+        days = select(c.day, stored).where(c.site.in_(scope), c.day >= first).group_by(c.day)
+        return {row.day: int(row.stored) for row in self._connection.execute(days)}
 
     def _within(self, site: Any, scope: Scope, *, strangers: bool) -> Any:
         """Whether a row is of a site of the scope, or with ``strangers`` of what no site of the registry is called."""
@@ -786,6 +785,11 @@ class Queries:
     def behind(self, positions: Positions) -> tuple[int | None, int]:
         """Age and number of the rows behind positions; see `greenmine.record.follower.behind`."""
         return behind(self._connection, positions)
+
+    def compared(self) -> Positions | None:
+        """How far our statistics have been set beside reports of data loggers; None where none were."""
+        found = self._connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == COMPARED))
+        return None if found is None else {"statistic": int(found)}
 
     # Helpers
 

@@ -318,12 +318,14 @@ class Record:
         Asked channel by channel: a place in an index is found at once, however many rows there are.
         """
         numbers = schema.channel.c.id
-        one = sa.select(value).where(channel == numbers, *where).correlate(schema.channel).scalar_subquery()
+        one = (
+            sa.select(value).where(channel == numbers, *where).correlate(schema.channel).scalar_subquery().label("one")
+        )
         out = np.full(len(self.channel_ids), -1, np.int64)
         with self.transaction() as connection:
-            for number, found in connection.execute(sa.select(numbers, one)):
-                if found is not None and number in self._index:
-                    out[self._index[number]] = found
+            for row in connection.execute(sa.select(numbers, one)):
+                if row.one is not None and row.id in self._index:
+                    out[self._index[row.id]] = row.one
         return out
 
     def recent(self, channel: int, minutes: int) -> tuple[Readings, NDArray[np.uint8]]:
@@ -386,6 +388,10 @@ class Record:
         found = [(self._index.get(row["channel"], -1), row["first"], row["id"]) for row in self.rows(pruned)]
         return {channel for channel, first, last in found if first <= positions.get(channel, -1) < last}
 
+    def highest(self, column: sa.Column[int]) -> int:
+        """The largest value of a column; 0 if its table has no row."""
+        return int(self.rows(sa.select(sa.func.max(column).label("highest")))[0]["highest"] or 0)
+
     def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Result of a query as mappings."""
         with self.transaction() as connection:
@@ -399,9 +405,13 @@ def _insert_for(connection: sa.Connection) -> Any:
 
 def _bind(connection: sa.Connection, registry: Registry) -> NDArray[np.int64]:
     table = schema.channel
-    known: dict[str, int] = {key: number for number, key in connection.execute(sa.select(table.c.id, table.c.key))}
+    known = _numbers(connection)
     missing = [c.key for c in registry.channels if c.key not in known]
     if missing:
         connection.execute(sa.insert(table), [{"key": key} for key in missing])
-        known = {key: number for number, key in connection.execute(sa.select(table.c.id, table.c.key))}
+        known = _numbers(connection)
     return np.array([known[c.key] for c in registry.channels], np.int64)
+
+
+def _numbers(connection: sa.Connection) -> dict[str, int]:
+    return {row.key: row.id for row in connection.execute(sa.select(schema.channel))}

@@ -14,6 +14,7 @@ from greenmine.delivery import Report
 from greenmine.processing.averaging import difference
 from greenmine.processing.series import summarise
 from greenmine.record import schema
+from greenmine.record.follower import COMPARED
 from greenmine.record.record import Record
 from greenmine.record.rows import MetaRow, ReportedRow
 from greenmine.record.writer import Pipeline
@@ -24,8 +25,6 @@ _GRACE: Final = 120_000
 """A window is compared when it ended this long ago, so that our readings of it are there [ms]."""
 _AT_ONCE: Final = 1_000
 """Windows compared in one transaction."""
-_FOLLOWED: Final = "reported-compared"
-"""Key in the table ``meta``: up to which transaction our statistics have been followed."""
 _WINDOWS: Final = (("2061", "hour"), ("2031", "day"), ("2031", "daytime"))
 """Windows of our statistics that begin with those of reports; with noise a day's report says more of its day hours."""
 
@@ -84,7 +83,7 @@ def compare(pipeline: Pipeline, now: int) -> int:
     new = sa.select(table).where(c.compared.is_(None), c.latest, c.end <= now - _GRACE)
     new = new.order_by(c.channel, c.start).limit(_AT_ONCE)
     rows = record.rows(new)
-    followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == _FOLLOWED))
+    followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == COMPARED))
     since = int(followed[0]["value"]) if followed else 0
     newest = record.rows(sa.select(sa.func.max(s.serial).label("serial")))[0]["serial"] or 0
     for command, window in _WINDOWS:
@@ -111,7 +110,7 @@ def compare(pipeline: Pipeline, now: int) -> int:
         for update in updates:
             where = [c[name] == update.pop(name) for name in _KEY]
             connection.execute(sa.update(table).where(*where).values(**update, serial=serial))
-        record.upsert(connection, schema.meta, [MetaRow(key=_FOLLOWED, value=str(newest))])
+        record.upsert(connection, schema.meta, [MetaRow(key=COMPARED, value=str(newest))])
     return len(updates)
 
 

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from greenmine.batch import Batch
 from greenmine.readings import Readings
 from greenmine.record import schema
-from greenmine.record.writer import UPLOADED, Pipeline
+from greenmine.record.results import UPLOADED
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 
 AT_ONCE: Final = 20_000

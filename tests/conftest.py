@@ -7,6 +7,7 @@ import pytest
 
 # How long an example takes says something of the machine only.
 hypothesis.settings.register_profile("greenmine", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("greenmine")
 
 WAITING = {"system", "uplink", "notify"}

@@ -16,7 +16,8 @@ from greenmine.cli.influx import project
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.grafana.influx.influx_provision import buckets
 from greenmine.grafana.influx.projection import cursors_file
-from greenmine.record.follower import Cursor, heads, stored_cursors
+from greenmine.record.bucket_cursors import Cursor, stored_cursors
+from greenmine.record.follower import heads
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry

@@ -17,6 +17,7 @@ from greenmine.collector.hj212.message import Message, read_time
 from greenmine.collector.hj212.request import CONDITION, DONE, NO_DATA, comply, fields_of, refusal
 from greenmine.collector.hj212.rules import rule
 from greenmine.errors import StoreError
+from greenmine.record.follower import Attempts
 from greenmine.record.rows import HOUR
 from greenmine.uplink.figures import DAY, UplinkFigures
 from greenmine.uplink.outbox import UplinkOutbox
@@ -71,24 +72,25 @@ class Client:
 
     async def follow(self) -> None:
         """Let wait what changes in the record, for ever."""
-        refused = False
+        attempts = Attempts(f"uplink {self.feed}")
         while True:
             more = False
-            try:
-                cursor = self._outbox.cursor(self.feed)
-                if cursor is None:
-                    cursor = self._figures.start(self._route.since, self._now())
-                    self._outbox.begin(self.feed, cursor)
-                news = self._figures.news(self._route, cursor)
-                if (news.block, news.serial) != (cursor.block, cursor.serial):
-                    self._outbox.enlist(self.feed, news.reports, news.block, news.serial)
-                    self._news.set()
-                more, refused = news.more, False
-            except StoreError as error:
-                if not refused:  # said once, not every second
-                    _log.error("the uplink cannot follow the record; trying again", feed=self.feed, error=str(error))
-                refused = True
+            if not attempts.resting:
+                with attempts.attempt():
+                    more = self._look()
             await asyncio.sleep(0 if more else _POLL)
+
+    def _look(self) -> bool:
+        """Let wait what a portion of the record changes; whether there is more behind it."""
+        cursor = self._outbox.cursor(self.feed)
+        if cursor is None:
+            cursor = self._figures.start(self._route.since, self._now())
+            self._outbox.begin(self.feed, cursor)
+        news = self._figures.news(self._route, cursor)
+        if news.cursor != cursor:
+            self._outbox.enlist(self.feed, news.reports, news.cursor, self._now())
+            self._news.set()
+        return news.more
 
     async def _upload(self, link: Link) -> None:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,6 +21,7 @@ from greenmine.processing.series import summarise
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.follower import newest
 from greenmine.record.rows import HOUR, ROW
 from greenmine.uplink.outbox import UplinkCursor
 from greenmine.uplink.plan import Command, UplinkColumn, UplinkRoute
@@ -43,10 +44,18 @@ class News:
 
     reports: list[tuple[str, int, int]]
     """Command, DataTime [ms UTC], and from when on it can be made [ms UTC]."""
-    block: int
-    serial: int
+    cursor: UplinkCursor
+    """Up to where."""
     more: bool
     """Whether there is more behind the new cursor."""
+
+
+class _Content(NamedTuple):
+    """Number, channel and content of a block."""
+
+    id: int
+    channel: int
+    data: bytes
 
 
 class UplinkFigures:
@@ -73,8 +82,9 @@ class UplinkFigures:
     def start(self, since: int | None, now: int) -> UplinkCursor:
         """Where a new feed begins: at ``since`` [ms UTC], or with what comes from now on."""
         if since is not None:
-            return UplinkCursor(since, 0, 0)
-        return UplinkCursor(now, *self._newest())
+            return UplinkCursor(since=since, block=0, serial=0)
+        block, serial = self._newest()
+        return UplinkCursor(since=now, block=block, serial=serial)
 
     def news(self, route: UplinkRoute, cursor: UplinkCursor) -> News:
         """Reports of a route that have changed since its cursor, at most as many as some hundreds of blocks touch."""
@@ -82,49 +92,50 @@ class UplinkFigures:
         newest_block, newest_serial = self._newest()
         block, more_blocks = self._readings_since(route, cursor, newest_block, reports)
         serial, more_figures = self._statistics_since(route, cursor, newest_serial, reports)
-        return News([(*key, due) for key, due in reports.items()], block, serial, more_blocks or more_figures)
+        reached = UplinkCursor(since=cursor.since, block=block, serial=serial)
+        return News([(*key, due) for key, due in reports.items()], reached, more_blocks or more_figures)
 
     def _readings_since(
-        self, route: UplinkRoute, cursor: UplinkCursor, newest: int, reports: dict[tuple[str, int], int]
+        self, route: UplinkRoute, cursor: UplinkCursor, last: int, reports: dict[tuple[str, int], int]
     ) -> tuple[int, bool]:
         """Note the reports of instants and minutes; up to which block they are, and whether there is more."""
         table = schema.reading_block.c
         blocks = self._contents(
             sa.select(*COLUMNS)
             # The sum keeps the database from going by the index on channels, which knows nothing of what is new.
-            .where(table.id > cursor.block, table.id <= newest, (table.channel + 0).in_(self._channels(route.columns)))
+            .where(table.id > cursor.block, table.id <= last, (table.channel + 0).in_(self._channels(route.columns)))
             .order_by(table.id)
             .limit(_BLOCKS)
         )
         states = set(self._channels(route.columns_of("2021")))
-        for _, channel, data in blocks:
-            times = np.frombuffer(data, ROW)["time"]
-            instants = "2021" if channel in states else "2011"
+        for block in blocks:
+            times = np.frombuffer(block.data, ROW)["time"]
+            instants = "2021" if block.channel in states else "2011"
             if instants in route.commands:
                 _touch(reports, instants, times, route.rtd, cursor.since, route.wait)
-            if "2051" in route.commands and channel not in states:
+            if "2051" in route.commands and block.channel not in states:
                 _touch(reports, "2051", times, route.minutes, cursor.since, route.wait + route.minutes)
         more = len(blocks) == _BLOCKS
-        return (blocks[-1][0] if more else newest), more
+        return (blocks[-1].id if more else last), more
 
     def _statistics_since(
-        self, route: UplinkRoute, cursor: UplinkCursor, newest: int, reports: dict[tuple[str, int], int]
+        self, route: UplinkRoute, cursor: UplinkCursor, last: int, reports: dict[tuple[str, int], int]
     ) -> tuple[int, bool]:
         """Note the reports of hours and days; up to which transaction they are, and whether there is more."""
         table = schema.statistic.c
         numbers = self._channels(route.columns_of("2061"))
-        new = (table.serial > cursor.serial, table.serial <= newest, (table.channel + 0).in_(numbers))
+        new = (table.serial > cursor.serial, table.serial <= last, (table.channel + 0).in_(numbers))
         serials = self._rows(sa.select(table.serial).where(*new).distinct().order_by(table.serial).limit(_TRANSACTIONS))
         more = len(serials) == _TRANSACTIONS
-        last = serials[-1][0] if more else newest
-        figures = sa.select(table.window, table.start, table.end).where(*new, table.serial <= last)
-        for window, start, end in self._rows(figures.where(table.window.in_(_WINDOWS))):
-            command = _WINDOWS[window]
-            begin = start if command == "2061" else _midnight(start, route.zone)
+        end = serials[-1].serial if more else last
+        figures = sa.select(table.window, table.start, table.end).where(*new, table.serial <= end)
+        for row in self._rows(figures.where(table.window.in_(_WINDOWS))):
+            command = _WINDOWS[row.window]
+            begin = row.start if command == "2061" else _midnight(row.start, route.zone)
             if command in route.commands and begin >= cursor.since:
-                due = end if window in {"hour", "day"} else _midnight(begin + DAY + HOUR, route.zone)
+                due = row.end if row.window in {"hour", "day"} else _midnight(begin + DAY + HOUR, route.zone)
                 reports[command, begin] = due + route.wait
-        return last, more
+        return end, more
 
     def report(self, route: UplinkRoute, command: str, start: int) -> list[Value]:
         """What a report says now; empty if there is nothing to say."""
@@ -142,12 +153,12 @@ class UplinkFigures:
         if command in {"2011", "2021", "2051"}:
             step = route.minutes if command == "2051" else route.rtd
             table = schema.reading_block.c
-            first = self._rows(sa.select(sa.func.min(table.hour)).where(table.channel.in_(numbers)))[0][0]
-            if first is None:
+            first = self._rows(sa.select(sa.func.min(table.hour).label("hour")).where(table.channel.in_(numbers)))[0]
+            if first.hour is None:
                 return
-            for hour in range(max(begin // HOUR, first - 1), end // HOUR + 1):
+            for hour in range(max(begin // HOUR, first.hour - 1), end // HOUR + 1):
                 blocks = sa.select(*COLUMNS).where(table.channel.in_(numbers), table.hour == hour)
-                times = [np.frombuffer(data, ROW)["time"] for _, _, data in self._contents(blocks)]
+                times = [np.frombuffer(block.data, ROW)["time"] for block in self._contents(blocks)]
                 grid = np.unique(np.concatenate(times) // step * step) if times else np.empty(0, np.int64)
                 yield from grid[(grid >= begin) & (grid <= end)].tolist()
             return
@@ -158,8 +169,8 @@ class UplinkFigures:
             .where(figures.channel.in_(numbers), figures.window == window, figures.start >= begin, figures.start <= end)
             .distinct()
         )
-        for (start,) in self._rows(found.order_by(figures.start)):
-            yield start
+        for row in self._rows(found.order_by(figures.start)):
+            yield row.start
 
     def _instant(self, route: UplinkRoute, start: int) -> list[Value]:
         """The first reading of each factor from ``start`` on."""
@@ -258,32 +269,30 @@ class UplinkFigures:
         blocks = self._contents(sa.select(*COLUMNS).where(table.channel.in_(numbers), table.hour.in_(hours)))
         for column in columns:
             number = self._numbers.get(column.channel.key)
-            rows = np.frombuffer(b"".join(data for _, channel, data in blocks if channel == number), ROW)
+            rows = np.frombuffer(b"".join(block.data for block in blocks if block.channel == number), ROW)
             rows = rows[(rows["time"] >= start) & (rows["time"] < end)]
             yield column, rows[np.argsort(rows["time"], kind="stable")]
 
     def _channels(self, columns: Iterable[UplinkColumn]) -> list[int]:
         """Numbers of the channels in the record; one that never had data has none yet."""
         if any(column.channel.key not in self._numbers for column in columns):
-            self._numbers = {
-                key: number for number, key in self._rows(sa.select(schema.channel.c.id, schema.channel.c.key))
-            }
+            self._numbers = {row.key: row.id for row in self._rows(sa.select(schema.channel))}
         found = (self._numbers.get(column.channel.key) for column in columns)
         return [number for number in found if number is not None]
 
     def _newest(self) -> tuple[int, int]:
         """Number of the newest block of readings, and of the newest transaction."""
-        blocks = self._rows(sa.select(sa.func.coalesce(sa.func.max(schema.reading_block.c.id), 0)))
-        counter = schema.counter.c
-        serials = self._rows(sa.select(counter.value).where(counter.name == "transaction"))
-        return int(blocks[0][0]), int(serials[0][0]) if serials else 0
+        try:
+            with self._engine.connect() as connection:
+                return connection.scalar(sa.select(sa.func.max(schema.reading_block.c.id))) or 0, newest(connection)
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"the record cannot be read: {error.orig}") from error
 
-    def _contents(self, statement: sa.Select[Any]) -> list[tuple[int, int, bytes]]:
-        """Number, channel and content of blocks."""
+    def _contents(self, statement: sa.Select[Any]) -> list[_Content]:
         try:
             with self._engine.connect() as connection:
                 found = connection.execute(statement).all()
-                return [(row.id, row.channel, self._blocks.data(connection, row)) for row in found]
+                return [_Content(row.id, row.channel, self._blocks.data(connection, row)) for row in found]
         except sa.exc.DBAPIError as error:
             raise StoreError(f"the record cannot be read: {error.orig}") from error
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from greenmine.record import outbox
+from greenmine.record.follower import Positions
+from greenmine.record.outbox import Backlog, EntryRow, Policy
 from greenmine.record.record import open_engine, transaction
 
 FILE: Final = "uplink.sqlite"
@@ -24,26 +26,14 @@ _feed = sa.Table(
     _metadata,
     sa.Column("id", sa.String(60), primary_key=True),
     sa.Column("since", sa.BigInteger, nullable=False, comment="older reports are not sent unasked [ms UTC]"),
-    sa.Column("block", sa.BigInteger, nullable=False, comment="readings of the record are seen up to this block"),
-    sa.Column("serial", sa.BigInteger, nullable=False, comment="figures of the record are seen up to this transaction"),
     sa.Column("acknowledged", sa.BigInteger, nullable=False, comment="reports, repetitions included"),
     sa.Column("last", sa.BigInteger, nullable=False, comment="when the newest acknowledgement came [ms UTC]"),
     sa.Column("connected", sa.Boolean, nullable=False),
     sa.Column("trouble", sa.Text, nullable=False, comment="why the last connection ended or did not come about"),
     sa.Column("told", sa.BigInteger, nullable=False, comment="when the process last said how it is [ms UTC]"),
 )
-
-_waiting = sa.Table(
-    "waiting",
-    _metadata,
-    sa.Column("feed", sa.String(60), nullable=False),
-    sa.Column("command", sa.String(4), nullable=False),
-    sa.Column("start", sa.BigInteger, nullable=False, comment="DataTime [ms UTC]"),
-    sa.Column("due", sa.BigInteger, nullable=False, comment="from when on it can be made [ms UTC]"),
-    sa.Column("changes", sa.Integer, nullable=False, comment="how often its content has changed while it waited"),
-    sa.PrimaryKeyConstraint("feed", "command", "start"),
-    sa.Index("ix_waiting_order", "feed", "due", "command", "start"),
-)
+_FOLLOWED: Final = ("reading_block", "statistic")
+"""Tables of the record that a feed follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +43,11 @@ class UplinkCursor:
     since: int
     block: int
     serial: int
+
+    @property
+    def positions(self) -> Positions:
+        """The same for each table that is followed."""
+        return dict(zip(_FOLLOWED, (self.block, self.serial), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +77,8 @@ class State:
     trouble: str
     told: int
     """When the process last said how it is [ms UTC]."""
+    followed: Positions
+    """How far the record has been followed."""
 
 
 class UplinkOutbox:
@@ -106,6 +103,8 @@ class UplinkOutbox:
             sa.event.listen(self._engine, "connect", _relax)
             with self._transaction() as connection:
                 _metadata.create_all(connection)
+                outbox.metadata.create_all(connection)
+                _take_over(connection)
 
     def _transaction(self) -> AbstractContextManager[sa.Connection]:
         return transaction(self._engine, "the uplink's file")
@@ -113,28 +112,23 @@ class UplinkOutbox:
     def cursor(self, feed: str) -> UplinkCursor | None:
         """How far a feed has come; None: it has never been here."""
         with self._transaction() as connection:
-            c = _feed.c
-            row = connection.execute(sa.select(c.since, c.block, c.serial).where(c.id == feed)).one_or_none()
-        return None if row is None else UplinkCursor(*row)
+            since = connection.scalar(sa.select(_feed.c.since).where(_feed.c.id == feed))
+            reached = outbox.positions(connection, feed)
+        if since is None or reached is None:
+            return None
+        return UplinkCursor(since, *(reached[table] for table in _FOLLOWED))
 
     def begin(self, feed: str, cursor: UplinkCursor) -> None:
         """Take up a feed."""
         with self._transaction() as connection:
             connection.execute(
                 sa.insert(_feed).values(
-                    id=feed,
-                    since=cursor.since,
-                    block=cursor.block,
-                    serial=cursor.serial,
-                    acknowledged=0,
-                    last=0,
-                    connected=False,
-                    trouble="",
-                    told=0,
+                    id=feed, since=cursor.since, acknowledged=0, last=0, connected=False, trouble="", told=0
                 )
             )
+            outbox.move(connection, feed, cursor.positions)
 
-    def enlist(self, feed: str, reports: Iterable[tuple[str, int, int]], block: int, serial: int) -> None:
+    def enlist(self, feed: str, reports: Iterable[tuple[str, int, int]], cursor: UplinkCursor, now: int) -> None:
         """Let reports wait, and move the cursor past the rows they come from, in one transaction.
 
         Parameters
@@ -143,21 +137,15 @@ class UplinkOutbox:
             The feed.
         reports : iterable of (command, start, due)
             A report that waits already is noted as changed: the acknowledgement of its older form does not settle it.
-        block, serial : int
+        cursor : UplinkCursor
             The record is seen up to here.
+        now : int
+            The clock [ms UTC].
         """
-        rows = [
-            {"feed": feed, "command": command, "start": start, "due": due, "changes": 0}
-            for command, start, due in reports
-        ]
+        rows = [EntryRow(receiver=feed, key=f"{command}/{start}", made=now, due=due) for command, start, due in reports]
         with self._transaction() as connection:
-            if rows:
-                fresh = insert(_waiting)
-                again = fresh.on_conflict_do_update(
-                    index_elements=["feed", "command", "start"], set_={"changes": _waiting.c.changes + 1}
-                )
-                connection.execute(again, rows)
-            connection.execute(sa.update(_feed).where(_feed.c.id == feed).values(block=block, serial=serial))
+            outbox.put(connection, rows, Policy.LATEST)
+            outbox.move(connection, feed, cursor.positions)
 
     def next(self, feed: str, now: int, without: Collection[str] = ()) -> Waiting | None:
         """The report that is to be sent now: the one that could be sent first.
@@ -171,23 +159,21 @@ class UplinkOutbox:
         without : collection of str
             Commands that are not to be sent now.
         """
-        c = _waiting.c
-        found = sa.select(c.command, c.start, c.due, c.changes).where(c.feed == feed, c.due <= now)
-        if without:
-            found = found.where(c.command.not_in(without))
+        e = outbox.entry.c
+        found = sa.select(e.key, e.due, e.changes).where(e.receiver == feed, outbox.ready(now))
+        found = found.where(*(~e.key.startswith(f"{command}/") for command in without))
         with self._transaction() as connection:
-            row = connection.execute(found.order_by(c.due, c.command, c.start).limit(1)).one_or_none()
-        return None if row is None else Waiting(*row)
+            row = connection.execute(found.order_by(e.due, e.key).limit(1)).one_or_none()
+        if row is None:
+            return None
+        command, start = row.key.split("/")
+        return Waiting(command=command, start=int(start), due=row.due, changes=row.changes)
 
     def settle(self, feed: str, report: Waiting, now: int, *, acknowledged: bool) -> None:
         """A report is acknowledged, or turned out to have no content; it goes, unless it has changed meanwhile."""
-        w, f = _waiting.c, _feed.c
+        f = _feed.c
         with self._transaction() as connection:
-            connection.execute(
-                sa.delete(_waiting).where(
-                    w.feed == feed, w.command == report.command, w.start == report.start, w.changes == report.changes
-                )
-            )
+            outbox.taken(connection, feed, f"{report.command}/{report.start}", report.changes)
             if acknowledged:
                 connection.execute(
                     sa.update(_feed).where(f.id == feed).values(acknowledged=f.acknowledged + 1, last=now)
@@ -201,21 +187,24 @@ class UplinkOutbox:
 
     def states(self, now: int) -> list[State]:
         """How all feeds stand."""
-        w, f = _waiting.c, _feed.c
-        counts = sa.select(w.feed, sa.func.count().label("waiting"), sa.func.min(w.due).label("oldest"))
-        counted = counts.where(w.due <= now).group_by(w.feed).subquery()
-        states = sa.select(
-            f.id,
-            sa.func.coalesce(counted.c.waiting, 0),
-            counted.c.oldest,
-            f.acknowledged,
-            f.last,
-            f.connected,
-            f.trouble,
-            f.told,
-        ).join(counted, counted.c.feed == f.id, isouter=True)
         with self._transaction() as connection:
-            return [State(*row) for row in connection.execute(states.order_by(f.id))]
+            waiting = outbox.backlogs(connection, now)
+            rows = connection.execute(sa.select(_feed).order_by(_feed.c.id)).all()
+            followed = {row.id: outbox.positions(connection, row.id) or {} for row in rows}
+        return [
+            State(
+                feed=row.id,
+                waiting=waiting.get(row.id, Backlog()).waiting,
+                oldest=waiting.get(row.id, Backlog()).oldest,
+                acknowledged=row.acknowledged,
+                last=row.last,
+                connected=row.connected,
+                trouble=row.trouble,
+                told=row.told,
+                followed=followed[row.id],
+            )
+            for row in rows
+        ]
 
     def close(self) -> None:
         """Close the file."""
@@ -227,3 +216,18 @@ def _relax(connection: sqlite3.Connection, _: object) -> None:
     acknowledged since are sent once more; cursor and waiting reports go back together, so none is missed.
     """
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _take_over(connection: sa.Connection) -> None:
+    """Bring a file of before into its present form: cursors and reports had tables of the uplink's own."""
+    if not sa.inspect(connection).has_table("waiting"):
+        return
+    for statement in (
+        "INSERT INTO cursor (name, positions) SELECT id, json_object('reading_block', block, 'statistic', serial) FROM feed",
+        """INSERT INTO entry (receiver, key, made, due, changes, data, done)
+           SELECT feed, command || '/' || start, due, due, changes, '', 0 FROM waiting""",
+        "ALTER TABLE feed DROP COLUMN block",
+        "ALTER TABLE feed DROP COLUMN serial",
+        "DROP TABLE waiting",
+    ):
+        connection.exec_driver_sql(statement)

@@ -157,7 +157,7 @@ class AuditLog:
         if before is not None:
             query = query.where(c.id < before)
         with self._engine.connect() as connection:
-            return [Entry(*row) for row in connection.execute(query)]
+            return [Entry(**row) for row in connection.execute(query).mappings()]
 
     def came_from(self, user: int, address: str, since: int) -> bool:
         """Whether a user has signed in from an address since an instant [ms UTC]."""

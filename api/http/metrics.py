@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from prometheus_client.registry import Collector
 
 from greenmine.grafana.influx.influx_schema import DISTRICT, bucket_of
 from greenmine.notify.outbox import Outbox as Notices
-from greenmine.record.follower import FILE as CURSORS
-from greenmine.record.follower import Cursor, stored_cursors
+from greenmine.record.bucket_cursors import FILE as CURSORS
+from greenmine.record.bucket_cursors import Cursor, stored_cursors
+from greenmine.record.follower import Positions
 from greenmine.record.reader import Queries, Scope
 from greenmine.uplink.outbox import FILE as OUTBOX
-from greenmine.uplink.outbox import UplinkOutbox
+from greenmine.uplink.outbox import State, UplinkOutbox
 
 _LEDGER = {
     "messages": "Messages received",
@@ -80,8 +81,10 @@ class _Families(Collector):
         yield self._told(unfinished, {site: counts.get(site, 0) for site in sorted(self._scope)}, sum)
         if self._of_workers:
             yield from self._workers()
-            yield from self._projection()
-            yield from self._uplink()
+            cursors, states = self._visible_cursors(), self._uplink_states()
+            yield from self._followers(cursors, states)
+            yield from self._projection(cursors)
+            yield from self._uplink(states)
             yield from self._notifications()
 
     def _told(
@@ -112,15 +115,26 @@ class _Families(Collector):
         yield age
         yield figure
 
-    def _projection(self) -> Iterator[Metric]:
-        """How far InfluxDB is behind, told from the record and the cursors: right even if the projection does not run."""
-        found = self._visible_cursors()
+    def _followers(self, cursors: Sequence[Cursor], states: Sequence[State]) -> Iterator[Metric]:
+        """How far behind the record each is who follows it, told from the positions: right even where one does not run."""
+        followed: dict[str, Positions | None] = {f"projection/{cursor.bucket}": cursor.whole for cursor in cursors}
+        followed |= {f"uplink/{state.feed}": state.followed for state in states}
+        followed |= {"notifier": self._notices.positions(), "reported": self._queries.compared()}
+        lag = GaugeMetricFamily(
+            "greenmine_follower_lag_seconds", "Age of the oldest row that it has not read.", labels=["follower"]
+        )
+        backlog = GaugeMetricFamily("greenmine_follower_backlog", "Rows that it has not read.", labels=["follower"])
+        for name, positions in followed.items():
+            if positions:
+                oldest, rows = self._queries.behind(positions)
+                lag.add_metric([name], 0.0 if oldest is None else max(0, self._now - oldest) / 1000)
+                backlog.add_metric([name], rows)
+        yield from (lag, backlog)
+
+    def _projection(self, found: Sequence[Cursor]) -> Iterator[Metric]:
+        """What InfluxDB did not take."""
         if not found:
             return
-        lag = GaugeMetricFamily(
-            "greenmine_projection_lag_seconds", "Age of the oldest row that InfluxDB lacks.", labels=["bucket"]
-        )
-        backlog = GaugeMetricFamily("greenmine_projection_backlog", "Rows that InfluxDB lacks.", labels=["bucket"])
         refused = GaugeMetricFamily(
             "greenmine_projection_refused", "Points that InfluxDB refused for good.", labels=["bucket"]
         )
@@ -128,23 +142,24 @@ class _Families(Collector):
             "greenmine_projection_failures", "Writes that were tried again.", labels=["bucket"]
         )
         for cursor in found:
-            oldest, rows = self._queries.behind(cursor.positions)
-            lag.add_metric([cursor.bucket], 0.0 if oldest is None else max(0, self._now - oldest) / 1000)
-            backlog.add_metric([cursor.bucket], rows)
             refused.add_metric([cursor.bucket], cursor.refused)
             failures.add_metric([cursor.bucket], cursor.failures)
-        yield from (lag, backlog, refused, failures)
+        yield from (refused, failures)
 
-    def _uplink(self) -> Iterator[Metric]:
-        """How far the authority's platforms are behind, told from the uplink's file: right even if it does not run."""
+    def _uplink_states(self) -> list[State]:
         path = self._data / OUTBOX
         if not path.exists():
-            return
+            return []
         outbox = UplinkOutbox(path, read_only=True)
         try:
-            states = outbox.states(self._now)
+            return outbox.states(self._now)
         finally:
             outbox.close()
+
+    def _uplink(self, states: Sequence[State]) -> Iterator[Metric]:
+        """How far the authority's platforms are behind, told from the uplink's file: right even if it does not run."""
+        if not states:
+            return
         connected = GaugeMetricFamily(
             "greenmine_uplink_connected", "Whether the platform is connected.", labels=["feed"]
         )

@@ -25,6 +25,7 @@ from greenmine.notify.outbox import Message
 from greenmine.notify.quiet import QuietHours
 from greenmine.notify.subscriptions import Subscription, TooManyError
 from greenmine.notify.targets import Mail, Target, Webhook, kind_of, shown
+from greenmine.record.outbox import Backlog
 from greenmine.times import local, now
 
 router = APIRouter()
@@ -240,7 +241,7 @@ def secret_of(subscription: Subscription) -> str | None:
 def items(context: Context, found: list[Subscription]) -> list[SubscriptionItem]:
     """Subscriptions as they are shown."""
     waiting = context.notices.outbox.waiting() if found else {}
-    return [_item(context, subscription, *waiting.get(subscription.id, (0, 0))) for subscription in found]
+    return [_item(context, subscription, waiting.get(subscription.id, Backlog())) for subscription in found]
 
 
 def message_items(context: Context, subscription: Subscription) -> list[MessageItem]:
@@ -365,13 +366,13 @@ def _zone(context: Context, subscription: Subscription) -> str:
     return sites[0].zone if sites else "UTC"
 
 
-def _item(context: Context, subscription: Subscription, waiting: int, held: int) -> SubscriptionItem:
+def _item(context: Context, subscription: Subscription, backlog: Backlog) -> SubscriptionItem:
     zone = _zone(context, subscription)
     return SubscriptionItem(
         subscription.id, subscription.enterprise, subscription.name, kind_of(subscription.target), shown(subscription.target),
         list(subscription.events), None if subscription.sites is None else list(subscription.sites), subscription.language,
         subscription.quiet, subscription.enabled, subscription.author, local(subscription.created, zone), subscription.sent,
-        None if subscription.last is None else local(subscription.last, zone), waiting, held, subscription.failures,
+        None if subscription.last is None else local(subscription.last, zone), backlog.waiting, backlog.held, subscription.failures,
         subscription.trouble,
     )  # fmt: skip
 

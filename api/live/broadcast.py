@@ -17,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from greenmine.api.live.events import PAGE, Cursor, Event, events_between, newest_cursor, ready
 from greenmine.record.access import RecordAccess
+from greenmine.record.follower import Attempts
 from greenmine.record.reader import Newest, Scope
 from greenmine.record.record import DatabaseError
 from greenmine.times import now
@@ -144,11 +145,12 @@ class Broadcast:
 
     async def _follow(self) -> None:
         """Follow the record as long as anybody listens."""
+        attempts = Attempts("live stream")
         while self._subscribers and not self._closing.is_set():
             number = self._record.changes.number()
-            if self._cursor is None or number != self._number:
+            if (self._cursor is None or number != self._number) and not attempts.resting:
                 scopes = {subscriber.scope for subscriber in self._subscribers}
-                with suppress(DatabaseError):
+                with attempts.attempt():
                     self._cursor, events = await run_in_threadpool(self._new, scopes, self._cursor)
                     self._number = number
                     for subscriber in self._subscribers:

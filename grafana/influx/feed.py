@@ -32,8 +32,9 @@ from greenmine.processing.verdicts import Verdict
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
+from greenmine.record.bucket_cursors import Cursor
 from greenmine.record.exceedance_standing import exceedance_standing
-from greenmine.record.follower import BY_ID, BY_SERIAL, Cursor, Positions
+from greenmine.record.follower import BY_ID, BY_SERIAL, Positions
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry, Rule
 from greenmine.wording.messages import LANGUAGES
@@ -273,7 +274,7 @@ class Feed:
             return
         by_enterprise: dict[str, list[tuple[Any, _Channel]]] = defaultdict(list)
         for row in rows:
-            channel = self._channel(connection, row[1])
+            channel = self._channel(connection, row.channel)
             if channel is not None:
                 by_enterprise[channel.tags[0]].append((row, channel))
         for enterprise, blocks in by_enterprise.items():

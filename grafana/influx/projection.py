@@ -34,7 +34,8 @@ from greenmine.grafana.influx.influx_schema import BY_NAME, DISTRICT, MEASUREMEN
 from greenmine.grafana.influx.lines import Encoder
 from greenmine.record import schema
 from greenmine.record.blocks import Blocks
-from greenmine.record.follower import FILE, Cursor, Cursors, Positions, behind, heads
+from greenmine.record.bucket_cursors import FILE, Cursor, Cursors
+from greenmine.record.follower import Attempts, Positions, behind, heads
 from greenmine.record.reader import Queries
 from greenmine.record.record import open_engine
 from greenmine.registry import Registry
@@ -101,6 +102,7 @@ class Projection:
         self._batches: dict[tuple[tuple[str, int], ...], _Batch] = {}
         self.buckets = list(owners)
         self._again = 0.0
+        self._attempts = Attempts("projection")
 
     def run(self, stop: threading.Event, finished: Callable[[], bool] = lambda: False) -> None:
         """Go on until ``stop`` is set or all is done that the caller waits for.
@@ -123,26 +125,29 @@ class Projection:
 
     def turn(self) -> bool:
         """Give every bucket its turn; whether there is more to do at once."""
-        if time.monotonic() < self._again:
+        if self._attempts.resting or time.monotonic() < self._again:
             return False
-        try:
-            with self._engine.connect() as connection:
-                ends = heads(connection)
-                self._standing.look(Queries(connection, self._registry), ends)
-            ready = [bucket for bucket in self._buckets if bucket.ready(ends)]
-            busy = False
-            for batch in self._assembled(ready):
-                busy |= batch.turn(ends)
-            for bucket in ready:
-                bucket.settle()
-        except sa.exc.DBAPIError as error:  # a file may be busy
-            _log.warning("record or cursors cannot be used; trying again", error=str(error.orig))
+        done = busy = False
+        with self._attempts.attempt():  # a file may be busy
+            try:
+                busy = self._turn()
+                done = True
+            except _SilentError as error:  # it does not answer: so the others need not wait for it in vain
+                self._again = time.monotonic() + error.pause
+        if not done:
             self._keep_batches(())
-            return False
-        except _SilentError as error:  # it does not answer: so the others need not wait for it in vain
-            self._again = time.monotonic() + error.pause
-            self._keep_batches(())
-            return False
+        return busy
+
+    def _turn(self) -> bool:
+        with self._engine.connect() as connection:
+            ends = heads(connection)
+            self._standing.look(Queries(connection, self._registry), ends)
+        ready = [bucket for bucket in self._buckets if bucket.ready(ends)]
+        busy = False
+        for batch in self._assembled(ready):
+            busy |= batch.turn(ends)
+        for bucket in ready:
+            bucket.settle()
         return busy
 
     def _assembled(self, ready: Iterable[_Bucket]) -> list[_Batch]:
@@ -512,7 +517,7 @@ def _ahead(some: Iterator[T]) -> Generator[T]:
 
 
 def _lag_line(connection: sa.Connection, cursor: Cursor, now: int) -> str:
-    oldest, backlog = behind(connection, cursor.positions)
+    oldest, backlog = behind(connection, cursor.whole)
     lag = 0.0 if oldest is None else max(0, now - oldest) / 1000
     encoder = Encoder(BY_NAME["projection"])
     values = (lag, backlog, cursor.written, cursor.refused, cursor.failures)

@@ -117,9 +117,8 @@ def _prune(engine: sa.Engine, blocks: Blocks, site: Site, day: str, reached: int
     start, end = bounds(date.fromisoformat(day), ZoneInfo(site.zone))
     within = (block.hour >= -(-start // HOUR), block.hour < end // HOUR, block.id <= reached)
     with engine.connect() as connection:
-        numbers = [
-            n for n, key in connection.execute(sa.select(channel.id, channel.key)) if key.startswith(f"{site.id}/")
-        ]
+        known = connection.execute(sa.select(channel.id, channel.key))
+        numbers = [row.id for row in known if row.key.startswith(f"{site.id}/")]
         found = connection.execute(
             sa.select(*COLUMNS).where(block.channel.in_(numbers), *within).order_by(block.channel)
         )

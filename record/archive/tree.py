@@ -178,7 +178,7 @@ def leaves_of(connection: sa.Connection, site: str, first: int = 0) -> list[Leaf
     """Leaves of a site from a number on."""
     c = schema.tree_leaf.c
     chosen = sa.select(c.number, c.day, c.made, c.digest).where(c.site == site, c.number >= first).order_by(c.number)
-    return [Leaf(*row) for row in connection.execute(chosen)]
+    return [Leaf(**row) for row in connection.execute(chosen).mappings()]
 
 
 def numbering(connection: sa.Connection, site: str, day: str) -> dict[str, Any]:

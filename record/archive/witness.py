@@ -108,7 +108,8 @@ def stated(engine: sa.Engine, chain: Chain, key: SigningKey, registry: str) -> S
         return None
     numbers = chain.numbers()
     last = hashlib.sha256(chain.content(numbers[-1])).hexdigest() if numbers else ""
-    statement = Statement(FORM, chain.site, TreeHead(*row), len(numbers), last, registry)
+    head = TreeHead(size=row.size, root=row.root, made=row.made)
+    statement = Statement(FORM, chain.site, head, len(numbers), last, registry)
     return signed_statement(statement, key)
 
 

@@ -227,7 +227,7 @@ def test_metrics_tell_how_far_the_platforms_are_behind(live: Served) -> None:
     assert "greenmine_uplink" not in live.client.get("/metrics").text
     outbox = UplinkOutbox(live.data / FILE)
     outbox.begin("authority", UplinkCursor(0, 0, 0))
-    outbox.enlist("authority", [("2011", n, live.now - 90_000 + n) for n in range(3)], 1, 1)
+    outbox.enlist("authority", [("2011", n, live.now - 90_000 + n) for n in range(3)], UplinkCursor(0, 1, 1), live.now)
     first = outbox.next("authority", live.now)
     assert first is not None
     outbox.settle("authority", first, live.now - 20_000, acknowledged=True)

@@ -53,7 +53,10 @@ LEVELS = {
 LACKING = {"too-few-minutes", "too-few-hours", "no-data"}
 RANK = {"meets": 0, "not assessable": 1, "exceeds": 2}
 
-common = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+common = settings(
+    max_examples=settings.default.max_examples // 25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+"""An example judges two days, which takes a while: few at a time, others every time; many with the profile ``thorough``."""
 
 
 @dataclass(frozen=True)

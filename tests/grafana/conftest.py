@@ -20,7 +20,8 @@ from greenmine.grafana.influx.influx_provision import provision
 from greenmine.grafana.influx.projection import Projection, cursors_file
 from greenmine.processing.rolling import hourly_statistics
 from greenmine.record import schema
-from greenmine.record.follower import heads, stored_cursors
+from greenmine.record.bucket_cursors import stored_cursors
+from greenmine.record.follower import heads
 from greenmine.record.record import Record, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings

@@ -23,10 +23,24 @@ START = END - 7 * DAY
 SITES = ("kunyin", "yanjing", "jiuchi")
 _TOGETHER = 3_000
 """Messages in a batch."""
+_SOUND = 'id = "boundary-noise"\n'
+_PAPERS = """method = { laeq = "sound-level-meter", lafmax = "sound-level-meter" }
+approval = { laeq = "CPA 2020F000", lafmax = "CPA 2020F000" }
+grade = 1
+verified = [{ valid_from = 2020-01-01, valid_to = 2099-12-31, certificate = "example" }]
+checks = [{ time = 2020-01-01T00:00:00Z, found = 94.0 }, { time = 2099-12-31T00:00:00Z, found = 94.0 }]
+"""
+"""Of a sound level meter whose verdicts are statutory."""
+_OWN = "high = 48"
+_WORKING = '[working]\nhours = ["00:00-24:00"]\n\n'
 
 
 def registry_of(folder: Path) -> Registry:
-    """The mines that ship, with a reading in five minutes instead of one; Jiuchi warns itself early, so that there are warnings."""
+    """The mines that ship, with a reading in five minutes instead of one, and what they seldom have.
+
+    Jiuchi warns itself early, so that there are warnings. The sound level meter at Kunyin's boundary has all papers, its working
+    time is known and its class is the strictest, so that there are statutory verdicts, and days that exceed.
+    """
     shutil.copytree(DEFAULT, folder)
     profiles = folder / "profiles.toml"
     profiles.write_text(profiles.read_text("utf-8").replace('interval = "60s"', 'interval = "300s"'), "utf-8")
@@ -34,6 +48,16 @@ def registry_of(folder: Path) -> Registry:
     text = path.read_text("utf-8")
     assert text.count("high = 600") == 1
     path.write_text(text.replace("high = 600", "high = 100"), "utf-8")
+    path = folder / "sites" / "kunyin.toml"
+    text = path.read_text("utf-8")
+    assert (text.count(_SOUND), text.count(_OWN)) == (1, 1)
+    text = (
+        text.replace(_SOUND, _SOUND + _PAPERS)
+        .replace(_OWN, "high = 39")
+        .replace("[position]", f"{_WORKING}[position]", 1)
+    )
+    text = text.replace("gb12348-class2", "gb12348-class0").replace('noise_class = "2"', 'noise_class = "0"', 1)
+    path.write_text(text, "utf-8")
     return load_registry(folder)
 
 

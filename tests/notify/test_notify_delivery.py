@@ -234,11 +234,12 @@ def test_what_fell_into_quiet_hours_is_one_digest_afterwards(
             mine.health({"hengjie/boundary/tsp": "silent"})
             before = outbox.serial()
             assert before is not None
-            head, events, states = follower.look(before, outbox.notified_states)
-            assert outbox.enlist(head, states, events, notices.subscriptions.all(), registry, START) == 6
+            news = follower.look(before, outbox.notified_states)
+            some = notices.subscriptions.all()
+            assert outbox.enlist(news.serial, news.states, news.events, some, registry, START) == 6
             morning = START + 9 * HOUR
             assert outbox.due(morning - 1) == set()
-            assert outbox.waiting()[readers.id] == (3, 3)
+            assert (outbox.waiting()[readers.id].waiting, outbox.waiting()[readers.id].held) == (3, 3)
             assert outbox.due(morning) == {readers.id, reading.id}
             with notifying(settings_of(tmp_path, notify_give_up_hours=1e6, **mail)):
                 until(lambda: program.calls and box.mails, "the digests")

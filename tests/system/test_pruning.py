@@ -27,7 +27,8 @@ from greenmine.record.archive.pruning import Pruned, prune
 from greenmine.record.archive.signing import SigningKey
 from greenmine.record.archive.tree import newest
 from greenmine.record.blocks import COLUMNS, Blocks
-from greenmine.record.follower import Cursor, heads
+from greenmine.record.bucket_cursors import Cursor
+from greenmine.record.follower import heads
 from greenmine.record.hour_blocks import merge
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline

@@ -74,7 +74,7 @@ class Running:
             while True:
                 if (cursor := self.outbox.cursor("dust")) and self.outbox.next("dust", LATER) is None:
                     news = self.client._figures.news(self.client._route, cursor)
-                    if (news.block, news.serial) == (cursor.block, cursor.serial):
+                    if news.cursor == cursor:
                         return
                 for task in self.tasks:
                     if task.done():

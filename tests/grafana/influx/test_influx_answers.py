@@ -140,7 +140,7 @@ def test_a_deletion_that_is_refused_for_good_is_counted_and_passed(
     assert 0 < len(asked) == district.refused
     assert "the predicate cannot be read" in district.trouble
     with mines.engine.connect() as connection:
-        assert behind(connection, district.positions) == (None, 0)
+        assert behind(connection, district.whole) == (None, 0)
 
 
 def test_urllib3_is_owned_by_one_distribution() -> None:

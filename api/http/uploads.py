@@ -80,6 +80,7 @@ class UploadPreview(msgspec.Struct, frozen=True):
     conflicting: int
     parameters: list[ReadParameter]
     notes: list[str]
+    notes_zh: list[str]
 
 
 class UploadItem(msgspec.Struct, frozen=True):
@@ -256,6 +257,8 @@ def _held(queries: Queries, scope: Scope, found: StationFile) -> tuple[int, int]
 
 
 def _preview(context: Context, scope: Scope, given: arguments.UploadArguments, found: StationFile) -> UploadPreview:
+    from greenmine.collector.files import in_chinese  # noqa: PLC0415 -- needs Arrow
+
     readings, site = found.readings, context.registry.site(given.site)
     with context.record.queries() as queries:
         already, same = _held(queries, scope, found)
@@ -278,7 +281,7 @@ def _preview(context: Context, scope: Scope, given: arguments.UploadArguments, f
     return UploadPreview(
         given.site, given.station, given.name, list(found.columns), found.series[0].zone or site.zone,
         local(int(readings.time.min()), site.zone), local(int(readings.time.max()), site.zone), len(readings), same, already - same,
-        parameters, list(found.notes),
+        parameters, list(found.notes), [in_chinese(note) or note for note in found.notes],
     )  # fmt: skip
 
 

@@ -37,9 +37,11 @@ async function sent(path) {
   return found;
 }
 
+const heads = [...shown.querySelectorAll("thead th")].map((head) => head.textContent);
 const cell = (row, text, kind = "td") => {
   const made = row.appendChild(document.createElement(kind));
   made.textContent = text;
+  if (kind === "td") made.dataset.label = heads[made.cellIndex];
   return made;
 };
 const clock = (stamp) => stamp.slice(0, 19).replace("T", " ");
@@ -71,7 +73,7 @@ function show(found) {
     }),
   );
   shown.querySelector(".notes").replaceChildren(
-    ...found.notes.map((note) => Object.assign(document.createElement("li"), { textContent: note })),
+    ...(words.lang === "zh" ? found.notes_zh : found.notes).map((note) => Object.assign(document.createElement("li"), { textContent: note })),
   );
   document.getElementById("columns").replaceChildren(
     ...found.header.map((name) => Object.assign(document.createElement("option"), { value: name })),

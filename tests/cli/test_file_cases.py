@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from greenmine.cli import app
+from greenmine.collector.files import in_chinese
 
 FOLDER = Path(__file__).parents[1] / "cases/files"
 CASES = sorted(folder for folder in FOLDER.iterdir() if folder.is_dir())
@@ -23,7 +24,9 @@ def test_a_file_is_read_rightly_or_refused(case, capsys):
     with pytest.raises(SystemExit) as end:
         app(["analyse", str(file), *shlex.split(expected["asked"])])
     out, err = capsys.readouterr()
+    notes = [line.removeprefix("note: ") for line in err.splitlines() if line.startswith("note: ")]
     assert (end.value.code or 0) == expected["status"], err
+    assert [note for note in notes if in_chinese(note) is None] == []
     for text in expected["says"]:
         assert text in err
     rows = {row["start"]: row for row in csv.DictReader(io.StringIO(out)) if row["count"] != "0"}

@@ -381,7 +381,7 @@ class Feed:
                 if n == sector:
                     part.add(self._line("wind_dust", (enterprise, site, str(n)), (1, *values), start))
                 elif start in restated:  # it may have been in this sector before
-                    part.add(self._line("wind_dust", (enterprise, site, str(n)), (0, *[None] * len(values)), start))
+                    part.add(self._line("wind_dust", (enterprise, site, str(n)), (0, *[0.0] * len(values)), start))
 
     def _verdicts(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()

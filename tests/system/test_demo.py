@@ -121,7 +121,9 @@ def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo
     until(lambda: "/shared#" in demo.log.read_text(), f"the evaluator's link: {demo.log.read_text()}")
     until(lambda: 50_000_000 < demo.memory() < MEMORY, "the builder to give back what the bundle took")
     link = demo.log.read_text().split("/shared#", 1)[1].split()[0]
-    page = httpx.post(f"http://127.0.0.1:{demo.port}/shared", data={"code": link}, timeout=10, trust_env=False)
+    address = f"http://127.0.0.1:{demo.port}"
+    own = {"Origin": address}
+    page = httpx.post(f"{address}/shared", data={"code": link}, headers=own, timeout=10, trust_env=False)
     assert page.status_code == 200
 
     os.killpg(demo.process.pid, signal.SIGINT)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
+from greenmine.air_index import AirIndex, air_index, air_index_table
 from greenmine.evidence.figures import ConclusionFigures, conclusion_figures, windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import LONG, Addressee, addressee, threshold_on
@@ -121,6 +122,17 @@ class RemovingMark(msgspec.Struct, frozen=True):
     confirmed_by: str | None
 
 
+class AirIndexDay(msgspec.Struct, frozen=True):
+    """The air quality index of a day at homes, from what is measured there."""
+
+    site: str
+    station: str
+    day: str
+    standard: str
+    clause: str
+    index: AirIndex
+
+
 class JudgementDocument(msgspec.Struct, frozen=True):
     """All that is found over some mines and a period."""
 
@@ -136,6 +148,8 @@ class JudgementDocument(msgspec.Struct, frozen=True):
     removed: list[RemovedWindow]
     readings: dict[str, int] = {}
     """What became of the rows of the files, counted."""
+    air_index: list[AirIndexDay] = []
+    """Of each day with a valid daily mean of a pollutant at a station of homes; no limit, and no part of any conclusion."""
 
     @property
     def breached(self) -> bool:
@@ -190,6 +204,7 @@ def judge_readings(
         exceedances=[row for one in found for row in one.exceedances],
         removed=[row for one in found for row in one.removed],
         readings={"used": sum(one.used for one in found)},
+        air_index=[row for one in found for row in one.air_index],
     )
 
 
@@ -201,6 +216,7 @@ class _SiteFound:
     removed: list[RemovedWindow]
     used: int
     """Readings of the days that were taken in."""
+    air_index: list[AirIndexDay]
 
 
 def _judge_site(
@@ -235,6 +251,7 @@ def _judge_site(
         here.listed(exceedances),
         removed,
         here.used,
+        here.air_index(found),
     )
 
 
@@ -291,6 +308,23 @@ class _SiteRun:
                 for start, end in sorted(windows.items())
             ]
         return out
+
+    def air_index(self, found: Recomputed) -> list[AirIndexDay]:
+        """Index of each day at stations of homes; a mean that is not valid, or a lower bound, is missing."""
+        table = air_index_table()
+        homes = {s.id for s in self.site.stations if s.role == "receptor"}
+        means: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+        for (index, window, start), statistic in found.statistics.items():
+            channel, day = self.registry.channels[index], moment_of(start, self.site.zone).date()
+            if window != "day" or channel.station not in homes or channel.parameter.id not in table.day:
+                continue
+            within = max(self.period.first, table.valid_from) <= day <= self.period.last
+            if within and statistic.mean is not None and statistic.valid and not statistic.over:
+                means[channel.station, day.isoformat()][channel.parameter.id] = statistic.mean
+        return [
+            AirIndexDay(self.site.id, station, day, table.standard, table.clause, air_index(table, some))
+            for (station, day), some in sorted(means.items())
+        ]
 
     def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
         lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()

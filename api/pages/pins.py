@@ -56,7 +56,7 @@ def site_pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Regi
 
 
 def station_pins(site: Site, views: Sequence[LatestView]) -> list[Pin]:
-    """Place the stations of a mine: each with the worst of the last verdicts on its legal limits."""
+    """Place the stations of a mine, but for its equipment: each with the worst of the last verdicts on its legal limits."""
     told: dict[str, list[tuple[str, str]]] = {}
     for view in views:
         told.setdefault(view.station, []).extend(
@@ -65,7 +65,8 @@ def station_pins(site: Site, views: Sequence[LatestView]) -> list[Pin]:
             if limit.kind == "legal" and limit.verdict is not None
         )
     winds = {station.id: _wind(view for view in views if view.station == station.id) for station in site.stations}
-    return _placed([(station.id, station.position) for station in site.stations], told, winds)
+    shown = [(station.id, station.position) for station in site.stations if station.role != "equipment"]
+    return _placed(shown, told, winds)
 
 
 def _wind(views: Iterable[LatestView]) -> float | None:

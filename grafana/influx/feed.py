@@ -12,7 +12,7 @@ from datetime import time as time_of_day
 from functools import cache
 from itertools import chain, compress, repeat
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -119,6 +119,15 @@ class Portion:
         if enterprise is None:
             return list(self.parts.values())
         return [self.parts[enterprise]] if enterprise in self.parts else []
+
+
+class _ReadBlock(NamedTuple):
+    """A block of readings with its content."""
+
+    id: int
+    channel: int
+    hour: int
+    data: bytes
 
 
 @dataclass(slots=True)
@@ -255,8 +264,8 @@ class Feed:
                 break
         return rows
 
-    def _block(self, connection: sa.Connection, row: Any) -> tuple[int, int, int, bytes]:
-        return row.id, row.channel, row.hour, self._content.data(connection, row)
+    def _block(self, connection: sa.Connection, row: Any) -> _ReadBlock:
+        return _ReadBlock(row.id, row.channel, row.hour, self._content.data(connection, row))
 
     def _wanted(self, table: str, number: int, time: int, oldest: int) -> bool:
         """Whether a row's point is to be written: recent enough, and not one that a partial rebuild left in place."""
@@ -381,7 +390,7 @@ class Feed:
                 if n == sector:
                     part.add(self._line("wind_dust", (enterprise, site, str(n)), (1, *values), start))
                 elif start in restated:  # it may have been in this sector before
-                    part.add(self._line("wind_dust", (enterprise, site, str(n)), (0, *[None] * len(values)), start))
+                    part.add(self._line("wind_dust", (enterprise, site, str(n)), (0, *[0.0] * len(values)), start))
 
     def _verdicts(self, connection: sa.Connection, rows: Sequence[Any], portion: Portion) -> None:
         oldest = self._oldest()

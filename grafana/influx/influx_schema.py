@@ -315,7 +315,12 @@ MEASUREMENTS: Final = (
         "start of the hour",
         (_ENTERPRISE, _SITE, Tag("sector", "where the wind came from: 0 north, 1 north-east … 7, each 45° wide")),
         (
-            Field("hours", "integer", "", "1 if all of it is valid; 0 if a restatement took it out of this sector"),
+            Field(
+                "hours",
+                "integer",
+                "",
+                "1 if all of it is valid; 0, as all else, if a restatement took it out of this sector",
+            ),
             Field("dust", "float", "ug/m3", "mean of the stations at the boundary"),
             Field("speed", "float", "m/s", "mean wind speed"),
             Field("north", "float", "m/s", "how much of it came from the north"),

@@ -135,7 +135,10 @@ def _prune(engine: sa.Engine, blocks: Blocks, site: Site, day: str, reached: int
     with engine.begin() as connection:
         for first in range(0, len(same), _AT_ONCE):
             some = block.id.in_(same[first : first + _AT_ONCE])
-            connection.execute(sa.update(schema.reading_block).where(some).values(data=b"", sequence=b""))
+            # A row that shrinks leaves its page as large as it was; rows that are put in again share pages.
+            rows = connection.execute(sa.select(schema.reading_block).where(some).order_by(block.id)).mappings().all()
+            connection.execute(sa.delete(schema.reading_block).where(some))
+            connection.execute(sa.insert(schema.reading_block), [{**row, "data": b"", "sequence": b""} for row in rows])
         mine = sealed.c.site == site.id, sealed.c.day == day
         connection.execute(sa.update(sealed).where(*mine).values(pruned=reached))
     return Pruned(site.id, day, readings, kept)

@@ -231,9 +231,12 @@ def test_metrics_tell_how_far_the_platforms_are_behind(live: Served) -> None:
     first = outbox.next("authority", live.now)
     assert first is not None
     outbox.settle("authority", first, live.now - 20_000, acknowledged=True)
-    outbox.tell("authority", live.now, connected=True, trouble="")
+    outbox.tell("authority", live.now + HOUR, connected=True, trouble="")  # however long the answer takes
     outbox.close()
-    lines = [line for line in live.client.get("/metrics").text.splitlines() if line.startswith("greenmine_uplink")]
+    text = live.client.get("/metrics").text
+    assert 'greenmine_follower_lag_seconds{follower="uplink/authority"} ' in text
+    assert 'greenmine_follower_backlog{follower="uplink/authority"} ' in text
+    lines = [line for line in text.splitlines() if line.startswith("greenmine_uplink")]
     found = {name: float(value) for name, value in (line.split('{feed="authority"} ') for line in lines)}
     assert found["greenmine_uplink_connected"] == found["greenmine_uplink_acknowledged_total"] == 1.0
     assert found["greenmine_uplink_backlog"] == 2.0

@@ -10,7 +10,8 @@ import pytest
 
 from greenmine.readings import Readings
 from greenmine.record import schema
-from greenmine.record.writer import UPLOADED, Pipeline
+from greenmine.record.results import UPLOADED
+from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import HOUR, MINUTE, Held, assert_same, at, batch_of, feed, held, record_at
 from tests.processing.streams import far_later, stream

@@ -100,7 +100,7 @@ class Blocks:
         return BlockContent(hour.rows, hour.number, hour.received)
 
     def joined(self, connection: sa.Connection, blocks: Iterable[Any]) -> bytes:
-        """BlockContent of several blocks, one behind the other."""
+        """Content of several blocks, one behind the other."""
         return b"".join([self.data(connection, block) for block in blocks])
 
     def archived(self, connection: sa.Connection, block: Any) -> BlockContent:

@@ -189,7 +189,7 @@ class Stamps:
 
     def twelve_hour_clock(self) -> bool:
         """Whether the file goes back in time within a day as a clock of twelve hours without AM and PM does."""
-        clocked = (self.time != UNREADABLE) & (self.hour >= 0)
+        clocked = (self.time != UNREADABLE) & (self.hour >= 0) & ~self.absolute  # who writes an offset writes all hours
         hours = self.hour[clocked]
         if not len(hours) or self.halved.any() or hours.min() < 1 or hours.max() != 12:
             return False

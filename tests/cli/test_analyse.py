@@ -561,6 +561,14 @@ def test_order_and_repetition_change_nothing(run, log, readings, data):
     assert sum(int(row["count"]) for row in expected) >= len(rows)
 
 
+def test_stamps_with_offsets_in_any_order_are_no_clock_of_twelve_hours(run, log):
+    rows = [(f"2018-03-25T{hour:02}:00:00+00:00", hour) for hour in (12, 4, 11, 5)]
+    options = {"parameter": "pm10", "window": "24h", "unit": "ug/m3"}
+    found, _, status = run(log(rows), **options)
+    assert status == 0
+    assert [row["count"] for row in found] == ["4"]
+
+
 # The real command
 
 

@@ -111,8 +111,8 @@ def metrics(settings: Settings) -> dict[str, float]:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
             return (await client.get("/metrics", headers=bearer(token_for(settings.data)))).text
 
-    prefix = "greenmine_projection_"
-    lines = [line for line in asyncio.run(ask()).splitlines() if line.startswith(prefix) and f'"{DISTRICT}"' in line]
+    prefix, follower = "greenmine_follower_", f'"projection/{DISTRICT}"'
+    lines = [line for line in asyncio.run(ask()).splitlines() if line.startswith(prefix) and follower in line]
     found = {line.removeprefix(prefix).partition("{")[0]: float(line.split()[-1]) for line in lines}
     return {name: found[name] for name in ("lag_seconds", "backlog")}
 

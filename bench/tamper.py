@@ -46,7 +46,7 @@ def measure() -> Iterator[Row]:
             for what, content in hostile.zips(whole, files):
                 target.write_bytes(content)
                 yield what
-            crafts = (crafted.documents, crafted.tables, crafted.catalogues)
+            crafts = (crafted.documents, crafted.bombs, crafted.tables, crafted.catalogues)
             for what, changed in chain(
                 hostile.days(files, made.key, _BOMB), *(craft(files, made.key) for craft in crafts)
             ):

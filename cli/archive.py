@@ -87,7 +87,7 @@ def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | N
         archive = Archive(settings.archive_place)
         engine = open_engine(settings.record, read_only=True)
         wrong = 0
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             for one in _chosen(registry, site):
                 report = partial(_report, bar, bar.add_task(one, total=None))
                 checked = ring if kept is None else reaching(archive.chain(one), ring, kept)

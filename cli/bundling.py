@@ -61,7 +61,7 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
             settings.lateness_hours * 3_600_000,
             settings.attachments,
         )
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task("", total=None)
             manifest = build_bundle(
                 here,

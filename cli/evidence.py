@@ -72,7 +72,7 @@ def verify(
         if not bundle.is_file():
             raise ValueError(f"{bundle}: is not there, or no file")  # noqa: TRY301 - said as the others are
         size = bundle.stat().st_size
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             task: TaskID = bar.add_task("computing", total=None)
             lines, status = bounded(
                 _checked,

@@ -64,9 +64,9 @@ async function draw(plot) {
   }
 }
 
-// A chart of limits alone, without a point, shows nothing either.
+// A chart of limits alone, without a point that has a value, shows nothing either.
 function isEmpty(spec) {
-  if (spec.datasets?.points) return !spec.datasets.points.length;
+  if (spec.datasets?.points) return !spec.datasets.points.some((point) => (point.value ?? point.mean ?? null) !== null);
   const sources = [spec.data, ...(spec.layer ?? []).map((layer) => layer.data)];
   return !sources.some((data) => data?.values?.length) && !Object.values(spec.datasets ?? {}).some((rows) => rows.length);
 }

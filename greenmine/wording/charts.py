@@ -143,7 +143,8 @@ def curve_chart(
     for style, notes in bands.items():
         datasets[style] = [{"time": _wall(n.start), "end": _wall(n.end), "note": n.text} for n in notes]
     marks = _curve_marks(tuple(bands), tuple(columns.items()), decimals, from_zero)
-    layers = [{**layer} for layer in marks["layer"]]
+    # A layer without rows would have the browser warn of an extent without end.
+    layers = [{**layer} for layer in marks["layer"] if (name := layer["data"]["name"]) == "points" or datasets[name]]
     for layer in layers:
         if layer.get("data", {}).get("name") == "points" and "x" in layer["encoding"]:
             x = layer["encoding"]["x"]

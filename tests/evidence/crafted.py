@@ -76,9 +76,13 @@ def documents(files: Files, key: SigningKey) -> Iterator[tuple[str, Files]]:
     page = files["report.pdf"]
     yield "a report of another", manifested(files | {"report.pdf": page.replace(b"/MediaBox", b"/MediaBux")}, key)
     yield "a report that refers to itself", manifested(files | {"report.pdf": _looping()}, key)
+    yield "a workbook of nothing", manifested(files | {"figures.xlsx": b"PK\x05\x06" + bytes(18)}, key)
+
+
+def bombs(files: Files, key: SigningKey) -> Iterator[tuple[str, Files]]:
+    """Documents that unpack to a gigabyte, signed: to be checked where memory has a bound."""
     yield "a report whose page unpacks to a gigabyte", manifested(files | {"report.pdf": _inflating()}, key)
     yield "a workbook that unpacks to a gigabyte", manifested(files | {"figures.xlsx": _workbook(files)}, key)
-    yield "a workbook of nothing", manifested(files | {"figures.xlsx": b"PK\x05\x06" + bytes(18)}, key)
 
 
 def tables(files: Files, key: SigningKey) -> Iterator[tuple[str, Files]]:

@@ -64,7 +64,7 @@ def test_days_that_no_instrument_measured_are_refused_though_they_are_sealed(mad
     assert len(seen) >= 10
 
 
-@pytest.mark.parametrize(("craft", "least"), [(crafted.documents, 27), (crafted.tables, 33), (crafted.catalogues, 10)])
+@pytest.mark.parametrize(("craft", "least"), [(crafted.documents, 25), (crafted.tables, 33), (crafted.catalogues, 10)])
 def test_what_a_maker_crafts_and_signs_is_found_or_refused(
     made: Made, tmp_path: Path, craft: Crafting, least: int
 ) -> None:

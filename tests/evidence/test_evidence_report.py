@@ -190,7 +190,7 @@ def test_nothing_stands_outside_the_margins(files: Files, english: Path) -> None
         for page in pypdfium2.PdfDocument(content):
             width, height = page.get_size()
             text = page.get_textpage()
-            assert text.count_rects() > 10
+            assert text.count_rects() > 0, "of the last page a paragraph may be all"
             for left, bottom, right, top in map(text.get_rect, range(text.count_rects())):
                 assert MARGIN <= left <= right <= width - MARGIN
                 assert 0 < bottom <= top < height

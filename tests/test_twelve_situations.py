@@ -155,8 +155,7 @@ def _noticed(town: Town, before: int) -> dict[str, set[str]]:
     """Sentences of the notices by whom a limit binds."""
     notices = NoticeWords("zh", town.registry, "")
     found: dict[str, set[str]] = {"emission": set(), "quality": set()}
-    _, events, _ = Follower(town.registry, town.engine, 0.0).look(before, lambda _: {})
-    for event in events:
+    for event in Follower(town.registry, town.engine, 0.0).look(before, lambda _: {}).events:
         if event.kind == "exceedance-opened":
             found[event.data["addressee"]].update(_sentences(notices.text([event]), Wording("zh", town.registry)))
     return found

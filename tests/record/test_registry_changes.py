@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from greenmine.api.accounts.audit import CHANGED
 from greenmine.limits import CATALOGUE
 from greenmine.loading import load_registry
-from greenmine.notify.event import Event
 from greenmine.notify.events import Follower
 from greenmine.notify.wording import NoticeWords
 from greenmine.record import schema
@@ -118,10 +117,10 @@ def test_the_audit_log_has_each_change_once_and_the_district_is_told(tmp_path: P
     assert (line.detail["before"], line.detail["after"]) == (None, change.after)
     follower = Follower(new, record.engine, 0.9)
     told: dict[str, str] = {}
-    _, events, states = follower.look(before, lambda _: told)
-    (event,) = [one for one in events if isinstance(one, Event) and one.kind == "registry-changed"]
+    news = follower.look(before, lambda _: told)
+    (event,) = [one for one in news.events if one.kind == "registry-changed"]
     assert event.data["parts"] == [change.part]
     for language in ("zh", "en"):
         assert change.part in NoticeWords(language, new, "").line(event)
-    told |= states
-    assert not [one for one in follower.look(before, lambda _: told)[1] if one.kind == "registry-changed"]
+    told |= news.states
+    assert not [one for one in follower.look(before, lambda _: told).events if one.kind == "registry-changed"]

@@ -21,7 +21,7 @@ from greenmine.record import schema
 from greenmine.record.record import DatabaseError
 
 BY_ID: Final = (schema.rejection, schema.mark, schema.reading_block)
-"""Tables whose rows are never changed: followed by their id."""
+"""Tables whose rows say the same for ever, however they are packed: followed by their id."""
 BY_SERIAL: Final = (
     schema.exceedance, schema.health, schema.verdict, schema.statistic, schema.sliding_hour, schema.ledger,
 )  # fmt: skip

@@ -187,10 +187,11 @@ def test_every_text_of_the_catalogues_has_its_signs_in_the_font(font: Font) -> N
 
 def test_nothing_stands_outside_the_margins(files: Files, english: Path) -> None:
     for content in (files["report.pdf"], contents(english)["report.pdf"]):
-        for page in pypdfium2.PdfDocument(content):
+        pages = list(pypdfium2.PdfDocument(content))
+        for page in pages:
             width, height = page.get_size()
             text = page.get_textpage()
-            assert text.count_rects() > 0, "of the last page a paragraph may be all"
+            assert text.count_rects() > (0 if page is pages[-1] else 10), "of the last page a paragraph may be all"
             for left, bottom, right, top in map(text.get_rect, range(text.count_rects())):
                 assert MARGIN <= left <= right <= width - MARGIN
                 assert 0 < bottom <= top < height

@@ -580,8 +580,8 @@ def _stated_unit(
     if chosen.described is not None and chosen.described.unit is not None and not stated:
         stated[known_unit(chosen.described.unit, alone=True) or chosen.described.unit] = "the description"
     if len({_normal(unit, parameter) for unit in stated}) > 1:
-        both = " but ".join(f"{where} says {unit}" for unit, where in stated.items())
-        raise LoggerFileError(f"{both}; give --unit")
+        (one, where), (other, there) = list(stated.items())[:2]
+        raise LoggerFileError(f"{where} says {one} but {there} says {other}; give --unit")
     if stated:
         unit, where = next(iter(stated.items()))
         return _convertible(unit, chosen.name, parameter, where)

@@ -583,9 +583,10 @@ def _stated_unit(
                 stated.setdefault(known_unit(text, alone=True) or text, f"column {unit_columns[0]!r}")
     if chosen.described is not None and chosen.described.unit is not None and not stated:
         stated[known_unit(chosen.described.unit, alone=True) or chosen.described.unit] = "the description"
-    if len({_normal(unit, parameter) for unit in stated}) > 1:
-        both = " but ".join(f"{where} says {unit}" for unit, where in stated.items())
-        raise LoggerFileError(f"{both}; give --unit")
+    differ = {_normal(unit, parameter): (where, unit) for unit, where in stated.items()}
+    if len(differ) > 1:
+        (where, unit), (there, another), *_ = differ.values()
+        raise LoggerFileError(f"{where} says {unit} but {there} says {another}; give --unit")
     if stated:
         unit, where = next(iter(stated.items()))
         return _convertible(unit, chosen.name, parameter, where)

@@ -70,6 +70,8 @@ _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
 _COUNTS_FROM_1904: Final = re.compile(
     r"(?:dates?|system|epoch|origin|since|from|basis|base)\W.{0,20}\b1904\b|\b1904 date", re.IGNORECASE
 )
+EPOCHS: Final = {"1900": "1899-12-30", "1904": "1904-01-01"}
+"""Days from which spreadsheets count, by the name of the date system."""
 _TIME_WORDS: Final = STAMPS | TIMES | DATES | ELAPSED | frozenset().union(*PARTS.values())
 Row = tuple[int, list[str]]
 """Number of the line and its cells."""
@@ -308,8 +310,10 @@ class _View:
     @cached_property
     def epoch(self) -> str:
         """Day from which numbers count as days."""
+        if self.said.epoch is not None:
+            return EPOCHS[self.said.epoch]
         said = any(_COUNTS_FROM_1904.search(line) for _, line in self.lines[:_HEADING_AT_MOST])
-        return "1904-01-01" if said else self.source.epoch
+        return EPOCHS["1904"] if said else self.source.epoch
 
     def names(self, start: int) -> tuple[str, ...]:
         """Name the columns, if this line is the header.

@@ -41,6 +41,7 @@ from greenmine.collector.files.numerals import (
     NUMBER,
     OVER,
     TEXT,
+    WIDE,
     NumberColumn,
     first_texts,
 )
@@ -63,6 +64,7 @@ _OVER_RANGE: Final = ord("T")
 _DECIMALS: Final = 9
 """Converted values are rounded to so many decimals, far under the resolution of any instrument: no noise of the computation."""
 _HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
 _QUANTITIES: Final = words("""
     parameter param field variable channel analyte pollutant quantity item measurand tag 因子 监测因子 指标 监测指标 项目
     监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
@@ -361,6 +363,8 @@ def _read(
         if calm.any():
             value[calm] = np.nan
             notes.append(f"{np.count_nonzero(calm):,} directions of 0 at no wind not used: it is calm")
+    if stated is None and parameter.usual is not None and parameter.usual.night is not None:
+        _refuse_hot_nights(chosen.name, table.time, value, parameter, parameter.usual.night)
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
     _refuse_means(chosen.name, interval)
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
@@ -653,6 +657,21 @@ def _refuse_beside_feet(name: str, others: Sequence[str]) -> None:
             )
 
 
+def _refuse_hot_nights(
+    name: str, time: NDArray[np.int64], value: NDArray[np.float64], parameter: Parameter, night: float
+) -> None:
+    """Refuse a temperature without a unit that stays high all day and night: it may be Fahrenheit."""
+    finite = np.isfinite(value)
+    if not finite.any() or np.ptp(time[finite]) < _DAY - _HOUR or (_spacing(time) or _DAY) > 3 * _HOUR:
+        return
+    low = float(np.percentile(value[finite], 5))
+    if low > night:
+        raise LoggerFileError(
+            f"column {name!r} states no unit, and its values do not fall below {low:g} by day and night, which is unusual in "
+            f"{parameter.unit}: give --unit degC or --unit degF"
+        )
+
+
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
     return converted(value, scale, offset)
@@ -681,9 +700,12 @@ def _values(
     if lost:
         value[kind == NOT_DETECTED] = said.detection_limit
     _refuse_texts(cells, name, said, notes)
+    doubtful |= _too_wide(kind, name, notes)
     unit = _marked_units(cells, name, stated, parameter)
     if unit is None and not isinstance(cells.mark, np.ndarray):
         unit = parameter.unit
+    if stated is None and unit is not None and parameter.unit != "1" and not parameter.is_level:
+        notes.append(f"column {name!r} states no unit: its values are taken for {unit}; --unit says another")
     if unit is not None:
         value = _converted(value, unit, parameter)
     if cells.mark is not None:
@@ -751,6 +773,17 @@ def _refuse_texts(cells: NumberColumn, name: str, said: Description, notes: list
             f"{some}: if they stand for no value, say so with --missing; or choose another column with --value"
         )
     notes.append(some)
+
+
+def _too_wide(kind: NDArray[np.uint8], name: str, notes: list[str]) -> NDArray[np.bool_]:
+    """Which cells hold signs in the place of a number that was too wide for its column, and may have been high."""
+    found: NDArray[np.bool_] = kind == WIDE
+    if found.any():
+        notes.append(
+            f"{np.count_nonzero(found):,} cells of column {name!r} hold signs in the place of a number that was too wide for them: "
+            "no window with one is valid; --missing with these signs leaves them out"
+        )
+    return found
 
 
 def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter: Parameter) -> str | None:

@@ -20,7 +20,7 @@ from greenmine.collector.files.columns import (
     listed,
 )
 from greenmine.collector.files.descriptions import Description
-from greenmine.collector.files.layout import Layout, find_layout
+from greenmine.collector.files.layout import EPOCHS, Layout, find_layout
 from greenmine.collector.files.numerals import NumberColumn
 from greenmine.collector.files.parquet import columns_of, holds_numbers, parquet_time, read_parquet, schema_of, texts_of
 from greenmine.collector.files.rows import Part, RawTable, Skipped, mostly_numbers, pieces, rows_of
@@ -32,6 +32,9 @@ from greenmine.collector.files.time_columns import TimeColumns
 from greenmine.zones import Zone
 
 _DAY: Final = 86_400_000
+_YEAR: Final = re.compile(r"(?<![\d.])(?:19[7-9]\d|20\d\d)(?![\d.])")
+_SPREADSHEETS: Final = 2000
+"""Years from which on loggers' files are met as sheets."""
 _ALONE: Final = "a date without a time of day, among stamps with one"
 UNREAD: Final = "time not readable"
 """Why rows are left out."""
@@ -206,6 +209,8 @@ class LoggerFile:
             self._refuse_winter_time(stamps.time[readable], said.zone or stated or zone)
         _refuse_sections(raw, readable, said)
         local, absolute = stamps.time[readable], stamps.absolute[readable]
+        if layout.clock.serial and said.epoch is None:
+            notes.append(self._epoch(local))
         if not absolute.all() and stated is None and zone is None and not any(raw.zones):
             notes.append("stamps without offset are read as UTC; --zone names their zone")
         instants = np.where(absolute, local, 0)
@@ -225,7 +230,7 @@ class LoggerFile:
             instants,
             cells,
             dict(raw.skipped.rows),
-            (*notes, *raw.skipped.notes(), *more),
+            (*notes, *raw.skipped.notes(), *raw.cut, *more),
             stated,
             written,
             {name: tuple(found) for name, found in raw.texts.items()},
@@ -247,7 +252,7 @@ class LoggerFile:
             return tuple(texts_of(columns_of(layout.source.path, [column])[column].unique()))
         found: dict[str, None] = {}
         part = Part.first(layout, layout.names, (column,), ())
-        for block, lines, here in pieces(layout, part, []):
+        for block, lines, here in pieces(layout, part, [], []):
             rows = rows_of(block, lines, layout, here, Skipped())
             found.update(dict.fromkeys(cell.strip() for cell in rows.column(here.chosen[column])))
         return tuple(found)
@@ -280,6 +285,30 @@ class LoggerFile:
             f"{where} states the zone {stated}, which is none that is known, or may be several: give --stamp-zone, such as "
             "--stamp-zone +08:00"
         )
+
+    def _epoch(self, local: NDArray[np.int64]) -> str:
+        """Say from which day the numbers count.
+
+        Raises
+        ------
+        LoggerFileError
+            If a date of the heading lies four years off, as far as the two date systems of spreadsheets do, or all years are those
+            before such programs were common.
+        """
+        named = next(name for name, day in EPOCHS.items() if day == self.layout.clock.serial)
+        other = next(name for name in EPOCHS if name != named)
+        first, last = (int(str(np.datetime64(int(t), "ms"))[:4]) for t in (local.min(), local.max()))
+        apart = 4 if named == "1900" else -4
+        stated = [int(year) for line in self.layout.heading for year in _YEAR.findall(line)]
+        fits = [year for year in stated if first - 1 <= year <= last + 1]
+        others = [year for year in stated if first + apart - 1 <= year <= last + apart + 1]
+        if (others and not fits) or last < _SPREADSHEETS:
+            says = f", and the heading speaks of {others[0]}" if others else ""
+            raise LoggerFileError(
+                f"days counted by the date system from {named} are those of {first} to {last}{says}: give --epoch {other}, or "
+                f"--epoch {named} if they are right"
+            )
+        return f"days are counted by the date system from {named}; --epoch {other} counts them by the other, four years off"
 
     def _refuse_winter_time(self, local: NDArray[np.int64], name: str | None) -> None:
         """Refuse stamps of a clock that is never put forward in a zone whose clocks are, in the span of the file."""

@@ -71,7 +71,7 @@ def read_text(
     kept = []
     clock = TimeColumns((0,)) if across else layout.clock
     plain_stamps = clock.kind == "stamp" and len(clock.columns) == 1 and part.zone is None
-    for block, lines, part in pieces(layout, part, raw.sections):  # noqa: B020  the part goes with the piece
+    for block, lines, part in pieces(layout, part, raw.sections, raw.cut):  # noqa: B020  the part goes with the piece
         rows = rows_of(block, lines, layout, part if not across else replace(part, names=layout.names), raw.skipped)
         if across and isinstance(rows, TextRows):
             rows = rows.unfolded(layout)

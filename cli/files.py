@@ -31,6 +31,8 @@ class Reading:
         Form of the stamps as for strptime, such as "%d/%m/%Y %H:%M", where the file does not decide it.
     stamp_zone
         Time zone of the stamps, whatever the file states.
+    epoch
+        Date system of a spreadsheet by which numbers count days. Without it: as the file states, else 1900.
     stamps
         Whether stamps stand at the begin or at the end of their intervals. Without it: as the header says, else begin.
     interval
@@ -65,6 +67,7 @@ class Reading:
     time: str | None = None
     time_format: str | None = None
     stamp_zone: str | None = None
+    epoch: Literal["1900", "1904"] | None = None
     stamps: Literal["begin", "end"] | None = None
     interval: str | None = None
     where: Annotated[list[str] | None, _Repeated] = None

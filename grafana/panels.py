@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.influx.influx_schema import FINDINGS, OWN
-from greenmine.grafana.queries import HOUR, SOURCE
+from greenmine.grafana.queries import HOUR, OF_STATION, SOURCE
 from greenmine.registry import Rule
 from greenmine.wording.words import NOTHING
 
@@ -201,8 +201,9 @@ def curves(
 ) -> Json:
     """Series over time. Gaps longer than ``gap`` [ms] stay open; bars of several series are stacked, so that none hides another.
 
-    Series whose names begin with ≤ or ≥ are limits, drawn as dashed steps: red, but amber for targets and yellow for
-    warnings among ``limits``, whose ids give way to names.
+    A point of a series that is named `OF_STATION` leads to the page of its station on that day. Series whose names begin
+    with ≤ or ≥ are limits, drawn as dashed steps: red, but amber for targets and yellow for warnings among ``limits``, whose
+    ids give way to names.
     """
     rules = list(limits)
     custom: Json = {
@@ -228,7 +229,11 @@ def curves(
         _property("custom.showPoints", "never"),
         _property("custom.stacking", {"mode": "none", "group": "A"}),
         _property("color", {"mode": "fixed", "fixedColor": RED}),
+        _property("links", []),
     ]
+    linked = (
+        [_station_page(edition)] if edition.pages and any(t["alias"].startswith(OF_STATION) for t in targets) else []
+    )
     own = [(colour, [r for r in rules if r.limit.kind == kind]) for kind, colour in _OWN.items()]
     coloured = [
         {
@@ -248,6 +253,7 @@ def curves(
             "color": {"mode": "palette-classic"},
             "custom": custom,
             "thresholds": PLAIN,
+            "links": linked,
             **extra.pop("defaults", {}),
         },
         overrides=[*overrides, {"matcher": {"id": "byRegexp", "options": LINES}, "properties": dashed}, *coloured],
@@ -263,6 +269,15 @@ def curves(
         transformations=[*edition.renames(rules), *extra.pop("transformations", ())],
         **extra,
     )
+
+
+def _station_page(edition: Edition) -> Json:
+    place = "${__field.labels.site}/stations/${__field.labels.station}"
+    return {
+        "title": edition.t("links.station"),
+        "url": f"{edition.pages}/sites/{place}?at=${{__value.time}}",
+        "targetBlank": False,
+    }
 
 
 def _named(edition: Edition, rules: Iterable[Rule]) -> str:

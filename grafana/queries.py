@@ -16,6 +16,8 @@ SOURCE: Final = {"type": "influxdb", "uid": "${datasource}"}
 
 SITES: Final = '"enterprise" =~ /^${enterprise:regex}$/ AND "site" =~ /^${site:regex}$/'
 STATIONS: Final = f'{SITES} AND "station" =~ /^${{station:regex}}$/'
+OF_STATION: Final = "$tag_site $tag_station"
+"""What the name of a series begins with that is of one station: mine and station."""
 RANGE: Final = "$timeFilter"
 HOUR: Final = "1h"
 """Interval of panels that show hours: what ``$__interval`` is at least. Over long ranges a point stands for several hours."""

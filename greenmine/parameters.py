@@ -38,6 +38,8 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     high: Number
     mistaken: tuple[str, ...]
     """Units that devices send for this parameter beside its own."""
+    night: Number | None = None
+    """Below it a temperature falls within a day and night anywhere, but for one reading in twenty."""
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -60,6 +60,11 @@ class Explanation:
         The whole window, after exclusion.
     judged : Judged or None
         The verdict; None where the limit is not in force.
+    seen : (int, int)
+        What the figure is of [minutes since 1970 UTC, half-open], and the readings with it: where any hour counts, the one that
+        decides, which ends in the window; of a laboratory's result its hour; else the window.
+    excluded, used : int
+        Minutes of that which are taken out, and valid readings in the others.
     """
 
     readings: int
@@ -74,6 +79,9 @@ class Explanation:
     hours: list[Statistic]
     statistic: Statistic | None
     judged: Judged | None
+    seen: tuple[int, int]
+    excluded: int
+    used: int
 
 
 def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch, marks: Iterable[Mark]) -> Explanation:
@@ -114,14 +122,19 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
         engine.ingest(Readings.concat([stored(i, m * MINUTE, min(m + _STRETCH, last) * MINUTE) for i in rows.tolist()]))
         for m in range(span[0] - _MARGIN, last, _STRETCH)
     ]
-    weather = engine.exclusion.weather(judged, span[0], span[1] - span[0])
     outcomes.append(nothing())
     engine.go_on(rows, np.full(len(rows), span[1] + engine.grace), outcomes[-1])
     figures = [s for o in outcomes for s in o.statistics if s.channel == judged]
     verdicts = [v for o in outcomes for v in o.verdicts if (v.rule, v.start, v.end) == (rule.index - first_rule, *span)]
     whole = [s for s in figures if (s.window, s.start, s.end) == (rule.limit.window, *span)]
     hours = {s.start: s for s in figures if s.window == "hour" and span[0] <= s.start < span[1]}
-    readings, quality = fetch(rule.channel, span[0] * MINUTE, span[1] * MINUTE)
+    verdict = verdicts[-1] if verdicts else None
+    seen = (verdict.begin, verdict.finish) if verdict is not None and rule.limit.window == "hour" else span
+    width = seen[1] - seen[0]
+    weather = engine.exclusion.weather(judged, seen[0], width)
+    excluded = engine.exclusion.minutes(np.array([judged]), np.array([seen[0]]), width)
+    out = np.zeros(width, np.bool_) if excluded is None else excluded[0]
+    readings, quality = fetch(rule.channel, seen[0] * MINUTE, seen[1] * MINUTE)
     normal = np.isin(readings.flag, (NORMAL, OVER))
     valid = readings.take(counted(readings.flag, quality))
     calibrations = Calibrations(registry)
@@ -140,11 +153,14 @@ def explain(registry: Registry, rule: Rule, span: tuple[int, int], fetch: Fetch,
             Correction(int(since[k - 1]) if k else None, float(slope[k]), float(offset[k]), int((step == k).sum()))
             for k in np.unique(step).tolist()
         ],
-        marks=[m for m in own if m.start < span[1] and m.end > span[0] and judged in excluded_channels(part, m)],
-        weather={cause: _stretches(bad, span[0]) for cause, bad in weather.items() if bad.any()},
+        marks=[m for m in own if m.start < seen[1] and m.end > seen[0] and judged in excluded_channels(part, m)],
+        weather={cause: _stretches(bad, seen[0]) for cause, bad in weather.items() if bad.any()},
         hours=sorted(hours.values(), key=lambda s: s.start),
         statistic=whole[-1] if whole else None,
-        judged=verdicts[-1] if verdicts else None,
+        judged=verdict,
+        seen=seen,
+        excluded=int(out.sum()),
+        used=int((~out[valid.time // MINUTE - seen[0]]).sum()),
     )
 
 

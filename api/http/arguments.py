@@ -295,11 +295,13 @@ _WALL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
 
 
 class StationArguments(PageArguments):
-    """The last days, or the days ``from`` to ``to`` (both inclusive) on the site's clock."""
+    """The last days, or the days ``from`` to ``to`` (both inclusive) on the site's clock, or the day of an instant."""
 
     days: int = Field(1, ge=1, le=366)
     first: str | None = Field(None, alias="from", pattern=_DAY)
     last: str | None = Field(None, alias="to", pattern=_DAY)
+    at: int | None = Field(None, ge=0, le=253_370_764_800_000)
+    """Milliseconds since 1970 UTC, as dashboards know an instant; before the year 9999."""
 
 
 class WallArguments(PageArguments):

@@ -105,10 +105,15 @@ class HourFigure(msgspec.Struct, frozen=True):
 
 
 class WindowStep(msgspec.Struct, frozen=True):
-    """The statistic over the window: how it is averaged, what it rests on, and what was excluded."""
+    """The statistic over the window: how it is averaged, what it rests on, and what was excluded.
+
+    ``judged_start .. judged_end`` is what the figure is of: where any hour counts, the hour that decides, which ends in the window.
+    """
 
     start: datetime
     end: datetime
+    judged_start: datetime
+    judged_end: datetime
     statistic: str
     averaging: str
     marks: list[MarkPeriod]
@@ -286,7 +291,9 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
     lowest, highest = found.raw or (None, None)
     corrected = found.calibrated or (None, None)
     start, end = local(row.start, zone), local(row.end, zone)
-    href = f"/api/v1/readings?channel={channel.key}&from={_utc(row.start)}&to={_utc(row.end)}"
+    seen = found.seen[0] * MINUTE, found.seen[1] * MINUTE
+    whole = seen == (row.start, row.end)
+    href = f"/api/v1/readings?channel={channel.key}&from={_utc(seen[0])}&to={_utc(seen[1])}"
     return ExplanationView(
         rule=rule.key,
         revision=row.revision,
@@ -305,6 +312,8 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
         window=WindowStep(
             start,
             end,
+            local(seen[0], zone),
+            local(seen[1], zone),
             rule.limit.statistic,
             channel.parameter.averaging,
             [_mark(made[mark], zone) for mark in found.marks],
@@ -313,11 +322,11 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
                 for cause, stretches in found.weather.items()
                 for first, last in stretches
             ],
-            statistic.excluded if statistic else 0,
+            (statistic.excluded if statistic else 0) if whole else found.excluded,
             _hours(found, zone) if rule.limit.window != "hour" else [],
             statistic.hours if statistic else None,
-            statistic.count if statistic else 0,
-            statistic.expected if statistic else 0.0,
+            (statistic.count if statistic else 0) if whole else found.used,
+            (statistic.expected if statistic else 0.0) if whole else (seen[1] - seen[0]) / channel.interval,
             judged.capture if judged else 0.0,
             judged.value if judged else None,
         ),

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from greenmine.errors import NoRecordError, StoreError
 from greenmine.record.record import DatabaseError
+from greenmine.wording.sentences import chinese_sentence
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
@@ -56,6 +57,8 @@ def problem_response(problem: Problem, path: str, headers: dict[str, str] | None
         "detail": problem.detail,
         "instance": path,
     }
+    if (chinese := chinese_sentence(problem.detail)) is not None:
+        body["detail_zh"] = chinese
     if problem.errors:
         body["errors"] = problem.errors
     return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")

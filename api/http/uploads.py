@@ -30,6 +30,7 @@ from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.uploads import keep, packed
 from greenmine.registry import Registry
 from greenmine.times import local, now
+from greenmine.wording.sentences import chinese_sentence
 
 if TYPE_CHECKING:  # loaded with the first file: it needs Arrow, and a web server that nobody asks for it does without
     from greenmine.collector.files import StationFile
@@ -257,8 +258,6 @@ def _held(queries: Queries, scope: Scope, found: StationFile) -> tuple[int, int]
 
 
 def _preview(context: Context, scope: Scope, given: arguments.UploadArguments, found: StationFile) -> UploadPreview:
-    from greenmine.collector.files import in_chinese  # noqa: PLC0415 -- needs Arrow
-
     readings, site = found.readings, context.registry.site(given.site)
     with context.record.queries() as queries:
         already, same = _held(queries, scope, found)
@@ -281,7 +280,7 @@ def _preview(context: Context, scope: Scope, given: arguments.UploadArguments, f
     return UploadPreview(
         given.site, given.station, given.name, list(found.columns), found.series[0].zone or site.zone,
         local(int(readings.time.min()), site.zone), local(int(readings.time.max()), site.zone), len(readings), same, already - same,
-        parameters, list(found.notes), [in_chinese(note) or note for note in found.notes],
+        parameters, list(found.notes), [chinese_sentence(note) or note for note in found.notes],
     )  # fmt: skip
 
 

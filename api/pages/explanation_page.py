@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -88,13 +89,14 @@ def explanation_chart(
     view = explained(queries, scope, rule, row)
     parameter = context.registry.channels[rule.channel].parameter
     zone = context.registry.site(rule.site).zone
-    rows = _received(queries, scope, rule, row)
+    window = view.window
+    shown = min(window.start, window.judged_start), max(window.end, window.judged_end)
+    rows = _received(queries, scope, rule, row, shown)
     good = counted(rows["flag"], rows["quality"])
     readings = [
         (local(time, zone), value if keep else None)
         for time, value, keep in zip(rows["time"].tolist(), rows["value"].tolist(), good.tolist(), strict=True)
     ]
-    window = view.window
     lines = [Series(wording.t("why.readings"), readings)]
     if window.hours:
         hours = [
@@ -108,12 +110,11 @@ def explanation_chart(
         lines.append(Series(wording.t("why.hours"), hours))
     if window.value is not None:
         label = wording.t("why.figure-line", value=wording.figure(window.value, parameter))
-        lines.append(Series(label, [(window.start, window.value), (window.end, window.value)]))
+        lines.append(Series(label, [(window.judged_start, window.value), (window.judged_end, window.value)]))
     limits = [
         LimitStep(
             wording.t("site.limit-label", window=wording.t(f"window.{rule.limit.window}"), value=wording.plain(value)),
-            window.start,
-            window.end,
+            *shown,
             value,
         )
         for value in (view.clause.low, view.clause.high)
@@ -134,9 +135,10 @@ def explanation_chart(
     return JSON(spec)
 
 
-def _received(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Rows:
+def _received(queries: Queries, scope: Scope, rule: Rule, row: Row, span: tuple[datetime, datetime]) -> Rows:
     channel = queries.registry.channels[rule.channel]
-    return queries.readings_received(scope, channel.key, row.start, row.end, row.issued)
+    start, end = map(milliseconds, span)
+    return queries.readings_received(scope, channel.key, start, end, row.issued)
 
 
 def _listed(
@@ -145,7 +147,7 @@ def _listed(
     """Readings of the window in order: as received, as calibrated, flag, and why one does not count."""
     channel = queries.registry.channels[rule.channel]
     zone = queries.registry.site(rule.site).zone
-    rows = _received(queries, scope, rule, row)[:_LISTED]
+    rows = _received(queries, scope, rule, row, (view.window.judged_start, view.window.judged_end))[:_LISTED]
     good = counted(rows["flag"], rows["quality"])
     values = Calibrations(queries.registry).applied(
         np.full(len(rows), channel.index), rows["time"], rows["value"].astype(np.float64)

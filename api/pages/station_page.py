@@ -53,6 +53,9 @@ def station_page(
     place, channels = _channels(queries, shown, station)
     wording = Wording(language_of(request, given.lang), context.registry)
     instant = now()
+    if given.at is not None:
+        day = local(given.at, shown.zone).date().isoformat()
+        given = given.model_copy(update={"first": day, "last": day})
     start, end = _period(given, shown.zone, instant)
     views = {view.channel: view for view in latest(queries, scope, instant, site)}
     rows = queries.marks(scope, start, end, site=site, station=station, limit=50)
@@ -67,6 +70,7 @@ def station_page(
         station=place,
         start=local(start, shown.zone),
         end=local(end, shown.zone),
+        last=local(end - 1, shown.zone),
         days=given.days if given.first is None else None,
         spans=SPANS,
         curves=[

@@ -65,7 +65,7 @@ class Wording(Words):
     def subject(self, subject: str) -> str:
         """What something was done to, by the audit log."""
         thing, _, number = subject.rpartition(" ")
-        return self.t(f"audit.{thing}", n=number) if thing in {"exceedance", "mark request"} else subject
+        return self.known(f"subject.{thing}", subject).format(n=number)
 
     def citation(self, item: ExceedanceView) -> str:
         """Standard and clause of a limit."""

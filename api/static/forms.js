@@ -70,7 +70,8 @@ document.addEventListener("submit", async (event) => {
     const answer = await fetch(...request(form));
     if (!answer.ok) {
       const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
-      told(form, words.failed.replace("{reason}", problem.detail), true);
+      const chinese = document.documentElement.lang === "zh-CN" && problem.detail_zh;
+      told(form, words.failed.replace("{reason}", chinese || problem.detail), true);
       return;
     }
     told(form, words.saved);

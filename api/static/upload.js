@@ -33,7 +33,7 @@ async function sent(path) {
   if (document.body.dataset.csrf) headers["X-CSRF-Token"] = document.body.dataset.csrf;
   const answer = await fetch(address(path), { method: "POST", headers, body: form.elements.file.files[0] });
   const found = await answer.json().catch(() => ({ detail: answer.statusText }));
-  if (!answer.ok) throw new Error(found.detail);
+  if (!answer.ok) throw new Error((words.lang === "zh" && found.detail_zh) || found.detail);
   return found;
 }
 

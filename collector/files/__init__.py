@@ -2,7 +2,6 @@
 
 from greenmine.collector.files.columns import LoggerFileError
 from greenmine.collector.files.descriptions import Description, read_description
-from greenmine.collector.files.notes import in_chinese
 from greenmine.collector.files.series import FileReadings, joined, offered, read_series
 from greenmine.collector.files.sources import refuse_larger
 from greenmine.collector.files.station import StationFile, read_station
@@ -15,7 +14,6 @@ __all__ = [
     "LoggerFileError",
     "StationFile",
     "Table",
-    "in_chinese",
     "joined",
     "offered",
     "read_description",

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from greenmine.collector.files.columns import LoggerFileError, known_unit, listed, words
 
-NUMBER, MISSING, AT_MOST, AT_LEAST, NOT_DETECTED, OVER, MARKED, TEXT = range(8)
+NUMBER, MISSING, AT_MOST, AT_LEAST, NOT_DETECTED, OVER, MARKED, TEXT, WIDE = range(9)
 """Kinds of cells: a number; nothing; a bound (``<0.5``, ``>1000``); a low or a high value without its bound (ND, OL); a number with
-a mark behind it; anything else."""
+a mark behind it; anything else; signs that stand for a number too wide for its column (``***`` of Fortran, ``###`` of a sheet)."""
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DIGITS: Final = r"[+-]?(?:\d[\d.,' ]*|[.,]\d+)(?:[eE][+-]?\d+)?"
@@ -29,7 +29,7 @@ _CELL: Final = re.compile(
 _GROUPED: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 _MISSING: Final = words(
     """
-    nan null none na n/a n.a. - -- --- ---- — —— – / \\ * ** *** . nodata missing invalid miss #n/a #n/a! #value! #div/0! #ref! nd.
+    nan null none na n/a n.a. - -- --- ---- — —— – / \\ * . nodata missing invalid miss #n/a #n/a! #value! #div/0! #ref! nd.
     inf -inf +inf infinity -infinity 1.#inf 1.#qnan -1.#ind
     无 无数据 无效 缺测 缺失 空 停机 停运 维护 校准 校零 故障 离线 断电 未监测 未测 无值
     """
@@ -43,6 +43,7 @@ _OVER: Final = words(
     "ol o.l. over overload overrange over-range ovr ovfl overflow ovl +ol >>> +++ ++++ hi high sat saturated"
     " 超量程 超限 溢出 超出量程"
 )
+_WIDE: Final = re.compile(r"[-+]?(?:\*{2,}(?:\.\**)?|#{2,}(?:\.#*)?)")
 _POINTS: Final = "N NNE NE ENE E ESE SE SSE S SSW SW WSW W WNW NW NNW"
 _POINTS_CN: Final = "北 北东北 东北 东东北 东 东东南 东南 南东南 南 南西南 西南 西西南 西 西西北 西北 北西北"
 _POINTS_BY: Final = "正北 北偏东 北东 东偏北 正东 东偏南 南东 南偏东 正南 南偏西 南西 西偏南 正西 西偏北 北西 北偏西"
@@ -256,6 +257,8 @@ class NumberReader:
             return Cell(NOT_DETECTED)
         if folded in _OVER:
             return Cell(OVER)
+        if _WIDE.fullmatch(folded):
+            return Cell(WIDE)
         match = _CELL.fullmatch(text)
         if match is None:
             return Cell(TEXT)
@@ -300,7 +303,8 @@ class NumberReader:
 
 def stands_for_nothing(cell: str) -> bool:
     """Whether a text is one that stands for no value, a low or a high one."""
-    return cell.strip().casefold().replace(" ", "") in _MISSING | _NOT_DETECTED | _OVER
+    folded = cell.strip().casefold().replace(" ", "")
+    return folded in _MISSING | _NOT_DETECTED | _OVER or _WIDE.fullmatch(folded) is not None
 
 
 def number(cell: str) -> float:

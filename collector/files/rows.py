@@ -38,6 +38,10 @@ _ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset tzname zeitzone zone
 _LABELS_AT_MOST: Final = 6
 """Columns of text that are looked through for such words."""
 _ZONE_CELL: Final = re.compile(r"(?:UTC|GMT)? ?[+-]?\d{1,2}(?::?\d\d)?|[A-Z]{3,5}|Z", re.ASCII)
+_LOOKED_BACK: Final = 50
+"""Rows with which the last line of a file is compared."""
+_ENOUGH: Final = 7
+"""So many cells show how long those of a column are."""
 _NEW_HEADER_UNITS: Final = 4
 """Lines of units that may follow a header."""
 
@@ -78,6 +82,10 @@ class RawTable:
     """Lines without a time that may begin a section of something else."""
     labels: list[NDArray[np.bool_]] = field(default_factory=list)
     """Which rows have a word such as Mean in a column of text."""
+    cut: list[str] = field(default_factory=list)
+    """Notes on a last line that has no end."""
+    feet: list[tuple[int, str]] = field(default_factory=list)
+    """The last lines without a time."""
 
     def summing(self, readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which rows sum up others: those with a label, if they are the fewer."""
@@ -188,9 +196,12 @@ def _holds_zones(layout: Layout, column: int) -> bool:
 
 
 def pieces(
-    layout: Layout, part: Part, sections: list[tuple[int, str]]
+    layout: Layout, part: Part, sections: list[tuple[int, str]], cut: list[str]
 ) -> Iterator[tuple[str, NDArray[np.int64], Part]]:
-    """The lines of data with their numbers, in blocks, parted at each further header; ``sections`` takes comments."""
+    """The lines of data with their numbers, in blocks, parted at each further header.
+
+    ``sections`` takes comments, ``cut`` notes on a last line that has no end.
+    """
     own = layout.written or layout.names
     times = [plain(layout.names[c]) for c in layout.clock.columns]
     mark = layout.names[layout.clock.columns[0]].strip()
@@ -207,7 +218,9 @@ def pieces(
             first = size == _FIRST
             size = _BLOCK
             if first or (named and mark in text) or text.startswith("#") or "\n#" in text or not text.endswith("\n"):
-                block = [row if row.endswith("\n") else f"{row}\n" for row in re.split(r"(?<=\n)", text) if row]
+                block = [row for row in re.split(r"(?<=\n)", text) if row]
+                if not text.endswith("\n"):
+                    block[-1] = _last_line(block, layout, part, cut)
                 lines = np.arange(line + 1, line + 1 + len(block), dtype=np.int64)
                 units = _lines_of_units(block) if units is None else units
                 begin = 0
@@ -238,6 +251,37 @@ def pieces(
                 count = text.count("\n")
                 yield text, np.arange(line + 1, line + 1 + count, dtype=np.int64), part
                 line += count
+
+
+def _last_line(block: Sequence[str], layout: Layout, part: Part, cut: list[str]) -> str:
+    """The last line of a file that does not end its line: without its last cell, if that was cut off in the middle."""
+    *before, last = (split(clean(row), layout.delimiter) for row in block[-_LOOKED_BACK:])
+    rows = [
+        row for row in (*map(list, layout.sample[:_LOOKED_BACK]), *before) if len(row) > 1 and any(row) and row != last
+    ]
+    place, text = len(last) - 1, last[-1].strip()
+    if not rows or max(part.time + tuple(part.chosen.values())) < place or (not place and not text[:1].isdigit()):
+        return f"{block[-1]}\n"
+    others = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
+    if len(last) < min(map(len, rows)) or block[-1].count('"') % 2 or _is_cut(text, others):
+        cut.append(f"the last line is cut off: its last cell, {text!r}, is not used")
+        whole = clean(block[-1])
+        return f"{whole[: whole.rindex(text)]}\n"
+    if number(text) == number(text) and len(text) < max(map(len, others), default=0):
+        cut.append(f"the last line has no end: its last cell, {text!r}, may be cut off")
+    return f"{block[-1]}\n"
+
+
+def _is_cut(text: str, others: Sequence[str]) -> bool:
+    """Whether a cell is only the begin of one: the others of its column are all longer, or have more decimals."""
+    if not text or len(others) < _ENOUGH:
+        return False
+    if not text[-1].isdigit() and text[-1] not in ".,-+":
+        return text not in others and any(other.startswith(text) for other in others)
+    decimals = {len(re.split("[.,]", other, maxsplit=1)[1]) if re.search("[.,]", other) else 0 for other in others}
+    own = re.split("[.,]", text, maxsplit=1)
+    behind = len(own[1]) if len(own) > 1 else 0
+    return behind < min(decimals) or len(text) < min(map(len, others)) or text[-1] in ".,-+"
 
 
 def _without_comments(

@@ -6,6 +6,7 @@ What a file states twice and differently, or leaves open, is refused with the op
 from __future__ import annotations
 
 import re
+import time as clock_of_the_machine
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ from greenmine.collector.files.numerals import (
     NUMBER,
     OVER,
     TEXT,
+    WIDE,
     NumberColumn,
     first_texts,
 )
@@ -63,6 +65,9 @@ _OVER_RANGE: Final = ord("T")
 _DECIMALS: Final = 9
 """Converted values are rounded to so many decimals, far under the resolution of any instrument: no noise of the computation."""
 _HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
+_LEAP: Final = 5 * 365 * _DAY
+"""A gap as long between two rows is no pause of a logger."""
 _QUANTITIES: Final = words("""
     parameter param field variable channel analyte pollutant quantity item measurand tag 因子 监测因子 指标 监测指标 项目
     监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
@@ -112,6 +117,13 @@ _OWN_SPECIES: Final = words("n nh3n nh4n o2 o pm10 pm25 tsp ss")
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
+
+
+_SCALE_LINE: Final = re.compile(
+    r"(?:(?<!full )\bscal(?:e|ing)(?: factor)?\b|\bmultiplier\b|倍率|比例系数)\W{1,4}(?P<number>\d+(?:\.\d+)?)\b",
+    re.IGNORECASE,
+)
+"""A line of the heading that states a factor of the values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,11 +368,17 @@ def _read(
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
     for name in flags:
         take_flags(table.flags[name], name, said, flag, doubtful, notes)
+    for name in texts:
+        take_flags(table.flags[name], name, said, flag, doubtful, notes, beside=True)
     if speed is not None and speed != chosen.name:
         calm = (value == 0) & (table.cells[speed].value == 0)
         if calm.any():
             value[calm] = np.nan
             notes.append(f"{np.count_nonzero(calm):,} directions of 0 at no wind not used: it is calm")
+    if stated is None and parameter.usual is not None and parameter.usual.night is not None:
+        _refuse_hot_nights(chosen.name, table.time, value, parameter, parameter.usual.night)
+    if ahead := int(np.count_nonzero(table.time > clock_of_the_machine.time() * 1000 + _DAY)):
+        notes.append(f"{ahead:,} stamps lie in the future by the clock of this machine")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
     _refuse_means(chosen.name, interval)
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
@@ -488,6 +506,13 @@ def _refuse_dropped(table: Table, said: Description) -> None:
         reasons = "; ".join(note for note in table.notes if "rows left out" in note)
         what = "give --time-format" if UNREAD in dropped else "give --delimiter"
         raise LoggerFileError(f"{lost:,} of {lost + len(table):,} rows cannot be read: {reasons}; {what}; {hint}")
+    ordered = instants(table.time)
+    if tolerated < 1 and len(ordered) > 1 and (steps := np.diff(ordered)).max() > _LEAP:
+        first, then = (str(np.datetime64(int(ordered[steps.argmax() + i]), "ms"))[:16] for i in (0, 1))
+        raise LoggerFileError(
+            f"the time leaps from {first} to {then}: perhaps the clock was set back to its begin; take those rows out, or give "
+            "--tolerate 1 if it is right"
+        )
     bare = (table.stamps.hour < 0) & ~table.stamps.absolute
     repeats = len(table) - len(instants(table.time))
     if bare.all() and repeats >= _FEW and repeats > tolerated * len(table):
@@ -556,6 +581,11 @@ def _stated_unit(
     if said.unit is not None:
         unit = known_unit(said.unit, alone=True) or said.unit
         return _convertible(unit, chosen.name, parameter, "--unit")
+    for line in heading:
+        if (match := _SCALE_LINE.search(line)) is not None and float(match["number"]) != 1:
+            raise LoggerFileError(
+                f"the heading says {line.strip()[:80]!r}, and whether values have been multiplied by it is not stated; give --unit"
+            )
     for text in (
         chosen.name,
         header.units.get(chosen.name, ""),
@@ -579,9 +609,10 @@ def _stated_unit(
                 stated.setdefault(known_unit(text, alone=True) or text, f"column {unit_columns[0]!r}")
     if chosen.described is not None and chosen.described.unit is not None and not stated:
         stated[known_unit(chosen.described.unit, alone=True) or chosen.described.unit] = "the description"
-    if len({_normal(unit, parameter) for unit in stated}) > 1:
-        both = " but ".join(f"{where} says {unit}" for unit, where in stated.items())
-        raise LoggerFileError(f"{both}; give --unit")
+    differ = {_normal(unit, parameter): (where, unit) for unit, where in stated.items()}
+    if len(differ) > 1:
+        (where, unit), (there, another), *_ = differ.values()
+        raise LoggerFileError(f"{where} says {unit} but {there} says {another}; give --unit")
     if stated:
         unit, where = next(iter(stated.items()))
         return _convertible(unit, chosen.name, parameter, where)
@@ -652,6 +683,21 @@ def _refuse_beside_feet(name: str, others: Sequence[str]) -> None:
             )
 
 
+def _refuse_hot_nights(
+    name: str, time: NDArray[np.int64], value: NDArray[np.float64], parameter: Parameter, night: float
+) -> None:
+    """Refuse a temperature without a unit that stays high all day and night: it may be Fahrenheit."""
+    finite = np.isfinite(value)
+    if not finite.any() or np.ptp(time[finite]) < _DAY - _HOUR or (_spacing(time) or _DAY) > 3 * _HOUR:
+        return
+    low = float(np.percentile(value[finite], 5))
+    if low > night:
+        raise LoggerFileError(
+            f"column {name!r} states no unit, and its values do not fall below {low:g} by day and night, which is unusual in "
+            f"{parameter.unit}: give --unit degC or --unit degF"
+        )
+
+
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
     return converted(value, scale, offset)
@@ -680,9 +726,12 @@ def _values(
     if lost:
         value[kind == NOT_DETECTED] = said.detection_limit
     _refuse_texts(cells, name, said, notes)
+    doubtful |= _too_wide(kind, name, notes)
     unit = _marked_units(cells, name, stated, parameter)
     if unit is None and not isinstance(cells.mark, np.ndarray):
         unit = parameter.unit
+    if stated is None and unit is not None and parameter.unit != "1" and not parameter.is_level:
+        notes.append(f"column {name!r} states no unit: its values are taken for {unit}; --unit says another")
     if unit is not None:
         value = _converted(value, unit, parameter)
     if cells.mark is not None:
@@ -709,7 +758,7 @@ def _values(
                     f"{np.count_nonzero(rows):,} readings have {mark!r} behind the number, whose meaning is not stated: no window "
                     f"that holds one is valid; --mark '{mark}=N' takes them as normal, --mark '{mark}=D' as faulty"
                 )
-    if cells.mark is None and (stated is None or (parameter.unit == "%" and said.unit is None)):
+    if cells.mark is None and said.unit is None:
         _refuse_unusual(value, name, parameter, "states no unit" if stated is None else f"states {stated}")
     low, high = int(np.count_nonzero(bound < 0)), int(np.count_nonzero(bound > 0))
     if low:
@@ -750,6 +799,17 @@ def _refuse_texts(cells: NumberColumn, name: str, said: Description, notes: list
             f"{some}: if they stand for no value, say so with --missing; or choose another column with --value"
         )
     notes.append(some)
+
+
+def _too_wide(kind: NDArray[np.uint8], name: str, notes: list[str]) -> NDArray[np.bool_]:
+    """Which cells hold signs in the place of a number that was too wide for its column, and may have been high."""
+    found: NDArray[np.bool_] = kind == WIDE
+    if found.any():
+        notes.append(
+            f"{np.count_nonzero(found):,} cells of column {name!r} hold signs in the place of a number that was too wide for them: "
+            "no window with one is valid; --missing with these signs leaves them out"
+        )
+    return found
 
 
 def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter: Parameter) -> str | None:

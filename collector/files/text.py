@@ -37,6 +37,8 @@ _SUMMARIES: Final = words("""
 _SUMMING: Final = _SUMMARIES | words(
     "of the day daily hour hourly month monthly week weekly value values for all total 全天 当日 本月 全月"
 )
+_FEET_AT_MOST: Final = 20
+"""Lines below the readings that may say something of them."""
 SUMMED: Final = "they sum up others"
 REPEATED: Final = "they repeat the heading"
 """Why rows are left out."""
@@ -71,7 +73,7 @@ def read_text(
     kept = []
     clock = TimeColumns((0,)) if across else layout.clock
     plain_stamps = clock.kind == "stamp" and len(clock.columns) == 1 and part.zone is None
-    for block, lines, part in pieces(layout, part, raw.sections):  # noqa: B020  the part goes with the piece
+    for block, lines, part in pieces(layout, part, raw.sections, raw.cut):  # noqa: B020  the part goes with the piece
         rows = rows_of(block, lines, layout, part if not across else replace(part, names=layout.names), raw.skipped)
         if across and isinstance(rows, TextRows):
             rows = rows.unfolded(layout)
@@ -132,6 +134,8 @@ def _without_time(
     if not readable.all():
         _refuse_other_header(rows, readable, part)
         raw.sections += _sections(rows, readable, layout)
+        last = np.flatnonzero(~readable)[-_FEET_AT_MOST:].tolist()
+        raw.feet = [(int(rows.lines[row]), layout.delimiter.join(filter(None, rows.row(row))).strip()) for row in last]
         for why, found in (
             (SUMMED, _summaries(rows.column(part.time[0]), readable)),
             (REPEATED, _of_the_heading(rows, readable, layout)),

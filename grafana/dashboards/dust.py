@@ -13,6 +13,7 @@ from greenmine.grafana.queries import (
     COARSE,
     FINE,
     HOUR,
+    OF_STATION,
     RANGE,
     SITES,
     STATIONS,
@@ -61,7 +62,7 @@ def build(edition: Edition) -> Json:
                     edition,
                     key(f"{'hourly' if window == 'hour' else 'daily'}-{name}"),
                     [
-                        series(query, "$tag_site $tag_station"),
+                        series(query, OF_STATION),
                         *([series(limit_lines("high", lines), "≤ $tag_limit", "L")] if rules else []),
                     ],
                     unit=unit_of("ug/m3"),
@@ -113,7 +114,7 @@ def _difference(edition: Edition, key: str, rules: list[Rule]) -> Json:
     return curves(
         edition,
         key,
-        [series(query, "$tag_site $tag_station"), series(limit_lines("high", chosen), "≤ $tag_limit", "L")],
+        [series(query, OF_STATION), series(limit_lines("high", chosen), "≤ $tag_limit", "L")],
         unit=unit_of("ug/m3"),
         stepped=True,
         interval=HOUR,
@@ -222,7 +223,7 @@ def _minutes(edition: Edition, key: str) -> Json:
     return curves(
         edition,
         key,
-        readings(f"\"parameter\" = 'pm10' AND {STATIONS}", "$tag_site $tag_station"),
+        readings(f"\"parameter\" = 'pm10' AND {STATIONS}", OF_STATION),
         unit=unit_of("ug/m3"),
         interval="1m",
         gap=edition.gap("pm10"),

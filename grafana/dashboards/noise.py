@@ -6,7 +6,18 @@ from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import curves
-from greenmine.grafana.queries import HOUR, RANGE, STATIONS, daily, hourly, limit_lines, one_of, series, sound
+from greenmine.grafana.queries import (
+    HOUR,
+    OF_STATION,
+    RANGE,
+    STATIONS,
+    daily,
+    hourly,
+    limit_lines,
+    one_of,
+    series,
+    sound,
+)
 from greenmine.registry import Rule
 
 _LAEQ = "\"parameter\" = 'laeq'"
@@ -29,7 +40,7 @@ def build(edition: Edition) -> Json:
         curves(
             edition,
             key("minutes"),
-            sound(f"{_LAEQ} AND {STATIONS}", "$tag_site $tag_station"),
+            sound(f"{_LAEQ} AND {STATIONS}", OF_STATION),
             unit=unit_of("dB(A)"),
             interval="1m",
             gap=edition.gap("laeq"),
@@ -52,7 +63,7 @@ def build(edition: Edition) -> Json:
                 edition,
                 key(name),
                 [
-                    series(daily(figure, where, edition.days, window=window), "$tag_site $tag_station"),
+                    series(daily(figure, where, edition.days, window=window), OF_STATION),
                     *([series(_lines(rules), "≤ $tag_limit", "L")] if rules else []),
                 ],
                 unit=unit_of("dB(A)"),
@@ -70,9 +81,7 @@ def build(edition: Edition) -> Json:
             edition,
             key("levels"),
             [
-                series(
-                    hourly(level, f"{_LAEQ} AND {STATIONS}"), f"$tag_site $tag_station {level.upper()}", level.upper()
-                )
+                series(hourly(level, f"{_LAEQ} AND {STATIONS}"), f"{OF_STATION} {level.upper()}", level.upper())
                 for level in ("l10", "l50", "l90")
             ],
             unit=unit_of("dB(A)"),
@@ -86,7 +95,7 @@ def build(edition: Edition) -> Json:
         curves(
             edition,
             key("excluded"),
-            [series(_excluded(), "$tag_site $tag_station")],
+            [series(_excluded(), OF_STATION)],
             unit=edition.span("min"),
             bars=True,
             interval=HOUR,

@@ -6,7 +6,7 @@ from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json
 from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import curves
-from greenmine.grafana.queries import STATIONS, limit_lines, one_of, readings, series
+from greenmine.grafana.queries import OF_STATION, STATIONS, limit_lines, one_of, readings, series
 from greenmine.themes import Theme
 
 
@@ -37,7 +37,7 @@ def build(edition: Edition, theme: Theme) -> Json:
                 edition,
                 key("curve"),
                 [
-                    *readings(f"\"parameter\" = '{parameter}' AND {STATIONS}", "$tag_site $tag_station"),
+                    *readings(f"\"parameter\" = '{parameter}' AND {STATIONS}", OF_STATION),
                     *([series(limit_lines("high", lines), "≤ $tag_limit", "U")] if high else []),
                     *([series(limit_lines("low", lines), "≥ $tag_limit", "L")] if low else []),
                 ],

@@ -15,6 +15,7 @@ from greenmine.parameters import Parameter
 from greenmine.registry import Registry, Site
 from greenmine.rounding import round_half_even, told
 from greenmine.wording.messages import Language, texts
+from greenmine.wording.sentences import chinese_sentence
 from greenmine.wording.unit_signs import sign
 
 NOTHING: Final = "—"
@@ -70,6 +71,10 @@ class Words:
     def rejection(self, code: str) -> str:
         """Return why a reading was rejected; the code where there is no word."""
         return self.shared("rejection").get(code, code)
+
+    def sentence(self, told: str) -> str:
+        """Return a refusal or a note in the language; what the catalogue of sentences does not have as it is."""
+        return (chinese_sentence(told) or told) if self.language == "zh" else told
 
     def health_detail(self, detail: str) -> str:
         """Return why a channel is in its state; what the catalogue does not know as it is."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
@@ -252,3 +254,15 @@ def test_an_error_page_names_the_cause(served: Served) -> None:
     answer = served.client.get("/", params={"lang": "fr"}, headers={"Accept": "text/html"})
     assert answer.status_code == 400
     assert "lang" in words(answer.text)
+
+
+def test_a_station_shows_the_local_day_of_an_instant(served: Served) -> None:
+    """Just before and just after midnight in Chongqing, as dashboards link to it."""
+    station = f"{MINE}/stations/boundary"
+    midnight = int(datetime(2026, 3, 2, tzinfo=ZoneInfo(ZONE)).timestamp() * 1000)
+    for at, day in ((midnight - 1, "2026-03-01"), (midnight, "2026-03-02")):
+        shown = re.findall(
+            r'name="(?:from|to)"[^>]*value="([^"]+)"', served.client.get(station, params={"at": at}).text
+        )
+        assert shown == [day, day]
+    assert served.client.get(station, params={"at": 10**18}).status_code == 400

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 import string
 from html.parser import HTMLParser
@@ -190,6 +191,25 @@ def test_the_audit_page_speaks_the_readers_language(served: Served) -> None:
     page = served.client.get("/audit", params={"lang": "zh"}, headers={"Accept": "text/html"}).text
     assert f"超标事件 {number}" in page
     assert f"exceedance {number}" not in page
+
+
+def test_the_audit_log_has_words_for_all_that_is_noted() -> None:
+    noted: set[str] = set()
+    for path in (Path(__file__).parents[2] / "api").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.add":
+                noted.update(f"fact.{keyword.arg}" for keyword in node.keywords if keyword.arg not in _NO_FACT)
+                noted.update(
+                    f"subject.{keyword.value.values[0].value.strip()}"
+                    for keyword in node.keywords
+                    if keyword.arg == "subject" and isinstance(keyword.value, ast.JoinedStr)
+                )
+    assert len(noted) > 15
+    for language in LANGUAGES:
+        assert noted - texts("greenmine.api", language).keys() == set()
+
+
+_NO_FACT = {None, "site", "subject"}
 
 
 def test_a_name_that_would_turn_the_text_around_it_is_shown_sign_by_sign(live: Served) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from greenmine.cli import app
-from greenmine.collector.files import in_chinese
+from greenmine.wording.sentences import chinese_sentence
 
 FOLDER = Path(__file__).parents[1] / "cases/files"
 CASES = sorted(folder for folder in FOLDER.iterdir() if folder.is_dir())
@@ -26,7 +26,8 @@ def test_a_file_is_read_rightly_or_refused(case, capsys):
     out, err = capsys.readouterr()
     notes = [line.removeprefix("note: ") for line in err.splitlines() if line.startswith("note: ")]
     assert (end.value.code or 0) == expected["status"], err
-    assert [note for note in notes if in_chinese(note) is None] == []
+    refused = [line for line in err.splitlines() if line.startswith("greenmine analyse: ")]
+    assert [told for told in notes + refused if chinese_sentence(told) is None] == []
     for text in expected["says"]:
         assert text in err
     rows = {row["start"]: row for row in csv.DictReader(io.StringIO(out)) if row["count"] != "0"}

@@ -296,6 +296,23 @@ def test_an_episode_links_to_its_page_where_there_are_pages() -> None:
     assert "/exceedances/$" not in as_text(BUILT["zh"]["exceedances"])
 
 
+@pytest.mark.parametrize("name", ["dust", "noise", "water"])
+def test_a_point_of_a_station_links_to_its_day_and_a_limit_to_nothing(name: str) -> None:
+    pages = "https://mines.example.org"
+    board = dashboards(Edition("en", load_registry(), DAY, pages))[name]
+    drawn = [
+        p for p in panels(board) if any(t.get("alias", "").startswith("$tag_site $tag_station") for t in p["targets"])
+    ]
+    assert len(drawn) >= 5
+    place = "${__field.labels.site}/stations/${__field.labels.station}?at=${__value.time}"
+    for panel in drawn:
+        config = panel["fieldConfig"]
+        assert [link["url"] for link in config["defaults"]["links"]] == [f"{pages}/sites/{place}"]
+        lines = next(o for o in config["overrides"] if o["matcher"]["options"] == "/^[≤≥] /")
+        assert {"id": "links", "value": []} in lines["properties"]
+    assert not any(p["fieldConfig"]["defaults"].get("links") for p in panels(BUILT["en"][name]))
+
+
 def test_maps_ask_no_host_for_tiles() -> None:
     maps = [p for boards in BUILT.values() for b in boards.values() for p in panels(b) if p["type"] == "geomap"]
     assert len(maps) == 8

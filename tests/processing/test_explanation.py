@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from greenmine.processing.explanation import explain
+from greenmine.processing.flags import counted
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.claims import stored_mark
@@ -29,15 +32,17 @@ def filled(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Reco
     return record
 
 
+def _fetch(filled: Record, channel: int, start: int, end: int) -> tuple[Readings, np.ndarray]:
+    rows = filled.readings(channel, start, end)
+    column = np.full(len(rows), channel, np.int32)
+    return Readings(column, rows["time"], rows["value"], rows["flag"]), rows["quality"]
+
+
 def test_every_stored_verdict_is_explained_to_the_same_figure(registry: Registry, filled: Record) -> None:
     rules = {rule.key: rule for rule in registry.rules}
     marks = [stored_mark(row) for row in filled.rows(sa.select(schema.mark))]
 
-    def fetch(channel: int, start: int, end: int) -> tuple[Readings, np.ndarray]:
-        rows = filled.readings(channel, start, end)
-        column = np.full(len(rows), channel, np.int32)
-        return Readings(column, rows["time"], rows["value"], rows["flag"]), rows["quality"]
-
+    fetch = partial(_fetch, filled)
     table = schema.verdict
     stored = filled.rows(sa.select(table).where(table.c.latest).order_by(table.c.rule, table.c.start))
     by_rule: dict[str, list[dict[str, object]]] = {}
@@ -60,6 +65,25 @@ def test_every_stored_verdict_is_explained_to_the_same_figure(registry: Registry
             )
             checked += 1
     assert checked > 20
+
+
+def test_where_any_hour_counts_the_readings_are_those_of_the_hour_that_decides(
+    registry: Registry, filled: Record
+) -> None:
+    rule = next(rule for rule in registry.rules if rule.key == "mine/south/db50-418-fugitive")
+    elsewhere = 0
+    for row in filled.rows(sa.select(schema.verdict).where(schema.verdict.c.rule == rule.key, schema.verdict.c.latest)):
+        span = row["start"] // MINUTE, row["end"] // MINUTE
+        found = explain(registry, rule, span, partial(_fetch, filled), [])
+        if row["verdict"] == "not assessable":
+            continue
+        readings, quality = _fetch(filled, rule.channel, found.seen[0] * MINUTE, found.seen[1] * MINUTE)
+        valid = readings.value[counted(readings.flag, quality)]
+        assert found.used == len(valid)
+        assert span[0] < found.seen[1] <= span[1]
+        assert valid.mean() == pytest.approx(row["value"], rel=1e-9)
+        elsewhere += found.seen != span
+    assert elsewhere > 5
 
 
 def test_marks_of_the_window_are_named(registry: Registry, filled: Record) -> None:

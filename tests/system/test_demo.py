@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -70,9 +70,8 @@ class Demo:
         """Proportional share of memory of all processes [bytes]."""
         total = 0
         for process in self.family():
-            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-                name, _, rest = line.partition(":")
-                total += 1024 * int(rest.split()[0]) if name == "Pss" else 0
+            with suppress(psutil.NoSuchProcess):  # ended since it was listed
+                total += process.memory_full_info().pss
         return total
 
     def _mine(self, process: psutil.Process) -> bool:

@@ -1,0 +1,46 @@
+"""Sentences that parts of the system write in English, in Chinese: by the catalogue ``sentences.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache, lru_cache
+from typing import Final
+
+from greenmine import parameters
+
+CATALOGUE: Final = parameters.CATALOGUE.with_name("sentences.toml")
+_NAME: Final = re.compile(r"\\\{(\w+)\\\}")
+
+
+@lru_cache(maxsize=4096)
+def chinese_sentence(sentence: str) -> str | None:
+    """Write a sentence in Chinese; None if the catalogue does not have it.
+
+    What stands for a name in it may be a sentence of the catalogue, too; so may each of several with semicolons between, and
+    the one behind a name and a colon.
+
+    Examples
+    --------
+    >>> chinese_sentence("log.csv: no row has a time and a value")
+    'log.csv：没有一行同时有时间和数值'
+    >>> chinese_sentence("it rains") is None
+    True
+    """
+    several = [chinese_sentence(part) for part in sentence.split("; ")] if "; " in sentence else [None]
+    if None not in several:
+        return "；".join(filter(None, several))
+    for pattern, text in _patterns():
+        if (match := pattern.fullmatch(sentence)) is not None:
+            return text.format_map({name: chinese_sentence(part) or part for name, part in match.groupdict().items()})
+    name, colon, rest = sentence.partition(": ")
+    found = chinese_sentence(rest) if colon else None
+    return None if found is None else f"{chinese_sentence(name) or name}：{found}"
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Those that leave least open come first: of several that fit, one says more."""
+    told = [pair for table in tomllib.loads(CATALOGUE.read_text("utf-8")).values() for pair in table.items()]
+    told.sort(key=lambda pair: -len(re.sub(r"\{\w+\}", "", pair[0])))
+    return tuple((re.compile(_NAME.sub(r"(?P<\1>.+?)", re.escape(en)), re.DOTALL), zh) for en, zh in told)

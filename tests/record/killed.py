@@ -17,7 +17,7 @@ from greenmine.record.record import open_engine
 def killed_after(path: Path, statement: str, work: Callable[[sa.Engine], object]) -> None:
     """Work on a record in a process of its own, which is killed when a statement of this beginning is done, before the commit."""
 
-    def kill(connection: sa.Connection, cursor: Any, text: str, *_: object) -> None:
+    def kill(_connection: sa.Connection, _cursor: Any, text: str, *_: object) -> None:
         if text.startswith(statement):
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -154,7 +154,9 @@ _AVERAGED_BY_WORD: Final = (
 
 _SPELLINGS: Final = """
 ug/m3 = microgramm3 ugm3 ugm ugpm3 ugcbm microgramsm3 microgramspercubicmeter microgramspercubicmetre 微克立方米 微克每立方米 微克m3
+ug/m3 = мкгм3
 mg/m3 = milligramm3 mgm3 mgm mgpm3 mgcbm milligramspercubicmeter milligramspercubicmetre 毫克立方米 毫克每立方米 毫克m3
+mg/m3 = мгм3
 ng/m3 = ngm3
 g/m3 = gm3
 mg/L = mgl mglnh3n mgln mgo2l mglasn 毫克升 毫克每升
@@ -260,9 +262,9 @@ _SPAN: Final = re.compile(r"(?<=[a-z])\d{1,2}(?:s|sec|m|min|h|hr)\Z")
 """A span behind a name: ``LAeq_15min``."""
 
 
-_POWER: Final = r"(?:10+|0[.,]0*1|1/10+)"
+_POWER: Final = r"(?:10 ?\^? ?[-−⁻]?[\d⁰¹²³⁴-⁹]{0,2}|1[eE][-+]?\d+|0[.,]0*1|1/10+)"
 _SCALED: Final = re.compile(
-    rf"[x×*]?\s*{_POWER}\s*[x×*]?\s*(?P<behind>[^\d\s].*)|(?P<before>.*?[^\dx×*\s])\s*[x×*]\s*{_POWER}"
+    rf"[x×*]?\s*{_POWER}\s*[x×*]?\s*(?P<behind>[^\d\s].*)|(?P<before>.*?[^x×*\s])\s*[x×*]\s*{_POWER}"
 )
 
 

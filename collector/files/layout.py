@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice, pairwise
@@ -36,7 +36,7 @@ from greenmine.collector.files.columns import (
 )
 from greenmine.collector.files.descriptions import Description, recognise
 from greenmine.collector.files.sources import Source, open_text
-from greenmine.collector.files.stamps import is_stamp
+from greenmine.collector.files.stamps import DATE_TEXT, is_stamp
 from greenmine.collector.files.stated_zones import (
     is_put_forward,
     is_unclear_zone,
@@ -70,6 +70,17 @@ _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
 _COUNTS_FROM_1904: Final = re.compile(
     r"(?:dates?|system|epoch|origin|since|from|basis|base)\W.{0,20}\b1904\b|\b1904 date", re.IGNORECASE
 )
+_OF_STAMPS: Final = re.compile(
+    r"\b(?:time ?stamps?|averag(?:es?|ing)|means|intervals?|periods?)\b|\b(?:hour|period|interval)[- ](?:begin|end)|"
+    r"时间.{0,12}(?:时段|平均|小时)|(?:时段|平均).{0,12}(?:时间|时刻)|时间戳|时标",
+    re.IGNORECASE,
+)
+"""A line of the heading that speaks of where stamps stand in their intervals."""
+_ENDS_SAID: Final[dict[Literal["begin", "end"], re.Pattern[str]]] = {
+    "begin": re.compile(r"\b(?:start(?:ing|s)?|begin(?:ning|s)?)\b|开始|起始", re.IGNORECASE),
+    "end": re.compile(r"\b(?:end(?:ing|ed|s)?)\b|结束|截止|截至", re.IGNORECASE),
+}
+_ANY_TIME: Final = re.compile(rf"{DATE_TEXT}|\d{{1,2}}:\d\d")
 EPOCHS: Final = {"1900": "1899-12-30", "1904": "1904-01-01"}
 """Days from which spreadsheets count, by the name of the date system."""
 _TIME_WORDS: Final = STAMPS | TIMES | DATES | ELAPSED | frozenset().union(*PARTS.values())
@@ -143,7 +154,12 @@ class Layout:
                 return "begin", repr(name)
             if END_WORDS.search(text):
                 return "end", repr(name)
-        return None, ""
+        said = ends_said(self.heading)
+        if len(said) > 1:
+            raise LoggerFileError(
+                f"the heading says {next(iter(said.values()))!r}: stamps may stand at begin or end; give --stamps"
+            )
+        return next(((which, repr(line)) for which, line in said.items()), (None, ""))
 
     def stated_zone(self) -> tuple[str, str] | None:
         """Zone that the names of the time columns or the heading state, and what says so; None: none.
@@ -186,6 +202,17 @@ class Layout:
             if c < len(row) and row[c].strip().casefold() in {"1", "true", "yes", "y", "on", "是"}
         ]
         return next(iter(said), None)
+
+
+def ends_said(lines: Iterable[str]) -> dict[Literal["begin", "end"], str]:
+    """Find the lines that say whether stamps stand at the begin or at the end of their intervals."""
+    return {
+        which: line.strip()
+        for line in lines
+        if len(line) < 200 and _OF_STAMPS.search(line) and not _ANY_TIME.search(line)
+        for which, sign in _ENDS_SAID.items()
+        if sign.search(line)
+    }
 
 
 def find_layout(source: Source, said: Description) -> Layout:

@@ -33,6 +33,8 @@ _REMARKS: Final = words(
 """Plain names of columns with free text."""
 _GOOD: Final = words("n ok good valid normal pass passed true yes 有效 正常 合格 是 通过 已审核")
 """Texts of columns of quality that leave no doubt."""
+_YES_OR_NO: Final = words("valid isvalid 有效 是否有效")
+"""Plain names of columns in which 1 is yes."""
 _NO_FAULT: Final = words(
     "0 00 000 n no none false ok normal noerror noalarm nofault nil 无 否 正常 无故障 无报警 无异常 有效"
 )
@@ -43,6 +45,14 @@ _DOUBTFUL: Final = re.compile(
     re.IGNORECASE,
 )
 """What a remark says of a reading that may be none."""
+
+
+_NAMES_A_FAULT: Final = re.compile(
+    r"(?<!no )(?<!without )(?:fault|fail|error|invalid|malfunction|calibrat|\b(?:zero|span)\b)"
+    r"|(?<![无未])(?:故障|异常|校准|标定)|无效",
+    re.IGNORECASE,
+)
+"""What says of a reading that it may be none, wherever it stands."""
 
 
 def flag_columns(name: str, columns: Sequence[str]) -> list[str]:
@@ -64,6 +74,8 @@ def take_flags(
     flag: NDArray[np.uint8],
     doubtful: NDArray[np.bool_],
     notes: list[str],
+    *,
+    beside: bool = False,
 ) -> None:
     """Take what a column says: flags of HJ 212, doubt where it says anything else but that a reading is good.
 
@@ -81,13 +93,18 @@ def take_flags(
         Set where the meaning is not stated. A text that stands in every row alike says nothing.
     notes : list of str
         Takes sentences for the user.
+    beside : bool
+        Whether the name of the column says nothing, so that only words for a fault count.
     """
     name = plain(column)
-    remark = name in _REMARKS
+    remark = name in _REMARKS or beside
     good = _NO_FAULT if any(name.startswith(word) or name.endswith(word) for word in _FAULTS) else _GOOD
+    if name in _YES_OR_NO:
+        good |= {"1"}
     found = {text for text in set(cells.tolist()) if plain(text) and plain(text) not in good}
     if remark:
-        found = {text for text in found if _DOUBTFUL.search(text) or text in said.marks}
+        words = _NAMES_A_FAULT if beside else _DOUBTFUL
+        found = {text for text in found if words.search(text) or text in said.marks}
     if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint({*said.marks, *FLAGS}):
         notes.append(f"column {column!r} says {next(iter(found))!r} of every reading: nothing is taken from it")
         return

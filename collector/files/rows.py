@@ -84,6 +84,8 @@ class RawTable:
     """Which rows have a word such as Mean in a column of text."""
     cut: list[str] = field(default_factory=list)
     """Notes on a last line that has no end."""
+    feet: list[tuple[int, str]] = field(default_factory=list)
+    """The last lines without a time."""
 
     def summing(self, readable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which rows sum up others: those with a label, if they are the fewer."""
@@ -263,7 +265,8 @@ def _last_line(block: Sequence[str], layout: Layout, part: Part, cut: list[str])
     others = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
     if len(last) < min(map(len, rows)) or block[-1].count('"') % 2 or _is_cut(text, others):
         cut.append(f"the last line is cut off: its last cell, {text!r}, is not used")
-        return f"{block[-1][: block[-1].rindex(text)]}\n"
+        whole = clean(block[-1])
+        return f"{whole[: whole.rindex(text)]}\n"
     if number(text) == number(text) and len(text) < max(map(len, others), default=0):
         cut.append(f"the last line has no end: its last cell, {text!r}, may be cut off")
     return f"{block[-1]}\n"

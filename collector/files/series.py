@@ -6,6 +6,7 @@ What a file states twice and differently, or leaves open, is refused with the op
 from __future__ import annotations
 
 import re
+import time as clock_of_the_machine
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,8 @@ _DECIMALS: Final = 9
 """Converted values are rounded to so many decimals, far under the resolution of any instrument: no noise of the computation."""
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
+_LEAP: Final = 5 * 365 * _DAY
+"""A gap as long between two rows is no pause of a logger."""
 _QUANTITIES: Final = words("""
     parameter param field variable channel analyte pollutant quantity item measurand tag 因子 监测因子 指标 监测指标 项目
     监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
@@ -114,6 +117,13 @@ _OWN_SPECIES: Final = words("n nh3n nh4n o2 o pm10 pm25 tsp ss")
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
+
+
+_SCALE_LINE: Final = re.compile(
+    r"(?:(?<!full )\bscal(?:e|ing)(?: factor)?\b|\bmultiplier\b|倍率|比例系数)\W{1,4}(?P<number>\d+(?:\.\d+)?)\b",
+    re.IGNORECASE,
+)
+"""A line of the heading that states a factor of the values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +368,8 @@ def _read(
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
     for name in flags:
         take_flags(table.flags[name], name, said, flag, doubtful, notes)
+    for name in texts:
+        take_flags(table.flags[name], name, said, flag, doubtful, notes, beside=True)
     if speed is not None and speed != chosen.name:
         calm = (value == 0) & (table.cells[speed].value == 0)
         if calm.any():
@@ -365,6 +377,8 @@ def _read(
             notes.append(f"{np.count_nonzero(calm):,} directions of 0 at no wind not used: it is calm")
     if stated is None and parameter.usual is not None and parameter.usual.night is not None:
         _refuse_hot_nights(chosen.name, table.time, value, parameter, parameter.usual.night)
+    if ahead := int(np.count_nonzero(table.time > clock_of_the_machine.time() * 1000 + _DAY)):
+        notes.append(f"{ahead:,} stamps lie in the future by the clock of this machine")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
     _refuse_means(chosen.name, interval)
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
@@ -492,6 +506,13 @@ def _refuse_dropped(table: Table, said: Description) -> None:
         reasons = "; ".join(note for note in table.notes if "rows left out" in note)
         what = "give --time-format" if UNREAD in dropped else "give --delimiter"
         raise LoggerFileError(f"{lost:,} of {lost + len(table):,} rows cannot be read: {reasons}; {what}; {hint}")
+    ordered = instants(table.time)
+    if tolerated < 1 and len(ordered) > 1 and (steps := np.diff(ordered)).max() > _LEAP:
+        first, then = (str(np.datetime64(int(ordered[steps.argmax() + i]), "ms"))[:16] for i in (0, 1))
+        raise LoggerFileError(
+            f"the time leaps from {first} to {then}: perhaps the clock was set back to its begin; take those rows out, or give "
+            "--tolerate 1 if it is right"
+        )
     bare = (table.stamps.hour < 0) & ~table.stamps.absolute
     repeats = len(table) - len(instants(table.time))
     if bare.all() and repeats >= _FEW and repeats > tolerated * len(table):
@@ -560,6 +581,11 @@ def _stated_unit(
     if said.unit is not None:
         unit = known_unit(said.unit, alone=True) or said.unit
         return _convertible(unit, chosen.name, parameter, "--unit")
+    for line in heading:
+        if (match := _SCALE_LINE.search(line)) is not None and float(match["number"]) != 1:
+            raise LoggerFileError(
+                f"the heading says {line.strip()[:80]!r}, and whether values have been multiplied by it is not stated; give --unit"
+            )
     for text in (
         chosen.name,
         header.units.get(chosen.name, ""),
@@ -732,7 +758,7 @@ def _values(
                     f"{np.count_nonzero(rows):,} readings have {mark!r} behind the number, whose meaning is not stated: no window "
                     f"that holds one is valid; --mark '{mark}=N' takes them as normal, --mark '{mark}=D' as faulty"
                 )
-    if cells.mark is None and (stated is None or (parameter.unit == "%" and said.unit is None)):
+    if cells.mark is None and said.unit is None:
         _refuse_unusual(value, name, parameter, "states no unit" if stated is None else f"states {stated}")
     low, high = int(np.count_nonzero(bound < 0)), int(np.count_nonzero(bound > 0))
     if low:

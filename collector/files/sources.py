@@ -304,9 +304,14 @@ class _Tables(HTMLParser):
             self._fill()
         elif tag in {"td", "th", "cell", "ss:cell"} and self.tables and self.tables[-1]:
             self._cell = []
-            said = dict(attrs)
-            across, down = (said.get(name) or "1" for name in ("colspan", "rowspan"))
-            self._span = _whole(across), _whole(down)
+            said = {name.removeprefix("ss:"): value or "" for name, value in attrs}
+            row = self.tables[-1][-1]
+            row += [""] * (_whole(said.get("index", "1")) - 1 - len(row))
+            across, down = (
+                _whole(str(int(said[merged]) + 1) if said.get(merged, "").isdecimal() else said.get(span, "1"))
+                for span, merged in (("colspan", "mergeacross"), ("rowspan", "mergedown"))
+            )
+            self._span = across, down
         elif tag == "br" and self._cell is not None:
             self._cell.append(" ")
 

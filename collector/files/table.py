@@ -20,19 +20,21 @@ from greenmine.collector.files.columns import (
     listed,
 )
 from greenmine.collector.files.descriptions import Description
-from greenmine.collector.files.layout import EPOCHS, Layout, find_layout
+from greenmine.collector.files.layout import EPOCHS, Layout, ends_said, find_layout
 from greenmine.collector.files.numerals import NumberColumn
 from greenmine.collector.files.parquet import columns_of, holds_numbers, parquet_time, read_parquet, schema_of, texts_of
 from greenmine.collector.files.rows import Part, RawTable, Skipped, mostly_numbers, pieces, rows_of
 from greenmine.collector.files.sources import Source, opened
 from greenmine.collector.files.stamps import UNREADABLE, Stamps
-from greenmine.collector.files.stated_zones import is_zone
+from greenmine.collector.files.stated_zones import is_zone, zone_of_line, zone_of_prose
 from greenmine.collector.files.text import SUMMED, read_text
 from greenmine.collector.files.time_columns import TimeColumns
 from greenmine.zones import Zone
 
 _DAY: Final = 86_400_000
-_YEAR: Final = re.compile(r"(?<![\d.])(?:19[7-9]\d|20\d\d)(?![\d.])")
+_YEAR: Final = re.compile(r"(?<!\d)(?:19[7-9]\d|20\d\d)(?!\d)")
+_SENTENCE: Final = 200
+"""Signs of a line below the readings that may say something of them."""
 _SPREADSHEETS: Final = 2000
 """Years from which on loggers' files are met as sheets."""
 _ALONE: Final = "a date without a time of day, among stamps with one"
@@ -208,6 +210,7 @@ class LoggerFile:
         if not stamps.absolute[readable].all():
             self._refuse_winter_time(stamps.time[readable], said.zone or stated or zone)
         _refuse_sections(raw, readable, said)
+        _refuse_feet(raw, readable, zone=stated, stamps=layout.stamps()[0])
         local, absolute = stamps.time[readable], stamps.absolute[readable]
         if layout.clock.serial and said.epoch is None:
             notes.append(self._epoch(local))
@@ -222,6 +225,8 @@ class LoggerFile:
             more += told
         if len(set(zones.tolist())) == 1 and said.zone is None:
             stated = zones[0] or stated
+        if note := _disorder(instants):
+            notes.append(note)
         cells = {name: reader.result().take(readable) for name, reader in raw.numbers.items()}
         written = Stamps(
             local, absolute, stamps.hour[readable], stamps.halved[readable], stamps.abbreviations, stamps.order
@@ -451,6 +456,17 @@ def _over_midnight(time: NDArray[np.int64], readable: NDArray[np.bool_], notes: 
     return moved
 
 
+def _disorder(time: NDArray[np.int64]) -> str:
+    """Say how often the time goes back from row to row, where it goes on otherwise."""
+    steps = np.diff(time)
+    back = int(np.count_nonzero(steps < 0))
+    if not 0 < back < np.count_nonzero(steps > 0):
+        return ""
+    return (
+        f"the time goes back {back:,} times from one row to the next: perhaps the clock was set, or files were joined"
+    )
+
+
 def _refuse_sections(raw: RawTable, readable: NDArray[np.bool_], said: Description) -> None:
     """Refuse lines between the readings that may begin another station, unit or zone."""
     rows = raw.lines[readable]
@@ -461,6 +477,20 @@ def _refuse_sections(raw: RawTable, readable: NDArray[np.bool_], said: Descripti
             f"line {line}, {text[:60]!r}, stands between readings and may say that others are of another station, unit or zone: "
             "split the file there, or give --tolerate 1 if it says nothing"
         )
+
+
+def _refuse_feet(raw: RawTable, readable: NDArray[np.bool_], *, zone: str | None, stamps: str | None) -> None:
+    """Refuse lines below the readings that state a zone, or where stamps stand in their intervals, which nothing above does."""
+    last = raw.lines[readable].max()
+    for line, text in raw.feet:
+        if line < last or len(text) > _SENTENCE:
+            continue
+        if zone is None and (zone_of_line(text) or zone_of_prose(text)) is not None:
+            raise LoggerFileError(f"line {line}, {text[:60]!r}, below the readings states a zone: give --stamp-zone")
+        if stamps is None and "end" in ends_said([text]):
+            raise LoggerFileError(
+                f"line {line}, {text[:60]!r}, below the readings says that stamps stand at the end of intervals: give --stamps"
+            )
 
 
 def _checked_zone(name: str | None) -> Zone:
@@ -507,7 +537,11 @@ def _instants(local: NDArray[np.int64], clock: Zone) -> tuple[NDArray[np.int64],
     twice = 0
     for part in parts:
         rows = repeated[np.sort(part)]
+        if np.count_nonzero(np.diff(local) < 0) > len(local) // 2:  # the newest first
+            rows = rows[::-1]
         back = np.flatnonzero(np.diff(local[rows]) < 0) + 1
+        if len(rows) == 2 and local[rows[0]] == local[rows[1]] and abs(rows[1] - rows[0]) == 1:
+            back = np.array([1])  # a row for each hour
         if len(back) == 1 and local[rows[-1]] >= local[rows[0]]:
             again = rows[back[0] :]
             time[again] = second[again]

@@ -37,6 +37,8 @@ _SUMMARIES: Final = words("""
 _SUMMING: Final = _SUMMARIES | words(
     "of the day daily hour hourly month monthly week weekly value values for all total 全天 当日 本月 全月"
 )
+_FEET_AT_MOST: Final = 20
+"""Lines below the readings that may say something of them."""
 SUMMED: Final = "they sum up others"
 REPEATED: Final = "they repeat the heading"
 """Why rows are left out."""
@@ -132,6 +134,8 @@ def _without_time(
     if not readable.all():
         _refuse_other_header(rows, readable, part)
         raw.sections += _sections(rows, readable, layout)
+        last = np.flatnonzero(~readable)[-_FEET_AT_MOST:].tolist()
+        raw.feet = [(int(rows.lines[row]), layout.delimiter.join(filter(None, rows.row(row))).strip()) for row in last]
         for why, found in (
             (SUMMED, _summaries(rows.column(part.time[0]), readable)),
             (REPEATED, _of_the_heading(rows, readable, layout)),

@@ -585,6 +585,7 @@ def test_the_command_writes_rows_to_output_and_notes_to_errors():
     assert len(rows) == 33
     assert done.stderr.decode().splitlines() == [
         "note: stamps without offset are read as UTC; --zone names their zone",
+        "note: the time goes back 1 times from one row to the next: perhaps the clock was set, or files were joined",
         "note: column 'P1' states no unit: its values are taken for ug/m3; --unit says another",
         "note: means are over all readings of a window; the legal mean of a day is that of its valid hours: --rule law gives it",
     ]

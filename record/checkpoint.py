@@ -20,7 +20,7 @@ from greenmine.processing.engine import Engine
 from greenmine.processing.panes import UNTOUCHED
 from greenmine.record.basis import Basis
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 """Of the form of the file; another one is ignored."""
 _WIDTH: Final = 120
 """Places of the rings that lie in one row [min]."""

@@ -309,6 +309,8 @@ class WallArguments(PageArguments):
 
     start: str | None = Field(None, alias="from", pattern=_WALL)
     end: str | None = Field(None, alias="to", pattern=_WALL)
+    limit: str | None = None
+    """Of charts: the id of the only limit that is drawn."""
 
 
 class ExceedancePageArguments(PageArguments):

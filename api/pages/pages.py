@@ -432,14 +432,22 @@ def _quarters(
 
 
 def limit_steps(
-    registry: Registry, site: Site, channels: set[int], start: int, end: int, wording: Wording
+    registry: Registry,
+    site: Site,
+    channels: set[int],
+    start: int,
+    end: int,
+    wording: Wording,
+    only: str | None = None,
 ) -> list[LimitStep]:
-    """Limit lines over a chart: for sound each day and night period has its own height."""
+    """Limit lines over a chart, if need be of one limit only: for sound each day and night period has its own height."""
     steps: dict[tuple[str, datetime, float], LimitStep] = {}
     first, last = local(start, site.zone), local(end, site.zone)
     hours = [local(time, site.zone) for time in range(start // HOUR * HOUR + HOUR, end, HOUR)]
     for rule in registry.rules:
         if rule.channel not in channels or rule.limit.kind != "legal" or rule.limit.statistic == "difference":
+            continue
+        if only not in {None, rule.limit.id}:
             continue
         for begin, finish in _runs(rule.limit.window, hours, first, last, registry):
             threshold = threshold_on(rule.limit, begin.date())

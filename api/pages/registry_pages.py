@@ -255,7 +255,8 @@ def _overview(
     filled: tuple[Kind, Mapping[str, list[str]]] | None = None,
 ) -> Response:
     editing = _editing(context)
-    forms = [(kind, _fields(context.registry, kind, None)) for kind in ("sites", "enterprises")]
+    wording = Wording(language_of(request, chosen), context.registry)
+    forms = [(kind, _fields(context.registry, kind, None, wording)) for kind in ("sites", "enterprises")]
     return _page(
         request, context, chosen, "registry.html", faults, filled,
         names=editing.names(), forms=forms, changes=_listed(context, editing.changes()),
@@ -275,7 +276,8 @@ def _file(
     editing = _editing(context)
     there = _text(context, name)
     site = next((one for one in context.registry.sites if name == f"sites/{one.id}.toml"), None)
-    forms = [] if site is None else [(kind, _fields(context.registry, kind, site)) for kind in _OF_SITES]
+    wording = Wording(language_of(request, chosen), context.registry)
+    forms = [] if site is None else [(kind, _fields(context.registry, kind, site, wording)) for kind in _OF_SITES]
     changes = [change for change in editing.changes() if change.file == name]
     return _page(
         request, context, chosen, "registry-file.html", faults, filled,
@@ -307,9 +309,9 @@ def _page(
     return page
 
 
-def _fields(registry: Registry, kind: Kind, site: Site | None) -> list[FormField]:
+def _fields(registry: Registry, kind: Kind, site: Site | None, wording: Wording) -> list[FormField]:
     """Fields of a form: those of the entry that a form can hold, the required ones first."""
-    choices = _choices(registry, site)
+    choices = _choices(registry, site, wording)
     found: list[FormField] = []
     for field in _structure(_KINDS[kind]):
         name, required = field.encode_name, field.required
@@ -369,17 +371,17 @@ def _form(kind: inspect.Type) -> Literal["text", "number", "day", "time", "yes",
     return None
 
 
-def _choices(registry: Registry, site: Site | None) -> dict[str, dict[str, str]]:
+def _choices(registry: Registry, site: Site | None, wording: Wording) -> dict[str, dict[str, str]]:
     """What is to be chosen from, by field."""
-    found = {"enterprise": {one.id: f"{one.name_zh} {one.name_en}" for one in registry.enterprises}}
+    found = {"enterprise": {one.id: wording.name(one) for one in registry.enterprises}}
     if site is not None:
-        parameters = {one.id: f"{one.symbol} {one.name_zh} {one.name_en}" for one in registry.parameters.values()}
+        parameters = {one.id: wording.parameter(one.id) for one in registry.parameters.values()}
         found |= {
-            "station": {one.id: f"{one.name_zh} {one.name_en}" for one in site.stations},
+            "station": {one.id: wording.name(one) for one in site.stations},
             "parameter": parameters,
             "parameters": parameters,
             "profile": dict.fromkeys(registry.profiles, ""),
-            "limits": {one.id: f"{one.name_zh} {one.name_en}" for one in registry.limits.values()},
+            "limits": {one.id: wording.name(one) for one in registry.limits.values()},
             "item": dict.fromkeys(site.requirement_items, ""),
         }
     return found
@@ -396,7 +398,7 @@ def _entry(registry: Registry, kind: Kind, form: Mapping[str, list[str]], name: 
     site = next((one for one in registry.sites if name == f"sites/{one.id}.toml"), None)
     zone = ZoneInfo(site.zone if site is not None else "UTC")
     values: dict[str, Any] = {}
-    for field in _fields(registry, kind, site):
+    for field in _fields(registry, kind, site, Wording("zh", registry)):
         given = [one.strip() for one in form.get(_input(field.name), []) if one.strip()]
         if not given:
             if field.required and field.form not in {"several", "lines", "yes"}:

@@ -27,6 +27,7 @@ from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Channel, Site, Station
 from greenmine.times import DAY, HOUR, local, milliseconds, now
 from greenmine.wording.charts import LimitStep, Note, Point, curve_chart
+from greenmine.wording.words import NOTHING
 
 router = APIRouter()
 
@@ -112,7 +113,7 @@ def station_chart(
     found = curve(queries, scope, channel, start, min(end, start + LONGEST), POINTS)
     return JSON(
         {
-            "spec": _spec(queries, scope, shown, channel, found, (start, end), wording),
+            "spec": _spec(queries, scope, shown, channel, found, (start, end), wording, given.limit),
             "rows": _rows(queries, scope, channel, start, end, wording),
         }
     )
@@ -153,6 +154,7 @@ def _spec(
     found: Curve,
     span: tuple[int, int],
     wording: Wording,
+    limit: str | None,
 ) -> dict[str, Any]:
     parameter = channel.parameter
     columns = zip(found.time.tolist(), found.mean.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
@@ -177,7 +179,7 @@ def _spec(
     names = ("time", "mean", "low", "high", "note", "limit")
     return curve_chart(
         points,
-        _limits(queries, site, channel, span, wording),
+        _limits(queries, site, channel, span, wording, limit),
         {"excluded": excluded, "flagged": flagged},
         (local(span[0], site.zone), local(span[1], site.zone)),
         title=wording.t(
@@ -189,22 +191,28 @@ def _spec(
         ),
         columns={name: wording.t(f"station.{name}") for name in names},
         decimals=parameter.decimals,
-        from_zero=parameter.unit not in {"dB(A)", "1"},
+        from_zero=parameter.unit not in {"dB(A)", "1", "kPa", "degC"},
+        directions=parameter.averaging == "vector",
     )
 
 
 def _limits(
-    queries: Queries, site: Site, channel: Channel, span: tuple[int, int], wording: Wording
+    queries: Queries, site: Site, channel: Channel, span: tuple[int, int], wording: Wording, only: str | None
 ) -> Sequence[LimitStep]:
-    """Limit lines; beyond a week, day and night can no longer be told apart and each limit is one line a threshold."""
+    """Limit lines, if need be of one limit only.
+
+    Beyond a week, day and night can no longer be told apart and each limit is one line a threshold.
+    """
     registry = queries.registry
     if span[1] - span[0] <= MINUTES_UP_TO:
-        return limit_steps(registry, site, {channel.index}, *span, wording)
+        return limit_steps(registry, site, {channel.index}, *span, wording, only)
     first, last = local(span[0], site.zone), local(span[1], site.zone)
     steps = []
     for rule in registry.rules:
         limit = rule.limit
         if rule.channel != channel.index or limit.kind != "legal" or limit.statistic == "difference":
+            continue
+        if only not in {None, limit.id}:
             continue
         days = (first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1))
         for threshold in dict.fromkeys(filter(None, (threshold_on(limit, day) for day in days))):
@@ -231,6 +239,8 @@ def _rows(queries: Queries, scope: Scope, channel: Channel, start: int, end: int
     for row in reversed(found):
         at = local(row.start, zone)
         figures = [wording.figure(value, channel.parameter) for value in (row.mean, row.minimum, row.maximum)]
+        if channel.parameter.averaging == "vector":  # a circle has no smallest direction
+            figures[1:] = [NOTHING, NOTHING]
         if not row.valid and row.mean is not None:
             figures[0] = wording.t("hourly.invalid", value=figures[0])
         left_out = []

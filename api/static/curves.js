@@ -75,6 +75,7 @@ async function draw(plot) {
   if (!plot.hasChildNodes()) say(plot, panel.dataset.loading);
   try {
     const query = new URLSearchParams({ from: text(from), to: text(to), lang: panel.dataset.lang });
+    if (panel.dataset.limit) query.set("limit", panel.dataset.limit);
     const answer = await fetch(`${panel.dataset.charts}${plot.dataset.parameter}?${query}`);
     if (!answer.ok) throw new Error(answer.statusText);
     const { spec, rows } = await answer.json();

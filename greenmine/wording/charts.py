@@ -118,6 +118,7 @@ def curve_chart(
     columns: Mapping[str, str],
     decimals: int = 0,
     from_zero: bool = True,
+    directions: bool = False,
 ) -> dict[str, Any]:
     """A curve over local time: means as a line, smallest to largest reading as an area; it can be dragged and zoomed.
 
@@ -129,6 +130,8 @@ def curve_chart(
         What the horizontal axis shows.
     columns : mapping
         Words for ``time``, ``mean``, ``low``, ``high``, ``note`` and ``limit`` in the tooltip.
+    directions : bool
+        Means are directions [deg]: drawn as points from 0 to 360, as a line would leap where north is passed.
 
     Returns
     -------
@@ -142,7 +145,7 @@ def curve_chart(
     }
     for style, notes in bands.items():
         datasets[style] = [{"time": _wall(n.start), "end": _wall(n.end), "note": n.text} for n in notes]
-    marks = _curve_marks(tuple(bands), tuple(columns.items()), decimals, from_zero)
+    marks = _curve_marks(tuple(bands), tuple(columns.items()), decimals, from_zero, directions)
     # A layer without rows would have the browser warn of an extent without end.
     layers = [{**layer} for layer in marks["layer"] if (name := layer["data"]["name"]) == "points" or datasets[name]]
     for layer in layers:
@@ -173,6 +176,7 @@ def _curve_marks(
     words: tuple[tuple[str, str], ...],
     decimals: int,
     from_zero: bool,  # noqa: FBT001 - a key of the cache
+    directions: bool,  # noqa: FBT001
 ) -> dict[str, Any]:
     """Specification of a curve without its data."""
     word = dict(words)
@@ -196,6 +200,9 @@ def _curve_marks(
     line = points.mark_line(style="series", invalid="break-paths-show-domains", clip=True).encode(
         x=x, y=alt.Y("mean:Q", title=None)
     )
+    rose = alt.Y("mean:Q", title=None, scale=alt.Scale(domain=[0, 360]), axis=alt.Axis(values=[0, 90, 180, 270, 360]))
+    drawn = [points.mark_circle(style="series", size=10, clip=True).encode(x=x, y=rose)] if directions else [area, line]
+    tip = tip[:2] if directions else tip
     hover = points.mark_point(style="hover", opacity=0, size=60, clip=True).encode(x=x, y="mean:Q", tooltip=tip)
     layers: list[Any] = [
         alt.Chart(alt.NamedData(style))
@@ -203,7 +210,7 @@ def _curve_marks(
         .encode(x="time:T", x2="end:T", tooltip=[tip[0], alt.Tooltip("note:N", title=word["note"])])
         for style in bands
     ]
-    layers += [area, line, hover.add_params(zoom)]
+    layers += [*drawn, hover.add_params(zoom)]
     base = alt.Chart(alt.NamedData("limits")).encode(x="time:T", x2="end:T", y="value:Q")
     layers.append(
         base.mark_rule(style="limit", clip=True).encode(tooltip=[alt.Tooltip("series:N", title=word["limit"])])

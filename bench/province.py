@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import tempfile
 import threading
@@ -159,6 +160,7 @@ def mark(scale: float) -> Iterable[Row]:
 
 def _waited(what: str, pipeline: Pipeline, live: int) -> Row:
     """Restate as the worker does, with a minute of all devices committed between two turns."""
+    gc.freeze()  # as the worker after its start
     waits, done, minute = [], False, 0
     while not done:
         begun, busy = time.perf_counter(), time.process_time()

@@ -50,7 +50,6 @@ def measure(hours: float = 24.0) -> Iterator[Row]:
     flags = np.full(values.shape, NORMAL, np.uint8)
     unusual = random.integers(0, flags.size, int(flags.size * _UNUSUAL))
     flags.reshape(-1)[unusual] = random.choice(np.frombuffer(b"MC", np.uint8), len(unusual))
-    reference, expected = _polars(values, flags)
     span = "a day" if hours == 24 else f"{hours:g} h"
     with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
         directory = Path(name)
@@ -58,6 +57,7 @@ def measure(hours: float = 24.0) -> Iterator[Row]:
         single = values[:, 0].copy()
         size = values.size
         del values, flags
+        reference, expected = _polars(directory)
         for judged in (False, True):
             took, cpu, found = _ours(directory, judged=judged)
             _check(found, expected)
@@ -175,7 +175,19 @@ def _partition(directory: Path, number: int, judged: bool) -> tuple[float, float
     return took, cpu, [found[key] for key in sorted(found)], values.shape[1]
 
 
-def _polars(values: NDArray[np.float64], flags: NDArray[np.uint8]) -> tuple[float, pl.DataFrame]:
+def _polars(directory: Path) -> tuple[float, pl.DataFrame]:
+    """Time [s] and hourly figures of all channels, one partition after the other, each on all CPUs: so it takes less memory."""
+    took, hours, first = 0.0, [], 0
+    for number in range(_PARTITIONS):
+        values, flags = np.load(directory / f"values-{number}.npy"), np.load(directory / f"flags-{number}.npy")
+        part, found = _polars_part(values, flags)
+        took += part
+        hours.append(found.with_columns(pl.col("channel") + first))
+        first += values.shape[1]
+    return took, pl.concat(hours)
+
+
+def _polars_part(values: NDArray[np.float64], flags: NDArray[np.uint8]) -> tuple[float, pl.DataFrame]:
     seconds, channels = values.shape
     good = (flags == NORMAL).T.reshape(-1)
     frame = pl.DataFrame(

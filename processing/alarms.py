@@ -16,8 +16,10 @@ from greenmine.processing.panes import UNTOUCHED, Panes
 from greenmine.processing.slide import Slid, Slider, by_minute
 from greenmine.registry import Registry, Rule
 
-_ROWS: Final = 256
-"""Rules evaluated together; keeps the working set within the cache."""
+_CELLS: Final = 1 << 17
+"""Minutes of rules evaluated together; keeps the working set within the cache."""
+_STEP: Final = 6
+"""Minutes of a piece of an hour, with which an evaluation begins; divides 60."""
 _LASTING: Final = np.uint8(1)
 """State of a minute: an episode lasts."""
 _ABOVE: Final = np.uint8(2)
@@ -68,9 +70,6 @@ class AlarmEngine:
         self._channel = np.array([r.channel for r in self.rules], np.intp)
         self._index = np.array([r.index for r in self.rules], np.intp)
         self._minutely = np.array([by_minute(r) for r in self.rules], np.bool_)
-        kinds: dict[tuple[object, ...], int] = {}
-        self._kind = np.array([kinds.setdefault(self.slider.kind(r), len(kinds)) for r in self.rules], np.int64)
-        """Number of each rule's kind; rules of one kind are computed together."""
         self._alarm = [self.slider.alarms[r.index] for r in self.rules]
         self._width = np.array([a.sliding_minutes for a in self._alarm], np.int64)
         self._lost = np.array([a.lost_minutes for a in self._alarm], np.int64)
@@ -83,6 +82,16 @@ class AlarmEngine:
         """Of the ring of states [min]."""
         self._state: NDArray[np.uint8] = np.zeros((len(self.rules), self.length), np.uint8)
         """What each minute was found to be, in a ring that reaches as far as the panes and the waiting beyond them."""
+        self._marked: NDArray[np.int64] = np.full(len(self.rules), -1, np.int64)
+        """Last minute of each rule whose state is not 0; -1 if there is none. A later one than that after a restatement."""
+        count = len(self.rules)
+        self._hour: NDArray[np.int64] = np.full(count, -1, np.int64)
+        """Hour since 1970 in which each rule was evaluated last, and of which is kept what tells it whole from a later piece on;
+        -1 if there is none."""
+        self._words: NDArray[np.uint64] = np.zeros((2, count), np.uint64)
+        """Minutes of that hour that were assessable, and above, a bit each."""
+        self._worst: NDArray[np.float64] = np.full((2, count, 60 // _STEP), np.nan)
+        """The worst excess of each of its pieces, and the value of the same minute; NaN where nothing was assessable."""
         self._known: dict[int, list[Exceedance]] = defaultdict(list)
         """Episodes that may still change, by the index of their rule."""
         self.next_id = 1
@@ -102,12 +111,12 @@ class AlarmEngine:
 
     def kept(self, rows: slice) -> dict[str, NDArray[Any]]:
         """Views of what is known of neighbouring rules' minutes, by name."""
-        return {"state": self._state[rows], "evaluated": self.evaluated[rows]}
+        return {"state": self._state[rows], "evaluated": self.evaluated[rows], "marked": self._marked[rows]}
 
     def forget(self, channels: NDArray[np.intp]) -> None:
         """Forget the minutes of the rules that judge channels, so that `restore` finds them again."""
         some = np.flatnonzero(np.isin(self._channel, channels))
-        self._state[some], self.evaluated[some] = 0, -1
+        self._state[some], self.evaluated[some], self._marked[some], self._hour[some] = 0, -1, -1, -1
 
     def restore(self, known: Iterable[Exceedance], next_id: int, rules: Collection[int] | None = None) -> None:
         """Take over the stored episodes of rules, or of all, then find their minutes again without reporting them.
@@ -137,6 +146,7 @@ class AlarmEngine:
                 for e in self._open(row, first - alarm.clear_minutes)
             )
             self._state[row, (first - 1) % self.length] = _LASTING if active else 0
+            self._marked[row] = first - 1 if active else -1
             self.evaluated[row] = first - 1
             since[row] = first
         self._evaluate(since, None, report=False)
@@ -180,6 +190,8 @@ class AlarmEngine:
     def _with_known(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which rules have episodes that may still change."""
         known = [index for index, some in self._known.items() if some]
+        if not known:
+            return np.zeros(len(rows), np.bool_)
         found: NDArray[np.bool_] = np.isin(self._index[rows], known) & self._minutely[rows]
         return found
 
@@ -213,29 +225,23 @@ class AlarmEngine:
             still = self._open(int(rows[k]), int(dirty[k] - margin[k]))
             lasting[k] = bool(still)
             first[k] = min([int(dirty[k]), *(e.start - int(margin[k]) for e in still)])
-        first = np.maximum(first // 60 * 60, earliest)
+        step = np.where(self._hour[rows] == first // 60, _STEP, 60)
+        first = np.maximum(first // step * step, earliest)
         base = np.maximum(first - margin, earliest)
-        quiet = ~lasting & (base < first)
-        quiet[quiet] = self._is_quiet(rows[quiet], first[quiet])
+        # Nothing was above, and no episode lasted, in the longest run before: what comes now stands alone.
+        quiet = ~lasting & (base < first) & (self._marked[rows] < first - margin)
         base = np.where(quiet, first, base)
-        keys = np.stack([base, first, last, self._kind[rows], quiet], axis=1)
-        _, number, of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(of.reshape(-1), kind="stable")
-        for members in np.split(order, np.searchsorted(of.reshape(-1)[order], np.arange(1, len(number)))):
-            for k in range(0, len(members), _ROWS):
-                some = members[k : k + _ROWS]
-                one = some[0]
-                span = int(base[one]), int(first[one]), int(last[one])
+        keys = np.stack([base, first, last, self.slider.kind[self._index[rows]], quiet])
+        order = np.lexsort(keys[::-1])
+        edges = np.flatnonzero((np.diff(keys[:, order], axis=1) != 0).any(axis=0)) + 1
+        for members in np.split(order, edges) if len(order) else ():
+            one = members[0]
+            span = int(base[one]), int(first[one]), int(last[one])
+            size = max(1, _CELLS // (int(self._width[rows[one]]) + span[2] - span[0]))
+            for k in range(0, len(members), size):
+                some = members[k : k + size]
                 self._evaluate_group(rows[some], dirty[some], span, alarms, quiet=bool(quiet[one]), report=report)
         return alarms
-
-    def _is_quiet(self, rows: NDArray[np.intp], first: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether nothing was above, and no episode lasted, in the longest run before a minute: what comes then stands alone."""
-        longest = int(self._margin.max(initial=0))
-        before = self._state[rows[:, None], (first[:, None] - 1 - np.arange(longest)) % self.length]
-        within = np.arange(longest) < self._margin[rows][:, None]
-        quiet: NDArray[np.bool_] = ~((before != 0) & within).any(axis=1)
-        return quiet
 
     def _evaluate_group(
         self,
@@ -254,7 +260,7 @@ class AlarmEngine:
         base, first, last = span
         lead = first - base
         alarm = self._alarm[rows[0]]
-        slid = self.slider.slide([self.rules[r] for r in rows], base, last)
+        slid = self.slider.slide(self._index[rows], base, last)
         above, cleared = slid.above, slid.cleared(alarm.hysteresis)
         places = np.arange(base - 1, last + 1) % self.length
         before = self._state[rows[:, None], places]
@@ -262,13 +268,22 @@ class AlarmEngine:
         stored = (before[:, : lead + 1] & _LASTING) != 0
         lasts = latch(above, cleared, slid.assessable, alarm, stored[:, -1], lead)
         lasts[:, :lead] = stored[:, 1:]
-        self._state[rows[:, None], places[lead + 1 :]] = (lasts * _LASTING + above * _ABOVE)[:, lead:]
+        state = (lasts * _LASTING + above * _ABOVE)[:, lead:]
+        self._state[rows[:, None], places[lead + 1 :]] = state
+        self._mark(rows, first, state)
         self.evaluated[rows] = last
         if not report:
+            self._hour[rows] = -1
             return
         if self._minutely[rows[0]]:
             self._episodes(rows, span, slid, (above, cleared, lasts), stored[:, 0], before, alarms, quiet=quiet)
-        alarms.hours.extend(self._hours(rows, dirty, base, slid))
+        alarms.hours.extend(self._hours(rows, dirty, span, slid))
+
+    def _mark(self, rows: NDArray[np.intp], first: int, state: NDArray[np.uint8]) -> None:
+        """Note the last minute with a state, of which those from ``first`` on are new; if none of these has one, it lay before."""
+        there = state != 0
+        newest = first + there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+        self._marked[rows] = np.where(there.any(axis=1), newest, np.minimum(self._marked[rows], first - 1))
 
     def _episodes(
         self,
@@ -404,26 +419,47 @@ class AlarmEngine:
         known[:] = [e for e in known if e.end is None or e.end > horizon]
         return changes
 
-    def _hours(self, rows: NDArray[np.intp], dirty: NDArray[np.int64], base: int, slid: Slid) -> Iterable[SlidingHour]:
-        """The hours from each rule's first changed minute on, whole."""
-        skipped = max(0, int(dirty.min()) // 60 * 60 - base)
-        hour, lead = (base + skipped) // 60, (base + skipped) % 60
-        minutes = slid.value.shape[1] - skipped
-        width = -(-(lead + minutes) // 60) * 60
-        shape = (len(rows), width // 60, 60)
+    def _hours(
+        self, rows: NDArray[np.intp], dirty: NDArray[np.int64], span: tuple[int, int, int], slid: Slid
+    ) -> Iterable[SlidingHour]:
+        """The hours from each rule's first changed minute on, whole; the last one only if it is not as it was told before."""
+        base, first, last = span
+        begin = max(first, int(dirty.min()) // 60 * 60)
+        hour, lead = divmod(begin, 60)
+        hours = hour + np.arange(last // 60 - hour + 1)
+        known = self._hour[rows] == hour
 
-        def whole(x: NDArray[T], empty: float) -> NDArray[T]:
-            padded = np.full((len(rows), width), empty, x.dtype)
-            padded[:, lead : lead + minutes] = x[:, skipped:]
-            return padded.reshape(shape)
+        def spread(x: NDArray[T], empty: float, size: int) -> NDArray[T]:
+            """Minutes from `begin` on, in stretches of a size."""
+            before, count = lead % size, last + 1 - begin
+            padded = np.full((len(rows), -(-(before + count) // size) * size), empty, x.dtype)
+            padded[:, before : before + count] = x[:, begin - base :]
+            return padded.reshape(len(rows), -1, size)
 
-        assessable, above = (_words(whole(x, 0.0)) for x in (slid.assessable, slid.above))
-        ranked = whole(np.where(slid.assessable, slid.excess, -np.inf), -np.inf)
-        values = whole(slid.value, np.nan)
-        worst = np.take_along_axis(values, ranked.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
-        row, at = np.nonzero(np.arange(shape[1]) >= (dirty // 60 - hour)[:, None])
-        columns = self._index[rows[row]], hour + at, assessable[row, at], above[row, at], worst[row, at]
+        words = np.stack([_words(spread(x, 0.0, 60)) for x in (slid.assessable, slid.above)])
+        words[:, :, 0] |= np.where(known, self._words[:, rows] & np.uint64((1 << lead) - 1), np.uint64(0))
+        pieces = np.full((2, len(rows), len(hours) * 60 // _STEP), np.nan)
+        now = _worst(np.stack([spread(x, np.nan, _STEP) for x in (slid.excess, slid.value)]))
+        place = lead // _STEP
+        pieces[:, known, :place] = self._worst[:, rows[known], :place]
+        pieces[:, :, place : place + now.shape[2]] = now
+        value = _worst(pieces.reshape(2, len(rows), len(hours), -1))[1]
+        newest = pieces[:, :, -60 // _STEP :]
+        same = (self._hour[rows] == hours[-1]) & (self._words[:, rows] == words[:, :, -1]).all(axis=0)
+        same &= ((self._worst[:, rows] == newest) | np.isnan(newest) & np.isnan(self._worst[:, rows])).all(axis=(0, 2))
+        self._hour[rows], self._words[:, rows], self._worst[:, rows] = hours[-1], words[:, :, -1], newest
+        due = hours >= (dirty // 60)[:, None]
+        due[:, -1] &= ~same
+        row, at = np.nonzero(due)
+        columns = self._index[rows[row]], hours[at], words[0, row, at], words[1, row, at], value[row, at]
         return map(SlidingHour, *(column.tolist() for column in columns))
+
+
+def _worst(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of pairs of excess and value, shape (2, ..., n), the first with the largest excess, shape (2, ...); NaN without any."""
+    at = np.where(np.isnan(pairs[0]), -np.inf, pairs[0]).argmax(axis=-1)[None, ..., None]
+    worst: NDArray[np.float64] = np.take_along_axis(pairs, at, axis=-1)[..., 0]
+    return worst
 
 
 def _words(minutes: NDArray[np.bool_]) -> NDArray[np.uint64]:

@@ -427,8 +427,7 @@ class Engine:
         if (self.panes.tail[rows] < tail).any():
             again = np.unique(np.concatenate([again, self._before_the_first(rows, tail)]), axis=0)
         self._issue(rows, again, outcome, None)
-        # How many of its readings count may change for the minute before, too.
-        alarms = self.alarms.evaluate(rows, minute[first] - 1)
+        alarms = self.alarms.evaluate(rows, self.panes.changed_since(rows, minute[first]))
         outcome.sliding.extend(alarms.hours)
         outcome.exceedances.extend(alarms.exceedances)
 
@@ -740,16 +739,15 @@ class Engine:
         spans: dict[int, list[Statistic]] = defaultdict(list)
         for index, statistic in judged:
             spans[index].append(statistic)
-        groups: dict[tuple[tuple[object, ...], int, int], list[tuple[int, list[Statistic]]]] = defaultdict(list)
+        groups: dict[tuple[int, int, int], list[tuple[int, list[Statistic]]]] = defaultdict(list)
         for index, some in spans.items():
             for run in _adjoining(some):
-                kind = self.alarms.slider.kind(self.registry.rules[index])
-                groups[kind, run[0].start, run[-1].end].append((index, run))
+                groups[int(self.alarms.slider.kind[index]), run[0].start, run[-1].end].append((index, run))
         for (_, first, end), members in groups.items():
             size = max(1, _CELLS // (end - first))
             for k in range(0, len(members), size):
                 some_members = members[k : k + size]
-                rules = [self.registry.rules[index] for index, _ in some_members]
+                rules = np.array([index for index, _ in some_members], np.intp)
                 slid = self.alarms.slider.slide(rules, first, end - 1, HOUR)
                 worst = np.nan_to_num(slid.excess, nan=-np.inf)
                 for row, (index, run) in enumerate(some_members):

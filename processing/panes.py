@@ -367,6 +367,16 @@ class Panes:
             held[row] = self._due[channel[row]] * self._gaps(channel[row], int(start[row]), width)
         return held
 
+    def changed_since(self, channel: Index, minute: NDArray[np.int64]) -> NDArray[np.int64]:
+        """First minute of each channel whose pane is not as it was before readings came for a minute, or for later ones too.
+
+        Where a minute has more readings than are due, it may lend them to those beside it.
+        """
+        count = self._part(self._count, channel, minute - 1, 2)
+        lends = (count > np.maximum(1.0, self._due[channel])[:, None]).any(axis=1)
+        changed: NDArray[np.int64] = minute - 2 * lends
+        return changed
+
     def _gaps(self, channel: int, start: int, width: int) -> NDArray[np.float64]:
         """Minutes since the reading before, at most an interval, for minutes of one channel that have a reading; else 0."""
         span = int(self._span[channel])

@@ -142,7 +142,7 @@ class PeriodFigures:
     def windows(self, rule: Rule, begin: int, finish: int) -> list[_Part]:
         """The windows of up to an hour in a period."""
         width = SHORT[rule.limit.window]
-        slid = self._slider.slide([rule], begin + width - 1, finish - 1, width)
+        slid = self._slider.slide(np.array([rule.index]), begin + width - 1, finish - 1, width)
         starts = range(begin, finish, width)
         columns = (x[0, ::width].tolist() for x in (slid.value, slid.capture, slid.excess, slid.over))
         return [_Part(start, start + width, *row) for start, *row in zip(starts, *columns, strict=True)]

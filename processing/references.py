@@ -47,9 +47,9 @@ class References:
                         hour = finish - 1 - moment_of(finish - 1, site.zone).minute
                         self._found[rule.index][hour] = ReferenceHour(value, minute_of(result.start), finish)
 
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._found)
+    def __contains__(self, rule: int) -> bool:
+        """Whether there are any of a rule."""
+        return rule in self._found
 
     def ending_in(self, rule: int, hour: int) -> ReferenceHour | None:
         """Return the result that stands for the clock hour beginning with a minute; None if there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -133,6 +133,19 @@ class Slider:
         self._zone = {r.index: registry.site(r.site).zone for r in registry.rules}
         self.alarms: dict[int, Alarm] = {r.index: a for r in registry.rules if (a := _alarm(registry, r)) is not None}
         """How each rule slides and alarms, by its index; rules of which nothing slides are not there."""
+        self._channel = np.array([r.channel for r in registry.rules], np.intp)
+        self._due = np.array([MINUTE / c.interval for c in registry.channels])
+        """Readings due in a minute of each channel."""
+        limits: dict[int, int] = {}
+        self._limit = np.array([limits.setdefault(id(r.limit), len(limits)) for r in registry.rules], np.intp)
+        """Number of each rule's limit; their thresholds are looked up once."""
+        self._converted = np.array([r.index in self.gas for r in registry.rules], np.bool_)
+        self._settled = np.array([r.index in self.void or r.index in self.references for r in registry.rules], np.bool_)
+        """Rules of which laboratories or checks of instruments have settled some hours."""
+        self._backed = np.array([bool(r.backgrounds) for r in registry.rules], np.bool_)
+        kinds: dict[tuple[object, ...], int] = {}
+        self.kind = np.array([kinds.setdefault(self._shared(r), len(kinds)) for r in registry.rules], np.intp)
+        """Number of each rule's kind; rules of one kind are computed together."""
 
     def _conversion(self, rule: Rule) -> GasConversion | None:
         if rule.index in self.differences:
@@ -156,7 +169,7 @@ class Slider:
         found = self.gas[rule].slide(self._exclusion, finish - 1, 1, finish - begin)
         return float(found.factor[0]), DOUBTS[int(found.doubt[0])]
 
-    def kind(self, rule: Rule) -> tuple[object, ...]:
+    def _shared(self, rule: Rule) -> tuple[object, ...]:
         """What rules must share to be computed together."""
         limit, channel = rule.limit, self._registry.channels[rule.channel]
         return (
@@ -173,46 +186,49 @@ class Slider:
             self._zone[rule.index],
         )
 
-    def slide(self, rules: Sequence[Rule], first: int, last: int, width: int | None = None) -> Slid:
+    def slide(self, indices: NDArray[np.intp], first: int, last: int, width: int | None = None) -> Slid:
         """Compute the sliding statistics of rules of one kind for the minutes ``first .. last``.
 
-        ``width`` is that of the window [min]; None: that of the rules' alarm.
+        Parameters
+        ----------
+        indices : int array (k,)
+            Of the rules.
+        first, last : int
+            Minutes since 1970 UTC.
+        width : int, optional
+            Of the window [min]; that of the rules' alarm if not given.
         """
-        limit = rules[0].limit
+        rules = self._registry.rules
+        limit, zone = rules[indices[0]].limit, self._zone[int(indices[0])]
         if width is None:
-            width = self.alarms[rules[0].index].sliding_minutes
+            width = self.alarms[int(indices[0])].sliding_minutes
         count = last - first + 1
         if limit.statistic == "difference":
-            found = self._differences(rules, first, count, width)
+            found = self._differences(indices, first, count, width)
         else:
-            found = self._means(rules, first, count, width)
-            for row, rule in enumerate(rules):
-                if rule.index in self.gas:
-                    found.value[row] *= self.gas[rule.index].slide(self._exclusion, first, count, width).factor
+            found = self._means(indices, first, count, width)
+            for row in np.flatnonzero(self._converted[indices]):
+                found.value[row] *= self.gas[int(indices[row])].slide(self._exclusion, first, count, width).factor
             if limit.statistic == "county-difference":
-                self._subtract(found, rules, first, count, width)
-        for row, rule in enumerate(rules if self.void or self.references else ()):
-            for start, end in self.void.get(rule.index, ()):
+                self._subtract(found, indices, first, count, width)
+        for row in np.flatnonzero(self._settled[indices]):
+            for start, end in self.void.get(int(indices[row]), ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
-            for hour, result in self.references.within(rule.index, first, count):
+            for hour, result in self.references.within(int(indices[row]), first, count):
                 found.value[row, hour], found.capture[row, hour] = result.value, 1.0
                 found.valid[row, hour], found.over[row, hour] = True, False
         # Nine digits even for a comparison of full values: the order of summation must not decide.
         value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
         masked, corrected = np.zeros(value.shape, np.bool_), np.zeros(value.shape, np.bool_)
-        high, low = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
-        zone, limits = self._zone[rules[0].index], {id(r.limit): r.limit for r in rules}
-        for one in limits.values():
-            mine = slice(None) if len(limits) == 1 else [r.limit is one for r in rules]
-            high[mine], low[mine] = thresholds(one, zone, first, count)
+        high, low = self._bounds(indices, zone, first, count)
         assessable = found.valid & ~(np.isnan(high) & np.isnan(low))
-        for row, rule in enumerate(rules):
-            if rule.backgrounds:
-                level_of_source = corrected_levels(value[row], backgrounds(rule, self._zone[rule.index], first, count))
-                masked[row] = assessable[row] & np.isnan(level_of_source) & (value[row] > high[row])
-                corrected[row] = level_of_source < value[row]
-                rounded = round_array(level_of_source, limit.rounding.digits)
-                value[row, corrected[row]] = rounded[corrected[row]]
+        for row in np.flatnonzero(self._backed[indices]):
+            measured = backgrounds(rules[indices[row]], zone, first, count)
+            level_of_source = corrected_levels(value[row], measured)
+            masked[row] = assessable[row] & np.isnan(level_of_source) & (value[row] > high[row])
+            corrected[row] = level_of_source < value[row]
+            rounded = round_array(level_of_source, limit.rounding.digits)
+            value[row, corrected[row]] = rounded[corrected[row]]
         assessable &= ~masked
         with np.errstate(invalid="ignore"):
             above = assessable & ((value > high) | ((value < low) & ~found.over))
@@ -232,10 +248,24 @@ class Slider:
             found.over,
         )
 
-    def _differences(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
-        slid = [self.differences[r.index].slide(self._exclusion, first, count, width) for r in rules]
+    def _bounds(
+        self, indices: NDArray[np.intp], zone: str, first: int, count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Thresholds in force of k rules, upper and lower, shape (k, count); not to be written to."""
+        number, shape = self._limit[indices], (len(indices), count)
+        if (number == number[0]).all():
+            upper, lower = thresholds(self._registry.rules[indices[0]].limit, zone, first, count)
+            return np.broadcast_to(upper, shape), np.broadcast_to(lower, shape)
+        high, low = np.empty(shape), np.empty(shape)
+        for one, row in zip(*np.unique(number, return_index=True), strict=True):
+            mine = number == one
+            high[mine], low[mine] = thresholds(self._registry.rules[indices[row]].limit, zone, first, count)
+        return high, low
+
+    def _differences(self, indices: NDArray[np.intp], first: int, count: int, width: int) -> _Sums:
+        slid = [self.differences[r].slide(self._exclusion, first, count, width) for r in indices.tolist()]
         capture = np.nan_to_num(np.stack([s.capture for s in slid]))
-        need = rules[0].limit.validity.minutes_per_hour / HOUR
+        need = self._registry.rules[indices[0]].limit.validity.minutes_per_hour / HOUR
         formed = np.stack([s.obstacle == 0 for s in slid])
         over = np.stack([s.over for s in slid])
         return _Sums(
@@ -245,22 +275,22 @@ class Slider:
             over,
         )
 
-    def _means(self, rules: Sequence[Rule], first: int, count: int, width: int) -> _Sums:
-        limit = rules[0].limit
-        channel = np.array([r.channel for r in rules], np.intp)
-        start = np.full(len(rules), first - width + 1)
+    def _means(self, indices: NDArray[np.intp], first: int, count: int, width: int) -> _Sums:
+        limit = self._registry.rules[indices[0]].limit
+        channel = self._channel[indices]
+        start = np.full(len(indices), first - width + 1)
         span = count + width - 1
-        keep = self._period(limit, self._zone[rules[0].index], first - width + 1, span)
+        keep = self._period(limit, self._zone[int(indices[0])], first - width + 1, span)
         if not keep.any():  # by day nothing of a night is to be found
-            shape = (len(rules), count)
+            shape = (len(indices), count)
             return _Sums(np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
         block = self._panes.block(channel, start, span)
         excluded = self._exclusion.minutes(channel, start, span)
         used = np.broadcast_to(keep, block.count.shape) if excluded is None else keep & ~excluded
         everything = bool(used.all())
-        counts = np.where(used, block.count, 0).astype(np.float64)
-        due = np.array([MINUTE / self._registry.channels[c].interval for c in channel])[:, None]
-        held = block.held if used.all() else np.where(used, block.held, 0.0)
+        counts = (block.count if everything else np.where(used, block.count, 0)).astype(np.float64)
+        due = self._due[channel][:, None]
+        held = block.held if everything else np.where(used, block.held, 0.0)
         over = self._over(block.over & used, width)
         parameter = self._registry.channels[channel[0]].parameter
         averaging = parameter.averaging
@@ -271,18 +301,20 @@ class Slider:
             return _Sums(np.where(held > 0, value, np.nan), np.minimum(1.0, held / (due * width)), held > 0, over)
         total = block.total if everything else np.where(used, block.total, 0.0)
         hour = min(width, HOUR)
-        readings = sliding_sum(counts, hour)
-        kept = sliding_sum(held, hour)
+        # One minute's window is summed in one order, whatever stretch it is computed with.
+        phase = width - first
+        readings = sliding_sum(counts, hour, phase)
+        kept = readings if (held == counts).all() else sliding_sum(held, hour, phase)
         valid = (readings > 0) & sufficient(kept, due * hour, limit.validity.minutes_per_hour)
-        sums = sliding_sum(total, hour)
+        sums = sliding_sum(total, hour, phase)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = mean_of_sums(averaging, sums, readings)
-            water = self._discharge(rules, first - width + 1, span, hour)
+            water = self._discharge(indices, first - width + 1, span, hour)
             if water is not None:
                 valid &= water.due
             if width > HOUR:  # the mean of its valid hours, each with the same weight, or weighted by flow
                 hours = width // HOUR
-                needed = np.full((len(rules), 1), float(min(limit.validity.hours or 1, hours)))
+                needed = np.full((len(indices), 1), float(min(limit.validity.hours or 1, hours)))
                 if water is not None:
                     valid &= water.weight > 0
                     needed = np.maximum(_strided(water.due, hours, count), 1.0)
@@ -294,11 +326,12 @@ class Slider:
             value = figure(averaging, value)
         return _Sums(np.where(valid, value, np.nan), np.minimum(1.0, kept / (due * width)), valid, over)
 
-    def _subtract(self, found: _Sums, rules: Sequence[Rule], first: int, count: int, width: int) -> None:
+    def _subtract(self, found: _Sums, indices: NDArray[np.intp], first: int, count: int, width: int) -> None:
         """Take the county's means over the same windows off; without a valid one there is no difference."""
+        rules = [self._registry.rules[r] for r in indices]
         county = np.array([r.references[0] for r in rules])
         block = self._exclusion.unmarked(county, np.full(len(rules), first - width + 1), count + width - 1)
-        due = np.array([MINUTE / self._registry.channels[c].interval for c in county])[:, None]
+        due = self._due[county][:, None]
         there = sufficient(sliding_sum(block.held, width), due * width, rules[0].limit.validity.minutes_per_hour)
         # A county's value out of range may have been higher, and the difference lower.
         there &= ~self._over(block.over, width)
@@ -306,19 +339,20 @@ class Slider:
             found.value[:] -= sliding_sum(block.total, width) / sliding_sum(block.count.astype(np.float64), width)
         found.valid[:] &= there
 
-    def _discharge(self, rules: Sequence[Rule], first: int, span: int, hour: int) -> Discharge | None:
+    def _discharge(self, indices: NDArray[np.intp], first: int, span: int, hour: int) -> Discharge | None:
         """What the flow meters of rules tell of the hours that end with the minutes of a span; None where all hours are due."""
-        flow = [r.flow for r in rules if r.flow is not None]
-        if not flow:
+        rules = self._registry.rules
+        if rules[indices[0]].flow is None:
             return None
-        block = self._exclusion.unmarked(np.array(flow), np.full(len(flow), first), span)
-        due = np.array([HOUR * MINUTE / self._registry.channels[c].interval for c in flow])[:, None]
+        flow = np.array([rules[r].flow for r in indices], np.intp)
+        block = self._exclusion.unmarked(flow, np.full(len(flow), first), span)
+        due = HOUR * self._due[flow][:, None]
         return discharge(
             sliding_sum(block.count.astype(np.float64), hour),
             sliding_sum(block.total, hour),
             sliding_sum(block.held, hour) / due,
             sliding_maximum((block.low < 0).astype(np.float64), hour) > 0,
-            rules[0].limit.validity.minutes_per_hour,
+            rules[indices[0]].limit.validity.minutes_per_hour,
         )
 
     @staticmethod

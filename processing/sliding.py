@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def sliding_sum(x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+def sliding_sum(x: NDArray[np.float64], width: int, phase: int = 0) -> NDArray[np.float64]:
     """Sum of every ``width`` neighbours along the last axis.
 
     Built from running sums that start afresh every ``width`` places (suffix of one block plus prefix of the
@@ -18,35 +18,43 @@ def sliding_sum(x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
         Values; n >= width.
     width : int
         Window length.
+    phase : int
+        Place at which a block begins. The blocks decide in which order a window is summed: where they lie on the same minutes,
+        the same window has the same sum to the last bit, whatever stretch it is a part of.
 
     Returns
     -------
     float64 array (..., n - width + 1)
         Entry i is the sum of ``x[..., i : i + width]``.
     """
-    return _sliding(x, width, np.add, 0.0)
+    n = _length(x, width)
+    if n == width:
+        return np.asarray(x.sum(axis=-1, keepdims=True))
+    out = np.empty((*x.shape[:-1], n - width + 1))
+    for block in range(-(-phase % width), n - width + 1, width):
+        # Of the windows that begin in this block only the first ends with it: the others reach into the next one.
+        first, after, end = max(0, block), min(block + width, n - width + 1), block + width
+        suffix = np.add.accumulate(x[..., first:end][..., ::-1], axis=-1)[..., ::-1]
+        out[..., first:after] = suffix[..., : after - first]
+        reaching = max(first, block + 1)
+        if reaching < after:
+            prefix = np.add.accumulate(x[..., end : after + width - 1], axis=-1)
+            out[..., reaching:after] += prefix[..., reaching - block - 1 :]
+    return out
 
 
 def sliding_maximum(x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Largest of every ``width`` neighbours along the last axis; shapes as `sliding_sum`."""
-    return _sliding(x, width, np.maximum, -np.inf)
+    _length(x, width)
+    out, reach = x, 1
+    while reach < width:
+        step = min(reach, width - reach)
+        out, reach = np.maximum(out[..., :-step], out[..., step:]), reach + step
+    return out
 
 
-def _sliding(x: NDArray[np.float64], width: int, ufunc: np.ufunc, neutral: float) -> NDArray[np.float64]:
-    n = x.shape[-1]
+def _length(x: NDArray[np.float64], width: int) -> int:
+    n = int(x.shape[-1])
     if n < width:
         raise ValueError(f"{n} places are fewer than the window of {width}")
-    if n == width:
-        return np.asarray(ufunc.reduce(x, axis=-1, keepdims=True), np.float64)
-    blocks = -(-n // width)
-    padded = np.full((*x.shape[:-1], blocks * width), neutral)
-    padded[..., :n] = x
-    tiled = padded.reshape(*x.shape[:-1], blocks, width)
-    prefix = ufunc.accumulate(tiled, axis=-1).reshape(padded.shape)
-    suffix = ufunc.accumulate(tiled[..., ::-1], axis=-1)[..., ::-1].reshape(padded.shape)
-    out: NDArray[np.float64] = ufunc(suffix[..., : n - width + 1], prefix[..., width - 1 : n])
-    if ufunc is np.add:
-        aligned = slice(0, n - width + 1, width)
-        # A window that is exactly one block would count it twice.
-        out[..., aligned] = suffix[..., aligned]
-    return out
+    return n

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -17,9 +19,12 @@ from greenmine.record.rows import HOUR, ROW
 
 _NUMBERS: Final = ("time", "number", "received", "sequence")
 """Columns that go up by even steps."""
+_NO_SEQUENCE: Final = np.int64(-1).tobytes()
 _LEVEL: Final = 6
 _TOGETHER: Final = 2_000
 """Blocks that become others in one transaction: the worker waits for it."""
+_AT_ONCE: Final = 500
+"""Blocks that are named in one statement."""
 _RECENT: Final = 72
 """How far back is looked for blocks that came late, but for the first turn [h]."""
 
@@ -94,7 +99,9 @@ def hour_block(blocks: Sequence[Any]) -> HourBlock:
     blocks : sequence of Row
         With the columns ``id``, ``first``, ``received``, ``data``, ``device`` and ``sequence``; none was pruned.
     """
-    parts = [_part(block) for block in blocks]
+    parts = [unpacked(block.data) for block in blocks if block.first is not None]
+    if single := [block for block in blocks if block.first is None]:
+        parts.append(_as_committed(single))
     devices = sorted({name for part in parts for name in part.devices})
     place = [np.array([devices.index(name) for name in part.devices], np.uint16)[part.device] for part in parts]
     rows = np.concatenate([part.rows for part in parts])
@@ -103,14 +110,24 @@ def hour_block(blocks: Sequence[Any]) -> HourBlock:
     return HourBlock(rows[order], device=np.concatenate(place)[order], devices=devices, **numbers)
 
 
-def _part(block: Any) -> HourBlock:
-    if block.first is not None:
-        return unpacked(block.data)
-    rows = np.frombuffer(block.data, ROW)
-    count = len(rows)
-    sequence = np.frombuffer(block.sequence, "<i8") if block.sequence else np.full(count, -1, np.int64)
-    number, received = np.full(count, block.id, np.int64), np.full(count, block.received, np.int64)
-    return HourBlock(rows, number, received, sequence, np.zeros(count, np.uint16), [block.device])
+def _as_committed(blocks: Sequence[Any]) -> HourBlock:
+    """Readings of blocks that no hour took yet, one block behind the other."""
+    data = [block.data for block in blocks]
+    counts = np.array([len(one) // ROW.itemsize for one in data])
+    sequences = [block.sequence or _NO_SEQUENCE * count for block, count in zip(blocks, counts.tolist(), strict=True)]
+    devices = {name: place for place, name in enumerate(sorted({block.device for block in blocks}))}
+
+    def each(values: list[int]) -> NDArray[np.int64]:
+        return np.repeat(np.array(values, np.int64), counts)
+
+    return HourBlock(
+        np.frombuffer(b"".join(data), ROW),
+        each([block.id for block in blocks]),
+        each([block.received for block in blocks]),
+        np.frombuffer(b"".join(sequences), "<i8"),
+        each([devices[block.device] for block in blocks]).astype(np.uint16),
+        list(devices),
+    )
 
 
 def merge(engine: sa.Engine, site: str, through: int, now: int, *, everything: bool) -> Iterator[int]:
@@ -141,29 +158,48 @@ def merge(engine: sa.Engine, site: str, through: int, now: int, *, everything: b
     closed = now // HOUR - 1
     with engine.connect() as connection:
         numbers = [n for n, key in connection.execute(sa.select(channel.id, channel.key)) if key.startswith(f"{site}/")]
-    changed: list[dict[str, Any]] = []
-    gone: list[dict[str, int]] = []
-    for number in numbers:
-        within = (block.channel == number, block.hour < closed, block.hour >= (0 if everything else closed - _RECENT))
-        several = sa.select(block.hour).where(*within).group_by(block.hour).having(sa.func.count() > 1)
-        with engine.connect() as connection:
-            hours = connection.scalars(several.order_by(block.hour)).all()
-        for hour in hours:
-            with engine.connect() as connection:
-                found = connection.execute(
-                    sa.select(schema.reading_block)
-                    .where(block.channel == number, block.hour == hour, block.id <= through)
-                    .order_by(block.id)
-                ).all()
-            if len(found) < 2 or not all(row.data for row in found):
-                continue
-            changed.append(_merged(found))
-            gone += [{"gone": row.id} for row in found[:-1]]
-            if len(gone) >= _TOGETHER:
-                yield _exchange(engine, changed, gone)
-                changed, gone = [], []
+    within = (block.channel.in_(numbers), block.hour < closed, block.hour >= (0 if everything else closed - _RECENT))
+    several = sa.select(block.hour, block.channel, sa.func.count().label("many")).where(*within)
+    several = several.group_by(block.channel, block.hour).having(sa.func.count() > 1)
+    with engine.connect() as connection:
+        found = connection.execute(several.order_by(block.hour, block.channel)).all()
+    for hour, channels in _portions(found):
+        fewer = _merge_some(engine, hour, channels, through)
+        if fewer:
+            yield fewer
+
+
+def _portions(found: Iterable[Any]) -> Iterator[tuple[int, list[int]]]:
+    """Channels of an hour that have about as many blocks as become others in one transaction."""
+    for hour, rows in groupby(found, attrgetter("hour")):
+        channels, many = [], 0
+        for row in rows:
+            channels.append(row.channel)
+            many += row.many
+            if many >= _TOGETHER:
+                yield hour, channels
+                channels, many = [], 0
+        if channels:
+            yield hour, channels
+
+
+def _merge_some(engine: sa.Engine, hour: int, channels: Sequence[int], through: int) -> int:
+    block = schema.reading_block.c
+    with engine.connect() as connection:
+        found = connection.execute(
+            sa.select(block.id, block.channel, block.first, block.received, block.data, block.device, block.sequence)
+            .where(block.channel.in_(channels), block.hour == hour, block.id <= through)
+            .order_by(block.channel, block.id)
+        ).all()
+    changed, gone = [], []
+    for _, rows in groupby(found, attrgetter("channel")):
+        blocks = list(rows)
+        if len(blocks) > 1 and all(row.data for row in blocks):
+            changed.append(_merged(blocks))
+            gone += [row.id for row in blocks[:-1]]
     if gone:
-        yield _exchange(engine, changed, gone)
+        _exchange(engine, changed, gone)
+    return len(gone)
 
 
 def _merged(blocks: Sequence[Any]) -> dict[str, Any]:
@@ -175,14 +211,14 @@ def _merged(blocks: Sequence[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _exchange(engine: sa.Engine, changed: list[dict[str, Any]], gone: list[dict[str, int]]) -> int:
+def _exchange(engine: sa.Engine, changed: list[dict[str, Any]], gone: Sequence[int]) -> None:
     table = schema.reading_block
     names = changed[0].keys() - {"kept"}
     with engine.begin() as connection:
-        connection.execute(sa.delete(table).where(table.c.id == sa.bindparam("gone")), gone)
+        for k in range(0, len(gone), _AT_ONCE):
+            connection.execute(sa.delete(table).where(table.c.id.in_(gone[k : k + _AT_ONCE])))
         update = sa.update(table).where(table.c.id == sa.bindparam("kept"))
         connection.execute(update.values({name: sa.bindparam(name) for name in names}), changed)
-    return len(gone)
 
 
 def _split(values: NDArray[Any]) -> bytes:

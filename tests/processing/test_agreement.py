@@ -76,6 +76,18 @@ def test_to_meet_takes_the_minutes_of_the_clock_hour_itself(dust: Registry) -> N
     assert (found.verdict.judgement, found.verdict.reason) == ("not assessable", "too-few-minutes")
 
 
+def test_hours_told_minute_by_minute_are_to_the_last_bit_those_told_at_once(dust: Registry) -> None:
+    random = np.random.default_rng(5)
+    time = every(START, START + 3 * HOUR)
+    value = random.normal(900.0, 200.0, len(time)) / 3
+    order = np.arange(len(time))
+    order[90:100] = order[90:100][::-1]
+    engine = Engine(dust, unknown, lambda *_: (np.empty(0, np.int64), np.empty(0)))
+    found = [h for k in order for h in engine.ingest(readings(0, time[k : k + 1], value[k : k + 1])).sliding]
+    assert {h.hour: h for h in found} == {h.hour: h for h in told(dust, readings(0, time, value), days=0).sliding}
+    assert engine.ingest(readings(0, time[-1:] + 1000, value[-1:])).sliding == []
+
+
 def test_minutes_above_and_longest_episode_agree(dust: Registry) -> None:
     time, value = a_day(0.0)
     value[(time >= START + 2 * HOUR) & (time < START + 3 * HOUR)] = 1500.0

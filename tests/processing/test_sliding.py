@@ -28,6 +28,18 @@ def test_sums_and_maxima_equal_those_of_each_window(case: tuple[np.ndarray, int]
     np.testing.assert_array_equal(sliding_maximum(values, width), each.max(axis=-1))
 
 
+@settings(max_examples=50, derandomize=True)
+@given(windows(), st.integers(0, 20), st.integers(0, 60))
+def test_a_window_has_one_sum_whatever_stretch_it_is_a_part_of(
+    case: tuple[np.ndarray, int], phase: int, skipped: int
+) -> None:
+    values, width = case
+    skipped = min(skipped, max(0, values.shape[1] - width - 1))
+    whole = sliding_sum(np.pad(values, ((0, 0), (0, 1))), width, phase)[:, skipped:-1]
+    part = sliding_sum(np.pad(values[:, skipped:], ((0, 0), (0, 1))), width, phase - skipped)[:, :-1]
+    np.testing.assert_array_equal(part, whole)
+
+
 def test_a_minute_of_140_db_leaves_no_trace_once_it_is_out_of_the_window() -> None:
     quiet = 10 ** (np.tile([30.0, 30.3, 29.7], 40) / 10)[None]
     loud = quiet.copy()

@@ -179,4 +179,4 @@ def test_the_early_warning_of_a_day_of_discharge_is_the_figure_of_its_verdict(tm
     index = rule(registry, "mine/outfall/gb8978-cod-level1")
     (verdict,) = [v for v in engine.ingest(some).verdicts if v.rule == index and v.start * MINUTE == START]
     last = verdict.end - 1
-    assert engine.alarms.slider.slide([registry.rules[index]], last, last).value[0, 0] == pytest.approx(verdict.value)
+    assert engine.alarms.slider.slide(np.array([index]), last, last).value[0, 0] == pytest.approx(verdict.value)

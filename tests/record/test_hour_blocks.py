@@ -23,6 +23,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import DAY, HOUR, at, feed, record_at
 from tests.processing.streams import stream
+from tests.record.killed import killed_after
 
 FIRST = at("2026-03-02T00:00")
 EDGES = range(0, 30 * HOUR + 1, 20 * 60_000)
@@ -110,6 +111,22 @@ def test_an_end_between_two_transactions_leaves_all_readings(
         turn.close()
         assert described(record) == before
     merged(record)
+    assert described(record) == before
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM reading_block", "UPDATE reading_block"])
+def test_a_kill_within_a_transaction_leaves_all_readings(registry: Registry, tmp_path: Path, statement: str) -> None:
+    record = record_at(tmp_path / "record.sqlite", registry)
+    feed(Pipeline(registry, record), parts(registry, DAY))
+    before, many = described(record), blocks(record)
+    record.engine.dispose()
+    killed_after(
+        tmp_path / "record.sqlite",
+        statement,
+        lambda engine: list(merge(engine, "mine", 2**60, FIRST + 3 * DAY, everything=True)),
+    )
+    assert (described(record), blocks(record)) == (before, many)
+    assert merged(record) > 0
     assert described(record) == before
 
 

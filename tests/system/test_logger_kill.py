@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +19,10 @@ import numpy as np
 import pytest
 
 from greenmine.cli.work import work
+from greenmine.collector.hj212.sm4 import Sm4Key
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
-from tests.loggers import PASSWORD, TcpLogger, write_mine
+from tests.loggers import PASSWORD, TcpLogger, mn_of, write_mine
 from tests.system.running import COMMAND, PATIENCE, Worker, until
 from tests.system.stored import Stored
 
@@ -35,11 +37,16 @@ STEP = 10_000
 """Between the instants of its frames [ms]."""
 
 
+OLD, NEW = "000102030405060708090a0b0c0d0e0f", "fedcba98765432100123456789abcdef"
+"""Keys by which every other logger encrypts; they change amid the kills."""
+
+
 class Sent(NamedTuple):
-    """What the loggers did."""
+    """What the loggers did; ``keys`` counts their answered frames by the key of each."""
 
     frames: int
     resent: int
+    keys: Counter[str]
 
 
 def free_port() -> int:
@@ -48,22 +55,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def logger_life(port: int, number: int, start: int) -> Sent:
+async def logger_life(port: int, number: int, start: int, key: Callable[[], str] = str) -> Sent:
     """Send all frames in order, each until it is answered: to a new connection if need be, never one that was answered."""
-    sent, n = 0, 0
+    sent, n, keys = 0, 0, Counter[str]()
     while n < FRAMES:
         with suppress(OSError, TimeoutError, AssertionError):
             async with TcpLogger(port, number) as logger:
                 while n < FRAMES:
                     qn = f"{20260801000000000 + n}"
                     message = logger.message("2011", VALUES, time=start + n * STEP, qn=qn)
+                    logger.key = Sm4Key(used) if (used := key()) else None
                     logger.write(message)
                     sent += 1
                     while (answer := await logger.answer(OVERTIME)) is None or answer.qn != qn:
                         assert answer is not None
                     n += 1
+                    keys[used] += 1
         await asyncio.sleep(0.05)
-    return Sent(n, sent - n)
+    return Sent(n, sent - n, keys)
 
 
 class Killed(NamedTuple):
@@ -84,13 +93,24 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     port = free_port()
     start = time.time_ns() // 1_000_000 // 60_000 * 60_000 - FRAMES * STEP
     pauses = np.random.default_rng(212).uniform(0.05, 0.4, KILLS)
-    given = {"registry": registry, "hj212_port": port, "hj212_password": PASSWORD, "hj212_rate": 1000.0}
-    interrupted = 0
+    held = folder / "keys"
+    held.write_text("".join(f"{mn_of(number)} = {OLD}\n" for number in range(0, LOGGERS, 2)))
+    given = {
+        "registry": registry, "hj212_port": port, "hj212_password": PASSWORD, "hj212_rate": 1000.0, "hj212_sm4_keys": held,
+    }  # fmt: skip
+    interrupted, current = 0, OLD
 
     async def live(worker: Worker) -> Sent:
-        nonlocal interrupted
-        lives = asyncio.gather(*(logger_life(port, number, start) for number in range(LOGGERS)))
-        for pause in pauses:
+        nonlocal interrupted, current
+        lives = asyncio.gather(
+            *(logger_life(port, number, start, str if number % 2 else lambda: current) for number in range(LOGGERS))
+        )
+        for kill, pause in enumerate(pauses):
+            if (
+                kill == KILLS // 2
+            ):  # loggers change as soon as the file has both, before the server has looked at it again
+                held.write_text(held.read_text() + held.read_text().replace(OLD, NEW))
+                current = NEW
             before = worker.count("stored")
             await asyncio.to_thread(
                 until, lambda before=before: worker.count("stored") > before, "readings to be stored"
@@ -100,7 +120,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
             await asyncio.to_thread(worker.kill)
             worker.start()
         parts = await asyncio.wait_for(lives, 2 * PATIENCE)
-        return Sent(sum(part.frames for part in parts), sum(part.resent for part in parts))
+        keys = sum((part.keys for part in parts), Counter[str]())
+        return Sent(sum(part.frames for part in parts), sum(part.resent for part in parts), keys)
 
     with Worker(folder, free_port(), **given) as worker:
         sent = asyncio.run(live(worker))
@@ -112,6 +133,8 @@ def test_the_kills_found_the_loggers_at_work(killed: Killed) -> None:
     assert killed.interrupted == KILLS
     assert killed.sent.frames == LOGGERS * FRAMES
     assert killed.sent.resent > 0
+    assert set(killed.sent.keys) == {"", OLD, NEW}
+    assert killed.sent.keys.total() == LOGGERS * FRAMES
 
 
 def test_every_answered_frame_is_stored_once(killed: Killed) -> None:

@@ -39,6 +39,7 @@ from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, feed, readings, registry_of
 from tests.processing.streams import stream
+from tests.record.killed import killed_after
 from tests.system.running import COMMAND, Environment
 
 FIRST = at("2026-03-02T00:00")
@@ -264,6 +265,21 @@ def test_pruning_that_is_killed_loses_nothing(plant: Plant, tmp_path: Path) -> N
     assert plant.contents() == before
     assert [found.kept for found in plant.prune() if found.kept] == []
     assert plant.held() == {}
+    assert plant.contents() == before
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM reading_block", "INSERT INTO reading_block"])
+def test_a_kill_within_the_transaction_of_a_day_loses_nothing(plant: Plant, statement: str) -> None:
+    before, held = plant.contents(), plant.held()
+    plant.engine.dispose()
+    place, public = plant.settings.archive_place, plant.key.public
+    killed_after(
+        plant.settings.record,
+        statement,
+        lambda engine: list(prune(engine, plant.registry, place, public, NOW, 2, plant.registry.sites)),
+    )
+    assert (plant.contents(), plant.held()) == (before, held)
+    assert len(plant.prune()) == DAYS
     assert plant.contents() == before
 
 

@@ -2,8 +2,8 @@
 
 ``${name:regex}``: each value escaped, several joined as ``(a|b)``, "All" replaced by the variable's ``allValue`` as it is.
 ``$timeFilter``: ``time >= …ms and time <= …ms``. ``$__interval``: the range over the
-points, rounded up, not below the panel's least. As Grafana 12.3 does, a macro of the interval that stands between two slashes of one
-line is taken for a part of a regular expression and escaped, which no InfluxDB understands.
+points, rounded up, not below the panel's least. As Grafana 12.3 does, a macro of the interval that stands between two slashes of
+one line is taken for a part of a regular expression and escaped, which no InfluxDB understands.
 """
 
 from __future__ import annotations

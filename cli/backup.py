@@ -68,7 +68,8 @@ def _copy(source: Path, target: Path) -> int:
     ):
         original.backup(copy)  # in one step: a snapshot, and with the write-ahead log nobody has to wait
         copy.execute("pragma journal_mode = delete")  # one file that holds everything
-        found = copy.execute("pragma quick_check(1)").fetchone()[0]
+        copy.row_factory = sqlite3.Row
+        found = copy.execute("pragma quick_check(1)").fetchone()["quick_check"]
     if found != "ok":
         raise SystemExit(f"greenmine backup: {source} is damaged ({found}); the copy from before is kept")
     with partial.open("rb") as file:

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,21 +94,41 @@ def exceedance_statistics(
     )
 
 
+class LimitHour(NamedTuple):
+    """One hour of a limit's sliding statistic; see `SlidingHours`."""
+
+    hour: int
+    assessable: int
+    above: int
+    worst: float
+
+
+class RollingFigures(NamedTuple):
+    """Figures of a limit over a span; see `ExceedanceStatistics`."""
+
+    episodes: int
+    minutes_above: int
+    longest: int
+    share: float | None
+    capture: float
+    worst: float | None
+
+
 def hourly_statistics(
-    rows: Sequence[tuple[int, int, int, float]],
+    rows: Sequence[LimitHour],
     episodes: Sequence[tuple[int, int]],
     at: Iterable[int],
     *,
     lower: bool,
-) -> Iterator[tuple[str, int, tuple[int, int, int, float | None, float, float | None]]]:
+) -> Iterator[tuple[str, int, RollingFigures]]:
     """Exceedance statistics of one limit over every span that ends at the beginning of some clock hours.
 
     The same figures as `exceedance_statistics`, for many limits and hours, where a span consists of whole hours.
 
     Parameters
     ----------
-    rows : sequence of (hour, assessable, above, worst)
-        As in `SlidingHours`, sorted by hour.
+    rows : sequence of LimitHour
+        Sorted by hour.
     episodes, lower
         As in `exceedance_statistics`; an open episode has its end far in the future.
     at : iterable of int
@@ -117,14 +137,14 @@ def hourly_statistics(
     Yields
     ------
     span, hour, figures
-        Name of the span; the hour at whose beginning it ends; episodes, minutes above, longest [min], share, capture, worst.
+        Name of the span; the hour at whose beginning it ends; what was found.
     """
     # Most often it is one hour of one limit: plain lists are quicker then than arrays.
-    hour = [row[0] for row in rows]
-    assessable = [0, *accumulate(row[1].bit_count() for row in rows)]
-    above = [0, *accumulate(row[2].bit_count() for row in rows)]
+    hour = [row.hour for row in rows]
+    assessable = [0, *accumulate(row.assessable.bit_count() for row in rows)]
+    above = [0, *accumulate(row.above.bit_count() for row in rows)]
     best, further = (math.inf, min) if lower else (-math.inf, max)
-    worst = [best if math.isnan(row[3]) else row[3] for row in rows]
+    worst = [best if math.isnan(row.worst) else row.worst for row in rows]
     for end in at:
         last = bisect_left(hour, end)
         for span, minutes in SPANS.items():
@@ -136,13 +156,13 @@ def hourly_statistics(
             yield (
                 span,
                 end,
-                (
-                    len(lengths),
-                    did,
-                    max(lengths, default=0),
-                    did / could if could else None,
-                    could / minutes,
-                    None if math.isinf(most) else most,
+                RollingFigures(
+                    episodes=len(lengths),
+                    minutes_above=did,
+                    longest=max(lengths, default=0),
+                    share=did / could if could else None,
+                    capture=could / minutes,
+                    worst=None if math.isinf(most) else most,
                 ),
             )
 

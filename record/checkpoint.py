@@ -94,11 +94,13 @@ class Checkpoint:
             return found
         try:
             with closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection:
-                for site, digest, position, known, *content in _sites(connection):
-                    if digest == self._digest.get(site) and position <= newest:
-                        found[site], self._known[site] = position, known
-                        self._restore(connection, site, _content(*content))
-                        if known != restated.get(site, 0):
+                connection.row_factory = sqlite3.Row
+                for row in _sites(connection):
+                    site = row["site"]
+                    if row["digest"] == self._digest.get(site) and row["position"] <= newest:
+                        found[site], self._known[site] = row["position"], row["restated"]
+                        self._restore(connection, site, _content(row))
+                        if row["restated"] != restated.get(site, 0):
                             channels = self._channels[site]
                             self._engine.alarms.forget(np.arange(channels.start, channels.stop))
         except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError, zlib.error) as error:
@@ -120,10 +122,9 @@ class Checkpoint:
         for name, view in self._arrays(site).items():
             _put(view, content[name])
         engine.health.restore_clocks(site, msgspec.convert(content["clocks"], dict[str, tuple[int, Any]]))
-        rings = connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,))
-        for name, place, *data in rings:
-            stored = _content(*data)
-            views = self._views(channels, name, place)
+        for row in connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,)):
+            stored = _content(row)
+            views = self._views(channels, row["name"], row["place"])
             for ring, view in views.items():
                 _put(view, stored[ring])
             for ring in views.keys() & set(_LIKE_HIGH):
@@ -169,12 +170,22 @@ class Checkpoint:
                 places = [("panes", place) for place in panes.places(channels, _WIDTH)]
                 places += [("levels", place) for place in panes.hours_touched(channels)]
                 connection.executemany(
-                    "INSERT OR REPLACE INTO ring VALUES (?, ?, ?, ?, ?, ?)",
-                    [(site, *at, *_packed(_alike(self._views(channels, *at)))) for at in places],
+                    "INSERT OR REPLACE INTO ring VALUES (:site, :name, :place, :size, :sum, :data)",
+                    [
+                        {
+                            "site": site,
+                            "name": name,
+                            "place": place,
+                            **_packed(_alike(self._views(channels, name, place))),
+                        }
+                        for name, place in places
+                    ],
                 )
                 state = _packed(self._arrays(site), clocks=self._engine.health.clocks(site))
-                row = (site, self._digest[site], position, restated, *state)
-                connection.execute("INSERT OR REPLACE INTO site VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                row = {"site": site, "digest": self._digest[site], "position": position, "restated": restated, **state}
+                connection.execute(
+                    "INSERT OR REPLACE INTO site VALUES (:site, :digest, :position, :restated, :size, :sum, :data)", row
+                )
         except (sqlite3.Error, OSError) as error:
             _log.warning("the checkpoint cannot be written", file=str(self._path), reason=str(error))
         else:
@@ -192,13 +203,18 @@ class Checkpoint:
             self._connection = connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
-            if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+            if _version(connection) != _VERSION:
                 connection.executescript(f"{_TABLES} PRAGMA user_version={_VERSION};")
         return self._connection
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
 def _sites(connection: sqlite3.Connection) -> list[Any]:
-    if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+    if _version(connection) != _VERSION:
         raise ValueError("it has the form of another version")
     return connection.execute("SELECT site, digest, position, restated, size, sum, data FROM site").fetchall()
 
@@ -209,17 +225,17 @@ def _alike(views: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return views | {name: views[name].view(np.uint64) ^ views["high"].view(np.uint64) for name in some}
 
 
-def _packed(views: dict[str, NDArray[Any]], **more: Any) -> tuple[int, int, bytes]:
+def _packed(views: dict[str, NDArray[Any]], **more: Any) -> dict[str, Any]:
     """Length, checksum and compressed content of arrays."""
     plain = msgspec.msgpack.encode({name: view.tobytes() for name, view in views.items()} | more)
     data = zlib.compress(plain, 1)
-    return len(plain), zlib.crc32(data), data
+    return {"size": len(plain), "sum": zlib.crc32(data), "data": data}
 
 
-def _content(size: int, checksum: int, data: bytes) -> dict[str, Any]:
-    if zlib.crc32(data) != checksum:
+def _content(row: sqlite3.Row) -> dict[str, Any]:
+    if zlib.crc32(row["data"]) != row["sum"]:
         raise ValueError("its content is damaged")
-    found: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(data, bufsize=size))
+    found: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(row["data"], bufsize=row["size"]))
     return found
 
 

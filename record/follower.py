@@ -7,6 +7,7 @@ say where they are.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,8 +52,27 @@ Positions = Mapping[str, int]
 _log = structlog.get_logger(__name__)
 
 
+_PASSING: Final = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT,
+})  # fmt: skip
+"""Result codes of SQLite that say how things are now, and nothing of the statement."""
+
+
+def passes(error: StoreError | DatabaseError) -> bool:
+    """Return whether what failed may go well later: a database is locked, full or out of reach, or there is none yet."""
+    cause = error.__cause__ if isinstance(error, StoreError) else error
+    told = getattr(cause, "orig", cause)
+    if isinstance(told, sqlite3.Error):
+        return getattr(told, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
+    passing = sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError
+    return not isinstance(cause, DatabaseError) or isinstance(cause, passing)
+
+
 class Attempts:
     """Attempts to follow the record; one that fails is logged once, and the next ones come after pauses that grow.
+
+    What cannot go well later, as a statement that a database does not understand, is raised: whoever started the follower sees it.
 
     Parameters
     ----------
@@ -73,10 +93,12 @@ class Attempts:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Do what is in the block; that a database cannot be read or written ends the block only."""
+        """Do what is in the block; that a database cannot be read or written now ends the block only."""
         try:
             yield
         except (StoreError, DatabaseError) as error:
+            if not passes(error):
+                raise
             if str(error) != self._trouble:
                 _log.error("cannot follow the record; trying again", follower=self._follower, error=str(error))
             self._trouble = str(error)

@@ -107,7 +107,7 @@ class Broadcast:
     ) -> AsyncIterator[bytes]:
         """Events of a scope, from the one behind ``last`` on, else from now on.
 
-        It ends with the server, and with the right to see it. A record that cannot be read is waited for.
+        It ends with the server, and with the right to see it. A record that cannot be read now is waited for.
 
         Parameters
         ----------
@@ -124,7 +124,10 @@ class Broadcast:
         cursor = last
         try:
             while not self._closing.is_set():
-                if self._following is None or self._following.done():
+                if self._following is not None and self._following.done():
+                    following, self._following = self._following, None
+                    following.result()
+                if self._following is None:
                     self._following = asyncio.create_task(self._follow())
                 if subscriber.behind and self._cursor is not None:
                     fresh = await self._missed(subscriber, cursor, self._cursor)
@@ -146,19 +149,21 @@ class Broadcast:
     async def _follow(self) -> None:
         """Follow the record as long as anybody listens."""
         attempts = Attempts("live stream")
-        while self._subscribers and not self._closing.is_set():
-            number = self._record.changes.number()
-            if (self._cursor is None or number != self._number) and not attempts.resting:
-                scopes = {subscriber.scope for subscriber in self._subscribers}
-                with attempts.attempt():
-                    self._cursor, events = await run_in_threadpool(self._new, scopes, self._cursor)
-                    self._number = number
-                    for subscriber in self._subscribers:
-                        subscriber.offer(events.get(subscriber.scope))
-            await asyncio.sleep(LOOK_SECONDS)
-        self._cursor = None
-        for subscriber in self._subscribers:
-            subscriber.wake()
+        try:
+            while self._subscribers and not self._closing.is_set():
+                number = self._record.changes.number()
+                if (self._cursor is None or number != self._number) and not attempts.resting:
+                    scopes = {subscriber.scope for subscriber in self._subscribers}
+                    with attempts.attempt():
+                        self._cursor, events = await run_in_threadpool(self._new, scopes, self._cursor)
+                        self._number = number
+                        for subscriber in self._subscribers:
+                            subscriber.offer(events.get(subscriber.scope))
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._cursor = None
+            for subscriber in self._subscribers:
+                subscriber.wake()
 
     def _new(self, scopes: set[Scope], after: Cursor | None) -> tuple[Cursor, dict[Scope, list[Event]]]:
         with self._record.queries() as queries:

@@ -24,7 +24,7 @@ from greenmine.grafana.influx.influx_schema import BY_NAME, Precision, finding_o
 from greenmine.grafana.influx.lines import Encoder
 from greenmine.limits import Threshold, addressee, threshold_on
 from greenmine.processing.averaging import direction, figure_of_parts
-from greenmine.processing.rolling import SPANS
+from greenmine.processing.rolling import SPANS, LimitHour, RollingFigures
 from greenmine.processing.slide import first_minute
 from greenmine.processing.standing import Grounds
 from greenmine.processing.summary import conclude, tally
@@ -70,12 +70,12 @@ class Rolling(Protocol):
 
     def __call__(
         self,
-        rows: Sequence[tuple[int, int, int, float]],
+        rows: Sequence[LimitHour],
         episodes: Sequence[tuple[int, int]],
         at: Iterable[int],
         *,
         lower: bool,
-    ) -> Iterable[tuple[str, int, Sequence[Any]]]:
+    ) -> Iterable[tuple[str, int, RollingFigures]]:
         """Span, hour and fields of ``rolling`` for each hour of ``at`` and each span."""
         ...
 
@@ -239,7 +239,7 @@ class Feed:
             if name in {t.name for t in BY_ID}:
                 some = _selection(name).where(table.c.id > position, table.c.id <= head).order_by(table.c.id)
                 rows: Sequence[Any] = self._some(connection, some.limit(self._size), in_blocks=name == "reading_block")
-                end = rows[-1][0] if len(rows) else head
+                end = rows[-1].id if len(rows) else head
             else:
                 serial = table.c.serial
                 within = (serial > position, serial <= head)
@@ -598,15 +598,15 @@ class Feed:
     def _rolled(
         self,
         site: str,
-        known: Mapping[str, tuple[Sequence[tuple[int, int, int, float]], Sequence[tuple[int, int]]]],
+        known: Mapping[str, tuple[Sequence[LimitHour], Sequence[tuple[int, int]]]],
         changed: Mapping[str, Collection[int]],
         portion: Portion,
     ) -> None:
         """Rolling statistics of one mine from hours and episodes of its limits."""
         part = portion.parts[self._sites[site].enterprise]
-        followed = {key: [hour for hour, *_ in hours] for key, (hours, _) in known.items()}
+        followed = {key: [one.hour for one in hours] for key, (hours, _) in known.items()}
         standing = _standing_at({key: followed[key] for key in self._legal[site] if key in known}, changed)
-        figures: dict[tuple[str, str, int], Sequence[Any]] = {}
+        figures: dict[tuple[str, str, int], RollingFigures] = {}
         for key, (hours, episodes) in known.items():
             rule = self._rules[key]
             own = set(changed.get(key, ())).intersection(followed[key])
@@ -620,9 +620,10 @@ class Feed:
         for hour, some in standing.items():
             for span in SPANS:
                 of_limits = [figures[key, span, at] for key, at in some.items()]
-                shares = [share for *_, share, _, _ in of_limits if share is not None]
-                values = (sum(v[0] for v in of_limits), sum(v[1] for v in of_limits), max(shares, default=None))
-                self._rolling_line("rolling_site", (*tags, span), values, hour, part)
+                shares = [one.share for one in of_limits if one.share is not None]
+                count, above = sum(one.episodes for one in of_limits), sum(one.minutes_above for one in of_limits)
+                of_site = (count, above, max(shares, default=None))
+                self._rolling_line("rolling_site", (*tags, span), of_site, hour, part)
 
     def _rolling_line(
         self, measurement: str, tags: tuple[str, ...], values: Sequence[Any], hour: int, part: Part
@@ -638,16 +639,14 @@ class Feed:
         return any(self._positions[t] < self._cursor.anew(t) for t in ("sliding_hour", "exceedance"))
 
     @staticmethod
-    def _hours(
-        connection: sa.Connection, keys: Sequence[str], first: int, last: int
-    ) -> dict[str, list[tuple[int, int, int, float]]]:
+    def _hours(connection: sa.Connection, keys: Sequence[str], first: int, last: int) -> dict[str, list[LimitHour]]:
         table = schema.sliding_hour.c
-        found: dict[str, list[tuple[int, int, int, float]]] = {key: [] for key in keys}
+        found: dict[str, list[LimitHour]] = {key: [] for key in keys}
         columns = (table.rule, table.hour, table.assessable, table.above, table.worst)
         within = (table.rule.in_(keys), table.hour >= first, table.hour <= last)
         for row in connection.execute(sa.select(*columns).where(*within).order_by(table.rule, table.hour)):
             worst = float("nan") if row.worst is None else row.worst
-            found[row.rule].append((row.hour, row.assessable, row.above, worst))
+            found[row.rule].append(LimitHour(row.hour, row.assessable, row.above, worst))
         return found
 
     def _episodes(self, connection: sa.Connection, keys: Sequence[str], first: int) -> dict[str, list[tuple[int, int]]]:

@@ -564,8 +564,8 @@ def _days(
     instants |= set(connection.scalars(sa.select(signed.start).where(signed.site == site.id, new)))
     days = {_day(instant, zone) for instant in instants}
     new = sa.or_(marked.id > since.mark, marked.end > open_from)
-    for start, end in connection.execute(sa.select(marked.start, marked.end).where(marked.site == site.id, new)):
-        first, last = _day(start, zone), _day(end - 1, zone)
+    for mark in connection.execute(sa.select(marked.start, marked.end).where(marked.site == site.id, new)):
+        first, last = _day(mark.start, zone), _day(mark.end - 1, zone)
         days |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
     return days
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenmine.processing.rolling import SPANS, SlidingHours, exceedance_statistics, hourly_statistics
+from greenmine.processing.rolling import SPANS, LimitHour, SlidingHours, exceedance_statistics, hourly_statistics
 
 HOUR0 = 492_000
 
@@ -91,7 +91,7 @@ def test_hourly_statistics_are_those_of_each_span_by_itself(seed: int, lower: bo
     start = random.integers(900 * 60, 1950 * 60, int(random.integers(0, 5)))
     episodes = np.stack([start, start + random.integers(1, 9000, len(start))], axis=1)
     at = [1000, 1024, 1500, 1899, 1950]
-    rows = list(zip(hour.tolist(), assessable.tolist(), above.tolist(), worst.tolist(), strict=True))
+    rows = list(map(LimitHour, hour.tolist(), assessable.tolist(), above.tolist(), worst.tolist()))
     sliding = SlidingHours(hour, assessable, above, worst)
     found = {(span, end): figures for span, end, figures in hourly_statistics(rows, episodes.tolist(), at, lower=lower)}
     for span, minutes in SPANS.items():

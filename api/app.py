@@ -16,6 +16,7 @@ from greenmine.api.accounts.caller import admit
 from greenmine.api.accounts.lockout import Lockout
 from greenmine.api.accounts.providers import provider_of
 from greenmine.api.http import (
+    air_days,
     assessments,
     bundles,
     calendar,
@@ -142,7 +143,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     # What is asked for most is found first.
     for part in (curves, routes, data_quality, explanations, marks, loggers, subscriptions):
         app.include_router(part.router, max_body_size=LARGEST)
-    for part in (bundles, calendar, reports, witnessed):
+    for part in (air_days, bundles, calendar, reports, witnessed):
         app.include_router(part.router, max_body_size=LARGEST)
     for part in (handling, assessments):
         app.include_router(part.router, max_body_size=settings.attachment_bytes)

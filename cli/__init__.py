@@ -7,6 +7,7 @@ import os
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import Final
 
 import cyclopts
 import structlog
@@ -15,38 +16,54 @@ from pydantic import ValidationError
 _NOT_FOR_OTHERS = 0o027
 """What files of an installation are not for: writing by the group, and anything by others."""
 
-app = cyclopts.App(
-    name="greenmine",
-    help="Dust, noise and water readings from mines: judged against the legal limits, shown and proven.",
-    version=version("greenmine"),
-)
-app.command("greenmine.cli.demo:demo")
-app.command("greenmine.cli.run:run")
-app.command("greenmine.cli.simulate:simulate")
-app.command("greenmine.cli.replay:replay")
-app.command("greenmine.cli.analyse:analyse")
-app.command("greenmine.cli.judge:judge")
-app.command("greenmine.cli.files:app", name="files")
-app.command("greenmine.cli.registry:app", name="registry")
-app.command("greenmine.cli.hj212:app", name="hj212")
-app.command("greenmine.cli.archive:app", name="archive")
-app.command("greenmine.cli.evidence:app", name="evidence")
-app.command("greenmine.cli.report:report")
-app.command("greenmine.cli.key:app", name="key")
-app.command("greenmine.cli.status:status")
-app.command("greenmine.cli.doctor:doctor")
-app.command("greenmine.cli.rejections:app", name="rejections")
-app.command("greenmine.cli.device:app", name="device")
-app.command("greenmine.cli.influx:app", name="influx")
-app.command("greenmine.cli.grafana:app", name="grafana")
-app.command("greenmine.cli.init:init")
-app.command("greenmine.cli.backup:backup")
-app.command("greenmine.cli.uplink:uplink")
-app.command("greenmine.cli.user:app", name="user")
-app.command("greenmine.cli.notify:notify")
-app.register_install_completion_command(
-    name="completion", help="Install completion by the tab key for bash, zsh or fish, whichever shell is in use."
-)
+_COMMANDS: Final = {
+    "demo": ("demo", "Show everything at work: five simulated mines, live data, and the pages."),
+    "run": ("run", "Collect, judge and store what the broker delivers, and serve the pages."),
+    "simulate": ("simulate", "Simulate the mines of the registry, with faults whose truth is known."),
+    "replay": ("replay", "Send a logger's file to the broker as if a device measured it."),
+    "analyse": ("analyse", "Judge loggers' files: one row of figures for each window, without any server."),
+    "judge": ("judge", "Judge readings in files by the limits of a registry."),
+    "files": ("app", "Show what a logger's file becomes, and which makes are known."),
+    "registry": ("app", "Check and list the mines, stations and devices of an installation."),
+    "hj212": ("app", "Read and write frames of HJ 212, the protocol of data loggers in China."),
+    "archive": ("app", "Seal days of raw data in a signed hash chain for each site, and check them."),
+    "evidence": ("app", "Build evidence bundles for a mine and a period, and check them."),
+    "report": ("report", "Write the report of a mine or of the district over a period."),
+    "key": ("app", "Show the public key of an installation, and hand it out."),
+    "status": ("status", "Show whether the worker runs, what it has stored, and what exceeds."),
+    "doctor": ("doctor", "Look for what is not as it should be."),
+    "rejections": ("app", "List messages that were not taken, and have them taken in again."),
+    "device": ("app", "Show what devices' messages become, and keep their accounts at the broker."),
+    "influx": ("app", "Keep the projection of the record in InfluxDB, which Grafana reads."),
+    "grafana": ("app", "Write dashboards, alerts and organisations of Grafana."),
+    "init": ("init", "Make what an installation needs before its first start."),
+    "backup": ("backup", "Copy databases, key, attached files and archive of an installation."),
+    "uplink": ("uplink", "Send readings and statistics to the authority's platform by HJ 212."),
+    "user": ("app", "Keep accounts: who may sign in, and what they see."),
+    "notify": ("notify", "Tell those who subscribed of exceedances, early warnings and silence."),
+}
+"""What each command is in the module of its name, and what it does, for the list of all."""
+
+
+def _roof(*, listed: bool = False) -> cyclopts.App:
+    """Make the command, whose parts are loaded when they are called.
+
+    Listed, they say in one line what they do, which would stand in the place of their own help.
+    """
+    roof = cyclopts.App(
+        name="greenmine",
+        help="Dust, noise and water readings from mines: judged against the legal limits, shown and proven.",
+        version=version("greenmine"),
+    )
+    for name, (part, summary) in _COMMANDS.items():
+        roof.command(f"greenmine.cli.{name}:{part}", name=name, help=summary if listed else None)
+    roof.register_install_completion_command(
+        name="completion", help="Install completion by the tab key for bash, zsh or fish, whichever shell is in use."
+    )
+    return roof
+
+
+app = _roof()
 
 
 def main() -> None:
@@ -54,7 +71,7 @@ def main() -> None:
     configure_logging()
     os.umask(os.umask(0) | _NOT_FOR_OTHERS)
     try:
-        app()
+        (app if sys.argv[1:] and sys.argv[1] not in app.help_flags else _roof(listed=True))()
     except SystemExit as end:
         cause = end.__cause__ or end.__context__
         if not isinstance(end.code, str) or cause is None:

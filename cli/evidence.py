@@ -83,6 +83,7 @@ def verify(
                     _SECONDS + size / _BYTES_A_SECOND if seconds is None else seconds,
                 ),
                 lambda done, total: bar.update(task, completed=done, total=total),
+                ("greenmine.cli.checking",),
             )
     except (ValueError, OSError) as error:
         sys.stderr.write(f"greenmine evidence verify: {' '.join(str(error).split())}\n")

@@ -26,6 +26,8 @@ from greenmine.uplink.outbox import FILE, UplinkOutbox
 
 _ALIVE = 10_000
 """A worker that has said nothing for this long is taken as stopped [ms]."""
+_CENTURY = 36_525
+"""Of so many days the figure says nothing any more [days]."""
 
 
 def status(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
@@ -129,7 +131,9 @@ def _print(found: dict[str, Any]) -> None:
         f"The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
     )
     if found["disk_days"] is not None:
-        console.print(f"The disk lasts {found['disk_days']:,} days at the most of a day of the last week.")
+        days = found["disk_days"]
+        lasts = f"{days:,} days" if days < _CENTURY else "for more than a century"
+        console.print(f"The disk lasts {lasts} at the most of a day of the last week.")
     if (loggers := worker["loggers"]) is not None:
         console.print(
             f"Data loggers: port {loggers['port']}, {loggers['connections']} connections, {loggers['frames']} frames, "

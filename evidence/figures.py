@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from greenmine.evidence.hourly import Distribution, HourGap, Rose, distributions, gaps, roses
+from greenmine.evidence.hourly import Distribution, HourGap, distributions, gaps, roses
 from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
     CalibrationFigures,
@@ -37,6 +37,7 @@ from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.engine import DAY, Judged, Statistic
 from greenmine.processing.rolling import SlidingHours, exceedance_statistics
+from greenmine.processing.rose import Rose
 from greenmine.processing.slide import first_minute
 from greenmine.processing.summary import Conclusion, RuleTally, conclude
 from greenmine.processing.upwind import UpwindShare, upwind_share

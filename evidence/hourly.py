@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from greenmine.limits import Window
 from greenmine.processing.engine import Statistic
+from greenmine.processing.rose import Rose, rose
 from greenmine.processing.windows import moment_of
 from greenmine.registry import Channel, Registry
-
-SECTORS: Final = 16
-"""Directions that a wind rose tells apart."""
 
 Hours = Mapping[int, Sequence[Statistic]]
 """Hourly statistics by index of the channel, in order."""
@@ -52,26 +48,6 @@ class HourGap(msgspec.Struct, frozen=True):
     """Of these, hours in which no reading came that could be used."""
     excluded: int
     """Of these, hours with minutes that were excluded for rain, wind or a mark."""
-
-
-class Sector(msgspec.Struct, frozen=True):
-    """Hours with wind from one direction."""
-
-    direction: float
-    """Middle of the sector, where the wind comes from [deg]."""
-    hours: int
-    mean: float | None
-    """Mean of the hourly figures; None without hours."""
-
-
-class Rose(msgspec.Struct, frozen=True):
-    """Concentration of a channel by direction of the wind, of hours in which all of it is valid."""
-
-    channel: str
-    hours: int
-    calm: int
-    """Hours with less wind than is needed to tell upwind from downwind; in no sector."""
-    sectors: list[Sector]
 
 
 def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], Statistic]) -> list[Distribution]:
@@ -135,26 +111,10 @@ def roses(registry: Registry, hours: Hours) -> list[Rose]:
     if len(wind) < 2:
         return []
     speed, direction = (_valid(hours, wind[name]) for name in ("wind-speed", "wind-direction"))
+    least = registry.conditions.difference_wind_minimum
     return [
-        _rose(c, _valid(hours, c), speed, direction, registry.conditions.difference_wind_minimum)
-        for c in registry.channels
-        if c.parameter.theme == "dust"
+        rose(c.key, _valid(hours, c), speed, direction, least) for c in registry.channels if c.parameter.theme == "dust"
     ]
-
-
-def _rose(
-    channel: Channel, dust: dict[int, float], speed: dict[int, float], direction: dict[int, float], least: float
-) -> Rose:
-    common = sorted(dust.keys() & speed.keys() & direction.keys())
-    value = np.array([dust[hour] for hour in common], np.float64)
-    blowing: NDArray[np.bool_] = np.array([speed[hour] >= least for hour in common], bool)
-    width = 360 / SECTORS
-    sector = np.array([round(direction[hour] / width) % SECTORS for hour in common], np.int64)
-    sectors = []
-    for n in range(SECTORS):
-        mine = value[blowing & (sector == n)]
-        sectors.append(Sector(n * width, len(mine), float(mine.mean()) if len(mine) else None))
-    return Rose(channel.key, len(common), int((~blowing).sum()), sectors)
 
 
 def _valid(hours: Hours, channel: Channel) -> dict[int, float]:

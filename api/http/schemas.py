@@ -139,7 +139,7 @@ _PROBLEM: Final = {
     "description": "Problem details (RFC 9457): the one shape of every error",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "detail", "instance")},
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "detail_zh", "instance")},
         "status": {"type": "integer"},
         "errors": {
             "type": "array",

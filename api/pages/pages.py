@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
+from greenmine.api.http.air_days import air_days
 from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, context_of, visible_site
 from greenmine.api.http.health import ServiceHealth, service_health
 from greenmine.api.http.problems import Problem
@@ -29,9 +30,10 @@ from greenmine.api.pages.vega import bundle
 from greenmine.api.pages.wording import Wording
 from greenmine.limits import threshold_on
 from greenmine.processing.rolling import SPANS
+from greenmine.processing.rose import PERCENTILE, Rose, rose, source_bearings
 from greenmine.processing.series import summarise, window_bounds
 from greenmine.record.reader import Queries, Row, Scope, valid
-from greenmine.registry import Registry, Site
+from greenmine.registry import Channel, Registry, Site
 from greenmine.themes import Theme
 from greenmine.times import DAY, HOUR, MINUTE, local, now
 from greenmine.wording.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
@@ -47,6 +49,10 @@ _CALLS: Final = 3
 _ROLES = ("boundary", "receptor", "reference", "outfall", "weather", "equipment")
 _CHART_ORDER = ("tsp", "pm10", "pm2.5", "laeq", "ph", "ss", "turbidity", "cod", "nh3-n", "wind-speed", "rain")
 _LEADING: Final = 3
+_ROSE_DAYS: Final = 30
+"""Days whose hours tell where dust comes from."""
+_AIR_DAYS: Final = 8
+"""Days whose air quality index is shown."""
 _ISSUED_AFTER: Final = 3 * MINUTE
 """An hour whose figures have had this long to be issued, and are not there, has none [ms]."""
 
@@ -122,6 +128,13 @@ def mine(
         leading=_leading(registry, site),
         pins=station_pins(shown, views),
         names={station.id: wording.name(station) for station in shown.stations},
+        roses=_roses(queries, scope, shown, instant),
+        bearings={
+            s.id: found for s in shown.stations if s.role == "boundary" and (found := source_bearings(shown, s.id))
+        },
+        air_days=air_days(queries, scope, shown, instant - _AIR_DAYS * DAY, instant),
+        rose_days=_ROSE_DAYS,
+        percentile=PERCENTILE,
         rolling=_rolling(queries, scope, shown, instant),
         weather=_weather(views),
         ledger=_ledger(queries, scope, shown, today),
@@ -264,6 +277,30 @@ def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
                 return wording.t("collector.unheard", broker=broker)
             return wording.t("collector.disconnected", broker=broker, time=wording.date_time(local(last, zone)))
     return None
+
+
+def _roses(queries: Queries, scope: Scope, site: Site, instant: int) -> list[tuple[Channel, Rose]]:
+    """Concentration by wind of the past days at each channel of dust that a legal limit judges."""
+    registry = queries.registry
+    channels = {c.parameter.id: c for c in registry.site_channels(site.id)}
+    if not {"wind-speed", "wind-direction"} <= channels.keys():
+        return []
+    judged = {rule.channel for rule in registry.site_rules(site.id) if rule.limit.kind == "legal"}
+
+    def hours(channel: Channel) -> dict[int, float]:
+        rows = queries.statistics(
+            scope, channel.key, "hour", instant - _ROSE_DAYS * DAY, instant, revisions=False, limit=24 * _ROSE_DAYS + 1
+        )
+        return {row.start: row.mean for row in rows if row.valid and row.mean is not None}
+
+    speed, direction = hours(channels["wind-speed"]), hours(channels["wind-direction"])
+    least = registry.conditions.difference_wind_minimum
+    found = [
+        (c, rose(c.key, hours(c), speed, direction, least))
+        for c in registry.site_channels(site.id)
+        if c.index in judged and c.parameter.theme == "dust"
+    ]
+    return [(channel, one) for channel, one in found if one.hours > one.calm]
 
 
 def _rolling(queries: Queries, scope: Scope, site: Site, instant: int) -> list[dict[str, Any]]:

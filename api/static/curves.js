@@ -23,6 +23,7 @@ function config() {
     axisY: { domain: false, ticks: false, tickCount: 5, format: "f", minExtent: 36 },
     line: { color: colour("series-1") },
     area: { color: colour("series-1") },
+    circle: { color: colour("series-1"), opacity: 1 },
     rule: { color: colour("exceeds") },
     text: { color: colour("exceeds") },
     style: {

@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from greenmine.evidence.figures import JUDGED, RuleFigures, VerdictFigures
-from greenmine.evidence.hourly import Distribution, Rose
+from greenmine.evidence.hourly import Distribution
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
+from greenmine.processing.rose import PERCENTILE, Rose, source_bearings
 from greenmine.themes import Theme
 from greenmine.wording.charts import LimitStep, Series, line_chart, wind_rose
 from greenmine.wording.words import NOTHING
@@ -232,6 +233,7 @@ def _roses(content: Content) -> list[Block]:
         Paragraph(text=w.t("dust.rose-meaning", least=w.plain(content.registry.conditions.difference_wind_minimum))),
         Charts(charts=charts, columns=min(3, len(charts))),
         _sectors(content, mine),
+        *_sources(content, mine),
     ]
 
 
@@ -248,8 +250,35 @@ def _sectors(content: Content, roses: Sequence[Rose]) -> Table:
         parameter = w.channels[rose.channel].parameter
         means = [w.figure(sector.mean, parameter) for sector in rose.sectors]
         rows.append([w.channel(rose.channel), w.unit(parameter.unit), *means, NOTHING])
+        shares = [w.percent(one.high / one.hours) if one.hours else NOTHING for one in rose.sectors]
+        rows.append(["", w.t("dust.cpf", threshold=w.figure(rose.threshold, parameter)), *shares, NOTHING])
         rows.append(["", w.t("column.hours"), *(str(sector.hours) for sector in rose.sectors), str(rose.calm)])
     return Table(caption=w.t("dust.sectors"), columns=columns, rows=rows, small=True)
+
+
+def _sources(content: Content, roses: Sequence[Rose]) -> list[Block]:
+    """Say where the mine's own sources lie, as seen from each station."""
+    w, site = content.words, content.site
+    told = []
+    for station in dict.fromkeys(w.channels[rose.channel].station for rose in roses):
+        lie = [
+            w.t(
+                "dust.source",
+                source=w.name(content.registry.station(site.id, source)),
+                point=w.point(angle),
+                angle=f"{angle:.0f}",
+            )
+            for source, angle in source_bearings(site, station).items()
+        ]
+        if lie:
+            told.append(
+                w.t(
+                    "dust.sources",
+                    station=w.name(content.registry.station(site.id, station)),
+                    sources=w.t("list.comma").join(lie),
+                )
+            )
+    return [Paragraph(text=w.t("dust.cpf-meaning", percentile=PERCENTILE)), *(Paragraph(text=text) for text in told)]
 
 
 def _circumstances(content: Content) -> list[Block]:

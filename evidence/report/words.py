@@ -13,9 +13,6 @@ from greenmine.limits import Threshold
 from greenmine.registry import Channel, Rule
 from greenmine.wording.words import NOTHING, Words
 
-POINTS: Final = ("n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw")
-"""Points of the compass, clockwise from north."""
-
 _REASONS: Final = 3
 """Reasons of a conclusion that are named; the others are counted."""
 
@@ -124,10 +121,6 @@ class ReportWords(Words):
         """Standard and clause of a number of the law."""
         told = " ".join(dict.fromkeys(filter(None, (threshold.source, threshold.clause))))
         return in_chinese(told) if self.language == "zh" else told
-
-    def point(self, direction: float) -> str:
-        """Point of the compass."""
-        return self.t(f"compass.{POINTS[round(direction / 22.5) % 16]}")
 
     @staticmethod
     def calendar(text: str) -> date:

@@ -171,10 +171,11 @@ def _mark(ref: str, north: float, east: float) -> Json:
 def _sprayer(edition: Edition, key: str) -> Json:
     sprayers = [s for s in edition.stations("equipment") if "spray" in s] or edition.stations("equipment")
 
+    # Grafana takes an interval between two slashes of one line for a part of a regular expression.
     def spans(field: str, measurement: str, chosen: str, width: str) -> str:
         dust, state = (
-            f'SELECT "{field}" AS "{name}" FROM "{measurement}" WHERE {RANGE} AND {chosen} AND "parameter" = \'{parameter}\''
-            f" AND {one_of('station', stations)} AND {SITES}"
+            f'SELECT "{field}" AS "{name}" FROM "{measurement}" WHERE {RANGE} AND "parameter" = \'{parameter}\''
+            f" AND {one_of('station', stations)} AND {SITES}\nAND {chosen}"
             for parameter, name, stations in (
                 ("pm10", "pm", edition.stations("boundary")),
                 ("equipment-state", "state", sprayers),

@@ -21,6 +21,8 @@ from greenmine.wording.unit_signs import sign
 NOTHING: Final = "—"
 VERDICT_SIGNS: Final = {"meets": "✓", "exceeds": "▲", "not assessable": "?", "none": "–"}
 """A verdict is told by sign and word, never by colour alone."""
+_POINTS: Final = ("n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw")
+"""Points of the compass, clockwise from north."""
 _SHARED: Final = "greenmine.wording"
 """Package with the words that all packages share."""
 _DETAIL: Final = re.compile(r"([\d.e+-]*) ?(.*)", re.DOTALL)
@@ -81,6 +83,10 @@ class Words:
         number, text = _DETAIL.fullmatch(detail).groups()  # type: ignore[union-attr]
         found = self.shared("health-detail").get(text.replace(" ", "-"))
         return detail if found is None else found.format(n=number)
+
+    def point(self, direction: float) -> str:
+        """Return the point of the compass of a direction [deg]."""
+        return self.t(f"compass.{_POINTS[round(direction / 22.5) % 16]}")
 
     def name(self, thing: Any) -> str:
         """Return the name of a thing that has a Chinese and an English one."""

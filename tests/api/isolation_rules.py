@@ -82,6 +82,7 @@ RULES: Final[dict[str, Rule]] = {
     "verdicts": Rule(),
     "exceedances": Rule(),
     "limit_statistics": Rule(needed=("site",)),
+    "air_quality_index": Rule(needed=("site",)),
     "live": Rule(),
     "ledger": Rule(),
     "gaps": Rule(),

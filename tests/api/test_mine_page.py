@@ -266,3 +266,29 @@ def test_a_station_shows_the_local_day_of_an_instant(served: Served) -> None:
         )
         assert shown == [day, day]
     assert served.client.get(station, params={"at": 10**18}).status_code == 400
+
+
+def test_the_page_says_where_dust_comes_from_with_its_samples(served: Served) -> None:
+    html = page(served.client)
+    part = html.split('id="origin"', 1)[1].split("</section>", 1)[0]
+    cells = re.findall(r'<th scope="row" class="quiet">Hours</th>(.*?)</tr>', part)
+    channels = [c for c in served.registry.site_channels(LOUD) if f"/{c.parameter.id}" and c.parameter.theme == "dust"]
+    assert 0 < len(cells) <= len(channels)
+    for row in cells:
+        counts = [int(re.sub("<[^>]+>", "", cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        assert len(counts) == 17
+        assert 20 <= sum(counts) <= 24, "hours of the filled day, calm ones included"
+    assert re.search(r"Fog cannon \w+ \(\d+°\)", part)
+
+
+def test_the_air_quality_index_is_that_of_the_judged_means(served: Served) -> None:
+    items = served.client.get("/api/v1/air-index", params={"site": LOUD}).json()["items"]
+    day = {"from": items[0]["day"] + "T00:00:00+08:00", "to": items[0]["day"] + "T01:00:00+08:00", "site": LOUD}
+    verdicts = served.client.get("/api/v1/verdicts", params=day | {"limit": "gb3095-pm10-day-class2"}).json()["items"]
+    assert [round(v["value"]) for v in verdicts] == [items[0]["index"]["sub_indices"]["pm10"]["concentration"]]
+    assert items[0]["standing"] == "indicative"
+    assert "o3" in items[0]["index"]["missing"]
+    assert items[0]["index"]["aqi"] is None, "nothing above 100, and four pollutants missing"
+    part = page(served.client).split('id="air"', 1)[1].split("</section>", 1)[0]
+    assert items[0]["day"] in part
+    assert "NA" in part

@@ -37,6 +37,7 @@ LISTS = [
     "/api/v1/verdicts",
     "/api/v1/exceedances",
     f"/api/v1/exceedance-statistics?site={LOUD}",
+    f"/api/v1/air-index?site={LOUD}",
     "/api/v1/ledger",
     "/api/v1/rejections",
 ]
@@ -53,7 +54,7 @@ PAGED = [
 def problem_of(answer: httpx.Response) -> dict[str, object]:
     assert answer.headers["content-type"] == "application/problem+json"
     problem: dict[str, object] = msgspec.json.decode(answer.content)
-    assert set(problem) - {"errors"} == {"type", "title", "status", "detail", "instance"}
+    assert set(problem) - {"errors", "detail_zh"} == {"type", "title", "status", "detail", "instance"}
     assert problem["status"] == answer.status_code
     return problem
 

@@ -34,6 +34,16 @@ def test_a_setting_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path,
     assert f"{name}={value}" in error
 
 
+def test_the_list_of_commands_says_what_each_does(tmp_path: Path) -> None:
+    status, listed, _ = said(tmp_path, "--help", COLUMNS="150")
+    rows = [
+        line.strip("│ ").split(maxsplit=1) for line in listed.splitlines() if line.startswith("│") and "--" not in line
+    ]
+    assert status == 0
+    assert len(rows) > 20
+    assert [name for name, *told in rows if not told] == []
+
+
 def test_a_directory_that_is_a_file_is_one_line_without_a_number(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     status, _, error = said(tmp_path, "run", "--data", "data")

@@ -468,8 +468,10 @@ def test_a_wind_rose_is_the_mean_of_hours_by_direction(files: Files, figures: di
         common = [hour for hour in dust if hour in speed and hour in direction]
         blowing = [hour for hour in common if speed[hour] >= 1.0]
         assert (rose["hours"], rose["calm"]) == (len(common), len(common) - len(blowing))
+        assert rose["threshold"] == pytest.approx(np.percentile([dust[hour] for hour in common], 75))
         for sector in rose["sectors"]:
             apart = [abs((direction[hour] - sector["direction"] + 180) % 360 - 180) for hour in blowing]
             mine = [dust[hour] for hour, angle in zip(blowing, apart, strict=True) if angle < 11.25]
             assert sector["hours"] == len(mine)
+            assert sector["high"] == sum(value > rose["threshold"] for value in mine)
             assert sector["mean"] == (pytest.approx(np.mean(mine)) if mine else None)

@@ -2,7 +2,8 @@
 
 ``${name:regex}``: each value escaped, several joined as ``(a|b)``, "All" replaced by the variable's ``allValue`` as it is.
 ``$timeFilter``: ``time >= …ms and time <= …ms``. ``$__interval``: the range over the
-points, rounded up, not below the panel's least.
+points, rounded up, not below the panel's least. As Grafana 12.3 does, a macro of the interval that stands between two slashes of
+one line is taken for a part of a regular expression and escaped, which no InfluxDB understands.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ class View:
     def fill(self, query: str, panel: Mapping[str, Any] | None = None) -> str:
         """The query as it goes to InfluxDB."""
         interval = self.interval(panel or {})
-        text = query.replace("$timeFilter", f"time >= {self.start}ms and time <= {self.end}ms")
+        text = _escaped(query).replace("$timeFilter", f"time >= {self.start}ms and time <= {self.end}ms")
         text = text.replace("$__interval_ms", str(interval * 1000)).replace("$__interval", f"{interval}s")
-        text = self.chosen_in(text)
+        text = self._with_values(text)
         assert "$" not in re.sub(r"\$/", "", text), f"not filled in: {text}"
         return text
 
     def chosen_in(self, query: str) -> str:
         """The query with the variables filled in, but not the macros, which are the data source's business."""
+        return self._with_values(_escaped(query))
+
+    def _with_values(self, query: str) -> str:
         return re.sub(r"\$\{(\w+)(?::(\w+))?\}", self._value, query)
 
     def interval(self, panel: Mapping[str, Any]) -> int:
@@ -58,6 +62,13 @@ class View:
         assert form == "regex", match[0]
         values = [_SPECIAL.sub(r"\\\g<0>", v) for v in ([value] if isinstance(value, str) else value)]
         return values[0] if len(values) == 1 else f"({'|'.join(values)})"
+
+
+def _escaped(query: str) -> str:
+    for macro in (r"\$__interval", r"\$__interval_ms"):
+        if re.search(f"/.*{macro}.*/", query):
+            query = re.sub(rf"{macro}\b", r"\\\g<0>", query)
+    return query
 
 
 def variables_of(dashboard: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -177,6 +177,7 @@ class Slider:
             limit.window,
             limit.hour,
             limit.period,
+            by_minute(rule),
             rule.flow is None,
             self.alarms.get(rule.index),
             limit.validity,

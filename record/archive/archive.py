@@ -588,6 +588,8 @@ def _file(
             count = len(columns["time"])
             if count:
                 place = np.searchsorted(leaves[_TABLE_OF.get(kind, kind)], columns["id"])
+                if place.max() >= len(leaves["number"]):
+                    raise ChainError(f"{site}: rows of {day} are in no leaf of the tree: the record was edited")
                 columns["leaf"] = leaves["number"][place]
                 rows[kind] += count
                 group.append(_table(kind, count, columns))

@@ -24,6 +24,7 @@ from greenmine.evidence.verify import verify_raw
 from greenmine.record import schema
 from greenmine.record.archive.archive import Archive, grow, reaching, seal
 from greenmine.record.archive.archive import verify as verify_chain
+from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import SigningKey, rotate
 from greenmine.record.archive.witness import Receipt, Witnesses, countersigned, keep, stated
 from greenmine.record.record import Record, open_engine
@@ -101,7 +102,9 @@ class Copy:
                 sa.select(block.id, block.data).where(block.received >= after)
             ).all():
                 rows = change(np.frombuffer(data, ROW).copy())
-                new = {"data": rows.tobytes(), "count": len(rows)}
+                new = {"data": rows.tobytes(), "count": len(rows)} | (
+                    {"hour": int(rows["time"][0]) // HOUR} if len(rows) else {}
+                )
                 connection.execute(sa.update(schema.reading_block).where(block.id == number).values(**new))
 
     def begin_again(self, now: int, step: int = 0) -> None:
@@ -166,7 +169,7 @@ def _thinned(rows: np.ndarray) -> np.ndarray:
 
 
 def _shifted(rows: np.ndarray) -> np.ndarray:
-    rows["time"] -= 1
+    rows["time"] -= HOUR
     return rows
 
 
@@ -178,7 +181,7 @@ def test_what_nobody_touched_is_whole(watched: Watched, tmp_path: Path) -> None:
     assert any("do not number their messages" in one for one in open_)
 
 
-@pytest.mark.parametrize("change", [_halved, _thinned, _shifted])
+@pytest.mark.parametrize("change", [_halved, _thinned])
 def test_readings_edited_before_sealing_are_found_in_their_leaf(
     watched: Watched, tmp_path: Path, change: Callable[[np.ndarray], np.ndarray]
 ) -> None:
@@ -190,6 +193,19 @@ def test_readings_edited_before_sealing_are_found_in_their_leaf(
             connection.execute(sa.delete(table))
     found, _ = copy.told()
     assert any("are not those of the tree, put in at 2026-03-0" in one for one in found)
+
+
+def test_readings_shifted_by_an_hour_before_sealing_are_in_no_leaf_of_their_day(
+    watched: Watched, tmp_path: Path
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.rewrite(_shifted)
+    shutil.rmtree(copy.folder / "archive")
+    with copy.engine.begin() as connection:
+        for table in (schema.archive_head, schema.sealed_day):
+            connection.execute(sa.delete(table))
+    with pytest.raises(ChainError, match="rows of 2026-03-01 are in no leaf of the tree"):
+        copy.told()
 
 
 @pytest.mark.parametrize("change", [_halved, _thinned, _shifted])
@@ -207,6 +223,16 @@ def test_a_tree_that_was_made_again_is_contradicted_by_the_witness_with_leaves_d
     silent, open_ = copy.told(receipts=False)
     assert silent == []
     assert any("no receipt from outside" in one for one in open_)
+
+
+def test_edits_under_a_clock_that_was_wound_back_are_contradicted_by_the_witness(
+    watched: Watched, tmp_path: Path
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.rewrite(_halved, after=FIRST + 2 * DAY + 2 * TURN)
+    copy.begin_again(NOW, step=HOUR)
+    found, _ = copy.told()
+    assert any("district was shown another state" in one for one in found)
 
 
 def test_without_a_witness_the_same_is_not_found_and_that_is_said(tmp_path: Path) -> None:

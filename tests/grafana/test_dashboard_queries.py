@@ -253,7 +253,7 @@ def test_exceedances_are_those_of_the_record(
         for r in projected.record.rows(sa.select(schema.exceedance).where(schema.exceedance.c.start >= START))
     }  # fmt: skip
     assert found == expected
-    assert {state for state, *_ in found.values()} == {"open", "closed", "withdrawn"}
+    assert {state for state, *_ in found.values()} == {"open", "closed"}
     assert {3, 4} <= {row["finding"] for row in rows}, "both indicative and statutory ones"
 
 

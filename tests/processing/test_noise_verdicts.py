@@ -317,3 +317,41 @@ def test_two_backgrounds_of_a_period_and_day_are_refused(tmp_path: Path) -> None
     path.write_text(path.read_text("utf-8").replace("2026-02-01", "2026-05-01"), "utf-8")
     with pytest.raises(RegistryError, match="backgrounds: the daytime has another background from 2026-05-01"):
         load_registry(tmp_path)
+
+
+def exceeding(registry: Registry, sites: list[str]) -> dict[str, set[tuple[int, int | None, int, bool]]]:
+    """What the loud work of a day leads to at the fence of each site: start, end, minutes and whether withdrawn, as last told."""
+    index = [channel(registry, f"{site}/fence/laeq") for site in sites]
+    pieces = [(DAWN, WORK[0][0], 45.0), (*WORK[0], 62.0), (WORK[0][1], WORK[1][0], 45.0), (*WORK[1], 62.0)]
+    pieces.append((WORK[1][1], END + HOUR, 45.0))
+    engine = Engine(registry, unknown, lambda *_: (np.empty(0, np.int64), np.empty(0)))
+    last = {}
+    some = both(*(readings(one, every(start, end), value) for one in index for start, end, value in pieces))
+    for hour in range(DAWN, END + HOUR, HOUR):
+        for told in engine.ingest(
+            some.take(np.flatnonzero((some.time >= hour) & (some.time < hour + HOUR)))
+        ).exceedances:
+            last[told.id] = told
+    found: dict[str, set[tuple[int, int | None, int, bool]]] = {site: set() for site in sites}
+    for told in last.values():
+        found[registry.rules[told.rule].site].add((told.start, told.end, told.minutes, told.withdrawn))
+    return found
+
+
+@pytest.mark.parametrize("known", ["a", "b"])
+def test_mines_of_known_and_unknown_working_time_have_the_exceedances_of_each_alone(tmp_path: Path, known: str) -> None:
+    """They are computed together; one is judged over its period, the other by its loudest hour."""
+    fences = {site: ("Asia/Shanghai", [FENCE]) for site in ("a", "b")}
+    alone = {}
+    for folder, sites in (("both", ["a", "b"]), ("one", ["a"]), ("other", ["b"])):
+        registry_of(tmp_path / folder, {site: fences[site] for site in sites})
+        if known in sites:
+            path = tmp_path / folder / "sites" / f"{known}.toml"
+            path.write_text(TIMETABLE + path.read_text("utf-8"), "utf-8")
+        found = exceeding(load_registry(tmp_path / folder), sites)
+        if folder == "both":
+            together = found
+        else:
+            alone |= found
+    assert together == alone
+    assert {site: len(some) for site, some in together.items()} == {known: 1, "b" if known == "a" else "a": 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import tempfile
 import threading
 import time
@@ -52,6 +54,8 @@ _PER_MINE: Final = 10
 _PAGE_AT_MOST: Final = 1.0
 """For 99 of 100 answers [s]."""
 _FLAT: Final = 1.1
+_NUMBERS: Final = itertools.count(1)
+"""Of messages: each device counts on, so that none seems to be missing."""
 _ASKED: Final = 30
 """How often each page is asked for."""
 _CALIBRATION: Final = """
@@ -71,6 +75,7 @@ def _feed(pipeline: Pipeline, start: int, minutes: int, stretch: int = 60) -> No
     channels = len(pipeline.registry.channels)
     together = max(1, 20_000 // stretch)
     for minute in range(0, minutes, stretch):
+        number = next(_NUMBERS)
         instants = start + (minute + np.arange(min(stretch, minutes - minute))) * _MINUTE
         for k in range(0, channels, together):
             some = np.arange(k, min(channels, k + together), dtype=np.int32)
@@ -79,7 +84,7 @@ def _feed(pipeline: Pipeline, start: int, minutes: int, stretch: int = 60) -> No
             flag = np.full(len(channel), NORMAL, np.uint8)
             readings = Readings(channel, np.tile(instants, len(some)), value, flag)
             batch = batch_of(pipeline.registry, readings)
-            batch.message_seq[:] = instants[0] // _MINUTE
+            batch.message_seq[:] = number
             batch.message_received[:] += random.integers(5_000)
             pipeline.commit(batch, int(instants[-1]))
 
@@ -155,6 +160,7 @@ def mark(scale: float) -> Iterable[Row]:
 
 def _waited(what: str, pipeline: Pipeline, live: int) -> Row:
     """Restate as the worker does, with a minute of all devices committed between two turns."""
+    gc.freeze()  # as the worker after its start
     waits, done, minute = [], False, 0
     while not done:
         begun, busy = time.perf_counter(), time.process_time()

@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -93,13 +94,16 @@ class Checkpoint:
         if not self._path.exists():
             return found
         try:
-            with closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection:
+            with (
+                ThreadPoolExecutor() as threads,
+                closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection,
+            ):
                 connection.row_factory = sqlite3.Row
                 for row in _sites(connection):
                     site = row["site"]
                     if row["digest"] == self._digest.get(site) and row["position"] <= newest:
                         found[site], self._known[site] = row["position"], row["restated"]
-                        self._restore(connection, site, _content(row))
+                        self._restore(connection, threads, site, _content(row))
                         if row["restated"] != restated.get(site, 0):
                             channels = self._channels[site]
                             self._engine.alarms.forget(np.arange(channels.start, channels.stop))
@@ -117,13 +121,15 @@ class Checkpoint:
             return {}
         return found
 
-    def _restore(self, connection: sqlite3.Connection, site: str, content: dict[str, Any]) -> None:
+    def _restore(
+        self, connection: sqlite3.Connection, threads: ThreadPoolExecutor, site: str, content: dict[str, Any]
+    ) -> None:
         engine, channels = self._engine, self._channels[site]
         for name, view in self._arrays(site).items():
             _put(view, content[name])
         engine.health.restore_clocks(site, msgspec.convert(content["clocks"], dict[str, tuple[int, Any]]))
-        for row in connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,)):
-            stored = _content(row)
+        rows = connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,)).fetchall()
+        for row, stored in zip(rows, threads.map(_content, rows), strict=True):
             views = self._views(channels, row["name"], row["place"])
             for ring, view in views.items():
                 _put(view, stored[ring])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -192,14 +193,12 @@ class Pipeline:
         gaps: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for row in record.rows(sa.select(schema.sequence_gap)):
             gaps[row["site"], row["device"]].append((row["first"], row["last"]))
-        ledger = schema.ledger.c
         for site in (s for s in self.registry.sites if s.id in sites and s.devices):
-            own = sa.values(sa.column("id", sa.String), name="own").data([(d.id,) for d in site.devices]).cte()
-            mine = ledger.site == site.id, ledger.device == own.c.id, ledger.sequence_last >= 0
-            last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1).scalar_subquery()
-            for row in record.rows(sa.select(own.c.id, last.label("last"))):
-                if row["last"] is not None:
-                    self.sequences.restore((site.id, row["id"]), row["last"], gaps.get((site.id, row["id"]), ()))
+            served = {device.id for device in site.devices}
+            for row in record.rows(_last_sequences(site.id)):
+                if row["last"] is not None and row["device"] in served:
+                    device = site.id, row["device"]
+                    self.sequences.restore(device, row["last"], gaps.get(device, ()))
 
     def _marks(self) -> list[Mark]:
         return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]
@@ -460,6 +459,17 @@ class Pipeline:
 def _sites_of(batch: Batch) -> set[str]:
     """Sites of which a batch holds a message."""
     return {batch.devices[device][0] for device in np.unique(batch.message_device).tolist() if device >= 0}
+
+
+def _last_sequences(site: str) -> sa.Select[Any]:
+    """The devices of a site in the ledger, each found behind the one before it, with the last sequence number of each."""
+    ledger = schema.ledger.c
+    first = sa.select(sa.func.min(ledger.device).label("device")).where(ledger.site == site).cte(recursive=True)
+    following = sa.select(sa.func.min(ledger.device)).where(ledger.site == site, ledger.device > first.c.device)
+    served = first.union_all(sa.select(following.scalar_subquery()).where(first.c.device.is_not(None)))
+    mine = ledger.site == site, ledger.device == served.c.device, ledger.sequence_last >= 0
+    last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1).scalar_subquery()
+    return sa.select(served.c.device, last.label("last"))
 
 
 def _same_batch(a: Batch, b: Batch) -> bool:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
+from greenmine.entries import ReferenceResult
 from greenmine.limits import threshold_on
-from greenmine.registry import DEFAULT
-from greenmine.times import local, now
+from greenmine.processing.calibration import Calibrations
+from greenmine.processing.flags import counted
+from greenmine.readings import OVER
+from greenmine.record.reader import Queries, Scope
+from greenmine.registry import DEFAULT, Channel, Site
+from greenmine.times import HOUR, local, milliseconds, now
 
 router = APIRouter()
 
@@ -25,6 +31,7 @@ def acceptance_file(
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
+    queries: QueriesOf,
 ) -> Response:
     """Page of a mine's acceptance file."""
     registry = context.registry
@@ -58,4 +65,42 @@ def acceptance_file(
         inspections=sorted(shown.inspections, key=lambda inspection: inspection.day, reverse=True),
         missing={name for name in named if name is not None and not (folder / name).is_file()},
         today=today,
+        references=_references(queries, scope, shown),
     )
+
+
+class _Compared(NamedTuple):
+    """Laboratory's results of a channel, each with the online mean of its hour or None, and the bias of those with one.
+
+    ``bias`` is the mean of online - laboratory over ``compared`` hours [unit of the channel]; None without any.
+    """
+
+    channel: Channel
+    hours: list[tuple[ReferenceResult, float | None]]
+    compared: int
+    bias: float | None
+
+
+def _references(queries: Queries, scope: Scope, site: Site) -> list[_Compared]:
+    found: dict[str, list[tuple[ReferenceResult, float | None]]] = {}
+    channels = {channel.key: channel for channel in queries.registry.site_channels(site.id)}
+    for result in sorted(site.references, key=lambda result: result.start):
+        key = f"{site.id}/{result.station}/{result.parameter}"
+        found.setdefault(key, []).append((result, _online(queries, scope, channels[key], milliseconds(result.start))))
+    compared = []
+    for key, hours in found.items():
+        apart = [online - result.value for result, online in hours if online is not None]
+        compared.append(_Compared(channels[key], hours, len(apart), float(np.mean(apart)) if apart else None))
+    return compared
+
+
+def _online(queries: Queries, scope: Scope, channel: Channel, start: int) -> float | None:
+    """Mean of the valid, calibrated readings of an hour; None where too few came, or one was over range: a mean is a bound then."""
+    rows = queries.readings(scope, channel.key, start, start + HOUR)
+    rows = rows[counted(rows["flag"], rows["quality"])]
+    least = queries.registry.conditions.minutes_per_hour / 60
+    if len(rows) * channel.interval < least * HOUR or (rows["flag"] == OVER).any():
+        return None
+    values = rows["value"].astype(np.float64)
+    calibrations = Calibrations(queries.registry)
+    return float(calibrations.applied(np.full(len(rows), channel.index), rows["time"], values).mean())

@@ -27,7 +27,7 @@ Entry = Literal["entry", "share"]
 
 OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 """Parameters that name something of somebody."""
-HARMLESS: Final = {"change", "group", "page", "q",
+HARMLESS: Final = {"at", "change", "group", "page", "q",
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
     "kind", "units", "columns", "zone", "stamps", "time", "time_format", "missing", "sheet",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, RegistryError
-from tests.api.filling import engine_of
+from greenmine.times import local
+from tests.api.filling import fill
 from tests.api.serving import serving
-from tests.api.signing import bearer, token_for
+from tests.api.signing import bearer, now, token_for
 
 _FILE = """
 [[stages]]
@@ -37,15 +39,37 @@ unit = "environment"
 finding = "堆场未覆盖"
 deadline = 2026-04-01
 """
+_REFERENCE = """
+[[references]]
+station = "boundary"
+parameter = "tsp"
+start = {start}
+end = {end}
+value = {value}
+laboratory = "某检测公司"
+certificate = "CMA 1"
+method = "GB/T 15432"
+document = "{document}"
+"""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sampled() -> list[datetime]:
+    """Begin of two hours that a laboratory sampled: one of the filled day, one of long before."""
+    hour = local(now(), "Asia/Shanghai").replace(minute=0, second=0, microsecond=0)
+    return [hour - timedelta(hours=4), hour - timedelta(days=40)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, sampled: list[datetime]) -> Path:
     """A registry with an acceptance file of one mine."""
     folder = tmp_path_factory.mktemp("accepted") / "registry"
     shutil.copytree(DEFAULT, folder)
     with (folder / "sites" / "jiuchi.toml").open("a", encoding="utf-8") as file:
         file.write(_FILE)
+        for n, start in enumerate(sampled):
+            end = start + timedelta(hours=1)
+            file.write(_REFERENCE.format(start=start.isoformat(), end=end.isoformat(), value=200.0, document=f"R{n}"))
     return folder
 
 
@@ -53,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path) -> Iterator[httpx.Client]:
     data = folder.parent
     registry = load_registry(folder)
-    engine_of(data / "record.sqlite").dispose()
+    fill(data / "record.sqlite", registry, now()).dispose()
     headers = bearer(token_for(data))
     with serving(data, registry, registry=folder) as address, httpx.Client(base_url=address, headers=headers) as client:
         yield client
@@ -61,6 +85,17 @@ def client(folder: Path) -> Iterator[httpx.Client]:
 
 def _words(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def test_laboratory_results_stand_beside_the_online_hours_with_bias_and_number(
+    client: httpx.Client, sampled: list[datetime]
+) -> None:
+    query = {"channel": "jiuchi/boundary/tsp", "window": "hour", "from": sampled[0].isoformat(), "size": 1}
+    (hour,) = client.get("/api/v1/statistics", params=query).raise_for_status().json()["items"]
+    told = _words(client.get("/sites/jiuchi/file", params={"lang": "en"}).raise_for_status().text)
+    (bias, count) = re.findall(r"Bias (\S+) μg/m³, n = (\d+)", told)[0]
+    assert float(bias.replace("−", "-")) == pytest.approx(hour["mean"] - 200.0, rel=0.01, abs=0.5)
+    assert count == "1", "of the hour long before nothing was recorded online"
 
 
 def test_the_page_shows_stages_approvals_and_what_each_limit_rests_on(client: httpx.Client) -> None:

@@ -163,7 +163,7 @@ def test_verdicts_equal_the_records(projected: Projected, registry: Registry) ->
     findings = {(f["verdict"], f.get("standing")): f["finding"] for f in found.values()}
     known = {
         ("meets", "statutory"): 0, ("meets", "indicative"): 1, ("not assessable", "statutory"): 2, ("not assessable", None): 2,
-        ("not assessable", "indicative"): 2, ("exceeds", "indicative"): 3, ("exceeds", "statutory"): 4, ("meets", None): 0,
+        ("not assessable", "indicative"): 2, ("exceeds", "indicative"): 3, ("exceeds", "statutory"): 4, ("meets", None): 6,
         ("exceeds", None): 5,
     }  # fmt: skip
     assert findings.items() <= known.items()

@@ -77,7 +77,10 @@ def conclusion_words(edition: Edition) -> list[Json]:
 
 def _findings(edition: Edition, words: Sequence[str]) -> list[Json]:
     told = {str(number): pair for number, pair in enumerate(zip(words, _FINDING_COLORS, strict=True))}
-    own = {str(OWN): (edition.t("verdict.beyond-own"), YELLOW), str(WITHIN_OWN): (edition.t("verdict.within-own"), "text")}
+    own = {
+        str(OWN): (edition.t("verdict.beyond-own"), YELLOW),
+        str(WITHIN_OWN): (edition.t("verdict.within-own"), "text"),
+    }
     return mapping(told | own)
 
 

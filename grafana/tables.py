@@ -61,7 +61,9 @@ def limit(edition: Edition, **more: Any) -> Column:
 def finding(edition: Edition, *, width: int = 145) -> Column:
     """Findings of single verdicts."""
     words = verdict_words(edition)
-    return Column(source="finding", title=edition.t("column.finding"), words=words, colored=True, wrapped=True, width=width)
+    return Column(
+        source="finding", title=edition.t("column.finding"), words=words, colored=True, wrapped=True, width=width
+    )
 
 
 def capture(edition: Edition) -> Column:

@@ -427,10 +427,11 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
     hours = pq.read_table(folder / HOURS)
     if not hours.equals(computed):  # as on the machine that built it
         faults += differences(HOURS, _columns(hours), _columns(computed))
-    del found, hours, computed  # their memory serves for the report
+    text = settled(figures) if bent else written
+    true = msgspec.json.decode(text, type=FiguresDocument) if bent else told
+    del found, hours, computed, figures, told  # their memory serves for the report
+    pa.default_memory_pool().release_unused()
     if whole:
-        text = settled(figures) if bent else written
-        true = msgspec.json.decode(text, type=FiguresDocument) if bent else told
         faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
         drawn = report_content(manifest, source, true)
         faults += report_differences(folder / REPORT, drawn, text, manifest.makers)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition, tag_of, unit_of
-from greenmine.grafana.influx.influx_schema import FINDINGS, OWN
+from greenmine.grafana.influx.influx_schema import FINDINGS, OWN, WITHIN_OWN
 from greenmine.grafana.queries import HOUR, OF_STATION, SOURCE
 from greenmine.registry import Rule
 from greenmine.wording.words import NOTHING
@@ -77,7 +77,11 @@ def conclusion_words(edition: Edition) -> list[Json]:
 
 def _findings(edition: Edition, words: Sequence[str]) -> list[Json]:
     told = {str(number): pair for number, pair in enumerate(zip(words, _FINDING_COLORS, strict=True))}
-    return mapping({**told, str(OWN): (edition.t("verdict.beyond-own"), YELLOW)})
+    own = {
+        str(OWN): (edition.t("verdict.beyond-own"), YELLOW),
+        str(WITHIN_OWN): (edition.t("verdict.within-own"), "text"),
+    }
+    return mapping(told | own)
 
 
 def health_words(edition: Edition) -> list[Json]:

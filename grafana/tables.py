@@ -61,7 +61,9 @@ def limit(edition: Edition, **more: Any) -> Column:
 def finding(edition: Edition, *, width: int = 145) -> Column:
     """Findings of single verdicts."""
     words = verdict_words(edition)
-    return Column(source="finding", title=edition.t("column.finding"), words=words, colored=True, width=width)
+    return Column(
+        source="finding", title=edition.t("column.finding"), words=words, colored=True, wrapped=True, width=width
+    )
 
 
 def capture(edition: Edition) -> Column:
@@ -105,7 +107,7 @@ def _reading(edition: Edition, parameter: Parameter) -> Column:
 
 def judged(edition: Edition) -> Column:
     """The figure that was compared, as people are told it."""
-    return Column(source="judged", title=edition.t("column.judged"), right=True, width=80)
+    return Column(source="judged", title=edition.t("column.judged"), right=True, width=95)
 
 
 def clause(edition: Edition) -> Column:
@@ -146,8 +148,8 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
             limit(edition, width=210),
             finding(edition),
             judged(edition),
-            Column(source="low", title=edition.t("column.low"), width=55),
-            Column(source="high", title=edition.t("column.high"), width=60),
+            Column(source="low", title=edition.t("column.low"), width=85),
+            Column(source="high", title=edition.t("column.high"), width=85),
             capture(edition),
             Column(
                 source="reason",

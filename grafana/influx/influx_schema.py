@@ -24,13 +24,15 @@ FINDINGS: Final = (
 """Judgement and standing by the number of the finding; the greater decides where several limits count."""
 OWN: Final = 5
 """The finding that something is beyond a target or a warning of the mine's own, which have no standing at law."""
+WITHIN_OWN: Final = 6
+"""The finding that it is within one: no compliance with anything."""
 
 
 def finding_of(judgement: str, standing: str, *, lawful: bool = True) -> int | None:
     """Return the number of a finding; None where the judgement is unknown."""
-    if judgement == "exceeds" and not lawful:
-        return OWN
-    standing = "indicative" if judgement == "not assessable" else standing if lawful else "statutory"
+    if not lawful and judgement != "not assessable":
+        return {"exceeds": OWN, "meets": WITHIN_OWN}.get(judgement)
+    standing = "indicative" if judgement == "not assessable" else standing
     return FINDINGS.index((judgement, standing)) if (judgement, standing) in FINDINGS else None
 
 
@@ -120,7 +122,7 @@ _CLAUSE: Final = Field("clause", "string", "", "standard and clause of the limit
 
 _FINDING: Final = (
     "0 meets, 1 not above by an indicative method, 2 not assessable, 3 above by an indicative method, 4 exceeds,"
-    " 5 beyond the mine's own target or warning"
+    " 5 beyond the mine's own target or warning, 6 within it"
 )
 
 _FIGURES: Final = (

@@ -292,3 +292,14 @@ def test_the_air_quality_index_is_that_of_the_judged_means(served: Served) -> No
     part = page(served.client).split('id="air"', 1)[1].split("</section>", 1)[0]
     assert items[0]["day"] in part
     assert "NA" in part
+
+
+def test_the_curve_of_an_exceedance_has_its_own_limit_only(served: Served) -> None:
+    path = f"/sites/{LOUD}/stations/boundary/charts/laeq"
+    names = [
+        {step["series"] for step in served.client.get(path, params=query).json()["spec"]["datasets"]["limits"]}
+        for query in ({"lang": "en"}, {"lang": "en", "limit": "gb12348-class2-night"})
+    ]
+    assert len(names[0]) == 2
+    assert len(names[1]) == 1
+    assert names[1] < names[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,29 @@ def test_a_database_without_its_journal_is_one_line(tmp_path: Path) -> None:
     assert status == 1
     assert error.count("\n") == 1
     assert "Traceback" not in error
+
+
+def test_a_database_whose_journal_was_lost_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    engine = open_engine(tmp_path / "there" / "record.sqlite")
+    migrate(engine)
+    shutil.copy(tmp_path / "there" / "record.sqlite", tmp_path)  # what was written is in the journal that stays behind
+    engine.dispose()
+    status, _, error = said(tmp_path, "status", "--data", ".")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "put it back from a backup" in error
+
+
+def test_what_a_command_makes_is_not_for_others(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        status, _, error = said(tmp_path, "user", "add", "chief", "--role", "administrator", "--data", "data")
+    finally:
+        os.umask(before)
+    made = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert status == 0, error
+    assert made
+    assert [path.name for path in made if path.stat().st_mode & 0o137] == []
 
 
 def test_status_names_record_and_registry(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from greenmine.wording.charts import Place, site_map, wind_rose
+from greenmine.wording.charts import Place, Point, curve_chart, site_map, wind_rose
 
 
 def test_a_map_is_to_scale_and_holds_all_places() -> None:
@@ -33,3 +35,15 @@ def test_a_wind_rose_has_a_sector_for_each_mean_within_its_rings(means: list[flo
     assert [sector["value"] for sector in sectors] == [mean for mean in means if mean is not None]
     assert all(sector["from"] < sector["to"] for sector in sectors)
     assert [point["text"] for point in spec["datasets"]["compass"]] == list("NESW")
+
+
+def test_directions_are_points_from_0_to_360_and_no_line() -> None:
+    start = datetime(2026, 11, 30, tzinfo=UTC)
+    words = {name: name for name in ("time", "mean", "low", "high", "note", "limit")}
+    span = start, start + timedelta(hours=1)
+    spec = curve_chart([Point(start, 350.0, 1.0, 359.0)], [], {}, span, title="wind", columns=words, directions=True)
+    marks = [layer["mark"]["type"] for layer in spec["layer"]]
+    assert "circle" in marks
+    assert not {"line", "area"} & set(marks)
+    (drawn,) = [layer for layer in spec["layer"] if layer["mark"]["type"] == "circle"]
+    assert drawn["encoding"]["y"]["scale"]["domain"] == [0, 360]

@@ -64,9 +64,7 @@ def draw(
         page.set_viewport_size({"width": WIDTH, "height": _SHORT})
         page.on("response", heed)
         page.on("request", watch)
-        page.goto(
-            f"/d/{uid}?orgId={org}&from={installation.start}&to={installation.end}&kiosk{more}", timeout=120_000
-        )
+        page.goto(f"/d/{uid}?orgId={org}&from={installation.start}&to={installation.end}&kiosk{more}", timeout=120_000)
         page.get_by_test_id("data-testid panel content").first.wait_for(timeout=120_000)
         height = 0
         while (

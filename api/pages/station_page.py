@@ -192,7 +192,7 @@ def _spec(
         columns={name: wording.t(f"station.{name}") for name in names},
         decimals=parameter.decimals,
         from_zero=parameter.unit not in {"dB(A)", "1", "kPa", "degC"},
-        directions=parameter.averaging == "vector",
+        directions=parameter.is_direction,
     )
 
 
@@ -239,7 +239,7 @@ def _rows(queries: Queries, scope: Scope, channel: Channel, start: int, end: int
     for row in reversed(found):
         at = local(row.start, zone)
         figures = [wording.figure(value, channel.parameter) for value in (row.mean, row.minimum, row.maximum)]
-        if channel.parameter.averaging == "vector":  # a circle has no smallest direction
+        if channel.parameter.is_direction:  # a circle has no smallest direction
             figures[1:] = [NOTHING, NOTHING]
         if not row.valid and row.mean is not None:
             figures[0] = wording.t("hourly.invalid", value=figures[0])

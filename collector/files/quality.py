@@ -16,13 +16,16 @@ from greenmine.readings import FLAGS
 _FLAGS: Final = words("flag flags dataflag 标记 数据标记 数据标识 标识")
 """Plain names of columns with the data flags of HJ 212."""
 _QUALITY: Final = words("""
-    valid validity isvalid quality qc qa qaqc qcflag qualityflag qualitycode status datastatus state check checked approval
+    valid validity isvalid validdata datavalid ok isok dataok good isgood accepted isaccepted approved usable
+    有效 数据是否有效 是否合格
+    quality qc qa qaqc qcflag qualityflag qualitycode status datastatus state check checked approval
     dataquality 有效性 是否有效 有效标识 有效性标识 数据有效性 状态 数据状态 状态标识 状态码 质量 质控 质控状态 数据质量
     审核标记 审核状态 审核结果 审核 校验 是否正常
 """)
 """Plain names of columns that say in words or codes of the maker whether a reading is good."""
 _FAULTS: Final = words("""
-    error errors err errorcode errorflag fault faults faultcode alarm alarms warning warnings invalid isinvalid malfunction fehler
+    error errors err errorcode errorflag fault faults faultcode alarm alarms warning warnings malfunction fehler
+    invalid isinvalid notvalid datainvalid rejected excluded
     over overload overrange overunder underrange under ovl uebersteuerung 过载 溢出 超量程
     故障 故障码 异常 是否异常 报警 告警 错误 错误码 错误代码 故障代码 报警状态 无效 是否无效
 """)
@@ -31,10 +34,22 @@ _REMARKS: Final = words(
     "remark remarks note notes comment comments annotation event events bemerkung 备注 说明 注释 事件 情况说明"
 )
 """Plain names of columns with free text."""
-_GOOD: Final = words("n ok good valid normal pass passed true yes 有效 正常 合格 是 通过 已审核")
+_GOOD: Final = words("ok good valid normal pass passed true yes 有效 正常 合格 是 通过 已审核")
 """Texts of columns of quality that leave no doubt."""
-_YES_OR_NO: Final = words("valid isvalid 有效 是否有效")
-"""Plain names of columns in which 1 is yes."""
+_YES: Final = words("y t 1")
+"""Texts besides that say yes where a name asks a question."""
+_ANSWERS: Final = _YES | words("n no f false 0 yes true 是 否 无效 invalid bad")
+"""Texts that answer a question."""
+_NAMES_FLAGS: Final = re.compile(r"flag|stat(?:us|e)|code|标|状态|码")
+"""What a plain name says of a column with flags or codes: N is normal there, as in HJ 212."""
+_ASKS: Final = re.compile(r"valid|accept|approv|reject|exclu|usable|ok|good|有效|无效|是否")
+"""What a plain name says of a column that asks a question: N is no there."""
+_CHOICE: Final = re.compile(
+    r"\W*\b(?:y ?/ ?n|yes ?/ ?no|t ?/ ?f|true ?/ ?false|0 ?/ ?1|1 ?/ ?0|是 ?/ ?否|有效 ?/ ?无效)\W*\Z", re.IGNORECASE
+)
+"""Answers that stand behind a question."""
+_LETTERS: Final = words("b c d m s")
+"""Flags of HJ 212 that answer no question."""
 _NO_FAULT: Final = words(
     "0 00 000 n no none false ok normal noerror noalarm nofault nil 无 否 正常 无故障 无报警 无异常 有效"
 )
@@ -63,8 +78,40 @@ def flag_columns(name: str, columns: Sequence[str]) -> list[str]:
     own = {f"{x}{word}" for x in (base, stem) for word in about} | {
         f"{word}{x}" for x in (base, stem) for word in about
     }
-    mine = [other for other in columns if plain(other) in own and other != name]
-    return mine or [other for other in columns if plain(other) in about | _REMARKS and other != name]
+    mine = [other for other in columns if _asked(other) in own and other != name]
+    return mine or [other for other in columns if _asked(other) in about | _REMARKS and other != name]
+
+
+def _asked(column: str) -> str:
+    """The plain name of a column without the answers that it offers: ``Valid (Y/N)`` becomes ``valid``."""
+    return plain(_CHOICE.sub("", column))
+
+
+def _meaning(name: str, texts: set[str]) -> tuple[bool, frozenset[str], frozenset[str]]:
+    """What the texts of a column mean, by its plain name and their plain forms.
+
+    Returns
+    -------
+    flags : bool
+        Whether letters are flags of HJ 212: in a column of flags, or beside letters that answer no question.
+    good : frozenset of str
+        Texts which say that a reading is good.
+    answers : frozenset of str
+        Texts that count even where they stand in every row alike.
+    """
+    fault = any(name.startswith(word) or name.endswith(word) for word in _FAULTS)
+    good = _NO_FAULT if fault else _GOOD
+    asks = _ASKS.search(name) is not None
+    flagged = not asks and any(name.startswith(word) or name.endswith(word) for word in _FLAGS)
+    shown = "y" not in texts and (bool(texts & _LETTERS) or (not asks and _NAMES_FLAGS.search(name) is not None))
+    if flagged or shown:
+        return True, good | {"n"}, frozenset()
+    if not asks:
+        return False, good, _ANSWERS - {"0", "1"}
+    if fault:
+        return False, good | {"f"}, _ANSWERS
+    mixed = "n" in texts and not texts.isdisjoint({"t", "f"})
+    return False, good | (_YES - {"t"} if mixed else _YES), _ANSWERS
 
 
 def take_flags(
@@ -96,21 +143,22 @@ def take_flags(
     beside : bool
         Whether the name of the column says nothing, so that only words for a fault count.
     """
-    name = plain(column)
+    name = _asked(column)
     remark = name in _REMARKS or beside
-    good = _NO_FAULT if any(name.startswith(word) or name.endswith(word) for word in _FAULTS) else _GOOD
-    if name in _YES_OR_NO:
-        good |= {"1"}
-    found = {text for text in set(cells.tolist()) if plain(text) and plain(text) not in good}
+    texts = set(cells.tolist())
+    flags, good, answers = _meaning(name, {plain(text) for text in texts})
+    flags |= remark
+    found = {text for text in texts if plain(text) and plain(text) not in good}
     if remark:
         words = _NAMES_A_FAULT if beside else _DOUBTFUL
         found = {text for text in found if words.search(text) or text in said.marks}
-    if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint({*said.marks, *FLAGS}):
+    taken = {*said.marks, *FLAGS, *(text for text in found if plain(text) in answers)}
+    if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint(taken):
         notes.append(f"column {column!r} says {next(iter(found))!r} of every reading: nothing is taken from it")
         return
     for text in sorted(found):
         rows = cells == text
-        letter = said.marks.get(text, text.upper())
+        letter = said.marks.get(text, text.upper() if flags else "")
         if letter in FLAGS:
             flag[rows] = ord(letter)
         else:

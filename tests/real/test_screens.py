@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,46 +43,63 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def draw(
+    provisioned: Provisioned, installation: Installation, context: BrowserContext, pictures: Path
+) -> Callable[..., None]:
+    """Draw a board at its full height, take its picture, and fail on what is wrong with it."""
+
+    def drawn(uid: str, picture: str, more: str = "", org: int = 1) -> None:
+        faults: list[str] = []
+
+        def heed(answer: Response) -> None:
+            if (answer.status >= 400 and "/api/ds/" in answer.url) or "/datasources/proxy/" in answer.url:
+                faults.append(f"{answer.status} {answer.url}")
+
+        def watch(request: Request) -> None:
+            if not request.url.startswith((provisioned.grafana.url, "data:", "blob:")):
+                faults.append(f"a request to another host: {request.url}")
+
+        page = context.new_page()
+        page.set_viewport_size({"width": WIDTH, "height": _SHORT})
+        page.on("response", heed)
+        page.on("request", watch)
+        page.goto(f"/d/{uid}?orgId={org}&from={installation.start}&to={installation.end}&kiosk{more}", timeout=120_000)
+        page.get_by_test_id("data-testid panel content").first.wait_for(timeout=120_000)
+        height = 0
+        while (
+            found := page.evaluate(_TALL)
+        ) > height:  # panels are asked for when they come into sight, rows repeated then
+            height = found
+            page.set_viewport_size({"width": WIDTH, "height": height})
+            page.wait_for_timeout(2_000)
+            expect(page.get_by_label("Panel loading bar")).to_have_count(0, timeout=120_000)
+            page.wait_for_load_state("networkidle", timeout=120_000)
+        page.wait_for_timeout(3_000)  # maps are drawn last
+        page.screenshot(path=pictures / f"{picture}.png")
+        bad = page.get_by_test_id("data-testid Panel status error").count() + page.get_by_text(_BROKEN).count()
+        page.close()
+        assert faults == []
+        assert bad == 0
+
+    return drawn
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_board_is_drawn_without_an_error(
-    provisioned: Provisioned,
-    installation: Installation,
-    context: BrowserContext,
-    pictures: Path,
-    name: str,
-    language: str,
-) -> None:
+def test_a_board_is_drawn_without_an_error(draw: Callable[..., None], name: str, language: str) -> None:
     uid = f"greenmine-{name}-{language}"
-    site = "&var-site=kunyin" if name == "mine" else ""
-    faults: list[str] = []
+    draw(uid, uid, "&var-site=kunyin" if name == "mine" else "")
 
-    def heed(answer: Response) -> None:
-        if (answer.status >= 400 and "/api/ds/" in answer.url) or "/datasources/proxy/" in answer.url:
-            faults.append(f"{answer.status} {answer.url}")
 
-    def watch(request: Request) -> None:
-        if not request.url.startswith((provisioned.grafana.url, "data:", "blob:")):
-            faults.append(f"a request to another host: {request.url}")
+@pytest.mark.parametrize("name", ["overview", "dust"])
+def test_a_board_is_drawn_in_the_light_theme(draw: Callable[..., None], name: str) -> None:
+    draw(f"greenmine-{name}-zh", f"greenmine-{name}-zh-light", "&theme=light")
 
-    page = context.new_page()
-    page.set_viewport_size({"width": WIDTH, "height": _SHORT})
-    page.on("response", heed)
-    page.on("request", watch)
-    page.goto(f"/d/{uid}?orgId=1&from={installation.start}&to={installation.end}&kiosk{site}", timeout=120_000)
-    page.get_by_test_id("data-testid panel content").first.wait_for(timeout=120_000)
-    height = 0
-    while (
-        found := page.evaluate(_TALL)
-    ) > height:  # panels are asked for when they come into sight, rows repeated then
-        height = found
-        page.set_viewport_size({"width": WIDTH, "height": height})
-        page.wait_for_timeout(2_000)
-        expect(page.get_by_label("Panel loading bar")).to_have_count(0, timeout=120_000)
-        page.wait_for_load_state("networkidle", timeout=120_000)
-    page.wait_for_timeout(3_000)  # maps are drawn last
-    page.screenshot(path=pictures / f"{uid}.png")
-    bad = page.get_by_test_id("data-testid Panel status error").count() + page.get_by_text(_BROKEN).count()
-    page.close()
-    assert faults == []
-    assert bad == 0
+
+@pytest.mark.parametrize("name", ["mine", "exceedances"])
+def test_a_board_is_drawn_in_the_organisation_of_an_enterprise(
+    draw: Callable[..., None], provisioned: Provisioned, name: str
+) -> None:
+    org = provisioned.grafana.organisations()["kunyin"]
+    draw(f"greenmine-{name}-zh", f"kunyin-{name}-zh", org=org)

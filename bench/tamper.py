@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from bench.table import Row
-from greenmine.cli.bounded import Bounds, BoundsError, bounded
+from greenmine.bounded import Bounds, BoundsError, bounded
 from greenmine.evidence.verify import verify
 from greenmine.record.archive.signing import SigningKey
 from tests.evidence import crafted, hostile

@@ -11,7 +11,7 @@ import cyclopts
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from greenmine.cli.bounded import Bounds, BoundsError, bounded
+from greenmine.bounded import Bounds, BoundsError, bounded
 
 _MEMORY: Final = 480_000_000
 _MEMORY_SHARE: Final = 16
@@ -89,7 +89,10 @@ def verify(
         sys.stderr.write(f"greenmine evidence verify: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from error
     except BoundsError as error:
-        sys.stdout.write(f"{bundle}: {error}\n")
+        more = (
+            f" to check; --{error.bound} allows more" if error.bound else " while it was checked; it is no sound bundle"
+        )
+        sys.stdout.write(f"{bundle}: {error}{more}\n")
         raise SystemExit("1 finding") from error
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     if status:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -26,6 +27,7 @@ from greenmine.api.http.exports import answer
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking_file
+from greenmine.bounded import Bounds, BoundsError, bounded
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.uploads import keep, packed
 from greenmine.registry import Registry
@@ -43,7 +45,13 @@ _UNPACKED: Final = 10
 """So many times as long as the largest file may be what is packed in one."""
 _SHOWN: Final = 5
 """Readings of each parameter that a preview shows."""
+_SAID: Final = 1000
+"""Signs of a sentence about a file: it may hold whatever the file does."""
+_BOUNDS: Final = Bounds(memory=2e9, seconds=30.0)
+"""What reading one file may take."""
 _ONE_AT_A_TIME: Final = threading.BoundedSemaphore(1)
+_TURNS: Final = WeakValueDictionary[int | None, asyncio.Lock]()
+"""Whose files are being read, by the account: who sends many waits for their own, not others for all of them."""
 
 
 class FirstReading(msgspec.Struct, frozen=True):
@@ -129,7 +137,7 @@ async def preview_upload(
     """Show what a logger's file becomes: the body is its content. Nothing is stored."""
     _checked(context, caller, given)
     content = await body(request, context.settings.upload_bytes)
-    found = await run_in_threadpool(_read, context, given, content)
+    found = await _read(context, caller, given, content)
     return JSON(await run_in_threadpool(_preview, context, caller.scope, given, found))
 
 
@@ -148,7 +156,7 @@ async def hand_in(
     """
     _checked(context, caller, given)
     content = await body(request, context.settings.upload_bytes)
-    found = await run_in_threadpool(_read, context, given, content)
+    found = await _read(context, caller, given, content)
     item = await run_in_threadpool(_add, context, caller, given, content, found)
     audit.add(
         "upload", site=item.site, subject=f"upload {item.id}", station=item.station, file=item.name, digest=item.digest,
@@ -195,15 +203,20 @@ def _checked(context: Context, caller: Caller, given: arguments.UploadArguments)
     named(given.name)
 
 
-def _read(context: Context, given: arguments.UploadArguments, content: bytes) -> StationFile:
-    """Read a file, one at a time in this process.
+async def _read(context: Context, caller: Caller, given: arguments.UploadArguments, content: bytes) -> StationFile:
+    """Read a file: one of each account and one in all at a time, in a process that is ended where it takes too much.
 
     Raises
     ------
     Problem
         400 with what was found and which field settles it, if it cannot be read as it is.
     """
-    from greenmine.collector.files import Description, read_station, refuse_larger  # noqa: PLC0415 -- needs Arrow
+    async with _TURNS.setdefault(caller.user, asyncio.Lock()):
+        return await run_in_threadpool(_read_in_turn, context, given, content)
+
+
+def _read_in_turn(context: Context, given: arguments.UploadArguments, content: bytes) -> StationFile:
+    from greenmine.collector.files import Description, read_content  # noqa: PLC0415 -- needs Arrow
 
     said = Description(
         zone=given.zone or None,
@@ -216,16 +229,30 @@ def _read(context: Context, given: arguments.UploadArguments, content: bytes) ->
     try:
         if faults := said.faults("fields"):
             raise ValueError("; ".join(faults))  # noqa: TRY301 -- told as all the others are
-        with _ONE_AT_A_TIME, NamedTemporaryFile(prefix="greenmine-", suffix=Path(given.name).suffix) as file:
-            file.write(content)
-            file.flush()
-            path = Path(file.name)
-            refuse_larger(path, _UNPACKED * context.settings.upload_bytes)
-            station = given.site, given.station
-            columns, units = _pairs("columns", given.columns), _pairs("units", given.units)
-            found = read_station(path, context.registry, station, said, columns, units)
+        columns, units = _pairs("columns", given.columns), _pairs("units", given.units)
+        most = _UNPACKED * context.settings.upload_bytes
+        with _ONE_AT_A_TIME:
+            found = bounded(
+                read_content,
+                (
+                    content,
+                    Path(given.name).suffix,
+                    most,
+                    context.registry,
+                    (given.site, given.station),
+                    said,
+                    columns,
+                    units,
+                ),
+                {},
+                _BOUNDS,
+                lambda *_: None,
+                ("greenmine.collector.files",),
+            )
+    except BoundsError as error:
+        raise Problem(400, f"{given.name}: reading it {error}: split it, or export it anew as CSV") from None
     except ValueError as error:
-        raise Problem(400, f"{given.name}: {' '.join(str(error).split())}") from None
+        raise Problem(400, f"{given.name}: {_cut(' '.join(str(error).split()))}") from None
     if not len(found.readings):
         raise Problem(400, f"{given.name}: no row has a time and a value")
     if (latest := int(found.readings.time.max())) > now():
@@ -233,6 +260,10 @@ def _read(context: Context, given: arguments.UploadArguments, content: bytes) ->
             400, f"{given.name}: the last reading, {local(latest, 'UTC'):%Y-%m-%dT%H:%M:%SZ}, is of the future"
         )
     return found
+
+
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= _SAID else f"{sentence[:_SAID]} …"
 
 
 def _pairs(field: str, text: str) -> dict[str, str]:
@@ -259,6 +290,7 @@ def _held(queries: Queries, scope: Scope, found: StationFile) -> tuple[int, int]
 
 def _preview(context: Context, scope: Scope, given: arguments.UploadArguments, found: StationFile) -> UploadPreview:
     readings, site = found.readings, context.registry.site(given.site)
+    notes = [_cut(note) for note in found.notes]
     with context.record.queries() as queries:
         already, same = _held(queries, scope, found)
     parameters = [
@@ -280,7 +312,7 @@ def _preview(context: Context, scope: Scope, given: arguments.UploadArguments, f
     return UploadPreview(
         given.site, given.station, given.name, list(found.columns), found.series[0].zone or site.zone,
         local(int(readings.time.min()), site.zone), local(int(readings.time.max()), site.zone), len(readings), same, already - same,
-        parameters, list(found.notes), [chinese_sentence(note) or note for note in found.notes],
+        parameters, notes, [chinese_sentence(note) or note for note in notes],
     )  # fmt: skip
 
 

@@ -3,8 +3,7 @@
 from greenmine.collector.files.columns import LoggerFileError
 from greenmine.collector.files.descriptions import Description, read_description
 from greenmine.collector.files.series import FileReadings, joined, offered, read_series
-from greenmine.collector.files.sources import refuse_larger
-from greenmine.collector.files.station import StationFile, read_station
+from greenmine.collector.files.station import StationFile, read_content, read_station
 from greenmine.collector.files.table import Header, Table, read_table
 
 __all__ = [
@@ -16,9 +15,9 @@ __all__ = [
     "Table",
     "joined",
     "offered",
+    "read_content",
     "read_description",
     "read_series",
     "read_station",
     "read_table",
-    "refuse_larger",
 ]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.units import UnitError, conversion
+
+COLUMNS_AT_MOST: Final = 2000
+"""Columns of a table."""
+_LISTED: Final = 100
+"""Names that an error lists."""
 
 
 class LoggerFileError(ValueError):
@@ -288,11 +295,24 @@ def written(name: str) -> str:
 def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
     """Names for the cells of a header: ``#3`` for the third if empty, ``name#2`` for a second ``name``."""
     names: list[str] = []
-    for position, cell in enumerate(cells, start=1):
-        name = cell.strip() or f"#{position}"
-        repeats = sum(1 for other in cells[: position - 1] if other.strip() == name)
-        names.append(f"{name}#{repeats + 1}" if repeats else name)
+    before = Counter[str]()
+    for position, cell in enumerate(map(str.strip, cells), start=1):
+        name = cell or f"#{position}"
+        names.append(f"{name}#{repeats + 1}" if (repeats := before[name]) else name)
+        before[cell] += 1
     return tuple(names)
+
+
+def refuse_wider(columns: int) -> None:
+    """Refuse a table of more than ``COLUMNS_AT_MOST`` columns.
+
+    Raises
+    ------
+    LoggerFileError
+        If it has more.
+    """
+    if columns > COLUMNS_AT_MOST:
+        raise LoggerFileError(f"has more than {COLUMNS_AT_MOST:,} columns: split it")
 
 
 def find_column(names: Sequence[str], wanted: str) -> int | None:
@@ -492,8 +512,10 @@ def convertible(unit: str, parameter: Parameter) -> bool:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for an error, quoted."""
-    return ", ".join(map(repr, names))
+    """The first names for an error, quoted."""
+    named = iter(names)
+    first = list(map(repr, islice(named, _LISTED)))
+    return ", ".join([*first, "…"] if next(named, None) is not None else first)
 
 
 def _known(parameter: Parameter) -> set[str]:

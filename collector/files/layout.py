@@ -29,6 +29,7 @@ from greenmine.collector.files.columns import (
     known_unit,
     listed,
     plain,
+    refuse_wider,
     says_nothing,
     split_unit,
     unique_names,
@@ -246,6 +247,7 @@ def find_layout(source: Source, said: Description) -> Layout:
     if (asked := known.delimiter or source.delimiter) is not None:
         delimiters = (_delimiter(asked),)
     views = [_View(source, d, [(n, split(line, d)) for n, line in lines], tuple(lines), known) for d in delimiters]
+    refuse_wider(max(len(cells) for view in views for _, cells in view.rows))
     if known.names:
         return views[0].described()
     first = 0

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Final, TextIO, cast
 
 from charset_normalizer import from_bytes
 
-from greenmine.collector.files.columns import LoggerFileError, listed
+from greenmine.collector.files.columns import LoggerFileError, listed, refuse_wider
 
 if TYPE_CHECKING:  # most files are text, and need no reader of workbooks
     from python_calamine import CalamineSheet
@@ -42,6 +42,8 @@ _UNPACKED_AT_MOST: Final = 2 << 30
 """Bytes that a compressed file may unpack to."""
 _OF_THE_SYSTEM: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]*$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 """Files that an operating system puts into archives beside those of people."""
+_TABLES_AT_MOST: Final = 200
+"""Sheets of a workbook, and tables of a page."""
 _PACKED_AT_MOST: Final = 5
 """So many times may a file be packed in another."""
 
@@ -203,6 +205,7 @@ def _workbook(path: Path, stack: ExitStack) -> list[Source]:
     try:
         book = CalamineWorkbook.from_path(str(path))
         found = []
+        _refuse_many(len(book.sheet_names))
         for name in book.sheet_names:
             sheet = book.get_sheet_by_name(name)
             if sheet.height:
@@ -238,10 +241,18 @@ def _counts_from_1904(path: Path) -> bool:
             return re.search(rb"date1904=\"(?:1|true)\"", file.read(1 << 20)) is not None
 
 
+def _refuse_many(tables: int) -> None:
+    if tables > _TABLES_AT_MOST:
+        raise LoggerFileError(f"has more than {_TABLES_AT_MOST} sheets or tables: split it")
+
+
 def _text(rows: Iterable[Iterable[object]], name: str, stack: ExitStack) -> Source:
     """Rows of cells as a text file cut by tabs."""
     copy = stack.enter_context(tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="greenmine-"))  # noqa: SIM115
-    copy.writelines("\t".join(map(_cell, row)) + "\n" for row in rows)
+    for row in rows:
+        cells = list(map(_cell, row))
+        refuse_wider(len(cells))
+        copy.write("\t".join(cells) + "\n")
     copy.flush()
     return Source(Path(copy.name), "utf-8", "\t", name)
 
@@ -276,7 +287,9 @@ def _markup(path: Path, stack: ExitStack) -> list[Source]:
         reader = _Tables()
         while block := file.read(_LOOKED_AT):
             reader.feed(block)
+    reader.end_cell()
     found = [table for table in reader.tables if table]
+    _refuse_many(len(found))
     if not found:
         raise LoggerFileError("is a page or an XML file without a table")
     return [_text(table, str(number), stack) for number, table in enumerate(found, start=1)]
@@ -295,14 +308,17 @@ class _Tables(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in {"table", "ss:table"}:
+            self._cell = None  # it lays out a table within
             self.tables.append([])
             self._below = {}
         elif tag in {"tr", "row", "ss:row"}:
+            self.end_cell()
             if not self.tables:
                 self.tables.append([])
             self.tables[-1].append([])
             self._fill()
         elif tag in {"td", "th", "cell", "ss:cell"} and self.tables and self.tables[-1]:
+            self.end_cell()
             self._cell = []
             said = {name.removeprefix("ss:"): value or "" for name, value in attrs}
             row = self.tables[-1][-1]
@@ -316,12 +332,18 @@ class _Tables(HTMLParser):
             self._cell.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in {"td", "th", "cell", "ss:cell"} and self._cell is not None:
+        if tag in {"td", "th", "cell", "ss:cell", "tr", "row", "ss:row", "table", "ss:table"}:
+            self.end_cell()
+
+    def end_cell(self) -> None:
+        """Take the open cell into its row: its end may be left out in HTML."""
+        if self._cell is not None:
             across, down = self._span
             row, text = self.tables[-1][-1], "".join(self._cell)
             if down > 1:
                 self._below |= {len(row) + i: (down - 1, "" if i else text) for i in range(across)}
             row += [text, *[""] * (across - 1)]
+            refuse_wider(len(row))
             self._cell = None
             self._fill()
 

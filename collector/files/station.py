@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import numpy as np
 from greenmine.collector.files.columns import LoggerFileError
 from greenmine.collector.files.descriptions import Description
 from greenmine.collector.files.series import FileReadings, offered, read_series
+from greenmine.collector.files.sources import refuse_larger
 from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Channel, Registry
 
@@ -100,6 +101,43 @@ def read_station(
     if left:
         notes.append(f"{', '.join(left)}: not measured at {site}/{name} by the registry, and left out")
     return StationFile(Readings.concat(parts), empty, tuple(dict.fromkeys(notes)), tuple(series), columns)
+
+
+def read_content(
+    content: bytes,
+    suffix: str,
+    at_most: int,
+    registry: Registry,
+    station: tuple[str, str],
+    said: Description,
+    values: Mapping[str, str],
+    units: Mapping[str, str],
+    _progress: Callable[[int, int], None],
+    *,
+    workspace: Path,
+) -> StationFile:
+    """Read what was handed in as a logger's file, as ``read_station`` does; a task for `greenmine.bounded`.
+
+    Parameters
+    ----------
+    content, suffix : bytes, str
+        The file, and the end of its name.
+    at_most : int
+        Bytes that it may unpack to.
+    registry, station, said, values, units
+        As ``read_station`` takes them.
+    workspace : Path
+        Directory for the file.
+
+    Raises
+    ------
+    LoggerFileError, OSError
+        As ``read_station``; also if it unpacks to more.
+    """
+    path = workspace / f"handed-in{suffix}"
+    path.write_bytes(content)
+    refuse_larger(path, at_most)
+    return read_station(path, registry, station, said, values, units)
 
 
 def _one_of_a_column(series: list[FileReadings], values: Mapping[str, str]) -> list[FileReadings]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from greenmine.collector.files.columns import (
     LoggerFileError,
     listed,
+    refuse_wider,
 )
 from greenmine.collector.files.descriptions import Description
 from greenmine.collector.files.layout import EPOCHS, Layout, ends_said, find_layout
@@ -129,6 +130,7 @@ class LoggerFile:
         if source.is_parquet:
             self._schema = schema_of(source.path)
             names = tuple(self._schema.names)
+            refuse_wider(len(names))
             time = tuple(map(names.index, parquet_time(self._schema, said.time)))
             self.layout = Layout(source, "", 0, names, TimeColumns(time), (), (), {}, said)
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenmine.cli.bounded import Bounds, BoundsError, bounded
+from greenmine.bounded import Bounds, BoundsError, bounded
 from greenmine.evidence.bundle import build, pretty
 from greenmine.evidence.verify import verify as verified
 from greenmine.record.archive.archive import Archive

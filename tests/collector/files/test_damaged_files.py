@@ -132,3 +132,67 @@ def test_an_endless_line_among_the_rows_is_refused(tmp_path):
     path.write_bytes(TEXT * 1500 + b"7" * (9 << 20))
     with pytest.raises(LoggerFileError, match="a line has more than"):
         read_series(path, [PM10])
+
+
+def _zip_of_many() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(20_000):
+            archive.writestr(f"{number}.csv", b"")
+    return out.getvalue()
+
+
+def _wide_workbook() -> bytes:
+    book, out = openpyxl.Workbook(), io.BytesIO()
+    book.active.append(["Time", *["PM10"] * 16_383])
+    book.save(out)
+    return out.getvalue()
+
+
+def _wide_parquet() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"time": ["2025-11-17 13:00"]} | {f"c{n}": [n] for n in range(2_000)}), out)
+    return out.getvalue()
+
+
+GREEDY = {
+    "columns": (b"a," * 400_000, "has more than 2,000 columns"),
+    "columns between quotes": (b'"a",' * 200_000, "has more than 2,000 columns"),
+    "columns in Parquet": (_wide_parquet(), "has more than 2,000 columns"),
+    "columns of a sheet": (_wide_workbook(), "has more than 2,000 columns"),
+    "columns of a page": (b"<table><tr>" + b"<td colspan=1000000000>a</td>" * 9, "has more than 2,000 columns"),
+    "quotes": (b'"' * 500_000, "no header line"),
+    "files in a zip": (_zip_of_many(), "is a zip archive of 20000 files"),
+    "no Parquet": (b"PAR1" + bytes(500) + b"PAR1", "is a damaged Parquet file"),
+    "nested tables": (b"<table>" * 50_000, "without a table"),
+    "nested tables with a row": (b"<table><tr><td>a</td>" * 50_000, "has more than 200 sheets or tables"),
+}
+
+
+@pytest.mark.parametrize(("content", "why"), GREEDY.values(), ids=GREEDY)
+def test_a_file_of_too_many_things_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    with pytest.raises(LoggerFileError, match=why):
+        offered(path, Description())
+
+
+def test_a_sheet_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(_workbook())
+    with pytest.raises(LoggerFileError, match="no sheet '-1'"):
+        offered(path, Description(sheet="-1"))
+
+
+def test_an_error_lists_the_first_of_many_columns(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"a," * 1_900)
+    with pytest.raises(LoggerFileError, match=r"'a', 'a#2', 'a#3', .*'a#100', …; give --time"):
+        offered(path, Description())
+
+
+def test_cells_of_a_page_may_lack_their_end(tmp_path: Path) -> None:
+    path = tmp_path / "log.html"
+    rows = "".join(f"<tr><td>{time}<td>{value}" for time, value in ROWS)
+    path.write_text(f"<html><meta charset=utf-8><table><tr><th>Time<th>PM10{rows}", encoding="utf-8")
+    assert read_series(path, [PM10])[0].value.tolist() == [value for _, value in ROWS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import resource
@@ -16,6 +17,8 @@ T = TypeVar("T")
 
 _TURN: Final = 0.02
 """How often memory and time are looked at [s]."""
+_BEYOND: Final = 5
+"""So long after its bound the system ends a process whose parent is gone [s]."""
 _PAGE: Final = resource.getpagesize()
 
 
@@ -29,7 +32,19 @@ class Bounds(NamedTuple):
 
 
 class BoundsError(Exception):
-    """A process took more than it may, or broke down."""
+    """A process took more than it may, or broke down.
+
+    Parameters
+    ----------
+    said : str
+        Which of both, without a subject.
+    bound : str
+        Name of the bound that it exceeded; empty if it broke down.
+    """
+
+    def __init__(self, said: str, bound: str = "") -> None:
+        super().__init__(said)
+        self.bound = bound
 
 
 def bounded(
@@ -46,7 +61,7 @@ def bounded(
     ----------
     task : callable
         Takes the arguments, ``progress``, told numbers done and in all, and the options with ``workspace``, a directory that is
-        removed in the end.
+        removed in the end and holds its temporary files.
     arguments, options : tuple, mapping
         For it; all of it must be picklable, and so must what it returns or raises.
     bounds : Bounds
@@ -54,7 +69,7 @@ def bounded(
     progress : callable
         Told in this process.
     modules : sequence of str
-        What the task needs: loaded once for all calls of this process, since loading takes longer than checking a small bundle.
+        What the task needs: loaded once for all calls of this process, since loading takes longer than a small task.
 
     Raises
     ------
@@ -67,7 +82,9 @@ def bounded(
     context.set_forkserver_preload(list(modules))
     here, there = context.Pipe()
     with tempfile.TemporaryDirectory(prefix="greenmine-") as name:
-        process = context.Process(target=_run, args=(there, task, arguments, dict(options), Path(name)), daemon=True)
+        process = context.Process(
+            target=_run, args=(there, task, arguments, dict(options), Path(name), bounds), daemon=True
+        )
         process.start()
         there.close()
         try:
@@ -84,7 +101,7 @@ def _answer(here: Connection, number: int, bounds: Bounds, progress: Callable[[i
             try:
                 kind, content = here.recv()
             except EOFError:
-                raise BoundsError("checking it broke down; it is no sound bundle") from None
+                raise BoundsError("broke down") from None
             if kind == "done":
                 return content
             if kind == "raised":
@@ -92,9 +109,9 @@ def _answer(here: Connection, number: int, bounds: Bounds, progress: Callable[[i
             progress(*content)
         memory, seconds = _taken(number)
         if memory > bounds.memory:
-            raise BoundsError(f"takes more than {bounds.memory / 1e6:.0f} MB to check; --memory allows more")
+            raise BoundsError(f"takes more than {bounds.memory / 1e6:.0f} MB", "memory")
         if seconds > bounds.seconds:
-            raise BoundsError(f"takes more than {bounds.seconds:.0f} s to check; --seconds allows more")
+            raise BoundsError(f"takes more than {bounds.seconds:.0f} s", "seconds")
 
 
 def _taken(number: int) -> tuple[float, float]:
@@ -108,10 +125,18 @@ def _taken(number: int) -> tuple[float, float]:
 
 
 def _run(
-    there: Connection, task: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], workspace: Path
+    there: Connection,
+    task: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+    workspace: Path,
+    bounds: Bounds,
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = math.ceil(bounds.seconds) + _BEYOND
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+    tempfile.tempdir = str(workspace)
     with there:
         try:
             told = task(*arguments, lambda *done: there.send(("progress", done)), workspace=workspace, **options)

@@ -1,0 +1,55 @@
+"""Loggers' files that take too much: refused in one line, and another enterprise's is read straight afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from greenmine.api.http import uploads
+from greenmine.bounded import Bounds
+from greenmine.loading import load_registry
+from greenmine.record.record import migrate, open_engine
+from tests.api.serving import serving
+from tests.api.signing import accounts_in, bearer, ensure_user, now
+
+GOOD = b"time,PM10\n" + b"".join(b"2025-03-01 01:%02d,%d\n" % (minute, 40 + minute) for minute in range(9))
+Send = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def send(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Send]:
+    """Have a file previewed at a mine, by its enterprise."""
+    data, registry = tmp_path_factory.mktemp("mines"), load_registry()
+    engine = open_engine(data / "record.sqlite")
+    migrate(engine)
+    engine.dispose()
+    headers = {}
+    with accounts_in(data) as accounts:
+        for site in ("hengjie", "kunyin"):
+            user = ensure_user(accounts, f"of-{site}", "enterprise", registry.site(site).enterprise)
+            headers[site] = bearer(accounts.tokens.add(user, "t", now(), days=1, write=True))
+    with serving(data, registry) as address, httpx.Client(base_url=address, timeout=60) as client:
+
+        def previewed(site: str, station: str, name: str, content: bytes) -> httpx.Response:
+            given = {"site": site, "station": station, "name": name}
+            return client.post("/api/v1/uploads/preview", params=given, content=content, headers=headers[site])
+
+        yield previewed
+
+
+def test_a_hostile_file_is_refused_in_one_line_and_anothers_is_read(send: Send) -> None:
+    refused = send("hengjie", "boundary", "long.csv", b"a," * 400_000).json()
+    assert refused["detail"] == "long.csv: has more than 2,000 columns: split it"
+    assert refused["detail_zh"] == "long.csv：超过 2,000 列：请拆分"
+    assert send("kunyin", "receptor", "good.csv", GOOD).json()["readings"] == 9
+
+
+def test_a_file_that_takes_longer_than_allowed_is_refused(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "_BOUNDS", Bounds(2e9, 0.0))
+        refused = send("hengjie", "boundary", "good.csv", GOOD).json()
+    assert refused["detail"] == "good.csv: reading it takes more than 0 s: split it, or export it anew as CSV"
+    assert refused["detail_zh"] == "good.csv：读取用时超过 0 s：请拆分，或重新导出为 CSV"
+    assert send("kunyin", "receptor", "good.csv", GOOD).json()["readings"] == 9

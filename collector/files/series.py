@@ -20,7 +20,6 @@ from greenmine.collector.files.columns import (
     STATIONS,
     TOTALS,
     LoggerFileError,
-    averaging_time,
     convertible,
     find_column,
     foreign_reference,
@@ -50,6 +49,12 @@ from greenmine.collector.files.numerals import (
 )
 from greenmine.collector.files.quality import flag_columns, take_flags
 from greenmine.collector.files.sources import opened
+from greenmine.collector.files.statements import (
+    factor_columns,
+    refuse_corrections,
+    refuse_factors,
+    refuse_times,
+)
 from greenmine.collector.files.stations import refuse_stations, refuse_turns, texts_beside
 from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
 from greenmine.collector.files.text import REPEATED, SUMMED
@@ -121,13 +126,6 @@ _OWN_SPECIES: Final = words("n nh3n nh4n o2 o pm10 pm25 tsp ss")
 _UNIT_LINE: Final = re.compile(
     r"(?:\bunits?\b|单位)[^:：,;\t]{0,20}[:：,;\t]\s*\"?(?P<unit>[^,;\t\"]{1,20})", re.IGNORECASE
 )
-
-
-_SCALE_LINE: Final = re.compile(
-    r"(?:(?<!full )\bscal(?:e|ing)(?: factor)?\b|\bmultiplier\b|倍率|比例系数)\W{1,4}(?P<number>\d+(?:\.\d+)?)\b",
-    re.IGNORECASE,
-)
-"""A line of the heading that states a factor of the values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,14 +343,14 @@ def _read(
     weightings = [name for name in others if parameter.theme == "noise" and re.search(_WEIGHT, name, re.IGNORECASE)]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = [name for name in flag_columns(chosen.name, others) if name not in {*stations, *said.where}]
-    known = [*stations, *flags, *units, *weightings, *said.where]
+    known = [*stations, *flags, *units, *weightings, *factor_columns(others), *said.where]
     texts = texts_beside(others, header.numeric, known)
     table = file.read(
         columns,
         zone,
         texts=[*stations, *units, *weightings, *texts],
         words=parameter.averaging,
-        flags=[*flags, *texts],
+        flags=[*flags, *texts, *factor_columns(others)],
     )
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
@@ -384,7 +382,7 @@ def _read(
     if ahead := int(np.count_nonzero(table.time > clock_of_the_machine.time() * 1000 + _DAY)):
         notes.append(f"{ahead:,} stamps lie in the future by the clock of this machine")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
-    _refuse_means(chosen.name, interval)
+    refuse_times(chosen.name, layout.heading, interval)
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
@@ -555,16 +553,6 @@ def _refuse_weightings(name: str, heading: Sequence[str], texts: Sequence[str]) 
         )
 
 
-def _refuse_means(name: str, interval: float | None) -> None:
-    """Refuse means over a longer span than the distance of the rows: they overlap, and cannot be averaged once more."""
-    span = averaging_time(name)
-    if span is not None and interval is not None and span > 1.01 * interval:
-        raise LoggerFileError(
-            f"column {name!r} holds means over {span / 1000:g} s, but a row stands every {interval / 1000:g} s: they overlap; "
-            f"choose another column with --value, or give --interval {span // 1000}s, and no shorter window is valid"
-        )
-
-
 # Units
 
 
@@ -588,11 +576,8 @@ def _stated_unit(
     if said.unit is not None:
         unit = known_unit(said.unit, alone=True) or said.unit
         return _convertible(unit, chosen.name, parameter, "--unit")
-    for line in heading:
-        if (match := _SCALE_LINE.search(line)) is not None and float(match["number"]) != 1:
-            raise LoggerFileError(
-                f"the heading says {line.strip()[:80]!r}, and whether values have been multiplied by it is not stated; give --unit"
-            )
+    refuse_corrections(heading)
+    refuse_factors({name: table.flags[name].tolist() for name in factor_columns(list(table.flags))})
     for text in (
         chosen.name,
         header.units.get(chosen.name, ""),

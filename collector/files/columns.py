@@ -83,7 +83,7 @@ _USUAL: Final[dict[str, tuple[str, ...]]] = {
     ),
     "lafmax": ("lafmx", "lmax", "lamax", "最大声级", "最大a声级"),
     "pm1": ("pm1atm",),
-    "pm10": ("pm100", "pm10atm", "feinstaubpm10", "可吸入颗粒物pm10", "颗粒物pm10"),
+    "pm10": ("pm10atm", "feinstaubpm10", "可吸入颗粒物pm10", "颗粒物pm10"),
     "pm2.5": ("pm2p5", "pm25atm", "feinstaubpm25", "细颗粒物pm25", "颗粒物pm25"),
     "tsp": ("扬尘", "总悬浮颗粒物", "总悬浮颗粒物tsp", "总尘"),
     "ss": ("tss", "suspendedsolids", "悬浮物"),
@@ -537,7 +537,7 @@ def _names(name: str, known: set[str]) -> bool:
 def _core(text: str, known: set[str]) -> bool:
     """Whether a plain name is a known one, or one with a unit or with words that say nothing around it."""
     while text:
-        if text in known or any(text.startswith(name) and text[len(name) :] in _UNITS for name in known):
+        if text in known or any(_is_followed_by_unit(text, name) for name in known):
             return True
         shorter = next((text[: -len(word)] for word in _AROUND if text.endswith(word) and text != word), None)
         if shorter is None:
@@ -548,3 +548,9 @@ def _core(text: str, known: set[str]) -> bool:
             return False
         text = shorter
     return False
+
+
+def _is_followed_by_unit(text: str, name: str) -> bool:
+    """Whether a plain text is a name with a unit behind it; digits that continue those of a name make another: PM101."""
+    unit = text[len(name) :]
+    return text.startswith(name) and unit in _UNITS and not (name[-1].isdigit() and unit[0].isdigit())

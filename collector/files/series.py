@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.collector.files.columns import (
+    NEUTRAL,
     STATIONS,
     TOTALS,
     LoggerFileError,
@@ -31,6 +32,7 @@ from greenmine.collector.files.columns import (
     unclear,
     unit_of,
     words,
+    written,
 )
 from greenmine.collector.files.descriptions import Described, Description
 from greenmine.collector.files.numerals import (
@@ -79,6 +81,8 @@ _VALUES: Final = words("""
     值 数值 浓度 监测值 测量值 结果 浓度值 质量浓度
 """)
 """Plain names of columns that do not say what they hold."""
+_CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vxy])?\d*")
+"""A plain name that counts channels, or is the letter of an axis."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
@@ -438,7 +442,7 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
         long = _long(file, parameter, others)
         if long is not None:
             return long
-        if len(header.numeric) == 1 and _says_nothing(header.numeric[0]):
+        if len(header.numeric) == 1 and _says_nothing(header.numeric[0], parameter):
             name = header.numeric[0]
             spoken = [p for p in load_parameters().values() for line in file.layout.heading if _named_in(line, p)]
             if spoken and parameter not in spoken:
@@ -460,10 +464,13 @@ def _named_in(line: str, parameter: Parameter) -> bool:
     )
 
 
-def _says_nothing(name: str) -> bool:
+def _says_nothing(name: str, parameter: Parameter) -> bool:
     """Whether a column's name does not say what it holds, so that the only one with numbers may be meant."""
     base = plain(split_unit(name)[0])
-    return len(base) <= 2 or name.startswith("#") or base in _VALUES
+    if not base or base in _VALUES or base in NEUTRAL or name.startswith("#") or _CHANNEL.fullmatch(base):
+        return True
+    unit = known_unit(written(name), alone=True)
+    return unit is not None and (convertible(unit, parameter) or (parameter.is_level and unit == "dB"))
 
 
 def _described(name: str, parameter: Parameter, described: Sequence[Described]) -> Described | None:

@@ -15,7 +15,7 @@ from greenmine.units import UnitError, conversion
 
 COLUMNS_AT_MOST: Final = 2000
 """Columns of a table."""
-_LISTED: Final = 100
+_LISTED: Final = 40
 """Names that an error lists."""
 
 

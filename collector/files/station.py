@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from greenmine.collector.files.columns import LoggerFileError
+from greenmine.collector.files.columns import LoggerFileError, listed
 from greenmine.collector.files.descriptions import Description
 from greenmine.collector.files.series import FileReadings, offered, read_series
 from greenmine.collector.files.sources import refuse_larger
@@ -79,7 +79,7 @@ def read_station(
     wanted = [c for c in channels.values() if c.parameter.id in {*found, *values}]
     if not wanted:
         raise LoggerFileError(
-            f"its columns are {', '.join(columns)}: none is named after what {site}/{name} measures, {', '.join(channels)}; "
+            f"its columns are {listed(columns)}: none is named after what {site}/{name} measures, {', '.join(channels)}; "
             "name it by --value PARAMETER=COLUMN"
         )
     series: list[FileReadings] = []

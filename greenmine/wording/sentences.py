@@ -10,6 +10,8 @@ from typing import Final
 from greenmine import parameters
 
 CATALOGUE: Final = parameters.CATALOGUE.with_name("sentences.toml")
+_COLONS: Final = 12
+"""Colons of a sentence that may part a name from the rest: each is looked at, and names of strangers may hold thousands."""
 _NAME: Final = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -34,7 +36,7 @@ def chinese_sentence(sentence: str) -> str | None:
         if (match := pattern.fullmatch(sentence)) is not None:
             return text.format_map({name: chinese_sentence(part) or part for name, part in match.groupdict().items()})
     name, colon, rest = sentence.partition(": ")
-    found = chinese_sentence(rest) if colon else None
+    found = chinese_sentence(rest) if colon and rest.count(": ") < _COLONS else None
     return None if found is None else f"{chinese_sentence(name) or name}：{found}"
 
 

@@ -72,3 +72,8 @@ def test_a_sentence_and_its_translation_name_the_same_things() -> None:
 )  # fmt: skip
 def test_a_sentence_in_a_sentence_is_translated_too(sentence: str, chinese: str) -> None:
     assert chinese_sentence(sentence) == chinese
+
+
+def test_a_sentence_of_very_many_colons_is_not_looked_at_colon_by_colon() -> None:
+    assert chinese_sentence("a: " * 5 + "no row has a time and a value") is not None
+    assert chinese_sentence("a: " * 500 + "no row has a time and a value") is None

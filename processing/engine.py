@@ -16,7 +16,7 @@ from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Exclusion, Mark
-from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, spikes
+from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, over_range, spikes
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
 from greenmine.processing.levels import percentile_levels
@@ -29,7 +29,7 @@ from greenmine.processing.validity import enough
 from greenmine.processing.verdicts import Figure, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
-from greenmine.readings import IMPLAUSIBLE, NORMAL, OVER, Readings
+from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Registry, Rule
 
 DAY: Final = 1440
@@ -353,12 +353,11 @@ class Engine:
         A value above all that is plausible is none, and none is made of it; but where it came from the true one may be high.
         """
         flagged = readings.flag == OVER
-        normal = readings.flag == NORMAL
-        beyond = normal & (readings.value > self._upper[channel])
-        end = np.minimum(self._upper[channel], self._high[channel])
-        cut = beyond | (flagged & (readings.value > end))
-        wild = (normal | (readings.flag == IMPLAUSIBLE)) & (readings.value > self._high[channel])
-        return np.where(cut, end, readings.value) if cut.any() else readings.value, flagged | beyond | wild
+        upper, high = self._upper[channel], self._high[channel]
+        end = np.minimum(upper, high)
+        cut = ((readings.flag == NORMAL) & (readings.value > upper)) | (flagged & (readings.value > end))
+        over = over_range(readings.flag, readings.value, upper, high)
+        return np.where(cut, end, readings.value) if cut.any() else readings.value, over
 
     def _hear(
         self, channel: NDArray[np.intp], time: NDArray[np.int64], readings: Readings, valid: NDArray[np.bool_]

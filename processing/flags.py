@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.readings import NORMAL, OVER
+from greenmine.readings import IMPLAUSIBLE, NORMAL, OVER
 
 RANGE: Final = 1
 """Quality bit: outside the plausible range, or not a number under a flag of readings that count."""
@@ -21,6 +21,27 @@ def counted(flag: NDArray[np.uint8], quality: NDArray[np.uint8]) -> NDArray[np.b
     """Whether readings enter figures: normal ones, and those over range as lower bounds, if they are plausible."""
     good: NDArray[np.bool_] = ((flag == NORMAL) | (flag == OVER)) & ((quality & RANGE) == 0)
     return good
+
+
+def over_range(
+    flag: NDArray[np.uint8],
+    value: NDArray[np.float64],
+    upper: NDArray[np.float64] | float,
+    high: NDArray[np.float64] | float,
+) -> NDArray[np.bool_]:
+    """Whether the true value may be higher: flag T, or a value above the measuring range or above all that is plausible.
+
+    Parameters
+    ----------
+    flag, value : arrays (n,)
+        Readings as they were sent, in the canonical unit.
+    upper, high : float or array (n,)
+        Ends of the measuring range and of what is plausible.
+    """
+    normal = flag == NORMAL
+    wild = (normal | (flag == IMPLAUSIBLE)) & (value > high)
+    found: NDArray[np.bool_] = (flag == OVER) | (normal & (value > upper)) | wild
+    return found
 
 
 def out_of_range(

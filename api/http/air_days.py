@@ -16,15 +16,15 @@ from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
-from greenmine.record.reader import Queries, Scope
-from greenmine.registry import Site
+from greenmine.processing.flags import over_range
+from greenmine.record.reader import Queries, Row, Scope
+from greenmine.registry import Channel, Site
 from greenmine.times import DAY, MINUTE, local, now
 
 router = APIRouter()
 
 _DAYS = 30
 _LONGEST = 366
-_OVER = frozenset("T")
 
 
 class AirDay(msgspec.Struct, frozen=True):
@@ -50,28 +50,32 @@ def air_days(queries: Queries, scope: Scope, site: Site, start: int, end: int) -
     """
     registry, table = queries.registry, air_index_table()
     homes = {station.id for station in site.stations if station.role == "receptor"}
-    rules = {
-        rule.key: rule
+    rules = [
+        rule
         for rule in registry.site_rules(site.id)
         if rule.station in homes
         and (rule.limit.kind, rule.limit.window, rule.limit.statistic) == ("legal", "day", "mean")
         and rule.limit.parameter in table.day
-    }
+    ]
     means: dict[tuple[date, str], dict[str, float]] = {}
-    for row in queries.verdicts(scope, start, end, site=site.id, limit_id=None, limit=100_000):
-        day = local(row.start, site.zone).date()
-        if row.rule not in rules or row.value is None or row.verdict == "not assessable" or day < table.valid_from:
-            continue
-        rule = rules[row.rule]
-        if row.verdict == "exceeds":
-            flags = queries.readings(scope, registry.channels[rule.channel].key, row.start, row.end)["flag"]
-            if _OVER & {chr(flag) for flag in set(flags.tolist())}:
+    for rule in rules:
+        for row in queries.verdicts(scope, start, end, site=site.id, limit_id=None, key=rule.key, limit=_LONGEST + 1):
+            day = local(row.start, site.zone).date()
+            if row.value is None or row.verdict == "not assessable" or day < table.valid_from:
                 continue
-        means.setdefault((day, rule.station), {})[rule.limit.parameter] = row.value
+            # Over range, a mean that does not exceed is not assessable anyway.
+            if row.verdict == "exceeds" and _holds_over_range(queries, scope, registry.channels[rule.channel], row):
+                continue
+            means.setdefault((day, rule.station), {})[rule.limit.parameter] = row.value
     return [
         AirDay(site.id, station, day, table.standard, table.clause, "indicative", air_index(table, some))
         for (day, station), some in sorted(means.items(), reverse=True)
     ]
+
+
+def _holds_over_range(queries: Queries, scope: Scope, channel: Channel, row: Row) -> bool:
+    found = queries.readings(scope, channel.key, row.start, row.end)
+    return bool(over_range(found["flag"], found["value"], channel.upper, channel.parameter.high).any())
 
 
 @router.get("/api/v1/air-index", responses=listed(AirDay))

@@ -272,7 +272,7 @@ def test_the_page_says_where_dust_comes_from_with_its_samples(served: Served) ->
     html = page(served.client)
     part = html.split('id="origin"', 1)[1].split("</section>", 1)[0]
     cells = re.findall(r'<th scope="row" class="quiet">Hours</th>(.*?)</tr>', part)
-    channels = [c for c in served.registry.site_channels(LOUD) if f"/{c.parameter.id}" and c.parameter.theme == "dust"]
+    channels = [c for c in served.registry.site_channels(LOUD) if c.parameter.theme == "dust"]
     assert 0 < len(cells) <= len(channels)
     for row in cells:
         counts = [int(re.sub("<[^>]+>", "", cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from greenmine.processing.flags import flat, jumps, out_of_range, spikes
+from greenmine.processing.flags import flat, jumps, out_of_range, over_range, spikes
 
 
 @pytest.fixture
@@ -91,3 +91,10 @@ def test_a_threshold_of_nan_switches_a_check_off() -> None:
 @pytest.mark.parametrize(("value", "outside"), [(-10.0, False), (-10.1, True), (20000.0, False), (20000.1, True)])
 def test_bounds_of_the_range_are_inside(value: float, outside: bool) -> None:
     assert out_of_range(np.array([value]), -10, 20000).tolist() == [outside]
+
+
+def test_over_range_is_what_may_be_higher_and_nothing_else() -> None:
+    """By flag, above the measuring range of 100, or above all that is plausible (1000); faults and work are neither."""
+    flag = np.frombuffer(b"TTNNNRRDM", np.uint8)
+    value = np.array([50.0, 5000.0, 100.0, 100.5, 5000.0, 500.0, 5000.0, 5000.0, 5000.0])
+    assert over_range(flag, value, 100.0, 1000.0).tolist() == [True, True, False, True, True, False, True, False, False]

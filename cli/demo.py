@@ -25,7 +25,7 @@ from greenmine.cli.mines import SENT, STORY, stored
 from greenmine.cli.processes import GRAFANA, Processes
 from greenmine.cli.run import prepare
 from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, hand_over, welcome
-from greenmine.collector.mqtt.broker import start_broker
+from greenmine.collector.mqtt.broker import QUEUE_LIMIT, start_broker
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, Registry, RegistryError, Site
 from greenmine.settings import OWN_REGISTRY, Settings
@@ -162,6 +162,10 @@ def _play(
             f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )
         console.print(_accounts(visitors, settings), soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            f"The demo's broker keeps {QUEUE_LIMIT // 10**6} MB for an absent worker and drops the rest, acknowledged or not; "
+            "that of an installation refuses what it cannot keep (greenmine ingress)."
+        )
     before, newest = stored(settings)
     until = time.time_ns() // 1_000_000
     simulator = processes.start("simulator", f"greenmine.cli.mines:{'live' if live else 'past'}", settings)

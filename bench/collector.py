@@ -6,7 +6,6 @@ import http.client
 import json
 import multiprocessing
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -29,6 +28,7 @@ from bench.table import Row
 from bench.worker import worker
 from greenmine.collector.mqtt.broker import start_broker
 from greenmine.settings import Settings
+from tests.ports import free_ports
 
 DEVICES: Final = 100
 START: Final = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1000)
@@ -215,7 +215,7 @@ class _Script:
 def _influxd(program: str, directory: Path) -> Iterator[int]:
     """A real InfluxDB 1 on free ports of the loopback interface; yields that of its HTTP API."""
     directory.mkdir(parents=True)
-    http_port, rpc_port = _free_port(), _free_port()
+    http_port, rpc_port = free_ports(2)
     configuration = directory / "influxdb.conf"
     configuration.write_text(
         f'reporting-disabled = true\nbind-address = "127.0.0.1:{rpc_port}"\n'
@@ -248,12 +248,6 @@ def _create_database(port: int) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _sqlite(file: Path, levels: np.ndarray) -> float:

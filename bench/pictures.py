@@ -25,7 +25,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, TOKEN
 from greenmine.limits import load_limits
-from tests.influxing import free_ports, until
+from tests.influxing import until
+from tests.ports import free_ports
 
 PICTURES: Final = Path(__file__).parents[1] / "docs" / "pictures"
 CHROMIUM: Final = "/usr/bin/chromium"

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+
+from tests.ports import free_ports
 
 PATIENCE = 120.0
 """Longest time for anything to happen on a busy machine [s]."""
@@ -225,18 +226,6 @@ def real_influx(folder: Path, **options: Any) -> Iterator[RealInflux]:
         pytest.skip(text)
     with RealInflux(folder, **options) as server:
         yield server
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that are free now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:

@@ -27,7 +27,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.influxing import free_ports, until
+from tests.influxing import until
+from tests.ports import free_ports
 
 Json = dict[str, Any]
 USER, PASSWORD = "admin", "a secret of the test"

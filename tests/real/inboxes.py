@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 
-from tests.influxing import free_ports
+from tests.ports import free_ports
 
 ADDRESS = "duty@example.org"
 VIEWER_PASSWORD = "a viewer of one enterprise"

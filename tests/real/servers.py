@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.influxing import PATIENCE, Asked, free_ports, until
+from tests.influxing import PATIENCE, Asked, until
+from tests.ports import free_ports
 from tests.system.composed import document
 
 ORG = "greenmine"

@@ -11,6 +11,7 @@ import pytest
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
 from greenmine.simulators.clock import DAY_MS
+from tests.ports import free_port
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 
@@ -35,9 +36,7 @@ class Broker:
     """A real Mosquitto on a free port of the loopback, restartable with its state."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import yaml
 
-from tests.system.deployed import PLACES, free_port
+from tests.ports import free_port
+from tests.system.deployed import PLACES
 from tests.system.running import PATIENCE
 
 ROOT = Path(__file__).parents[2]

@@ -19,16 +19,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from greenmine.cli.init import init
 from greenmine.collector.mqtt.credentials import Credentials
 from greenmine.loading import load_registry
+from tests.ports import free_port
 from tests.system.running import PATIENCE, until
 
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 QUIET = 0.15
 """How long something that must not come is waited for, after what must come has come [s]."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Installation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import stat
 import subprocess
@@ -29,6 +28,7 @@ from greenmine.record import schema
 from greenmine.record.record import migrate, open_engine
 from greenmine.record.status import WorkerStatus
 from greenmine.settings import Settings
+from tests.ports import free_port
 from tests.system.running import COMMAND, PATIENCE, Environment, until
 
 pytestmark = pytest.mark.usefixtures("brokers")
@@ -43,7 +43,7 @@ class Demo:
 
     def __init__(self, environment: Environment, data: Path, *options: str) -> None:
         self.data = data
-        self.port = _free_port()
+        self.port = free_port()
         self.log = data.with_suffix(".log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -61,6 +61,12 @@ class Demo:
             return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10, trust_env=False)
         except httpx.TransportError:
             return None
+
+    def served(self) -> bool:
+        """Whether the pages answer; a demo that has ended says at once why."""
+        assert self.process.poll() is None, self.log.read_text()
+        answer = self.get("/healthz")
+        return answer is not None and answer.status_code == 200
 
     def family(self) -> list[psutil.Process]:
         """All its processes, also those whose parent is gone: they name the data directory or belong to its session."""
@@ -88,19 +94,13 @@ def demo(environment: Environment, tmp_path: Path) -> Iterator[Demo]:
     """The live demo, with its history in and its page served."""
     running = Demo(environment, tmp_path / "var", "--days", "0.2")
     try:
-        until(lambda: (answer := running.get("/healthz")) and answer.status_code == 200, "the page to be served")
+        until(running.served, "the page to be served")
         until(lambda: "History complete" in running.log.read_text(), f"the history: {running.log.read_text()}")
         yield running
     finally:
         for process in running.family():
             process.kill()
         running.process.wait(PATIENCE)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo: Demo) -> None:

@@ -23,6 +23,7 @@ from greenmine.collector.hj212.sm4 import Sm4Key
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from tests.loggers import PASSWORD, TcpLogger, mn_of, write_mine
+from tests.ports import free_port
 from tests.system.running import COMMAND, PATIENCE, Worker, until
 from tests.system.stored import Stored
 
@@ -47,12 +48,6 @@ class Sent(NamedTuple):
     frames: int
     resent: int
     keys: Counter[str]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def logger_life(port: int, number: int, start: int, key: Callable[[], str] = str) -> Sent:

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from greenmine.cli.init import init
-from tests.system.deployed import PLACES, free_port
+from tests.ports import free_port
+from tests.system.deployed import PLACES
 from tests.system.running import until
 
 SLOW = 1_100

@@ -16,8 +16,8 @@ from playwright.sync_api import Page, expect
 
 from greenmine.registry import DEFAULT
 from tests.api.signing import accounts_in, ensure_user, now
+from tests.ports import free_port
 from tests.system.browsing import chromium, faults_of, needs_chromium
-from tests.system.deployed import free_port
 from tests.system.running import COMMAND, Environment, RestartableBroker, until
 
 pytestmark = needs_chromium

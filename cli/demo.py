@@ -20,8 +20,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from greenmine import times
 from greenmine.api.http.addresses import check_addresses
+from greenmine.cli.boards import with_boards
 from greenmine.cli.mines import SENT, STORY, stored
-from greenmine.cli.processes import Processes
+from greenmine.cli.processes import GRAFANA, Processes
 from greenmine.cli.run import prepare
 from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, hand_over, welcome
 from greenmine.collector.mqtt.broker import QUEUE_LIMIT, start_broker
@@ -153,6 +154,10 @@ def _play(
     if live:
         processes.start("web server", "greenmine.cli.web:web", settings)
         processes.start_aside("notifier", "greenmine.notify.service:run", settings)
+        if (boards := with_boards(settings)) is not None:
+            if boards is not settings:
+                processes.start_aside(GRAFANA, "greenmine.cli.boards:serve", boards)
+            processes.start_aside("projection", "greenmine.cli.boards:fill", boards)
         console.print(
             f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )

@@ -142,7 +142,7 @@ def _start_mosquitto(program: str, directory: Path, port: int) -> Broker:
     with log.open("ab") as errors:
         # Its own process group: Ctrl-C is for the one that started it, which then stops it when all else has ended.
         process = subprocess.Popen(  # noqa: S603 - the program was looked up, the rest is ours
-            [*_dying_with_us(), program, "-c", str(configuration)],
+            [*dying_with_us(), program, "-c", str(configuration)],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
@@ -167,7 +167,7 @@ def _start_mosquitto(program: str, directory: Path, port: int) -> Broker:
     return Broker("mosquitto", HOST, port, process.pid, stop)
 
 
-def _dying_with_us() -> list[str]:
+def dying_with_us() -> list[str]:
     """What to put before a command so that it ends in order when the thread that starts it is killed.
 
     Nothing where this cannot be had; the setpriv of BusyBox is without it.

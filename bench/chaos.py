@@ -122,6 +122,7 @@ def _parts(folder: Path, registry: Registry, traffic: Traffic, seconds: float) -
         with ThreadPoolExecutor() as pool:
             sending = pool.submit(broker.publish, traffic.messages, keep=_KEEP, speed=_DAYS * DAY / 1000 / seconds)
             while not sending.done():
+                before = worker.count("received")
                 for place in rng.permutation(len(victims)):
                     time.sleep(rng.uniform(0.0, 0.8))
                     for part in victims[place]:
@@ -129,6 +130,8 @@ def _parts(folder: Path, registry: Registry, traffic: Traffic, seconds: float) -
                     for part in reversed(victims[place]):
                         part.start()
                     kills += len(victims[place])
+                # However long a part takes to start on a busy machine: each round is to find something at work.
+                until(lambda before=before: sending.done() or worker.count("received") > before, "readings to be stored")
             worker.await_all(worker.accounted, len(traffic.instants))
             assert sending.result().messages == len(traffic.messages)
         assert all(part.alive() for part in others.values()), "one ended by itself"

@@ -22,6 +22,8 @@ Json = dict[str, Any]
 
 PREFIX: Final = "greenmine-"
 """Uids and names of what is ours begin so; nothing else is touched."""
+OWN_FOLDER: Final = f"{PREFIX}own"
+"""Uid of the folder in which an organisation's own people make dashboards; ours are to be seen only."""
 MESSAGES: Final[Language] = "zh"
 """Language of alerts."""
 _LANGUAGE: Final = "zh-Hans"
@@ -66,7 +68,7 @@ class Organisation:
     """Its name; that of an enterprise's ends in its id, by which it is found again."""
     source: Source
     folders: dict[str, str]
-    """Titles by uid; one of them is for the dashboards that the organisation's own people make."""
+    """Titles by uid, `OWN_FOLDER` among them."""
     dashboards: dict[str, tuple[str, Json]]
     """Folder and dashboard by uid."""
     template: str
@@ -137,7 +139,7 @@ def _organisation(
                 "exceedances": _panel(built["exceedances"], edition.t("exceedances.list.title")),
                 "operation": _panel(built["operation"], edition.t("operation.health.title")),
             }
-            folders[f"{PREFIX}own"] = edition.t("own-folder")
+            folders[OWN_FOLDER] = edition.t("own-folder")
             rules = alerts.rules(edition, folder, panels, pages)
             template = alerts.template(edition)
             first = "mine" if len(edition.registry.sites) == 1 else "overview"

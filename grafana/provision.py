@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from greenmine.grafana import notices
 from greenmine.grafana.access import DISTRICT, Access, GrafanaUser
 from greenmine.grafana.alerts import TEMPLATE, states_of
-from greenmine.grafana.organisation import PREFIX, Organisation
+from greenmine.grafana.organisation import OWN_FOLDER, PREFIX, Organisation
 from greenmine.grafana.server import GrafanaError, GrafanaServer, UnreachableError, absent, understood
 from greenmine.grafana.variables import UID
 
@@ -30,6 +30,8 @@ _UNNAMED: Final = "Main Org."
 _HIDDEN: Final = "[REDACTED]"
 _RETOLD: Final = {"id", "version", "schemaVersion"}
 """Keys of a dashboard that Grafana sets itself."""
+_SEEN: Final = {"Viewer": 1, "Editor": 1}
+"""Rights of roles in a folder of ours: 1 is to see it. Administrators have all of them everywhere."""
 _MANY: Final = 5000
 PATIENCE: Final = 90.0
 """Grafana looks for new organisations every 60 s, unless its settings say otherwise [s]."""
@@ -259,6 +261,22 @@ class _Work:
         elif present["title"] != title:
             was, version = present["title"], present["version"]
             self._do("update", "folder", title, api.update_folder, uid, title, version, detail=was)
+        if uid != OWN_FOLDER:
+            self._view_only(uid, title)
+
+    def _view_only(self, uid: str, title: str) -> None:
+        """Let editors see a folder of ours but not change it; what somebody granted to a person or a team stays."""
+        api = self._api.folder
+        granted = self._read("rights of a folder", api.get_folder_permissions, uid) or []
+        roles = {row["role"]: row["permission"] for row in granted if row.get("role")}
+        if {role: right for role, right in roles.items() if role != "Admin"} != _SEEN:
+            others = [
+                {key: row[key] for key in ("userId", "teamId", "permission") if row.get(key)}
+                for row in granted
+                if not (row.get("role") or row.get("inherited"))
+            ]
+            items = [*others, *({"role": role, "permission": right} for role, right in _SEEN.items())]
+            self._do("update", "rights of folder", title, api.update_folder_permissions, uid, {"items": items})
 
     def _dashboard(self, uid: str, folder: str, body: Json) -> None:
         api = self._api.dashboard

@@ -45,6 +45,8 @@ class Org:
         self.preferences: Json = {}
         self.sources: dict[str, Json] = {}
         self.folders: dict[str, Json] = {}
+        self.rights: dict[str, list[Json]] = {}
+        """In a folder: 1 is to see, 2 to edit, 4 to administer."""
         self.dashboards: dict[str, Json] = {}
         self.rules: dict[str, Json] = {}
         self.contacts: dict[str, Json] = {}
@@ -224,12 +226,21 @@ class FakeGrafana:
                 if any(body["title"] == f["title"] for f in org.folders.values()):
                     raise HTTPException(409, "a folder with the same name already exists in the current location")
                 org.folders[body["uid"]] = {**body, "version": 1}
+                org.rights[body["uid"]] = [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2}]
                 return JSONResponse(org.folders[body["uid"]])
             case "PUT", ["folders", uid]:
                 if body.get("version") != org.folders[uid]["version"]:
                     raise HTTPException(412, "the folder has been changed by someone else")
                 org.folders[uid] |= {"title": body["title"], "version": body["version"] + 1}
                 return JSONResponse(org.folders[uid])
+            case "GET", ["folders", uid, "permissions"]:
+                if uid not in org.folders:
+                    raise HTTPException(404, "folder not found")
+                told = {"userId": 0, "teamId": 0, "inherited": False}
+                return JSONResponse([told | row for row in org.rights.get(uid, [])])
+            case "POST", ["folders", uid, "permissions"]:
+                org.rights[uid] = body["items"]
+                return JSONResponse({"message": "Folder permissions updated"})
         raise HTTPException(404, "Not found")
 
     def _search(self, org: Org, _m: str, _p: list[str], _b: Json, _r: Request) -> Response:

@@ -281,6 +281,20 @@ def test_what_somebody_changed_is_set_right(grafana: FakeGrafana, url: str, acce
     assert state(grafana) == before
 
 
+def test_editors_see_our_folders_and_edit_the_one_of_their_own(grafana: FakeGrafana, url: str, access: Access) -> None:
+    run(url, wanted_of(access), access)
+    first = grafana.orgs[1]
+    seen = [{"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 1}]
+    assert first.rights["greenmine-zh"] == first.rights["greenmine-en"] == seen
+    assert {"role": "Editor", "permission": 2} in first.rights["greenmine-own"]
+    team = {"teamId": 7, "permission": 2}
+    first.rights["greenmine-zh"] = [team, {"role": "Editor", "permission": 2}]
+    first.rights["greenmine-own"] = []
+    (change,) = run(url, wanted_of(access), access)
+    assert (change.action, change.kind, change.name) == ("update", "rights of folder", "绿色矿山监测")
+    assert first.rights == {"greenmine-zh": [team, *seen], "greenmine-en": seen, "greenmine-own": []}
+
+
 def test_a_changed_token_or_secret_address_is_noticed(
     grafana: FakeGrafana, url: str, access: Access, tmp_path: Path
 ) -> None:

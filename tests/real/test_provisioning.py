@@ -29,6 +29,20 @@ def test_a_second_run_changes_nothing(provisioned: Provisioned, installation: In
     assert installation.run("grafana", "provision").stdout == f"0 changes, {organisations} organisations.\n"
 
 
+@pytest.mark.parametrize(("folder", "status"), [("greenmine-zh", 403), ("greenmine-own", 200)])
+def test_an_editor_changes_no_dashboard_of_ours_and_makes_own_ones(
+    provisioned: Provisioned, folder: str, status: int
+) -> None:
+    grafana = provisioned.grafana
+    account = (f"editor-{folder}", "a first password")
+    made = {"login": account[0], "password": account[1], "OrgId": 1}
+    number = grafana.call("POST", "/api/admin/users", made).json()["id"]
+    assert grafana.call("PATCH", f"/api/org/users/{number}", {"role": "Editor"}).status == 200
+    body = {"dashboard": {"title": "Own", "panels": []}, "folderUid": folder}
+    assert grafana.call("POST", "/api/dashboards/db", body, account=account).status == status
+    assert grafana.call("GET", "/api/dashboards/uid/greenmine-dust-zh", account=account).status == 200
+
+
 def test_every_rule_is_healthy_in_every_organisation(provisioned: Provisioned) -> None:
     for key, org in provisioned.grafana.organisations().items():
 

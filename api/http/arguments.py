@@ -286,6 +286,7 @@ class UploadArguments(NoArguments):
     columns: str = Field(default="", max_length=1_000)
     zone: str = Field(default="", max_length=60)
     stamps: Literal["begin", "end"] | None = None
+    epoch: Literal["1900", "1904", "1970"] | None = None
     time: str = Field(default="", max_length=200)
     time_format: str = Field(default="", max_length=60)
     missing: str = Field(default="", max_length=200)

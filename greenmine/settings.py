@@ -251,6 +251,8 @@ class Settings(BaseSettings):
     """Delay before the second attempt; it doubles from one attempt to the next, up to an hour."""
     notify_give_up_hours: Annotated[float, Field(gt=0)] = 72.0
     """A message that could not be delivered for so long is dead."""
+    report_hour: Annotated[int, Field(ge=0, le=23)] = 8
+    """From this hour on, on the clock of the mine, the report of the day, week, month, quarter or year that ended is sent."""
     notify_dingtalk_url: str = "https://oapi.dingtalk.com/robot/send"
     notify_wecom_url: str = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
     smtp_host: str | None = None

@@ -25,8 +25,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.table import Row
 from greenmine.cli.work import work
 from greenmine.collector.mqtt.broker import Broker, start_broker
+from greenmine.collector.mqtt.ingress import ingress
 from greenmine.settings import Settings
 from greenmine.times import DAY, now
+from tests.ports import free_port
 
 SECONDS: Final = 60.0
 NOISY: Final = ("kunyin", "boundary-dust")
@@ -125,20 +127,27 @@ def _work(settings: Settings) -> None:
     work(settings, threading.Event())
 
 
+def _let_in(settings: Settings) -> None:
+    ingress(settings, threading.Event())
+
+
 @contextmanager
 def collecting(folder: Path, **settings: object) -> Iterator[tuple[Broker, Settings]]:
-    """Run Mosquitto and a worker with the registry that ships."""
+    """Run Mosquitto, what is before it, and a worker with the registry that ships."""
     with start_broker(folder / "broker") as broker:
-        given = Settings(data=folder / "data", broker_port=broker.port, **settings)  # type: ignore[arg-type]
+        given = Settings(data=folder / "data", broker_port=broker.port, ingress_port=free_port(), **settings)  # type: ignore[arg-type]
         (folder / "data").mkdir()
-        process = multiprocessing.get_context("spawn").Process(target=_work, args=(given,))
-        process.start()
+        context = multiprocessing.get_context("spawn")
+        processes = [context.Process(target=task, args=(given,)) for task in (_work, _let_in)]
+        for process in processes:
+            process.start()
         try:
             _await(partial(_asked, given.record, "select count(*) from worker where status like '%connected\":true%'"))
             yield broker, given
         finally:
-            process.terminate()
-            process.join()
+            for process in processes:
+                process.terminate()
+                process.join()
 
 
 def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: float) -> Flooded:
@@ -152,9 +161,10 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
     assert broker.pid is not None
     context = multiprocessing.get_context("spawn")
     sent = context.Value("q", 0)
-    noisy = context.Process(target=flood, args=(broker.port, kind, qos, seconds, sent))
+    noisy = context.Process(target=flood, args=(settings.ingress_port, kind, qos, seconds, sent))
     quiet = Client(CallbackAPIVersion.VERSION2)
-    quiet.connect(broker.host, broker.port)
+    assert settings.ingress_port is not None
+    quiet.connect(broker.host, settings.ingress_port)
     quiet.loop_start()
     stored = "select coalesce(sum(stored),0) from ledger where site='{}' and device='{}'".format(*QUIET)
     before, already, memory = _size(settings.record), _asked(settings.record, stored), 0

@@ -1,6 +1,7 @@
-"""`python -m bench.pictures [--data DIR]`: take the pictures of the READMEs from a running demo, in both languages.
+"""`python -m bench.pictures [--data DIR]`: take the pictures of READMEs and docs from a running demo, in both languages.
 
-They are written to docs/pictures/. Without a data directory, a demo of two days is filled first, which takes some minutes.
+They are written to docs/pictures/; those of dashboards only where the demo finds Grafana and InfluxDB. Without a data directory, a
+demo of two days is filled first, which takes some minutes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import httpx
 import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
+from greenmine.cli.boards import BOARDS
 from greenmine.cli.visitors import ADMINISTRATOR, PASSWORDS, TOKEN
 from greenmine.limits import load_limits
 from tests.influxing import until
@@ -64,11 +66,31 @@ def take(demo: Demo, folder: Path) -> None:
             for name, path in screens.items():
                 page.goto(f"{demo.address}{path}?lang={ending}")
                 _settle(page)
-                source = "data:image/png;base64," + b64encode(page.screenshot(animations="disabled")).decode()
-                pixels = np.frombuffer(b64decode(blank.evaluate(_PIXELS, source)), np.uint8)
-                (folder / f"{name}.{ending}.png").write_bytes(png(pixels.reshape(SIZE["height"], SIZE["width"], 4)))
+                _keep(page, blank, folder / f"{name}.{ending}.png")
+            if demo.grafana:
+                login = {"user": ADMINISTRATOR, "password": demo.password}
+                assert page.request.post(f"{demo.grafana}/login", data=login).ok
+                for name, path in demo.boards().items():
+                    page.goto(f"{demo.grafana}{path.format(ending)}&kiosk&theme=light")
+                    _drawn(page)
+                    _keep(page, blank, folder / f"{name}.{ending}.png")
             page.close()
         browser.close()
+
+
+def _keep(page: Page, blank: Page, path: Path) -> None:
+    """Take a picture of what is in sight."""
+    source = "data:image/png;base64," + b64encode(page.screenshot(animations="disabled")).decode()
+    pixels = np.frombuffer(b64decode(blank.evaluate(_PIXELS, source)), np.uint8)
+    path.write_bytes(png(pixels.reshape(SIZE["height"], SIZE["width"], 4)))
+
+
+def _drawn(page: Page) -> None:
+    """Wait until a dashboard of Grafana is drawn."""
+    page.get_by_test_id("data-testid panel content").first.wait_for(timeout=PATIENCE)
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_label("Panel loading bar")).to_have_count(0, timeout=PATIENCE)
+    page.wait_for_timeout(3_000)  # maps are drawn last
 
 
 def _settle(page: Page) -> None:
@@ -89,6 +111,21 @@ class Demo:
     def password(self) -> str:
         """Password of its administrator."""
         return str(json.loads((self.data / PASSWORDS).read_text())[ADMINISTRATOR])
+
+    @property
+    def grafana(self) -> str:
+        """Address of its Grafana; empty where it found none."""
+        path = self.data / BOARDS
+        return str(json.loads(path.read_text())["address"]) if path.exists() else ""
+
+    def boards(self) -> dict[str, str]:
+        """Dashboards by name, with a place for the language."""
+        site = self.screens()["mine"].rpartition("/")[2]
+        return {
+            "grafana-overview": "/d/greenmine-overview-{}?from=now-7d",
+            "grafana-mine": f"/d/greenmine-mine-{{}}?var-site={site}&from=now-2d",
+            "grafana-dust": f"/d/greenmine-dust-{{}}?var-site={site}&from=now-2d",
+        }
 
     def items(self, route: str) -> list[dict[str, Any]]:
         """Items of a route; none before it answers."""

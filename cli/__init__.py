@@ -36,6 +36,7 @@ _COMMANDS: Final = {
     "device": ("app", "Show what devices' messages become, and keep their accounts at the broker."),
     "influx": ("app", "Keep the projection of the record in InfluxDB, which Grafana reads."),
     "grafana": ("app", "Write dashboards, alerts and organisations of Grafana."),
+    "ingress": ("ingress", "Let devices in to the broker, none faster than it can be taken in."),
     "init": ("init", "Make what an installation needs before its first start."),
     "backup": ("backup", "Copy databases, key, attached files and archive of an installation."),
     "uplink": ("uplink", "Send readings and statistics to the authority's platform by HJ 212."),

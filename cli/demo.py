@@ -20,11 +20,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from greenmine import times
 from greenmine.api.http.addresses import check_addresses
+from greenmine.cli.boards import with_boards
 from greenmine.cli.mines import SENT, STORY, stored
-from greenmine.cli.processes import Processes
+from greenmine.cli.processes import GRAFANA, Processes
 from greenmine.cli.run import prepare
 from greenmine.cli.visitors import PASSWORDS, TOKEN, Visitor, hand_over, welcome
-from greenmine.collector.mqtt.broker import start_broker
+from greenmine.collector.mqtt.broker import QUEUE_LIMIT, start_broker
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, Registry, RegistryError, Site
 from greenmine.settings import OWN_REGISTRY, Settings
@@ -153,10 +154,18 @@ def _play(
     if live:
         processes.start("web server", "greenmine.cli.web:web", settings)
         processes.start_aside("notifier", "greenmine.notify.service:run", settings)
+        if (boards := with_boards(settings)) is not None:
+            if boards is not settings:
+                processes.start_aside(GRAFANA, "greenmine.cli.boards:serve", boards)
+            processes.start_aside("projection", "greenmine.cli.boards:fill", boards)
         console.print(
             f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )
         console.print(_accounts(visitors, settings), soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            f"The demo's broker keeps {QUEUE_LIMIT // 10**6} MB for an absent worker and drops the rest, acknowledged or not; "
+            "that of an installation refuses what it cannot keep (greenmine ingress)."
+        )
     before, newest = stored(settings)
     until = time.time_ns() // 1_000_000
     simulator = processes.start("simulator", f"greenmine.cli.mines:{'live' if live else 'past'}", settings)

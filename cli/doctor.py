@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from greenmine.cli.authority import expiry
+from greenmine.collector.mqtt.queue import OVERHEAD
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
@@ -34,8 +35,6 @@ ABSENCE: Final = 3_600.0
 """How long the broker has to keep what comes while the collector is away: an upgrade with its migration [s]."""
 HORIZON: Final = 90
 """Days that the disk has to last."""
-_OVERHEAD: Final = 420
-"""Memory of Mosquitto for a message of one reading; docs/decisions/0002-broker-persistence.md [bytes]."""
 _SLOW_SYNC: Final = 0.1
 """A disk that takes longer to be sure of a page makes every commit wait [s]."""
 _LEFT: Final = 30
@@ -119,14 +118,17 @@ def _worker(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _queue(settings: Settings) -> Iterator[DoctorFinding]:
-    """Compare what the broker keeps with what comes while the collector is away."""
+    """Look at what waits at the broker, and compare what it keeps with what comes while the collector is away."""
     file = settings.broker_files / "mosquitto.conf"
     if not file.exists():
         return
     bound = re.search(r"^max_queued_bytes (\d+)", file.read_text(), re.MULTILINE)
-    if bound is None or not int(bound[1]):
+    if bound is None or int(bound[1]):
         yield DoctorFinding(
-            "queue", "wrong", f"{file} sets no bound of bytes for the queue", "remove it and run greenmine init"
+            "queue",
+            "wrong",
+            f"by {file} the broker acknowledges and drops what its queue does not hold",
+            "remove it, run greenmine init, and let devices in by greenmine ingress alone",
         )
         return
     if not (settings.broker_files / "start.sh").exists():
@@ -140,17 +142,26 @@ def _queue(settings: Settings) -> Iterator[DoctorFinding]:
         said, _ = _status(settings)
     except (RegistryError, StoreError, DatabaseError):
         return
-    span = 0.0 if said is None else (now() - said.started) / 1000
-    if said is None or span < 60 or not said.bytes:
+    if said is None:
         return
-    hold = int(bound[1]) / (said.bytes / span)
-    if hold < ABSENCE:
-        memory = said.messages / span * ABSENCE * (_OVERHEAD + said.bytes / max(said.messages, 1))
+    if said.behind:
         yield DoctorFinding(
             "queue",
             "wrong",
-            f"the broker's queue is full {hold / 60:.0f} min after the collector has gone, and drops what comes then",
-            f"let max_queued_bytes in {file} be {said.bytes / span * ABSENCE:.0f}, for {memory / 1e6:.0f} MB of memory",
+            f"{(said.queue or 0) / 1e6:.0f} MB of messages wait at the broker, of at most {settings.broker_queue / 1e6:.0f}",
+            "see in /metrics and on the pages which device sends so much, and what keeps the worker busy",
+        )
+    span = (now() - said.started) / 1000
+    if span < 60 or not said.bytes:
+        return
+    growth = (said.messages * OVERHEAD + said.bytes) / span
+    hold = settings.broker_queue / growth
+    if hold < ABSENCE:
+        yield DoctorFinding(
+            "queue",
+            "wrong",
+            f"the broker's queue is full {hold / 60:.0f} min after the collector has gone, and devices are not let in then",
+            f"let GREENMINE_BROKER_QUEUE be {growth * ABSENCE:.0f}, and give the broker twice that memory",
         )
 
 

@@ -22,6 +22,7 @@ from greenmine.collector.mqtt.broker import broker_configuration
 from greenmine.collector.mqtt.credentials import (
     COLLECTOR,
     HEALTH,
+    INGRESS,
     MONITOR,
     NOTIFIER,
     SIMULATOR,
@@ -33,9 +34,10 @@ from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import Settings
 
-QUEUE: Final = 128_000_000
-"""Payloads that the broker keeps for a collector that is away [bytes]; see docs/deploy.md for what that is in hours."""
-BROKER_PORT: Final = 8883
+DEVICE_PORT: Final = 8883
+"""Where devices are let in."""
+BROKER_PORT: Final = 8882
+"""Of the broker on this machine's loopback, behind that; in a container it is `DEVICE_PORT`."""
 SIMULATOR_PORT: Final = 8884
 FIRST_PORT: Final = 18831
 """Of the broker on this machine's loopback before its first start, for a moment."""
@@ -51,6 +53,7 @@ _ACCOUNTS: Final = {
     MONITOR: "broker_monitor_password",
     HEALTH: "broker_health_password",
     NOTIFIER: "greenmine_notify_broker_password",
+    INGRESS: "greenmine_ingress_password",
 }
 """Accounts at the broker that belong to no device, and the files of their passwords."""
 _SECRETS: Final = (
@@ -229,7 +232,7 @@ class _Installation:
         """Mosquitto's configuration, with or without the simulator's door."""
         files, state = self._places()
         pid = "/tmp/mosquitto.pid" if self.docker else BROKER_PID  # noqa: S108 - in a container
-        doors = [("mosquitto-tls.conf", str(BROKER_PORT))]
+        doors = [("mosquitto-tls.conf", str(DEVICE_PORT) if self.docker else f"{BROKER_PORT} 127.0.0.1")]
         if simulator:
             doors.append(("mosquitto-simulator.conf", f"{SIMULATOR_PORT}{'' if self.docker else ' 127.0.0.1'}"))
         access = "\n".join(
@@ -238,7 +241,7 @@ class _Installation:
             )
             for name, port in doors
         )
-        return broker_configuration(access, Path(state), QUEUE)
+        return broker_configuration(access, Path(state), queue=0)  # what is before it stops in time
 
     def _proxy(self) -> dict[str, str]:
         """What is filled in in nginx's configuration."""
@@ -304,6 +307,9 @@ class _Installation:
                 "GREENMINE_BROKER_TLS": "true",
                 "GREENMINE_BROKER_CA": str(self.directory / "authority" / "ca.crt"),
                 "GREENMINE_BROKER_USER": COLLECTOR,
+                "GREENMINE_INGRESS_HOST": "0.0.0.0",  # noqa: S104 - devices come from outside
+                "GREENMINE_INGRESS_PORT": str(DEVICE_PORT),
+                "GREENMINE_INGRESS_USER": INGRESS,
                 "GREENMINE_NOTIFY_BROKER_USER": NOTIFIER,
                 "GREENMINE_BROKER_FILES": str(self.directory / "broker"),
                 "GREENMINE_BROKER_PID": BROKER_PID,

@@ -28,8 +28,10 @@ _STEADY: Final = 600.0
 """A process that has run for this long begins with the least rest again [s]."""
 _COMMON: Final = "greenmine.cli.preloaded"
 """Imported before any process is forked: they share its memory, and begin sooner."""
-_BY_THEMSELVES: Final = frozenset({"web", "web server"})
-"""Processes that look out for a changed registry themselves: nobody's page is to be cut off."""
+GRAFANA: Final = "grafana"
+"""The process of the demo that runs Grafana and InfluxDB."""
+_BY_THEMSELVES: Final = frozenset({"web", "web server", GRAFANA})
+"""Processes that look out for a changed registry themselves, or need none: nobody's page is to be cut off."""
 _BY_MEASUREMENTS: Final = frozenset({"worker", "projection", "uplink", "simulator"})
 """Processes that need not begin again where nothing has changed but acceptance files of mines."""
 _log = structlog.get_logger(__name__)

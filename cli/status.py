@@ -80,7 +80,13 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
             **(
                 {}
                 if said is None
-                else {"broker": said.broker, "messages": said.messages, "commit_p99": said.commit_p99}
+                else {
+                    "broker": said.broker,
+                    "messages": said.messages,
+                    "commit_p99": said.commit_p99,
+                    "queue": said.queue,
+                    "behind": said.behind,
+                }
             ),
             "loggers": None if said is None or said.loggers is None else msgspec.to_builtins(said.loggers),
         },
@@ -130,6 +136,8 @@ def _print(found: dict[str, Any]) -> None:
         f"Record {found['record']}, registry {found['registry']}. "
         f"The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
     )
+    if worker.get("behind"):
+        console.print(f"{worker['queue'] / 1e6:.0f} MB of messages wait at the broker; devices are let in more slowly.")
     if found["disk_days"] is not None:
         days = found["disk_days"]
         lasts = f"{days:,} days" if days < _CENTURY else "for more than a century"

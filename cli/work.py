@@ -107,7 +107,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                         break
             if clock >= due["status"]:
                 due["status"] = clock + _STATUS
-                written(_say, record, _status(session, builder, broker, started, registry.digest, loggers))
+                written(_say, record, _status(settings, session, builder, broker, started, registry.digest, loggers))
                 written(pipeline.keep, times.now())
                 if loggers is not None:
                     written(logger_record.look_after, times.now())
@@ -185,7 +185,13 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
 
 
 def _status(
-    session: Session, builder: BatchBuilder, broker: str, started: int, digest: str, loggers: ServerThread | None
+    settings: Settings,
+    session: Session,
+    builder: BatchBuilder,
+    broker: str,
+    started: int,
+    digest: str,
+    loggers: ServerThread | None,
 ) -> WorkerStatus:
     counters = session.counters
     quantiles = [counters.commit_quantile(share) for share in (0.5, 0.99)]
@@ -204,6 +210,8 @@ def _status(
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],
         registry=digest,
+        queue=session.queue.size,
+        behind=session.queue.filling(settings.broker_queue),
         deviations=dict(builder.deviations),
         loggers=None
         if loggers is None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition
-from greenmine.grafana.queries import LEGAL, RANGE, SITES, SOURCE
+from greenmine.grafana.queries import LEGAL, RANGE, SITES, SOURCE, STATIONS
 from greenmine.wording.messages import LANGUAGES
 
 Json = dict[str, Any]
@@ -66,14 +67,21 @@ class Board:
         self._refresh = refresh
         self._panels: list[Json] = []
         self._annotations: list[Json] = []
+        self._about_parameter: dict[str, list[int]] = {}
+        """Ids of the panels that show a parameter."""
         self._x = self._y = self._height = 0
 
-    def add(self, panel: Json, width: int, height: int) -> None:
-        """Put a panel behind the one before it, or into the next row where it does not fit."""
+    def add(self, panel: Json, width: int, height: int, *, about: str = "") -> None:
+        """Put a panel behind the one before it, or into the next row where it does not fit.
+
+        With ``about``, a parameter's id, exceedances of limits of this parameter shade it, once `episodes` are called for.
+        """
         if self._x + width > _WIDTH:
             self._next_row()
         place = {"x": self._x, "y": self._y, "w": width, "h": height}
         self._panels.append({"id": len(self._panels) + 1, "gridPos": place, **panel})
+        if about:
+            self._about_parameter.setdefault(about, []).append(len(self._panels))
         self._x += width
         self._height = max(self._height, height)
 
@@ -84,15 +92,12 @@ class Board:
         row: Json = {"type": "row", "title": title, "collapsed": False, "panels": []}
         self.add({**row, **({"repeat": repeat} if repeat else {})}, _WIDTH, 1)
 
-    def annotate(self, key: str, query: str, color: str, *, text: str, end: str, hidden: bool = False) -> None:
-        """Mark what a query tells over all panels with a time axis.
+    def _annotate(self, name: str, query: str, color: str, *, text: str, end: str, panels: Sequence[int] = ()) -> None:
+        """Mark what a query tells over all panels with a time axis, or over some without a switch above the panels.
 
         ``text`` and ``end`` name columns of the answer, ``end`` with its measurement.
-
-        What is ``hidden`` has no switch of its own above the panels.
         """
         columns = {"textColumn": text, "tagsColumn": "", "timeEndColumn": end, "titleColumn": ""}
-        name = self.edition.t(f"annotation.{key}")
         target = {
             "query": query,
             "refId": "Anno",
@@ -106,39 +111,46 @@ class Board:
                 "name": name,
                 "datasource": SOURCE,
                 "enable": True,
-                "hide": hidden,
+                "hide": bool(panels),
                 "iconColor": color,
                 "query": query,
                 **columns,
                 "target": target,
+                **({"filter": {"exclude": False, "ids": list(panels)}} if panels else {}),
             }
         )
 
     def blasting(self) -> None:
         """Mark blasts."""
         query = f'SELECT "reason", "end", "site" FROM "mark" WHERE {RANGE} AND "kind" = \'blasting\' AND {SITES}'
-        self.annotate("blasting", query, "purple", text="reason", end="mark.end")
+        self._annotate(self.edition.t("annotation.blasting"), query, "purple", text="reason", end="mark.end")
 
-    def episodes(self, theme: str) -> None:
-        """Shade the exceedances of legal limits of a theme, from start to end: red, but amber where the method is indicative."""
-        for key, finding, color in (("exceedance", 4, "red"), ("indicative", 3, "orange")):
-            where = (
-                f'{LEGAL} AND "theme" = \'{theme}\' AND "finding" = {finding} AND {SITES}'
-                f' AND "station" =~ /^${{station:regex}}$/'
-            )
-            text = f"text_{self.edition.language}"
-            # Grafana names a column of an annotation by its measurement too.
-            shown: dict[str, Any] = {"text": text, "end": "exceedance.until"}
-            ended = (
-                f'SELECT "end" AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
-                " AND \"state\" = 'closed'"
-            )
-            self.annotate(key, ended, color, **shown)
-            lasting = (
-                f'SELECT "start" * 0 + ${{__to}} AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
-                ' AND "open" = 1'
-            )
-            self.annotate(f"{key}-lasting", lasting, color, **shown, hidden=True)
+    def episodes(self) -> None:
+        """Shade the exceedances of legal limits on the panels of their parameter, from start to end.
+
+        Red, but amber where the method is indicative.
+        """
+        limited = {rule.limit.parameter for rule in self.edition.limits(lambda limit: limit.kind == "legal")}
+        text = f"text_{self.edition.language}"
+        for parameter, panels in self._about_parameter.items():
+            if parameter not in limited:
+                continue
+            for key, finding, color in (("exceedance", 4, "red"), ("indicative", 3, "orange")):
+                where = f'{LEGAL} AND "parameter" = \'{parameter}\' AND "finding" = {finding} AND {STATIONS}'
+                # Grafana names a column of an annotation by its measurement too.
+                shown: dict[str, Any] = {"text": text, "end": "exceedance.until", "panels": panels}
+                ended = (
+                    f'SELECT "end" AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
+                    " AND \"state\" = 'closed'"
+                )
+                name = f"{self.edition.t(f'annotation.{key}')} {parameter}"
+                self._annotate(name, ended, color, **shown)
+                lasting = (
+                    f'SELECT "start" * 0 + ${{__to}} AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
+                    ' AND "open" = 1'
+                )
+                name = f"{self.edition.t(f'annotation.{key}-lasting')} {parameter}"
+                self._annotate(name, lasting, color, **shown)
 
     def made(self) -> Json:
         """The dashboard."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from greenmine.clauses import in_chinese
+from greenmine.clauses import in_language
 from greenmine.limits import Limit, Threshold, threshold_on
 from greenmine.parameters import Parameter
 from greenmine.registry import Rule
@@ -130,7 +130,7 @@ class Edition(Words):
 
     def clause(self, threshold: Threshold) -> str:
         """Standard and clause of a threshold, or who set it."""
-        return in_chinese(threshold.citation) if self.language == "zh" else threshold.citation
+        return in_language(threshold.citation, self.language)
 
     def stations(self, *roles: str) -> list[str]:
         """Ids of the stations with one of these roles."""

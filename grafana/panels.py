@@ -296,7 +296,7 @@ def figure(edition: Edition, key: str, targets: Sequence[Json], *, unit: str = "
         "unit": unit,
         "color": {"mode": "thresholds"},
         "thresholds": extra.pop("thresholds", PLAIN),
-        "mappings": [*extra.pop("words", []), absent()],
+        "mappings": [*extra.pop("words", []), absent(extra.get("nothing") or NOTHING)],
         **extra.pop("defaults", {}),
     }
     options = {

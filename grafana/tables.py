@@ -228,7 +228,7 @@ def headrooms(edition: Edition, key: str) -> Json:
                 words=mapping(states),
                 colored=True,
                 wrapped=True,
-                width=170,
+                width=155,
             ),
             Column(
                 source="most",
@@ -240,7 +240,7 @@ def headrooms(edition: Edition, key: str) -> Json:
             ),
             Column(source="hours", title=edition.t("column.hours"), width=100),
             Column(source="missing", title=edition.t("column.hours-missing"), width=100),
-            Column(source="end", title=edition.t("column.window-end"), unit=CLOCK, width=130),
+            Column(source="end", title=edition.t("column.window-end"), unit=CLOCK, width=145),
             Column(source="Time", title=edition.t("column.as-of"), unit=CLOCK, width=130),
         ],
         sort=(edition.t("column.state"), True),

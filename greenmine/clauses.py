@@ -1,10 +1,14 @@
-"""Clauses in Chinese: the catalogue of limits cites them in English, in a few words that repeat."""
+"""Clauses and sources in both languages: the catalogue of limits cites in English, in a few words that repeat."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+from greenmine.wording.messages import Language
+
+_BOTH: Final = re.compile(r"(?P<zh>[^/]*[\u4e00-\u9fff][^/]*) / (?P<en>[^/\u4e00-\u9fff]+)")
+"""What a registry says in both languages."""
 _CHINESE: Final = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -58,6 +62,23 @@ _CHINESE: Final = tuple(
         (r", ", "，"),
     )
 )
+
+
+def in_language(citation: str, language: Language) -> str:
+    """A standard with its clause, or who set a number, in a language.
+
+    Examples
+    --------
+    >>> in_language("企业自定 / set by the enterprise", "zh")
+    '企业自定'
+    >>> in_language("企业自定 / set by the enterprise", "en")
+    'set by the enterprise'
+    >>> in_language("GB 12348-2008 cl. 4.1", "en")
+    'GB 12348-2008 cl. 4.1'
+    """
+    if both := _BOTH.fullmatch(citation):
+        return both[language]
+    return in_chinese(citation) if language == "zh" else citation
 
 
 def in_chinese(citation: str) -> str:

@@ -36,6 +36,21 @@ class Settings(BaseSettings):
     broker_password: SecretStr | None = None
     broker_client: str = "greenmine-collector"
     """Client identifier; names the persistent session on the broker."""
+    broker_queue: int = 400_000_000
+    """Memory that messages may take at the broker; beyond it no more are taken from devices [bytes]."""
+    ingress_port: int | None = None
+    """Port at which devices are let in to the broker; None: nothing is before the broker."""
+    ingress_host: str = "127.0.0.1"
+    """Its addresses, with commas."""
+    ingress_rate: Annotated[float, Field(gt=0)] = 200_000.0
+    """Most that a connection may send, on average [bytes/s]; who sends more waits."""
+    ingress_connections: Annotated[int, Field(ge=1)] = 1_000
+    """Connections from one address at the same time."""
+    ingress_connects: Budget = Rate(10)
+    """New connections that are taken from one address."""
+    ingress_user: str | None = None
+    """Account at the broker by which its queue is watched."""
+    ingress_password: SecretStr | None = None
     mqtt_version: str = "3.1.1"
     """3.1.1 or 5; paho is about twice as fast with 3.1.1."""
 
@@ -236,6 +251,8 @@ class Settings(BaseSettings):
     """Delay before the second attempt; it doubles from one attempt to the next, up to an hour."""
     notify_give_up_hours: Annotated[float, Field(gt=0)] = 72.0
     """A message that could not be delivered for so long is dead."""
+    report_hour: Annotated[int, Field(ge=0, le=23)] = 8
+    """From this hour on, on the clock of the mine, the report of the day, week, month, quarter or year that ended is sent."""
     notify_dingtalk_url: str = "https://oapi.dingtalk.com/robot/send"
     notify_wecom_url: str = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
     smtp_host: str | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
 from functools import partial
 from typing import Final, Protocol, TypeVar, assert_never
 
@@ -17,14 +19,18 @@ from greenmine.backoff import delay
 from greenmine.errors import StoreError
 from greenmine.notify import mail, robots, webhook
 from greenmine.notify.broker import AlarmBroker
+from greenmine.notify.event import REPORTS
 from greenmine.notify.failure import DeliveryError
 from greenmine.notify.http import Http, tls
 from greenmine.notify.network import GuardedBackend, networks
 from greenmine.notify.outbox import Message, Outbox
+from greenmine.notify.reports import attach
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCom
 from greenmine.notify.wording import NoticeWords
+from greenmine.record.access import RecordAccess
 from greenmine.registry import Registry
+from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
 
 T = TypeVar("T")
@@ -84,6 +90,9 @@ class Deliveries:
         self._broker = AlarmBroker(settings)
         self._publisher = ThreadPoolExecutor(1, "broker")
         self._store = store
+        self._record = RecordAccess(settings.record, registry, settings.archive_place)
+        self._reporting = reporting_of(settings.registry)
+        self._one_report = threading.Lock()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._rest: dict[int, float] = {}
         self._paces: dict[Target, float] = {}
@@ -101,6 +110,7 @@ class Deliveries:
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        self._record.close()
         await self._public.close()
         await self._platforms.close()
         closed = asyncio.get_running_loop().run_in_executor(self._publisher, self._broker.close)
@@ -154,8 +164,9 @@ class Deliveries:
     async def _send(self, subscription: Subscription, message: Message) -> str:
         """Hand a message over; what is to be noted although it was taken."""
         try:
+            letter = await asyncio.to_thread(self._letter, subscription, message)
             async with asyncio.timeout(3 * self._settings.notify_timeout_seconds):
-                return await self._hand_over(subscription, message)
+                return await self._hand_over(subscription, message, letter)
         except TimeoutError:
             raise DeliveryError("no answer in time") from None
         except DeliveryError:
@@ -165,14 +176,14 @@ class Deliveries:
             _log.error("a fault of the notifier", subscription=subscription.id, message=message.id, trace=trace)
             raise DeliveryError("a fault of the notifier; its log says which", refused=True) from error
 
-    async def _hand_over(self, subscription: Subscription, message: Message) -> str:
+    async def _hand_over(self, subscription: Subscription, message: Message, letter: EmailMessage | None) -> str:
         wording = NoticeWords(subscription.language, self._registry, self._address)
         settings = self._settings
         match subscription.target:
             case Webhook():
                 await webhook.send(self._public, subscription, message, wording, self._clock())
             case Mail():
-                letter = mail.mail_of(settings, subscription, message, wording)
+                assert letter is not None
                 return await mail.send(settings, self._tls, letter)
             case DingTalk() | WeCom() as robot:
                 dingtalk, wecom = settings.notify_dingtalk_url, settings.notify_wecom_url
@@ -185,6 +196,26 @@ class Deliveries:
             case other:
                 assert_never(other)
         return ""
+
+    def _letter(self, subscription: Subscription, message: Message) -> EmailMessage | None:
+        """Write the mail of a message, with the reports that it tells of; None where it goes another way."""
+        if not isinstance(subscription.target, Mail):
+            return None
+        wording = NoticeWords(subscription.language, self._registry, self._address)
+        letter = mail.mail_of(self._settings, subscription, message, wording)
+        for event in message.events:
+            if event.kind in REPORTS:
+                with self._one_report:  # which takes memory
+                    attach(
+                        letter,
+                        event,
+                        self._record,
+                        self._registry,
+                        self._reporting,
+                        subscription.language,
+                        self._clock(),
+                    )
+        return letter
 
     async def _pace(self, target: Target) -> None:
         """Wait for a robot's turn; two subscriptions of one robot share it."""

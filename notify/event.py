@@ -20,12 +20,20 @@ EventKind = Literal[
     "capture-low",
     "mark-claimed",
     "registry-changed",
+    "report-day",
+    "report-week",
+    "report-month",
+    "report-quarter",
+    "report-year",
 ]
 EVENTS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 """What can be subscribed to. An exceedance is one of a legal limit; a warning one of an enterprise's own target or early warning;
 restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn. A mark is claimed that would take an
 exceedance away: the district decides about it. The registry is changed where any part of it, or of the limits, is another one since
-the last start."""
+the last start. A report is due of the period that ended last; a mail brings it with it."""
+REPORTS: Final[tuple[EventKind, ...]] = ("report-day", "report-week", "report-month", "report-quarter", "report-year")
+ALL_SITES: Final = "district"
+"""In place of a site: of the district as a whole."""
 DISTRICT: Final[frozenset[EventKind]] = frozenset({"mark-claimed", "registry-changed"})
 """What the district is told of whatever it asked for: what an enterprise does by itself, and others have to see."""
 TEST: Final = "test"
@@ -33,7 +41,7 @@ TEST: Final = "test"
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened at a site.
+    """Something that happened at a site, or in the district (`ALL_SITES`).
 
     ``subject`` names what it happened to, such as ``exceedance/7``; ``place`` what has one state at a time, for receivers that
     keep the newest, and ``newest`` whether this is it. ``data`` holds the facts, times in it ISO 8601 on the site's clock.
@@ -45,6 +53,6 @@ class Event(msgspec.Struct, frozen=True):
     time: int
     """When it happened [ms UTC]."""
     place: str
-    """``station/limit``, ``station``, ``station/flooding`` or ``station/capture``."""
+    """``station/limit``, ``station``, ``station/flooding``, ``station/capture``, or the kind of a report."""
     newest: bool
     data: dict[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -118,7 +118,7 @@ class Outbox:
         serial: int,
         states: Mapping[str, str],
         events: Sequence[Event],
-        subscriptions: Iterable[Subscription],
+        subscriptions: Sequence[Subscription],
         registry: Registry,
         now: int,
     ) -> int:
@@ -129,13 +129,12 @@ class Outbox:
         int
             How many notices that makes.
         """
-        rows = [
-            row
-            for event in events
-            for subscription in subscriptions
-            if subscription.wants(event.kind, event.site, registry.site(event.site).enterprise)
-            for row in [_row(event, subscription, registry.site(event.site).zone, now)]
-        ]
+        sites = {site.id: site for site in registry.sites}
+        rows = []
+        for event in events:
+            site = sites.get(event.site)  # none where the event is one of the district
+            enterprise, zone = (site.enterprise, site.zone) if site is not None else ("", registry.sites[0].zone)
+            rows += [_row(event, s, zone, now) for s in subscriptions if s.wants(event.kind, event.site, enterprise)]
         with self._transaction() as connection:
             outbox.put(connection, rows, Policy.EVERY)
             _remember(connection, states)

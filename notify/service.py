@@ -19,6 +19,7 @@ from greenmine.notify.delivery import Deliveries
 from greenmine.notify.events import Follower
 from greenmine.notify.mail import check_mail
 from greenmine.notify.network import networks
+from greenmine.notify.reports import due
 from greenmine.notify.store import Notices
 from greenmine.record.follower import Attempts
 from greenmine.record.record import Engine, open_engine
@@ -30,6 +31,8 @@ _LOOK: Final = 1.0
 """How often the record is looked at [s]."""
 _GLANCE: Final = 0.2
 """How often it is looked whether to stop, and what is due [s]."""
+_REPORT: Final = 20.0
+"""How often it is looked which reports are due [s]."""
 _PRUNE: Final = 3_600.0
 """How often old messages are forgotten [s]."""
 _NAMES: Final = 64
@@ -93,7 +96,7 @@ async def _serve(
     address = settings.public_url.split(",")[0].strip().rstrip("/")
     deliveries = Deliveries(settings, registry, notices.outbox, address, times.now, store)
     following, delivering = Attempts("notifier"), Attempts("notifier: outbox")
-    looked = pruned = 0.0
+    looked = pruned = reported = 0.0
     try:
         while not stop.is_set():
             clock = time.monotonic()
@@ -102,6 +105,9 @@ async def _serve(
                 with following.attempt():
                     if await store(_follow, follower, notices, registry):
                         looked = 0.0
+                    elif clock - reported >= _REPORT or not reported:
+                        reported = clock
+                        await store(_report, notices, registry, settings.report_hour)
             if not delivering.resting:
                 with delivering.attempt():
                     if clock - pruned >= _PRUNE or not pruned:
@@ -131,3 +137,12 @@ def _follow(follower: Follower, notices: Notices, registry: Registry) -> bool:
         _log.warning("the record has been replaced by an older one; following it from here")
     outbox.begin(*follower.states())
     return False
+
+
+def _report(notices: Notices, registry: Registry, hour: int) -> None:
+    """Let the reports wait that have become due."""
+    outbox, now = notices.outbox, times.now()
+    serial = outbox.serial()
+    events, states = due(registry, hour, now, outbox.notified_states)
+    if serial is not None and states:
+        outbox.enlist(serial, states, events, notices.subscriptions.all() if events else [], registry, now)

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from greenmine.notify import schema
-from greenmine.notify.event import DISTRICT, EventKind
+from greenmine.notify.event import ALL_SITES, DISTRICT, REPORTS, EventKind
 from greenmine.notify.quiet import QuietHours
 from greenmine.notify.targets import Mqtt, Target, with_secret
 from greenmine.record import outbox
@@ -67,7 +67,13 @@ class Subscription:
         return f"<subscription {self.id} of {self.enterprise or 'the district'}>"
 
     def wants(self, kind: str, site: str, enterprise: str) -> bool:
-        """Whether it is to be told of an event of a kind at a site of an enterprise; the district is in any case of `DISTRICT`."""
+        """Whether it is to be told of an event of a kind at a site of an enterprise; the district is in any case of `DISTRICT`.
+
+        Who looks after all mines of the district gets its one report in place of one from each mine.
+        """
+        everything = self.enterprise is None and self.sites is None
+        if kind in REPORTS and everything != (site == ALL_SITES):
+            return False
         mine = self.enterprise in {None, enterprise} and (self.sites is None or site in self.sites)
         sees = self.enterprise is None and kind in DISTRICT
         return self.enabled and mine and (kind in self.events or sees)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from greenmine.limits import Limit
-from greenmine.notify.event import Event
+from greenmine.notify.event import ALL_SITES, Event
 from greenmine.wording.words import Words
 
 _PARTS = 8
@@ -35,7 +35,7 @@ class NoticeWords(Words):
 
     def line(self, event: Event) -> str:
         """An event in one line, without the link."""
-        name = next((self.name(site) for site in self.registry.sites if site.id == event.site), event.site)
+        name = self._site(event)
         return self.t("text.line", kind=self.t(f"kind.{event.kind}"), site=name, text=self._text(event))
 
     def text(self, events: Sequence[Event], longest: int | None = None) -> str:
@@ -66,9 +66,8 @@ class NoticeWords(Words):
     def subject(self, events: Sequence[Event]) -> str:
         """Subject of a mail."""
         first = events[0]
-        name = next((self.name(site) for site in self.registry.sites if site.id == first.site), first.site)
         key = "one" if len(events) == 1 else "many"
-        return self.t(f"subject.{key}", n=len(events), kind=self.t(f"kind.{first.kind}"), site=name)
+        return self.t(f"subject.{key}", n=len(events), kind=self.t(f"kind.{first.kind}"), site=self._site(first))
 
     def link(self, path: str) -> str:
         """Address of a page."""
@@ -113,6 +112,8 @@ class NoticeWords(Words):
                 some = self._list(parts[:_PARTS]) + (self.t("text.registry-more") if len(parts) > _PARTS else "")
                 author = data["author"] or self.t("text.registry-files")
                 return self.t("text.registry", n=len(parts), author=author, parts=some)
+            case "day" | "week" | "month" | "quarter" | "year":
+                return self.t("text.report", period=data["period"])
             case _:
                 return self.t("text.test")
 
@@ -126,6 +127,12 @@ class NoticeWords(Words):
             "end": _clock(data["end"]) if data["end"] else self.t("text.lasting"), "minutes": data["minutes_above"],
             "revision": data["revision"],
         }  # fmt: skip
+
+    def _site(self, event: Event) -> str:
+        """Name of the mine; what has left the registry is called by its id."""
+        if event.site == ALL_SITES:
+            return self.t("text.district")
+        return next((self.name(site) for site in self.registry.sites if site.id == event.site), event.site)
 
     def _station(self, event: Event) -> str:
         station = event.data["station"]

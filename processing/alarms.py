@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,7 @@ _ABOVE: Final = np.uint8(2)
 T = TypeVar("T", bound=np.generic)
 
 
-@dataclass(frozen=True, slots=True)
-class SlidingHour:
+class SlidingHour(NamedTuple):
     """One hour of one rule's sliding statistic; see `greenmine.processing.rolling.SlidingHours`."""
 
     rule: int
@@ -233,7 +232,8 @@ class AlarmEngine:
         base = np.where(quiet, first, base)
         keys = np.stack([base, first, last, self.slider.kind[self._index[rows]], quiet])
         order = np.lexsort(keys[::-1])
-        edges = np.flatnonzero((np.diff(keys[:, order], axis=1) != 0).any(axis=0)) + 1
+        keys = keys[:, order]
+        edges = np.flatnonzero(np.logical_or.reduce(keys[:, 1:] != keys[:, :-1])) + 1
         for members in np.split(order, edges) if len(order) else ():
             one = members[0]
             span = int(base[one]), int(first[one]), int(last[one])
@@ -261,6 +261,13 @@ class AlarmEngine:
         lead = first - base
         alarm = self._alarm[rows[0]]
         slid = self.slider.slide(self._index[rows], base, last)
+        if report and quiet and not slid.above.any() and not self._with_known(rows).any():
+            if (self._marked[rows] >= first - self.length).any():
+                self._state[rows[:, None], np.arange(first, last + 1) % self.length] = 0
+                self._marked[rows] = np.minimum(self._marked[rows], first - 1)
+            self.evaluated[rows] = last
+            alarms.hours.extend(self._hours(rows, dirty, span, slid))
+            return
         above, cleared = slid.above, slid.cleared(alarm.hysteresis)
         places = np.arange(base - 1, last + 1) % self.length
         before = self._state[rows[:, None], places]
@@ -428,6 +435,8 @@ class AlarmEngine:
         hour, lead = divmod(begin, 60)
         hours = hour + np.arange(last // 60 - hour + 1)
         known = self._hour[rows] == hour
+        if len(hours) == 1 and known.all() and not self._words[:, rows].any() and not slid.assessable.any():
+            return ()  # nothing was assessable in this hour, and nothing is
 
         def spread(x: NDArray[T], empty: float, size: int) -> NDArray[T]:
             """Minutes from `begin` on, in stretches of a size."""
@@ -446,13 +455,16 @@ class AlarmEngine:
         value = _worst(pieces.reshape(2, len(rows), len(hours), -1))[1]
         newest = pieces[:, :, -60 // _STEP :]
         same = (self._hour[rows] == hours[-1]) & (self._words[:, rows] == words[:, :, -1]).all(axis=0)
-        same &= ((self._worst[:, rows] == newest) | np.isnan(newest) & np.isnan(self._worst[:, rows])).all(axis=(0, 2))
+        if same.any():
+            before = self._worst[:, rows[same]]
+            kept = (before == newest[:, same]) | np.isnan(before) & np.isnan(newest[:, same])
+            same[same] = kept.all(axis=(0, 2))
         self._hour[rows], self._words[:, rows], self._worst[:, rows] = hours[-1], words[:, :, -1], newest
         due = hours >= (dirty // 60)[:, None]
         due[:, -1] &= ~same
         row, at = np.nonzero(due)
         columns = self._index[rows[row]], hours[at], words[0, row, at], words[1, row, at], value[row, at]
-        return map(SlidingHour, *(column.tolist() for column in columns))
+        return map(SlidingHour._make, zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _worst(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -464,7 +476,5 @@ def _worst(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _words(minutes: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """Hours of bools, shape (..., 60), as words with a bit a minute."""
-    octets = np.zeros((*minutes.shape[:-1], 8), np.uint8)
-    octets[..., :] = np.packbits(minutes, axis=-1, bitorder="little")
-    words: NDArray[np.uint64] = octets.view("<u8")[..., 0].astype(np.uint64)
+    words: NDArray[np.uint64] = np.packbits(minutes, axis=-1, bitorder="little").view("<u8")[..., 0]
     return words

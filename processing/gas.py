@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from greenmine.limits import GasState
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.sliding import sliding_sum
+from greenmine.processing.sliding import sliding_count, sliding_sum
 from greenmine.registry import Registry
 
 _PARAMETERS: Final = ("air-temperature", "pressure", "humidity")
@@ -120,5 +120,5 @@ class GasConversion:
             rows = np.array(self._rows, np.intp)[present]
             block = exclusion.unmarked(rows, np.full(len(rows), first - width + 1), count + width - 1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                means[present] = sliding_sum(block.total, width) / sliding_sum(block.count.astype(np.float64), width)
+                means[present] = sliding_sum(block.total, width) / sliding_count(block.count, width)
         return conversion_factor(self._state, *means)

@@ -144,10 +144,9 @@ class Health:
         before = time[after - 1]
         before[np.searchsorted(after, first)] = newest
         gaps = after[(time[after] - before > self.patience[channel[after]]) & (before >= 0)]
-        previous = dict(zip(after.tolist(), before.tolist(), strict=True))
-        for i in gaps.tolist():
+        for i, begun in zip(gaps.tolist(), before[np.searchsorted(after, gaps)].tolist(), strict=True):
             c = int(channel[i])
-            changes.extend(self._to(c, "silent", previous[i], "no valid reading"))
+            changes.extend(self._to(c, "silent", begun, "no valid reading"))
             changes.extend(self._to(c, "good", int(time[i]), "readings again"))
         for k in np.flatnonzero(~self._good[rows]):
             if self.state[c := int(rows[k])] == "silent":

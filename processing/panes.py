@@ -350,9 +350,10 @@ class Panes:
         outside = self._outside(channel, start - 2, width + 4)
         if outside is not None:
             count = np.where(outside, np.uint16(0), count)
-        held: NDArray[np.float64] = np.minimum(count, cap)
-        many = count > cap
-        if many.any():
+        held: NDArray[np.float64] = count.astype(np.float64)
+        if (count.max(axis=1, initial=0) > cap[:, 0]).any():
+            many = count > cap
+            held = np.minimum(held, cap)
             apart = self._part(self._late, channel, start - 2, width + 4).astype(np.int64)
             apart -= self._part(self._early, channel, start - 2, width + 4)
             spare = np.where(many & (apart >= self._apart[channel][:, None]), np.minimum(1.0, count - cap), 0.0)
@@ -427,10 +428,12 @@ class Panes:
         return part
 
     def _outside(self, channel: Index, start: NDArray[np.int64], width: int) -> NDArray[np.bool_] | None:
-        """Which panes of a block the ring does not hold; None: it holds all."""
+        """Which panes of a block the ring does not hold, shape (k, width), or (1, width) for all alike; None: it holds all."""
         head = self.head[channel]
         if (start + width - 1 <= head).all() and (start > head - self.minutes).all():
             return None
+        if (start == start[0]).all() and (head == head[0]).all():
+            start, head = start[:1], head[:1]
         minute = start[:, None] + np.arange(width)
         outside: NDArray[np.bool_] = (minute > head[:, None]) | (minute <= head[:, None] - self.minutes)
         return outside

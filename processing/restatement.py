@@ -231,7 +231,7 @@ class Restating:
                 if reached_by < span[1] and v.end > span[0] and v.end <= issued[part.rules[v.rule].channel]:
                     out.verdicts.append(replace(v, rule=v.rule + rule, restated=True))
             out.sliding.extend(
-                replace(h, rule=h.rule + rule) for h in outcome.sliding if span[0] // 60 <= h.hour < whole[h.rule]
+                h._replace(rule=h.rule + rule) for h in outcome.sliding if span[0] // 60 <= h.hour < whole[h.rule]
             )
         for outcome in (last, final):
             self._episodes |= {e.id: e for e in outcome.exceedances}

@@ -20,7 +20,7 @@ from greenmine.processing.gas import DOUBTS, GasConversion
 from greenmine.processing.levels import corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.references import References
-from greenmine.processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.sliding import sliding_count, sliding_maximum, sliding_sum
 from greenmine.processing.standing import void_periods
 from greenmine.processing.validity import enough, sufficient
 from greenmine.processing.wind import DownwindDifference
@@ -218,10 +218,13 @@ class Slider:
             for hour, result in self.references.within(int(indices[row]), first, count):
                 found.value[row, hour], found.capture[row, hour] = result.value, 1.0
                 found.valid[row, hour], found.over[row, hour] = True, False
+        high, low = self._bounds(indices, zone, first, count)
+        if not found.valid.any():
+            none, nothing = np.full(found.value.shape, np.nan), np.zeros(found.value.shape, np.bool_)
+            return Slid(none, found.capture, nothing, nothing, none, high, low, nothing, nothing, found.over)
         # Nine digits even for a comparison of full values: the order of summation must not decide.
         value = round_array(found.value, limit.rounding.digits if limit.rounding.compare == "rounded" else 9)
         masked, corrected = np.zeros(value.shape, np.bool_), np.zeros(value.shape, np.bool_)
-        high, low = self._bounds(indices, zone, first, count)
         assessable = found.valid & ~(np.isnan(high) & np.isnan(low))
         for row in np.flatnonzero(self._backed[indices]):
             measured = backgrounds(rules[indices[row]], zone, first, count)
@@ -289,7 +292,7 @@ class Slider:
         excluded = self._exclusion.minutes(channel, start, span)
         used = np.broadcast_to(keep, block.count.shape) if excluded is None else keep & ~excluded
         everything = bool(used.all())
-        counts = (block.count if everything else np.where(used, block.count, 0)).astype(np.float64)
+        counts = block.count if everything else np.where(used, block.count, np.uint16(0))
         due = self._due[channel][:, None]
         held = block.held if everything else np.where(used, block.held, 0.0)
         over = self._over(block.over & used, width)
@@ -304,7 +307,7 @@ class Slider:
         hour = min(width, HOUR)
         # One minute's window is summed in one order, whatever stretch it is computed with.
         phase = width - first
-        readings = sliding_sum(counts, hour, phase)
+        readings = sliding_count(counts, hour)
         kept = readings if (held == counts).all() else sliding_sum(held, hour, phase)
         valid = (readings > 0) & sufficient(kept, due * hour, limit.validity.minutes_per_hour)
         sums = sliding_sum(total, hour, phase)
@@ -337,7 +340,7 @@ class Slider:
         # A county's value out of range may have been higher, and the difference lower.
         there &= ~self._over(block.over, width)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found.value[:] -= sliding_sum(block.total, width) / sliding_sum(block.count.astype(np.float64), width)
+            found.value[:] -= sliding_sum(block.total, width) / sliding_count(block.count, width)
         found.valid[:] &= there
 
     def _discharge(self, indices: NDArray[np.intp], first: int, span: int, hour: int) -> Discharge | None:
@@ -349,7 +352,7 @@ class Slider:
         block = self._exclusion.unmarked(flow, np.full(len(flow), first), span)
         due = HOUR * self._due[flow][:, None]
         return discharge(
-            sliding_sum(block.count.astype(np.float64), hour),
+            sliding_count(block.count, hour),
             sliding_sum(block.total, hour),
             sliding_sum(block.held, hour) / due,
             sliding_maximum((block.low < 0).astype(np.float64), hour) > 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +45,14 @@ def sliding_sum(x: NDArray[np.float64], width: int, phase: int = 0) -> NDArray[n
     return out
 
 
+def sliding_count(x: NDArray[np.unsignedinteger[Any]], width: int) -> NDArray[np.float64]:
+    """Sum of every ``width`` neighbours along the last axis of whole numbers, which may be subtracted; shapes as `sliding_sum`."""
+    _length(x, width)
+    total = x[..., :width].sum(axis=-1, dtype=np.int64, keepdims=True)
+    step = x[..., width:].astype(np.int64) - x[..., :-width]
+    return np.concatenate([total, total + np.cumsum(step, axis=-1)], axis=-1).astype(np.float64)
+
+
 def sliding_maximum(x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Largest of every ``width`` neighbours along the last axis; shapes as `sliding_sum`."""
     _length(x, width)
@@ -53,7 +63,7 @@ def sliding_maximum(x: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     return out
 
 
-def _length(x: NDArray[np.float64], width: int) -> int:
+def _length(x: NDArray[Any], width: int) -> int:
     n = int(x.shape[-1])
     if n < width:
         raise ValueError(f"{n} places are fewer than the window of {width}")

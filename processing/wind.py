@@ -11,7 +11,7 @@ from greenmine.limits import WindClasses
 from greenmine.processing.averaging import direction
 from greenmine.processing.exclusion import Exclusion
 from greenmine.processing.gas import GasConversion
-from greenmine.processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.sliding import sliding_count, sliding_maximum, sliding_sum
 from greenmine.processing.validity import enough
 from greenmine.registry import Position, Registry, Rule
 
@@ -155,7 +155,7 @@ class DownwindDifference:
         """Differences over the windows of ``width`` minutes that end with the minutes ``first .. first + count - 1``."""
         rows = np.array(self._judged, np.intp)
         block = exclusion.unmarked(rows, np.full(len(rows), first - width + 1), count + width - 1)
-        counts = sliding_sum(block.count.astype(np.float64), width)
+        counts = sliding_count(block.count, width)
         totals = sliding_sum(block.total, width)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = totals / counts

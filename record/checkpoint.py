@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import structlog
 from numpy.typing import NDArray
 
@@ -21,8 +22,10 @@ from greenmine.processing.engine import Engine
 from greenmine.processing.panes import UNTOUCHED
 from greenmine.record.basis import Basis
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 """Of the form of the file; another one is ignored."""
+_CODEC: Final = "zstd"
+"""Unpacks in two thirds of the time of zlib and packs in a third."""
 _WIDTH: Final = 120
 """Places of the rings that lie in one row [min]."""
 _LIKE_HIGH: Final = ("low", "total")
@@ -107,7 +110,7 @@ class Checkpoint:
                         if row["restated"] != restated.get(site, 0):
                             channels = self._channels[site]
                             self._engine.alarms.forget(np.arange(channels.start, channels.stop))
-        except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError, zlib.error) as error:
+        except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
             _log.warning(
                 "the checkpoint is ignored; building the state from the record", file=str(self._path), reason=str(error)
             )
@@ -234,14 +237,16 @@ def _alike(views: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 def _packed(views: dict[str, NDArray[Any]], **more: Any) -> dict[str, Any]:
     """Length, checksum and compressed content of arrays."""
     plain = msgspec.msgpack.encode({name: view.tobytes() for name, view in views.items()} | more)
-    data = zlib.compress(plain, 1)
+    data = pa.compress(plain, codec=_CODEC, asbytes=True)
     return {"size": len(plain), "sum": zlib.crc32(data), "data": data}
 
 
 def _content(row: sqlite3.Row) -> dict[str, Any]:
     if zlib.crc32(row["data"]) != row["sum"]:
         raise ValueError("its content is damaged")
-    found: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(row["data"], bufsize=row["size"]))
+    found: dict[str, Any] = msgspec.msgpack.decode(
+        pa.decompress(row["data"], decompressed_size=row["size"], codec=_CODEC)
+    )
     return found
 
 

@@ -54,6 +54,10 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     commit_p99: float | None
     registry: str
     """Digest of the registry it judges with."""
+    queue: int | None = None
+    """Memory that messages take at the broker [bytes]; None: it does not say."""
+    behind: bool = False
+    """Whether that is so much that devices are let in more slowly."""
     deviations: dict[str, int] = {}
     """What was tolerated in payloads, by name."""
     loggers: LoggerServerStatus | None = None

@@ -96,12 +96,13 @@ def test_both_readmes_lead_to_a_page(readme: str, page: str) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_a_picture_is_shown_in_the_readme_of_its_language_and_is_small(picture: Path) -> None:
-    readme = ROOT / {".en": "README.md", ".zh": "README.zh.md"}[picture.with_suffix("").suffix]
-    assert picture in named(readme)
+def test_a_picture_is_shown_in_the_page_of_its_language_and_is_small(picture: Path) -> None:
+    page = ROOT / ("docs/grafana" if picture.name.startswith("grafana-") else "README")
+    language = {".en": ".md", ".zh": ".zh.md"}[picture.with_suffix("").suffix]
+    assert picture in named(page.with_suffix(language))
     assert picture.stat().st_size < 250_000
     assert struct.unpack(">II", picture.read_bytes()[16:24]) == (1440, 900)
 
 
-def test_both_readmes_show_the_same_screens() -> None:
+def test_both_languages_show_the_same_screens() -> None:
     assert len(PICTURES) == 2 * len({picture.name.split(".")[0] for picture in PICTURES}) > 0

@@ -35,27 +35,37 @@ _ALIVE = 10_000
 
 
 def metrics(
-    queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool, sites: bool
+    queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, faults: int, *, workers: bool, sites: bool
 ) -> bytes:
     """Metrics of the sites in scope at an instant [ms UTC]; with ``sites`` one by one, else all together.
 
-    With ``workers``, those of the workers, of the projection and the uplink, whose files are in the directory ``data``, and of
-    the notifications, too: they cover all sites.
+    With ``workers``, those of the workers, of the projection and the uplink, whose files are in the directory ``data``, of
+    the notifications and of the live stream, whose ``faults`` are given, too: they cover all sites.
     """
     registry = CollectorRegistry()
-    registry.register(_Families(queries, scope, now, data, notices, workers=workers, sites=sites))
+    registry.register(_Families(queries, scope, now, data, notices, faults, workers=workers, sites=sites))
     return generate_latest(registry)
 
 
 class _Families(Collector):
     def __init__(
-        self, queries: Queries, scope: Scope, now: int, data: Path, notices: Notices, *, workers: bool, sites: bool
+        self,
+        queries: Queries,
+        scope: Scope,
+        now: int,
+        data: Path,
+        notices: Notices,
+        faults: int,
+        *,
+        workers: bool,
+        sites: bool,
     ) -> None:
         self._queries = queries
         self._scope = scope
         self._now = now
         self._data = data
         self._notices = notices
+        self._faults = faults
         self._of_workers = workers
         self._labels = ["site"] if sites else []
 
@@ -80,6 +90,9 @@ class _Families(Collector):
         counts = self._queries.open_exceedances(self._scope)
         yield self._told(unfinished, {site: counts.get(site, 0) for site in sorted(self._scope)}, sum)
         if self._of_workers:
+            yield CounterMetricFamily(
+                "greenmine_live_stream_faults", "Faults that ended all live streams.", value=self._faults
+            )
             yield from self._workers()
             cursors, states = self._visible_cursors(), self._uplink_states()
             yield from self._followers(cursors, states)

@@ -93,6 +93,7 @@ def metrics_text(
             now(),
             context.settings.data,
             context.notices.outbox,
+            context.broadcast.faults,
             workers=workers,
             sites=context.settings.metrics_sites,
         ),

@@ -221,6 +221,7 @@ def _read_in_turn(context: Context, given: arguments.UploadArguments, content: b
     said = Description(
         zone=given.zone or None,
         stamps=given.stamps,
+        epoch=given.epoch,
         time=(given.time,) if given.time else (),
         time_format=given.time_format or None,
         missing=tuple(given.missing.split(",")) if given.missing else None,

@@ -8,16 +8,20 @@ falls behind, and catches up from the record as one does who comes back with ``L
 from __future__ import annotations
 
 import asyncio
+import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from threading import Event as Flag
 from typing import Final
 
+import structlog
 from fastapi.concurrency import run_in_threadpool
 
 from greenmine.api.live.events import PAGE, Cursor, Event, events_between, newest_cursor, ready
+from greenmine.backoff import delay
 from greenmine.record.access import RecordAccess
-from greenmine.record.follower import Attempts
+from greenmine.record.follower import Attempts, passes
 from greenmine.record.reader import Newest, Scope
 from greenmine.record.record import DatabaseError
 from greenmine.times import now
@@ -27,6 +31,11 @@ CHECK_SECONDS: Final = 10.0
 """How often a stream makes sure that its session goes on or its token is good, and says so if it has nothing else to say."""
 QUEUE: Final = 64
 """Events that wait for a reader."""
+_FIRST_REST: Final = 4.0
+_LONGEST_REST: Final = 300.0
+"""Rests after faults that last, in a row [s]."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Subscriber:
@@ -97,6 +106,10 @@ class Broadcast:
         self._known: tuple[Scope, dict[int, Newest]] = Scope(frozenset()), {}
         """Newest readings up to the cursor, of the sites that are looked at."""
         self._following: asyncio.Task[None] | None = None
+        self._again = 0.0
+        self._in_a_row = 0
+        self.faults = 0
+        """Times that all streams were ended by a fault that does not pass by itself."""
 
     async def stream(
         self,
@@ -107,7 +120,8 @@ class Broadcast:
     ) -> AsyncIterator[bytes]:
         """Events of a scope, from the one behind ``last`` on, else from now on.
 
-        It ends with the server, and with the right to see it. A record that cannot be read now is waited for.
+        It ends with the server, and with the right to see it. A record that cannot be read now is waited for. A fault that does
+        not pass ends all streams: readers are told to come again later and later, and until then they get nothing else.
 
         Parameters
         ----------
@@ -124,9 +138,9 @@ class Broadcast:
         cursor = last
         try:
             while not self._closing.is_set():
-                if self._following is not None and self._following.done():
-                    following, self._following = self._following, None
-                    following.result()
+                if (rest := self._again - time.monotonic()) > 0:
+                    yield b"retry: %d\n\n" % (1000 * rest)
+                    return
                 if self._following is None:
                     self._following = asyncio.create_task(self._follow())
                 if subscriber.behind and self._cursor is not None:
@@ -159,11 +173,22 @@ class Broadcast:
                         self._number = number
                         for subscriber in self._subscribers:
                             subscriber.offer(events.get(subscriber.scope))
+                    self._in_a_row = 0
                 await asyncio.sleep(LOOK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and counted, and readers come again
+            self._rest(error)
         finally:
-            self._cursor = None
+            self._cursor = self._following = None
             for subscriber in self._subscribers:
                 subscriber.wake()
+
+    def _rest(self, error: Exception) -> None:
+        """End all streams for a while."""
+        self.faults += 1
+        self._in_a_row += 1
+        self._again = time.monotonic() + delay(self._in_a_row, _FIRST_REST, _LONGEST_REST)
+        trace = "".join(traceback.format_exception(error))
+        _log.error("live streams end, as their record cannot be followed", error=str(error), trace=trace)
 
     def _new(self, scopes: set[Scope], after: Cursor | None) -> tuple[Cursor, dict[Scope, list[Event]]]:
         with self._record.queries() as queries:
@@ -181,7 +206,9 @@ class Broadcast:
         subscriber.catch_up()
         try:
             events = await run_in_threadpool(self._read, subscriber.scope, after, last)
-        except DatabaseError:
+        except DatabaseError as error:
+            if not passes(error):
+                self._rest(error)
             subscriber.behind = True
             await asyncio.sleep(LOOK_SECONDS)
             return []

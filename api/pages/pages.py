@@ -276,6 +276,8 @@ def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
             if not last:
                 return wording.t("collector.unheard", broker=broker)
             return wording.t("collector.disconnected", broker=broker, time=wording.date_time(local(last, zone)))
+        if worker.running and worker.status.get("behind"):
+            return wording.t("collector.behind", size=round(worker.status["queue"] / 1e6))
     return None
 
 

@@ -22,11 +22,14 @@ log_dest stderr
 log_type error
 END
     set --
-    # What the account `collector` may read is what it subscribes to.
+    # What the account `collector` may read is what it subscribes to; of the broker's own figures nothing is kept.
     while read -r word right topic; do
         case "$word" in
             user) account=$right ;;
-            topic) if [ "$account" = collector ] && [ "$right" = read ]; then set -- "$@" -t "$topic"; fi ;;
+            topic)
+                case "$topic" in '$SYS/'*) continue ;; esac
+                if [ "$account" = collector ] && [ "$right" = read ]; then set -- "$@" -t "$topic"; fi
+                ;;
         esac
     done <"$files/acl"
     mosquitto -c "$first" &

@@ -82,7 +82,7 @@ _ENDS_SAID: Final[dict[Literal["begin", "end"], re.Pattern[str]]] = {
     "end": re.compile(r"\b(?:end(?:ing|ed|s)?)\b|结束|截止|截至", re.IGNORECASE),
 }
 _ANY_TIME: Final = re.compile(rf"{DATE_TEXT}|\d{{1,2}}:\d\d")
-EPOCHS: Final = {"1900": "1899-12-30", "1904": "1904-01-01"}
+EPOCHS: Final = {"1900": "1899-12-30", "1904": "1904-01-01", "1970": "1970-01-01"}
 """Days from which spreadsheets count, by the name of the date system."""
 _TIME_WORDS: Final = STAMPS | TIMES | DATES | ELAPSED | frozenset().union(*PARTS.values())
 Row = tuple[int, list[str]]

@@ -78,8 +78,7 @@ def flag_columns(name: str, columns: Sequence[str]) -> list[str]:
     own = {f"{x}{word}" for x in (base, stem) for word in about} | {
         f"{word}{x}" for x in (base, stem) for word in about
     }
-    mine = [other for other in columns if _asked(other) in own and other != name]
-    return mine or [other for other in columns if _asked(other) in about | _REMARKS and other != name]
+    return [other for other in columns if _asked(other) in own | about | _REMARKS and other != name]
 
 
 def _asked(column: str) -> str:

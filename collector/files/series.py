@@ -50,6 +50,7 @@ from greenmine.collector.files.numerals import (
 from greenmine.collector.files.quality import flag_columns, take_flags
 from greenmine.collector.files.sources import opened
 from greenmine.collector.files.statements import (
+    drift_columns,
     factor_columns,
     refuse_corrections,
     refuse_factors,
@@ -343,14 +344,15 @@ def _read(
     weightings = [name for name in others if parameter.theme == "noise" and re.search(_WEIGHT, name, re.IGNORECASE)]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = [name for name in flag_columns(chosen.name, others) if name not in {*stations, *said.where}]
-    known = [*stations, *flags, *units, *weightings, *factor_columns(others), *said.where]
+    drifts = drift_columns(others)
+    known = [*stations, *flags, *units, *weightings, *factor_columns(others), *drifts, *said.where]
     texts = texts_beside(others, header.numeric, known)
     table = file.read(
         columns,
         zone,
         texts=[*stations, *units, *weightings, *texts],
         words=parameter.averaging,
-        flags=[*flags, *texts, *factor_columns(others)],
+        flags=[*flags, *texts, *factor_columns(others), *drifts],
     )
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
@@ -368,10 +370,8 @@ def _read(
     if stated is None and parameter.unit == "degC":
         _refuse_beside_feet(chosen.name, others)
     value, flag, bound, doubtful = _values(cells, chosen, stated, parameter, said, notes)
-    for name in flags:
-        take_flags(table.flags[name], name, said, flag, doubtful, notes)
-    for name in texts:
-        take_flags(table.flags[name], name, said, flag, doubtful, notes, beside=True)
+    for name in (*flags, *texts):
+        take_flags(table.flags[name], name, said, flag, doubtful, notes, beside=name in texts)
     if speed is not None and speed != chosen.name:
         calm = (value == 0) & (table.cells[speed].value == 0)
         if calm.any():
@@ -382,7 +382,7 @@ def _read(
     if ahead := int(np.count_nonzero(table.time > clock_of_the_machine.time() * 1000 + _DAY)):
         notes.append(f"{ahead:,} stamps lie in the future by the clock of this machine")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
-    refuse_times(chosen.name, layout.heading, interval)
+    refuse_times(chosen.name, layout.heading, interval, {name: table.flags[name].tolist() for name in drifts})
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)

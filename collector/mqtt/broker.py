@@ -20,7 +20,7 @@ HOST: Final = "127.0.0.1"
 MESSAGE_LIMIT: Final = 20_000_000
 """Largest message that the broker takes [bytes]: the collector is to see and count what is too large for it."""
 QUEUE_LIMIT: Final = 64_000_000
-"""Payloads that the broker keeps for a collector that is away [bytes]."""
+"""Payloads that the demo's broker, which has nothing before it, keeps for a collector that is away [bytes]."""
 TEMPLATE: Final = Path(__file__).with_name("mosquitto.conf")
 """The configuration that ships, with ``$access``, ``$directory``, ``$queue`` and ``$message`` to fill in."""
 DEMO: Final = TEMPLATE.with_name("mosquitto-demo.conf")
@@ -109,7 +109,7 @@ def broker_configuration(access: str, directory: Path, queue: int) -> str:
     directory : Path
         Where sessions and queues are kept, as the broker sees it.
     queue : int
-        Payloads kept for a collector that is away [bytes].
+        Payloads kept for a collector that is away [bytes]; what comes beyond is acknowledged and dropped. 0: no bound.
     """
     template = string.Template(TEMPLATE.read_text())
     return template.substitute(access=access.rstrip(), directory=directory, queue=queue, message=MESSAGE_LIMIT)
@@ -142,7 +142,7 @@ def _start_mosquitto(program: str, directory: Path, port: int) -> Broker:
     with log.open("ab") as errors:
         # Its own process group: Ctrl-C is for the one that started it, which then stops it when all else has ended.
         process = subprocess.Popen(  # noqa: S603 - the program was looked up, the rest is ours
-            [*_dying_with_us(), program, "-c", str(configuration)],
+            [*dying_with_us(), program, "-c", str(configuration)],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
@@ -167,7 +167,7 @@ def _start_mosquitto(program: str, directory: Path, port: int) -> Broker:
     return Broker("mosquitto", HOST, port, process.pid, stop)
 
 
-def _dying_with_us() -> list[str]:
+def dying_with_us() -> list[str]:
     """What to put before a command so that it ends in order when the thread that starts it is killed.
 
     Nothing where this cannot be had; the setpriv of BusyBox is without it.

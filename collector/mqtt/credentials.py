@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from greenmine.collector.mqtt.queue import UPTIME, BrokerQueue
 from greenmine.collector.mqtt.session import TOPIC
 from greenmine.entries import Device, Profile
 from greenmine.files import locked, replace
@@ -24,15 +25,17 @@ MONITOR: Final = "monitor"
 HEALTH: Final = "health"
 SIMULATOR: Final = "simulator"
 NOTIFIER: Final = "notifier"
+INGRESS: Final = "ingress"
 SERVICES: Final = {
-    COLLECTOR: (f"read {TOPIC}",),
+    COLLECTOR: (f"read {TOPIC}", f"read {BrokerQueue.TOPIC}"),
     MONITOR: ("read $SYS/#",),
-    HEALTH: ("read $SYS/broker/uptime",),
+    HEALTH: (f"read {UPTIME}",),
+    INGRESS: (f"read {UPTIME}", f"read {BrokerQueue.TOPIC}"),
     SIMULATOR: (f"write {TOPIC}", "write greenmine/v1/+/+/status"),
     NOTIFIER: ("write greenmine/alarms/v1/#",),
 }
 """Rights of the accounts that belong to no device: who reads all readings, who watches the broker, who asks
-whether it is alive, who plays all devices, who tells of alarms. An account has one connection at a time."""
+whether it is alive, who lets devices in, who plays all devices, who tells of alarms. An account has one connection at a time."""
 
 PASSWORDS: Final = "passwords"
 RIGHTS: Final = "acl"

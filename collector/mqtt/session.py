@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.backoff import delay
 from greenmine.collector.gate import Account, Gate
+from greenmine.collector.mqtt.queue import BrokerQueue
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.errors import StoreError
@@ -166,6 +167,7 @@ class Session:
         if settings.mqtt_version not in _VERSIONS:
             raise ValueError(f"mqtt_version is '{settings.mqtt_version}'; it must be '3.1.1' or '5'")
         self.counters = Counters()
+        self.queue = BrokerQueue()
         self._settings = settings
         self._handler = handler
         self._stop = stop
@@ -247,7 +249,8 @@ class Session:
         self._accepted = time.monotonic()
         _log.info("connected", broker=self._address, session_present=flags.session_present)
         self._subscriptions.begin()
-        client.subscribe([(topic, 1) for topic in (TOPIC, *self._subscriptions.wanted)])
+        # By QoS 0, as nobody wants to know later how full the queue was.
+        client.subscribe([*((topic, 1) for topic in (TOPIC, *self._subscriptions.wanted)), (BrokerQueue.TOPIC, 0)])
         stale = self._subscriptions.stale()
         if stale:
             _log.info("giving up subscriptions that no device needs", topics=stale)
@@ -298,6 +301,9 @@ class Session:
         except UnicodeDecodeError:
             topic = ""
         payload = bytes(message.payload)
+        if topic.startswith("$SYS/"):
+            self.queue.told(topic, payload)
+            return
         if not self._pending:
             self._begun = time.monotonic()
         now = time.time_ns() // 1_000_000

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from greenmine.clauses import in_chinese
+from greenmine.clauses import in_language
 from greenmine.evidence.figures import ThresholdFigures
 from greenmine.limits import Threshold
 from greenmine.registry import Channel, Rule
@@ -120,7 +120,7 @@ class ReportWords(Words):
     def citation(self, threshold: Threshold | ThresholdFigures) -> str:
         """Standard and clause of a number of the law."""
         told = " ".join(dict.fromkeys(filter(None, (threshold.source, threshold.clause))))
-        return in_chinese(told) if self.language == "zh" else told
+        return in_language(told, self.language)
 
     @staticmethod
     def calendar(text: str) -> date:

@@ -46,7 +46,6 @@ def build(edition: Edition) -> Json:
     ]
     board = Board(edition, "dust", chosen, span="now-7d", refresh="1m")
     board.blasting()
-    board.episodes("dust")
     key = "dust.{}".format
     board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     for parameter in _PARAMETERS:
@@ -75,11 +74,12 @@ def build(edition: Edition) -> Json:
                 ),
                 12,
                 9,
+                about=parameter,
             )
     board.section(edition.t("section.sides"))
     differences = edition.limits(lambda limit: limit.statistic == "difference")
     if differences:
-        board.add(_difference(edition, key("difference"), differences), 12, 10)
+        board.add(_difference(edition, key("difference"), differences), 12, 10, about=differences[0].limit.parameter)
     board.add(
         curves(
             edition,
@@ -97,11 +97,12 @@ def build(edition: Edition) -> Json:
     board.add(_rose(edition, key("rose")), 6, 14)
     board.add(_sprayer(edition, key("sprayer")), 8, 14)
     board.section(edition.t("section.verdicts"))
-    board.add(_minutes(edition, key("minutes")), 24, 9)
+    board.add(_minutes(edition, key("minutes")), 24, 9, about="pm10")
     days = edition.limits(lambda limit: limit.parameter in _PARAMETERS and limit.window == "day")
     if days:
         where = one_of("limit", [tag_of(r) for r in days])
         board.add(tables.verdicts(edition, key("verdicts"), where), 24, 10)
+    board.episodes()
     return board.made()
 
 

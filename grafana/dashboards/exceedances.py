@@ -130,7 +130,7 @@ def _episodes(edition: Edition, key: str, about: Json) -> Json:
         [table(query)],
         [
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
-            Column(source="state", title=edition.t("column.state"), words=mapping(states), colored=True, width=75),
+            Column(source="state", title=edition.t("column.state"), words=mapping(states), colored=True, width=65),
             tables.site(
                 edition,
                 link=path_to(edition, "mine", site="${__value.raw}"),
@@ -139,12 +139,12 @@ def _episodes(edition: Edition, key: str, about: Json) -> Json:
             ),
             tables.station(edition, width=110),
             tables.limit(edition, width=190),
-            tables.finding(edition, width=140),
-            Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=90),
-            Column(source="told", title=edition.t("column.peak"), right=True, width=75),
-            Column(source="threshold", title=edition.t("column.threshold"), width=75),
-            Column(source="cause", title=edition.t("column.cause"), wrapped=True, width=110),
-            Column(source="handling", title=edition.t("column.handling"), wrapped=True, width=110),
+            tables.finding(edition, width=125),
+            Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=80),
+            Column(source="told", title=edition.t("column.peak"), right=True, width=65),
+            Column(source="threshold", title=edition.t("column.threshold"), width=65),
+            Column(source="cause", title=edition.t("column.cause"), wrapped=True, width=95),
+            Column(source="handling", title=edition.t("column.handling"), wrapped=True, width=95),
             tables.clause(edition),
             Column(
                 source="episode",

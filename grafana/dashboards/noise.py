@@ -33,7 +33,6 @@ def build(edition: Edition) -> Json:
     ]
     board = Board(edition, "noise", chosen, span="now-7d", refresh="1m")
     board.blasting()
-    board.episodes("noise")
     key = "noise.{}".format
     board.section(edition.t("section.station", station="${station:text}"), repeat="station")
     board.add(
@@ -47,6 +46,7 @@ def build(edition: Edition) -> Json:
         ),
         24,
         9,
+        about="laeq",
     )
     for window, parameter, figure in (
         ("daytime", "laeq", "mean"),
@@ -75,6 +75,7 @@ def build(edition: Edition) -> Json:
             ),
             8,
             10,
+            about=parameter,
         )
     board.add(
         curves(
@@ -90,6 +91,7 @@ def build(edition: Edition) -> Json:
         ),
         12,
         9,
+        about="laeq",
     )
     board.add(
         curves(
@@ -105,6 +107,7 @@ def build(edition: Edition) -> Json:
     )
     board.section(edition.t("section.verdicts"))
     board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'noise'"), 24, 10)
+    board.episodes()
     return board.made()
 
 

@@ -20,7 +20,6 @@ def build(edition: Edition, theme: Theme) -> Json:
     ]
     texts = theme.id if edition.has_text(f"{theme.id}.about") else "any-theme"
     board = Board(edition, theme.id, chosen, span="now-7d", refresh="5m", title=edition.name(theme), texts=texts)
-    board.episodes(theme.id)
     key = f"{texts}.{{}}".format
     measured = {c.parameter.id for c in edition.registry.channels}
     shown = [p.id for p in edition.registry.parameters.values() if p.theme == theme.id and p.id in measured]
@@ -51,7 +50,9 @@ def build(edition: Edition, theme: Theme) -> Json:
             ),
             8,
             9,
+            about=parameter,
         )
     board.section(edition.t("section.verdicts"))
     board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)
+    board.episodes()
     return board.made()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
-from greenmine.clauses import in_chinese
+from greenmine.clauses import in_language
 from greenmine.limits import Limit
 from greenmine.parameters import Parameter
 from greenmine.registry import Registry, Site
@@ -170,7 +170,7 @@ class Words:
 
     def cited(self, text: str) -> str:
         """Return a clause or source of the catalogue, in the language."""
-        return in_chinese(text) if self.language == "zh" else text
+        return in_language(text, self.language)
 
     def standard(self, standard: str) -> str:
         """Return the title of a standard; nothing where it is not known."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,10 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
+from sqlalchemy import text
 
+from greenmine.api.live import broadcast
 from greenmine.api.live.broadcast import QUEUE, Subscriber
 from greenmine.api.live.events import Cursor, Event
 from greenmine.record.reader import Scope
@@ -111,6 +115,44 @@ def test_a_stream_of_one_site_carries_no_other(live: Served) -> None:
 def test_a_stream_survives_a_record_that_was_replaced(live: Served) -> None:
     with live.client.stream("GET", "/api/v1/events", headers={"Last-Event-ID": "999999999-0-0"}) as answer:
         assert next(events(answer))[0] == "ready"
+
+
+def test_a_fault_that_lasts_ends_streams_for_longer_and_longer_and_is_counted(
+    live: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcast, "_FIRST_REST", 1.0)
+
+    def told() -> list[str]:
+        """All that a stream says until it ends, or is ready."""
+        with live.client.stream("GET", "/api/v1/events") as answer:
+            said = []
+            for line in answer.iter_lines():
+                said.append(line)
+                if line == "event: ready":
+                    break
+        return [line for line in said if line.startswith(("retry", "event"))]
+
+    def faults() -> float:
+        found = re.search(r"^greenmine_live_stream_faults_total (\S+)$", live.client.get("/metrics").text, re.MULTILINE)
+        assert found is not None
+        return float(found[1])
+
+    with live.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE exceedance RENAME COLUMN serial TO hidden"))
+    rests = []
+    while len(rests) < 3:  # the third is of the second fault
+        first, *more = told()
+        assert first == "retry: 2000"
+        rests += [int(line.partition(": ")[2]) for line in more]
+        if len(rests) == 2:
+            assert faults() == 1
+            time.sleep(rests[-1] / 1000)
+    assert rests[1] <= rests[0] <= 1_000 <= rests[2] <= 2_000
+    with live.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE exceedance RENAME COLUMN hidden TO serial"))
+    assert faults() == 2
+    time.sleep(rests[2] / 1000)
+    assert told() == ["retry: 2000", "event: ready"]
 
 
 def test_streams_end_with_the_server(tmp_path: Path, registry: Registry) -> None:

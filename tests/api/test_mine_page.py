@@ -214,6 +214,7 @@ def test_excluded_and_suspect_minutes_explain_an_hour(live: Served) -> None:
         ({"connected": False, "last_message": 1_795_312_800_000}, 0, ["lost its connection to the broker b:1883"]),
         ({"connected": False, "last_message": 1_795_312_800_000}, 0, ["the last message came at 11-22 10:00"]),
         ({"connected": False, "last_message": 0}, 0, ["has not reached the broker b:1883 yet"]),
+        ({"connected": True, "behind": True, "queue": 120_400_000}, 0, ["120 MB of messages wait for it"]),
         ({"connected": True, "last_message": 1}, 120_000, ["has not been running since {stopped}"]),
         ({"connected": False, "last_message": 1}, 120_000, ["has not been running since {stopped}"]),
     ],

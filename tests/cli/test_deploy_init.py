@@ -35,7 +35,7 @@ def made(folder: Path, **options: object) -> dict[str, bytes]:
 def test_every_secret_is_random_and_no_two_installations_share_one(tmp_path: Path) -> None:
     first, second = made(tmp_path / "a"), made(tmp_path / "b")
     secrets = [name for name in first if name.startswith("secrets/") or name.endswith((".key", "passwords"))]
-    assert len(secrets) == 12
+    assert len(secrets) == 13
     assert not {first[name] for name in secrets} & {second[name] for name in secrets}
     assert len({first[name] for name in secrets}) == len(secrets)
     assert all(len(first[name].strip()) >= 32 for name in secrets)
@@ -163,7 +163,7 @@ def test_the_command_says_what_it_made_and_no_secret(tmp_path: Path) -> None:
     said = subprocess.run(run, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert said.stderr == ""
     secrets = [path.read_text() for path in (tmp_path / "a" / "secrets").iterdir()]
-    assert len(secrets) == 9
+    assert len(secrets) == 10
     assert not any(secret in said.stdout for secret in secrets)
     assert "user simulator\ntopic write greenmine/v1/+/+/readings" in (tmp_path / "a" / "broker" / "acl").read_text()
 
@@ -198,6 +198,9 @@ def test_without_docker_settings_lead_to_the_files(tmp_path: Path, monkeypatch: 
     assert settings.broker_password is not None
     assert settings.broker_password.get_secret_value() == (tmp_path / "secrets/greenmine_broker_password").read_text()
     assert (settings.broker_files / "acl").exists()
+    assert f"\nlistener {settings.broker_port} 127.0.0.1\n" in (settings.broker_files / "mosquitto.conf").read_text()
+    assert settings.ingress_port not in {None, settings.broker_port}
+    assert settings.ingress_password is not None
     assert b"/mosquitto/" not in contents(tmp_path)["broker/mosquitto.conf"]
     playing = made(tmp_path, without_docker=True, simulator=True)["broker/mosquitto.conf"]
     assert b"\nlistener 8884 127.0.0.1\n" in playing
@@ -256,7 +259,8 @@ def test_units_pass_systemds_own_check(units: list[Path]) -> None:
 def test_every_service_is_bounded_and_has_no_more_rights_than_it_needs(units: list[Path]) -> None:
     services = [unit for unit in units if unit.suffix == ".service"]
     assert [unit.stem for unit in services] == [
-        f"greenmine-{name}" for name in ("backup", "broker", "notifier", "projection", "proxy", "web", "worker")
+        f"greenmine-{name}"
+        for name in ("backup", "broker", "ingress", "notifier", "projection", "proxy", "web", "worker")
     ]
     for unit in services:
         parser = configparser.ConfigParser(strict=False, interpolation=None)

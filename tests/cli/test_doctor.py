@@ -84,7 +84,15 @@ def test_a_worker_that_is_away_or_unconnected_is_found(house: House) -> None:
 
 def test_a_queue_that_fills_within_an_hour_is_found(house: House) -> None:
     house.say(messages=600_000, bytes=60_000_000)
-    assert "full 21 min after" in only(house.found("queue")).what
+    assert "full 13 min after" in only(house.found("queue")).what
+
+
+def test_a_queue_that_fills_and_a_broker_that_drops_are_found(house: House) -> None:
+    house.say(queue=150_000_000, behind=True)
+    assert "150 MB of messages wait at the broker, of at most 400" in only(house.found("queue")).what
+    file = house.folder / "broker" / "mosquitto.conf"
+    file.write_text(file.read_text().replace("max_queued_bytes 0", "max_queued_bytes 128000000"))
+    assert "acknowledges and drops" in only(house.found("queue")).what
 
 
 def test_a_broker_that_begins_without_the_collectors_session_is_found(house: House) -> None:

@@ -268,6 +268,23 @@ def test_episodes_are_shaded_red_where_they_count_at_law_and_amber_where_they_do
     assert all(a["timeEndColumn"] == "exceedance.until" and 'AS "until"' in a["query"] for a in shaded)
 
 
+@pytest.mark.parametrize(("name", "limited"), [("dust", 3), ("noise", 2), ("water", 5)])
+def test_an_episode_shades_the_panels_of_its_own_parameter_only(name: str, limited: int) -> None:
+    board = BUILT["en"][name]
+    panels = {panel["id"]: json.dumps(panel.get("targets")) for panel in board["panels"]}
+    shades: dict[str, set[int]] = {}
+    for annotation in board["annotations"]["list"]:
+        if 'FROM "exceedance"' in annotation.get("query", ""):
+            (parameter,) = re.findall(r"\"parameter\" = '(\S+)'", annotation["query"])
+            assert annotation["filter"]["exclude"] is False
+            shades.setdefault(parameter, set()).update(annotation["filter"]["ids"])
+    assert len(shades) == limited
+    for parameter, ids in shades.items():
+        assert ids
+        difference = "difference" if name == "dust" else parameter
+        assert all(f"'{parameter}'" in panels[number] or difference in panels[number] for number in ids)
+
+
 def test_mines_go_by_their_short_names_on_dashboards_and_by_their_names_in_alarms() -> None:
     edition = Edition("zh", load_registry(), DAY)
     assert edition.site_names["kunyin"] == "坤银矿业"

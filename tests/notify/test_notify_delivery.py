@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import email.policy
 import hashlib
 import hmac
 import json
@@ -15,14 +14,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from email import message_from_bytes
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from greenmine.collector.mqtt.broker import Broker
@@ -35,7 +32,19 @@ from greenmine.notify.targets import DingTalk, Mail, Mqtt, Target, Webhook, WeCo
 from greenmine.simulators.messages import Message as SimulatedMessage
 from greenmine.simulators.publish import connection, publish
 from tests.notify.conftest import PLACES, needed
-from tests.notify.notify_site import HOUR, START, Mine, Receiver, notifying, now, receiving, settings_of, until
+from tests.notify.notify_site import (
+    HOUR,
+    START,
+    Mailbox,
+    MailServer,
+    Mine,
+    Receiver,
+    notifying,
+    now,
+    receiving,
+    settings_of,
+    until,
+)
 from tests.simulators.broker_ear import listening
 
 DOCS = Path(__file__).parents[2] / "docs" / "notifications.md"
@@ -179,31 +188,6 @@ def test_no_webhook_leads_into_the_own_network(tmp_path: Path, mine: Mine, notic
         until(lambda: notices.outbox.messages(found, 1) and notices.outbox.messages(found, 1)[0].attempts, "an attempt")
         assert notices.outbox.messages(found, 1)[0].trouble == "the name stands for no public address"
     assert inside.calls == []
-
-
-class MailServer(Controller):
-    """A mail server on any free port."""
-
-    def _trigger_server(self) -> None:
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
-
-
-class Mailbox:
-    """What a mail server took."""
-
-    def __init__(self) -> None:
-        self.mails: list[Any] = []
-
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802
-        if address.startswith("gone"):
-            return "550 no such user"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content, policy=email.policy.default)))
-        return "250 OK"
 
 
 def test_what_fell_into_quiet_hours_is_one_digest_afterwards(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from greenmine.processing.sliding import sliding_maximum, sliding_sum
+from greenmine.processing.sliding import sliding_count, sliding_maximum, sliding_sum
 
 
 @st.composite
@@ -26,6 +26,9 @@ def test_sums_and_maxima_equal_those_of_each_window(case: tuple[np.ndarray, int]
     each = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)
     np.testing.assert_allclose(sliding_sum(values, width), each.sum(axis=-1), rtol=1e-12, atol=1e-8)
     np.testing.assert_array_equal(sliding_maximum(values, width), each.max(axis=-1))
+    counts = np.abs(values).astype(np.uint16)
+    each = np.lib.stride_tricks.sliding_window_view(counts, width, axis=-1)
+    np.testing.assert_array_equal(sliding_count(counts, width), each.sum(axis=-1))
 
 
 @settings(max_examples=50, derandomize=True)

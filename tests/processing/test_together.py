@@ -57,7 +57,7 @@ def _told(registry: Registry, some: Readings) -> dict[str, Mapping[Any, Any]]:
         key = {r.index: r.key for r in registry.rules}
         verdicts |= {(key[v.rule], v.start, v.end): replace(v, rule=0) for v in found.verdicts}
         exceedances |= {e.id: (key[e.rule], replace(e, id=0, rule=0)) for e in found.exceedances}
-        hours |= {(key[h.rule], h.hour): replace(h, rule=0) for h in found.sliding}
+        hours |= {(key[h.rule], h.hour): h._replace(rule=0) for h in found.sliding}
     episodes = {(key, e.start, e.end, e.withdrawn): e for key, e in exceedances.values()}
     assert len(episodes) == len(exceedances), "an episode that was told twice"
     return {"verdicts": verdicts, "exceedances": episodes, "hours": hours}

@@ -22,7 +22,7 @@ from tests.system.running import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-PORTS = ("8883", "8884", "8443", "3443", "8081", "8000", "3000")
+PORTS = ("8882", "8883", "8884", "8443", "3443", "8081", "8000", "3000")
 """Inside containers."""
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}")
 

@@ -29,10 +29,12 @@ import pytest
 from greenmine.cli import app
 from greenmine.cli.init import init
 from tests.system.composed import FILE, ROOT, Composition, document, variables
+from tests.system.deployed import Client
 from tests.system.running import RestartableBroker, until
 
 BIN = Path(sys.executable).parent
 OURS = (
+    "ingress",
     "worker",
     "api",
     "influxdb-provision",
@@ -43,6 +45,7 @@ OURS = (
     "backup",
     "notifier",
 )
+RUNNING = ("broker", "ingress", "worker", "api", "proxy")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,7 @@ def test_the_compose_file_passes_the_security_linter_but_for_what_is_meant() -> 
     found = json.loads(subprocess.run(run, capture_output=True, text=True, check=False).stdout)["findings"]
     meant = {
         ("CL-0019", None),  # digests cannot be looked up where this is written; docs/deploy.md says how to add them
-        ("CL-0005", "broker"),  # devices reach it
+        ("CL-0005", "ingress"),  # devices reach it
         ("CL-0005", "proxy"),  # people reach it
     }
     others = [
@@ -131,10 +134,10 @@ def test_every_service_is_confined(compose: dict[str, Any]) -> None:
 
 def test_only_three_ports_are_open_and_networks_lead_nowhere_else(compose: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
-    assert published == {"broker": ["8883:8883"], "proxy": ["443:8443", "3443:3443"]}
+    assert published == {"ingress": ["8883:8882"], "proxy": ["443:8443", "3443:3443"]}
     outward = {name for name, network in compose["networks"].items() if not network.get("internal")}
     reaching = {n for n, service in compose["services"].items() if outward & set(service.get("networks", ()))}
-    assert reaching == {"broker", "proxy", "grafana", "notifier"}
+    assert reaching == {"ingress", "proxy", "grafana", "notifier"}
     assert all("networks" in s or s["network_mode"] == "none" for s in compose["services"].values())
 
 
@@ -214,16 +217,16 @@ def running(
     brokers: type[RestartableBroker],  # noqa: ARG001 - the need for Mosquitto
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Composition]:
-    """Broker, worker, api and proxy, as docker-compose.yml describes them."""
+    """Broker, ingress, worker, api and proxy, as docker-compose.yml describes them."""
     required("mosquitto_sub", "mosquitto-clients")
     required("nginx", "nginx-light")
     composition = Composition(installation, tmp_path_factory.mktemp("state"))
-    broker, worker, api, proxy = (composition.service(name) for name in ("broker", "worker", "api", "proxy"))
+    broker, ingress, worker, api, proxy = map(composition.service, RUNNING)
     broker.localise("/mosquitto/config/mosquitto.conf")
     broker.localise("/mosquitto/config/start.sh")
     proxy.localise("/etc/greenmine/nginx.conf")
     with ExitStack() as stack:
-        for service in (broker, worker, api, proxy):
+        for service in (broker, ingress, worker, api, proxy):
             stack.enter_context(service)
             waited_for = service
 
@@ -236,7 +239,7 @@ def running(
         yield composition
 
 
-@pytest.mark.parametrize("name", ["broker", "worker", "api", "proxy"])
+@pytest.mark.parametrize("name", RUNNING)
 def test_a_service_that_is_absent_is_not_healthy(running: Composition, name: str, tmp_path: Path) -> None:
     assert Composition(running.installation, tmp_path).service(name).check().returncode != 0
 
@@ -271,14 +274,22 @@ def test_the_door_to_grafana_is_there_and_says_when_nobody_is_behind_it(
         urllib.request.urlopen(f"https://localhost:{running.ports['3443']}/", context=context, timeout=10)
 
 
-def test_the_proxy_and_the_broker_speak_no_plain_text(running: Composition) -> None:
-    for port in ("8443", "8883"):
+def test_proxy_broker_and_ingress_speak_no_plain_text(running: Composition) -> None:
+    for port in ("8443", "8883", "8882"):
         with socket.create_connection(("localhost", int(running.ports[port])), timeout=5) as plain:
             plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
             answer = b""
             with suppress(ConnectionResetError):
                 answer = plain.recv(100)
         assert not answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_device_comes_in_over_tls_by_the_ingress(running: Composition, installation: Path) -> None:
+    password = (installation / "secrets" / "broker_monitor_password").read_text()
+    trusting = ssl.create_default_context(cafile=installation / "authority" / "ca.crt")
+    with Client(int(running.ports["8882"]), "monitor", password, trusting) as client:
+        client.subscribe("$SYS/broker/uptime")
+        until(lambda: client.received, "what the broker says", 10)
 
 
 def test_the_simulator_fills_the_record_and_the_record_can_be_copied(running: Composition) -> None:

@@ -224,7 +224,7 @@ def test_batches_are_bounded(mosquitto: Broker, settings: dict[str, object], pay
     subscribed(mosquitto)
     publish(mosquitto, [payload] * 200)
     record = Record()
-    with running(mosquitto, record, linger_ms=60_000, idle_ms=1000, **settings):
+    with running(mosquitto, record, linger_ms=60_000, idle_ms=200, **settings):
         until(lambda: len(record.payloads) == 200, "200 messages")
     assert max(map(len, record.batches)) == most
 

@@ -12,7 +12,7 @@ from greenmine.evidence.inclusion import moment
 from greenmine.evidence.source import Source
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.tree import KeptTree
-from greenmine.record.archive.witness import Kept, Receipt, Statement, Witnesses, check, statement_of
+from greenmine.record.archive.witness import KeptStatement, Receipt, Statement, Witnesses, check, statement_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Testimony:
 
 
 def examine(
-    receipts: Sequence[Receipt | Kept],
+    receipts: Sequence[Receipt | KeptStatement],
     tree: KeptTree,
     source: Source,
     keys: Collection[str],
@@ -63,7 +63,7 @@ def examine(
     fitting: list[tuple[Testimony, Statement]] = []
     bent: list[tuple[Testimony, Statement]] = []
     for number, receipt in enumerate(receipts):
-        kept = isinstance(receipt, Kept)
+        kept = isinstance(receipt, KeptStatement)
         place = f"receipt {number} of {receipt.witness}"
         try:
             statement, key, made, genuine = check(receipt, trusted)
@@ -94,7 +94,7 @@ def examine(
     return findings, [seen for seen, _ in fitting]
 
 
-def registries(receipts: Sequence[Receipt | Kept], digest: str) -> Iterator[str]:
+def registries(receipts: Sequence[Receipt | KeptStatement], digest: str) -> Iterator[str]:
     """Registries other than that of the bundle that witnesses were shown, and when; every edit is one."""
     seen: dict[str, list[int]] = {}
     for receipt in receipts:

@@ -60,7 +60,7 @@ from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import Keyring, PublicKey, Succession
 from greenmine.record.archive.tree import KeptTree
-from greenmine.record.archive.witness import Kept, Receipt, Witnesses
+from greenmine.record.archive.witness import KeptStatement, Receipt, Witnesses
 from greenmine.registry import RegistryError
 from greenmine.reporting import Period
 from greenmine.tables import DataFileError
@@ -153,7 +153,7 @@ def verify(
     *,
     catalogues: Path | None = None,
     witnesses: Witnesses = _NOBODY,
-    receipts: Sequence[Receipt | Kept] = (),
+    receipts: Sequence[Receipt | KeptStatement] = (),
     workspace: Path | None = None,
 ) -> Verified:
     """Check a bundle: `figures_checked`, and then `drawings_checked`.
@@ -178,7 +178,7 @@ def figures_checked(
     *,
     catalogues: Path | None = None,
     witnesses: Witnesses = _NOBODY,
-    receipts: Sequence[Receipt | Kept] = (),
+    receipts: Sequence[Receipt | KeptStatement] = (),
 ) -> Verified:
     """Check all of a bundle but whether report and workbook say what the figures do.
 
@@ -197,7 +197,7 @@ def figures_checked(
         Directory of catalogues that are trusted, see `deviations`.
     witnesses : Witnesses, optional
         Those that are trusted.
-    receipts : sequence of Receipt or Kept
+    receipts : sequence of Receipt or KeptStatement
         That witnesses handed out, or that were kept, besides those of the bundle.
 
     Raises
@@ -440,7 +440,7 @@ def verify_raw(
     folder: Path,
     source: Source,
     key: PublicKey | Keyring,
-    receipts: Sequence[Receipt | Kept] = (),
+    receipts: Sequence[Receipt | KeptStatement] = (),
     witnesses: Witnesses = _NOBODY,
 ) -> tuple[list[Finding], list[Testimony], list[str]]:
     """Check the raw data of a bundle: chain of sealed days, hash tree, and receipts of witnesses.

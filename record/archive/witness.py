@@ -67,7 +67,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptStatement:
     """A statement that who checks has kept, and so needs no token; only its own clock says of when it is."""
 
     witness: str
@@ -156,7 +156,7 @@ def countersigned(signed: SignedStatement, name: str, key: SigningKey, now: int)
     return Receipt(name, "greenmine", signed, now, token, base64.b64encode(key.public.raw).decode())
 
 
-def check(receipt: Receipt | Kept, trusted: Witnesses) -> tuple[Statement, PublicKey, int, bool]:
+def check(receipt: Receipt | KeptStatement, trusted: Witnesses) -> tuple[Statement, PublicKey, int, bool]:
     """What a receipt proves.
 
     Returns
@@ -170,7 +170,7 @@ def check(receipt: Receipt | Kept, trusted: Witnesses) -> tuple[Statement, Publi
         If it proves nothing: the statement, its signature or the token are not what they should be.
     """
     statement, key = statement_of(receipt.signed)
-    if isinstance(receipt, Kept):
+    if isinstance(receipt, KeptStatement):
         return statement, key, statement.tree.made, True
     if receipt.kind == "greenmine":
         witness = PublicKey(_decoded(receipt.key, 32))
@@ -334,7 +334,7 @@ def statements_in(path: Path) -> dict[str, SignedStatement]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, SignedStatement]) if path.exists() else {}
 
 
-def read_receipts(paths: Collection[Path]) -> list[Receipt | Kept]:
+def read_receipts(paths: Collection[Path]) -> list[Receipt | KeptStatement]:
     """What witnesses hand out, and statements that who checks kept: a mail's attachment, or an answer of the page of statements.
 
     Raises
@@ -342,7 +342,7 @@ def read_receipts(paths: Collection[Path]) -> list[Receipt | Kept]:
     ValueError, OSError
         If a file holds neither, or cannot be read.
     """
-    found: list[Receipt | Kept] = []
+    found: list[Receipt | KeptStatement] = []
     for path in paths:
         raw = path.read_bytes()
         try:
@@ -351,7 +351,7 @@ def read_receipts(paths: Collection[Path]) -> list[Receipt | Kept]:
                 told = told["items"]
             for one in told if isinstance(told, list) else [told]:
                 if isinstance(one, dict) and "statement" in one:
-                    found.append(Kept(path.name, msgspec.convert(one, SignedStatement)))
+                    found.append(KeptStatement(path.name, msgspec.convert(one, SignedStatement)))
                 else:
                     found.append(msgspec.convert(one, Receipt))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -29,7 +29,7 @@ from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import SigningKey, rotate
 from greenmine.record.archive.witness import (
-    Kept,
+    KeptStatement,
     Receipt,
     SignedStatement,
     Witnesses,
@@ -148,7 +148,7 @@ class Copy:
         list(seal(self.engine, [site], Archive(self.folder / "archive"), self.key, now, DAY))
 
     def told(
-        self, given: Sequence[Receipt | Kept] | None = None, *, receipts: bool = True
+        self, given: Sequence[Receipt | KeptStatement] | None = None, *, receipts: bool = True
     ) -> tuple[list[str], list[str]]:
         """What whoever checks is told: findings, and what cannot be excluded. Without others, the witness hands out all it gave."""
         folder = self.folder / "bundle"
@@ -370,7 +370,7 @@ def test_a_witness_that_nobody_named_may_be_the_maker_itself(watched: Watched, t
 
 
 def test_statements_that_were_kept_contradict_as_receipts_do(watched: Watched, tmp_path: Path) -> None:
-    kept = [Kept("mail.json", one.signed) for one in watched.given]
+    kept = [KeptStatement("mail.json", one.signed) for one in watched.given]
     copy = Copy(watched, tmp_path / "copy")
     copy.alone()
     told, open_ = copy.told(kept)

@@ -114,6 +114,8 @@ class Tabular(Listing):
     """Comes before an ``Accept`` header."""
     bom: bool = False
     """Whether a CSV begins with the byte order mark by which Excel knows UTF-8."""
+    lang: Literal["zh", "en"] | None = None
+    """Heads and names of a worksheet in words of this language, for people; without it, and in all other formats, ids."""
 
 
 class Period(Tabular):

@@ -18,6 +18,7 @@ from rich.table import Table
 from bench import (
     api,
     chaos,
+    causes,
     collector,
     core,
     effect,
@@ -80,7 +81,7 @@ def main() -> int:
         "exports": exports.measure,
         "flood": flood.measure,
         "grafana": partial(grafana.measure, arguments.points),
-        "effect": effect.measure,
+        "effect": lambda: chain(effect.measure(), causes.measure()),
         "files": files.measure,
         "truth": lambda: chain(truth.measure(), judged_truth.measure()),
         "tamper": tamper.measure,

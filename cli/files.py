@@ -32,7 +32,8 @@ class Reading:
     stamp_zone
         Time zone of the stamps, whatever the file states.
     epoch
-        Date system of a spreadsheet by which numbers count days. Without it: as the file states, else 1900.
+        Date system of a spreadsheet by which numbers count days; 1970: they count seconds from there. Without it: as the file
+        states, else 1900 for days and 1970 for seconds.
     stamps
         Whether stamps stand at the begin or at the end of their intervals. Without it: as the header says, else begin.
     interval
@@ -67,7 +68,7 @@ class Reading:
     time: str | None = None
     time_format: str | None = None
     stamp_zone: str | None = None
-    epoch: Literal["1900", "1904"] | None = None
+    epoch: Literal["1900", "1904", "1970"] | None = None
     stamps: Literal["begin", "end"] | None = None
     interval: str | None = None
     where: Annotated[list[str] | None, _Repeated] = None

@@ -114,6 +114,8 @@ class Tabular(Listing):
     """Comes before an ``Accept`` header."""
     bom: bool = False
     """Whether a CSV begins with the byte order mark by which Excel knows UTF-8."""
+    lang: Literal["zh", "en"] | None = None
+    """Heads and names of a worksheet in words of this language, for people; without it, and in all other formats, ids."""
 
 
 class Period(Tabular):
@@ -284,6 +286,7 @@ class UploadArguments(NoArguments):
     columns: str = Field(default="", max_length=1_000)
     zone: str = Field(default="", max_length=60)
     stamps: Literal["begin", "end"] | None = None
+    epoch: Literal["1900", "1904", "1970"] | None = None
     time: str = Field(default="", max_length=200)
     time_format: str = Field(default="", max_length=60)
     missing: str = Field(default="", max_length=200)

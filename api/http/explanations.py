@@ -215,7 +215,7 @@ def recomputation_file(
     start, end = (midnight(edge, ZoneInfo(site.zone)) * MINUTE for edge in (days[0], days[-1] + timedelta(days=1)))
     readings = Readings.concat(
         [
-            _received(queries, scope, row.issued, channel.index, start, end)[0]
+            received(queries, scope, row.issued, channel.index, start, end)[0]
             for channel in queries.registry.site_channels(site.id)
         ]
     )
@@ -266,7 +266,7 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
         registry,
         rule,
         (row.start // MINUTE, row.end // MINUTE),
-        partial(_received, queries, scope, row.issued),
+        partial(received, queries, scope, row.issued),
         made,
     )
     detail = msgspec.json.decode(row.detail) if row.detail else {}
@@ -344,11 +344,11 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
     )
 
 
-def _received(
-    queries: Queries, scope: Scope, received: int, channel: int, start: int, end: int
+def received(
+    queries: Queries, scope: Scope, until: int, channel: int, start: int, end: int
 ) -> tuple[Readings, NDArray[np.uint8]]:
     """Readings of a channel in [start, end) [ms UTC] that had been received by an instant, with their quality bits."""
-    rows = queries.readings_received(scope, queries.registry.channels[channel].key, start, end, received)
+    rows = queries.readings_received(scope, queries.registry.channels[channel].key, start, end, until)
     return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows["quality"]
 
 

@@ -74,6 +74,8 @@ def answer(
         if (same := unchanged(request, tag)) is not None:
             return same
         if format_ == "json":
+            if given.lang is not None:
+                raise Problem(400, "lang: belongs to worksheets; json is for programs")
             return tagged(listing(*page(queries, given.cursor, given.size)), tag)
     from greenmine.api.http.batches import arrow_schema, item_batches  # noqa: PLC0415 - loads Arrow
 
@@ -104,6 +106,12 @@ def stream(
             raise Problem(400, f"{field}: belongs to pages of JSON; {format_} holds the whole list")
     from greenmine.api.http.tables import written  # noqa: PLC0415 - loads Arrow
 
+    if given.lang is not None:
+        if format_ != "xlsx":
+            raise Problem(400, f"lang: belongs to worksheets; {format_} is for programs")
+        from greenmine.api.http.sheets import SheetWords  # noqa: PLC0415 - likewise
+
+        columns, batches = SheetWords(given.lang, context.registry).table(columns, batches)
     pieces = written(format_, columns, batches, zone, bom=given.bom)
     try:
         first = next(pieces, b"")

@@ -21,6 +21,7 @@ from greenmine.api.http.items import Attachment, EpisodeRevision, HandlingItem
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import file, single, taking, taking_file
+from greenmine.api.http.suggestions import SuggestionItem, suggestion
 from greenmine.api.http.views import ExceedanceView, exceedance_view
 from greenmine.record.contributions import Step
 from greenmine.record.reader import Queries, Row, Scope
@@ -42,11 +43,15 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExceedanceDetail(msgspec.Struct, frozen=True):
-    """An exceedance, its earlier forms, and what was done about it, each from the first on."""
+    """An exceedance, its earlier forms, and what was done about it, each from the first on.
+
+    ``suggestion`` is what may have caused it, of dust alone.
+    """
 
     exceedance: ExceedanceView
     revisions: list[EpisodeRevision]
     handling: list[HandlingItem]
+    suggestion: SuggestionItem | None
 
 
 def exceedance_detail(queries: Queries, scope: Scope, number: int, time: int) -> ExceedanceDetail:
@@ -74,6 +79,7 @@ def exceedance_detail(queries: Queries, scope: Scope, number: int, time: int) ->
             for old in queries.exceedance_revisions(scope, number)
         ],
         [_item(entry, zone) for entry in queries.handling(scope, number)],
+        suggestion(queries, scope, row, time),
     )
 
 
@@ -87,7 +93,7 @@ def exceedance(
 ) -> Response:
     """An exceedance with its revisions and the history of its handling."""
     instant = now()
-    tag = entity_tag(request, scope, queries.version("exceedance", "handling"), instant // 60_000)
+    tag = entity_tag(request, scope, queries.version("exceedance", "handling", "mark"), instant // 60_000)
     return unchanged(request, tag) or tagged(JSON(exceedance_detail(queries, scope, number, instant)), tag)
 
 

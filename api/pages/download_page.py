@@ -60,7 +60,11 @@ def download_page(
 
 @router.get("/sites/{site}/download")
 def download(
-    site: str, given: Annotated[arguments.DownloadArguments, Query()], context: ContextOf, scope: ScopeOf
+    site: str,
+    given: Annotated[arguments.DownloadArguments, Query()],
+    request: Request,
+    context: ContextOf,
+    scope: ScopeOf,
 ) -> Response:
     """Lead from the form of the page to the file."""
     shown = visible_site(context.registry, scope, site)
@@ -73,6 +77,8 @@ def download(
         raise Problem(400, "channel: required for statistics, or a parameter")
     days = (given.first, given.last)
     query: dict[str, str] = {"format": given.format, "bom": "true"} if given.bom else {"format": given.format}
+    if given.format == "xlsx":
+        query["lang"] = language_of(request, None)
     if given.what == "ledger":
         query |= {"site": site, "from": days[0], "to": days[1]}
     else:

@@ -82,6 +82,7 @@ def exceedance_page(
         notice=notice_of(wording, service_health(queries, instant)),
         site=site,
         item=item,
+        suggestion=detail.suggestion,
         timeline=_timeline(detail),
         verdicts=_verdicts(queries, caller.scope, detail, instant),
         indicative=rule is not None and rule.limit.indicative,

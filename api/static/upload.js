@@ -23,7 +23,7 @@ function pairs(name) {
 function address(path) {
   const place = new URL(path, location.href);
   const said = { site: words.site, station: words.station, name: form.elements.file.files[0].name, units: pairs("unit"), columns: pairs("column") };
-  for (const name of ["zone", "stamps", "time", "time_format", "missing", "sheet"]) said[name] = form.elements[name].value.trim();
+  for (const name of ["zone", "stamps", "epoch", "time", "time_format", "missing", "sheet"]) said[name] = form.elements[name].value.trim();
   for (const [name, value] of Object.entries(said)) if (value) place.searchParams.set(name, value);
   return place;
 }
@@ -114,7 +114,7 @@ store.addEventListener("click", async () => {
       if (answer.ok) item = await answer.json();
     }
     if (item.state === "done") told(filled(words.done, { ...item, number: item.id }));
-    else told(filled(words.refused, { reason: item.answer }), true);
+    else told(filled(words.refused, { reason: words.lang === "zh" ? item.answer_zh : item.answer }), true);
   } catch (error) {
     told(filled(words.failed, { reason: error.message }), true);
   }

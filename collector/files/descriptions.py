@@ -63,8 +63,8 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     time_format: str | None = None
     order: Literal["mdy", "dmy", "ymd"] | None = None
     """Order of day, month and year in the stamps."""
-    epoch: Literal["1900", "1904"] | None = None
-    """Date system of a spreadsheet, by which numbers count days."""
+    epoch: Literal["1900", "1904", "1970"] | None = None
+    """Date system of a spreadsheet, by which numbers count days; 1970: they count seconds or days from there."""
     stamps: Literal["begin", "end"] | None = None
     """Whether a stamp stands at the begin or at the end of its interval."""
     zone: str | None = None

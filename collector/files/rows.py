@@ -20,7 +20,6 @@ from greenmine.collector.files.columns import (
     listed,
     plain,
     unique_names,
-    words,
 )
 from greenmine.collector.files.layout import LINE_AT_MOST, Layout, clean, split
 from greenmine.collector.files.numerals import NumberReader, number
@@ -33,11 +32,20 @@ _BLOCK: Final = 1 << 22
 """Signs read at a time: bounds the memory that text takes."""
 _FIRST: Final = 1 << 13
 """Signs read at first, which may begin with lines of units."""
-_ZONES: Final = words("tz timezone tzcd utcoffset gmtoffset tzname zeitzone zone 时区")
-"""Plain names of columns that state the zone of each row."""
+_ZONES: Final = re.compile(
+    r"(?:utc|gmt|tz|timezone|zone)(?:offset|diff(?:erence)?)(?:secs?|seconds|s|mins?|minutes|h|hrs?|hours)?"
+    r"|tz|timezone|tzcd|tzname|zeitzone|zone|offset|时区|时差"
+)
+"""A plain name of a column that states the zone of each row."""
+_BROWSER: Final = re.compile(r"(?:tz|timezone)offset(?:mins?|minutes)?")
+"""A plain name of minutes that programs in browsers count behind UTC, and others ahead of it."""
 _LABELS_AT_MOST: Final = 6
 """Columns of text that are looked through for such words."""
 _ZONE_CELL: Final = re.compile(r"(?:UTC|GMT)? ?[+-]?\d{1,2}(?::?\d\d)?|[A-Z]{3,5}|Z", re.ASCII)
+_MINUTES: Final = re.compile(r"[+-]?(?:[2-9]\d|[1-9]\d\d)")
+"""An offset in minutes."""
+_OFFSET_CELL: Final = re.compile(r"(?:UTC|GMT)? ?[+-]\d\d:\d\d", re.ASCII)
+"""What tells an offset of time from another offset."""
 _LOOKED_BACK: Final = 50
 """Rows with which the last line of a file is compared."""
 _ENOUGH: Final = 7
@@ -139,8 +147,9 @@ class Part:
                 c
                 for c, name in enumerate(names)
                 if c not in time
-                and {plain(name), bare(name)} & _ZONES
-                and (plain(name) != "zone" or _holds_zones(layout, c))
+                and said.zone is None
+                and (_ZONES.fullmatch(plain(name)) or _ZONES.fullmatch(bare(name)))
+                and _may_hold_zones(layout, c, plain(name))
             ]
             zone = stated[0] if len(stated) == 1 else None
         chosen = chosen_columns(names, [names[c] for c in time], columns)
@@ -189,10 +198,25 @@ class Part:
         )
 
 
-def _holds_zones(layout: Layout, column: int) -> bool:
-    """Whether the first cells of a column are zones of time, and no parts of a town."""
+def _may_hold_zones(layout: Layout, column: int, name: str) -> bool:
+    """Whether the first cells of a column, whose plain name is given, may be zones of time: no parts of a town, no other offsets.
+
+    Raises
+    ------
+    LoggerFileError
+        If they are minutes of which it is open whether they count ahead of UTC.
+    """
     cells = [row[column].strip() for row in layout.sample if len(row) > column and row[column].strip()]
-    return bool(cells) and all(_ZONE_CELL.fullmatch(cell) or ("/" in cell and is_zone(cell)) for cell in cells)
+    if _BROWSER.fullmatch(name) and (open_ := next((cell for cell in cells if _MINUTES.fullmatch(cell)), None)):
+        raise LoggerFileError(
+            f"column {layout.names[column]!r} says {open_!r}: browsers count the minutes behind UTC, others those ahead of it; "
+            "give --stamp-zone"
+        )
+    if name == "offset":
+        return bool(cells) and all(map(_OFFSET_CELL.fullmatch, cells))
+    if name == "zone":
+        return bool(cells) and all(_ZONE_CELL.fullmatch(cell) or ("/" in cell and is_zone(cell)) for cell in cells)
+    return True
 
 
 def pieces(
@@ -267,8 +291,17 @@ def _last_line(block: Sequence[str], layout: Layout, part: Part, cut: list[str])
         cut.append(f"the last line is cut off: its last cell, {text!r}, is not used")
         whole = clean(block[-1])
         return f"{whole[: whole.rindex(text)]}\n"
-    if number(text) == number(text) and len(text) < max(map(len, others), default=0):
-        cut.append(f"the last line has no end: its last cell, {text!r}, may be cut off")
+    if text[-1:].isdigit() and len(text) < max(map(len, others), default=0):
+        cut.append(
+            f"the last line has no end: its last cell, {text!r}, is shorter than others, may be cut off and is not used"
+        )
+        whole = clean(block[-1])
+        return f"{whole[: whole.rindex(text)]}\n"
+    if not text and others and place < len(layout.names) and len(others) == len(rows):
+        cut.append(
+            "the last line has no end, and its last cell, which no other row leaves empty, is missing: it is not used"
+        )
+        return "\n"
     return f"{block[-1]}\n"
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TextIO, cast
@@ -44,6 +45,8 @@ _OF_THE_SYSTEM: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]*$|Thumbs\.db$|de
 """Files that an operating system puts into archives beside those of people."""
 _TABLES_AT_MOST: Final = 200
 """Sheets of a workbook, and tables of a page."""
+_HIDDEN_ROW: Final = re.compile(rb'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*>')
+_ROW_NUMBER: Final = re.compile(rb' r="(\d{1,9})"')
 _PACKED_AT_MOST: Final = 5
 """So many times may a file be packed in another."""
 
@@ -64,6 +67,10 @@ class Source:
         Name of the sheet; empty if there is none.
     epoch : str
         Day from which numbers count as days: 1904-01-01 in workbooks of old Macintoshes.
+    is_hidden : bool
+        Whether the sheet is hidden.
+    hidden_row : int
+        Line of the last row of the sheet that is hidden, by hand or by a filter; 0: none is.
     """
 
     path: Path
@@ -71,6 +78,8 @@ class Source:
     delimiter: str | None = None
     name: str = ""
     epoch: str = "1899-12-30"
+    is_hidden: bool = False
+    hidden_row: int = 0
 
     @property
     def is_parquet(self) -> bool:
@@ -200,17 +209,28 @@ def _copy(packed: IO[bytes], stack: ExitStack) -> Path:
 
 
 def _workbook(path: Path, stack: ExitStack) -> list[Source]:
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 -- most files are text
+    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum  # noqa: PLC0415 -- most files are text
 
     try:
         book = CalamineWorkbook.from_path(str(path))
         found = []
         _refuse_many(len(book.sheet_names))
-        for name in book.sheet_names:
-            sheet = book.get_sheet_by_name(name)
-            if sheet.height:
-                source = _text(_unmerged(sheet), name, stack)
-                found.append(replace(source, epoch="1904-01-01") if _counts_from_1904(path) else source)
+        hidden = _hidden_rows(path)
+        for about in book.sheets_metadata:
+            sheet = book.get_sheet_by_name(about.name)
+            if not sheet.height:
+                continue
+            first = (sheet.start or (0, 0))[0]
+            rows = [row - first for row in hidden.get(about.name, ()) if 0 < row - first <= sheet.height]
+            source = _text(_unmerged(sheet), about.name, stack)
+            found.append(
+                replace(
+                    source,
+                    epoch="1904-01-01" if _counts_from_1904(path) else source.epoch,
+                    is_hidden=about.visible != SheetVisibleEnum.Visible,
+                    hidden_row=max(rows, default=0),
+                )
+            )
     except CalamineError as error:
         raise LoggerFileError(f"is a workbook that cannot be read: {error}") from None
     return found
@@ -239,6 +259,41 @@ def _counts_from_1904(path: Path) -> bool:
             return False
         with archive.open("xl/workbook.xml") as file:
             return re.search(rb"date1904=\"(?:1|true)\"", file.read(1 << 20)) is not None
+
+
+def _hidden_rows(path: Path) -> dict[str, list[int]]:
+    """Numbers of the rows of an XLSX workbook that are hidden, by sheet."""
+    found: dict[str, list[int]] = {}
+    if not zipfile.is_zipfile(path):
+        return found
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
+            return found
+        parts = {
+            one.get("Id"): one.get("Target", "").removeprefix("/xl/")
+            for one in _tags(archive, "xl/_rels/workbook.xml.rels")
+        }
+        for sheet in _tags(archive, "xl/workbook.xml"):
+            part = parts.get(sheet.get("r:id"))
+            if part is None or f"xl/{part}" not in names or "name" not in sheet:
+                continue
+            rows = found.setdefault(sheet["name"], [])
+            with archive.open(f"xl/{part}") as file:
+                rest = b""
+                while block := file.read(_LOOKED_AT):
+                    text = rest + block
+                    rows += [int(number) for row in _HIDDEN_ROW.findall(text) for number in _ROW_NUMBER.findall(row)]
+                    rest = text[text.rfind(b"<") :]
+    return found
+
+
+def _tags(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
+    """Attributes of the sheets and relations that a part of a workbook lists."""
+    with archive.open(name) as file:
+        text = file.read(_LOOKED_AT).decode("utf-8", "replace")
+    tags = re.findall(r"<(?:\w+:)?(?:sheet|Relationship) [^<>]*>", text)
+    return [{key: unescape(value) for key, value in re.findall(r'([\w:]+)="([^"]*)"', tag)} for tag in tags]
 
 
 def _refuse_many(tables: int) -> None:

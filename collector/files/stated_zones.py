@@ -59,7 +59,7 @@ _ZONE_SENTENCE: Final = re.compile(
 )
 _OF_CITIES: Final = re.compile(r"\((?:UTC|GMT)(?:[+\-−]\d\d:\d\d)?\)\s+(?!Time|Date|Coordinated)[A-Z][^;\t]{2,60}")
 """A zone as Windows shows it: the offset is that of winter."""
-_HOURS_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3})(?:[.]0+)?\b(?![:/.\d])")
+_AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3}|3600|7200|\d{5})(?P<part>[.](?:0+|25|50?|75))?")
 _OFFSET_AS_CLOCK: Final = re.compile(r"(?P<sign>[+-]?)(?P<hour>0?\d|1[0-4]):(?P<minute>[0-5]\d)(?::00)?")
 _DISTRICT: Final = re.compile(r"(?P<side>[东西])\s?(?P<ten>十)?(?P<number>[一二三四五六七八九十]|\d{1,2})\s?(?:时)?区")
 """Zones as Chinese counts them: 东八区 is eight hours ahead."""
@@ -174,10 +174,15 @@ def unclear_zone(name: str) -> str | None:
 
 
 def offset_of(text: str, *, minutes: bool = False) -> str | None:
-    """The offset that a bare number of hours means, or of minutes where it is said or above 15; None: it is no number."""
-    if (number := _HOURS_AHEAD.fullmatch(text)) is None:
+    """The offset that a bare number means; None: it is none.
+
+    It is of hours up to 15, of minutes where that is said or up to 999, else of seconds.
+    """
+    if (number := _AHEAD.fullmatch(text)) is None:
         return None
-    ahead = int(number["number"]) * (1 if minutes or int(number["number"]) > 15 else 60)
+    whole = int(number["number"])
+    minute = 1.0 if minutes or 15 < whole < 1000 else 1 / 60 if whole >= 1000 else 60.0
+    ahead = round(float(number["number"] + (number["part"] or "")) * minute)
     return f"{number['sign'] or '+'}{ahead // 60:02}:{ahead % 60:02}"
 
 

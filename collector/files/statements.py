@@ -6,21 +6,38 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from greenmine.collector.files.columns import LoggerFileError, averaging_time, plain, words
+from greenmine.collector.files.columns import LoggerFileError, averaging_time, bare, plain, words
 
 _FACTORS: Final = words("""
     factor factors multiplier gain k kfactor scale scalefactor scaling correctionfactor calibrationfactor calfactor
     系数 倍率 因数 校正系数 修正系数 比例系数 k值 k系数
 """)
 """Plain names of columns with a factor of the value beside them."""
+_OFFSETS: Final = words("""
+    offset offsets zerooffset zerocorrection baseline baselineoffset baselinecorrection offsetcorrection biascorrection
+    偏移 偏移量 零点偏移 零点修正 修正值 校正值 补偿值
+""")
+"""Plain names of columns with what is to be added to the value beside them, or taken from it."""
+_DRIFT: Final = re.compile(
+    r"(?:(?:rtc|logger)?(?:clock|time|rtc)(?:offset|drift|error|deviation|correction)|drift|时钟偏差|时钟误差|钟差|时间偏差)"
+    r"(?P<unit>ms|s|secs?|seconds?|min(?:s|utes?)?|h|hrs?|hours?|毫秒|秒|分钟?|小时)?"
+)
+"""A plain name of a column with how wrong the clock was."""
+_SECONDS: Final = {"ms": 0.001, "毫秒": 0.001, "m": 60.0, "分": 60.0, "h": 3600.0, "小": 3600.0}
+"""Seconds of the units in such a name, by their begin; else they are seconds."""
+_WRONG: Final = 60.0
+"""So many seconds may a clock be wrong at most."""
 _FACTOR: Final = re.compile(
-    r"(?:(?<!full )\bscal(?:e|ing)(?: factor)?\b|\bmultiplier\b|\bk[- ]?factor\b|倍率|比例系数|k ?[值系]数?)"
-    r"\W{1,4}(?P<number>\d+(?:\.\d+)?)\b",
+    r"(?:(?<!full )\bscal(?:e|ing)(?: factor)?\b|\bmultiplier\b|\bk[- ]?factor\b|\bgain\b(?: (?:factor|setting))?"
+    r"|\b(?:correction|cal(?:ibration)?|conversion|response|dust|density|user|photometric)[ _-]*factor\b|\bslope\b"
+    r"|倍率|(?:比例|校正|修正|校准|标定|换算|转换)系数|k ?[值系]数?|增益|斜率)"
+    r"(?: ?\([^()\d]*\))?\W{1,4}(?P<number>\d+(?:\.\d+)?)\b(?! ?dB)",
     re.IGNORECASE,
 )
 """A line of the heading that states a factor of the values."""
 _OFFSET: Final = re.compile(
-    r"(?:(?:zero|baseline)[- ]?(?:offset|correction)|零点(?:偏移|修正)|(?:to be|需要?|应) ?(?:subtracted|added|deducted|减|扣|加))"
+    r"(?:(?:zero|baseline|intercept|background)[- ]?(?:offset|correction)|\bintercept\b"
+    r"|零点(?:偏移|修正)|截距|(?:to be|需要?|应) ?(?:subtracted|added|deducted|减|扣|加))"
     r"[^\d\n+-]{0,30}(?P<number>[-+]?\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
@@ -41,23 +58,53 @@ _LAW: Final = re.compile(r"limit|alarm|standard|限值|标准|报警", re.IGNORE
 
 
 def factor_columns(columns: Sequence[str]) -> list[str]:
-    """Find the columns with factors of the values."""
-    return [name for name in columns if plain(name) in _FACTORS]
+    """Find the columns with factors of the values, or with what is to be added to them."""
+    return [name for name in columns if plain(name) in _FACTORS or bare(name) in _OFFSETS]
+
+
+def drift_columns(columns: Sequence[str]) -> list[str]:
+    """Find the columns that say how wrong the clock was."""
+    return [name for name in columns if _DRIFT.fullmatch(plain(name))]
 
 
 def refuse_factors(columns: Mapping[str, Sequence[str]]) -> None:
-    """Refuse columns of factors, given with their cells, other than 1.
+    """Refuse columns of factors, given with their cells, other than 1, and of offsets other than 0.
 
     Raises
     ------
     LoggerFileError
-        If a cell is another number, or none.
+        If a factor is another number, or none; if an offset is another number.
     """
     for name, cells in columns.items():
-        for text in set(cells):
-            if text.strip() and not re.fullmatch(r"\+?0*1(?:[.,]0*)?", text.strip()):
+        for text in map(str.strip, set(cells)):
+            if plain(name) not in _FACTORS:
+                if re.fullmatch(r"[-+]?[\d.,]*[1-9][\d.,]*", text):
+                    raise LoggerFileError(
+                        f"column {name!r} says {text!r}, and whether values have been corrected by it is not stated; give --unit"
+                    )
+            elif text and not re.fullmatch(r"\+?0*1(?:[.,]0*)?", text):
                 raise LoggerFileError(
                     f"column {name!r} says {text!r}, and whether values have been multiplied by it is not stated; give --unit"
+                )
+
+
+def _refuse_drift(columns: Mapping[str, Sequence[str]]) -> None:
+    """Refuse columns that say, in the cells given, that the clock was wrong by a minute or more.
+
+    Raises
+    ------
+    LoggerFileError
+        If a cell does.
+    """
+    for name, cells in columns.items():
+        match = _DRIFT.fullmatch(plain(name))
+        unit = (match and match["unit"]) or "s"
+        scale = next((seconds for begin, seconds in _SECONDS.items() if unit.startswith(begin)), 1.0)
+        for text in set(cells):
+            number = re.fullmatch(r"\s*[-+]?(\d+(?:\.\d+)?)\s*", text)
+            if number is not None and float(number[1]) * scale >= _WRONG:
+                raise LoggerFileError(
+                    f"column {name!r} says {text!r}: correct the stamps of the file by it, and take the column out"
                 )
 
 
@@ -95,7 +142,9 @@ def _refuse_clock(heading: Sequence[str]) -> None:
             )
 
 
-def refuse_times(name: str, heading: Sequence[str], interval: float | None) -> None:
+def refuse_times(
+    name: str, heading: Sequence[str], interval: float | None, drifts: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """Refuse a clock that is said to be wrong, and means over a longer span than the distance of the rows, which overlap.
 
     Parameters
@@ -106,13 +155,16 @@ def refuse_times(name: str, heading: Sequence[str], interval: float | None) -> N
         Lines above the header.
     interval : float or None
         Distance of the rows [ms].
+    drifts : mapping of str to sequence of str, optional
+        Cells of the columns that say how wrong the clock was.
 
     Raises
     ------
     LoggerFileError
-        If the name or the heading states such a span, or the heading such a clock.
+        If the name or the heading states such a span, or the heading or such a column such a clock.
     """
     _refuse_clock(heading)
+    _refuse_drift(drifts or {})
     if interval is None:
         return
     span = averaging_time(name)

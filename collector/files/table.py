@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,15 @@ _SENTENCE: Final = 200
 _SPREADSHEETS: Final = 2000
 """Years from which on loggers' files are met as sheets."""
 _ALONE: Final = "a date without a time of day, among stamps with one"
+_OTHER_SECONDS: Final = re.compile(
+    r"(?<![a-z])gps[ _-]*(?:time|sec|epoch|tow|stamp|week)|(?<![a-z])gps[ _-]*$"
+    r"|(?:since|from|epoch|seit|depuis)\W{1,3}(?!1970)(?:19|20)\d\d"
+    r"|(?<![a-z])(?:tai|ntp|j2000)(?![a-z])|自 ?(?!1970)(?:19|20)\d\d",
+    re.IGNORECASE,
+)
+"""What says that seconds count from another instant than 1970: that of GPS, or a year."""
+_NEAR: Final = 2
+"""So many years may a heading be older or younger than the readings."""
 UNREAD: Final = "time not readable"
 """Why rows are left out."""
 
@@ -185,6 +195,11 @@ class LoggerFile:
         """
         layout, said = self.layout, self.layout.description
         _checked_zone(zone)
+        if layout.source.hidden_row > layout.header and (said.tolerate or 0) < 1:
+            raise LoggerFileError(
+                f"rows of the sheet are hidden, the last of them in line {layout.source.hidden_row}: save the rows that are meant "
+                "alone, or give --tolerate 1 to read them all"
+            )
         read = read_parquet if layout.source.is_parquet else read_text
         raw = read(layout, tuple(columns), (*texts, *flags), words, tuple(flags))
         stamps = raw.stamps.result()
@@ -204,6 +219,7 @@ class LoggerFile:
                 "goes back in time within a day, and no hour is above 12: the clock has twelve hours without AM and PM; "
                 "write the stamps anew with 24 hours"
             )
+        self._refuse_other_seconds(stamps, readable)
         stated = self._zone(stamps, zone, notes)
         if stated is None and said.zone is None and (line := layout.perhaps_zone()) is not None:
             notes.append(
@@ -300,7 +316,7 @@ class LoggerFile:
         ------
         LoggerFileError
             If a date of the heading lies four years off, as far as the two date systems of spreadsheets do, or all years are those
-            before such programs were common.
+            before such programs were common, or some lie far ahead, as those of modified Julian dates do.
         """
         named = next(name for name, day in EPOCHS.items() if day == self.layout.clock.serial)
         other = next(name for name in EPOCHS if name != named)
@@ -309,13 +325,45 @@ class LoggerFile:
         stated = [int(year) for line in self.layout.heading for year in _YEAR.findall(line)]
         fits = [year for year in stated if first - 1 <= year <= last + 1]
         others = [year for year in stated if first + apart - 1 <= year <= last + apart + 1]
-        if (others and not fits) or last < _SPREADSHEETS:
+        ahead = int(time.strftime("%Y")) + _NEAR
+        if (others and not fits) or last < _SPREADSHEETS or last > ahead:
             says = f", and the heading speaks of {others[0]}" if others else ""
             raise LoggerFileError(
                 f"days counted by the date system from {named} are those of {first} to {last}{says}: give --epoch {other}, or "
                 f"--epoch {named} if they are right"
             )
         return f"days are counted by the date system from {named}; --epoch {other} counts them by the other, four years off"
+
+    def _refuse_other_seconds(self, stamps: Stamps, readable: NDArray[np.bool_]) -> None:
+        """Refuse seconds that count from another instant than 1970, as the name of their column or the heading says.
+
+        Raises
+        ------
+        LoggerFileError
+            If so; also if the heading speaks of years alone of which none is near.
+        """
+        counted = readable & stamps.absolute & (stamps.hour < 0)
+        layout = self.layout
+        if layout.source.is_parquet or layout.description.epoch is not None or not counted.any():
+            return
+        said = next(
+            (
+                text
+                for text in (*layout.time_names, *layout.heading)
+                if len(text) < _SENTENCE and _OTHER_SECONDS.search(text)
+            ),
+            None,
+        )
+        first, last = (np.datetime64(int(t), "ms") for t in (stamps.time[counted].min(), stamps.time[counted].max()))
+        if said is None:
+            years = [int(year) for line in layout.heading for year in _YEAR.findall(line)]
+            near = (int(str(first)[:4]) - _NEAR, int(str(last)[:4]) + _NEAR)
+            said = f"{years[0]}" if years and not any(near[0] <= year <= near[1] for year in years) else None
+        if said is not None:
+            raise LoggerFileError(
+                f"the file says {said.strip()[:80]!r}, and counted from 1970 its seconds begin at {str(first)[:16]}: choose "
+                "another column with --time, or give --epoch 1970 if that is right"
+            )
 
     def _refuse_winter_time(self, local: NDArray[np.int64], name: str | None) -> None:
         """Refuse stamps of a clock that is never put forward in a zone whose clocks are, in the span of the file."""
@@ -400,6 +448,13 @@ def only_table(sources: Sequence[Source], said: Description) -> LoggerFile:
             found.append(LoggerFile(source, said))
         except LoggerFileError as error:
             complaints.append(error)
+    visible = [file for file in found if not file.layout.source.is_hidden or said.sheet is not None]
+    if found and not visible:
+        name = found[0].layout.source.name
+        raise LoggerFileError(
+            f"has readings on a hidden sheet alone, {name!r}: give --sheet {name!r} if they are meant"
+        )
+    found = visible
     if len(found) > 1:
         found = [file for file in found if file.header.numeric] or found
     if len(found) > 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from typing import Any
 
 import httpx
 import msgspec
@@ -14,11 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import insert
 
+from greenmine.api.http.batches import arrow_schema
 from greenmine.api.http.formats import TooManyRowsError
+from greenmine.api.http.items import GapItem, InformationItem, LoggerGapItem, MarkItem, ReportedItem, SideItem
+from greenmine.api.http.sheets import SheetWords
 from greenmine.api.http.tables import written
+from greenmine.api.http.uploads import UploadItem
 from greenmine.record import schema
 from greenmine.registry import Registry
 from greenmine.times import DAY, HOUR, MINUTE, local
+from greenmine.wording.messages import LANGUAGES, Language
 from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, number_of
 
@@ -203,3 +210,40 @@ def test_a_new_reading_changes_the_tag(live: Served, registry: Registry) -> None
     again = live.client.get("/api/v1/readings", params=params, headers={"If-None-Match": tag})
     assert again.status_code == 200
     assert again.headers["etag"] != tag
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_column_of_a_list_has_a_head(registry: Registry, language: Language) -> None:
+    kinds = (GapItem, InformationItem, LoggerGapItem, MarkItem, ReportedItem, SideItem, UploadItem)
+    for kind in kinds:
+        columns = arrow_schema(kind)
+        told, _ = SheetWords(language, registry).table(columns, [])
+        assert not [name for name in columns.names if not SheetWords(language, registry).has_text(f"sheet.{name}")]
+        assert len(set(told.names)) == len(told.names)
+
+
+@pytest.mark.parametrize("path", [path for path in LISTS if "exceedances" not in path])
+def test_a_worksheet_for_people_has_its_heads_and_names_in_their_language(served: Served, path: str) -> None:
+    def cells(**more: str) -> list[tuple[Any, ...]]:
+        answer = served.client.get(httpx.URL(path).copy_merge_params({"format": "xlsx", **more}))
+        assert answer.status_code == 200, answer.text
+        book = openpyxl.load_workbook(io.BytesIO(answer.content), read_only=True)
+        return list(book["data"].iter_rows(values_only=True))
+
+    plain, told, english = cells(), cells(lang="zh"), cells(lang="en")
+    assert len(plain) == len(told) == len(english) > 1
+    for head in told[0]:
+        assert re.search(r"[\u4e00-\u9fff]|^L\d0$", head), head
+    assert not {head for head in english[0] if re.search(r"[\u4e00-\u9fff]", head)}
+    for was, row in zip(plain[1:], told[1:], strict=True):
+        numbers = [value for value in was if not isinstance(value, str)]
+        assert [value for value in row if not isinstance(value, str)] == numbers
+        assert not {LOUD, CHANNEL, "boundary"} & set(row)
+
+
+@pytest.mark.parametrize("format_", ["json", "csv", "parquet"])
+def test_words_are_for_worksheets(served: Served, format_: str) -> None:
+    path = f"/api/v1/readings?channel={CHANNEL}&lang=zh&format={format_}"
+    answer = served.client.get(path if format_ != "json" else f"/api/v1/verdicts?site=kunyin&lang=zh&format={format_}")
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("lang: belongs to worksheets")

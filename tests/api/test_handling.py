@@ -256,3 +256,17 @@ def test_without_a_record_nothing_can_be_said(bare: httpx.Client) -> None:
     answer = bare.post("/api/v1/marks", json=mark)
     assert answer.status_code == 503
     assert msgspec.json.decode(answer.content)["detail"].startswith("There is no record yet")
+
+
+def test_an_exceedance_of_dust_has_a_suggested_cause_and_what_it_rests_on(live: Served) -> None:
+    items = live.client.get("/api/v1/exceedances", params={"site": LOUD}).json()["items"]
+    of = {item["parameter"]: item["id"] for item in sorted(items, key=lambda item: item["start"])}
+    dust = live.client.get(f"/api/v1/exceedances/{of['tsp']}").json()
+    found, item = dust["suggestion"], dust["exceedance"]
+    assert found["cause"] in {"outside", "dry", "works"}
+    assert found["end"][:16] == item["peak_time"][:16]
+    assert {"sprayer", "crusher"} <= found["running"].keys()
+    assert live.client.get(f"/api/v1/exceedances/{of['laeq']}").json()["suggestion"] is None
+    page = live.client.get(f"/exceedances/{of['tsp']}", params={"lang": "en"}).text
+    assert "Suggested cause" in page
+    assert "not a finding" in page

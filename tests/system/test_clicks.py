@@ -132,9 +132,10 @@ def month(visit: ClickedPage, _: Bureau) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(download.value.path().read_bytes())).worksheets[0]
     head, *rows = ([cell.value for cell in row] for row in sheet.iter_rows())
     midst = f"{_in_last_month():%Y-%m-%d %H:%M}"
-    rows = [row for row in rows if str(row[head.index("start (Asia/Shanghai)")]).startswith(midst)]
-    found = {row[head.index("channel")].split("/")[1]: row[head.index("mean")] for row in rows}
-    assert {station: found.get(station) for station in PM10} == pytest.approx(PM10)
+    rows = [row for row in rows if str(row[head.index("开始 (Asia/Shanghai)")]).startswith(midst)]
+    found = {row[head.index("通道")].split(" · ")[1]: row[head.index("均值")] for row in rows}
+    names = {station.id: station.name_zh for station in load_registry().site(LOUD).stations}
+    assert {station: found.get(names[station]) for station in PM10} == pytest.approx(PM10)
 
 
 def target(visit: ClickedPage, _: Bureau) -> None:

@@ -77,7 +77,7 @@ ROWS = "2018-03-30T00:01:39,12.5\n2018-03-30T00:02:39,13\n"
         pytest.param("Date,2018-03-30\nTime,pm10\n" + ROWS, id="a heading that looks like a header"),
         pytest.param("TOA5,st\nTIMESTAMP,pm10\nTS,ug/m3\n,Avg\n" + ROWS, id="lines of units"),
         pytest.param("Fecha,pm10\n" + ROWS, id="an unusual name"),
-        pytest.param("time,pm10\n" + ROWS[:-1], id="no end of line at the end"),
+        pytest.param("time,pm10\n" + ROWS[:-1] + ".0", id="no end of line at the end"),
         pytest.param("time,pm10\n" + "\0" * 700 + ROWS, id="zeros of a power cut"),
         pytest.param("time,pm10\n" + ROWS.replace("\n", "\n\ufefftime,pm10\n", 1), id="two files joined"),
         pytest.param("Date,Time,pm10\n" + ROWS.replace("T", ","), id="date and time apart"),
@@ -95,7 +95,7 @@ def test_dialects_give_the_same_readings(tmp_path, content):
 
 @pytest.mark.parametrize(
     "rows",
-    ["2018-03-30T00:01:39,12.5\n2018-03-30T00:02:39,13", "30.03.2018 00:01:39,12.5\n30.03.2018 00:02:39,13"],
+    ["2018-03-30T00:01:39,12.5\n2018-03-30T00:02:39,13\n", "30.03.2018 00:01:39,12.5\n30.03.2018 00:02:39,13\n"],
 )
 def test_a_file_without_header_has_numbered_columns(tmp_path, rows):
     table = read_table(write(tmp_path, rows), columns=("#2",))

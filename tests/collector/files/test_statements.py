@@ -16,6 +16,10 @@ from greenmine.collector.files.statements import refuse_corrections, refuse_fact
         "倍率：10",
         "Zero offset to be subtracted: 12 ug/m3",
         "零点偏移 3.5",
+        "Gain: 1.25",
+        "Correction factor (dust): 0.7",
+        "校正系数,1.2",
+        "Intercept = -2.1",
     ],
 )
 def test_a_factor_or_an_offset_of_which_it_is_open_whether_values_hold_it_is_refused(line: str) -> None:
@@ -23,7 +27,9 @@ def test_a_factor_or_an_offset_of_which_it_is_open_whether_values_hold_it_is_ref
         refuse_corrections(["Serial 12", line])
 
 
-@pytest.mark.parametrize("line", ["K-factor: 1.0", "Multiplier = 1", "Zero offset: 0 ug/m3", "UTC offset: 8"])
+@pytest.mark.parametrize(
+    "line", ["K-factor: 1.0", "Multiplier = 1", "Zero offset: 0 ug/m3", "UTC offset: 8", "Gain: 20 dB"]
+)
 def test_what_changes_no_value_is_let_pass(line: str) -> None:
     refuse_corrections([line])
 
@@ -47,3 +53,18 @@ def test_a_column_of_factors_is_refused_unless_all_of_it_is_one() -> None:
     refuse_factors({"Factor": ["1", "1.0", "", "01,00"]})
     with pytest.raises(LoggerFileError, match="column 'Factor' says '10'"):
         refuse_factors({"Factor": ["1", "10"]})
+
+
+def test_a_column_of_offsets_is_refused_unless_all_of_it_is_nothing() -> None:
+    refuse_factors({"Zero offset (ug/m3)": ["0", "0.00", "", "none"]})
+    with pytest.raises(LoggerFileError, match="corrected by it is not stated"):
+        refuse_factors({"Zero offset (ug/m3)": ["0", "-3.5"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"), [("Clock drift (s)", "-90"), ("clock_error_min", "2"), ("时钟偏差(秒)", "900")]
+)
+def test_a_column_that_says_that_the_clock_was_wrong_is_refused(name: str, cell: str) -> None:
+    refuse_times("PM10", [], 60_000.0, {name: ["0.5", ""]})
+    with pytest.raises(LoggerFileError, match="correct the stamps of the file by it"):
+        refuse_times("PM10", [], 60_000.0, {name: ["0", cell]})

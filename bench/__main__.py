@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bench import (
     api,
-    chaos,
     causes,
+    chaos,
     collector,
     core,
     effect,

@@ -131,7 +131,9 @@ def _parts(folder: Path, registry: Registry, traffic: Traffic, seconds: float) -
                         part.start()
                     kills += len(victims[place])
                 # However long a part takes to start on a busy machine: each round is to find something at work.
-                until(lambda before=before: sending.done() or worker.count("received") > before, "readings to be stored")
+                until(
+                    lambda before=before: sending.done() or worker.count("received") > before, "readings to be stored"
+                )
             worker.await_all(worker.accounted, len(traffic.instants))
             assert sending.result().messages == len(traffic.messages)
         assert all(part.alive() for part in others.values()), "one ended by itself"

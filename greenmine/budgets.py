@@ -95,6 +95,6 @@ class Meter:
         self._ahead = now + self._lead(now) + amount * self._gap
 
     def _lead(self, now: int) -> float:
-        """How far the sender is ahead of its rate [ms]; by far more than is ever taken only where the clock was set back: not at all."""
+        """How far the sender is ahead of its rate [ms]; far beyond what is ever taken the clock was set back: not at all."""
         lead = max(self._ahead - now, 0.0)
         return lead if lead <= 2 * BURST else 0.0

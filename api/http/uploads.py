@@ -112,6 +112,7 @@ class UploadItem(msgspec.Struct, frozen=True):
     readings: int
     state: str
     answer: str
+    answer_zh: str
     done: int
     stored: int
     repeated: int
@@ -125,7 +126,8 @@ def upload_item(registry: Registry, row: Row) -> UploadItem:
     zone = registry.site(row.site).zone
     return UploadItem(
         row.id, row.site, row.station, f"upload/{row.id}", row.author, local(row.made, zone), row.name, row.size, row.digest,
-        local(row.start, zone), local(row.end, zone), row.readings, row.state, row.answer, row.done, row.stored, row.repeated,
+        local(row.start, zone), local(row.end, zone), row.readings, row.state,
+        row.answer, chinese_sentence(row.answer) or row.answer, row.done, row.stored, row.repeated,
         row.conflicting, row.late, None if row.answered is None else local(row.answered, zone),
     )  # fmt: skip
 

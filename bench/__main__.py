@@ -18,6 +18,7 @@ from rich.table import Table
 from bench import (
     api,
     causes,
+    chaos,
     collector,
     core,
     effect,
@@ -46,21 +47,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
-        "files", "truth", "restart", "mark", "disk", "pages",
+        "files", "truth", "restart", "steady", "mark", "disk", "pages",
     )  # fmt: skip
-    when_named = ("exports", "flood", "grafana", "tamper")
+    when_named = ("chaos", "exports", "flood", "grafana", "tamper")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
     parser.add_argument("--points", type=int, default=grafana.POINTS, help="of grafana's year; default 50,000,000")
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="share of the stated size of restart, mark, disk and pages; default 1"
+        "--scale",
+        type=float,
+        default=1.0,
+        help="share of the stated size of restart, steady, mark, disk and pages; default 1",
     )
+    parser.add_argument("--minutes", type=float, default=chaos.MINUTES, help="of chaos; default 15")
     arguments = parser.parse_args()
     if unknown := set(arguments.subject) - {*subjects, *when_named}:
         parser.error(f"there is no subject {', '.join(sorted(unknown))}; there are {everything}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     measures: dict[str, Callable[[], Iterable[Row]]] = {
+        "chaos": partial(chaos.measure, arguments.minutes),
         "collector": collector.measure,
         "latency": latency.measure,
         "core": partial(core.measure, arguments.hours),
@@ -80,6 +86,7 @@ def main() -> int:
         "truth": lambda: chain(truth.measure(), judged_truth.measure()),
         "tamper": tamper.measure,
         "restart": partial(province.restart, arguments.scale),
+        "steady": partial(province.steady, arguments.scale),
         "mark": partial(province.mark, arguments.scale),
         "disk": partial(province.disk, arguments.scale),
         "pages": partial(province.pages, arguments.scale),

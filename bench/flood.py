@@ -34,7 +34,8 @@ SECONDS: Final = 60.0
 NOISY: Final = ("kunyin", "boundary-dust")
 QUIET: Final = ("jiuchi", "boundary-noise")
 _ROWS: Final = 2_000
-_TOGETHER: Final = 50
+_TOGETHER: Final = 65_536
+"""Sent at once, or one message if that is longer [bytes]."""
 _PATIENCE: Final = 60.0
 
 
@@ -85,14 +86,14 @@ def flood(port: int, kind: str, qos: int, seconds: float, sent: multiprocessing.
         threading.Thread(target=_drain, args=(connection,), daemon=True).start()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            several = []
-            for _ in range(_TOGETHER):
+            several = bytearray()
+            while len(several) < _TOGETHER:
                 site, device = (f"site-{number % 100_000}", "x") if kind == "100,000 topics" else NOISY
                 identifier = struct.pack(">H", number % 65_535 + 1) if qos else b""
                 topic = _text(f"greenmine/v1/{site}/{device}/readings".encode())
-                several.append(_packet(0x30 | qos << 1, topic + identifier + make(begun, number)))
+                several += _packet(0x30 | qos << 1, topic + identifier + make(begun, number))
                 number += 1
-            connection.sendall(b"".join(several))
+            connection.sendall(several)
             sent.value = number
 
 

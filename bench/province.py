@@ -16,10 +16,13 @@ import psutil
 import sqlalchemy as sa
 
 from bench.batches import batch_of
-from bench.sites import write_registry
+from bench.publisher import paced_publisher
+from bench.sites import device_of, write_registry
 from bench.table import Row
 from bench.web import serving
+from bench.worker import worker
 from greenmine.cli.work import STEPS
+from greenmine.collector.mqtt.broker import start_broker
 from greenmine.loading import load_registry
 from greenmine.readings import NORMAL, Readings
 from greenmine.record import schema
@@ -30,6 +33,7 @@ from greenmine.record.hour_blocks import merge
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
+from greenmine.settings import Settings
 
 _HOUR: Final = 3_600_000
 _MINUTE: Final = 60_000
@@ -58,6 +62,14 @@ _NUMBERS: Final = itertools.count(1)
 """Of messages: each device counts on, so that none seems to be missing."""
 _ASKED: Final = 30
 """How often each page is asked for."""
+_STEADY: Final = ((30_000, 60, 0.15), (9_990, 1, 1.0))
+"""Channels, their interval [s], and the longest that 99 of 100 readings may take to their commit [s]."""
+_LASTING: Final = 120
+"""How long they send [s]."""
+_WARM: Final = 10
+"""Not counted of that [s]."""
+_CORE_AT_MOST: Final = 0.15
+"""Of a core, at the first of them."""
 _CALIBRATION: Final = """
 [[calibrations]]
 station = "device-00"
@@ -115,10 +127,13 @@ def restart(scale: float) -> Iterable[Row]:
             pipeline.keep(_now(), everything=True)
             _feed(pipeline, begin + minutes * _MINUTE, 4, stretch=4)  # what came since the checkpoint
             del pipeline
+            gc.collect()
+            gc.disable()  # as the worker at its start
             begun, busy = time.perf_counter(), time.process_time()
             Pipeline(registry, record, checkpoint=checkpoint)
             took[readings] = time.perf_counter() - begun
             busy = time.process_time() - busy
+            gc.enable()
             size = f"{channels:,} channels, {channels * minutes / 1e6:.2g} million readings"
             yield Row(
                 "restart", f"start with {size}", f"{took[readings]:.1f} s, {busy:.1f} s CPU", f"{_START_AT_MOST:.0f} s",
@@ -127,6 +142,39 @@ def restart(scale: float) -> Iterable[Row]:
             record.engine.dispose()
     few, many = (took[readings] for readings in _READINGS)
     yield Row("restart", "with fifty times the readings", f"{many:.1f} s", f"{few:.1f} s", many / few, "<=", _SAME)
+
+
+def steady(scale: float) -> Iterable[Row]:
+    """Rows about readings that come as they are measured, each alone; ``scale`` is a share of the stated size."""
+    for stated, interval, slowest in _STEADY:
+        channels = max(100, int(stated * scale))
+        with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
+            folder = Path(name)
+            registry = write_registry(folder / "registry", channels, parameter="pm10", interval=f"{interval}s")
+            topics = ["greenmine/v1/{}/{}/readings".format(*device_of(number)) for number in range(channels)]
+            template = b'{"v":1,"time":%d,"values":{"pm10":55.1}}'
+            rate = channels // interval
+            with start_broker(folder / "broker") as broker:
+                settings = Settings(_env_file=None, data=folder / "data", registry=registry, broker_port=broker.port)  # type: ignore[call-arg]
+                with (
+                    worker(settings, rate * _LASTING) as working,
+                    paced_publisher(broker.port, topics, template, rate, _LASTING) as publishing,
+                ):
+                    publishing.send("go")
+                    commits = working.recv()
+                    publishing.recv()
+        p50, p99 = np.percentile(np.concatenate(commits.latency)[rate * _WARM :], [50, 99]) / 1000
+        what = f"{channels:,} channels, a reading every {interval} s each, {rate:,} messages/s"
+        yield Row(
+            "steady", f"{what}: publish to commit", f"median {p50 * 1000:.0f} ms, 99 % {p99 * 1000:.0f} ms", f"{slowest:g} s",
+            p99 / slowest, "<=", 1.0,
+        )  # fmt: skip
+        share = commits.cpu / _LASTING
+        busy, judged = f"{share:.0%} of a core", interval > 1
+        yield Row(
+            "steady", f"{what}: CPU of the worker", busy, f"{_CORE_AT_MOST:.0%}", share / _CORE_AT_MOST, "<=" if judged else "",
+            1.0 if judged else None,
+        )  # fmt: skip
 
 
 def mark(scale: float) -> Iterable[Row]:
@@ -150,6 +198,8 @@ def mark(scale: float) -> Iterable[Row]:
         live = begin + minutes * _MINUTE
         yield _waited("a mark of 8 hours", pipeline, live)
         pipeline.record.engine.dispose()
+        del pipeline
+        gc.unfreeze()
         with (files / "sites" / f"{site}.toml").open("a", encoding="utf-8") as file:
             file.write(_CALIBRATION)
         changed = load_registry(files)

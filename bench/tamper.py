@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ import numpy as np
 
 from bench.table import Row
 from greenmine.bounded import Bounds, BoundsError, bounded
-from greenmine.evidence.verify import verify
+from greenmine.cli.checking import checked
 from greenmine.record.archive.signing import SigningKey
 from tests.evidence import crafted, hostile
 from tests.evidence.bundles import Made, contents, packed
@@ -51,18 +50,22 @@ def measure() -> Iterator[Row]:
                 packed(target, changed)
                 yield what
 
-        yield from _each("tampered bundle", tampered(), target, made.key.public.fingerprint)
-        yield from _each("hostile zip or Parquet file", refused(), target, made.key.public.fingerprint)
+        yield from _each("tampered bundle", tampered(), target, folder / "here/keys/archive.pub")
+        yield from _each("hostile zip or Parquet file", refused(), target, folder / "here/keys/archive.pub")
 
 
-def _each(kind: str, names: Iterable[str], target: Path, key: str) -> Iterator[Row]:
+def _each(kind: str, names: Iterable[str], target: Path, key: Path) -> Iterator[Row]:
     count, missed, ended, longest, memory = 0, [], 0, 0.0, 0.0
     for what in names:
         begun = time.perf_counter()
         try:
-            told, peak = bounded(_told, (target, key), {}, Bounds(MEMORY, SECONDS), lambda *_: None, (__name__,))
-            memory = max(memory, peak)
-            if not told:
+            given = {"key": [key], "trust": None, "catalogues": None, "witness": [], "receipts": []}
+            peaks = [0.0]
+            _, status = bounded(
+                checked, (target,), given, Bounds(MEMORY, SECONDS), lambda *_: None, (checked.__module__,), peaks.append
+            )
+            memory = max(memory, *peaks)
+            if not status:
                 missed.append(what)
         except BoundsError:  # refused by the command, too
             ended += 1
@@ -83,10 +86,3 @@ def _each(kind: str, names: Iterable[str], target: Path, key: str) -> Iterator[R
     yield Row(
         "tamper", f"{kind}: peak memory", f"{memory / 1e6:.0f} MB", f"{MEMORY / 1e6:.0f} MB", memory / MEMORY, "<=", 1.0
     )
-
-
-def _told(bundle: Path, key: str, progress: Callable[[int, int], None], *, workspace: Path) -> tuple[bool, float]:
-    """Whether anything was found, and the peak of resident memory [bytes]."""
-    found = verify(bundle, {key}, progress, workspace=workspace)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-    return bool(found.findings or found.deviations), peak

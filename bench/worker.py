@@ -27,7 +27,7 @@ class Commits:
 
     ``instant`` is when each was durable, ``first`` when the first message of it was received [s since 1970]; ``messages``
     and ``stored`` (readings) are counts; ``latency`` is from the time in each reading to its commit [ms]; ``cpu`` of the
-    process since its start [s].
+    process since it was ready [s].
     """
 
     instant: list[float] = field(default_factory=list)
@@ -85,9 +85,10 @@ def _run(pipe: Connection, settings: Settings, messages: int) -> None:
             super()._on_subscribe(*arguments)  # type: ignore[arg-type]
             if not ready.is_set():
                 ready.set()
+                commits.cpu = time.process_time()
                 pipe.send("ready")
 
     work.Pipeline, work.Session = NotingPipeline, ReadySession  # type: ignore[misc]
     work.work(settings, stop)
-    commits.cpu = time.process_time()
+    commits.cpu = time.process_time() - commits.cpu
     pipe.send(commits)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from greenmine.bounded import Onward
 from greenmine.evidence.inclusion import moment
 from greenmine.evidence.receipts import Testimony
-from greenmine.evidence.verify import Verified, verify
+from greenmine.evidence.verify import Verified, drawings_checked, figures_checked
+from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.signing import PublicKey, fingerprints
 from greenmine.record.archive.witness import Witnesses, read_receipts
 
@@ -23,12 +27,12 @@ def checked(
     witness: Sequence[Path],
     receipts: Sequence[Path],
     workspace: Path,
-) -> tuple[list[str], int | str]:
+) -> tuple[list[str], int | str] | Onward:
     """Check a bundle; the parameters are those of the command.
 
     Returns
     -------
-    tuple
+    tuple or Onward
         Lines that say what was found, and the status to exit with.
 
     Raises
@@ -39,24 +43,47 @@ def checked(
     owners = {PublicKey.read(path).fingerprint: str(path) for path in key}
     if trust is not None:
         owners |= fingerprints(trust)
-    found = verify(
+    folder = workspace / "bundle"
+    folder.mkdir()
+    found = figures_checked(
         bundle,
+        folder,
         frozenset(owners),
         progress,
         catalogues=catalogues,
         witnesses=Witnesses.read(witness),
         receipts=read_receipts(receipts),
-        workspace=workspace,
     )
-    lines = [f"{finding.place}: {finding.what}" for finding in found.findings]
-    lines += _about(found, owners)
+    said = Said(_about(found, owners), lawful=found.lawful, trusted=found.trusted)
+    if found.undrawn:
+        return Onward(_drawn, (bundle, found.findings, said))
+    return _told(bundle, found.findings, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is to be said of a bundle besides the findings."""
+
+    lines: list[str]
+    lawful: bool
+    trusted: bool
+
+
+def _drawn(
+    bundle: Path, found: list[Finding], said: Said, _progress: Callable[[int, int], None], *, workspace: Path, **_: Any
+) -> tuple[list[str], int | str]:
+    return _told(bundle, drawings_checked(workspace / "bundle", found), said)
+
+
+def _told(bundle: Path, found: Sequence[Finding], said: Said) -> tuple[list[str], int | str]:
+    lines = [f"{finding.place}: {finding.what}" for finding in found] + said.lines
     lines = ["".join(sign if sign.isprintable() else "\ufffd" for sign in line) for line in lines]  # texts of its maker
-    if found.findings:
-        return lines, f"{len(found.findings)} {'finding' if len(found.findings) == 1 else 'findings'}"
+    if found:
+        return lines, f"{len(found)} {'finding' if len(found) == 1 else 'findings'}"
     lines.append(f"{bundle}: whole; every figure follows from the raw data")
-    if found.lawful and not found.trusted:
+    if said.lawful and not said.trusted:
         lines.append("whole, but by an unknown key: give the key that you know with --key or --trust")
-    return lines, 1 if not found.lawful else 0 if found.trusted else 3
+    return lines, 1 if not said.lawful else 0 if said.trusted else 3
 
 
 def _about(found: Verified, owners: dict[str, str]) -> list[str]:
@@ -71,10 +98,11 @@ def _about(found: Verified, owners: dict[str, str]) -> list[str]:
     for one in found.deviations:
         mark = "legal" if one.legal else "other"
         lines.append(f"deviation ({mark}): {one.place}: {one.told}; greenmine {mine} has {one.trusted}")
-    for name, some in _by_witness(found.receipts).items():
-        whose = "trusted" if some[-1].trusted else "not named with --witness"
+    for name, some in _by_witness(found.receipts):
+        whose = "trusted" if some[-1].trusted else "not named with --witness: may be the maker itself"
         span = f"from {moment(some[0].made)} to {moment(some[-1].made)}"
-        lines.append(f"witness {name} ({whose}): {len(some)} receipts, {span}")
+        what = "statements that were kept; their times are the maker's word" if some[-1].kept else f"receipts, {span}"
+        lines.append(f"witness {name} ({whose}): {len(some)} {what}")
     lines += [f"remark: {remark}" for remark in found.remarks]
     if found.deviations:
         lines.append(f"the bundle was made by greenmine {found.software}")
@@ -83,8 +111,9 @@ def _about(found: Verified, owners: dict[str, str]) -> list[str]:
     return lines
 
 
-def _by_witness(receipts: Sequence[Testimony]) -> dict[str, list[Testimony]]:
-    found: dict[str, list[Testimony]] = {}
+def _by_witness(receipts: Sequence[Testimony]) -> list[tuple[str, list[Testimony]]]:
+    """Receipts of each witness; those of one that was named are kept apart from others that say its name."""
+    found: dict[tuple[str, bool, bool], list[Testimony]] = {}
     for one in receipts:
-        found.setdefault(one.witness, []).append(one)
-    return found
+        found.setdefault((one.witness, one.trusted, one.kept), []).append(one)
+    return [(name, some) for (name, *_), some in found.items()]

@@ -11,12 +11,12 @@ import cyclopts
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from greenmine.bounded import Bounds, BoundsError, bounded
+from greenmine.bounded import Bounds, BoundsError, Onward, bounded
 
 _MEMORY: Final = 480_000_000
 _MEMORY_SHARE: Final = 16
 """Memory that a check may take: so much, and for the figures of a long period so many times the bundle beyond `_PLAIN` [bytes]."""
-_PLAIN: Final = 8_000_000
+_PLAIN: Final = 27_000_000
 _SECONDS: Final = 55.0
 _BYTES_A_SECOND: Final = 200_000
 """Processor time that it may take [s], and for how many bytes of the bundle a second more."""
@@ -101,7 +101,7 @@ def verify(
 
 def _checked(
     bundle: Path, progress: Callable[[int, int], None], *, workspace: Path, **given: Any
-) -> tuple[list[str], int | str]:
+) -> tuple[list[str], int | str] | Onward:
     from greenmine.cli.checking import checked  # noqa: PLC0415 - the process that checks loads it, this one does without
 
     return checked(bundle, progress, workspace=workspace, **given)

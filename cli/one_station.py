@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -126,10 +127,12 @@ class OneStation:
             return self.readings.take(np.arange(first, last))
 
         found = recompute(self.registry, site, self.period, of_day, [])
+        others = (one for _, one in sorted(found.statistics.items()) if one.window == window)
+        hours = chain.from_iterable(found.hours.values())
         return [
             {
-                "parameter": self.registry.channels[channel].parameter.id,
-                "start": clock.text(np.array([start * MINUTE]))[0],
+                "parameter": self.registry.channels[one.channel].parameter.id,
+                "start": clock.text(np.array([one.start * MINUTE]))[0],
                 "end": clock.text(np.array([one.end * MINUTE]))[0],
                 "mean": one.mean,
                 "minimum": one.minimum,
@@ -139,8 +142,7 @@ class OneStation:
                 "capture": one.capture,
                 "valid": one.valid,
             }
-            for (channel, kind, start), one in sorted(found.statistics.items())
-            if kind == window
+            for one in (hours if window == "hour" else others)
         ]
 
 

@@ -118,12 +118,19 @@ def work(settings: Settings, stop: threading.Event) -> None:
             refused = True
 
     session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
-    gc.freeze()  # what was made at the start stays: no collection need go through it, between two commits
+    _begin_collecting()
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
     pipeline.keep(times.now(), everything=True)
 
 
+def _begin_collecting() -> None:
+    """Look for garbage from now on; what was made at the start stays, so no collection need go through it between two commits."""
+    gc.freeze()
+    gc.enable()
+
+
 def _pipeline(settings: Settings) -> Pipeline:
+    gc.disable()  # hardly anything that a start makes is garbage
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record)
     migrate(engine)

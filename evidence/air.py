@@ -10,6 +10,7 @@ import msgspec
 from greenmine.air_index import AirIndex, air_index, air_index_table
 from greenmine.limits import Window
 from greenmine.processing.engine import Statistic
+from greenmine.processing.upwind import Hours
 from greenmine.processing.windows import minute_of, moment_of
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
@@ -62,7 +63,7 @@ def air_index_days(registry: Registry, site: Site, period: Period, statistics: S
     ]
 
 
-def reference_figures(registry: Registry, site: Site, period: Period, statistics: Statistics) -> list[ReferenceFigures]:
+def reference_figures(registry: Registry, site: Site, period: Period, hours: Hours) -> list[ReferenceFigures]:
     """Results of laboratories for hours of a period, by channel and time."""
     channels = {channel.key: channel for channel in registry.site_channels(site.id)}
     found = []
@@ -71,7 +72,7 @@ def reference_figures(registry: Registry, site: Site, period: Period, statistics
         if not period.first <= moment_of(first, site.zone).date() <= period.last:
             continue
         channel = channels[f"{site.id}/{result.station}/{result.parameter}"]
-        hour = statistics.get((channel.index, "hour", first))
+        hour = next((s for s in hours.get(channel.index, ()) if s.start == first), None)
         online = hour.mean if hour is not None and hour.valid and not hour.over else None
         start, end = (moment_of(minute_of(edge), site.zone).isoformat() for edge in (result.start, result.end))
         found.append(

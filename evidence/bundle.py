@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pyarrow import parquet as pq
 
-from greenmine.evidence.compute import compute
+from greenmine.evidence.compute import compute, release_memory
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import FROM_RECORD, from_record
 from greenmine.evidence.recompute import days_needed
@@ -154,12 +154,14 @@ def build(
         periods = period, period_before(period, source.reporting)
         told = from_record(here.engine, source.registry, source.site, periods, here.attachments, folder)
         (folder / FROM_RECORD).write_bytes(settled(told))
+        release_memory()
         found, figures = compute(source, period, lambda done, total: progress("computing", done, total))
         written = settled(figures)
         figures = msgspec.json.decode(written, type=FiguresDocument)  # as whoever verifies reads them
         (folder / FIGURES).write_bytes(written)
         pq.write_table(hours_table(source.registry, found), folder / HOURS, compression="zstd")
         del found  # its memory serves for the report
+        release_memory()
         (folder / KEY).write_bytes(here.key.public.pem)
         (folder / KEYS).write_bytes(pretty(here.key.ring.successions))
         (folder / README).write_bytes(ABOUT)

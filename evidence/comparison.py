@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from greenmine.evidence.figures import FiguresDocument, RuleFigures, hourly_mean
 from greenmine.evidence.from_record import Last
 from greenmine.evidence.recompute import Recomputed
@@ -56,23 +54,21 @@ def _rule(now: RuleFigures, last: RuleFigures) -> RuleComparison:
 
 
 def _channels(registry: Registry, found: Recomputed, last: Last) -> list[ChannelComparison]:
-    means: dict[int, list[float]] = defaultdict(list)
-    for (channel, window, _), statistic in sorted(found.statistics.items()):
-        if window == "hour" and statistic.valid and statistic.mean is not None:
-            means[channel].append(statistic.mean)
     before = {entry.channel: entry for entry in last.channels}
-    return [
-        ChannelComparison(
-            channel=channel.key,
-            unit=channel.parameter.unit,
-            hours=len(means[channel.index]),
-            last_hours=before[channel.key].hours,
-            mean=hourly_mean(channel, means[channel.index]),
-            last_mean=before[channel.key].mean,
+    compared = []
+    for channel in (channel for channel in registry.channels if channel.key in before):
+        means = [s.mean for s in found.hours.get(channel.index, ()) if s.valid and s.mean is not None]
+        compared.append(
+            ChannelComparison(
+                channel=channel.key,
+                unit=channel.parameter.unit,
+                hours=len(means),
+                last_hours=before[channel.key].hours,
+                mean=hourly_mean(channel, means),
+                last_mean=before[channel.key].mean,
+            )
         )
-        for channel in registry.channels
-        if channel.key in before
-    ]
+    return compared
 
 
 def _targets(figures: FiguresDocument, enough: float) -> list[TargetComparison]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from greenmine.evidence.air import AirIndexDay, ReferenceFigures, air_index_days, reference_figures
 from greenmine.evidence.hourly import Distribution, HourGap, distributions, gaps, roses
@@ -34,10 +35,9 @@ from greenmine.evidence.sections import (
     SignedFigures,
 )
 from greenmine.limits import LONG, SHORT, Addressee, Limit, Threshold, Window, addressee, threshold_on
-from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.engine import DAY, Judged, Statistic
-from greenmine.processing.rolling import SlidingHours, exceedance_statistics
+from greenmine.processing.rolling import exceedance_statistics
 from greenmine.processing.rose import Rose
 from greenmine.processing.slide import first_minute
 from greenmine.processing.summary import Conclusion, RuleTally, conclude
@@ -279,10 +279,6 @@ def document(
         What the core found.
     """
     zone = ZoneInfo(site.zone)
-    hours: dict[int, list[Statistic]] = defaultdict(list)
-    for (channel, window, _), s in sorted(found.statistics.items()):
-        if window == "hour":
-            hours[channel].append(s)
     minutes = _month_minutes(found, zone)
     rules = limit_figures(registry, period, found)
     return FiguresDocument(
@@ -294,13 +290,9 @@ def document(
         zone=site.zone,
         registry=registry.digest,
         summary=_summary(found, registry, rules, reporting.summary.assessable_share),
-        channels=[_channel(c, zone, found, hours[c.index], minutes) for c in registry.channels],
+        channels=[_channel(c, zone, found, found.hours.get(c.index, ()), minutes) for c in registry.channels],
         rules=rules,
-        windows=[
-            _window(registry.channels[s.channel], s, zone)
-            for key, s in sorted(found.statistics.items())
-            if key[1] != "hour"
-        ],
+        windows=[_window(registry.channels[s.channel], s, zone) for _, s in sorted(found.statistics.items())],
         verdicts=[_verdict(registry.rules[rule].key, v, zone) for (rule, _), v in sorted(found.verdicts.items())],
         exceedances=[
             ExceedanceFigures(
@@ -315,11 +307,11 @@ def document(
             )
             for e in found.exceedances
         ],
-        distributions=distributions(registry, found.statistics),
-        gaps=gaps(registry, hours, found.start, found.end, zone),
-        roses=roses(registry, hours),
+        distributions=distributions(registry, found.hours, found.statistics),
+        gaps=gaps(registry, found.hours, found.start, found.end, zone),
+        roses=roses(registry, found.hours),
         air_index=air_index_days(registry, site, period, found.statistics),
-        references=reference_figures(registry, site, period, found.statistics),
+        references=reference_figures(registry, site, period, found.hours),
     )
 
 
@@ -328,10 +320,7 @@ def limit_figures(registry: Registry, period: Period, found: Recomputed) -> list
     verdicts: dict[int, dict[int, Judged]] = defaultdict(dict)
     for (rule, start), v in sorted(found.verdicts.items()):
         verdicts[rule][start] = v
-    sliding: dict[int, list[SlidingHour]] = defaultdict(list)
-    for (rule, _), h in sorted(found.sliding.items()):
-        sliding[rule].append(h)
-    return [_rule(r, registry, period, found, verdicts[r.index], sliding[r.index]) for r in registry.rules]
+    return [_rule(r, registry, period, found, verdicts[r.index]) for r in registry.rules]
 
 
 def hourly_mean(channel: Channel, means: Sequence[float]) -> float | None:
@@ -342,26 +331,30 @@ def hourly_mean(channel: Channel, means: Sequence[float]) -> float | None:
 
 def hours_table(registry: Registry, found: Recomputed) -> pa.Table:
     """Hourly figures, sorted by channel and start; times in UTC."""
-    hours = [s for key, s in sorted(found.statistics.items()) if key[1] == "hour"]
-    stamp = pa.timestamp("ms", "UTC")
+    columns = found.hours.columns()
     keys = [channel.key for channel in registry.channels]
-    codes = pa.array(np.array([s.channel for s in hours], np.int32))
-    columns = {
-        "channel": pa.DictionaryArray.from_arrays(codes, pa.array(keys, pa.string())),
-        "start": pa.array([s.start * 60_000 for s in hours], stamp),
-        "mean": pa.array([s.mean for s in hours], pa.float64()),
-        "minimum": pa.array([s.minimum for s in hours], pa.float64()),
-        "maximum": pa.array([s.maximum for s in hours], pa.float64()),
-        "count": pa.array([s.count for s in hours], pa.int32()),
-        "capture": pa.array([s.capture for s in hours], pa.float64()),
-        "valid": pa.array([s.valid for s in hours], pa.bool_()),
-        "excluded": pa.array([s.excluded for s in hours], pa.int16()),
-        "suspect": pa.array([s.suspect for s in hours], pa.int16()),
-        "l10": pa.array([s.levels[0] for s in hours], pa.float64()),
-        "l50": pa.array([s.levels[1] for s in hours], pa.float64()),
-        "l90": pa.array([s.levels[2] for s in hours], pa.float64()),
-    }
-    return pa.table(columns)
+    levels = columns["levels"]
+
+    def figure(values: NDArray[np.float64]) -> pa.Array:
+        return pa.array(values, pa.float64(), from_pandas=True)  # NaN is none
+
+    return pa.table(
+        {
+            "channel": pa.DictionaryArray.from_arrays(pa.array(columns["channel"]), pa.array(keys, pa.string())),
+            "start": pa.array(columns["start"] * 60_000, pa.timestamp("ms", "UTC")),
+            "mean": figure(columns["mean"]),
+            "minimum": figure(columns["minimum"]),
+            "maximum": figure(columns["maximum"]),
+            "count": pa.array(columns["count"], pa.int32()),
+            "capture": pa.array(columns["capture"], pa.float64()),
+            "valid": pa.array(columns["valid"], pa.bool_()),
+            "excluded": pa.array(columns["excluded"], pa.int16()),
+            "suspect": pa.array(columns["suspect"], pa.int16()),
+            "l10": figure(levels[:, 0]),
+            "l50": figure(levels[:, 1]),
+            "l90": figure(levels[:, 2]),
+        }
+    )
 
 
 def _channel(
@@ -411,7 +404,6 @@ def _rule(
     period: Period,
     found: Recomputed,
     verdicts: dict[int, Judged],
-    slid: Sequence[SlidingHour],
 ) -> RuleFigures:
     limit, zone = rule.limit, ZoneInfo(registry.site(rule.site).zone)
     due = windows_due(limit, registry, found, zone)
@@ -429,12 +421,7 @@ def _rule(
         if e.rule == rule.index
     ]
     figures = exceedance_statistics(
-        SlidingHours(
-            np.array([h.hour for h in slid], np.int64),
-            np.array([h.assessable for h in slid], np.uint64),
-            np.array([h.above for h in slid], np.uint64),
-            np.array([h.worst for h in slid], np.float64),
-        ),
+        found.sliding.of(rule.index),
         np.array(pairs, np.int64).reshape(-1, 2),
         found.start,
         found.end,
@@ -561,7 +548,7 @@ def _upwind(found: Recomputed, registry: Registry, conclusion: Conclusion) -> Up
         if v.verdict.judgement == conclusion.judgement != "not assessable":
             spans[index].append((v.start, v.end))
     shares = [
-        upwind_share(registry, rule.channel, found.statistics, spans[rule.index])
+        upwind_share(registry, rule.channel, found.hours, spans[rule.index])
         for rule in registry.rules
         if (channel := registry.channels[rule.channel]).parameter.has_mean
         and not channel.parameter.is_level

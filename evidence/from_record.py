@@ -240,7 +240,7 @@ def _last(connection: sa.Connection, registry: Registry, site: Site, period: Per
 def _judged(connection: sa.Connection, registry: Registry, start: int, end: int) -> Recomputed:
     """Verdicts, sliding hours and exceedances of the record, as far as figures of limits rest on them."""
     index = {rule.key: rule.index for rule in registry.rules}
-    found = Recomputed(start // _MS, end // _MS, {}, {}, {}, [], {}, {})
+    found = Recomputed.empty(start // _MS, end // _MS)
     v, h, x = schema.verdict.c, schema.sliding_hour.c, schema.exceedance.c
     for row in connection.execute(
         sa.select(schema.verdict).where(v.rule.in_(index), v.latest, v.start >= start, v.start < end)
@@ -257,9 +257,7 @@ def _judged(connection: sa.Connection, registry: Registry, start: int, end: int)
     hours = (h.hour >= found.start // 60, h.hour * 60 < found.end)
     for row in connection.execute(sa.select(schema.sliding_hour).where(h.rule.in_(index), *hours)):
         worst = np.nan if row.worst is None else row.worst
-        found.sliding[index[row.rule], row.hour] = SlidingHour(
-            index[row.rule], row.hour, row.assessable, row.above, worst
-        )
+        found.sliding.put(SlidingHour(index[row.rule], row.hour, row.assessable, row.above, worst))
     for row in connection.execute(
         sa.select(schema.exceedance)
         .where(x.rule.in_(index), x.state != "withdrawn", x.start < end, sa.or_(x.end.is_(None), x.end > start))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,11 +13,9 @@ import numpy as np
 from greenmine.limits import Window
 from greenmine.processing.engine import Statistic
 from greenmine.processing.rose import Rose, rose
+from greenmine.processing.upwind import Hours, valid_means
 from greenmine.processing.windows import moment_of
-from greenmine.registry import Channel, Registry
-
-Hours = Mapping[int, Sequence[Statistic]]
-"""Hourly statistics by index of the channel, in order."""
+from greenmine.registry import Registry
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -50,20 +50,26 @@ class HourGap(msgspec.Struct, frozen=True):
     """Of these, hours with minutes that were excluded for rain, wind or a mark."""
 
 
-def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], Statistic]) -> list[Distribution]:
+def distributions(
+    registry: Registry, hours: Hours, found: Mapping[tuple[int, Window, int], Statistic]
+) -> list[Distribution]:
     """Return those of judged themes; windows without a valid figure are left out.
 
     Parameters
     ----------
     registry : Registry
         Holds this site only.
+    hours : Hours
+        Of all channels.
     found : mapping of Statistic
-        By channel, window and start.
+        Of the other windows, by channel, window and start.
     """
-    values: dict[tuple[int, str], list[float]] = {}
-    for (channel, window, _), s in sorted(found.items()):
-        if s.valid and s.mean is not None and registry.is_judged(registry.channels[channel].parameter.id):
-            values.setdefault((channel, window), []).append(s.mean)
+    values: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for channel in (c.index for c in registry.channels if registry.is_judged(c.parameter.id)):
+        others = (s for key, s in sorted(found.items()) if key[0] == channel)
+        for s in chain(hours.get(channel, ()), others):
+            if s.valid and s.mean is not None:
+                values[channel, s.window].append(s.mean)
     return [
         Distribution(
             registry.channels[channel].key,
@@ -71,7 +77,7 @@ def distributions(registry: Registry, found: Mapping[tuple[int, Window, int], St
             len(mine),
             *np.quantile(mine, (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98, 1.0)).tolist(),
         )
-        for (channel, window), mine in values.items()
+        for (channel, window), mine in sorted(values.items())
     ]
 
 
@@ -110,12 +116,10 @@ def roses(registry: Registry, hours: Hours) -> list[Rose]:
     wind = {c.parameter.id: c for c in registry.channels if c.parameter.id in {"wind-speed", "wind-direction"}}
     if len(wind) < 2:
         return []
-    speed, direction = (_valid(hours, wind[name]) for name in ("wind-speed", "wind-direction"))
+    speed, direction = (valid_means(hours, wind[name].index) for name in ("wind-speed", "wind-direction"))
     least = registry.conditions.difference_wind_minimum
     return [
-        rose(c.key, _valid(hours, c), speed, direction, least) for c in registry.channels if c.parameter.theme == "dust"
+        rose(c.key, valid_means(hours, c.index), speed, direction, least)
+        for c in registry.channels
+        if c.parameter.theme == "dust"
     ]
-
-
-def _valid(hours: Hours, channel: Channel) -> dict[int, float]:
-    return {s.start: s.mean for s in hours.get(channel.index, ()) if s.valid and s.mean is not None}

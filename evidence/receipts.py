@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from greenmine.evidence.inclusion import moment
 from greenmine.evidence.source import Source
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.tree import KeptTree
-from greenmine.record.archive.witness import Receipt, Statement, Witnesses, check, statement_of
+from greenmine.record.archive.witness import KeptStatement, Receipt, Statement, Witnesses, check, statement_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,18 @@ class Testimony:
     """A receipt that fits the bundle."""
 
     witness: str
-    kind: str
     made: int
-    """By the clock of the witness [ms UTC]."""
+    """By the clock of the witness [ms UTC]; by that of the installation if it was kept."""
     size: int
     """Leaves of the tree that the witness was shown."""
     trusted: bool
     """Whether the witness is one that whoever checks named."""
+    kept: bool
+    """Whether it is a statement that who checks kept, and no receipt."""
 
 
 def examine(
-    receipts: Sequence[Receipt],
+    receipts: Sequence[Receipt | KeptStatement],
     tree: KeptTree,
     source: Source,
     keys: Collection[str],
@@ -40,7 +42,7 @@ def examine(
     Parameters
     ----------
     receipts : sequence of Receipt
-        Those of the bundle, and others that witnesses handed out.
+        Those of the bundle, others that witnesses handed out, and statements that were kept; of these, some may be for other sites.
     tree : KeptTree
         Of the bundle.
     source : Source
@@ -61,16 +63,19 @@ def examine(
     fitting: list[tuple[Testimony, Statement]] = []
     bent: list[tuple[Testimony, Statement]] = []
     for number, receipt in enumerate(receipts):
+        kept = isinstance(receipt, KeptStatement)
         place = f"receipt {number} of {receipt.witness}"
         try:
             statement, key, made, genuine = check(receipt, trusted)
         except ValueError as error:
             findings.append(Finding(place, str(error)))
             continue
+        if kept and statement.site != site:
+            continue
         if statement.site != site or key.fingerprint not in keys:
             findings.append(Finding(place, f"is for {statement.site} of the key {key.fingerprint[:16]}…"))
             continue
-        seen = Testimony(receipt.witness, receipt.kind, made, statement.tree.size, genuine)
+        seen = Testimony(receipt.witness, made, statement.tree.size, genuine, kept)
         root = tree.roots.get(statement.tree.size)
         if root == statement.tree.root and _in_chain(statement, digests):
             fitting.append((seen, statement))
@@ -89,11 +94,15 @@ def examine(
     return findings, [seen for seen, _ in fitting]
 
 
-def registries(receipts: Sequence[Receipt], digest: str) -> Iterator[str]:
+def registries(receipts: Sequence[Receipt | KeptStatement], digest: str) -> Iterator[str]:
     """Registries other than that of the bundle that witnesses were shown, and when; every edit is one."""
     seen: dict[str, list[int]] = {}
     for receipt in receipts:
-        seen.setdefault(statement_of(receipt.signed)[0].registry, []).append(receipt.made)
+        with suppress(ValueError):  # what is wrong with it is told elsewhere
+            statement, _ = statement_of(receipt.signed)
+            seen.setdefault(statement.registry, []).append(
+                receipt.made if isinstance(receipt, Receipt) else statement.tree.made
+            )
     for other, moments in seen.items():
         if other != digest:
             span = f"from {moment(min(moments))} to {moment(max(moments))}"
@@ -135,3 +144,54 @@ def _contradictions(
     )
     more = f"; {len(bent) - 1} more receipts say so" if len(bent) > 1 else ""
     return [Finding("tree.parquet", f"{what}; certain for what had come by {moment(seen.made)}{more}")]
+
+
+def uncertain(seen: Sequence[Testimony], tree: KeptTree) -> Iterator[str]:
+    """What nobody outside shows of a tree that is whole, and how long each part of it could be changed.
+
+    Parameters
+    ----------
+    seen : sequence of Testimony
+        Receipts that fit, the oldest first.
+    tree : KeptTree
+        Of the bundle.
+    """
+    sure = [one for one in seen if one.trusted]
+    if not sure:
+        others = ", ".join(sorted({one.witness for one in seen}))
+        lacking = (
+            f"of a witness that was named; those of {others} may be by the maker itself" if seen else "from outside"
+        )
+        yield f"no receipt {lacking}: nothing shows that the maker did not change readings before they were sealed"
+        return
+    waits = []
+    reached = tree.first
+    for one in sure:
+        if one.size <= reached:
+            continue
+        oldest = tree.leaves[reached - tree.first].made
+        if one.kept:
+            yield f"leaves {reached} to {one.size - 1} are those of {one.witness}: certain from when that was received"
+        else:
+            waits.append((one.made - oldest, reached, one.size - 1, oldest, one))
+        reached = one.size
+    if waits:
+        usual = sorted(wait for wait, *_ in waits)[len(waits) // 2]
+        yield f"what came may have been changed until a witness saw it, most often within {_span(usual)}, and in the turn before"
+    for wait, first, last, oldest, one in sorted(waits, key=lambda each: -each[0])[:_LISTED]:
+        if wait > _LONG:
+            named = f"leaves {first} to {last}, put in from {moment(oldest)} on"
+            yield f"{named}, may have been changed for {_span(wait)}: {one.witness} saw them first at {moment(one.made)}"
+    if tree.first + len(tree.leaves) > reached:
+        when = moment(tree.leaves[reached - tree.first].made)
+        yield f"what was put into the tree from {when} on has no receipt yet: it may have been changed"
+
+
+_LONG = 6 * 3_600_000
+"""Leaves that waited longer for a witness are told one by one [ms]."""
+_LISTED = 20
+
+
+def _span(length: int) -> str:
+    hours, minutes = divmod(max(0, round(length / 60_000)), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from greenmine.evidence.hours import HourlyStatistics, SlidingStatistics
 from greenmine.limits import Window
-from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.averaging import summand
 from greenmine.processing.engine import Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance
@@ -55,12 +55,12 @@ class Recomputed:
     """First minute of the period."""
     end: int
     """The minute behind its last."""
+    hours: HourlyStatistics
     statistics: dict[tuple[int, Window, int], Statistic]
-    """By channel, window and start."""
+    """Of all windows but the hour, by channel, window and start."""
     verdicts: dict[tuple[int, int], Judged]
     """By rule and start."""
-    sliding: dict[tuple[int, int], SlidingHour]
-    """By rule and hour since 1970; hours that share a minute with the period."""
+    sliding: SlidingStatistics
     exceedances: list[Exceedance]
     """Those that share a minute with the period, by rule and start."""
     flags: dict[tuple[int, str], int]
@@ -69,6 +69,11 @@ class Recomputed:
     """Mean of each minute of the period, for the watched channels: of the energies 10^(L/10) of sound, NaN where nothing counts."""
     episodes: list[Exceedance] = field(default_factory=list)
     """All exceedances of the days that were taken in, by rule and start."""
+
+    @classmethod
+    def empty(cls, start: int, end: int) -> Recomputed:
+        """Nothing, of a period [minutes since 1970 UTC, half-open]."""
+        return cls(start, end, HourlyStatistics(start, end), {}, {}, SlidingStatistics(start, end), [], {}, {})
 
 
 def days_needed(period: Period) -> list[date]:
@@ -122,7 +127,8 @@ def recompute(
     engine = Engine(registry, unknown, samples, marks=marks)
     zone = ZoneInfo(site.zone)
     start, end = midnight(period.first, zone), midnight(period.last + timedelta(days=1), zone)
-    found = Recomputed(start, end, {}, {}, {}, [], {}, {c: np.full(end - start, np.nan) for c in sorted(watched)})
+    found = Recomputed.empty(start, end)
+    found.minutes.update({c: np.full(end - start, np.nan) for c in sorted(watched)})
     episodes: dict[int, Exceedance] = {}
     days = days_needed(period)
     for done, day in enumerate(days):
@@ -182,13 +188,15 @@ def _codes(column: pa.ChunkedArray, code: Callable[[str], int]) -> NDArray[np.in
 def _collect(found: Recomputed, episodes: dict[int, Exceedance], outcome: Outcome) -> None:
     for s in outcome.statistics:
         if found.start <= s.start < found.end:
-            found.statistics[s.channel, s.window, s.start] = replace(s, restated=False) if s.restated else s
+            if s.window == "hour":
+                found.hours.put(s)
+            else:
+                found.statistics[s.channel, s.window, s.start] = replace(s, restated=False) if s.restated else s
     for v in outcome.verdicts:
         if found.start <= v.start < found.end:
             found.verdicts[v.rule, v.start] = replace(v, restated=False) if v.restated else v
     for h in outcome.sliding:
-        if h.hour * 60 < found.end and h.hour * 60 + 60 > found.start:
-            found.sliding[h.rule, h.hour] = h
+        found.sliding.put(h)
     episodes.update({e.id: e for e in outcome.exceedances})
 
 

@@ -13,7 +13,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -42,13 +42,13 @@ from greenmine.evidence.bundle import (
     report_content,
     settled,
 )
-from greenmine.evidence.compute import compute
+from greenmine.evidence.compute import compute, release_memory
 from greenmine.evidence.deviations import Departure, deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTACHMENTS, FROM_RECORD, FromRecord
-from greenmine.evidence.inclusion import inclusion, moment
-from greenmine.evidence.receipts import Testimony, examine, registries
+from greenmine.evidence.inclusion import inclusion
+from greenmine.evidence.receipts import Testimony, examine, registries, uncertain
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
@@ -60,7 +60,7 @@ from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import Keyring, PublicKey, Succession
 from greenmine.record.archive.tree import KeptTree
-from greenmine.record.archive.witness import Receipt, Witnesses
+from greenmine.record.archive.witness import KeptStatement, Receipt, Witnesses
 from greenmine.registry import RegistryError
 from greenmine.reporting import Period
 from greenmine.tables import DataFileError
@@ -137,6 +137,8 @@ class Verified:
     """Receipts of witnesses outside that fit, the oldest first."""
     earlier: tuple[str, ...] = ()
     """Fingerprints of the keys whose place that key took, the oldest first."""
+    undrawn: bool = False
+    """Whether report and workbook are still to be compared, with the figures that `figures_checked` left in the folder."""
 
     @property
     def lawful(self) -> bool:
@@ -151,15 +153,41 @@ def verify(
     *,
     catalogues: Path | None = None,
     witnesses: Witnesses = _NOBODY,
-    receipts: Sequence[Receipt] = (),
+    receipts: Sequence[Receipt | KeptStatement] = (),
     workspace: Path | None = None,
 ) -> Verified:
-    """Check a bundle.
+    """Check a bundle: `figures_checked`, and then `drawings_checked`.
+
+    Parameters
+    ----------
+    workspace : Path, optional
+        Where to unpack; None: a directory for temporary files. The others are those of `figures_checked`.
+    """
+    with tempfile.TemporaryDirectory(prefix="greenmine-verify-", dir=workspace) as name:
+        found = figures_checked(
+            bundle, Path(name), keys, progress, catalogues=catalogues, witnesses=witnesses, receipts=receipts
+        )
+        return replace(found, findings=drawings_checked(Path(name), found.findings)) if found.undrawn else found
+
+
+def figures_checked(
+    bundle: Path,
+    folder: Path,
+    keys: Collection[str] = (),
+    progress: Progress = lambda *_: None,
+    *,
+    catalogues: Path | None = None,
+    witnesses: Witnesses = _NOBODY,
+    receipts: Sequence[Receipt | KeptStatement] = (),
+) -> Verified:
+    """Check all of a bundle but whether report and workbook say what the figures do.
 
     Parameters
     ----------
     bundle : Path
         The zip.
+    folder : Path
+        Empty; it is unpacked there.
     keys : collection of str
         Fingerprints of keys that are trusted; it must be signed with one of them, or with one that they named. Empty: with the one
         that it brings along, which shows only that it is whole.
@@ -169,10 +197,8 @@ def verify(
         Directory of catalogues that are trusted, see `deviations`.
     witnesses : Witnesses, optional
         Those that are trusted.
-    receipts : sequence of Receipt
-        That witnesses handed out, besides those of the bundle.
-    workspace : Path, optional
-        Where to unpack; None: a directory for temporary files.
+    receipts : sequence of Receipt or KeptStatement
+        That witnesses handed out, or that were kept, besides those of the bundle.
 
     Raises
     ------
@@ -181,41 +207,88 @@ def verify(
     DataFileError
         If a catalogue that is to be trusted is not sound.
     """
-    with tempfile.TemporaryDirectory(prefix="greenmine-verify-", dir=workspace) as name:
-        folder = Path(name)
-        faults = list(_unpacked(bundle, folder))
-        if faults:
-            return Verified(faults)
-        known = frozenset(keys)
-        manifest, ring, faults = _manifest(folder, known)
-        key = None if ring is None else ring.newest
-        if manifest is None or ring is None:
-            return Verified(faults, key)
-        trusted = not known.isdisjoint(ring.fingerprints)
-        faults += _digests(folder, manifest)
-        if any(fault.place.startswith(_INPUTS) for fault in faults):
-            return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
-        remarks: list[str] = []
-        seen: list[Testimony] = []
-        try:
-            source = Source(folder, {day.isoformat() for day in days_needed(_period(manifest))})
-        except _UNSOUND as error:
-            return Verified([*faults, _uncomputable(bundle, error)], key, trusted, software=manifest.software)
-        deviating = deviations(source, catalogues)
-        try:
-            whole = not faults  # what is not what was signed need not be drawn anew
-            raw, seen, open_ = verify_raw(folder, source, ring, receipts, witnesses)
-            faults += raw
-            remarks += open_
-            if not raw:
-                faults += _content(folder, manifest, source, progress, whole=whole)
-        except _UNSOUND as error:
-            faults.append(_uncomputable(bundle, error))
-        return Verified(faults, key, trusted, deviating, manifest.software, remarks, seen, ring.fingerprints[:-1])
+    faults = list(_unpacked(bundle, folder))
+    if faults:
+        return Verified(faults)
+    known = frozenset(keys)
+    manifest, ring, faults = _manifest(folder, known)
+    key = None if ring is None else ring.newest
+    if manifest is None or ring is None:
+        return Verified(faults, key)
+    trusted = not known.isdisjoint(ring.fingerprints)
+    faults += _digests(folder, manifest)
+    if any(fault.place.startswith(_INPUTS) for fault in faults):
+        return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
+    remarks: list[str] = []
+    seen: list[Testimony] = []
+    try:
+        source = _source(folder, manifest)
+    except _UNSOUND as error:
+        return Verified([*faults, _uncomputable(bundle.name, error)], key, trusted, software=manifest.software)
+    deviating = deviations(source, catalogues)
+    whole = not faults  # what is not what was signed need not be drawn anew
+    undrawn = False
+    try:
+        raw, seen, open_ = verify_raw(folder, source, ring, receipts, witnesses)
+        faults += raw
+        remarks += open_
+        if not raw:
+            release_memory()
+            faults += _content(folder, manifest, source, progress)
+            undrawn = whole
+            if not whole:
+                faults += _of_another_version(manifest)
+    except _UNSOUND as error:
+        faults.append(_uncomputable(bundle.name, error))
+    return Verified(
+        faults, key, trusted, deviating, manifest.software, remarks, seen, ring.fingerprints[:-1], undrawn=undrawn
+    )
 
 
-def _uncomputable(bundle: Path, error: Exception) -> Finding:
-    return Finding(bundle.name, f"its figures cannot be computed: {' '.join(str(error).split())}")
+def drawings_checked(folder: Path, before: list[Finding]) -> list[Finding]:
+    """Compare report and workbook of a bundle with the figures that `figures_checked` left.
+
+    Parameters
+    ----------
+    folder : Path
+        Where that unpacked it.
+    before : list of Finding
+        What it found.
+
+    Returns
+    -------
+    list of Finding
+        Those before, and what is found now.
+    """
+    manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    faults = list(before)
+    try:
+        text = (folder / FIGURES).read_bytes()
+        figures = msgspec.json.decode(text, type=FiguresDocument)
+        faults += workbook_differences(folder / WORKBOOK, figures, manifest.makers)
+        content = report_content(manifest, _source(folder, manifest), figures)
+        del figures
+        release_memory()
+        faults += report_differences(folder / REPORT, content, text, manifest.makers)
+    except _UNSOUND as error:
+        faults.append(_uncomputable(REPORT, error))
+    return faults + (_of_another_version(manifest) if faults else [])
+
+
+def _of_another_version(manifest: Manifest) -> list[Finding]:
+    mine = version("greenmine")
+    if manifest.software == mine:
+        return []
+    other = f"names greenmine {manifest.software}; this is {mine}, which may compute and draw otherwise"
+    return [Finding(MANIFEST, f"{other}: check with that version as well")]
+
+
+def _source(folder: Path, manifest: Manifest) -> Source:
+    return Source(folder, {day.isoformat() for day in days_needed(_period(manifest))})
+
+
+def _uncomputable(place: str, error: Exception) -> Finding:
+    return Finding(place, f"its figures cannot be computed: {' '.join(str(error).split())}")
 
 
 def _unpacked(bundle: Path, folder: Path) -> Iterator[Finding]:
@@ -367,7 +440,7 @@ def verify_raw(
     folder: Path,
     source: Source,
     key: PublicKey | Keyring,
-    receipts: Sequence[Receipt] = (),
+    receipts: Sequence[Receipt | KeptStatement] = (),
     witnesses: Witnesses = _NOBODY,
 ) -> tuple[list[Finding], list[Testimony], list[str]]:
     """Check the raw data of a bundle: chain of sealed days, hash tree, and receipts of witnesses.
@@ -390,20 +463,13 @@ def verify_raw(
 
 def _open(tree: KeptTree, seen: Sequence[Testimony], unnumbered: Collection[str]) -> Iterator[str]:
     """What cannot be excluded of data that are whole."""
-    if not seen:
-        yield "no receipt from outside: nothing shows that the maker did not change readings before they were sealed"
-    else:
-        reached = max(one.size for one in seen)
-        if tree.first + len(tree.leaves) > reached:
-            when = moment(next(leaf.made for leaf in tree.leaves if leaf.number >= reached))
-            yield f"what was put into the tree from {when} on has no receipt yet: it may have been changed"
-        yield f"what came within the turn before a receipt may have been changed until then; the first is of {moment(seen[0].made)}"
+    yield from uncertain(seen, tree)
     if unnumbered:
         names = ", ".join(sorted(unnumbered))
         yield f"devices that do not number their messages: {names}: what was dropped before it was received cannot be seen"
 
 
-def _content(folder: Path, manifest: Manifest, source: Source, progress: Progress, *, whole: bool) -> list[Finding]:
+def _content(folder: Path, manifest: Manifest, source: Source, progress: Progress) -> list[Finding]:
     period = _period(manifest)
     faults: list[Finding] = []
     if source.site.id != manifest.site:
@@ -427,17 +493,8 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
     hours = pq.read_table(folder / HOURS)
     if not hours.equals(computed):  # as on the machine that built it
         faults += differences(HOURS, _columns(hours), _columns(computed))
-    text = settled(figures) if bent else written
-    true = msgspec.json.decode(text, type=FiguresDocument) if bent else told
-    del found, hours, computed, figures, told  # their memory serves for the report
-    pa.default_memory_pool().release_unused()
-    if whole:
-        faults += workbook_differences(folder / WORKBOOK, true, manifest.makers)
-        drawn = report_content(manifest, source, true)
-        faults += report_differences(folder / REPORT, drawn, text, manifest.makers)
-    if faults and manifest.software != (mine := version("greenmine")):
-        other = f"names greenmine {manifest.software}; this is {mine}, which may compute and draw otherwise"
-        faults.append(Finding(MANIFEST, f"{other}: check with that version as well"))
+    if bent:
+        (folder / FIGURES).write_bytes(settled(figures))  # report and workbook are to say what is true
     return faults
 
 

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     """Port at which devices are let in to the broker; None: nothing is before the broker."""
     ingress_host: str = "127.0.0.1"
     """Its addresses, with commas."""
-    ingress_rate: Annotated[float, Field(gt=0)] = 200_000.0
+    ingress_rate: Annotated[float, Field(gt=0)] = 64_000.0
     """Most that a connection may send, on average [bytes/s]; who sends more waits."""
     ingress_connections: Annotated[int, Field(ge=1)] = 1_000
     """Connections from one address at the same time."""

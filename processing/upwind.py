@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from greenmine.limits import Window
 from greenmine.processing.engine import Statistic
 from greenmine.processing.wind import angle_between, bearing
 from greenmine.registry import Registry
 
-HourlyStatistics = Mapping[tuple[int, Window, int], Statistic]
-"""By channel, window and start, as `greenmine.evidence.recompute.Recomputed.statistics`; those of the window ``hour`` are used."""
+Hours = Mapping[int, Sequence[Statistic]]
+"""Hourly statistics by index of the channel, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class UpwindShare:
 
 
 def upwind_share(
-    registry: Registry, channel: int, statistics: HourlyStatistics, spans: Sequence[tuple[int, int]]
+    registry: Registry, channel: int, hours: Hours, spans: Sequence[tuple[int, int]]
 ) -> UpwindShare | None:
     """Compare a station with the station upwind of the mine, hour by hour.
 
@@ -40,7 +39,7 @@ def upwind_share(
         Positions, channels, and the bounds of wind speed and sector.
     channel : int
         Index of the station's channel; arithmetic means.
-    statistics : HourlyStatistics
+    hours : Hours
         All of the site.
     spans : sequence of (int, int)
         The windows of interest [minutes since 1970 UTC, half-open].
@@ -66,29 +65,29 @@ def upwind_share(
         if c.parameter.id == here.parameter.id and c.station != here.station
     }
     sector, calm = registry.conditions.difference_sector, registry.conditions.difference_wind_minimum
+    means = {one: valid_means(hours, one) for one in others}
+    speeds, directions = (valid_means(hours, by_parameter[p]) for p in ("wind-speed", "wind-direction"))
     total = upwind = 0.0
-    hours = 0
-    for (index, window, start), own in statistics.items():
-        if index != channel or window != "hour" or not any(first <= start < last for first, last in spans):
+    count = 0
+    for start, mean in valid_means(hours, channel).items():
+        if not any(first <= start < last for first, last in spans):
             continue
-        mean = _mean(own)
-        speed, wind_from = (
-            _mean(statistics.get((by_parameter[p], "hour", start))) for p in ("wind-speed", "wind-direction")
-        )
-        if mean is None or speed is None or wind_from is None or speed < calm:
+        speed, wind_from = speeds.get(start), directions.get(start)
+        if speed is None or wind_from is None or speed < calm:
             continue
         near = [
-            (float(angle_between(wind_from, direction)), figure)
+            (float(angle_between(wind_from, direction)), means[other][start])
             for other, direction in others.items()
-            if (figure := _mean(statistics.get((other, "hour", start)))) is not None
+            if start in means[other]
         ]
         near = [pair for pair in near if pair[0] <= sector]
         if near:
-            total, upwind, hours = total + mean, upwind + min(near)[1], hours + 1
-    if not hours or total <= 0:
+            total, upwind, count = total + mean, upwind + min(near)[1], count + 1
+    if not count or total <= 0:
         return None
-    return UpwindShare(min(1.0, max(0.0, upwind / total)), hours)
+    return UpwindShare(min(1.0, max(0.0, upwind / total)), count)
 
 
-def _mean(statistic: Statistic | None) -> float | None:
-    return statistic.mean if statistic is not None and statistic.valid else None
+def valid_means(hours: Hours, channel: int) -> dict[int, float]:
+    """Means of the valid hours of a channel by their start [minutes since 1970 UTC]."""
+    return {s.start: s.mean for s in hours.get(channel, ()) if s.valid and s.mean is not None}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ SAMPLE: Final = MINUTE
 """Beyond the budget one row in this time is kept, so that it can be seen what still comes [ms]."""
 _OVER_BUDGET: Final = "over-budget"
 _UNBOUNDED: Final = Rate()
+_T = TypeVar("_T")
 
 
 class RefusedRoom:
@@ -56,7 +57,8 @@ class RefusedRoom:
         counted = sa.select(
             t.site, t.device, sa.func.count().label("rows"), sa.func.sum(sa.func.length(t.payload)).label("size")
         )
-        begun = sa.or_(*(sa.and_(t.site == s, t.received >= day_end(now, z) - DAY) for s, z in self._zone.items()))
+        days = _alike({site: day_end(now, zone) - DAY for site, zone in self._zone.items()})
+        begun = sa.or_(*(sa.and_(t.site.in_(sites), t.received >= day) for day, sites in days.items()))
         for row in record.rows(counted.where(begun).group_by(t.site, t.device)):
             rows, size = self._of((row["site"], row["device"]), now)
             rows.used, size.used = float(row["rows"]), float(row["size"])
@@ -127,6 +129,15 @@ class RefusedRoom:
 def sent_today(record: Record, registry: Registry, now: int) -> Iterator[tuple[str, str, int, int]]:
     """Site, device, messages and accepted readings of each device that sent something on the day of an instant [ms UTC]."""
     t = schema.ledger.c
-    begun = (sa.and_(t.site == s.id, t.day == local(now, s.zone).date().isoformat()) for s in registry.sites)
+    days = _alike({site.id: local(now, site.zone).date().isoformat() for site in registry.sites})
+    begun = (sa.and_(t.site.in_(sites), t.day == day) for day, sites in days.items())
     for row in record.rows(sa.select(t.site, t.device, t.messages, t.received, t.rejected).where(sa.or_(*begun))):
         yield row["site"], row["device"], row["messages"], row["received"] - row["rejected"]
+
+
+def _alike(of: Mapping[str, _T]) -> dict[_T, list[str]]:
+    """Sites by what they have in common: a database refuses a condition of a thousand parts."""
+    found: dict[_T, list[str]] = {}
+    for site, common in of.items():
+        found.setdefault(common, []).append(site)
+    return found

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zlib
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 import sqlalchemy as sa
@@ -47,21 +49,26 @@ def packed(readings: Readings, registry: Registry) -> bytes:
     return content.getvalue()
 
 
-def unpacked(content: bytes, registry: Registry) -> Readings:
-    """Read what ``packed`` wrote.
+def unpacked(path: Path, registry: Registry) -> Readings:
+    """Read what ``packed`` wrote to a file.
 
     Raises
     ------
     ValueError
-        If the registry no longer has a channel of it.
+        If it is gone or spoiled, or the registry no longer has a channel of it.
     """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            keys, channel, *columns = (found[name] for name in ("keys", "channel", "time", "value", "flag"))
+    except (OSError, EOFError, BadZipFile, KeyError, TypeError, ValueError, zlib.error) as fault:
+        # The reason may name a path of this machine, which is nobody's business.
+        raise ValueError("the file that was handed in cannot be read any more") from fault
     number = {channel.key: channel.index for channel in registry.channels}
-    with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        gone = [key for key in found["keys"].tolist() if key not in number]
-        if gone:
-            raise ValueError(f"the registry has no channel {gone[0]} any more")
-        index = np.array([number[key] for key in found["keys"].tolist()], np.int32)
-        return Readings(index[found["channel"]], found["time"], found["value"], found["flag"])
+    gone = [key for key in keys.tolist() if key not in number]
+    if gone:
+        raise ValueError(f"the registry has no channel {gone[0]} any more")
+    index = np.array([number[key] for key in keys.tolist()], np.int32)
+    return Readings(index[channel], *columns)
 
 
 class UploadDesk:
@@ -107,8 +114,8 @@ class UploadDesk:
         row = waiting[0]
         if self._held is None or self._held[0] != row["id"]:
             try:
-                self._held = row["id"], unpacked((self._folder / row["content"]).read_bytes(), self._pipeline.registry)
-            except (OSError, ValueError) as error:
+                self._held = row["id"], unpacked(self._folder / row["content"], self._pipeline.registry)
+            except ValueError as error:
                 refused = {"state": "refused", "answer": str(error)[:500], "answered": now}
                 with record.transaction() as connection:
                     refused["serial"] = record.serial(connection)

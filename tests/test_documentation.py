@@ -6,6 +6,7 @@ import re
 import struct
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from greenmine.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAIRS = [(page.with_suffix("").with_suffix(".md"), page) for page in PAGES if page.name.endswith(".zh.md")]
 PICTURES = sorted((ROOT / "docs/pictures").iterdir())
 CONTRACTS = [
     contract["name"]
@@ -77,6 +79,32 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         if not file.exists() or (anchor and anchor not in anchors(file)):
             lost.append(f"{target}#{anchor}")
     assert lost == []
+
+
+def shape(page: Path) -> dict[str, list[Any]]:
+    """What a page has in both languages: levels of headings, rows of tables under each, code, settings and options."""
+    text = page.read_text(encoding="utf-8")
+    prose = text_of(page)
+    return {
+        "headings": [len(level) for level in re.findall(r"^(#+) ", prose, re.MULTILINE)],
+        "rows": [
+            len(re.findall(r"^\|", part, re.MULTILINE)) for part in re.split(r"^#+ .*$", prose, flags=re.MULTILINE)
+        ],
+        "code": [fence.split("\n")[0] for fence in FENCE.findall(text)],
+        "settings": sorted(set(re.findall(r"\bGREENMINE_[A-Z0-9_]+", text))),
+        "options": sorted(set(re.findall(r"--[a-z][a-z0-9-]+", text))),
+    }
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_says_the_same_in_both_languages(english: Path, chinese: Path) -> None:
+    assert shape(chinese) == shape(english)
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_leads_to_its_other_language_and_else_to_pages_of_its_own(english: Path, chinese: Path) -> None:
+    assert chinese in named(english)
+    assert named(chinese) & {page for page, _ in PAIRS} == {english}
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in ROOT.glob("*/__init__.py")))

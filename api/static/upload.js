@@ -114,7 +114,7 @@ store.addEventListener("click", async () => {
       if (answer.ok) item = await answer.json();
     }
     if (item.state === "done") told(filled(words.done, { ...item, number: item.id }));
-    else told(filled(words.refused, { reason: item.answer }), true);
+    else told(filled(words.refused, { reason: words.lang === "zh" ? item.answer_zh : item.answer }), true);
   } catch (error) {
     told(filled(words.failed, { reason: error.message }), true);
   }

@@ -271,7 +271,9 @@ _SPAN: Final = re.compile(r"(?<=[a-z])\d{1,2}(?:s|sec|m|min|h|hr)\Z")
 
 _POWER: Final = r"(?:10 ?\^? ?[-−⁻]?[\d⁰¹²³⁴-⁹]{0,2}|1[eE][-+]?\d+|0[.,]0*1|1/10+)"
 _SCALED: Final = re.compile(
-    rf"[x×*]?\s*{_POWER}\s*[x×*]?\s*(?P<behind>[^\d\s].*)|(?P<before>.*?[^x×*\s])\s*[x×*]\s*{_POWER}"
+    r"(?:10'?s|tens|tenths?|hundreds|hundredths?|thousands|thousandths?)\b ?(?:of )?(?:an? )?(?P<worded>.+)"
+    rf"|[x×*]?\s*{_POWER}\s*[x×*]?\s*(?P<behind>[^\d\s].*)|(?P<before>.*?[^x×*\s])\s*[x×*]\s*{_POWER}",
+    re.IGNORECASE,
 )
 
 
@@ -470,7 +472,9 @@ def _not_labels(bracket: str) -> str:
 def _is_scaled(text: str) -> bool:
     """Whether a text is a power of ten and a known unit, such as ``x10 ug/m3`` and ``0.1 %``: no unit that can be converted."""
     match = _SCALED.fullmatch(text.strip())
-    return match is not None and known_unit(match["behind"] or match["before"], alone=True) is not None
+    return (
+        match is not None and known_unit(match["behind"] or match["before"] or match["worded"], alone=True) is not None
+    )
 
 
 def known_unit(text: str, *, alone: bool = False) -> str | None:

@@ -82,6 +82,8 @@ _ENDS_SAID: Final[dict[Literal["begin", "end"], re.Pattern[str]]] = {
     "end": re.compile(r"\b(?:end(?:ing|ed|s)?)\b|结束|截止|截至", re.IGNORECASE),
 }
 _ANY_TIME: Final = re.compile(rf"{DATE_TEXT}|\d{{1,2}}:\d\d")
+_DATED: Final = re.compile(rf"(?:{DATE_TEXT})(?=[^\d:]*(?:标[记注]|时[段间标])[^\d:：]*\Z)")
+"""A date of a title, which nothing but words on the stamps follows."""
 EPOCHS: Final = {"1900": "1899-12-30", "1904": "1904-01-01", "1970": "1970-01-01"}
 """Days from which spreadsheets count, by the name of the date system."""
 _TIME_WORDS: Final = STAMPS | TIMES | DATES | ELAPSED | frozenset().union(*PARTS.values())
@@ -210,7 +212,7 @@ def ends_said(lines: Iterable[str]) -> dict[Literal["begin", "end"], str]:
     return {
         which: line.strip()
         for line in lines
-        if len(line) < 200 and _OF_STAMPS.search(line) and not _ANY_TIME.search(line)
+        if len(line) < 200 and _OF_STAMPS.search(line) and not _ANY_TIME.search(_DATED.sub("", line))
         for which, sign in _ENDS_SAID.items()
         if sign.search(line)
     }
@@ -551,7 +553,9 @@ def _with_lines_around(
             over[c] = reach
         if not units:
             units = {
-                c: unit for c in columns if (unit := known_unit(over[c], alone=True)) is not None and cell(above, c)
+                c: unit
+                for c in columns
+                if (unit := known_unit(over.get(c, ""), alone=True)) is not None and cell(above, c)
             }
         for c in (c for c in columns if over.get(c) and c not in units):
             if is_statistic(over[c]) and plain(over[c]) not in plain(found[c]):

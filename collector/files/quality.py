@@ -25,8 +25,12 @@ _QUALITY: Final = words("""
 """Plain names of columns that say in words or codes of the maker whether a reading is good."""
 _FAULTS: Final = words("""
     error errors err errorcode errorflag fault faults faultcode alarm alarms warning warnings malfunction fehler
-    invalid isinvalid notvalid datainvalid rejected excluded
-    over overload overrange overunder underrange under ovl uebersteuerung 过载 溢出 超量程
+    invalid isinvalid notvalid datainvalid rejected excluded deleted isdeleted removed outlier outliers isoutlier suspect
+    suspected suspicious questionable estimated isestimated interpolated isinterpolated imputed gapfilled filled flagged
+    substituted simulated maintenance calibration calibrating 补数 是否补数 剔除 是否剔除 可疑 是否可疑 插补 是否插补 估算
+    是否估算 离群 维护 校准 是否维护 是否校准
+    over overload overloads overloaded overrange overunder underrange under ovl ovld ovrld olflag clip clipping clipped saturated
+    saturation uebersteuerung 过载 溢出 超量程
     故障 故障码 异常 是否异常 报警 告警 错误 错误码 错误代码 故障代码 报警状态 无效 是否无效
 """)
 """Plain names of columns that name what is wrong with a reading, and nothing where it is good."""
@@ -84,6 +88,11 @@ def flag_columns(name: str, columns: Sequence[str]) -> list[str]:
 def _asked(column: str) -> str:
     """The plain name of a column without the answers that it offers: ``Valid (Y/N)`` becomes ``valid``."""
     return plain(_CHOICE.sub("", column))
+
+
+def _word(text: str) -> str:
+    """The plain form of a text; a number below 0 keeps its sign."""
+    return plain(text) if re.fullmatch(r"\s*-\d+(?:\.\d+)?\s*", text) is None else text.strip()
 
 
 def _meaning(name: str, texts: set[str]) -> tuple[bool, frozenset[str], frozenset[str]]:
@@ -145,13 +154,13 @@ def take_flags(
     name = _asked(column)
     remark = name in _REMARKS or beside
     texts = set(cells.tolist())
-    flags, good, answers = _meaning(name, {plain(text) for text in texts})
+    flags, good, answers = _meaning(name, {_word(text) for text in texts})
     flags |= remark
-    found = {text for text in texts if plain(text) and plain(text) not in good}
+    found = {text for text in texts if _word(text) and _word(text) not in good}
     if remark:
         words = _NAMES_A_FAULT if beside else _DOUBTFUL
         found = {text for text in found if words.search(text) or text in said.marks}
-    taken = {*said.marks, *FLAGS, *(text for text in found if plain(text) in answers)}
+    taken = {*said.marks, *FLAGS, *(text for text in found if _word(text) in answers)}
     if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint(taken):
         notes.append(f"column {column!r} says {next(iter(found))!r} of every reading: nothing is taken from it")
         return

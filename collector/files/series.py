@@ -61,7 +61,7 @@ from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, o
 from greenmine.collector.files.text import REPEATED, SUMMED
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
-from greenmine.readings import NORMAL
+from greenmine.readings import FLAGS, NORMAL
 from greenmine.units import UnitError, conversion, converted
 from greenmine.zones import Zone
 
@@ -77,7 +77,8 @@ _DAY: Final = 24 * _HOUR
 _LEAP: Final = 5 * 365 * _DAY
 """A gap as long between two rows is no pause of a logger."""
 _QUANTITIES: Final = words("""
-    parameter param field variable channel analyte pollutant quantity item measurand tag 因子 监测因子 指标 监测指标 项目
+    parameter param field variable channel analyte pollutant airpollutant entityid parametername pollutantname
+    quantity item measurand tag 因子 监测因子 指标 监测指标 项目
     监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
     污染物编码 污染物代码
 """)
@@ -89,9 +90,9 @@ _VALUES: Final = words("""
 """Plain names of columns that do not say what they hold."""
 _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vxy])?\d*")
 """A plain name that counts channels, or is the letter of an axis."""
-_UNIT_COLUMNS: Final = words("unit units uom unitofmeasure 单位 计量单位")
+_UNIT_COLUMNS: Final = words("unit units uom unitofmeasure unitofmeasurement unitsofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
-    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0)"
+    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0|985|995)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
 _OFTEN: Final = 3
@@ -482,10 +483,16 @@ def _long(file: LoggerFile, parameter: Parameter, others: Sequence[str]) -> _Cho
     header = file.header
     naming = [name for name in others if plain(name) in _QUANTITIES and name not in header.numeric]
     numeric = [name for name in header.numeric if name not in naming]
-    values = [name for name in numeric if plain(name) in _VALUES] or numeric
+    values = (
+        [name for name in numeric if plain(name) in _VALUES] or [n for n in numeric if plain(n) == "state"] or numeric
+    )
     if len(naming) != 1 or len(values) != 1 or naming[0] in file.layout.description.where:
         return None
-    texts = [text for text in file.distinct(naming[0]) if text and parameter_columns([text], parameter)]
+    texts = [
+        text
+        for text in file.distinct(naming[0])
+        if text and (parameter_columns([text], parameter) or parameter_columns([text.rpartition(".")[2]], parameter))
+    ]
     if len(texts) > 1:
         raise LoggerFileError(f"{listed(texts)} in column {naming[0]!r} may all be {parameter.id}; choose with --where")
     if not texts:
@@ -729,7 +736,7 @@ def _values(
     if cells.mark is not None:
         for mark in cells.marks:
             rows = cells.mark == mark
-            found = known_unit(mark, alone=True)
+            found = _unit_of_mark(mark, parameter)
             if mark == "-" and mark not in said.marks:
                 raise LoggerFileError(
                     f"column {name!r} has '-' behind numbers, which may be their sign; --mark '-=N' says that it is not"
@@ -804,6 +811,12 @@ def _too_wide(kind: NDArray[np.uint8], name: str, notes: list[str]) -> NDArray[n
     return found
 
 
+def _unit_of_mark(mark: str, parameter: Parameter) -> str | None:
+    """The unit that stands behind a number; None: none does, as where a flag of HJ 212 is the letter of a foreign unit."""
+    unit = known_unit(mark, alone=True)
+    return None if unit is not None and mark in FLAGS and not convertible(unit, parameter) else unit
+
+
 def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter: Parameter) -> str | None:
     """The unit of the cells without a mark.
 
@@ -812,7 +825,7 @@ def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter:
     LoggerFileError
         If cells state a unit that cannot be converted, or another than the column does.
     """
-    units = {unit for mark in cells.marks if (unit := known_unit(mark, alone=True)) is not None}
+    units = {unit for mark in cells.marks if (unit := _unit_of_mark(mark, parameter)) is not None}
     for unit in units:
         _convertible(unit, name, parameter, "a cell")
         if stated is not None and _normal(unit, parameter) != _normal(stated, parameter):

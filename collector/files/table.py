@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -315,7 +316,7 @@ class LoggerFile:
         ------
         LoggerFileError
             If a date of the heading lies four years off, as far as the two date systems of spreadsheets do, or all years are those
-            before such programs were common.
+            before such programs were common, or some lie far ahead, as those of modified Julian dates do.
         """
         named = next(name for name, day in EPOCHS.items() if day == self.layout.clock.serial)
         other = next(name for name in EPOCHS if name != named)
@@ -324,7 +325,8 @@ class LoggerFile:
         stated = [int(year) for line in self.layout.heading for year in _YEAR.findall(line)]
         fits = [year for year in stated if first - 1 <= year <= last + 1]
         others = [year for year in stated if first + apart - 1 <= year <= last + apart + 1]
-        if (others and not fits) or last < _SPREADSHEETS:
+        ahead = int(time.strftime("%Y")) + _NEAR
+        if (others and not fits) or last < _SPREADSHEETS or last > ahead:
             says = f", and the heading speaks of {others[0]}" if others else ""
             raise LoggerFileError(
                 f"days counted by the date system from {named} are those of {first} to {last}{says}: give --epoch {other}, or "

@@ -63,7 +63,12 @@ class Font:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of both faces."""
-        return hashlib.sha256(self.regular.read_bytes() + self.bold.read_bytes()).hexdigest()
+        found = hashlib.sha256()
+        for face in (self.regular, self.bold):
+            with face.open("rb") as file:
+                while part := file.read(1 << 20):
+                    found.update(part)
+        return found.hexdigest()
 
     @cached_property
     def fonts(self) -> typst.Fonts:
@@ -96,4 +101,5 @@ class Font:
     @cached_property
     def _characters(self) -> frozenset[int]:
         with TTFont(self.regular, fontNumber=self.index, lazy=True) as font:
+            font.setGlyphOrder([""] * font["maxp"].numGlyphs)  # else names of all signs are read from their outlines
             return frozenset(font.getBestCmap())

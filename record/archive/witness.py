@@ -67,6 +67,15 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptStatement:
+    """A statement that who checks has kept, and so needs no token; only its own clock says of when it is."""
+
+    witness: str
+    """File that held it."""
+    signed: SignedStatement
+
+
+@dataclass(frozen=True, slots=True)
 class Witnesses:
     """Witnesses that whoever checks trusts."""
 
@@ -147,7 +156,7 @@ def countersigned(signed: SignedStatement, name: str, key: SigningKey, now: int)
     return Receipt(name, "greenmine", signed, now, token, base64.b64encode(key.public.raw).decode())
 
 
-def check(receipt: Receipt, trusted: Witnesses) -> tuple[Statement, PublicKey, int, bool]:
+def check(receipt: Receipt | KeptStatement, trusted: Witnesses) -> tuple[Statement, PublicKey, int, bool]:
     """What a receipt proves.
 
     Returns
@@ -161,6 +170,8 @@ def check(receipt: Receipt, trusted: Witnesses) -> tuple[Statement, PublicKey, i
         If it proves nothing: the statement, its signature or the token are not what they should be.
     """
     statement, key = statement_of(receipt.signed)
+    if isinstance(receipt, KeptStatement):
+        return statement, key, statement.tree.made, True
     if receipt.kind == "greenmine":
         witness = PublicKey(_decoded(receipt.key, 32))
         if witness == key:
@@ -178,7 +189,7 @@ def stamped(token: bytes, message: bytes, roots: Sequence[bytes]) -> tuple[int, 
     Raises
     ------
     ValueError
-        If the token is none, or is that of another message, or roots are given and its signature is wrong.
+        If the token is none, or is that of another message, or names an authority of the roots that did not sign it.
     """
     try:
         reply = rfc3161_client.decode_timestamp_response(in_der_order(token))
@@ -188,16 +199,28 @@ def stamped(token: bytes, message: bytes, roots: Sequence[bytes]) -> tuple[int, 
     if info.message_imprint.message != hashlib.sha512(message).digest():
         raise ValueError("holds the time-stamp of another statement")
     made = round(info.gen_time.timestamp() * 1000)
-    if not roots:
+    named = {one for pem in roots for one in x509.load_pem_x509_certificates(pem)}
+    if not named:
         return made, False
     builder = rfc3161_client.VerifierBuilder()
-    for root in (certificate for pem in roots for certificate in x509.load_pem_x509_certificates(pem)):
+    for root in named:
         builder = builder.add_root_certificate(root)
     try:
         builder.build().verify_message(reply, message)
     except (rfc3161_client.VerificationError, ValueError) as error:
-        raise ValueError(f"holds a time-stamp that none of the given authorities made: {error}") from error
+        if _leads_to(named, reply.signed_data.certificates):
+            raise ValueError(f"holds a time-stamp that is not by the authority it names: {error}") from error
+        return made, False
     return made, True
+
+
+def _leads_to(roots: Collection[x509.Certificate], certificates: Iterable[bytes]) -> bool:
+    """Whether any of the certificates (DER) is one of the roots, or says that one of them issued it."""
+    names = {root.subject for root in roots}
+    try:
+        return any(names & {one.subject, one.issuer} for one in map(x509.load_der_x509_certificate, certificates))
+    except ValueError:
+        return False
 
 
 def in_der_order(reply: bytes) -> bytes:
@@ -311,19 +334,27 @@ def statements_in(path: Path) -> dict[str, SignedStatement]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, SignedStatement]) if path.exists() else {}
 
 
-def read_receipts(paths: Collection[Path]) -> list[Receipt]:
-    """Receipts from files that witnesses hand out (JSON lists).
+def read_receipts(paths: Collection[Path]) -> list[Receipt | KeptStatement]:
+    """What witnesses hand out, and statements that who checks kept: a mail's attachment, or an answer of the page of statements.
 
     Raises
     ------
     ValueError, OSError
-        If a file holds none, or cannot be read.
+        If a file holds neither, or cannot be read.
     """
-    found: list[Receipt] = []
+    found: list[Receipt | KeptStatement] = []
     for path in paths:
+        raw = path.read_bytes()
         try:
-            found += msgspec.json.decode(path.read_bytes(), type=list[Receipt])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            told = msgspec.json.decode(raw)
+            if isinstance(told, dict) and "items" in told:
+                told = told["items"]
+            for one in told if isinstance(told, list) else [told]:
+                if isinstance(one, dict) and "statement" in one:
+                    found.append(KeptStatement(path.name, msgspec.convert(one, SignedStatement)))
+                else:
+                    found.append(msgspec.convert(one, Receipt))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"{path}: holds no receipts: {error}") from error
     return found
 

@@ -21,6 +21,7 @@ from greenmine.api.http.formats import TooManyRowsError
 from greenmine.api.http.items import GapItem, InformationItem, LoggerGapItem, MarkItem, ReportedItem, SideItem
 from greenmine.api.http.sheets import SheetWords
 from greenmine.api.http.tables import written
+from greenmine.api.http.uploads import UploadItem
 from greenmine.record import schema
 from greenmine.registry import Registry
 from greenmine.times import DAY, HOUR, MINUTE, local
@@ -213,7 +214,7 @@ def test_a_new_reading_changes_the_tag(live: Served, registry: Registry) -> None
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_column_of_a_list_has_a_head(registry: Registry, language: Language) -> None:
-    kinds = (GapItem, InformationItem, LoggerGapItem, MarkItem, ReportedItem, SideItem)
+    kinds = (GapItem, InformationItem, LoggerGapItem, MarkItem, ReportedItem, SideItem, UploadItem)
     for kind in kinds:
         columns = arrow_schema(kind)
         told, _ = SheetWords(language, registry).table(columns, [])

@@ -61,7 +61,8 @@ def test_a_result_stands_beside_the_valid_online_hour_of_its_period(jiuchi: Regi
         **statistic(jiuchi, "boundary/tsp", moment(10), 900.0),
         **statistic(jiuchi, "boundary/tsp", moment(12), 650.0, over=3),
     }
-    found = reference_figures(jiuchi, site, PERIOD, statistics)
+    channel = next(key[0] for key in statistics)
+    found = reference_figures(jiuchi, site, PERIOD, {channel: list(statistics.values())})
     assert [(one.start[11:16], one.value, one.online) for one in found] == [
         ("10:00", 1100.0, 900.0),
         ("11:00", 800.0, None),

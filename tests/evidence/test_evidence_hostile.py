@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenmine.bounded import Bounds, BoundsError, bounded
+from greenmine.bounded import Bounds, BoundsError, Onward, bounded
 from greenmine.evidence.bundle import build, pretty
 from greenmine.evidence.verify import verify as verified
 from greenmine.record.archive.archive import Archive
@@ -150,6 +151,29 @@ def _greedy(_progress: object, *, workspace: Path) -> None:  # noqa: ARG001 - as
 def test_work_that_takes_too_much_memory_is_ended() -> None:
     with pytest.raises(BoundsError, match="more than 200 MB"):
         bounded(_greedy, (), {}, Bounds(2e8, 60.0), lambda *_: None)
+
+
+def _delegating(_progress: object, *, workspace: Path) -> None:  # noqa: ARG001 - as `bounded` calls
+    code = "held = bytearray(1 << 29)\nheld[:: 1 << 12] = bytes(1 << 17)\nimport time\ntime.sleep(60)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+
+
+def test_memory_of_what_the_work_began_counts() -> None:
+    with pytest.raises(BoundsError, match="more than 200 MB"):
+        bounded(_delegating, (), {}, Bounds(2e8, 60.0), lambda *_: None)
+
+
+def _first(_progress: object, *, workspace: Path) -> Onward:
+    (workspace / "left").write_text("over")
+    return Onward(_second, (os.getpid(),))
+
+
+def _second(before: int, _progress: object, *, workspace: Path) -> tuple[bool, str]:
+    return before != os.getpid(), (workspace / "left").read_text()
+
+
+def test_work_goes_on_in_another_process_with_the_files_of_the_first() -> None:
+    assert bounded(_first, (), {}, Bounds(2e9, 60.0), lambda *_: None) == (True, "over")
 
 
 def test_nothing_is_built_of_a_sealed_day_that_was_changed(made: Made, tmp_path: Path) -> None:

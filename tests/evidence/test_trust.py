@@ -7,9 +7,10 @@ and one witness, another installation, countersigns each state.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from greenmine.evidence.bundle import Installation, collect
+from greenmine.evidence.inclusion import moment
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.site_registry import registry_digest
 from greenmine.evidence.source import Source
@@ -26,7 +28,17 @@ from greenmine.record.archive.archive import Archive, grow, reaching, seal
 from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import SigningKey, rotate
-from greenmine.record.archive.witness import Receipt, Witnesses, countersigned, keep, stated
+from greenmine.record.archive.witness import (
+    KeptStatement,
+    Receipt,
+    SignedStatement,
+    Witnesses,
+    countersigned,
+    keep,
+    signed_statement,
+    stated,
+    statement_of,
+)
 from greenmine.record.record import Record, open_engine
 from greenmine.record.rows import ROW
 from greenmine.record.writer import Pipeline
@@ -107,6 +119,11 @@ class Copy:
                 )
                 connection.execute(sa.update(schema.reading_block).where(block.id == number).values(**new))
 
+    def alone(self) -> None:
+        """Leave all receipts out of the record."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(schema.receipt))
+
     def begin_again(self, now: int, step: int = 0) -> None:
         """Forget trees, chain and receipts, and make all of it again of what the record says now."""
         shutil.rmtree(self.folder / "archive")
@@ -130,8 +147,10 @@ class Copy:
             grow(self.engine, site, made - step)
         list(seal(self.engine, [site], Archive(self.folder / "archive"), self.key, now, DAY))
 
-    def told(self, *, receipts: bool = True) -> tuple[list[str], list[str]]:
-        """What whoever checks is told: findings, and what cannot be excluded."""
+    def told(
+        self, given: Sequence[Receipt | KeptStatement] | None = None, *, receipts: bool = True
+    ) -> tuple[list[str], list[str]]:
+        """What whoever checks is told: findings, and what cannot be excluded. Without others, the witness hands out all it gave."""
         folder = self.folder / "bundle"
         site = self.watched.registry.sites[0]
         here = Installation(
@@ -146,7 +165,7 @@ class Copy:
         collect(here, site, PERIOD, folder, NOW, lambda *_: None)
         source = Source(folder, {day.isoformat() for day in days_needed(PERIOD)})
         trusted = Witnesses(frozenset({self.watched.witness.public.fingerprint}))
-        given = self.watched.given if receipts else []
+        given = given if given is not None else self.watched.given if receipts else []
         found, _, open_ = verify_raw(folder, source, self.key.ring, given, trusted)
         return [f"{one.place}: {one.what}" for one in found], open_
 
@@ -177,7 +196,7 @@ def test_what_nobody_touched_is_whole(watched: Watched, tmp_path: Path) -> None:
     found, open_ = Copy(watched, tmp_path / "copy").told()
     assert found == []
     assert not any("no receipt from outside" in one for one in open_)
-    assert any("within the turn before a receipt" in one for one in open_)
+    assert any("until a witness saw it, most often within" in one for one in open_)
     assert any("do not number their messages" in one for one in open_)
 
 
@@ -284,6 +303,93 @@ def test_a_registry_that_was_replaced_is_told_with_the_span_of_the_other(watched
     _, open_ = copy.told()
     assert any("the registry was edited" in one for one in open_)
     assert "no witness was shown the registry of the bundle" in open_
+
+
+def _bent(receipt: Receipt, key: SigningKey, **changed: Any) -> SignedStatement:
+    """The statement of a receipt with other words, signed by a key."""
+    statement, _ = statement_of(receipt.signed)
+    return signed_statement(msgspec.structs.replace(statement, **changed), key)
+
+
+def _by_a_stranger(watched: Watched, folder: Path) -> Receipt:
+    return countersigned(watched.given[-1].signed, "district", SigningKey(folder / "stranger"), NOW)
+
+
+def _backdated(watched: Watched, _folder: Path) -> Receipt:
+    return msgspec.structs.replace(watched.given[-1], made=NOW - 30 * DAY)
+
+
+def _moved(watched: Watched, _folder: Path) -> Receipt:
+    return msgspec.structs.replace(watched.given[-1], signed=watched.given[0].signed)
+
+
+def _by_itself(watched: Watched, _folder: Path) -> Receipt:
+    return countersigned(watched.given[-1].signed, "district", watched.key, NOW)
+
+
+def _of_another_root(watched: Watched, _folder: Path) -> Receipt:
+    head = statement_of(watched.given[-1].signed)[0].tree
+    other = msgspec.structs.replace(head, root="ab" * 32)
+    return countersigned(_bent(watched.given[-1], watched.key, tree=other), "district", watched.witness, NOW)
+
+
+def _of_another_installation(watched: Watched, folder: Path) -> Receipt:
+    return countersigned(_bent(watched.given[-1], SigningKey(folder / "other")), "district", watched.witness, NOW)
+
+
+@pytest.mark.parametrize(
+    ("forged", "found"),
+    [
+        (_backdated, "is not countersigned with the key that it names"),
+        (_moved, "is not countersigned with the key that it names"),
+        (_by_itself, "is countersigned by the installation itself"),
+        (_of_another_root, "district was shown another state; certain for what had come by"),
+        (_of_another_installation, "is for mine of the key"),
+    ],
+)
+def test_a_forged_receipt_is_a_finding(
+    watched: Watched, tmp_path: Path, forged: Callable[[Watched, Path], Receipt], found: str
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.alone()
+    keep(copy.engine, forged(watched, tmp_path), own=True)
+    told, open_ = copy.told([])
+    assert any(found in one for one in told)
+    assert any("no receipt from outside" in one for one in open_)
+
+
+def test_a_witness_that_nobody_named_may_be_the_maker_itself(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.alone()
+    keep(copy.engine, _by_a_stranger(watched, tmp_path), own=True)
+    told, open_ = copy.told([])
+    assert told == []
+    assert any(
+        "no receipt of a witness that was named; those of district may be by the maker itself" in o for o in open_
+    )
+
+
+def test_statements_that_were_kept_contradict_as_receipts_do(watched: Watched, tmp_path: Path) -> None:
+    kept = [KeptStatement("mail.json", one.signed) for one in watched.given]
+    copy = Copy(watched, tmp_path / "copy")
+    copy.alone()
+    told, open_ = copy.told(kept)
+    assert told == []
+    assert any("are those of mail.json: certain from when that was received" in one for one in open_)
+    shutil.rmtree(copy.folder / "bundle")
+    copy.rewrite(_halved, after=FIRST + 2 * DAY + 2 * TURN)
+    copy.begin_again(NOW)
+    told, _ = copy.told(kept)
+    assert any("mail.json was shown another state" in one for one in told)
+
+
+def test_leaves_that_waited_long_for_a_witness_are_named(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.alone()
+    told, open_ = copy.told([watched.given[0], watched.given[-2]])
+    assert told == []
+    first = f"district saw them first at {moment(watched.given[-2].made)}"
+    assert any("may have been changed for" in one and first in one for one in open_)
 
 
 def test_what_came_after_the_last_receipt_is_told_to_be_open(watched: Watched, tmp_path: Path) -> None:

@@ -27,12 +27,14 @@ def hourly(registry: Registry, **means: list[float | None]) -> dict:
     """Hourly statistics by station and parameter, such as homes_pm10; None: the hour is not valid."""
     index = {c.key.removeprefix(f"{SITE}/").replace("/", "_").replace("-", "_"): c.index for c in registry.channels}
     return {
-        (index[key], "hour", start): Statistic(
-            index[key], "hour", start, start + 60, mean, mean, mean, 60, 60.0, 1.0, mean is not None, None, 0, 0, 0,
-            (None, None, None), restated=False,
-        )
+        index[key]: [
+            Statistic(
+                index[key], "hour", start, start + 60, mean, mean, mean, 60, 60.0, 1.0, mean is not None, None, 0, 0, 0,
+                (None, None, None), restated=False,
+            )
+            for start, mean in zip(HOURS, some, strict=True)
+        ]
         for key, some in means.items()
-        for start, mean in zip(HOURS, some, strict=True)
     }  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -125,3 +127,14 @@ def test_what_a_device_sent_today_is_read_from_the_ledger(mine: Mine) -> None:
     mine.send(b"x")
     assert list(sent_today(mine.record, mine.registry, NOON)) == [(*DEVICE, 2, 2)]
     assert not list(sent_today(mine.record, mine.registry, NOON + 86_400_000))
+
+
+def test_a_province_of_mines_is_read_as_a_few_are(mine: Mine) -> None:
+    mine.send(b"x")
+    first = mine.registry.sites[0]
+    many = (*mine.registry.sites, *(msgspec.structs.replace(first, id=f"mine-{n}") for n in range(2_000)))
+    province = dataclasses.replace(mine.registry, sites=many)
+    assert list(sent_today(mine.record, province, NOON)) == [(*DEVICE, 1, 0)]
+    room = RefusedRoom(province, Rate(day=1))
+    room.restore(mine.record, NOON)
+    assert len(room.payload(*DEVICE, b"y" * 9_000, NOON) or b"") == 2_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,13 @@ def disturbed_traffic(registry: Registry, site: str, *, seed: int, days: int = 3
     when = np.concatenate([sent + delay, again])
     order = np.argsort(when, kind="stable")
     disturbed = [Message(int(when[i]), messages[which[i]].topic, messages[which[i]].payload) for i in order.tolist()]
-    return Traffic(disturbed, [_instants(registry, message) for message in disturbed])
+    return traffic_of(registry, disturbed)
+
+
+def traffic_of(registry: Registry, messages: Iterable[Message]) -> Traffic:
+    """Messages as they are, with what they hold."""
+    sent = list(messages)
+    return Traffic(sent, [_instants(registry, message) for message in sent])
 
 
 def _instants(registry: Registry, message: Message) -> list[tuple[str, int]]:

@@ -50,13 +50,13 @@ class Sent(NamedTuple):
     keys: Counter[str]
 
 
-async def logger_life(port: int, number: int, start: int, key: Callable[[], str] = str) -> Sent:
+async def logger_life(port: int, number: int, start: int, key: Callable[[], str] = str, frames: int = FRAMES) -> Sent:
     """Send all frames in order, each until it is answered: to a new connection if need be, never one that was answered."""
     sent, n, keys = 0, 0, Counter[str]()
-    while n < FRAMES:
+    while n < frames:
         with suppress(OSError, TimeoutError, AssertionError):
             async with TcpLogger(port, number) as logger:
-                while n < FRAMES:
+                while n < frames:
                     qn = f"{20260801000000000 + n}"
                     message = logger.message("2011", VALUES, time=start + n * STEP, qn=qn)
                     logger.key = Sm4Key(used) if (used := key()) else None

@@ -11,6 +11,7 @@ from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.lockout import Lockout
 from greenmine.api.http.addresses import Addresses
 from greenmine.api.http.response_cache import Kept
+from greenmine.api.http.turns import Turns
 from greenmine.api.live.broadcast import Broadcast
 from greenmine.api.live.crowd import Crowd
 from greenmine.evaluation import Evaluation, evaluation_of
@@ -48,6 +49,10 @@ class Context:
     """What all live streams listen to."""
     crowd: Crowd = field(default_factory=Crowd)
     """Who has how many live streams."""
+    brief_reading: Turns = field(default_factory=Turns)
+    """Who has a handed-in file read."""
+    long_reading: Turns = field(default_factory=Turns)
+    """Who has one read that takes long."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
     response_cache: Remembered[Hashable, tuple[str, int | None]] = field(init=False)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -47,11 +44,10 @@ _SHOWN: Final = 5
 """Readings of each parameter that a preview shows."""
 _SAID: Final = 1000
 """Signs of a sentence about a file: it may hold whatever the file does."""
+_BRIEF: Final = Bounds(memory=1e9, seconds=3.0)
+"""What reading one file may take: nearly all take less."""
 _BOUNDS: Final = Bounds(memory=2e9, seconds=30.0)
-"""What reading one file may take."""
-_ONE_AT_A_TIME: Final = threading.BoundedSemaphore(1)
-_TURNS: Final = WeakValueDictionary[int | None, asyncio.Lock]()
-"""Whose files are being read, by the account: who sends many waits for their own, not others for all of them."""
+"""What it may take at the second attempt, behind others that took more than that."""
 
 
 class FirstReading(msgspec.Struct, frozen=True):
@@ -139,7 +135,7 @@ async def preview_upload(
     """Show what a logger's file becomes: the body is its content. Nothing is stored."""
     _checked(context, caller, given)
     content = await body(request, context.settings.upload_bytes)
-    found = await _read(context, caller, given, content)
+    found = await _read(context, given, content)
     return JSON(await run_in_threadpool(_preview, context, caller.scope, given, found))
 
 
@@ -158,7 +154,7 @@ async def hand_in(
     """
     _checked(context, caller, given)
     content = await body(request, context.settings.upload_bytes)
-    found = await _read(context, caller, given, content)
+    found = await _read(context, given, content)
     item = await run_in_threadpool(_add, context, caller, given, content, found)
     audit.add(
         "upload", site=item.site, subject=f"upload {item.id}", station=item.station, file=item.name, digest=item.digest,
@@ -205,19 +201,31 @@ def _checked(context: Context, caller: Caller, given: arguments.UploadArguments)
     named(given.name)
 
 
-async def _read(context: Context, caller: Caller, given: arguments.UploadArguments, content: bytes) -> StationFile:
-    """Read a file: one of each account and one in all at a time, in a process that is ended where it takes too much.
+async def _read(context: Context, given: arguments.UploadArguments, content: bytes) -> StationFile:
+    """Read a file in a process that is ended where it takes too much.
+
+    One brief attempt and one long one are made at a time, for the enterprise that had least of it: who sends files that take
+    long waits for their own, and an ordinary file for one brief attempt.
 
     Raises
     ------
     Problem
-        400 with what was found and which field settles it, if it cannot be read as it is.
+        400 with what was found and which field settles it, if it cannot be read as it is; 429 if too many of the enterprise wait.
     """
-    async with _TURNS.setdefault(caller.user, asyncio.Lock()):
-        return await run_in_threadpool(_read_in_turn, context, given, content)
+    owner = context.registry.site(given.site).enterprise
+    async with context.brief_reading.of(owner):
+        try:
+            return await run_in_threadpool(_read_within, context, given, content, _BRIEF)
+        except BoundsError:
+            pass
+    try:
+        async with context.long_reading.of(owner):
+            return await run_in_threadpool(_read_within, context, given, content, _BOUNDS)
+    except BoundsError as error:
+        raise Problem(400, f"{given.name}: reading it {error}: split it, or export it anew as CSV") from None
 
 
-def _read_in_turn(context: Context, given: arguments.UploadArguments, content: bytes) -> StationFile:
+def _read_within(context: Context, given: arguments.UploadArguments, content: bytes, bounds: Bounds) -> StationFile:
     from greenmine.collector.files import Description, read_content  # noqa: PLC0415 -- needs Arrow
 
     said = Description(
@@ -234,26 +242,15 @@ def _read_in_turn(context: Context, given: arguments.UploadArguments, content: b
             raise ValueError("; ".join(faults))  # noqa: TRY301 -- told as all the others are
         columns, units = _pairs("columns", given.columns), _pairs("units", given.units)
         most = _UNPACKED * context.settings.upload_bytes
-        with _ONE_AT_A_TIME:
-            found = bounded(
-                read_content,
-                (
-                    content,
-                    Path(given.name).suffix,
-                    most,
-                    context.registry,
-                    (given.site, given.station),
-                    said,
-                    columns,
-                    units,
-                ),
-                {},
-                _BOUNDS,
-                lambda *_: None,
-                ("greenmine.collector.files",),
-            )
-    except BoundsError as error:
-        raise Problem(400, f"{given.name}: reading it {error}: split it, or export it anew as CSV") from None
+        place = given.site, given.station
+        found = bounded(
+            read_content,
+            (content, Path(given.name).suffix, most, context.registry, place, said, columns, units),
+            {},
+            bounds,
+            lambda *_: None,
+            ("greenmine.collector.files",),
+        )
     except ValueError as error:
         raise Problem(400, f"{given.name}: {_cut(' '.join(str(error).split()))}") from None
     if not len(found.readings):

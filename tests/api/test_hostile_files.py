@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from greenmine.api.http import uploads
+from greenmine.api.http.turns import Turns
 from greenmine.bounded import Bounds
 from greenmine.loading import load_registry
 from greenmine.record.record import migrate, open_engine
@@ -46,8 +48,33 @@ def test_a_hostile_file_is_refused_in_one_line_and_anothers_is_read(send: Send) 
     assert send("kunyin", "receptor", "good.csv", GOOD).json()["readings"] == 9
 
 
+def test_who_had_least_goes_first_and_many_of_one_owner_are_refused() -> None:
+    had: list[str] = []
+
+    async def turn(turns: Turns, owner: str, name: str, took: float = 0.0) -> None:
+        async with turns.of(owner):
+            had.append(name)
+            await asyncio.sleep(took)
+
+    async def all_at_once() -> list[BaseException | None]:
+        turns = Turns()
+        hostile = [turn(turns, "hostile", f"hostile {number}", 0.01) for number in range(5)]
+        waits = [asyncio.create_task(one) for one in hostile]
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(turn(turns, "gone", "gone"))
+        waits.append(asyncio.create_task(turn(turns, "other", "other")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await asyncio.gather(*waits, return_exceptions=True)
+
+    answers = asyncio.run(all_at_once())
+    assert had == ["hostile 0", "other", "hostile 1", "hostile 2", "hostile 3"]
+    assert [getattr(one, "status", None) for one in answers] == [None, None, None, None, 429, None]
+
+
 def test_a_file_that_takes_longer_than_allowed_is_refused(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
+        patch.setattr(uploads, "_BRIEF", Bounds(2e9, 0.0))
         patch.setattr(uploads, "_BOUNDS", Bounds(2e9, 0.0))
         refused = send("hengjie", "boundary", "good.csv", GOOD).json()
     assert refused["detail"] == "good.csv: reading it takes more than 0 s: split it, or export it anew as CSV"

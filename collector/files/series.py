@@ -92,7 +92,7 @@ _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vx
 """A plain name that counts channels, or is the letter of an axis."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure unitofmeasurement unitsofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
-    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0|985|995)"
+    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|3276\.[78]|65535|65534|6553\.5|-?1|99999\.0|985|995)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
 _OFTEN: Final = 3

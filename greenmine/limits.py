@@ -239,6 +239,10 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     period for which the state of equipment must be known; a choice of this project."""
     working_minutes: int = 60
     """Valid minutes of working time that the level of a day or night period needs; a choice of this project."""
+    steady_variation: Number = 3.0
+    """The minutes of a steady source vary by at most this much [dB] (GB 12348-2008, 3.11)."""
+    steady_minutes: int = 10
+    """Valid minutes of working time that suffice where the source is steady; a choice of this project."""
     event_excess: Number = 10.0
     """A sound event stands out of the median of the maxima around it by at least this much [dB]; a choice of this project."""
     event_surroundings: int = 30
@@ -389,7 +393,7 @@ def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
     ):
         if not 1 <= getattr(conditions, name) <= most:
             faults.append(f"{place}: {name} must be from 1 to {most}")
-    at_least_one = ("working_minutes", "event_surroundings", "frequent_events", "frequent_hours")
+    at_least_one = ("working_minutes", "steady_minutes", "event_surroundings", "frequent_events", "frequent_hours")
     faults.extend(f"{place}: {name} must be at least 1" for name in at_least_one if getattr(conditions, name) < 1)
     if conditions.event_excess <= 0:
         faults.append(f"{place}: event_excess must be above 0")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenmine.limits import SHORT, Threshold
+from greenmine.parameters import Averaging
 from greenmine.processing.averaging import figure
 from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
@@ -94,8 +95,8 @@ class PeriodFigures:
 
         References
         ----------
-        GB 12348-2008, 5.4.3: Leq of the whole normal working period; 5.7: background. The least duration is a
-        choice of this project.
+        GB 12348-2008, 5.4.3: Leq of the whole normal working period; 5.4.2 and 3.11: a minute of a steady source; 5.7:
+        background. The least durations are choices of this project.
         """
         working = self.working.minutes(rule, begin, finish - begin)[0]
         if not working.any():
@@ -107,6 +108,10 @@ class PeriodFigures:
         minutes = float(block.held[0, used].sum()) * HOUR / due
         averaging = self._registry.channels[rule.channel].parameter.averaging
         value = float(figure(averaging, np.array([block.total[0, used].sum() / max(count, 1)]))[0])
+        conditions = self._registry.conditions
+        need = conditions.working_minutes
+        if self._is_steady(averaging, block.total[0, used], block.count[0, used]):
+            need = min(need, conditions.steady_minutes)
         background = rule.background_on(moment_of(begin, self._registry.site(rule.site).zone).date())
         source = value
         if background is not None:
@@ -117,11 +122,17 @@ class PeriodFigures:
         return Figure(
             None if np.isnan(judged) else judged,
             min(1.0, minutes / int(working.sum())),
-            sufficiency=Sufficiency("too-short-working-time", minutes, self._registry.conditions.working_minutes),
+            sufficiency=Sufficiency("too-short-working-time", minutes, need),
             obstacle="background-too-high" if masked else None,
             over=bool(block.over[0, used].any()),
             corrected=corrected,
         )
+
+    def _is_steady(self, averaging: Averaging, total: NDArray[np.float64], count: NDArray[np.uint16]) -> bool:
+        """Whether the levels of the minutes that have one vary so little that the source is steady."""
+        there = count > 0
+        levels = figure(averaging, total[there] / count[there])
+        return bool(len(levels)) and round(float(np.ptp(levels)), 9) <= self._registry.conditions.steady_variation
 
     def beyond(self, rule: Rule, begin: int, finish: int, verdict: Verdict, threshold: Threshold) -> list[Beyond]:
         """What exceeds in a period: its single events or hours, or all of it."""

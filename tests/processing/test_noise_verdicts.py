@@ -176,15 +176,30 @@ def test_a_night_without_work_is_not_assessable(tmp_path: Path) -> None:
     assert (found.judgement, found.reason) == ("not assessable", "not-working")
 
 
-@pytest.mark.parametrize(("minutes", "judgement"), [(59, "not assessable"), (60, "exceeds")])
-def test_less_than_an_hour_of_work_is_too_short(tmp_path: Path, minutes: int, judgement: str) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "variation", "judgement", "need"),
+    [
+        (59, 3.1, "not assessable", 60),
+        (60, 3.1, "exceeds", None),
+        (10, 3.0, "exceeds", None),
+        (9, 3.0, "not assessable", 10),
+    ],
+)
+def test_an_unsteady_source_needs_an_hour_of_work_and_a_steady_one_ten_minutes(
+    tmp_path: Path, minutes: int, variation: float, judgement: str, need: int | None
+) -> None:
     registry = mine(tmp_path, FENCE, CRUSHER, head=EQUIPMENT)
-    on = (DAWN + HOUR, DAWN + HOUR + minutes * MINUTE)
-    some = both(level(registry, (DAWN, END + HOUR, 62.0)), states(registry, on))
+    begin, end = DAWN + HOUR, DAWN + HOUR + minutes * MINUTE
+    pieces = (
+        (DAWN, begin, 62.0),
+        (begin, begin + 5 * MINUTE, 62.0 + variation),
+        (begin + 5 * MINUTE, END + HOUR, 62.0),
+    )
+    some = both(level(registry, *pieces), states(registry, (begin, end)))
     found = verdicts(registry, "gb12348-class2-day", some)[DAWN].verdict
     assert found.judgement == judgement
-    if judgement == "not assessable":
-        assert (found.reason, found.have, found.need) == ("too-short-working-time", 59, 60)
+    if need is not None:
+        assert (found.reason, found.have, found.need) == ("too-short-working-time", minutes, need)
 
 
 @pytest.mark.parametrize(("silent_hours", "known"), [(4, True), (5, False)])

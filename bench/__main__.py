@@ -93,11 +93,13 @@ def main() -> int:
     }
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []
-    for subject in (*subjects, *when_named):
-        if subject in arguments.subject or (not arguments.subject and subject in subjects):
-            with console.status(f"measuring {subject}"):
-                rows += measures[subject]()
-    console.print(_table(rows))
+    try:
+        for subject in (*subjects, *when_named):
+            if subject in arguments.subject or (not arguments.subject and subject in subjects):
+                with console.status(f"measuring {subject}"):
+                    rows.extend(measures[subject]())
+    finally:
+        console.print(_table(rows))
     console.print(f"{psutil.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}")
     missed = [row for row in rows if row.verdict == "NO"]
     if missed:

@@ -28,7 +28,7 @@ from tests.influxing import RealInflux
 from tests.loggers import PASSWORD, write_mine
 from tests.ports import free_port
 from tests.system.disturbed import DAY, Traffic, disturbed_traffic, traffic_of
-from tests.system.running import SMALL, Process, RestartableBroker, Worker, until
+from tests.system.running import COMMAND, SMALL, Process, RestartableBroker, Worker, until
 from tests.system.stored import Stored, assert_same
 from tests.system.test_logger_kill import STEP, VALUES, logger_life
 
@@ -45,7 +45,7 @@ _FULL: Final = 6_000
 """Messages sent to it."""
 _LEAPS: Final = ("-6m", "+6m", "-1d", "+1d")
 """Of the server's clock."""
-_LEAP: Final = 6.0
+_LEAP: Final = 13.0
 """How long each lasts, and what lies between them [s]."""
 _FIGURES: Final = ("statistics", "verdicts", "sliding", "exceedances")
 _LIBRARY: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -226,7 +226,7 @@ class _Clocked(Worker):
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = ["greenmine", "run", "--only", "worker"]
+            command = [COMMAND, "run", "--only", "worker"]
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)  # type: ignore[assignment]
 
     def alive(self) -> bool:

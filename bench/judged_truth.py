@@ -313,8 +313,9 @@ def _ph(measured: Mapping[str, Values]) -> list[Expected]:
 
 
 def _days(measured: Mapping[str, Values]) -> list[float | None]:
-    """GB 3095-2026, Table 4: mean of the hourly means of a day that has 20."""
+    """GB 3095-2026, Table 4: mean of the hourly means of a day that has 20. PM10 below -10 is no measurement (docs/registry.md)."""
     value = measured["homes/pm10"][: 1440 * _DAYS].reshape(_DAYS, 24, 60)
+    value = np.where(value < -10, np.nan, value)
     count = (~np.isnan(value)).sum(axis=2)
     mean = np.nansum(value, axis=2) / np.maximum(count, 1)
     return [

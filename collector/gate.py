@@ -9,9 +9,11 @@ from greenmine.budgets import Meter, Rate
 from greenmine.registry import Registry
 from greenmine.routes import Table, routes
 from greenmine.settings import Settings
-from greenmine.times import day_end
+from greenmine.times import HOUR, day_end
 from greenmine.topics import OWN
 
+_LONGEST_DAY: Final = 25 * HOUR
+"""[ms]"""
 _REMEMBERED: Final = 10_000
 """Topics whose sender is remembered."""
 
@@ -72,8 +74,7 @@ class Account:
 
     def fits(self, amounts: tuple[int, ...], now: int) -> bool:
         """Tell if messages, readings and bytes are within the account's own budgets at an instant [ms UTC]."""
-        if now >= self._ends:
-            self._turn(now)
+        self._turn(now)
         messages, readings, size = self._meters
         return messages.fits(amounts[0], now) and readings.fits(amounts[1], now) and size.fits(amounts[2], now)
 
@@ -83,8 +84,8 @@ class Account:
             meter.take(amount, now)
 
     def _turn(self, now: int) -> None:
-        """Begin the day's counts again if the day has ended."""
-        if now < self._ends:
+        """Begin the day's counts again if the day has ended, or has not begun, as the clock was set back."""
+        if self._ends - _LONGEST_DAY <= now < self._ends:
             return
         for meter in self._meters:
             meter.used = 0.0

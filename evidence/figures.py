@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from greenmine.evidence.air import AirIndexDay, ReferenceFigures, air_index_days, reference_figures
 from greenmine.evidence.hourly import Distribution, HourGap, distributions, gaps, roses
 from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
@@ -239,6 +240,8 @@ class FiguresDocument(msgspec.Struct, frozen=True):
     distributions: list[Distribution]
     gaps: list[HourGap]
     roses: list[Rose]
+    air_index: list[AirIndexDay]
+    references: list[ReferenceFigures]
     effects: list[EffectFigures] = []
     responses: list[ResponseFigures] = []
     comparison: Comparison | None = None
@@ -307,6 +310,8 @@ def document(
         distributions=distributions(registry, found.hours, found.statistics),
         gaps=gaps(registry, found.hours, found.start, found.end, zone),
         roses=roses(registry, found.hours),
+        air_index=air_index_days(registry, site, period, found.statistics),
+        references=reference_figures(registry, site, period, found.hours),
     )
 
 

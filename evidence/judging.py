@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from greenmine.air_index import AirIndex, air_index, air_index_table
+from greenmine.evidence.air import AirIndexDay, air_index_days
 from greenmine.evidence.figures import ConclusionFigures, conclusion_figures, windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import LONG, Addressee, addressee, threshold_on
@@ -120,17 +120,6 @@ class RemovingMark(msgspec.Struct, frozen=True):
     reason: str
     author: str
     confirmed_by: str | None
-
-
-class AirIndexDay(msgspec.Struct, frozen=True):
-    """The air quality index of a day at homes, from what is measured there."""
-
-    site: str
-    station: str
-    day: str
-    standard: str
-    clause: str
-    index: AirIndex
 
 
 class JudgementDocument(msgspec.Struct, frozen=True):
@@ -251,7 +240,7 @@ def _judge_site(
         here.listed(exceedances),
         removed,
         here.used,
-        here.air_index(found),
+        air_index_days(here.registry, here.site, here.period, found.statistics),
     )
 
 
@@ -308,23 +297,6 @@ class _SiteRun:
                 for start, end in sorted(windows.items())
             ]
         return out
-
-    def air_index(self, found: Recomputed) -> list[AirIndexDay]:
-        """Index of each day at stations of homes; a mean that is not valid, or a lower bound, is missing."""
-        table = air_index_table()
-        homes = {s.id for s in self.site.stations if s.role == "receptor"}
-        means: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-        for (index, window, start), statistic in found.statistics.items():
-            channel, day = self.registry.channels[index], moment_of(start, self.site.zone).date()
-            if window != "day" or channel.station not in homes or channel.parameter.id not in table.day:
-                continue
-            within = max(self.period.first, table.valid_from) <= day <= self.period.last
-            if within and statistic.mean is not None and statistic.valid and not statistic.over:
-                means[channel.station, day.isoformat()][channel.parameter.id] = statistic.mean
-        return [
-            AirIndexDay(self.site.id, station, day, table.standard, table.clause, air_index(table, some))
-            for (station, day), some in sorted(means.items())
-        ]
 
     def _verdict(self, rule: Rule, v: Judged) -> JudgedWindow:
         lacking = (v.verdict.reason,) if v.verdict.judgement == "not assessable" else ()

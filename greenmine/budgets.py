@@ -80,16 +80,21 @@ class Meter:
 
     def fits(self, amount: float, now: int) -> bool:
         """Tell if an amount is within the rate at an instant [ms]."""
-        return self.used + amount <= self._day and max(self._ahead - now, 0) + amount * self._gap <= BURST
+        return self.used + amount <= self._day and self._lead(now) + amount * self._gap <= BURST
 
     def room(self, now: int) -> int:
         """The largest whole amount that is within the rate at an instant [ms]."""
         left = self._day - self.used
         if self._gap:
-            left = min(left, (BURST - max(self._ahead - now, 0)) / self._gap)
+            left = min(left, (BURST - self._lead(now)) / self._gap)
         return int(min(max(left, 0), 2**31))
 
     def take(self, amount: float, now: int) -> None:
         """Count an amount that was taken."""
         self.used += amount
-        self._ahead = max(self._ahead, now) + amount * self._gap
+        self._ahead = now + self._lead(now) + amount * self._gap
+
+    def _lead(self, now: int) -> float:
+        """How far the sender is ahead of its rate [ms]; far beyond what is ever taken the clock was set back: not at all."""
+        lead = max(self._ahead - now, 0.0)
+        return lead if lead <= 2 * BURST else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +13,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from greenmine.clauses import in_language
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.tables import DataFile, DataFileError, Entry, Id, Number, build, nearest
 from greenmine.themes import Theme, load_themes
+from greenmine.wording.messages import LANGUAGES, SHARED, Language, texts
 
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
@@ -328,17 +331,36 @@ def read_sources(file: DataFile, faults: list[str]) -> dict[str, str]:
     return table
 
 
-def limits_table(limits: Iterable[Limit]) -> str:
-    """The limits as a Markdown table with one row for each threshold; ``docs/limits.md`` holds it."""
-    head = "| id | limit | value | unit | in force | statistic | clause | confidence |\n" + "| --- " * 8 + "|\n"
-    rows = (
+def limits_table(limits: Iterable[Limit], language: Language = "en") -> str:
+    """The limits as a Markdown table with one row for each threshold; ``docs/limits.md`` and ``docs/limits.zh.md`` hold it."""
+    if language == "en":
+        head = "| id | limit | value | unit | in force | statistic | clause | confidence |\n"
+        rows = (_english_row(limit, threshold) for limit in limits for threshold in limit.thresholds)
+    else:
+        head = "| 编号 | 限值 | 数值 | 单位 | 有效期 | 统计量 | 条款 | 可信程度 |\n"
+        rows = (_chinese_row(limit, threshold) for limit in limits for threshold in limit.thresholds)
+    return head + "| --- " * 8 + "|\n" + "".join(rows)
+
+
+def _english_row(limit: Limit, threshold: Threshold) -> str:
+    enterprises = "" if threshold.enterprises == "all" else f" ({threshold.enterprises} enterprises)"
+    return (
         f"| `{limit.id}` | {limit.name_en} {limit.name_zh}{' (indicative)' if limit.indicative else ''} "
-        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''}{_enterprises(threshold)} "
-        f"| {limit.statistic}, {limit.window} | {threshold.source}, {threshold.clause} | {threshold.confidence} |\n"
-        for limit in limits
-        for threshold in limit.thresholds
+        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''}{enterprises} "
+        f"| {limit.statistic}, {limit.window} | {threshold.citation} | {threshold.confidence} |\n"
     )
-    return head + "".join(rows)
+
+
+def _chinese_row(limit: Limit, threshold: Threshold) -> str:
+    words = texts(SHARED, "zh")
+    enterprises = {"all": "", "existing": "（现有企业）", "new": "（新建企业）"}[threshold.enterprises]
+    confidence = words[f"confidence.{threshold.confidence.replace(': ', '-').replace(' ', '-')}"]
+    return (
+        f"| `{limit.id}` | {limit.name_zh}{'（参考）' if limit.indicative else ''} "
+        f"| {_bounds(threshold)} | {limit.unit} | {threshold.valid_from} – {threshold.valid_to or ''}{enterprises} "
+        f"| {words[f'statistic.{limit.statistic}']}，{words[f'window.{limit.window}']} "
+        f"| {in_language(threshold.citation, 'zh')} | {confidence} |\n"
+    )
 
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -506,10 +528,6 @@ def _check_thresholds(thresholds: tuple[Threshold, ...], fault: Callable[[str], 
             )
 
 
-def _enterprises(threshold: Threshold) -> str:
-    return "" if threshold.enterprises == "all" else f" ({threshold.enterprises} enterprises)"
-
-
 def _bounds(threshold: Threshold) -> str:
     if threshold.low is None and threshold.high is None:
         return "–"
@@ -519,4 +537,8 @@ def _bounds(threshold: Threshold) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(limits_table(load_limits()[0].values()))
+    arguments = argparse.ArgumentParser(prog="python -m greenmine.limits", description="Print the table of all limits.")
+    arguments.add_argument(
+        "--lang", choices=LANGUAGES, default="en", help="language of the table (default: %(default)s)"
+    )
+    sys.stdout.write(limits_table(load_limits()[0].values(), arguments.parse_args().lang))

@@ -166,7 +166,10 @@ class Slider:
         """Return the factor to the state of a rule's limit over a window, and why that state is not reached, or nothing."""
         if rule not in self.gas:
             return 1.0, ""
-        found = self.gas[rule].slide(self._exclusion, finish - 1, 1, finish - begin)
+        span = finish - 1, 1, finish - begin
+        if rule in self.differences:  # its parts are converted one by one
+            return 1.0, DOUBTS[int(self.differences[rule].slide(self._exclusion, *span).doubt[0])]
+        found = self.gas[rule].slide(self._exclusion, *span)
         return float(found.factor[0]), DOUBTS[int(found.doubt[0])]
 
     def _shared(self, rule: Rule) -> tuple[object, ...]:

@@ -197,5 +197,6 @@ class DownwindDifference:
         obstacle[speed < self._calm] = 2
         obstacle[np.isnan(speed) | (directions == 0)] = 1
         value = np.where(obstacle == 0, means[0] - means[1 + chosen, everywhere], np.nan)
+        doubt = np.where(self._actual[0] | self._actual[1:][chosen], doubt, np.int8(0))
         capture = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))
         return Differences(value, capture, obstacle, doubt, over[0])

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from greenmine.clauses import in_language
 from greenmine.cli import app
-from greenmine.limits import load_limits
+from greenmine.limits import limits_table, load_limits
 from greenmine.parameters import load_parameters
 from greenmine.settings import Settings
+from greenmine.wording.messages import Language
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -29,14 +31,18 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]+))?\)")
 
 
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_a_setting_is_in_the_settings_page(name: str) -> None:
-    assert f"`GREENMINE_{name.upper()}`" in (ROOT / "docs/settings.md").read_text()
+def settings_of(page: str) -> dict[str, list[str]]:
+    """Settings of a page with what stands as code in their defaults."""
+    rows = re.findall(r"^\| `GREENMINE_(\w+)` \|([^|]*)\|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: sorted(re.findall("`[^`]+`", default)) for name, default in rows}
 
 
-def test_the_settings_page_names_no_setting_that_does_not_exist() -> None:
-    named = set(re.findall(r"^\| `GREENMINE_(\w+)`", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
-    assert named == {name.upper() for name in Settings.model_fields}
+def test_the_settings_page_lists_every_setting_and_no_other() -> None:
+    assert sorted(settings_of("docs/settings.md")) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_both_settings_pages_name_the_same_defaults() -> None:
+    assert settings_of("docs/settings.zh.md") == settings_of("docs/settings.md")
 
 
 @pytest.mark.parametrize("name", [name for name in app if not name.startswith("-")])
@@ -50,9 +56,15 @@ def test_a_parameter_is_documented(name: str) -> None:
     assert f"`{name}`" in "".join(page.read_text() for page in PAGES)
 
 
-@pytest.mark.parametrize("name", sorted(load_limits()[0]))
-def test_a_limit_is_in_the_limits_page(name: str) -> None:
-    assert f"`{name}`" in (ROOT / "docs/limits.md").read_text()
+@pytest.mark.parametrize(("page", "language"), [("docs/limits.md", "en"), ("docs/limits.zh.md", "zh")])
+def test_the_limits_page_holds_the_limits_and_no_others(page: str, language: Language) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    limits = load_limits()[0].values()
+    assert [row for row in text.splitlines() if row.startswith("| `")] == limits_table(limits, language).splitlines()[
+        2:
+    ]
+    sources = {rule.source for limit in limits for rule in (limit.validity, limit.rounding)}
+    assert [source for source in sources if in_language(source, language) not in text] == []
 
 
 def text_of(page: Path) -> str:

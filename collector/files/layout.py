@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice, pairwise
@@ -248,10 +249,12 @@ def find_layout(source: Source, said: Description) -> Layout:
     delimiters: tuple[str, ...] = _DELIMITERS
     if (asked := known.delimiter or source.delimiter) is not None:
         delimiters = (_delimiter(asked),)
+    if known.names and asked is None:
+        delimiters = (*_DELIMITERS, " ")
     views = [_View(source, d, [(n, split(line, d)) for n, line in lines], tuple(lines), known) for d in delimiters]
     refuse_wider(max(len(cells) for view in views for _, cells in view.rows))
     if known.names:
-        return views[0].described()
+        return _described(views)
     first = 0
     if known.header is not None:
         first = next((i for i, (_, line) in enumerate(lines) if re.search(known.header, line)), -1)
@@ -279,6 +282,15 @@ def find_layout(source: Source, said: Description) -> Layout:
         except LoggerFileError:  # the columns are not cut by blanks either
             pass
     raise LoggerFileError(_not_found(views))
+
+
+def _described(views: Sequence[_View]) -> Layout:
+    """Lay out a file whose columns the description names, by the first delimiter that makes a time of them."""
+    *others, last = views
+    for view in others:
+        with suppress(LoggerFileError):
+            return view.described()
+    return last.described()
 
 
 def _lines(file: TextIO) -> Iterator[str]:
@@ -394,7 +406,9 @@ class _View:
         names = unique_names(self.said.names)
         clock = self._said_clock(names, [row for _, row in self.rows[start : start + _ROWS_LOOKED_AT]])
         if clock is None:
-            raise LoggerFileError(f"the columns {listed(self.said.time)} hold no readable time")
+            raise LoggerFileError(
+                f"the columns {listed(self.said.time)} hold no readable time: give delimiter, skip or time_format"
+            )
         return self._layout(start - 1, skip, names, clock, [])
 
     def first_stamps(self, start: int) -> TimeColumns | None:

@@ -33,7 +33,7 @@ _BLOCK: Final = 1 << 22
 _FIRST: Final = 1 << 13
 """Signs read at first, which may begin with lines of units."""
 _ZONES: Final = re.compile(
-    r"(?:utc|gmt|tz|timezone|zone)(?:offset|diff(?:erence)?)(?:secs?|seconds|s|mins?|minutes|h|hrs?|hours)?"
+    r"(?:(?:utc|gmt|tz|timezone|zone)(?:offset|diff(?:erence)?)|offset(?:from|to)?(?:utc|gmt))(?:secs?|seconds|s|mins?|minutes|h|hrs?|hours)?"
     r"|tz|timezone|tzcd|tzname|zeitzone|zone|offset|时区|时差"
 )
 """A plain name of a column that states the zone of each row."""
@@ -252,6 +252,7 @@ def pieces(
                     cells = split(clean(block[index]), layout.delimiter)
                     names = unique_names(cells)
                     if not set(times) <= {plain(name) for name in names}:
+                        _refuse_header_behind(block[index], int(lines[index]), mark, own, layout)
                         continue
                     yield from _without_comments(
                         layout, block[begin:index], lines[begin:index], part, sections, after_header=first
@@ -275,6 +276,15 @@ def pieces(
                 count = text.count("\n")
                 yield text, np.arange(line + 1, line + 1 + count, dtype=np.int64), part
                 line += count
+
+
+def _refuse_header_behind(row: str, line: int, mark: str, own: Sequence[str], layout: Layout) -> None:
+    """Refuse a header right behind readings, as where files are joined of which the first does not end its last line."""
+    tail = [plain(cell) for cell in split(clean(row[row.index(mark) :]), layout.delimiter)]
+    if row.index(mark) and len(set(tail) & set(map(plain, own))) > 1:
+        raise LoggerFileError(
+            f"line {line}: a header stands behind readings, where files were joined: split the file there"
+        )
 
 
 def _last_line(block: Sequence[str], layout: Layout, part: Part, cut: list[str]) -> str:

@@ -92,7 +92,7 @@ _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vx
 """A plain name that counts channels, or is the letter of an axis."""
 _UNIT_COLUMNS: Final = words("unit units uom unitofmeasure unitofmeasurement unitsofmeasure 单位 计量单位")
 _CODES: Final = re.compile(
-    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|65535|65534|6553\.5|-?1|99999\.0|985|995)"
+    r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|3276\.[78]|65535|65534|6553\.5|-?1|99999\.0|985|995)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
 _OFTEN: Final = 3
@@ -345,15 +345,15 @@ def _read(
     weightings = [name for name in others if parameter.theme == "noise" and re.search(_WEIGHT, name, re.IGNORECASE)]
     columns = [chosen.name, *([speed] if speed and speed != chosen.name else [])]
     flags = [name for name in flag_columns(chosen.name, others) if name not in {*stations, *said.where}]
-    drifts = drift_columns(others)
-    known = [*stations, *flags, *units, *weightings, *factor_columns(others), *drifts, *said.where]
+    factors, drifts = factor_columns(others, chosen.name), drift_columns(others)
+    known = [*stations, *flags, *units, *weightings, *factors, *drifts, *said.where]
     texts = texts_beside(others, header.numeric, known)
     table = file.read(
         columns,
         zone,
         texts=[*stations, *units, *weightings, *texts],
         words=parameter.averaging,
-        flags=[*flags, *texts, *factor_columns(others), *drifts],
+        flags=[*flags, *texts, *factors, *drifts],
     )
     notes = [*([chosen.note] if chosen.note else []), *table.notes]
     if said.note:
@@ -584,7 +584,8 @@ def _stated_unit(
         unit = known_unit(said.unit, alone=True) or said.unit
         return _convertible(unit, chosen.name, parameter, "--unit")
     refuse_corrections(heading)
-    refuse_factors({name: table.flags[name].tolist() for name in factor_columns(list(table.flags))})
+    factors = factor_columns(list(table.flags), chosen.name)
+    refuse_factors({name: table.flags[name].tolist() for name in factors}, chosen.name)
     for text in (
         chosen.name,
         header.units.get(chosen.name, ""),

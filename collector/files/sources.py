@@ -46,6 +46,8 @@ _OF_THE_SYSTEM: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]*$|Thumbs\.db$|de
 _TABLES_AT_MOST: Final = 200
 """Sheets of a workbook, and tables of a page."""
 _HIDDEN_ROW: Final = re.compile(rb'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*>')
+_HIDES: Final = re.compile(r"hidden=.*|style=.*display\s*:\s*none.*|ss:hidden=1", re.IGNORECASE | re.DOTALL)
+"""Attributes of a row of HTML, or of a workbook in XML, that is hidden."""
 _ROW_NUMBER: Final = re.compile(rb' r="(\d{1,9})"')
 _PACKED_AT_MOST: Final = 5
 """So many times may a file be packed in another."""
@@ -343,11 +345,14 @@ def _markup(path: Path, stack: ExitStack) -> list[Source]:
         while block := file.read(_LOOKED_AT):
             reader.feed(block)
     reader.end_cell()
-    found = [table for table in reader.tables if table]
+    found = [(table, hidden) for table, hidden in zip(reader.tables, reader.hidden, strict=True) if table]
     _refuse_many(len(found))
     if not found:
         raise LoggerFileError("is a page or an XML file without a table")
-    return [_text(table, str(number), stack) for number, table in enumerate(found, start=1)]
+    return [
+        replace(_text(table, str(number), stack), hidden_row=hidden)
+        for number, (table, hidden) in enumerate(found, start=1)
+    ]
 
 
 class _Tables(HTMLParser):
@@ -356,6 +361,8 @@ class _Tables(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tables: list[list[list[str]]] = []
+        self.hidden: list[int] = []
+        """Number of the last row of each table that is hidden; 0: none is."""
         self._cell: list[str] | None = None
         self._span = (1, 1)
         self._below: dict[int, tuple[int, str]] = {}
@@ -365,12 +372,16 @@ class _Tables(HTMLParser):
         if tag in {"table", "ss:table"}:
             self._cell = None  # it lays out a table within
             self.tables.append([])
+            self.hidden.append(0)
             self._below = {}
         elif tag in {"tr", "row", "ss:row"}:
             self.end_cell()
             if not self.tables:
                 self.tables.append([])
+                self.hidden.append(0)
             self.tables[-1].append([])
+            if any(_HIDES.fullmatch(f"{name}={value or ''}") for name, value in attrs):
+                self.hidden[-1] = len(self.tables[-1])
             self._fill()
         elif tag in {"td", "th", "cell", "ss:cell"} and self.tables and self.tables[-1]:
             self.end_cell()

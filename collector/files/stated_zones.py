@@ -60,6 +60,9 @@ _ZONE_SENTENCE: Final = re.compile(
 _OF_CITIES: Final = re.compile(r"\((?:UTC|GMT)(?:[+\-−]\d\d:\d\d)?\)\s+(?!Time|Date|Coordinated)[A-Z][^;\t]{2,60}")
 """A zone as Windows shows it: the offset is that of winter."""
 _AHEAD: Final = re.compile(r"(?P<sign>[+-]?)(?P<number>\d{1,3}|3600|7200|\d{5})(?P<part>[.](?:0+|25|50?|75))?")
+_UNIT_BEHIND: Final = re.compile(
+    r"(?<=\d) ?(?:h|hrs?|hours?|小时|min|minutes?|分钟?|s|secs?|seconds?|秒)\Z", re.IGNORECASE
+)
 _OFFSET_AS_CLOCK: Final = re.compile(r"(?P<sign>[+-]?)(?P<hour>0?\d|1[0-4]):(?P<minute>[0-5]\d)(?::00)?")
 _DISTRICT: Final = re.compile(r"(?P<side>[东西])\s?(?P<ten>十)?(?P<number>[一二三四五六七八九十]|\d{1,2})\s?(?:时)?区")
 """Zones as Chinese counts them: 东八区 is eight hours ahead."""
@@ -192,7 +195,7 @@ def zone_of_line(line: str) -> str | None:
         if (other := _BARE_ZONE_KEY.fullmatch(line)) is not None:
             return zone_in(other["rest"], column=True)
         return zone_in(line, column=False) if _ZONE_SENTENCE.search(line) else None
-    rest = match["rest"].strip(" \"'\t,;")
+    rest = _UNIT_BEHIND.sub("", match["rest"].strip(" \"'\t,;"))
     if (zone := offset_of(rest, minutes=match["minutes"] is not None)) is not None:
         return zone
     if (clock := _OFFSET_AS_CLOCK.fullmatch(rest)) is not None:

@@ -9,13 +9,13 @@ from typing import Final
 from greenmine.collector.files.columns import LoggerFileError, averaging_time, bare, plain, words
 
 _FACTORS: Final = words("""
-    factor factors multiplier gain k kfactor scale scalefactor scaling correctionfactor calibrationfactor calfactor
-    系数 倍率 因数 校正系数 修正系数 比例系数 k值 k系数
+    factor factors multiplier gain slope coefficient coeff cf k kfactor scale scalefactor scaling correctionfactor
+    calibrationfactor calfactor 系数 斜率 增益 倍率 因数 校正系数 修正系数 比例系数 k值 k系数
 """)
 """Plain names of columns with a factor of the value beside them."""
 _OFFSETS: Final = words("""
-    offset offsets zerooffset zerocorrection baseline baselineoffset baselinecorrection offsetcorrection biascorrection
-    偏移 偏移量 零点偏移 零点修正 修正值 校正值 补偿值
+    offset offsets intercept correction zerooffset zerocorrection baseline baselineoffset baselinecorrection
+    offsetcorrection biascorrection blank blankvalue 空白 空白值 截距 偏移 偏移量 零点偏移 零点修正 修正值 校正值 补偿值
 """)
 """Plain names of columns with what is to be added to the value beside them, or taken from it."""
 _DRIFT: Final = re.compile(
@@ -28,13 +28,16 @@ _SECONDS: Final = {"ms": 0.001, "毫秒": 0.001, "m": 60.0, "分": 60.0, "h": 36
 _WRONG: Final = 60.0
 """So many seconds may a clock be wrong at most."""
 _FACTOR: Final = re.compile(
-    r"(?:(?<!full )\bscal(?:e|ing)(?: factor)?\b|\bmultiplier\b|\bk[- ]?factor\b|\bgain\b(?: (?:factor|setting))?"
-    r"|\b(?:correction|cal(?:ibration)?|conversion|response|dust|density|user|photometric)[ _-]*factor\b|\bslope\b"
-    r"|倍率|(?:比例|校正|修正|校准|标定|换算|转换)系数|k ?[值系]数?|增益|斜率)"
-    r"(?: ?\([^()\d]*\))?\W{1,4}(?P<number>\d+(?:\.\d+)?)\b(?! ?dB)",
+    r"(?:(?<!full )\bscal(?:e|ing)\b|\bmultiplier\b|\bfactors?\b|\bgain\b(?: setting)?|\bslope\b|(?-i:\bCF)(?= ?[=:])"
+    r"|(?<!temp )(?<!temperature )\bcorrection\b|倍率|倍数|系数|比例|增益|斜率|(?<![A-Za-z])k ?(?:值|(?= ?[=:：])))"
+    r"(?: ?\([^()\d]*\)|[a-z]{1,2}(?= ?[=:：]))?\W{1,4}(?P<number>\d+(?:\.\d+)?)\b(?! ?dB|[:：]\d)"
+    r"|(?:multipl\w+|divi\w+) by \W?(?P<by>\d+(?:\.\d+)?)|(?:乘以?|除以) ?(?P<times>\d+(?:\.\d+)?)"
+    r"|(?<!\d)(?<!\d )(?-i:[x×*]) ?(?P<behind>\d+(?:\.\d+)?)\W*\Z",
     re.IGNORECASE,
 )
 """A line of the heading that states a factor of the values."""
+_NONE: Final = (0, 1)
+"""Factors that change nothing, or say that there is none."""
 _OFFSET: Final = re.compile(
     r"(?:(?:zero|baseline|intercept|background)[- ]?(?:offset|correction)|\bintercept\b"
     r"|零点(?:偏移|修正)|截距|(?:to be|需要?|应) ?(?:subtracted|added|deducted|减|扣|加))"
@@ -57,9 +60,14 @@ _MEANS: Final = re.compile(
 _LAW: Final = re.compile(r"limit|alarm|standard|限值|标准|报警", re.IGNORECASE)
 
 
-def factor_columns(columns: Sequence[str]) -> list[str]:
-    """Find the columns with factors of the values, or with what is to be added to them."""
-    return [name for name in columns if plain(name) in _FACTORS or bare(name) in _OFFSETS]
+def factor_columns(columns: Sequence[str], values: str) -> list[str]:
+    """Find the columns with factors of the values in a column, or with what is to be added to them."""
+    return [name for name in columns if _alone(name, values) in _FACTORS | _OFFSETS]
+
+
+def _alone(name: str, values: str) -> str:
+    """The plain name of a column without that of the values before it: ``PM10 gain`` becomes ``gain``."""
+    return bare(name).removeprefix(bare(values))
 
 
 def drift_columns(columns: Sequence[str]) -> list[str]:
@@ -67,8 +75,8 @@ def drift_columns(columns: Sequence[str]) -> list[str]:
     return [name for name in columns if _DRIFT.fullmatch(plain(name))]
 
 
-def refuse_factors(columns: Mapping[str, Sequence[str]]) -> None:
-    """Refuse columns of factors, given with their cells, other than 1, and of offsets other than 0.
+def refuse_factors(columns: Mapping[str, Sequence[str]], values: str = "") -> None:
+    """Refuse columns of factors of the values in a column, given with their cells, other than 1, and of offsets other than 0.
 
     Raises
     ------
@@ -77,7 +85,7 @@ def refuse_factors(columns: Mapping[str, Sequence[str]]) -> None:
     """
     for name, cells in columns.items():
         for text in map(str.strip, set(cells)):
-            if plain(name) not in _FACTORS:
+            if _alone(name, values) not in _FACTORS:
                 if re.fullmatch(r"[-+]?[\d.,]*[1-9][\d.,]*", text):
                     raise LoggerFileError(
                         f"column {name!r} says {text!r}, and whether values have been corrected by it is not stated; give --unit"
@@ -117,7 +125,7 @@ def refuse_corrections(heading: Sequence[str]) -> None:
         With the line.
     """
     for line in heading:
-        if (match := _FACTOR.search(line)) is not None and float(match["number"]) != 1:
+        if (match := _FACTOR.search(line)) is not None and float(match[match.lastgroup or 0]) not in _NONE:
             raise LoggerFileError(
                 f"the heading says {line.strip()[:80]!r}, and whether values have been multiplied by it is not stated; give --unit"
             )

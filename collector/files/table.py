@@ -41,7 +41,7 @@ _SPREADSHEETS: Final = 2000
 """Years from which on loggers' files are met as sheets."""
 _ALONE: Final = "a date without a time of day, among stamps with one"
 _OTHER_SECONDS: Final = re.compile(
-    r"(?<![a-z])gps[ _-]*(?:time|sec|epoch|tow|stamp|week)|(?<![a-z])gps[ _-]*$"
+    r"(?<![a-z])gps[ _-]*(?:time|sec|epoch|tow|stamp|week)|(?:\A|_)gps\Z"
     r"|(?:since|from|epoch|seit|depuis)\W{1,3}(?!1970)(?:19|20)\d\d"
     r"|(?<![a-z])(?:tai|ntp|j2000)(?![a-z])|自 ?(?!1970)(?:19|20)\d\d",
     re.IGNORECASE,

@@ -399,7 +399,8 @@ class _Content:
                 self._found[Deviation.REPEATED_VALUE] = None
             self._told.add(name.whole)
             if name.kind == "Flag":
-                flags[name.code] = text
+                if flags.get(name.code, "N") == "N":  # of two flags the one that says more
+                    flags[name.code] = text
             else:
                 here.append(self._value(name, text))
         self.values += here

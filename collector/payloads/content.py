@@ -13,6 +13,7 @@ import msgspec
 from greenmine.collector.hj212.document import describe
 from greenmine.collector.hj212.frame import read_line
 from greenmine.collector.payloads.binary import Numbers, RecordReader
+from greenmine.collector.payloads.documents import decoded
 from greenmine.collector.payloads.reasons import PayloadDeviation, Reason, RefusedError
 from greenmine.expression import Expression, ExpressionError, expression
 from greenmine.mapping import Mapping
@@ -117,7 +118,7 @@ class PayloadContent:
         Raises
         ------
         RefusedError
-            It is not of the kind, or has too many elements.
+            It is not of the kind, has too many elements, or an object of it a member twice.
         msgspec.MsgspecError, UnicodeDecodeError, RecursionError
             It is not JSON, not UTF-8, or nested too deeply.
         """
@@ -132,7 +133,7 @@ class PayloadContent:
                 return Opened({"binary": now}, past)
         if payload.count(b",") >= ELEMENTS:
             raise RefusedError(Reason.TOO_LARGE, f"more than {ELEMENTS} elements; send less in one message")
-        document = _json(payload)
+        document = decoded(payload)
         past = []
         if self._source is not None and isinstance(document, dict):
             assert self._reader is not None

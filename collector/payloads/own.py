@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from greenmine.collector.payloads.documents import refuse_repeats
 from greenmine.collector.payloads.instant import UNREADABLE, parse_instant
 from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
@@ -100,15 +101,26 @@ class OwnDecoder:
         """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         # The names of its members tell the form; a payload that misleads here breaks the form's schema.
         if b'"columns"' not in payload:
-            self._single(_single(payload))
+            single = _single(payload)
+            flags = single.flags
+            members = 3 + (single.seq is not None) + (flags is not None) + len(single.values)
+            if flags:
+                members += 2 * len(flags)
+            if payload.count(b'"') != 2 * (
+                members + (single.time.__class__ is str)
+            ):  # written out: every reading comes by here
+                refuse_repeats(payload, -1)
+            self._single(single)
         elif b'"times"' in payload:
             listed = _listed(payload)
             times = listed.times
+            refuse_repeats(payload, _quotes(listed, listed.columns, listed.flags, *times))
             if str in set(map(type, times)):
                 times = [*map(self._instant, times)]
             self._series(listed, times)  # type: ignore[arg-type]
         else:
             stepped = _stepped(payload)
+            refuse_repeats(payload, _quotes(stepped, stepped.columns, stepped.flags, stepped.start))
             start, step = self._instant(stepped.start), stepped.step
             rows = max(map(len, stepped.columns.values()), default=0)
             stop = start + rows * step
@@ -161,6 +173,12 @@ class OwnDecoder:
             buffer.time.extend(times)
             buffer.value.extend(values)
             buffer.flag += normal if flags is None or name not in flags else flags[name].encode("ascii", "replace")
+
+
+def _quotes(message: _Message, values: dict[str, Any], flags: dict[str, str] | None, *times: int | str) -> int:
+    """Quotation marks of a message without escapes, in the form that schemas show."""
+    members = 3 + (message.seq is not None) + (flags is not None) + (message.__class__ is Stepped)
+    return 2 * (members + len(values) + (2 * len(flags) if flags else 0) + [*map(type, times)].count(str))
 
 
 def _check_flags(flags: dict[str, str] | None, values: dict[str, Any], readings: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from greenmine.collector.payloads.documents import decoded
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
@@ -25,7 +26,6 @@ class Timed(msgspec.Struct, kw_only=True):
 
 
 _LARGEST: Final = 2**53
-_decode = msgspec.json.Decoder().decode
 
 
 class ThingsboardDecoder:
@@ -52,7 +52,7 @@ class ThingsboardDecoder:
     def decode(self, payload: bytes, received: int) -> None:
         """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         by_receipt = self._source.receive_time and received != UNREADABLE
-        parts = _parts(_decode(payload), received if by_receipt else None)
+        parts = _parts(decoded(payload), received if by_receipt else None)
         total = sum(len(values) for _, values in parts)
         if not total:
             raise RefusedError(Reason.EMPTY, "the telemetry holds no reading")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
+import numpy as np
+
 from greenmine.evidence.figures import JUDGED, RuleFigures, VerdictFigures
 from greenmine.evidence.hourly import Distribution
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
@@ -18,6 +20,8 @@ from greenmine.wording.words import NOTHING
 
 _LEAST: Final = 24
 """Hours that a wind rose is drawn from."""
+_LISTED: Final = 31
+"""Days of air quality that are listed one by one; of more, those with an index."""
 _HEIGHT, _TALLER = 130, 200
 """Of a course [px], and of one with more than two limits, whose names need room."""
 _CARDINAL: Final = ("n", "e", "s", "w")
@@ -28,7 +32,11 @@ def themes(content: Content) -> list[Block]:
     return [
         block
         for theme in content.registry.judged_themes
-        for block in (*_theme(content, theme), *_MORE.get(theme.id, _nothing)(content))
+        for block in (
+            *_theme(content, theme),
+            *_references(content, theme),
+            *_MORE.get(theme.id, _nothing)(content),
+        )
     ]
 
 
@@ -281,6 +289,87 @@ def _sources(content: Content, roses: Sequence[Rose]) -> list[Block]:
     return [Paragraph(text=w.t("dust.cpf-meaning", percentile=PERCENTILE)), *(Paragraph(text=text) for text in told)]
 
 
+def _dust(content: Content) -> list[Block]:
+    return [*_roses(content), *_air_index(content)]
+
+
+def _air_index(content: Content) -> list[Block]:
+    """Days at homes by HJ 633-2026; no limit, and no part of a conclusion."""
+    w, days = content.words, content.figures.air_index
+    if not days:
+        return []
+    listed = days if len(days) <= _LISTED else [day for day in days if day.index.aqi is not None]
+    pollutants = sorted({pollutant for day in days for pollutant in day.index.sub_indices})
+    parameters = content.registry.parameters
+    columns = [
+        Column(w.t("column.station"), share=1),
+        Column(w.t("air.day")),
+        *(Column(w.t("air.sub-index", parameter=parameters[one].symbol), "right") for one in pollutants),
+        Column(w.t("air.index"), "right"),
+        Column(w.t("air.primary")),
+    ]
+    rows = [
+        [
+            w.name(content.registry.station(day.site, day.station)),
+            day.day,
+            *(
+                w.t("air.of", iaqi=found.iaqi, mean=found.concentration) if found is not None else NOTHING
+                for found in map(day.index.sub_indices.get, pollutants)
+            ),
+            w.t("air.none") if day.index.aqi is None else str(day.index.aqi),
+            w.t("list.comma").join(parameters[one].symbol for one in day.index.primary) or NOTHING,
+        ]
+        for day in listed
+    ]
+    return [
+        Heading(text=w.t("air.heading"), level=2),
+        Paragraph(text=w.t("air.meaning", standard=days[0].standard)),
+        Paragraph(text=w.t("air.listed", shown=len(listed), all=len(days))),
+        *([Table(caption=w.t("air.table"), columns=columns, rows=rows, small=True)] if rows else []),
+    ]
+
+
+def _references(content: Content, theme: Theme) -> list[Block]:
+    """Laboratories' results beside the online hours, with bias and number."""
+    w = content.words
+    results = [r for r in content.figures.references if w.channels[r.channel].parameter.theme == theme.id]
+    if not results:
+        return []
+    rows, told = [], []
+    for key in dict.fromkeys(result.channel for result in results):
+        parameter = w.channels[key].parameter
+        mine = [result for result in results if result.channel == key]
+        apart = [one.online - one.value for one in mine if one.online is not None]
+        rows += [
+            [
+                w.channel(key),
+                w.moment(one.start),
+                w.figure(one.value, parameter),
+                w.figure(one.online, parameter),
+                w.figure(None if one.online is None else one.online - one.value, parameter),
+                f"{one.laboratory} {one.certificate}",
+                f"{one.method} {one.document}",
+            ]
+            for one in mine
+        ]
+        if apart:
+            bias = f"{w.figure(float(np.mean(apart)), parameter)} {w.unit(parameter.unit)}"
+            told.append(w.t("reference.bias", channel=w.channel(key), bias=bias, n=len(apart)))
+    figures = ("result", "online", "difference")
+    columns = [
+        Column(w.t("column.channel"), share=1),
+        Column(w.t("reference.hour")),
+        *(Column(w.t(f"reference.{name}"), "right") for name in figures),
+        *(Column(w.t(f"reference.{name}")) for name in ("laboratory", "basis")),
+    ]
+    return [
+        Heading(text=w.t("reference.heading"), level=2),
+        Paragraph(text=w.t("reference.meaning")),
+        Table(caption=w.t("reference.table"), columns=columns, rows=rows, small=True),
+        *(Paragraph(text=text) for text in told),
+    ]
+
+
 def _circumstances(content: Content) -> list[Block]:
     """Say of levels what they are not, and of the weather no more than was measured."""
     w, site = content.words, content.site
@@ -303,5 +392,5 @@ def _nothing(_: Content) -> list[Block]:
     return []
 
 
-_MORE: Final[dict[str, Callable[[Content], list[Block]]]] = {"dust": _roses, "noise": _circumstances}
+_MORE: Final[dict[str, Callable[[Content], list[Block]]]] = {"dust": _dust, "noise": _circumstances}
 """Sections that only one theme has."""

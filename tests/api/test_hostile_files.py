@@ -34,8 +34,8 @@ def send(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Send]:
             headers[site] = bearer(accounts.tokens.add(user, "t", now(), days=1, write=True))
     with serving(data, registry) as address, httpx.Client(base_url=address, timeout=60) as client:
 
-        def previewed(site: str, station: str, name: str, content: bytes) -> httpx.Response:
-            given = {"site": site, "station": station, "name": name}
+        def previewed(site: str, station: str, name: str, content: bytes, **said: str) -> httpx.Response:
+            given = {"site": site, "station": station, "name": name, **said}
             return client.post("/api/v1/uploads/preview", params=given, content=content, headers=headers[site])
 
         yield previewed
@@ -80,3 +80,12 @@ def test_a_file_that_takes_longer_than_allowed_is_refused(send: Send, monkeypatc
     assert refused["detail"] == "good.csv: reading it takes more than 0 s: split it, or export it anew as CSV"
     assert refused["detail_zh"] == "good.csv：读取用时超过 0 s：请拆分，或重新导出为 CSV"
     assert send("kunyin", "receptor", "good.csv", GOOD).json()["readings"] == 9
+
+
+def test_seconds_of_another_epoch_are_refused_until_the_field_says_that_they_are_right(send: Send) -> None:
+    file = b"Seconds since 1990-01-01\ntime,PM10\n" + b"".join(
+        b"%d,%d\n" % (1741000000 + 60 * i, 40 + i) for i in range(9)
+    )
+    refused = send("kunyin", "receptor", "log.csv", file).json()
+    assert "counted from 1970 its seconds begin at 2025-03-03" in refused["detail"]
+    assert send("kunyin", "receptor", "log.csv", file, epoch="1970").json()["readings"] == 9

@@ -78,3 +78,14 @@ def test_what_was_sent_before_a_restart_counts(mines: Registry) -> None:
     gate = Gate(mines, Settings(device_messages="10/d"))
     gate.restore("kunyin", "boundary-dust", 7, 7, NOON)
     assert sent(gate, NOISY, 10) == 3
+
+
+@pytest.mark.parametrize("leap", [6 * 60_000, 86_400_000])
+def test_a_clock_that_was_ahead_and_is_set_back_costs_no_device_its_budget(mines: Registry, leap: int) -> None:
+    gate = Gate(mines, Settings(device_messages="1/s 100/d"))
+    assert sent(gate, NOISY, 30, NOON + leap) == 30
+    assert sent(gate, NOISY, 100, NOON) == 60
+    assert sent(gate, NOISY, 100, NOON + 60_000) in {
+        10,
+        40,
+    }  # what is left of the day, which is another after a day's leap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.reporting import Period, load_reporting, parse_period, period_before
 from greenmine.shipped_profiles import CATALOGUE as SHELF
 from greenmine.shipped_profiles import KEPT
-from tests.evidence.bundles import contents, packed, page_text, verify
+from tests.evidence.bundles import contents, packed, page_text, verify, whole_text
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
 
 pytestmark = pytest.mark.usefixtures("font")
@@ -80,6 +81,17 @@ station = "homes"
 parameter = "pm10"
 valid_from = 2026-03-05T12:00:00+08:00
 certificate = "new"
+
+[[references]]
+station = "homes"
+parameter = "pm10"
+start = 2026-03-04T05:00:00+08:00
+end = 2026-03-04T06:00:00+08:00
+value = 84
+laboratory = "万州监测"
+certificate = "CMA 7"
+method = "HJ 618-2011"
+document = "report 5"
 """
 
 
@@ -93,6 +105,7 @@ class Made:
             "requirement_items = []", 'requirement_items = ["降尘降噪", "数字化矿山", "厂区绿化", "企业文化", "别的"]'
         )
         text = text.replace("limits = ['gb3095-pm10-day-class2']\n", "limits = ['gb3095-pm10-day-class2']\n" + MORE)
+        text = re.sub(r"(id = .homes.\n(?:.*\n)*?role = ).boundary.", r"\1'receptor'", text, count=1)
         path.write_text(text + LISTS, encoding="utf-8")
         (folder / "registry/documents/mine").mkdir(parents=True)
         (folder / "registry/documents/mine/planting.pdf").write_bytes(PLAN)
@@ -275,6 +288,19 @@ def test_points_are_given_only_where_they_are_confirmed(made: Made) -> None:
     assert [group["points"] for group in editions["mnr-2020"]["groups"]] == [220, 220, None, None, None, None]
     assert {group["points"] for group in editions["national-2024"]["groups"]} == {None}
     assert all(edition["source"] and edition["edition"] for edition in editions.values())
+
+
+def test_the_air_at_homes_and_the_laboratory_stand_beside_the_verdicts(made: Made) -> None:
+    figures = made.figures
+    assert [(d["day"], d["index"]["aqi"], d["index"]["primary"]) for d in figures["air_index"]] == [
+        ("2026-03-04", None, []),
+        ("2026-03-05", 131, ["pm10"]),
+    ]
+    (result,) = figures["references"]
+    assert (result["start"][:16], result["value"], result["online"]) == ("2026-03-04T05:00", 84.0, 90.0)
+    text = re.sub(r"\s", "", whole_text(contents(made.bundle)["report.pdf"]))
+    assert "居民点空气质量指数" in text
+    assert "偏差6.00μg/m³，可比小时数n=1" in text
 
 
 def test_marks_and_calibrations_of_the_period_are_told(made: Made) -> None:

@@ -196,18 +196,6 @@ def test_each_limit_is_documented_with_every_threshold(limit):
     assert [row for row in rows if row not in documented] == []
 
 
-def test_the_documented_table_holds_no_other_limits():
-    documented = [row for row in DOCS.read_text(encoding="utf-8").splitlines() if row.startswith("| `")]
-    assert documented == limits_table(LIMITS.values()).splitlines()[2:]
-
-
-@pytest.mark.parametrize(
-    "rule", [*{x.validity.source: x for x in LIMITS.values()}, *{x.rounding.source: x for x in LIMITS.values()}]
-)
-def test_sources_of_validity_and_rounding_are_documented(rule: str):
-    assert rule in DOCS.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenmine.collector.files.columns import LoggerFileError
-from greenmine.collector.files.statements import refuse_corrections, refuse_factors, refuse_times
+from greenmine.collector.files.statements import factor_columns, refuse_corrections, refuse_factors, refuse_times
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ from greenmine.collector.files.statements import refuse_corrections, refuse_fact
         "Correction factor (dust): 0.7",
         "校正系数,1.2",
         "Intercept = -2.1",
+        "CF=1.3",
+        "校准系数k=1.3",
+        "Values multiplied by 10",
+        "数据需除以10",
+        "PM10 = raw * 1.3",
+        "Data x10",
+        "Flow correction: 1.02",
     ],
 )
 def test_a_factor_or_an_offset_of_which_it_is_open_whether_values_hold_it_is_refused(line: str) -> None:
@@ -28,7 +35,19 @@ def test_a_factor_or_an_offset_of_which_it_is_open_whether_values_hold_it_is_ref
 
 
 @pytest.mark.parametrize(
-    "line", ["K-factor: 1.0", "Multiplier = 1", "Zero offset: 0 ug/m3", "UTC offset: 8", "Gain: 20 dB"]
+    "line",
+    [
+        "K-factor: 1.0",
+        "Multiplier = 1",
+        "Zero offset: 0 ug/m3",
+        "UTC offset: 8",
+        "Gain: 20 dB",
+        "Model: DT-X10",
+        "Full scale: 1000",
+        "Correction: 0",
+        "Grid 10 x 10",
+        "量程：0-1000",
+    ],
 )
 def test_what_changes_no_value_is_let_pass(line: str) -> None:
     refuse_corrections([line])
@@ -59,6 +78,12 @@ def test_a_column_of_offsets_is_refused_unless_all_of_it_is_nothing() -> None:
     refuse_factors({"Zero offset (ug/m3)": ["0", "0.00", "", "none"]})
     with pytest.raises(LoggerFileError, match="corrected by it is not stated"):
         refuse_factors({"Zero offset (ug/m3)": ["0", "-3.5"]})
+
+
+def test_a_column_named_after_the_values_and_a_factor_is_one_of_them_alone() -> None:
+    assert factor_columns(["PM10 gain", "Temp offset", "k"], "PM10 (ug/m3)") == ["PM10 gain", "k"]
+    with pytest.raises(LoggerFileError, match="multiplied by it is not stated"):
+        refuse_factors({"PM10 gain": ["1.3"]}, "PM10 (ug/m3)")
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,13 @@ def test_a_flag_behind_a_semicolon_reaches_back_to_its_factor() -> None:
     assert message.deviations == (Deviation.SPLIT_GROUP,)
 
 
+@pytest.mark.parametrize("flags", ["a34002-Flag=D,a34002-Flag=N", "a34002-Flag=N,a34002-Flag=D"])
+def test_of_two_flags_the_one_that_is_not_normal_counts(flags: str) -> None:
+    message = read_message(segment(f"a34002-Rtd=1,{flags}"))
+    assert [(value.code, value.flag) for value in message.values] == [("a34002", "D")]
+    assert message.deviations == (Deviation.REPEATED_VALUE,)
+
+
 def test_a_flag_alone_is_a_value_that_is_absent() -> None:
     assert read_message(segment("a34002-Flag=D")).values == (Value("a34002", None, None, "", "D", "absent"),)
 

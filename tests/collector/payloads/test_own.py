@@ -42,6 +42,7 @@ def test_takes_what_is_right(decode: Decode, payload: str, rows: Rows) -> None:
     [
         ("", [("not-json", 1)]),
         ('{"v":1,"time":%d,"values":{"pm10":81.2}' % T, [("not-json", 1)]),
+        ('{"v":1,"time":%d,"values":{"pm10":81.2,"tsp":9,"pm10":18.2}}' % T, [("wrong-shape", 3)]),
         ('{"v":1,"time":%d,"values":{"pm10":NaN}}' % T, [("not-json", 1)]),
         ('{"v":2,"time":%d,"values":{"pm10":81.2}}' % T, [("wrong-shape", 1)]),
         ('{"time":%d,"values":{"pm10":81.2}}' % T, [("wrong-shape", 1)]),

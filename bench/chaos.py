@@ -45,7 +45,7 @@ _FULL: Final = 6_000
 """Messages sent to it."""
 _LEAPS: Final = ("-6m", "+6m", "-1d", "+1d")
 """Of the server's clock."""
-_LEAP: Final = 6.0
+_LEAP: Final = 13.0
 """How long each lasts, and what lies between them [s]."""
 _FIGURES: Final = ("statistics", "verdicts", "sliding", "exceedances")
 _LIBRARY: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")

@@ -118,6 +118,8 @@ def _finding(content: Content, summary: ConclusionFigures) -> Finding:
     w = content.words
     bound = [rule for rule in content.legal(summary.theme) if rule.addressee == summary.addressee]
     assessed = summary.meets + summary.exceeds
+    keys = {rule.rule for rule in bound}
+    removed = sum(one.rule in keys for one in content.figures.removed)
     lines = [
         w.t("opening.assessed", rules=summary.rules, due=summary.due, assessed=assessed),
         w.t(
@@ -126,6 +128,7 @@ def _finding(content: Content, summary: ConclusionFigures) -> Finding:
             windows=summary.exceeds,
             episodes=sum(rule.episodes for rule in bound),
         ),
+        *([w.t("opening.removed-here", n=removed)] if removed else []),
         *(_worst(content, rule) for rule in bound if rule.exceeds),
         w.t("opening.least-share", share=w.share(summary.assessable_share)),
     ]

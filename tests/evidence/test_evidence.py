@@ -286,6 +286,7 @@ def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: M
     assert "calibrationsouth/tsp" in "".join(whole_text(contents(tmp_path / "b.zip")["report.pdf"]).split())
     assert "本期开始以来无更改" in "".join(page_text(contents(tmp_path / "a.zip")["report.pdf"], 1).split())
     assert "经标注剔除的超标时段" in first
+    assert "经标注剔除（见下），本结论未计入" in "".join(first.split())
     assert "标注人A，确认人无" in "".join(first.split())
     assert "经标注剔除" not in page_text(contents(tmp_path / "a.zip")["report.pdf"], 1)
 

@@ -61,11 +61,11 @@ def _each(kind: str, names: Iterable[str], target: Path, key: Path) -> Iterator[
         try:
             given = {"key": [key], "trust": None, "catalogues": None, "witness": [], "receipts": []}
             peaks = [0.0]
-            _, status = bounded(
+            lines, status = bounded(
                 checked, (target,), given, Bounds(MEMORY, SECONDS), lambda *_: None, (checked.__module__,), peaks.append
             )
             memory = max(memory, *peaks)
-            if not status:
+            if not status and not any(line.startswith("deviation ") for line in lines):
                 missed.append(what)
         except BoundsError:  # refused by the command, too
             ended += 1

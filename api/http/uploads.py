@@ -213,16 +213,16 @@ async def _read(context: Context, given: arguments.UploadArguments, content: byt
         400 with what was found and which field settles it, if it cannot be read as it is; 429 if too many of the enterprise wait.
     """
     owner = context.registry.site(given.site).enterprise
-    async with context.brief_reading.of(owner):
+    failed = BoundsError("")
+    for turns, bounds in ((context.brief_reading, _BRIEF), (context.long_reading, _BOUNDS)):
         try:
-            return await run_in_threadpool(_read_within, context, given, content, _BRIEF)
-        except BoundsError:
-            pass
-    try:
-        async with context.long_reading.of(owner):
-            return await run_in_threadpool(_read_within, context, given, content, _BOUNDS)
-    except BoundsError as error:
-        raise Problem(400, f"{given.name}: reading it {error}: split it, or export it anew as CSV") from None
+            async with turns.of(owner):
+                return await run_in_threadpool(_read_within, context, given, content, bounds)
+        except BoundsError as error:
+            failed = error
+            if not error.bound:  # it broke down, and would again
+                break
+    raise Problem(400, f"{given.name}: reading it {failed}: split it, or export it anew as CSV")
 
 
 def _read_within(context: Context, given: arguments.UploadArguments, content: bytes, bounds: Bounds) -> StationFile:

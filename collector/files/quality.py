@@ -20,6 +20,7 @@ _QUALITY: Final = words("""
     有效 数据是否有效 是否合格
     quality qc qa qaqc qcflag qualityflag qualitycode status datastatus state check checked approval
     dataquality 有效性 是否有效 有效标识 有效性标识 数据有效性 状态 数据状态 状态标识 状态码 质量 质控 质控状态 数据质量
+    gültig gueltig valide validité válido valido válida valida qualité calidad estado état messstatus zustand qaflag qcstatus
     审核标记 审核状态 审核结果 审核 校验 是否正常
 """)
 """Plain names of columns that say in words or codes of the maker whether a reading is good."""
@@ -30,7 +31,7 @@ _FAULTS: Final = words("""
     substituted simulated maintenance calibration calibrating 补数 是否补数 剔除 是否剔除 可疑 是否可疑 插补 是否插补 估算
     是否估算 离群 维护 校准 是否维护 是否校准
     over overload overloads overloaded overrange overunder underrange under ovl ovld ovrld olflag clip clipping clipped saturated
-    saturation uebersteuerung 过载 溢出 超量程
+    saturation nulldatacode nullcode qualifier qualifiers warmup störung stoerung fallo falla erreur uebersteuerung 过载 溢出 超量程
     故障 故障码 异常 是否异常 报警 告警 错误 错误码 错误代码 故障代码 报警状态 无效 是否无效
 """)
 """Plain names of columns that name what is wrong with a reading, and nothing where it is good."""
@@ -38,15 +39,24 @@ _REMARKS: Final = words(
     "remark remarks note notes comment comments annotation event events bemerkung 备注 说明 注释 事件 情况说明"
 )
 """Plain names of columns with free text."""
-_GOOD: Final = words("ok good valid normal pass passed true yes 有效 正常 合格 是 通过 已审核")
+_GOOD: Final = words("""
+    ok good valid normal pass passed true yes approved verified ja oui
+    sí si gültig valide válido valido 有效 正常 合格 是 通过 已审核
+""")
 """Texts of columns of quality that leave no doubt."""
 _YES: Final = words("y t 1")
 """Texts besides that say yes where a name asks a question."""
-_ANSWERS: Final = _YES | words("n no f false 0 yes true 是 否 无效 invalid bad")
+_ANSWERS: Final = _YES | words("n no f false 0 yes true ja nein oui non sí si 是 否 无效 invalid bad")
 """Texts that answer a question."""
+_OF_THE_INSTRUMENT: Final = re.compile(
+    r"(?:inst(?:rument)?|sensor|pump|flow|laser|filter|heater|sampl\w*?|analy[sz]er|monitor|meas\w*?|data|reading|optics|detector|tape"
+    r"|nozzle|inlet|仪器|传感器|监测仪|分析仪|采样泵?|泵|激光|流量|数据|测量)+"
+    r"(?:flags?|faults?|errors?|alarms?|status|ok|状态|标记|标识|故障|异常|报警)"
+)
+"""A plain name of a column that says how the instrument, or a part of it, was."""
 _NAMES_FLAGS: Final = re.compile(r"flag|stat(?:us|e)|code|标|状态|码")
 """What a plain name says of a column with flags or codes: N is normal there, as in HJ 212."""
-_ASKS: Final = re.compile(r"valid|accept|approv|reject|exclu|usable|ok|good|有效|无效|是否")
+_ASKS: Final = re.compile(r"valid|válid|gültig|gueltig|accept|approv|reject|exclu|usable|ok|good|有效|无效|是否")
 """What a plain name says of a column that asks a question: N is no there."""
 _CHOICE: Final = re.compile(
     r"\W*\b(?:y ?/ ?n|yes ?/ ?no|t ?/ ?f|true ?/ ?false|0 ?/ ?1|1 ?/ ?0|是 ?/ ?否|有效 ?/ ?无效)\W*\Z", re.IGNORECASE
@@ -82,7 +92,11 @@ def flag_columns(name: str, columns: Sequence[str]) -> list[str]:
     own = {f"{x}{word}" for x in (base, stem) for word in about} | {
         f"{word}{x}" for x in (base, stem) for word in about
     }
-    return [other for other in columns if _asked(other) in own | about | _REMARKS and other != name]
+    return [other for other in columns if other != name and _is_about(_asked(other), own | about | _REMARKS)]
+
+
+def _is_about(name: str, words: frozenset[str] | set[str]) -> bool:
+    return name in words or _OF_THE_INSTRUMENT.fullmatch(name) is not None
 
 
 def _asked(column: str) -> str:
@@ -111,7 +125,14 @@ def _meaning(name: str, texts: set[str]) -> tuple[bool, frozenset[str], frozense
     good = _NO_FAULT if fault else _GOOD
     asks = _ASKS.search(name) is not None
     flagged = not asks and any(name.startswith(word) or name.endswith(word) for word in _FLAGS)
-    shown = "y" not in texts and (bool(texts & _LETTERS) or (not asks and _NAMES_FLAGS.search(name) is not None))
+    answered = (
+        asks and "s" in texts and texts <= {"", "s", "n"} and "lid" in name
+    )  # sí or sim, in Spanish and Portuguese
+    shown = (
+        "y" not in texts
+        and not answered
+        and (bool(texts & _LETTERS) or (not asks and _NAMES_FLAGS.search(name) is not None))
+    )
     if flagged or shown:
         return True, good | {"n"}, frozenset()
     if not asks:
@@ -119,7 +140,7 @@ def _meaning(name: str, texts: set[str]) -> tuple[bool, frozenset[str], frozense
     if fault:
         return False, good | {"f"}, _ANSWERS
     mixed = "n" in texts and not texts.isdisjoint({"t", "f"})
-    return False, good | (_YES - {"t"} if mixed else _YES), _ANSWERS
+    return False, good | (_YES - {"t"} if mixed else _YES) | ({"s"} if answered else set()), _ANSWERS
 
 
 def take_flags(

@@ -90,7 +90,9 @@ _VALUES: Final = words("""
 """Plain names of columns that do not say what they hold."""
 _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vxy])?\d*")
 """A plain name that counts channels, or is the letter of an axis."""
-_UNIT_COLUMNS: Final = words("unit units uom unitofmeasure unitofmeasurement unitsofmeasure 单位 计量单位")
+_UNIT_COLUMNS: Final = words(
+    "unit units uom uomcode unitofmeasure unitofmeasurement unitsofmeasure einheit unité unidad unità eenheid enhet 单位 计量单位"
+)
 _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|3276\.[78]|65535|65534|6553\.5|-?1|99999\.0|985|995)"
 )

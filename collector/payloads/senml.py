@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from greenmine.collector.payloads.documents import refuse_repeats
 from greenmine.collector.payloads.instant import UNREADABLE
 from greenmine.collector.payloads.reading_buffer import ReadingBuffer
 from greenmine.collector.payloads.reasons import Reason, RefusedError
@@ -88,6 +89,7 @@ class SenmlDecoder:
     def decode(self, payload: bytes, received: int) -> None:
         """Put the readings of a payload into the buffer; see ``greenmine.collector.payloads.reading_buffer.Decoder``."""
         records = _pack(payload)
+        refuse_repeats(payload, -1)
         if b'_"' in payload:
             _refuse_must_understand(payload, len(records))
         if self._source.sends_flags:

@@ -244,6 +244,17 @@ def test_a_tree_that_was_made_again_is_contradicted_by_the_witness_with_leaves_d
     assert any("no receipt from outside" in one for one in open_)
 
 
+def test_what_was_sealed_again_unchanged_is_another_chain_than_the_witness_was_shown(
+    watched: Watched, tmp_path: Path
+) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.begin_again(NOW + HOUR)
+    told, _ = copy.told()
+    assert any(
+        "has another chain of sealed days than district was shown; certain for what had come by" in o for o in told
+    )
+
+
 def test_edits_under_a_clock_that_was_wound_back_are_contradicted_by_the_witness(
     watched: Watched, tmp_path: Path
 ) -> None:

@@ -62,14 +62,14 @@ def _openssl(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
 class Authority:
     """A time-stamp authority of openssl behind a web server on the loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "root") -> None:
         folder.mkdir()
         self.folder, self.root = folder, folder / "root.pem"
         (folder / "tsa.conf").write_text(_CONFIGURATION)
         (folder / "serial").write_text("01\n")
         new = ("req", "-new", "-nodes", "-newkey", "rsa:2048", "-config", "tsa.conf")
         _openssl(
-            folder, *new, "-x509", "-days", "30", "-subj", "/CN=root", "-extensions", "root", "-keyout", "root.key",
+            folder, *new, "-x509", "-days", "30", "-subj", f"/CN={name}", "-extensions", "root", "-keyout", "root.key",
             "-out", "root.pem",
         )  # fmt: skip
         _openssl(folder, *new, "-subj", "/CN=tsa", "-keyout", "tsa.key", "-out", "tsa.csr")
@@ -141,9 +141,12 @@ def test_a_time_stamp_of_another_statement_or_authority_is_no_receipt(
     moved = Receipt("tsa", "rfc3161", other, receipt.made, receipt.token)
     with pytest.raises(ValueError, match="another statement"):
         check(moved, Witnesses())
-    stranger = Authority(tmp_path / "stranger")
-    with pytest.raises(ValueError, match="by the authority it names"):
-        check(receipt, Witnesses.read([stranger.root]))
+    stranger = Authority(tmp_path / "stranger", "stranger")
+    assert not check(receipt, Witnesses.read([stranger.root]))[3]  # proves nothing to who knows the stranger alone
+    bent = base64.b64decode(receipt.token)[:-1] + b"\0"
+    forged = Receipt("tsa", "rfc3161", signed, receipt.made, base64.b64encode(bent).decode())
+    with pytest.raises(ValueError, match="not by the authority it names"):
+        check(forged, Witnesses.read([authority.root, stranger.root]))
     authority.answer = b"no time-stamp"
     try:
         with pytest.raises(WitnessError, match="tsa: holds no time-stamp"):

@@ -47,6 +47,7 @@ def test_resolves_a_pack(decode: Decode, payload: str, rows: Rows) -> None:
         ('[{"n":"current","v":1,"bver":11}]', [("wrong-shape", 1)]),
         ('[{"n":"current","v":1},{"n":"current","v":1,"must_":0}]', [("wrong-shape", 2)]),
         ('[{"n":"current","v":1,"deep":%s}]' % ("[" * 100_000), [("too-deep", 1)]),
+        ('[{"n":"current","v":1,"v":2}]', [("wrong-shape", 3)]),
         ("[]", [("empty", 1)]),
         ('[{"bn":"mine/","bt":1}]', [("empty", 1)]),
         ('[{"n":"voltage","v":1}]', [("unknown-parameter", 1)]),

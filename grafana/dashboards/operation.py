@@ -171,13 +171,17 @@ def _rejections(edition: Edition, key: str) -> Json:
         key,
         [table(query)],
         [
-            tables.site(edition, width=125),
-            Column(source="device", title=edition.t("column.device"), width=160),
+            tables.site(edition, width=100),
+            Column(source="device", title=edition.t("column.device"), width=135),
             Column(
-                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("rejection")), width=140
+                source="reason",
+                title=edition.t("column.reason"),
+                words=mapping(edition.shared("rejection")),
+                wrapped=True,
+                width=115,
             ),
             Column(source="messages", title=edition.t("column.messages"), thresholds=steps((None, AMBER)), gauge=True),
-            Column(source="readings", title=edition.t("column.readings")),
+            Column(source="readings", title=edition.t("column.readings"), width=85),
             Column(source="Time"),
         ],
         sort=(edition.t("column.messages"), True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Final
 
@@ -71,4 +72,4 @@ def simulated(registry: Registry, seed: int, days: int) -> Recomputed:
             index = shown.times // 60_000 - start
             for k, channel in columns.items():
                 minutes[channel][index] = np.where(shown.flags[:, k] == NORMAL, shown.values[:, k], np.nan)
-    return Recomputed(start, start + days * _DAY, {}, {}, {}, [], {}, minutes)
+    return replace(Recomputed.empty(start, start + days * _DAY), minutes=minutes)

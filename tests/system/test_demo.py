@@ -165,7 +165,14 @@ def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) 
 
     def say(*, connected: bool) -> None:
         fields = dict.fromkeys(WorkerStatus.__struct_fields__, 0)
-        fields |= {"connected": connected, "broker": "", "registry": "", "loggers": None, "deviations": {}}
+        fields |= {
+            "connected": connected,
+            "broker": "",
+            "registry": "",
+            "loggers": None,
+            "deviations": {},
+            "behind": False,
+        }
         status = msgspec.json.encode(WorkerStatus(**fields)).decode()
         with record.begin() as connection:
             connection.execute(sa.delete(schema.worker))

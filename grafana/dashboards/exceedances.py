@@ -138,7 +138,7 @@ def _episodes(edition: Edition, key: str, about: Json) -> Json:
                 width=126,
             ),
             tables.station(edition, wrapped=True, width=95),
-            tables.limit(edition, width=315),
+            tables.limit(edition, width=285),
             tables.finding(edition, width=140),
             Column(source="minutes", title=edition.t("column.minutes"), unit=edition.span("min"), width=75),
             Column(source="told", title=edition.t("column.peak"), right=True, width=60),

@@ -7,7 +7,7 @@ APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clien
 .PHONY: demo test check bench install lock audit sbom pin-images release clean
 
 demo: install
-	$(BIN)/greenmine demo --port $(PORT)
+	$(BIN)/greenmine demo --port $(PORT) $(if $(GRAFANA),--grafana $(GRAFANA))
 
 # Compiled tests are kept, whatever the environment says: four processes need not each compile all of them.
 test: install

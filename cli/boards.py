@@ -1,4 +1,4 @@
-"""Grafana and InfluxDB in the demo: started where their programs are installed, or those that settings name."""
+"""Grafana and InfluxDB in the demo: started where their programs are installed, or those that its caller names."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ BOARDS: Final = "demo-boards"
 _HOME: Final = Path("/usr/share/grafana")
 """Where packages of Grafana put its pages and defaults; GF_PATHS_HOME names another place."""
 _PLACES: Final = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", str(_HOME / "bin")))
+_OTHERS: Final = ("influx_", "grafana_")
+"""Settings about servers of an installation begin so."""
 _LOOK: Final = 0.5
 """How often a server that does not answer yet is asked [s]."""
 _PATIENCE: Final = 10.0
@@ -74,23 +76,43 @@ _PATIENCE: Final = 10.0
 _Made = TypeVar("_Made")
 
 
-def with_boards(settings: Settings) -> Settings | None:
-    """Settings with Grafana and InfluxDB; None where neither settings name them nor their programs are installed."""
-    if settings.grafana_url and settings.influx_url:
-        return settings
+def with_boards(settings: Settings, address: str | None = None) -> Settings | None:
+    """Settings with Grafana and InfluxDB; None where no address is given and their programs are not installed.
+
+    Servers that the environment names are those of an installation: without an address the demo has nothing to do with them.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the demo.
+    address : str, optional
+        Of a Grafana that the demo may fill, with the account and the InfluxDB that settings name.
+
+    Raises
+    ------
+    ValueError
+        The settings lack what the address needs.
+    """
+    if address is not None:
+        if settings.influx_url is None or settings.influx_admin_token is None or settings.grafana_password is None:
+            raise ValueError(
+                "--grafana needs GREENMINE_GRAFANA_PASSWORD, GREENMINE_INFLUX_URL and GREENMINE_INFLUX_ADMIN_TOKEN"
+            )
+        return settings.model_copy(update={"grafana_url": address, "influx_tokens": None})
     if _programs() is None:
         return None
     path = settings.data / BOARDS
     known = json.loads(path.read_text()) if path.exists() else {"grafana": new_secret(), "influxdb": new_secret()}
     grafana, influx = _ports()
-    address = f"http://{_HERE}:{grafana}"
-    replace(path, json.dumps(known | {"address": address}), 0o600)
+    own = f"http://{_HERE}:{grafana}"
+    replace(path, json.dumps(known | {"address": own}), 0o600)
+    fresh = {name: field.default for name, field in Settings.model_fields.items() if name.startswith(_OTHERS)}
     return settings.model_copy(
-        update={
+        update=fresh
+        | {
             "influx_url": f"http://{_HERE}:{influx}",
-            "influx_version": "2",
             "influx_admin_token": SecretStr(known["influxdb"]),
-            "grafana_url": address,
+            "grafana_url": own,
             "grafana_user": ADMINISTRATOR,
             "grafana_password": SecretStr(_passwords(settings)[ADMINISTRATOR]),
         }

@@ -46,6 +46,7 @@ def demo(
     port: int | None = None,
     days: float = 7.0,
     live: Annotated[bool, Parameter(negative="--no-live")] = True,
+    grafana: str | None = None,
 ) -> None:
     """Show everything at work: a broker, five simulated mines with a history, live data, and the pages.
 
@@ -63,6 +64,10 @@ def demo(
         Days of history.
     live
         Go on live and serve the pages. With --no-live the history is filled and the command ends, for scripts.
+    grafana
+        Address of a Grafana that the demo may fill; its dashboards of ours are replaced by those of the simulated mines, and the
+        buckets of GREENMINE_INFLUX_URL take their readings. It needs GREENMINE_INFLUX_ADMIN_TOKEN and GREENMINE_GRAFANA_PASSWORD.
+        Default: one of its own, where the programs grafana and influxd are installed.
     """
     given = {"data": data, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -95,7 +100,8 @@ def demo(
                     "metrics_loopback": True,
                 }
             )
-            _play(here, story, processes, stop, visitors if live else [], registry)
+            boards = with_boards(here, grafana) if live else None
+            _play(here, story, processes, stop, visitors if live else [], registry, boards, own=grafana is None)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
 
@@ -146,6 +152,9 @@ def _play(
     stop: threading.Event,
     visitors: list[Visitor],
     registry: Registry,
+    boards: Settings | None,
+    *,
+    own: bool,
 ) -> None:
     """Go on live if there is somebody to see it, else end with the history."""
     console = Console(stderr=True)
@@ -154,8 +163,8 @@ def _play(
     if live:
         processes.start("web server", "greenmine.cli.web:web", settings)
         processes.start_aside("notifier", "greenmine.notify.service:run", settings)
-        if (boards := with_boards(settings)) is not None:
-            if boards is not settings:
+        if boards is not None:
+            if own:
                 processes.start_aside(GRAFANA, "greenmine.cli.boards:serve", boards)
             processes.start_aside("projection", "greenmine.cli.boards:fill", boards)
         console.print(

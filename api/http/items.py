@@ -278,6 +278,7 @@ class VerdictRevision(msgspec.Struct, frozen=True):
     revision: int
     latest: bool
     verdict: str
+    standing: str
     value: float | None
     judged: str | None
     low: float | None

@@ -322,6 +322,7 @@ def verdict_revision(queries: Queries, scope: Scope, row: Any) -> VerdictRevisio
         revision=view.revision,
         latest=row.latest,
         verdict=view.verdict,
+        standing=view.standing,
         value=view.value,
         judged=view.judged,
         low=view.low,

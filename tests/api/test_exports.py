@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec import structs
 from sqlalchemy import insert
 
 from greenmine.api.http.batches import arrow_schema
@@ -247,3 +249,29 @@ def test_words_are_for_worksheets(served: Served, format_: str) -> None:
     answer = served.client.get(path if format_ != "json" else f"/api/v1/verdicts?site=kunyin&lang=zh&format={format_}")
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("lang: belongs to worksheets")
+
+
+def test_a_station_goes_by_the_name_of_its_own_mine_and_no_indicative_verdict_reads_as_compliance(
+    registry: Registry,
+) -> None:
+    renamed = [
+        structs.replace(
+            site, stations=tuple(structs.replace(one, name_zh=f"{site.id}的{one.id}") for one in site.stations)
+        )
+        for site in registry.sites
+    ]
+    words = SheetWords("zh", replace(registry, sites=tuple(renamed)))
+    rows = [
+        (site.id, "boundary", verdict, standing)
+        for site in registry.sites
+        for verdict in ("meets", "exceeds", "not assessable")
+        for standing in ("statutory", "indicative")
+    ]
+    names = ("site", "station", "verdict", "standing")
+    batch = pa.record_batch([pa.array(column) for column in zip(*rows, strict=True)], names=names)
+    _, told = words.table(batch.schema, [batch])
+    found = next(told).to_pydict()
+    assert found["监测点"] == [f"{site}的boundary" for site, *_ in rows]
+    for (_, _, verdict, standing), said in zip(rows, found["判定"], strict=True):
+        assert said == words.conclusion(verdict, standing)
+        assert (said == "达标") is ((verdict, standing) == ("meets", "statutory"))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from greenmine.cli import boards
 from greenmine.settings import Settings
@@ -18,7 +19,7 @@ def test_both_servers_have_the_settings_of_an_installation(service: str, given: 
     assert given.items() <= document(dict.fromkeys(names, "0"))["services"][service]["environment"].items()
 
 
-def test_named_servers_are_used_and_others_only_where_both_programs_are(
+def test_servers_of_an_installation_are_let_alone_unless_one_is_named_to_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(_env_file=None, data=tmp_path)  # type: ignore[call-arg]
@@ -38,5 +39,20 @@ def test_named_servers_are_used_and_others_only_where_both_programs_are(
     assert found.grafana_password is not None
     assert found.grafana_password.get_secret_value() == "secret"
     assert (tmp_path / "demo-boards").stat().st_mode & 0o777 == 0o600
-    named = settings.model_copy(update={"grafana_url": "http://grafana.invalid", "influx_url": "http://influx.invalid"})
-    assert boards.with_boards(named) is named
+    installation = {
+        "grafana_url": "http://grafana.invalid", "grafana_password": SecretStr("theirs"), "influx_url": "http://influx.invalid",
+        "influx_admin_token": SecretStr("theirs"), "influx_tokens": tmp_path / "tokens", "influx_org": "theirs",
+    }  # fmt: skip
+    named = settings.model_copy(update=installation)
+    own = boards.with_boards(named)
+    assert own is not None
+    assert not {own.grafana_url, own.influx_url} & {named.grafana_url, named.influx_url}
+    assert (own.influx_tokens, own.influx_org) == (None, "greenmine")
+    assert "theirs" not in {
+        s.get_secret_value() for s in (own.grafana_password, own.influx_admin_token) if s is not None
+    }
+    asked = boards.with_boards(named, "http://other.invalid")
+    assert asked is not None
+    assert (asked.grafana_url, asked.influx_url) == ("http://other.invalid", named.influx_url)
+    with pytest.raises(ValueError, match="--grafana needs GREENMINE_GRAFANA_PASSWORD"):
+        boards.with_boards(settings, "http://other.invalid")

@@ -14,7 +14,7 @@ from greenmine.record import schema
 from greenmine.record.blocks import Blocks
 from greenmine.record.changes import Changes
 from greenmine.record.contributions import Contributions
-from greenmine.record.reader import Queries
+from greenmine.record.reader import ChannelNumbers, Queries
 from greenmine.record.record import next_serial, open_engine
 from greenmine.registry import Registry
 
@@ -37,6 +37,7 @@ class RecordAccess:
         self._registry = registry
         self._archive = archive
         self._blocks = Blocks(registry, archive)
+        self._numbers = ChannelNumbers()
         self.changes = Changes(path)
 
     def renew(self, registry: Registry) -> None:
@@ -49,7 +50,7 @@ class RecordAccess:
         """Queries on one connection, in one transaction: all of them see the same state."""
         engine = self._file if self._path.exists() else self._empty
         with engine.connect() as connection:
-            yield Queries(connection, self._registry, self._blocks)
+            yield Queries(connection, self._registry, self._blocks, self._numbers)
 
     @contextmanager
     def contributions(self) -> Iterator[Contributions]:

@@ -42,6 +42,7 @@ LISTS = [
     "/api/v1/rejections",
 ]
 PAGED = [
+    ("/api/v1/latest", 7),
     (f"/api/v1/readings?channel={CHANNEL}", 500),
     (f"/api/v1/statistics?channel={CHANNEL}", 7),
     (f"/api/v1/verdicts?site={LOUD}", 7),
@@ -118,6 +119,8 @@ def test_an_unknown_parameter_is_an_error(served: Served, path: str) -> None:
         (f"/api/v1/readings?channel={CHANNEL}&from=1790000000", 400, "time with offset"),
         (f"/api/v1/readings?channel={CHANNEL}&size=10001", 400, "size"),
         (f"/api/v1/readings?channel={CHANNEL}&cursor=x", 400, "cursor"),
+        ("/api/v1/latest?cursor=x", 400, "cursor: 'x' is not the 'next'"),
+        (f"/api/v1/latest?site=jiuchi&cursor={CHANNEL}", 400, "is not the 'next'"),
         (f"/api/v1/statistics?channel={CHANNEL}&window=week", 400, "window"),
         (f"/api/v1/statistics?channel={CHANNEL}&window=1h&every=1ms", 400, "at most 31 days"),
         (f"/api/v1/statistics?channel={CHANNEL}&window=999999h", 400, "31 days"),

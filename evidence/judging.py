@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from greenmine.evidence.air import AirIndexDay, air_index_days
+from greenmine.evidence.air import AirIndexDay, period_air_index
 from greenmine.evidence.figures import ConclusionFigures, conclusion_figures, windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import LONG, Addressee, addressee, threshold_on
@@ -240,7 +240,7 @@ def _judge_site(
         here.listed(exceedances),
         removed,
         here.used,
-        air_index_days(here.registry, here.site, here.period, found.statistics),
+        period_air_index(here.registry, here.period, found.statistics),
     )
 
 

@@ -311,7 +311,7 @@ def _air_index(content: Content) -> list[Block]:
     rows = [
         [
             w.name(content.registry.station(day.site, day.station)),
-            day.day,
+            day.day.isoformat(),
             *(
                 w.t("air.of", iaqi=found.iaqi, mean=found.concentration) if found is not None else NOTHING
                 for found in map(day.index.sub_indices.get, pollutants)

@@ -75,7 +75,7 @@ def takes_part(registry: Registry, channel: Channel) -> bool:
 def air_index_days(registry: Registry, figures: Iterable[tuple[Channel, date, DayFigure]]) -> list[AirIndexDay]:
     """Give the index of each day at each station of homes, by station and day.
 
-    A mean that is not valid, or a lower bound, is missing; days before the table is in force, and those without any mean, are left out.
+    A mean that is not valid, or a lower bound, is missing. Days before the table is in force, or without any mean, are left out.
 
     Parameters
     ----------

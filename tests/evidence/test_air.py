@@ -78,5 +78,10 @@ def test_the_index_is_of_homes_and_takes_no_lower_bound(jiuchi: Registry) -> Non
         **statistic(jiuchi, "boundary/pm10", moment(0), 300.0, "day"),
     }
     (day,) = period_air_index(jiuchi, PERIOD, statistics)
-    assert (day.station, day.day.isoformat(), day.index.aqi, day.index.primary) == ("receptor", "2026-04-08", 101, ("pm10",))
+    assert (day.station, day.day.isoformat(), day.index.aqi, day.index.primary) == (
+        "receptor",
+        "2026-04-08",
+        101,
+        ("pm10",),
+    )
     assert "pm2.5" in day.index.missing

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     """Client identifier; names the persistent session on the broker."""
     broker_queue: int = 400_000_000
     """Memory that messages may take at the broker; beyond it no more are taken from devices [bytes]."""
+    jetstream: str | None = None
+    """Addresses of nats-servers with JetStream, such as ``nats://10.0.0.1:4222``, with commas: readings come from their log, and
+    ``broker_host`` is only where alarms are published and simulators send; None: readings come from the broker by MQTT."""
     ingress_port: int | None = None
     """Port at which devices are let in to the broker; None: nothing is before the broker."""
     ingress_host: str = "127.0.0.1"

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from greenmine.collector.mqtt.queue import UPTIME, BrokerQueue
 from greenmine.collector.mqtt.session import TOPIC
@@ -112,6 +112,9 @@ class Credentials:
         Which devices there are, and how they speak.
     """
 
+    RIGHTS: ClassVar[str] = RIGHTS
+    """Name of the file of rights."""
+
     def __init__(self, directory: Path, registry: Registry) -> None:
         self._directory = directory
         self._rights = rights(registry)
@@ -153,7 +156,7 @@ class Credentials:
             known = self._read()
             if account in known and not renew:
                 raise CredentialError(f"'{account}' has an account already; --renew gives it a new password")
-            known[account] = hashed(password)
+            known[account] = self.hashed(password)
             # Rights first: an account must not be there before it is known what it may do.
             self._write_rights(known)
             self._write_passwords(known)
@@ -204,13 +207,22 @@ class Credentials:
         replace(self._directory / PASSWORDS, text, _READABLE)
 
     def _write_rights(self, known: dict[str, str]) -> None:
+        replace(self._directory / self.RIGHTS, self.rights_text(known), _READABLE)
+
+    def rights_text(self, known: dict[str, str]) -> str:
+        """The file of rights of these accounts, given with their hashes."""
         blocks = [
             "# Written by `greenmine device` and `greenmine init` from the accounts and the registry; changes are lost.\n"
         ]
         for account in known:
             lines = "".join(f"topic {right}\n" for right in self._rights.get(account, ()))
             blocks.append(f"user {account}\n{lines}")
-        replace(self._directory / RIGHTS, "\n".join(blocks), _READABLE)
+        return "\n".join(blocks)
+
+    @staticmethod
+    def hashed(password: str) -> str:
+        """A password as the broker keeps it."""
+        return hashed(password)
 
 
 def reload(pid_file: Path) -> None:

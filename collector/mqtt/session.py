@@ -6,12 +6,11 @@ import selectors
 import socket
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -21,10 +20,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.backoff import delay
 from greenmine.collector.gate import Account, Gate
+from greenmine.collector.intake import BatchCommitter, Counters, Handler, Message, StoppedError, readings_bound
 from greenmine.collector.mqtt.queue import BrokerQueue
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.mqtt.tls import broker_tls
-from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
 TOPIC: Final = "greenmine/v1/+/+/readings"
@@ -32,8 +31,6 @@ TOPIC: Final = "greenmine/v1/+/+/readings"
 _KEEPALIVE: Final = 60
 _TICK: Final = 0.2
 """Longest time without a look at ``stop`` and at the keep-alive [s]."""
-_LONGEST_LINGER: Final = 1.0
-"""Longest time that messages are gathered for one commit, however long commits take [s]."""
 _FAREWELL: Final = 2.0
 """Longest time for the last acknowledgements to leave [s]."""
 _TCP_ESTABLISHED: Final = 1
@@ -51,33 +48,6 @@ _VERSIONS: Final = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVers
 _log = structlog.get_logger(__name__)
 
 
-class Message(NamedTuple):
-    """A message as it came in.
-
-    Parameters
-    ----------
-    topic : str
-        Topic it was published on.
-    payload : bytes
-        Its content.
-    mid : int
-        Packet identifier on this connection; 0 where none is to be acknowledged (QoS 0).
-    received : int
-        When it was received [ms UTC].
-    retained : bool
-        Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
-    excess : bool
-        Whether it is beyond its sender's budget: it is to be counted, and not to be decoded.
-    """
-
-    topic: str
-    payload: bytes
-    mid: int
-    received: int
-    retained: bool = False
-    excess: bool = False
-
-
 class _Waiting(NamedTuple):
     """A message that waits for its commit."""
 
@@ -87,41 +57,6 @@ class _Waiting(NamedTuple):
     """How many it may hold at most; 0 where it is not decoded."""
     account: Account | None
     message: Message
-
-
-Handler = Callable[[list[Message]], None]
-"""Decodes, processes and commits messages; raises ``StoreError`` when the record cannot take them now."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the session has done since it was made; written by its thread, read by any."""
-
-    connected: bool = False
-    """Whether the broker has accepted the connection and the subscription: what is published from then on will come."""
-    messages: int = 0
-    """Messages received."""
-    bytes: int = 0
-    """Bytes of their payloads."""
-    batches: int = 0
-    """Batches committed."""
-    unacknowledged: int = 0
-    """Messages committed whose connection was lost before the acknowledgement; the broker sends them again."""
-    connections: int = 0
-    """Connections accepted; all but the first are reconnects."""
-    failures: int = 0
-    """Attempts to connect that failed, and connections lost."""
-    retries: int = 0
-    """Commits that the record refused."""
-    last_message: int = 0
-    """When the newest message was received [ms UTC]; 0: none yet."""
-    commits: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    """Durations of the newest commits [s]."""
-
-    def commit_quantile(self, share: float) -> float:
-        """Duration within which this share (0..1) of the newest commits was done [s]; NaN before the first."""
-        durations = list(self.commits)
-        return float(np.quantile(durations, share)) if durations else float("nan")
 
 
 class Session:
@@ -180,8 +115,7 @@ class Session:
         self._readings = 0
         self._bytes = 0
         self._begun = 0.0
-        self._linger = settings.linger_ms / 1000
-        self._pace = settings.idle_ms / 1000
+        self._committer = BatchCommitter(settings, self.counters, stop)
         self._attempts = 0
         """Since the last connection, which counts as one."""
         self._accepted = -_SHORT
@@ -307,8 +241,7 @@ class Session:
         if not self._pending:
             self._begun = time.monotonic()
         now = time.time_ns() // 1_000_000
-        # An upper bound that costs no decoding: commas part values, and at least two part other members.
-        readings = max(1, payload.count(b",") - 2)
+        readings = readings_bound(payload)
         account = None if self._gate is None else self._gate.account(topic)
         excess = account is not None and not account.admit(readings, len(payload), now)
         if excess:
@@ -388,7 +321,7 @@ class Session:
             return True  # TLS has decrypted more than was read; the selector cannot know
         timeout = _TICK
         if self._pending:
-            left = self._begun + self._linger - time.monotonic()
+            left = self._begun + self._committer.linger - time.monotonic()
             timeout = max(0.0, min(self._settings.idle_ms / 1000, left))
         return bool(self._selector.select(timeout))
 
@@ -398,11 +331,13 @@ class Session:
         while True:
             before = len(pending)
             read()
-            if pending and (self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._linger):
+            if pending and (
+                self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._committer.linger
+            ):
                 return True
             if len(pending) == before:
                 # All that came is here. To gather for as long as a commit takes leaves time to read between commits.
-                return bool(pending) and time.monotonic() - self._begun >= self._pace
+                return bool(pending) and time.monotonic() - self._begun >= self._committer.pace
 
     def _write(self) -> None:
         """Write what paho has queued, in few packets."""
@@ -436,7 +371,6 @@ class Session:
         self._readings -= sum(waiting.readings for waiting in batch)
         self._bytes -= sum(len(waiting.message.payload) for waiting in batch)
         self._begun = time.monotonic()
-        self.counters.batches += 1
         if sock is None or self._client.socket() is not sock or not _established(sock):
             self.counters.unacknowledged += len(batch) + len(self._unacknowledged)
             self._unacknowledged = []
@@ -479,33 +413,13 @@ class Session:
 
     def _commit(self, batch: list[Message]) -> bool:
         """Have the batch handled, however long that takes; False: given up because the session is to stop."""
-        counters = self.counters
-        counters.messages += len(batch)
-        counters.bytes += sum(len(message.payload) for message in batch)
-        counters.last_message = batch[-1].received
-        failures = 0
-        while True:
-            begun = time.monotonic()
-            try:
-                self._handler(batch)
-            except StoreError as error:
-                counters.retries += 1
-                if not failures:
-                    _log.error("the record takes no readings; trying again", error=str(error), messages=len(batch))
-                failures += 1
-                if self._stop.is_set():
-                    _log.warning("stopped before the record took the batch; the broker keeps it", messages=len(batch))
-                    return False
-                self._keep_alive(delay(failures, 0.2, 10.0))
-            else:
-                took = time.monotonic() - begun
-                counters.commits.append(took)
-                # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
-                self._linger = max(self._settings.linger_ms / 1000, min(took, _LONGEST_LINGER))
-                self._pace = max(self._settings.idle_ms / 1000, took)
-                if failures:
-                    _log.info("the record takes readings again", messages=len(batch))
-                return True
+        self._committer.begin(batch)
+        try:
+            while (pause := self._committer.attempt(partial(self._handler, batch), len(batch))) is not None:
+                self._keep_alive(pause)
+        except StoppedError:
+            return False
+        return True
 
     def _keep_alive(self, seconds: float) -> None:
         """Let time pass without reading.

@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 
 from greenmine.backoff import delay
+from greenmine.collector.gate import Account
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
@@ -39,6 +40,12 @@ class Message(NamedTuple):
         Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
     excess : bool
         Whether it is beyond its sender's budget: it is to be counted, and not to be decoded.
+    number : int
+        Counts all messages of the session in order of receipt; from a log, its number there.
+    readings : int
+        How many it may hold at most; 0 where it is not decoded.
+    account : Account, optional
+        Its sender's.
     """
 
     topic: str
@@ -47,6 +54,9 @@ class Message(NamedTuple):
     received: int
     retained: bool = False
     excess: bool = False
+    number: int = 0
+    readings: int = 0
+    account: Account | None = None
 
 
 class LogPlace(NamedTuple):
@@ -137,11 +147,11 @@ class BatchCommitter:
         self._failures = 0
         self.linger, self.pace = self._least
 
-    def begin(self, batch: list[Message]) -> None:
-        """Count a batch that is to be committed."""
+    def begin(self, batch: list[Message], size: int) -> None:
+        """Count a batch that is to be committed, whose payloads are so long together [bytes]."""
         counters = self._counters
         counters.messages += len(batch)
-        counters.bytes += sum(len(message.payload) for message in batch)
+        counters.bytes += size
         counters.last_message = batch[-1].received
         self._failures = 0
 

@@ -71,7 +71,6 @@ class _Waiting(NamedTuple):
 
     position: int
     stamp: int
-    readings: int
     message: Message | None
 
 
@@ -313,7 +312,7 @@ class LogIntake:
             self._begun = time.monotonic()
         topic, payload = topic_of(message.subject), message.data
         if not self._is_wanted(topic):
-            self._pending.append(_Waiting(position, stamp, 0, None))
+            self._pending.append(_Waiting(position, stamp, None))
             return
         received = stamp // 1_000_000
         readings = readings_bound(payload)
@@ -321,7 +320,8 @@ class LogIntake:
         excess = account is not None and not account.admit(readings, len(payload), received)
         if excess:
             readings = 0
-        self._pending.append(_Waiting(position, stamp, readings, Message(topic, payload, 0, received, excess=excess)))
+        taken = Message(topic, payload, 0, received, excess=excess, number=position, readings=readings)
+        self._pending.append(_Waiting(position, stamp, taken))
         self._readings += readings
         self._bytes += len(payload)
 
@@ -379,13 +379,13 @@ class LogIntake:
             if waiting.message is None:
                 continue
             batch.append(waiting.message)
-            readings += waiting.readings
+            readings += waiting.message.readings
             size += len(waiting.message.payload)
             if readings >= self._settings.batch_readings:
                 break
         newest = self._pending[count - 1]
         place = LogPlace(self._place.partition, newest.position, newest.stamp)
-        if batch and not await self._commit(batch, place):
+        if batch and not await self._commit(batch, size, place):
             self._pending = []
             return False
         self._place = place
@@ -397,8 +397,8 @@ class LogIntake:
             self.queue.measure(len(batch), size)
         return True
 
-    async def _commit(self, batch: list[Message], place: LogPlace) -> bool:
-        self._committer.begin(batch)
+    async def _commit(self, batch: list[Message], size: int, place: LogPlace) -> bool:
+        self._committer.begin(batch, size)
         try:
             while (pause := self._committer.attempt(partial(self._handler, batch, place), len(batch))) is not None:
                 await self._pause(pause)

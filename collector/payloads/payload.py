@@ -176,7 +176,10 @@ class BatchBuilder:
 
     def _signed_by_device(self, topic: str, sent: Signed | None, device: int, received: int) -> bool:
         """Whether a device signed a message; `RefusedError` if it had to and did not."""
-        keys, zone = self._keys_of.get(device, ((), "UTC"))
+        signing = self._keys_of.get(device)
+        if signing is None:
+            return False
+        keys, zone = signing
         day = local(received, zone).date()
         if not any(in_force(key, day) for key in keys):
             return False

@@ -21,6 +21,8 @@ from tests.system.stored import Stored, assert_same
 
 MESSAGES = 2_500
 KILLS = ("worker", "server", "worker", "server and worker", "worker")
+LASTING = 2.5
+"""How long the messages between two kills take to send, so that they find everybody at work [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,9 @@ def killed(mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFact
         acknowledged = busy = 0
         for part, victims, pause in zip(parts, KILLS, rng.uniform(0.0, 0.2, len(KILLS)), strict=False):
             before = worker.count("messages")
-            sending = pool.submit(log.send, [some.messages[number] for number in part])
+            share = [some.messages[number] for number in part]
+            lasting = (share[-1].time_sent - share[0].time_sent) / 1000 / LASTING
+            sending = pool.submit(log.send, share, speed=lasting)
             until(lambda before=before: worker.count("messages") > before, "the worker to commit something new")
             time.sleep(pause)
             busy += not sending.done()

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     jetstream: str | None = None
     """Addresses of nats-servers with JetStream, such as ``nats://10.0.0.1:4222``, with commas: readings come from their log, and
     ``broker_host`` is only where alarms are published and simulators send; None: readings come from the broker by MQTT."""
+    jetstream_days: Annotated[int, Field(ge=1)] = 7
+    """How long the log keeps a message [d]."""
+    jetstream_operator_password: SecretStr | None = None
+    """Of the account that makes the streams."""
+    jetstream_monitor_password: SecretStr | None = None
+    """Of the account that asks the servers how they are set up."""
     ingress_port: int | None = None
     """Port at which devices are let in to the broker; None: nothing is before the broker."""
     ingress_host: str = "127.0.0.1"

@@ -58,7 +58,9 @@ def nats_program() -> str:
 class NatsCluster:
     """One nats-server or several, on the loopback interface, with the accounts of a registry and the product's streams."""
 
-    def __init__(self, folder: Path, registry: Registry, nodes: int = 1, *, streams: bool = True) -> None:
+    def __init__(
+        self, folder: Path, registry: Registry, nodes: int = 1, *, streams: bool = True, careless: bool = False
+    ) -> None:
         self._program = nats_program()
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +85,10 @@ class NatsCluster:
         self.passwords = {account: self.credentials.add(account) for account in _SERVICES}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         for node in self.nodes:
-            (folder / f"{node.name}.conf").write_text(node.configuration())
+            configuration = node.configuration()
+            if careless:
+                configuration = configuration.replace("sync_interval: always", "")
+            (folder / f"{node.name}.conf").write_text(configuration)
             self.start(node.name)
         if streams:
             self.make_streams()

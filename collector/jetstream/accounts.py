@@ -8,16 +8,9 @@ from typing import Any, Final
 
 import bcrypt
 
-from greenmine.collector.jetstream.connection import STREAM, inbox
+from greenmine.collector.jetstream.connection import SOURCE, STREAM, inbox
 from greenmine.collector.jetstream.subjects import subject_of
-from greenmine.collector.mqtt.credentials import (
-    COLLECTOR,
-    MONITOR,
-    NOTIFIER,
-    SIMULATOR,
-    CredentialError,
-    Credentials,
-)
+from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, NOTIFIER, SIMULATOR, CredentialError, Credentials
 from greenmine.registry import Registry
 
 OPERATOR: Final = "operator"
@@ -63,9 +56,9 @@ class NatsCredentials(Credentials):
 
     def _permissions(self, name: str) -> dict[str, Any]:
         if name == COLLECTOR:
-            calls = ("STREAM.INFO", "STREAM.MSG.GET", "CONSUMER.CREATE", "CONSUMER.MSG.NEXT")
-            asks = [f"$JS.API.{call}.{STREAM}{'.>' if call.startswith('CONSUMER') else ''}" for call in calls]
-            return {"publish": asks, "subscribe": f"{inbox(name)}.>"}
+            calls = (f"STREAM.INFO.{SOURCE}", f"STREAM.INFO.{STREAM}", f"STREAM.MSG.GET.{STREAM}")
+            reading = (f"CONSUMER.CREATE.{STREAM}.>", f"CONSUMER.MSG.NEXT.{STREAM}.>")
+            return {"publish": [f"$JS.API.{call}" for call in (*calls, *reading)], "subscribe": f"{inbox(name)}.>"}
         if name == OPERATOR:
             return {"publish": "$JS.API.>", "subscribe": f"{inbox(name)}.>"}
         rights = [right.partition(" ") for right in self._rights.get(name, ())]

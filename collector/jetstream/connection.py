@@ -8,7 +8,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error, NoRespondersError
@@ -94,8 +93,9 @@ async def connected(settings: Settings, account: NatsAccount | None = None) -> C
         reasons.append(str(error) or type(error).__name__)
         _log.debug("trouble with nats-server", error=reasons[-1])
 
+    client = Client()
     try:
-        return await nats.connect(
+        await client.connect(
             servers,
             name=settings.broker_client,
             user=who.user,
@@ -107,8 +107,10 @@ async def connected(settings: Settings, account: NatsAccount | None = None) -> C
             inbox_prefix=inbox(who.user),
         )
     except (Error, OSError) as error:
+        await closed(client)
         why = "; ".join(dict.fromkeys([*reasons, str(error) or type(error).__name__]))
         raise JetStreamError(f"{', '.join(servers)}: {why}") from error
+    return client
 
 
 def inbox(user: str | None) -> str:

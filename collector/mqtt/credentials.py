@@ -45,6 +45,8 @@ _ITERATIONS: Final = 101
 started must answer thousands of devices at once."""
 _SALT: Final = 12
 """Mosquitto 2.0 takes no other length [bytes]."""
+_BROKERS: Final = ("mosquitto", "nats-server")
+"""Programs that read their accounts again at SIGHUP."""
 _READABLE: Final = 0o640
 """By the owner and the broker's group only."""
 
@@ -129,7 +131,7 @@ class Credentials:
         """
         return list(self._read())
 
-    def add(self, account: str, *, renew: bool = False) -> str:
+    def add(self, account: str, *, renew: bool = False, password: str | None = None) -> str:
         """Make an account, or a new password for it.
 
         Parameters
@@ -138,6 +140,8 @@ class Credentials:
             ``site/device`` of the registry, or one of the ``SERVICES``.
         renew : bool
             Whether there may be one already; its old password is void then.
+        password : str, optional
+            One that is kept elsewhere; None: a new one.
 
         Returns
         -------
@@ -151,7 +155,7 @@ class Credentials:
         """
         if account not in self._rights:
             raise CredentialError(f"the registry has no device '{account}'")
-        password = secrets.token_urlsafe(24)
+        password = secrets.token_urlsafe(24) if password is None else password
         with self._locked():
             known = self._read()
             if account in known and not renew:
@@ -226,7 +230,7 @@ class Credentials:
 
 
 def reload(pid_file: Path) -> None:
-    """Have a running Mosquitto read its accounts, rights and certificates again; who is revoked is disconnected at once.
+    """Have a running broker read its accounts, rights and certificates again; who is revoked is disconnected at once.
 
     Parameters
     ----------
@@ -236,13 +240,13 @@ def reload(pid_file: Path) -> None:
     Raises
     ------
     CredentialError
-        The file cannot be read, its process is no Mosquitto, or the caller may not signal it.
+        The file cannot be read, its process is no broker, or the caller may not signal it.
     """
     try:
         process = int(pid_file.read_text())
         name = Path(f"/proc/{process}/comm").read_text().strip()
-        if name != "mosquitto":
-            raise CredentialError(f"process {process} of {pid_file} is '{name}', not mosquitto")
+        if name not in _BROKERS:
+            raise CredentialError(f"process {process} of {pid_file} is '{name}', not {' or '.join(_BROKERS)}")
         os.kill(process, signal.SIGHUP)
     except (OSError, ValueError) as error:
         raise CredentialError(f"no running broker by {pid_file}: {error}") from error

@@ -37,6 +37,11 @@ class Run:
     """Partition, epoch and position, as the record has them."""
 
 
+def connections(worker: Worker) -> int:
+    """How often it has connected, all its lives added up."""
+    return sum('"connected"' in line for line in worker.lines())
+
+
 @pytest.fixture(scope="module")
 def some(mines: Registry) -> Traffic:
     return disturbed_traffic(mines, "yanjing", seed=20180622, days=1).part(MESSAGES)
@@ -81,7 +86,9 @@ def killed(mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFact
                 log.start()
             acknowledged += sending.result()
             if "worker" in victims:
+                known = connections(worker)
                 worker.start()
+                until(lambda known=known: connections(worker) > known, "the worker to come back")
         acknowledged += log.send([some.messages[number] for number in parts[-1]])
         last = log.settled()
         worker.await_all(lambda: worker.count("messages"), last)

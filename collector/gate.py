@@ -133,6 +133,11 @@ class Gate:
             account = self._found[topic] = self._look(topic)
         return account
 
+    def accounts(self, topics: Sequence[str]) -> list[Account]:
+        """Return the accounts that messages on these topics are charged to."""
+        own, look = self._own.get, self.account
+        return [own(topic) or look(topic) for topic in topics]
+
     def account_of(self, site: str, device: str) -> Account:
         """The account of a device of the registry; KeyError if there is none."""
         return self._accounts[site, device]
@@ -163,8 +168,8 @@ class Gate:
         return tuple(rate.times(factor) for rate in self._rates)
 
 
-def admitted(accounts: Sequence[Account], readings: Sequence[int], sizes: Sequence[int], now: int) -> list[bool]:
-    """Tell which of messages that came together are within their senders' budgets, and take those.
+def beyond(accounts: Sequence[Account], readings: Sequence[int], sizes: Sequence[int], now: int) -> list[bool]:
+    """Tell which of messages that came together are beyond their senders' budgets, and charge the others.
 
     Parameters
     ----------
@@ -179,18 +184,18 @@ def admitted(accounts: Sequence[Account], readings: Sequence[int], sizes: Sequen
     """
     sums: dict[Account, list[int]] = {}
     for account, count, size in zip(accounts, readings, sizes, strict=True):
-        found = sums.get(account)
-        if found is None:
-            sums[account] = [1, count, size]
-        else:
+        if account in sums:
+            found = sums[account]
             found[0] += 1
             found[1] += count
             found[2] += size
+        else:
+            sums[account] = [1, count, size]
     # What fits as a whole fits message by message.
-    beyond = {account for account, (many, count, size) in sums.items() if not account.admit(count, size, now, many)}
-    if not beyond:
-        return [True] * len(accounts)
+    apart = {account for account, (many, count, size) in sums.items() if not account.admit(count, size, now, many)}
+    if not apart:
+        return [False] * len(accounts)
     return [
-        account not in beyond or account.admit(count, size, now)
+        account in apart and not account.admit(count, size, now)
         for account, count, size in zip(accounts, readings, sizes, strict=True)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -198,9 +198,9 @@ class BatchCommitter:
         return None
 
 
-def readings_bound(payload: bytes) -> int:
-    """Return how many readings a payload may hold at most, without decoding it.
+def readings_bounds(payloads: Iterable[bytes]) -> list[int]:
+    """Return how many readings each payload may hold at most, without decoding it.
 
     Commas part values, and at least two part other members.
     """
-    return max(1, payload.count(b",") - 2)
+    return [count if (count := payload.count(b",") - 2) > 1 else 1 for payload in payloads]

@@ -27,7 +27,7 @@ from greenmine.collector.intake import (
     LogPlace,
     Message,
     StoppedError,
-    readings_bound,
+    readings_bounds,
 )
 from greenmine.collector.jetstream.connection import (
     STREAM,
@@ -315,7 +315,7 @@ class LogIntake:
             self._pending.append(_Waiting(position, stamp, None))
             return
         received = stamp // 1_000_000
-        readings = readings_bound(payload)
+        (readings,) = readings_bounds([payload])
         account = None if self._gate is None else self._gate.account(topic)
         excess = account is not None and not account.admit(readings, len(payload), received)
         if excess:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from paho.mqtt.client import Client
 
-_BLOCK: Final = 1 << 17
+_BLOCK: Final = 1 << 20
 """Read at once [bytes]."""
 _PUBLISH: Final = 0x30
 _QUALITY: Final = 0x06

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +22,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.backoff import delay
-from greenmine.collector.gate import Account, Gate, admitted
-from greenmine.collector.intake import BatchCommitter, Counters, Handler, Message, StoppedError, readings_bound
+from greenmine.collector.gate import Account, Gate, beyond
+from greenmine.collector.intake import BatchCommitter, Counters, Handler, Message, StoppedError, readings_bounds
 from greenmine.collector.mqtt.inbound import InboundClient, Publish, PublishSocket
 from greenmine.collector.mqtt.queue import BrokerQueue
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
@@ -300,34 +301,38 @@ class Session:
             due = self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._committer.linger
             if self._pending and due:
                 return True
-        # All that came is here. To gather for as long as a commit takes leaves time to read between commits.
-        return bool(self._pending) and time.monotonic() - self._begun >= self._committer.pace
+        # All that came is here. To gather for as long as a commit takes leaves time to read between commits; but where half a
+        # batch waits, the broker may wait for its acknowledgements before it sends the other half.
+        half = self._readings >= settings.batch_readings // 2
+        return bool(self._pending) and (half or time.monotonic() - self._begun >= self._committer.pace)
 
     def _take(self, came: list[Publish]) -> None:
         """Take messages in, each within its sender's budget or marked as excess."""
-        for topic, payload, _, _ in (aside := [publish for publish in came if publish.topic.startswith("$SYS/")]):
-            self.queue.told(topic, payload)
-        if aside:
+        if aside := [publish for publish in came if publish.topic.startswith("$SYS/")]:
+            for topic, payload, _, _ in aside:
+                self.queue.told(topic, payload)
             came = [publish for publish in came if not publish.topic.startswith("$SYS/")]
         if not came:
             return
         if not self._pending:
             self._begun = time.monotonic()
         now = time.time_ns() // 1_000_000
-        sizes = [len(payload) for _, payload, _, _ in came]
-        readings = [readings_bound(payload) for _, payload, _, _ in came]
+        topics, payloads = [publish[0] for publish in came], [publish[1] for publish in came]
+        mids, retained = [publish[2] for publish in came], [publish[3] for publish in came]
+        sizes = list(map(len, payloads))
+        readings = readings_bounds(payloads)
         accounts: Sequence[Account | None] = [None] * len(came)
-        within = [True] * len(came)
+        excess = [False] * len(came)
         if self._gate is not None:
-            accounts = senders = [self._gate.account(topic) for topic, _, _, _ in came]
-            within = admitted(senders, readings, sizes, now)
-        new, take, number = tuple.__new__, self._pending.append, self._count
-        for (topic, payload, mid, retained), count, account, fits in zip(came, readings, accounts, within, strict=True):
-            number += 1
-            most = count if fits else 0
-            self._readings += most
-            take(new(Message, (topic, payload, mid, now, retained, not fits, number, most, account)))
-        self._count = number
+            accounts = senders = self._gate.accounts(topics)
+            excess = beyond(senders, readings, sizes, now)
+            if any(excess):
+                readings = [0 if over else count for over, count in zip(excess, readings, strict=True)]
+        numbers = range(self._count + 1, self._count + 1 + len(came))
+        columns = topics, payloads, mids, repeat(now), retained, excess, numbers, readings, accounts
+        self._pending.extend(map(Message._make, zip(*columns, strict=False)))
+        self._count += len(came)
+        self._readings += sum(readings)
         self._bytes += sum(sizes)
 
     def _write(self) -> None:

@@ -30,7 +30,7 @@ class Signed(NamedTuple):
 
 def parted(payload: bytes) -> Signed | None:
     """A signed payload in its two parts; None where no signature is behind it."""
-    begin = payload.find(_BEGIN, max(0, len(payload) - _LONGEST))
+    begin = payload.find(_BEGIN, -_LONGEST)
     found = None if begin < 0 else _TRAILER.search(payload, begin)
     return None if found is None else Signed(payload[: found.start()], base64.b64decode(found[1]))
 

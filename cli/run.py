@@ -15,6 +15,7 @@ from greenmine.api.accounts.providers import provider_of
 from greenmine.api.http.addresses import check_addresses
 from greenmine.cli.processes import Processes
 from greenmine.collector.hj212.server.loggers import load_loggers
+from greenmine.collector.jetstream.connection import addresses
 from greenmine.loading import load_registry
 from greenmine.notify.service import check
 from greenmine.notify.store import Notices
@@ -76,6 +77,8 @@ def run(
             load_loggers(registry, settings)
         if settings.uplink is not None:
             load_plan(settings.uplink, registry)
+        if settings.jetstream is not None:
+            addresses(settings)
         check(settings)
         provider_of(settings, registry)
         prepare(settings)

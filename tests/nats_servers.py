@@ -27,7 +27,6 @@ from greenmine.collector.jetstream.connection import (
     asked,
     closed,
     connected,
-    stream_info,
 )
 from greenmine.collector.jetstream.streams import bring_about, wanted_streams
 from greenmine.collector.mqtt.broker import dying_with_us
@@ -92,6 +91,7 @@ class NatsCluster:
             self.start(node.name)
         if streams:
             self.make_streams()
+            self._await_devices()
 
     @property
     def port(self) -> int:
@@ -149,7 +149,7 @@ class NatsCluster:
         return Settings.model_validate(Settings().model_dump() | self.settings(OPERATOR))
 
     def ask(self, api: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask JetStream as the operator."""
+        """Ask JetStream as the operator, and again while servers are away."""
 
         async def once() -> dict[str, Any]:
             client = await connected(self._operator())
@@ -158,21 +158,22 @@ class NatsCluster:
             finally:
                 await closed(client)
 
-        return asyncio.run(once())
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return asyncio.run(once())
+            except JetStreamError as error:
+                if time.monotonic() > deadline:
+                    raise AssertionError(error) from error
+                time.sleep(0.2)
 
     def info(self, stream: str) -> dict[str, Any]:
         """What JetStream says of a stream."""
+        return self.ask(f"STREAM.INFO.{stream}")
 
-        async def once() -> dict[str, Any] | None:
-            client = await connected(self._operator())
-            try:
-                return await stream_info(client, stream)
-            finally:
-                await closed(client)
-
-        found = asyncio.run(once())
-        assert found is not None
-        return found
+    def leader(self, stream: str) -> str:
+        """Name of the server that leads a stream."""
+        return str(self.info(stream)["cluster"]["leader"])
 
     def settled(self) -> int:
         """Number of the newest message of the log, as soon as all that was acknowledged is in it."""
@@ -193,6 +194,19 @@ class NatsCluster:
         )
         log.close()
         self._await(name)
+
+    def _await_devices(self) -> None:
+        """Wait until each node lets devices in: the first one to come has it make streams for them, which may take its time."""
+        deadline = time.monotonic() + _PATIENCE
+        for port in self.ports:
+            while True:
+                try:
+                    publish([], "127.0.0.1", port, user=SIMULATOR, password=self.passwords[SIMULATOR], keep=0.0)
+                    break
+                except ConnectionError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)
 
     def _await(self, name: str) -> None:
         """Wait until a node takes connections of devices."""

@@ -22,6 +22,9 @@ NATS_SERVICES: Final = (COLLECTOR, MONITOR, NOTIFIER, SIMULATOR, OPERATOR)
 _ROUNDS: Final = 4
 """The fewest that bcrypt has: the passwords are random, 192 bits, and thousands of devices may come at once."""
 _NOTHING: Final = {"deny": ">"}
+_WORKERS: Final = ["STANDARD"]
+_DEVICES: Final = ["MQTT"]
+"""Ways to connect, in the words of nats-server: by its own protocol, or by MQTT."""
 _OF_MQTT: Final = "$MQTT.sub.>"
 """Where nats-server puts what a subscriber of MQTT with QoS 1 gets."""
 
@@ -44,7 +47,11 @@ class NatsCredentials(Credentials):
     def rights_text(self, known: dict[str, str]) -> str:
         """The accounts with their users, as nats-server reads them."""
         users = [self._user(name, secret) for name, secret in known.items() if name != MONITOR]
-        monitors = [{"user": name, "password": known[name]} for name in known if name == MONITOR]
+        monitors = [
+            {"user": name, "password": known[name], "allowed_connection_types": _WORKERS}
+            for name in known
+            if name == MONITOR
+        ]
         return (
             "# Written by `greenmine device` and `greenmine init` from the accounts and the registry; changes are lost.\n"
             f"accounts {{\n  GREENMINE {{ jetstream: enabled, users: [\n{_lines(users)}  ] }}\n"
@@ -52,7 +59,9 @@ class NatsCredentials(Credentials):
         )
 
     def _user(self, name: str, secret: str) -> dict[str, Any]:
-        return {"user": name, "password": secret, "permissions": self._permissions(name)}
+        kinds = _WORKERS if name in {COLLECTOR, OPERATOR} else _DEVICES
+        permissions = self._permissions(name)
+        return {"user": name, "password": secret, "allowed_connection_types": kinds, "permissions": permissions}
 
     def _permissions(self, name: str) -> dict[str, Any]:
         if name == COLLECTOR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -93,24 +94,26 @@ async def connected(settings: Settings, account: NatsAccount | None = None) -> C
         reasons.append(str(error) or type(error).__name__)
         _log.debug("trouble with nats-server", error=reasons[-1])
 
-    client = Client()
-    try:
-        await client.connect(
-            servers,
-            name=settings.broker_client,
-            user=who.user,
-            password=who.password,
-            tls=broker_tls(settings),
-            allow_reconnect=False,
-            connect_timeout=int(_PATIENCE),
-            error_cb=note,
-            inbox_prefix=inbox(who.user),
-        )
-    except (Error, OSError) as error:
-        await closed(client)
-        why = "; ".join(dict.fromkeys([*reasons, str(error) or type(error).__name__]))
-        raise JetStreamError(f"{', '.join(servers)}: {why}") from error
-    return client
+    for server in random.sample(servers, len(servers)):
+        client = Client()
+        try:
+            await client.connect(
+                server,
+                name=settings.broker_client,
+                user=who.user,
+                password=who.password,
+                tls=broker_tls(settings),
+                allow_reconnect=False,
+                connect_timeout=int(_PATIENCE),
+                error_cb=note,
+                inbox_prefix=inbox(who.user),
+            )
+        except (Error, OSError) as error:
+            reasons.append(str(error) or type(error).__name__)
+            await closed(client)
+        else:
+            return client
+    raise JetStreamError(f"{', '.join(servers)}: {'; '.join(dict.fromkeys(reasons))}")
 
 
 def inbox(user: str | None) -> str:

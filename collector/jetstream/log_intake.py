@@ -32,6 +32,7 @@ from greenmine.collector.intake import (
 from greenmine.collector.jetstream.connection import (
     STREAM,
     JetStreamError,
+    addresses,
     asked,
     closed,
     connected,
@@ -138,6 +139,7 @@ class LogIntake:
         wanted: Iterable[str] = (),
         gate: Gate | None = None,
     ) -> None:
+        addresses(settings)
         self.counters = Counters()
         self.queue = LogQueue()
         self._settings = settings
@@ -182,7 +184,7 @@ class LogIntake:
             self._attempts += 1
             try:
                 await self._receive()
-            except (JetStreamError, Error, OSError) as error:
+            except (JetStreamError, Error) as error:
                 self.counters.failures += 1
                 _log.warning(
                     "no connection to the log; trying again", servers=self._settings.jetstream, reason=str(error)
@@ -217,7 +219,9 @@ class LogIntake:
             while not self._stop.is_set() and not self._is_broken(client):
                 await self._ask(client, consumer, inbox)
                 await self._turn()
+                begun = time.monotonic()
                 self._tick()
+                self._heard += time.monotonic() - begun  # nothing could be heard meanwhile
                 self._attempts = 1
             await self._flush_all()
             if self._trouble is not None:

@@ -91,7 +91,6 @@ class NatsCluster:
             self.start(node.name)
         if streams:
             self.make_streams()
-            self._await_devices()
 
     @property
     def port(self) -> int:
@@ -231,6 +230,7 @@ class NatsCluster:
         self, messages: Iterable[Message], *, connections: int = 6, speed: Speed = "max", keep: float = 0.0
     ) -> int:
         """Publish with QoS 1 over several connections, a device's messages in order over one; how many were acknowledged."""
+        self._await_devices()  # as a device would try until it is let in
         parts: dict[str, list[Message]] = {}
         for message in messages:
             parts.setdefault(message.topic, []).append(message)

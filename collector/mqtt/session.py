@@ -79,11 +79,6 @@ class Session:
         Topics to receive besides the devices' own.
     gate : Gate, optional
         The senders' budgets; without it all messages are of one sender, who may send whatever he likes.
-
-    Raises
-    ------
-    ValueError
-        ``mqtt_version`` is neither 3.1.1 nor 5.
     """
 
     def __init__(
@@ -95,8 +90,6 @@ class Session:
         subscriptions: TopicSubscriptions | None = None,
         gate: Gate | None = None,
     ) -> None:
-        if settings.mqtt_version not in _VERSIONS:
-            raise ValueError(f"mqtt_version is '{settings.mqtt_version}'; it must be '3.1.1' or '5'")
         self.counters = Counters()
         self.queue = BrokerQueue()
         self._settings = settings

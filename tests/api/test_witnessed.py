@@ -25,6 +25,7 @@ from greenmine.record.record import migrate, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.api.serving import serving
+from tests.records import record_in
 
 
 def _state(key: SigningKey, root: str) -> SignedStatement:
@@ -36,7 +37,7 @@ def test_what_another_installation_states_is_countersigned_kept_and_handed_out(
 ) -> None:
     mine, stranger = SigningKey(tmp_path / "mine"), SigningKey(tmp_path / "stranger")
     data = tmp_path / "district"
-    migrate(open_engine(data / "record.sqlite"))
+    migrate(open_engine(record_in(data)))
     known = tmp_path / "known"
     known.write_text(f"{mine.public.fingerprint} the mine's\n")
     district = SigningKey(data / "keys")

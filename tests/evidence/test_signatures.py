@@ -28,6 +28,7 @@ from greenmine.settings import Settings
 from tests.collector.payloads.test_signature import KEY, TOPIC, keyed, term
 from tests.evidence.test_trust import NOW, PERIOD
 from tests.processing.mine import DAY, HOUR, MINUTE, at, record_at
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 FENCE = "greenmine/v1/mine/fence/readings"
@@ -45,7 +46,7 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation whose dust monitor signs what it sends, four days of it."""
     folder = tmp_path_factory.mktemp("signing") / "here"
     registry = keyed(folder / "registry", term(KEY, "2026-01-01"))
-    record = record_at(folder / "record.sqlite", registry)
+    record = record_at(record_in(folder), registry)
     pipeline, builder = Pipeline(registry, record), BatchBuilder(registry, Settings())
     for seq, start in enumerate(range(FIRST, FIRST + 4 * DAY, 6 * HOUR)):
         builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + 6 * HOUR)
@@ -63,7 +64,7 @@ class Operated:
 
     def __init__(self, signing: Path, folder: Path, change: Callable[[sa.Connection], None]) -> None:
         shutil.copytree(signing, folder)
-        engine = open_engine(folder / "record.sqlite")
+        engine = open_engine(record_in(folder))
         with engine.begin() as connection:
             change(connection)
         registry = keyed(folder / "again", term(KEY, "2026-01-01"))

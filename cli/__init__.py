@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Final
@@ -73,6 +74,7 @@ app = _roof()
 def main() -> None:
     """Entry point."""
     configure_logging()
+    warnings.formatwarning = lambda message, *_: f"greenmine: {message}\n"
     os.umask(os.umask(0) | _NOT_FOR_OTHERS)
     try:
         (app if sys.argv[1:] and sys.argv[1] not in app.help_flags else _roof(listed=True))()

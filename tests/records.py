@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+import psutil
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -30,6 +31,8 @@ KINDS: Final = ("sqlite", "postgresql")
 _PLACES: Final = os.pathsep.join(
     (*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.environ.get("PATH", ""))
 )
+_ENDING: Final = "setpriv"
+"""Of util-linux: lets a server end with the tests, however they end."""
 _USER: Final = "postgres"
 """Whoever runs the server where the tests run as root, whom it refuses."""
 chosen = {"kind": "sqlite"}
@@ -62,9 +65,8 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = [word for option in self._options for word in ("-c", option)]
-        self._process = subprocess.Popen(
-            (_program("postgres"), "-D", str(self._data), *options), stdout=self._log, stderr=self._log, **_as_other()
-        )
+        program = (_ENDING, "--pdeathsig", "INT", _program("postgres"), "-D", str(self._data), *options)
+        self._process = subprocess.Popen(program, stdout=self._log, stderr=self._log, **_as_other())
         while True:
             assert self._process.poll() is None, (self._folder / "log").read_text()[-2_000:]
             with suppress(psycopg.OperationalError):
@@ -91,6 +93,15 @@ class PostgresServer:
                 self.kill()
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far, of those that have ended too [s]."""
+        assert self._process is not None
+        parent = psutil.Process(self._process.pid)
+        own = parent.cpu_times()
+        children = [child.cpu_times() for child in parent.children()]
+        ended = own.children_user + own.children_system
+        return own.user + own.system + ended + sum(times.user + times.system for times in children)
 
     def address(self, database: str) -> str:
         return f"postgresql://greenmine@127.0.0.1:{self.port}/{database}"
@@ -120,9 +131,13 @@ def _program(name: str) -> str:
     return found
 
 
+def has_postgresql() -> bool:
+    return shutil.which("initdb", path=_PLACES) is not None
+
+
 def need_postgresql() -> None:
     """A laptop without PostgreSQL skips, continuous integration fails."""
-    if shutil.which("initdb", path=_PLACES) is None:
+    if not has_postgresql():
         missing = "PostgreSQL is not installed; on Debian: apt-get install postgresql"
         if "CI" in os.environ:
             pytest.fail(missing)

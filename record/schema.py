@@ -21,9 +21,8 @@ from sqlalchemy import (
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
-_WHOLE = Integer().with_variant(BigInteger, "postgresql")
-"""Numbers are compared with any instant that somebody asks for, so they are as wide as in SQLite."""
-_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+_WHOLE = BigInteger().with_variant(Integer, "sqlite")
+"""Numbers are compared with any instant that somebody asks for, so they are as wide everywhere as in SQLite."""
 
 
 def _serial() -> Column[int]:
@@ -48,7 +47,7 @@ channel = Table(
 reading_block = Table(
     "reading_block",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True, comment="order of commit"),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True, comment="order of commit"),
     Column("channel", _WHOLE, nullable=False),
     Column("hour", _WHOLE, nullable=False, comment="hours since 1970 UTC; a block never spans two"),
     Column("count", _WHOLE, nullable=False),
@@ -80,7 +79,7 @@ reading_block = Table(
 conflict = Table(
     "conflict",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("channel", _WHOLE, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("value", Float),
@@ -93,7 +92,7 @@ conflict = Table(
 late = Table(
     "late",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("channel", _WHOLE, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("value", Float),
@@ -106,7 +105,7 @@ late = Table(
 rejection = Table(
     "rejection",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("received", BigInteger, nullable=False),
     Column("site", String(80), nullable=False),
     Column("device", String(80), nullable=False),
@@ -123,7 +122,7 @@ rejection = Table(
 signed = Table(
     "signed",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("device", String(80), nullable=False),
     Column("topic", Text, nullable=False),
@@ -141,7 +140,7 @@ signed = Table(
 retry = Table(
     "retry",
     metadata,
-    Column("rejection", _SERIAL, primary_key=True, autoincrement=False),
+    Column("rejection", _WHOLE, primary_key=True, autoincrement=False),
     Column("asked", BigInteger, nullable=False),
     Column("state", String(10), nullable=False, comment="held: until the server's clock is set; waiting, done"),
     Column("done", BigInteger),
@@ -266,7 +265,7 @@ verdict = Table(
 exceedance = Table(
     "exceedance",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("rule", String(200), nullable=False),
     Column("site", String(80), nullable=False),
     Column("start", BigInteger, nullable=False, comment="event time"),
@@ -319,7 +318,7 @@ sliding_hour = Table(
 mark = Table(
     "mark",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("station", String(80), nullable=False),
     Column("parameter", String(40), comment="null: all of the station"),
@@ -398,7 +397,7 @@ basis = Table(
 registry_change = Table(
     "registry_change",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False, index=True),
     Column("time", BigInteger, nullable=False, comment="when it was taken up"),
     Column("author", String(140), nullable=False, comment="empty: in the files"),
@@ -414,7 +413,7 @@ registry_change = Table(
 restatement = Table(
     "restatement",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("end", BigInteger, nullable=False),
@@ -477,7 +476,7 @@ gap = Table(
 information = Table(
     "information",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("received", BigInteger, nullable=False),
     Column("site", String(80), nullable=False),
     Column("device", String(80), nullable=False),
@@ -491,7 +490,7 @@ information = Table(
 frame = Table(
     "frame",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("received", BigInteger, nullable=False, index=True),
     Column("site", String(80), nullable=False),
     Column("device", String(80), nullable=False),
@@ -503,7 +502,7 @@ frame = Table(
 handling = Table(
     "handling",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("exceedance", BigInteger, nullable=False),
     Column("made", BigInteger, nullable=False),
     Column("author", String(80), nullable=False),
@@ -520,7 +519,7 @@ handling = Table(
 mark_request = Table(
     "mark_request",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("station", String(80), nullable=False),
     Column("parameter", String(40), comment="null: all of the station"),
@@ -545,7 +544,7 @@ mark_request = Table(
 upload = Table(
     "upload",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("station", String(80), nullable=False),
     Column("author", String(80), nullable=False),
@@ -575,7 +574,7 @@ upload = Table(
 bundle = Table(
     "bundle",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("period", String(40), nullable=False),
     Column("first", String(10), nullable=False, comment="local day, inclusive"),
@@ -632,7 +631,7 @@ tree_root = Table(
 receipt = Table(
     "receipt",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("own", Boolean, nullable=False, comment="for this installation; false: given by it to another"),
     Column("key", String(64), nullable=False, comment="fingerprint of the installation whose state it is"),
     Column("site", String(80), nullable=False),
@@ -660,7 +659,7 @@ sealed_day = Table(
 assessment = Table(
     "assessment",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
     Column("site", String(80), nullable=False),
     Column("period", String(40), nullable=False),
     Column("item", String(80), nullable=False),

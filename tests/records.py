@@ -184,6 +184,11 @@ def record_setting(folder: Path) -> dict[str, Any]:
     return {} if isinstance(place, Path) else {"record": place.address}
 
 
+def record_variables(folder: Path) -> dict[str, str]:
+    """The same as variables of the environment."""
+    return {f"GREENMINE_{name.upper()}": str(value) for name, value in record_setting(folder).items()}
+
+
 def copy_record(folder: Path, to: Path) -> None:
     """Let an installation in another folder have the same record; nobody may write it meanwhile."""
     if isinstance(record_in(folder), Path):

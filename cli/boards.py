@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,8 @@ _OTHERS: Final = ("influx_", "grafana_")
 """Settings about servers of an installation begin so."""
 _LOOK: Final = 0.5
 """How often a server that does not answer yet is asked [s]."""
+_LONG: Final = 30.0
+"""After which a server that still does not answer is named [s]."""
 _PATIENCE: Final = 10.0
 """Longest time for an answer [s]."""
 _Made = TypeVar("_Made")
@@ -175,11 +178,20 @@ def serve(settings: Settings, stop: threading.Event) -> None:
 
 
 def fill(settings: Settings, stop: threading.Event) -> None:
-    """Set both servers up, say where Grafana is, and keep InfluxDB up to date until ``stop`` is set: a process of the demo."""
+    """Set both servers up, say where Grafana is, and keep InfluxDB up to date until ``stop`` is set: a process of the demo.
+
+    Raises
+    ------
+    SystemExit
+        InfluxDB answers, but does not let us.
+    """
     registry = load_registry(settings.registry)
-    if (settings.data / BOARDS).exists():
-        _await(stop, lambda: _set_up(settings))
-    _await(stop, lambda: provision(settings, registry))
+    try:
+        if _own(settings):
+            _await(stop, lambda: _set_up(settings))
+        _await(stop, lambda: provision(settings, registry))
+    except InfluxError as error:  # of a server that was named wrongly: in words, and tried again later
+        raise SystemExit(f"greenmine demo: {error}") from error
     if not stop.is_set():
         threading.Thread(target=_show, args=(settings, registry, stop), daemon=True).start()
         project(settings, stop)
@@ -218,6 +230,12 @@ def _provisioned(settings: Settings, registry: Registry) -> list[str]:
         return provision_grafana(server, wanted, access, lambda _: None)
 
 
+def _own(settings: Settings) -> bool:
+    """Whether the servers are the demo's own; its file may be there from before, too, where others are named."""
+    path = settings.data / BOARDS
+    return path.exists() and json.loads(path.read_text())["address"] == settings.grafana_url
+
+
 def _set_up(settings: Settings) -> None:
     """Give a new InfluxDB its organisation and the operator's token."""
     assert settings.influx_admin_token is not None
@@ -230,13 +248,20 @@ def _set_up(settings: Settings) -> None:
 
 
 def _await(stop: threading.Event, step: Callable[[], _Made]) -> _Made | None:
-    """What a step returns as soon as the server that it asks answers; None if ``stop`` is set before."""
+    """What a step returns as soon as the server that it asks answers; None if ``stop`` is set before.
+
+    Where that takes long, it is said once which server does not answer.
+    """
+    begun, told = time.monotonic(), False
     while not stop.wait(_LOOK):
         try:
             return step()
         except (HTTPError, UnavailableError, UnreachableError) as error:
             if isinstance(error, UnavailableError) and not error.silent:
                 raise
+            if not told and time.monotonic() - begun > _LONG:
+                told = True
+                Console(stderr=True).print(f"still waiting: {error}", markup=False, soft_wrap=True)
     return None
 
 

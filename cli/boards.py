@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -211,13 +212,19 @@ def _show(settings: Settings, registry: Registry, stop: threading.Event) -> None
             f"Grafana: [bold]{settings.grafana_url}[/]  (sign in as {SUPERVISOR}, or as an enterprise, with the same password)",
             soft_wrap=True,
         )
+        kept = _await(stop, lambda: _strangers(settings, registry))
+        if kept:
+            console.print(
+                f"Grafana had these accounts before, and they keep the passwords they had: {', '.join(kept)}",
+                soft_wrap=True,
+            )
 
 
 def _provisioned(settings: Settings, registry: Registry) -> list[str]:
     assert settings.grafana_url is not None
     assert settings.grafana_password is not None
     passwords = _passwords(settings)
-    places = {SUPERVISOR: DISTRICT, **{enterprise.id: enterprise.id for enterprise in registry.enterprises}}
+    places = _places(registry)
     users = tuple(GrafanaUser(id=name, login=name, organisation=place) for name, place in places.items())
     access = Access(users=users, passwords={name: passwords[name] for name in places if name in passwords})
     tokens = load_tokens(settings)
@@ -230,10 +237,27 @@ def _provisioned(settings: Settings, registry: Registry) -> list[str]:
         return provision_grafana(server, wanted, access, lambda _: None)
 
 
+def _strangers(settings: Settings, registry: Registry) -> list[str]:
+    """Accounts of the demo's names that Grafana does not let in with the demo's passwords: somebody made them before."""
+    address, passwords = f"{(settings.grafana_url or '').rstrip('/')}/api/user", _passwords(settings)
+    kept = []
+    for name in _places(registry).keys() & passwords.keys():
+        headers = urllib3.make_headers(basic_auth=f"{name}:{passwords[name]}")
+        answer = urllib3.request("GET", address, headers=headers, retries=False, timeout=_PATIENCE)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            kept.append(name)
+    return sorted(kept)
+
+
 def _own(settings: Settings) -> bool:
     """Whether the servers are the demo's own; its file may be there from before, too, where others are named."""
     path = settings.data / BOARDS
     return path.exists() and json.loads(path.read_text())["address"] == settings.grafana_url
+
+
+def _places(registry: Registry) -> dict[str, str]:
+    """Organisation of each account that Grafana gets."""
+    return {SUPERVISOR: DISTRICT, **{enterprise.id: enterprise.id for enterprise in registry.enterprises}}
 
 
 def _set_up(settings: Settings) -> None:

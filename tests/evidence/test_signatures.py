@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,7 @@ import sqlalchemy as sa
 
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.collector.payloads.signature import sign
-from greenmine.evidence.bundle import Installation, collect
-from greenmine.evidence.recompute import days_needed
+from greenmine.evidence.bundle import Installation, build, collect
 from greenmine.evidence.sections import SignedFigures
 from greenmine.evidence.signatures import signature_faults, signed_shares
 from greenmine.evidence.source import Source
@@ -26,6 +26,7 @@ from greenmine.record.rows import ROW
 from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
 from tests.collector.payloads.test_signature import KEY, TOPIC, keyed, term
+from tests.evidence.bundles import contents, verify
 from tests.evidence.test_trust import NOW, PERIOD
 from tests.processing.mine import DAY, HOUR, MINUTE, at, record_at
 
@@ -71,7 +72,8 @@ class Operated:
         here = Installation(engine, registry, folder / "registry", Archive(folder / "archive"), key, DAY)
         (folder / "bundle").mkdir()
         collect(here, registry.sites[0], PERIOD, folder / "bundle", NOW, lambda *_: None)
-        self.source = Source(folder / "bundle", {day.isoformat() for day in days_needed(PERIOD)})
+        self.source = Source(folder / "bundle", PERIOD)
+        self.here = here
         self.found, _, _ = verify_raw(folder / "bundle", self.source, key.ring)
         engine.dispose()
 
@@ -116,6 +118,17 @@ def test_what_instruments_signed_is_counted_and_whole(signing: Path, tmp_path: P
         SignedFigures("homes", 144, 144),
     ]
     assert operated.source.entries[0].rows["signed"] == 4
+
+
+def test_a_bundle_of_sealed_days_says_which_readings_were_signed_and_verifies(signing: Path, tmp_path: Path) -> None:
+    operated = Operated(signing, tmp_path / "copy", _nothing)
+    build(operated.here, "mine", PERIOD, tmp_path / "bundle.zip", NOW)
+    figures = json.loads(contents(tmp_path / "bundle.zip")["figures.json"])
+    assert figures["signed"] == [
+        {"device": "fence", "readings": 4, "signed": 0},
+        {"device": "homes", "readings": 144, "signed": 144},
+    ]
+    assert verify(tmp_path / "bundle.zip") == []
 
 
 @pytest.mark.parametrize(

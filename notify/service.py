@@ -27,6 +27,7 @@ from greenmine.record.record import Engine, open_engine
 from greenmine.registry import Registry
 from greenmine.reporting import load_reporting
 from greenmine.settings import Settings
+from greenmine.tls import trusting
 
 _LOOK: Final = 1.0
 """How often the record is looked at [s]."""
@@ -56,6 +57,7 @@ def check(settings: Settings) -> None:
     """
     networks(settings.notify_private_networks)
     check_mail(settings)
+    trusting(settings.notify_ca, "GREENMINE_NOTIFY_CA")
 
 
 def run(settings: Settings, stop: threading.Event) -> None:

@@ -52,6 +52,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     retries: int
     unacknowledged: int
+    missing: int = 0
+    """Messages that the log no longer had when they were to be read."""
     last_message: int
     commit_p50: float | None
     commit_p99: float | None

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "influx": ("app", "Keep the projection of the record in InfluxDB, which Grafana reads."),
     "grafana": ("app", "Write dashboards, alerts and organisations of Grafana."),
     "ingress": ("ingress", "Let devices in to the broker, none faster than it can be taken in."),
+    "cluster": ("app", "Make nats-servers in place of Mosquitto, and the streams that keep readings."),
     "init": ("init", "Make what an installation needs before its first start."),
     "backup": ("backup", "Copy databases, key, attached files and archive of an installation."),
     "uplink": ("uplink", "Send readings and statistics to the authority's platform by HJ 212."),

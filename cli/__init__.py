@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "influx": ("app", "Keep the projection of the record in InfluxDB, which Grafana reads."),
     "grafana": ("app", "Write dashboards, alerts and organisations of Grafana."),
     "ingress": ("ingress", "Let devices in to the broker, none faster than it can be taken in."),
+    "cluster": ("app", "Make nats-servers in place of Mosquitto, and the streams that keep readings."),
     "init": ("init", "Make what an installation needs before its first start."),
     "backup": ("backup", "Copy databases, key, attached files and archive of an installation."),
     "record": ("app", "Move the record from a file of SQLite to PostgreSQL, and back."),

@@ -15,6 +15,7 @@ from greenmine.api.accounts.providers import provider_of
 from greenmine.api.http.addresses import check_addresses
 from greenmine.cli.processes import Processes
 from greenmine.collector.hj212.server.server import check_loggers
+from greenmine.collector.jetstream.connection import addresses
 from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.loading import load_registry
 from greenmine.notify.service import check
@@ -101,6 +102,8 @@ def _check(part: Part, settings: Settings, registry: Registry) -> None:
     match part:
         case "worker":
             broker_tls(settings)
+            if settings.jetstream is not None:
+                addresses(settings)
             if settings.hj212_port is not None:
                 check_loggers(registry, settings)
         case "archivist":

@@ -85,6 +85,15 @@ class Settings(BaseSettings):
     """Client identifier; names the persistent session on the broker."""
     broker_queue: Count = 400_000_000
     """Memory that messages may take at the broker; beyond it no more are taken from devices [bytes]."""
+    jetstream: str | None = None
+    """Addresses of nats-servers with JetStream, such as ``nats://10.0.0.1:4222``, with commas: readings come from their log, and
+    ``broker_host`` is only where alarms are published and simulators send; None: readings come from the broker by MQTT."""
+    jetstream_days: Annotated[int, Field(ge=1, le=3_650)] = 7
+    """How long the log keeps a message [d]."""
+    jetstream_operator_password: SecretStr | None = None
+    """Of the account that makes the streams."""
+    jetstream_monitor_password: SecretStr | None = None
+    """Of the account that asks the servers how they are set up."""
     ingress_port: Port | None = None
     """Port at which devices are let in to the broker; None: nothing is before the broker."""
     ingress_host: str = "127.0.0.1"
@@ -99,7 +108,7 @@ class Settings(BaseSettings):
     """Account at the broker by which its queue is watched."""
     ingress_password: SecretStr | None = None
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
-    """3.1.1 or 5; paho is about twice as fast with 3.1.1."""
+    """3.1.1 or 5."""
 
     batch_readings: Count = 20_000
     """Readings at which a batch is committed without waiting for the linger."""

@@ -6,12 +6,12 @@ import selectors
 import socket
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import structlog
@@ -23,11 +23,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.backoff import delay
 from greenmine.collector.gate import Account, Gate, beyond
+from greenmine.collector.intake import BatchCommitter, Counters, Handler, Message, StoppedError, readings_bounds
 from greenmine.collector.mqtt.inbound import InboundClient, Publish, PublishSocket
 from greenmine.collector.mqtt.queue import BrokerQueue
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.mqtt.tls import broker_tls
-from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
 TOPIC: Final = "greenmine/v1/+/+/readings"
@@ -35,8 +35,6 @@ TOPIC: Final = "greenmine/v1/+/+/readings"
 _KEEPALIVE: Final = 60
 _TICK: Final = 0.2
 """Longest time without a look at ``stop`` and at the keep-alive [s]."""
-_LONGEST_LINGER: Final = 1.0
-"""Longest time that messages are gathered for one commit, however long commits take [s]."""
 _FAREWELL: Final = 2.0
 """Longest time for the last acknowledgements to leave [s]."""
 _TCP_ESTABLISHED: Final = 1
@@ -54,77 +52,6 @@ _PUBACK: Final = 0x40020000
 _VERSIONS: Final = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
 _log = structlog.get_logger(__name__)
-
-
-class Message(NamedTuple):
-    """A message as it came in.
-
-    Parameters
-    ----------
-    topic : str
-        Topic it was published on.
-    payload : bytes
-        Its content.
-    mid : int
-        Packet identifier on this connection; 0 where none is to be acknowledged (QoS 0).
-    received : int
-        When it was received [ms UTC].
-    retained : bool
-        Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
-    excess : bool
-        Whether it is beyond its sender's budget: it is to be counted, and not to be decoded.
-    number : int
-        Counts all messages of the session, in order of receipt.
-    readings : int
-        How many it may hold at most; 0 where it is not decoded.
-    account : Account, optional
-        Its sender's.
-    """
-
-    topic: str
-    payload: bytes
-    mid: int
-    received: int
-    retained: bool = False
-    excess: bool = False
-    number: int = 0
-    readings: int = 0
-    account: Account | None = None
-
-
-Handler = Callable[[list[Message]], None]
-"""Decodes, processes and commits messages; raises ``StoreError`` when the record cannot take them now."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the session has done since it was made; written by its thread, read by any."""
-
-    connected: bool = False
-    """Whether the broker has accepted the connection and the subscription: what is published from then on will come."""
-    messages: int = 0
-    """Messages received."""
-    bytes: int = 0
-    """Bytes of their payloads."""
-    batches: int = 0
-    """Batches committed."""
-    unacknowledged: int = 0
-    """Messages committed whose connection was lost before the acknowledgement; the broker sends them again."""
-    connections: int = 0
-    """Connections accepted; all but the first are reconnects."""
-    failures: int = 0
-    """Attempts to connect that failed, and connections lost."""
-    retries: int = 0
-    """Commits that the record refused."""
-    last_message: int = 0
-    """When the newest message was received [ms UTC]; 0: none yet."""
-    commits: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    """Durations of the newest commits [s]."""
-
-    def commit_quantile(self, share: float) -> float:
-        """Duration within which this share (0..1) of the newest commits was done [s]; NaN before the first."""
-        durations = list(self.commits)
-        return float(np.quantile(durations, share)) if durations else float("nan")
 
 
 class Session:
@@ -177,8 +104,7 @@ class Session:
         self._readings = 0
         self._bytes = 0
         self._begun = 0.0
-        self._linger = settings.linger_ms / 1000
-        self._pace = settings.idle_ms / 1000
+        self._committer = BatchCommitter(settings, self.counters, stop)
         self._attempts = 0
         """Since the last connection, which counts as one."""
         self._accepted = -_SHORT
@@ -351,7 +277,7 @@ class Session:
             return sock is not None
         timeout = _TICK
         if self._pending:
-            left = self._begun + self._linger - time.monotonic()
+            left = self._begun + self._committer.linger - time.monotonic()
             timeout = max(0.0, min(self._settings.idle_ms / 1000, left))
         self._selector.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if sock.unsent else 0))
         return bool(self._selector.select(timeout))
@@ -365,13 +291,13 @@ class Session:
                 self._client.loop_read()
             if self._client.connection is not sock:
                 break
-            due = self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._linger
+            due = self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._committer.linger
             if self._pending and due:
                 return True
         # All that came is here. To gather for as long as a commit takes leaves time to read between commits; but where half a
         # batch waits, the broker may wait for its acknowledgements before it sends the other half.
         half = self._readings >= settings.batch_readings // 2
-        return bool(self._pending) and (half or time.monotonic() - self._begun >= self._pace)
+        return bool(self._pending) and (half or time.monotonic() - self._begun >= self._committer.pace)
 
     def _take(self, came: list[Publish]) -> None:
         """Take messages in, each within its sender's budget or marked as excess."""
@@ -387,8 +313,7 @@ class Session:
         topics, payloads = [publish[0] for publish in came], [publish[1] for publish in came]
         mids, retained = [publish[2] for publish in came], [publish[3] for publish in came]
         sizes = list(map(len, payloads))
-        # An upper bound that costs no decoding: commas part values, and at least two part other members.
-        readings = [count if (count := payload.count(b",") - 2) > 1 else 1 for payload in payloads]
+        readings = readings_bounds(payloads)
         accounts: Sequence[Account | None] = [None] * len(came)
         excess = [False] * len(came)
         if self._gate is not None:
@@ -438,7 +363,6 @@ class Session:
         self._readings -= sum([message.readings for message in batch])
         self._bytes -= size
         self._begun = time.monotonic()
-        self.counters.batches += 1
         if sock is None or self._client.connection is not sock or not _established(sock):
             self.counters.unacknowledged += len(batch) + len(self._unacknowledged)
             self._unacknowledged = []
@@ -480,34 +404,14 @@ class Session:
         return [pending[place] for place in sorted(taken)]
 
     def _commit(self, batch: list[Message], size: int) -> bool:
-        """Have the batch, of so many bytes, handled, however long that takes; False: given up because the session is to stop."""
-        counters = self.counters
-        counters.messages += len(batch)
-        counters.bytes += size
-        counters.last_message = batch[-1].received
-        failures = 0
-        while True:
-            begun = time.monotonic()
-            try:
-                self._handler(batch)
-            except StoreError as error:
-                counters.retries += 1
-                if not failures:
-                    _log.error("the record takes no readings; trying again", error=str(error), messages=len(batch))
-                failures += 1
-                if self._stop.is_set():
-                    _log.warning("stopped before the record took the batch; the broker keeps it", messages=len(batch))
-                    return False
-                self._keep_alive(delay(failures, 0.2, 10.0))
-            else:
-                took = time.monotonic() - begun
-                counters.commits.append(took)
-                # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
-                self._linger = max(self._settings.linger_ms / 1000, min(took, _LONGEST_LINGER))
-                self._pace = max(self._settings.idle_ms / 1000, took)
-                if failures:
-                    _log.info("the record takes readings again", messages=len(batch))
-                return True
+        """Have the batch handled, however long that takes; False: given up because the session is to stop."""
+        self._committer.begin(batch, size)
+        try:
+            while (pause := self._committer.attempt(partial(self._handler, batch), len(batch))) is not None:
+                self._keep_alive(pause)
+        except StoppedError:
+            return False
+        return True
 
     def _keep_alive(self, seconds: float) -> None:
         """Let time pass without reading.

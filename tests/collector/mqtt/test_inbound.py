@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenmine.collector.intake import Message
 from greenmine.collector.mqtt.broker import Broker
 from greenmine.collector.mqtt.inbound import MalformedPacketError, Publish, PublishSocket, cut
-from greenmine.collector.mqtt.session import Message, Session
+from greenmine.collector.mqtt.session import Session
 from greenmine.settings import Settings
 from tests.collector.mqtt.test_session import PATIENCE, Record, publish, running, subscribed, until
 

@@ -22,8 +22,9 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from greenmine.collector.gate import Gate
+from greenmine.collector.intake import Handler, Message
 from greenmine.collector.mqtt.broker import Broker, start_broker
-from greenmine.collector.mqtt.session import Handler, Message, Session
+from greenmine.collector.mqtt.session import Session
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.settings import Settings

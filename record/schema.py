@@ -353,6 +353,19 @@ worker = Table(
     comment="What the running collector says of itself.",
 )
 
+log_position = Table(
+    "log_position",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(200), nullable=False, comment="who reads it: machine and process"),
+    Column("epoch", BigInteger, nullable=False, comment="counts the owners; the former one commits no more"),
+    Column(
+        "position", BigInteger, nullable=False, comment="number of the newest message whose readings are in the record"
+    ),
+    Column("stamp", BigInteger, nullable=False, comment="when that one was put into the log [ns UTC]"),
+    comment="How far each partition of the log has been read, written in the transaction of what was read.",
+)
+
 counter = Table(
     "counter",
     metadata,

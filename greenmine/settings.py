@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     """Account at the broker by which its queue is watched."""
     ingress_password: SecretStr | None = None
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
-    """3.1.1 or 5; paho is about twice as fast with 3.1.1."""
+    """3.1.1 or 5."""
 
     batch_readings: Count = 20_000
     """Readings at which a batch is committed without waiting for the linger."""

@@ -198,6 +198,15 @@ def test_another_log_is_read_from_its_beginning(log: NatsCluster, send: Callable
     assert "the log is another one than was read before; reading all of it" in [entry["event"] for entry in said]
 
 
+def test_a_log_that_is_shorter_than_what_was_read_of_it_is_read_from_its_beginning(
+    log: NatsCluster, send: Callable[..., None]
+) -> None:
+    send(b"made anew")
+    there, book = end(log), LogBook()
+    with reading(log, book, LogPlace(0, there.position + 1000, there.stamp)):
+        until(lambda: book.payloads[-1:] == [b"made anew"], "all of it")
+
+
 def test_what_the_log_no_longer_has_is_counted_and_told(log: NatsCluster, send: Callable[..., None]) -> None:
     begin, book = end(log), LogBook()
     for number in range(5):
@@ -239,4 +248,4 @@ def test_the_stream_that_nats_server_makes_by_itself_becomes_one_that_keeps_ever
             assert alone.info(SOURCE)["config"]["retention"] == "limits"
             assert alone.make_streams() == []
             send(b"kept")
-        assert alone.info(STREAM)["state"]["messages"] == 1
+        until(lambda: alone.info(STREAM)["state"]["messages"] == 1, "the second message, and no other")

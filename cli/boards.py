@@ -73,6 +73,8 @@ _OTHERS: Final = ("influx_", "grafana_")
 """Settings about servers of an installation begin so."""
 _LOOK: Final = 0.5
 """How often a server that does not answer yet is asked [s]."""
+_AGAIN: Final = 20.0
+"""After how long what Grafana did not do is tried again [s]."""
 _LONG: Final = 30.0
 """After which a server that still does not answer is named [s]."""
 _PATIENCE: Final = 10.0
@@ -199,15 +201,15 @@ def fill(settings: Settings, stop: threading.Event) -> None:
 
 
 def _show(settings: Settings, registry: Registry, stop: threading.Event) -> None:
-    """Fill Grafana and print its address."""
-    try:
-        faults = _await(stop, lambda: _provisioned(settings, registry))
-    except GrafanaError as error:
-        faults = [str(error)]
-    console = Console(stderr=True)
-    if faults:
-        console.print("Grafana: not everything could be done", *faults, sep="\n", markup=False, soft_wrap=True)
-    elif faults is not None:
+    """Fill Grafana and print its address; what could not be done is said once, and tried again until it is."""
+    console, said = Console(stderr=True), False
+    while faults := _faults(settings, registry, stop):
+        if not said:
+            said = True
+            console.print("Grafana: not everything could be done", *faults, sep="\n", markup=False, soft_wrap=True)
+        if stop.wait(_AGAIN):
+            return
+    if not stop.is_set():
         console.print(
             f"Grafana: [bold]{settings.grafana_url}[/]  (sign in as {SUPERVISOR}, or as an enterprise, with the same password)",
             soft_wrap=True,
@@ -218,6 +220,14 @@ def _show(settings: Settings, registry: Registry, stop: threading.Event) -> None
                 f"Grafana had these accounts before, and they keep the passwords they had: {', '.join(kept)}",
                 soft_wrap=True,
             )
+
+
+def _faults(settings: Settings, registry: Registry, stop: threading.Event) -> list[str] | None:
+    """Fill Grafana; what could not be done."""
+    try:
+        return _await(stop, lambda: _provisioned(settings, registry))
+    except GrafanaError as error:
+        return [str(error)]
 
 
 def _provisioned(settings: Settings, registry: Registry) -> list[str]:

@@ -213,6 +213,13 @@ def _log(settings: Settings) -> Iterator[DoctorFinding]:
         said, _ = _status(settings)
     except (RegistryError, StoreError, DatabaseError):
         return
+    if said is not None and said.behind:
+        yield DoctorFinding(
+            "log",
+            "wrong",
+            f"about {(said.queue or 0) / 1e6:.0f} MB of messages wait in the log",
+            "see in /metrics and on the pages which device sends so much, and what keeps the worker busy",
+        )
     if said is not None and said.missing:
         yield DoctorFinding(
             "log",

@@ -287,6 +287,18 @@ exceedance = Table(
     comment="One episode above a limit.",
 )
 
+suggestion = Table(
+    "suggestion",
+    metadata,
+    Column("exceedance", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False, comment="of the exceedance that was looked at"),
+    Column("mark", BigInteger, nullable=False, comment="the newest mark of blasting that may touch it; 0: none"),
+    Column("cause", String(20), comment="outside, blasting, dry, works; null: cannot be told"),
+    Column("share", Float, comment="estimated part of the concentration"),
+    _serial(),
+    comment="Suggested causes of dust episodes that are over; no figure and no verdict rests on them.",
+)
+
 exceedance_revision = Table(
     "exceedance_revision",
     metadata,

@@ -32,7 +32,7 @@ from greenmine.collector.jetstream.connection import (
 )
 from greenmine.collector.jetstream.streams import bring_about, wanted_streams
 from greenmine.collector.mqtt.broker import dying_with_us
-from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, SIMULATOR
+from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, NOTIFIER, SIMULATOR
 from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -42,7 +42,7 @@ from greenmine.simulators.publish import Published, publish
 from tests.ports import free_ports
 
 _PATIENCE = 60.0
-_SERVICES = (COLLECTOR, MONITOR, OPERATOR, SIMULATOR)
+_SERVICES = (COLLECTOR, MONITOR, NOTIFIER, OPERATOR, SIMULATOR)
 
 
 def nats_program() -> str:

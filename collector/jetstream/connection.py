@@ -59,7 +59,7 @@ def addresses(settings: Settings) -> list[str]:
     Raises
     ------
     ValueError
-        One is no ``nats://host:port``.
+        One is no ``nats://host:port``, or holds a password, which would be shown wherever the address is.
     """
     found = [text.strip() for text in (settings.jetstream or "").split(",") if text.strip()]
     wrong = [text for text in found if not text.startswith(("nats://", "tls://"))]
@@ -67,6 +67,8 @@ def addresses(settings: Settings) -> list[str]:
         raise ValueError(
             f"GREENMINE_JETSTREAM names '{', '.join(wrong)}'; write such as nats://10.0.0.1:4222, with commas"
         )
+    if any("@" in text for text in found):
+        raise ValueError("GREENMINE_JETSTREAM holds a password; put it into GREENMINE_BROKER_PASSWORD")
     return found
 
 

@@ -321,6 +321,15 @@ def _judgements(connection: Connection, registry: Registry, now: int, days: int)
     ]
     rows.sort(key=lambda row: row["changed"])
     _insert(connection, schema.exceedance, rows)
+    dusty = select(schema.exceedance.c.id).where(
+        schema.exceedance.c.rule.in_([r.key for r in loud if registry.channels[r.channel].parameter.theme == "dust"]),
+        schema.exceedance.c.state == "closed",
+    )
+    suggested = [
+        {"exceedance": number, "revision": 0, "mark": 0, "cause": "outside", "share": 0.8}
+        for number in connection.scalars(dusty)
+    ]
+    _insert(connection, schema.suggestion, suggested)
 
 
 def _outcome(rule: Rule) -> tuple[str, str, dict[str, float]]:

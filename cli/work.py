@@ -34,6 +34,7 @@ from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
+from greenmine.record.suggestions import Suggestions
 from greenmine.record.uploads import UploadDesk
 from greenmine.record.writer import Beside, Pipeline
 from greenmine.registry import Registry
@@ -68,7 +69,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
         With the reason, if the port for data loggers cannot be listened on, or another worker has taken over the log.
     """
     pipeline = _pipeline(settings)
-    registry, record = pipeline.registry, pipeline.record
+    registry, record, causes = pipeline.registry, pipeline.record, Suggestions(pipeline.record)
     gate = _gate(registry, record, settings)
     logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
@@ -108,7 +109,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
                 _take_again(record, builder, partial(written, pipeline.commit))
-                while written(pipeline.carry_on, times.now()) or written(uploads.carry_on, times.now()):
+                while any(written(desk.carry_on, times.now()) for desk in (pipeline, uploads, causes)):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break
@@ -161,7 +162,7 @@ def _begin_collecting() -> None:
 def _pipeline(settings: Settings) -> Pipeline:
     gc.disable()  # hardly anything that a start makes is garbage
     registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place, owner=NAME)
     migrate(engine)
     return Pipeline(
         registry,

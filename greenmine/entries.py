@@ -359,6 +359,10 @@ class Inspection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return self.deadline is not None and self.done is None and today > self.deadline
 
 
+ALL_SITES: Final = "district"
+"""In place of a site's id: of the district as a whole; no site is called so."""
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mine."""
 

@@ -11,6 +11,7 @@ import msgspec
 
 from greenmine import limits, parameters, shipped_profiles, themes
 from greenmine.entries import (
+    ALL_SITES,
     Approval,
     Calibration,
     Device,
@@ -240,6 +241,8 @@ class _Loader:
             check_zone(site.zone, f"{name}: zone", self.faults)
             if site.id != path.stem:
                 self.faults.append(f"{name}: id {site.id!r} and the file's name {path.stem!r} must be the same")
+            if site.id == ALL_SITES:
+                self.faults.append(f"{name}: id: {ALL_SITES!r} stands for all mines together; choose another one")
             if site.enterprise not in enterprises:
                 near = nearest(site.enterprise, enterprises)
                 self.faults.append(f"{name}: enterprise: there is no enterprise {site.enterprise!r}; {near}")

@@ -6,9 +6,10 @@ from datetime import date, timedelta
 from email.message import EmailMessage
 from typing import Final
 
+from greenmine.entries import ALL_SITES
 from greenmine.evidence.filed.content import filed_report
 from greenmine.evidence.report.font import FontMissingError
-from greenmine.notify.event import ALL_SITES, REPORTS, Event, EventKind
+from greenmine.notify.event import REPORTS, Event, EventKind
 from greenmine.notify.events import Notified
 from greenmine.notify.subscriptions import Language
 from greenmine.record.access import RecordAccess

@@ -871,7 +871,13 @@ def _seen(scope: Scope, number: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
-    return select(schema.exceedance).where(schema.exceedance.c.site.in_(narrowed(scope, site)))
+    """Exceedances, with what is suggested as cause of those of dust that are over."""
+    c, s = schema.exceedance.c, schema.suggestion.c
+    return (
+        select(schema.exceedance, s.cause.label("suggested_cause"), s.share.label("suggested_share"))
+        .join_from(schema.exceedance, schema.suggestion, s.exceedance == c.id, isouter=True)
+        .where(c.site.in_(narrowed(scope, site)))
+    )
 
 
 def _touching(

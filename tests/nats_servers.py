@@ -11,14 +11,16 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pytest
 
+from greenmine.cli.authority import Authority
 from greenmine.collector.jetstream.accounts import OPERATOR, NatsCredentials
-from greenmine.collector.jetstream.configuration import ServerNode, replicas
+from greenmine.collector.jetstream.configuration import ServerFiles, ServerNode, replicas
 from greenmine.collector.jetstream.connection import (
     SOURCE,
     STREAM,
@@ -30,16 +32,17 @@ from greenmine.collector.jetstream.connection import (
 )
 from greenmine.collector.jetstream.streams import bring_about, wanted_streams
 from greenmine.collector.mqtt.broker import dying_with_us
-from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, SIMULATOR
+from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, NOTIFIER, SIMULATOR
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.pace import Speed
-from greenmine.simulators.publish import publish
+from greenmine.simulators.publish import Published, publish
 from tests.ports import free_ports
 
 _PATIENCE = 60.0
-_SERVICES = (COLLECTOR, MONITOR, OPERATOR, SIMULATOR)
+_SERVICES = (COLLECTOR, MONITOR, NOTIFIER, OPERATOR, SIMULATOR)
 
 
 def nats_program() -> str:
@@ -58,11 +61,20 @@ class NatsCluster:
     """One nats-server or several, on the loopback interface, with the accounts of a registry and the product's streams."""
 
     def __init__(
-        self, folder: Path, registry: Registry, nodes: int = 1, *, streams: bool = True, careless: bool = False
+        self,
+        folder: Path,
+        registry: Registry,
+        nodes: int = 1,
+        *,
+        streams: bool = True,
+        careless: bool = False,
+        tls: bool = False,
     ) -> None:
         self._program = nats_program()
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._authority = folder / "ca.crt" if tls else None
+        files = self._certificates(nodes)
         ports = iter(free_ports(4 * nodes))
         names = [f"n{number}" for number in range(nodes)]
         routes = {name: next(ports) for name in names}
@@ -77,6 +89,7 @@ class NatsCluster:
                 monitor=next(ports),
                 route=routes[name],
                 peers=peers,
+                files=files.get(name),
             )
             for name in names
         ]
@@ -92,6 +105,19 @@ class NatsCluster:
         if streams:
             self.make_streams()
 
+    def _certificates(self, nodes: int) -> dict[str, ServerFiles]:
+        """Certificates of all nodes, as `greenmine cluster init` issues them; none without TLS."""
+        if self._authority is None:
+            return {}
+        authority = Authority.make("test", datetime.now(UTC))
+        authority.write(self._authority, self._authority.with_suffix(".key"))
+        made = {}
+        for name in (f"n{number}" for number in range(nodes)):
+            certificate, key = (self._folder / f"{name}{ending}" for ending in (".crt", ".key"))
+            authority.issue(["127.0.0.1"], certificate, key, datetime.now(UTC), client=True)
+            made[name] = ServerFiles(certificate, key, self._authority)
+        return made
+
     @property
     def port(self) -> int:
         """Of the first node, for devices."""
@@ -104,8 +130,11 @@ class NatsCluster:
 
     def settings(self, account: str = COLLECTOR) -> dict[str, Any]:
         """Settings of a worker that reads from this log."""
+        scheme = "nats" if self._authority is None else "tls"
         return {
-            "jetstream": ",".join(f"nats://127.0.0.1:{node.port}" for node in self.nodes),
+            "jetstream": ",".join(f"{scheme}://127.0.0.1:{node.port}" for node in self.nodes),
+            "broker_tls": self._authority is not None,
+            "broker_ca": self._authority,
             "broker_user": account,
             "broker_password": self.passwords[account],
         }
@@ -194,19 +223,6 @@ class NatsCluster:
         log.close()
         self._await(name)
 
-    def _await_devices(self) -> None:
-        """Wait until each node lets devices in: the first one to come has it make streams for them, which may take its time."""
-        deadline = time.monotonic() + _PATIENCE
-        for port in self.ports:
-            while True:
-                try:
-                    publish([], "127.0.0.1", port, user=SIMULATOR, password=self.passwords[SIMULATOR], keep=0.0)
-                    break
-                except ConnectionError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.2)
-
     def _await(self, name: str) -> None:
         """Wait until a node takes connections of devices."""
         port = next(node.mqtt_port for node in self.nodes if node.name == name)
@@ -230,7 +246,6 @@ class NatsCluster:
         self, messages: Iterable[Message], *, connections: int = 6, speed: Speed = "max", keep: float = 0.0
     ) -> int:
         """Publish with QoS 1 over several connections, a device's messages in order over one; how many were acknowledged."""
-        self._await_devices()  # as a device would try until it is let in
         parts: dict[str, list[Message]] = {}
         for message in messages:
             parts.setdefault(message.topic, []).append(message)
@@ -241,12 +256,9 @@ class NatsCluster:
         with ThreadPoolExecutor(connections) as pool:
             sent = [
                 pool.submit(
-                    publish,
+                    self._publish,
                     sorted(share, key=lambda message: message.time_sent),
-                    "127.0.0.1",
                     self.ports[number % len(self.ports)],
-                    user=SIMULATOR,
-                    password=self.passwords[SIMULATOR],
                     speed=speed,
                     keep=keep,
                     since=None if speed == "max" else since,
@@ -255,6 +267,19 @@ class NatsCluster:
                 if share
             ]
             return sum(done.result().messages for done in sent)
+
+    def _publish(self, messages: list[Message], port: int, **how: Any) -> Published:
+        """Publish, as a device would that tries until it is let in."""
+        settings = Settings.model_validate(Settings().model_dump() | self.settings(SIMULATOR))
+        account = {"user": SIMULATOR, "password": self.passwords[SIMULATOR], "tls": broker_tls(settings)}
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return publish(messages, "127.0.0.1", port, **account, **how)
+            except ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def __enter__(self) -> Self:
         return self

@@ -77,7 +77,9 @@ class NatsCredentials(Credentials):
             }
         except ValueError as error:
             raise CredentialError(f"'{name}' cannot have an account: {error}") from error
-        reads = [*allowed["read"], _OF_MQTT] if allowed["read"] else _NOTHING
+        # A filter of MQTT that ends with # takes in the level above, for which nats-server subscribes by itself.
+        above = [subject.removesuffix(".>") for subject in allowed["read"] if subject.endswith(".>")]
+        reads = [*allowed["read"], *above, _OF_MQTT] if allowed["read"] else _NOTHING
         return {"publish": allowed["write"] or _NOTHING, "subscribe": reads}
 
 

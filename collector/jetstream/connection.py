@@ -59,7 +59,7 @@ def addresses(settings: Settings) -> list[str]:
     Raises
     ------
     ValueError
-        One is no ``nats://host:port``.
+        One is no ``nats://host:port``, or holds a password, which would be shown wherever the address is.
     """
     found = [text.strip() for text in (settings.jetstream or "").split(",") if text.strip()]
     wrong = [text for text in found if not text.startswith(("nats://", "tls://"))]
@@ -67,6 +67,8 @@ def addresses(settings: Settings) -> list[str]:
         raise ValueError(
             f"GREENMINE_JETSTREAM names '{', '.join(wrong)}'; write such as nats://10.0.0.1:4222, with commas"
         )
+    if any("@" in text for text in found):
+        raise ValueError("GREENMINE_JETSTREAM holds a password; put it into GREENMINE_BROKER_PASSWORD")
     return found
 
 
@@ -104,6 +106,8 @@ async def connected(settings: Settings, account: NatsAccount | None = None) -> C
                 password=who.password,
                 tls=broker_tls(settings),
                 allow_reconnect=False,
+                max_reconnect_attempts=1,  # even so it would try one that is not there for two minutes
+                reconnect_time_wait=0,
                 connect_timeout=int(_PATIENCE),
                 error_cb=note,
                 inbox_prefix=inbox(who.user),

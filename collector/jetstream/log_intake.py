@@ -54,7 +54,7 @@ _BEAT: Final = 1
 """How often it says that it is alive meanwhile [s]."""
 _SILENCE: Final = 5.0
 """Without a sign of life for so long the connection or the consumer is gone [s]."""
-_CATCHING_UP: Final = 10.0
+_CATCHING_UP: Final = 5.0
 """How long a log may seem shorter than what was read of it [s]."""
 _FORGOTTEN: Final = 60
 """How long the server keeps a consumer that asks for nothing [s]."""

@@ -37,7 +37,7 @@ def configured(log: NatsCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """The environment of a worker's machine."""
     monkeypatch.chdir(tmp_path)
     for name, value in log.settings().items():
-        monkeypatch.setenv(f"GREENMINE_{name.upper()}", value)
+        monkeypatch.setenv(f"GREENMINE_{name.upper()}", str(value or ""))
     for account in ("operator", "monitor"):
         monkeypatch.setenv(f"GREENMINE_JETSTREAM_{account.upper()}_PASSWORD", log.passwords[account])
 
@@ -75,7 +75,7 @@ def test_a_server_that_acknowledges_before_its_disk_is_sure_is_refused(
 ) -> None:
     with NatsCluster(tmp_path / "careless", load_registry(), streams=False, careless=True) as careless:
         for name, value in careless.settings().items():
-            monkeypatch.setenv(f"GREENMINE_{name.upper()}", value)
+            monkeypatch.setenv(f"GREENMINE_{name.upper()}", str(value or ""))
         for account in ("operator", "monitor"):
             monkeypatch.setenv(f"GREENMINE_JETSTREAM_{account.upper()}_PASSWORD", careless.passwords[account])
         assert any("its sync_interval is not always" in what for what in findings())

@@ -29,6 +29,7 @@ from tests.collector.payloads.test_signature import KEY, TOPIC, keyed, term
 from tests.evidence.bundles import contents, verify
 from tests.evidence.test_trust import NOW, PERIOD
 from tests.processing.mine import DAY, HOUR, MINUTE, at, record_at
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 FENCE = "greenmine/v1/mine/fence/readings"
@@ -45,18 +46,23 @@ def _message(start: int, seq: int) -> bytes:
 def signing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation whose dust monitor signs what it sends, four days of it."""
     folder = tmp_path_factory.mktemp("signing") / "here"
+    _install(folder, 6 * HOUR)
+    return folder
+
+
+def _install(folder: Path, delay: int) -> None:
+    """Make the installation; messages come so long after their first reading [ms]."""
     registry = keyed(folder / "registry", term(KEY, "2026-01-01"))
-    record = record_at(folder / "record.sqlite", registry)
+    record = record_at(record_in(folder), registry)
     pipeline, builder = Pipeline(registry, record), BatchBuilder(registry, Settings())
     for seq, start in enumerate(range(FIRST, FIRST + 4 * DAY, 6 * HOUR)):
-        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + 6 * HOUR)
-        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + 6 * HOUR)  # delivered twice
+        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + delay)
+        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + delay)  # delivered twice
         noise = b'{"v": 1, "time": %d, "values": {"laeq": 50.0}, "flags": {}}' % start
-        builder.add(FENCE, noise, start + 6 * HOUR)
-        pipeline.commit(builder.finish(), start + 6 * HOUR)
+        builder.add(FENCE, noise, start + delay)
+        pipeline.commit(builder.finish(), start + delay)
     SigningKey(folder / "keys")
     record.engine.dispose()
-    return folder
 
 
 class Operated:
@@ -64,7 +70,7 @@ class Operated:
 
     def __init__(self, signing: Path, folder: Path, change: Callable[[sa.Connection], None]) -> None:
         shutil.copytree(signing, folder)
-        engine = open_engine(folder / "record.sqlite")
+        engine = open_engine(record_in(folder))
         with engine.begin() as connection:
             change(connection)
         registry = keyed(folder / "again", term(KEY, "2026-01-01"))
@@ -150,3 +156,11 @@ def test_what_an_operator_changed_of_it_before_it_was_sealed_is_found_without_a_
     operated = Operated(signing, tmp_path / "copy", change)
     assert any(told in one.what for one in signature_faults(operated.source))
     assert set(signature_faults(operated.source)) <= set(operated.found)
+
+
+def test_what_an_operator_changed_of_readings_that_came_days_later_is_found(tmp_path: Path) -> None:
+    _install(tmp_path / "here", 2 * DAY)
+    assert Operated(tmp_path / "here", tmp_path / "untouched", _nothing).found == []
+    operated = Operated(tmp_path / "here", tmp_path / "copy", _rewritten(_halved))
+    told = "144 readings have another value or flag than their device signed"
+    assert any(told in one.what for one in operated.found)

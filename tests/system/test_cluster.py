@@ -1,4 +1,4 @@
-"""Three real nats-servers that keep each message: the leader of a stream, any server and the worker are killed under load.
+"""Three real nats-servers that keep each message, all by TLS: leaders of streams, any server and the worker are killed under load.
 
 ``GREENMINE_CLUSTER_SEEDS=20`` is the long mode: so many orders of what is killed, in place of one.
 """
@@ -41,7 +41,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_twice_whatever_of_a_cluster
     victims = np.random.default_rng(seed).permutation(VICTIMS).tolist()
     parts = [part.tolist() for part in np.array_split(np.arange(MESSAGES), len(victims) + 1)]
     with (
-        NatsCluster(tmp_path / "log", mines, nodes=3) as log,
+        NatsCluster(tmp_path / "log", mines, nodes=3, tls=True) as log,
         Worker(tmp_path, log.port, batch_readings=200, **log.settings()) as worker,
         ThreadPoolExecutor() as pool,
     ):

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from greenmine.collector.intake import LogPlace, Message
 from greenmine.collector.jetstream.connection import SOURCE, STREAM, nanoseconds
 from greenmine.collector.jetstream.log_intake import LogIntake
-from greenmine.collector.mqtt.credentials import SIMULATOR
+from greenmine.collector.mqtt.credentials import NOTIFIER, SIMULATOR
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
@@ -198,6 +198,15 @@ def test_another_log_is_read_from_its_beginning(log: NatsCluster, send: Callable
     assert "the log is another one than was read before; reading all of it" in [entry["event"] for entry in said]
 
 
+def test_a_log_that_is_shorter_than_what_was_read_of_it_is_read_from_its_beginning(
+    log: NatsCluster, send: Callable[..., None]
+) -> None:
+    send(b"made anew")
+    there, book = end(log), LogBook()
+    with reading(log, book, LogPlace(0, there.position + 1000, there.stamp)):
+        until(lambda: book.payloads[-1:] == [b"made anew"], "all of it")
+
+
 def test_what_the_log_no_longer_has_is_counted_and_told(log: NatsCluster, send: Callable[..., None]) -> None:
     begin, book = end(log), LogBook()
     for number in range(5):
@@ -239,4 +248,29 @@ def test_the_stream_that_nats_server_makes_by_itself_becomes_one_that_keeps_ever
             assert alone.info(SOURCE)["config"]["retention"] == "limits"
             assert alone.make_streams() == []
             send(b"kept")
-        assert alone.info(STREAM)["state"]["messages"] == 1
+        until(lambda: alone.info(STREAM)["state"]["messages"] == 1, "the second message, and no other")
+
+
+def test_a_reader_of_alarms_gets_those_of_its_enterprise_and_no_others(log: NatsCluster) -> None:
+    mine, other = "alarms@hengjie", "greenmine/alarms/v1/enterprise/elsewhere/yanjing"
+    password, heard = log.device(mine), []
+    client = Client(CallbackAPIVersion.VERSION2, client_id=mine)
+    client.username_pw_set(mine, password)
+    client.on_message = lambda _client, _data, message: heard.append((message.topic, message.payload))
+    subscribed: list[int] = []
+    client.on_subscribe = lambda _client, _data, _mid, reasons, _properties: subscribed.extend(r.value for r in reasons)
+    client.connect("127.0.0.1", log.port)
+    client.loop_start()
+    own = "greenmine/alarms/v1/enterprise/hengjie/yanjing"
+    client.subscribe([("greenmine/alarms/v1/enterprise/hengjie/#", 1)])
+    until(lambda: bool(subscribed), "the answer to the subscription")
+    assert subscribed == [1]
+    client.subscribe([(other, 1), ("$MQTT/sub/#", 0)])
+    with device(log, NOTIFIER, log.passwords[NOTIFIER]) as send:
+        send(b"not ours", topic=other)
+        send(b"ours", topic=own)
+        send(b"no alarm", topic=OWN)
+    until(lambda: bool(heard), "the alarm")
+    client.disconnect()
+    client.loop_stop()
+    assert heard == [(own, b"ours")]

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenmine.collector.jetstream.connection import addresses
 from greenmine.collector.jetstream.subjects import LOG, subject_of, topic_of
+from greenmine.settings import Settings
 
 LEVEL = st.text(st.sampled_from("ab.-_矿"), min_size=1)
 
@@ -45,3 +47,17 @@ def test_what_nats_server_does_not_take_is_no_subject(topic: str) -> None:
 )
 def test_topics_with_empty_levels_and_other_subjects_are_read(subject: str, topic: str) -> None:
     assert topic_of(subject) == topic
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("10.0.0.1:4222", "write such as nats://"),
+        ("nats://a:4222,http://b", "names 'http://b'"),
+        ("", "write such as"),
+        ("nats://collector:secret@a:4222", "holds a password"),
+    ],
+)
+def test_addresses_that_cannot_be_are_refused(given: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        addresses(Settings(jetstream=given))

@@ -5,19 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from greenmine.cli.builder import build_bundles
 from greenmine.evidence.verify import verify
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
-from tests.api.filling import LOUD, add_bundle, fill
+from tests.api.filling import fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
 from tests.system.browsing import Clicks, chromium, faults_of, needs_chromium
@@ -25,7 +23,6 @@ from tests.system.running import PATIENCE
 
 pytestmark = needs_chromium
 SITE = "jiuchi"
-PAGES = ["/evidence", f"/sites/{LOUD}/evidence", "/bundles/1", f"/sites/{LOUD}/assessment", "/shared"]
 
 
 class Bureau(NamedTuple):
@@ -40,7 +37,6 @@ def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
     settings = Settings(data=tmp_path_factory.mktemp("bureau"))
     registry = load_registry()
     engine = fill(settings.record, registry, time.time_ns() // 1_000_000)
-    add_bundle(engine, settings.data, LOUD)
     engine.dispose()
     with accounts_in(settings.data) as accounts:
         user = ensure_user(accounts, "boss", "administrator")
@@ -122,15 +118,3 @@ def test_an_item_is_assessed_with_a_document(page: Page, bureau: Bureau, tmp_pat
         card.get_by_role("link", name="order.pdf").click()
     assert Path(download.value.path()).read_bytes() == document.read_bytes()
     expect(page.locator("#part-counts")).to_contain_text("under way 1")
-
-
-@pytest.mark.parametrize(("path", "language"), list(zip(PAGES, cycle(("zh", "en")))))
-def test_a_page_is_accessible_and_fits_a_phone(page: Page, bureau: Bureau, path: str, language: str) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(f"{bureau.address}{path}?lang={language}")
-    for summary in page.locator("summary").all():
-        summary.click()
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("document.documentElement.scrollWidth <= 390")

@@ -27,6 +27,7 @@ from bench.sites import device_of, write_registry
 from bench.table import Row
 from bench.worker import worker
 from greenmine.collector.mqtt.broker import start_broker
+from greenmine.collector.mqtt.session import TOPIC
 from greenmine.settings import Settings
 from tests.ports import free_ports
 
@@ -37,6 +38,7 @@ _BATCHED: Final = 20_000
 """Messages of `_ROWS` readings each."""
 _ROWS: Final = 60
 _SCRIPT: Final = 4_000
+_CONSUMER: Final = "bench-consumer"
 _ROUNDS: Final = 2
 """Each figure is the best of so many runs; measured and reference take turns."""
 
@@ -58,11 +60,13 @@ def measure() -> Iterator[Row]:
     """The rows of this subject."""
     with tempfile.TemporaryDirectory(prefix="greenmine-bench-") as name:
         directory = Path(name)
-        single, bare = _singles(directory)
-        yield _rate("one reading per message", single, "bare paho callback", bare, 0.6)
+        drained, bare = _singles(directory, backlog=True)
+        yield _rate("one reading per message, a backlog", drained, "bare paho callback", bare, 3.0)
+        single, bare = _singles(directory, backlog=False)
+        yield _rate("one reading per message, as it is published", single, "bare paho callback", bare, 1.0)
         yield _against_script(directory, single)
         batched, rows = _batches(directory)
-        yield _rate(f"{_ROWS} readings per message, readings", batched, "SQLite executemany", rows, 0.5)
+        yield _rate(f"{_ROWS} readings per message, readings", batched, "SQLite executemany", rows, 0.8)
 
 
 def _rate(what: str, measured: float, name: str, reference: float, target: float) -> Row:
@@ -71,7 +75,7 @@ def _rate(what: str, measured: float, name: str, reference: float, target: float
     )
 
 
-def _singles(directory: Path) -> tuple[float, float]:
+def _singles(directory: Path, *, backlog: bool) -> tuple[float, float]:
     random = np.random.default_rng(1)
     levels = np.round(random.normal(55.0, 6.0, _MESSAGES), 1).tolist()
     topics = [topic(i % DEVICES) for i in range(_MESSAGES)]
@@ -81,8 +85,9 @@ def _singles(directory: Path) -> tuple[float, float]:
     ]
     ours, bare = [], []
     for number in range(_ROUNDS):
-        bare.append(_consumed(directory / f"bare-{number}", _count, topics, payloads))
-        ours.append(_committed(directory / f"single-{number}", topics, payloads)[0])
+        some = directory / f"{'backlog' if backlog else 'live'}-{number}"
+        bare.append(_consumed(some / "bare", _count, topics, payloads, backlog=backlog))
+        ours.append(_committed(some / "own", topics, payloads, backlog=backlog)[0])
     return max(ours), max(bare)
 
 
@@ -102,32 +107,54 @@ def _batches(directory: Path) -> tuple[float, float]:
     return max(ours), max(raw)
 
 
-def _committed(directory: Path, topics: list[str], payloads: list[bytes]) -> tuple[float, float]:
+def _committed(
+    directory: Path, topics: list[str], payloads: list[bytes], *, backlog: bool = False
+) -> tuple[float, float]:
     """Messages and readings a second that the worker commits, from the first receipt to the last commit."""
-    with (
-        start_broker(directory / "broker") as broker,
-        publisher(broker.port, topics, payloads) as publishing,
-        worker(settings_for(directory, broker.port), len(payloads)) as working,
-    ):
-        publishing.send("go")
-        commits = working.recv()
-        publishing.recv()
+    directory.mkdir(parents=True, exist_ok=True)
+    with start_broker(directory / "broker") as broker, publisher(broker.port, topics, payloads) as publishing:
+        settings = settings_for(directory, broker.port)
+        if backlog:
+            _wait_at_the_broker(broker.port, settings.broker_client, publishing)
+        with worker(settings, len(payloads)) as working:
+            if not backlog:
+                publishing.send("go")
+            commits = working.recv()
+            if not backlog:
+                publishing.recv()
     took = commits.instant[-1] - commits.first[0]
     return sum(commits.messages) / took, sum(commits.stored) / took
 
 
-def _consumed(directory: Path, consumer: Callable[..., None], topics: list[str], payloads: list[bytes]) -> float:
+def _wait_at_the_broker(port: int, client_id: str, publishing: Connection) -> None:
+    """Have all messages published for a client that has subscribed and is away."""
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
+    client.on_connect = lambda client, *_: client.subscribe(TOPIC, qos=1)
+    client.on_subscribe = lambda client, *_: client.disconnect()
+    client.connect("127.0.0.1", port)
+    client.loop_forever()
+    publishing.send("go")
+    publishing.recv()
+
+
+def _consumed(
+    directory: Path, consumer: Callable[..., None], topics: list[str], payloads: list[bytes], *, backlog: bool = False
+) -> float:
     """Messages a second that a consumer gets through."""
     context = multiprocessing.get_context("spawn")
     with start_broker(directory / "broker") as broker, publisher(broker.port, topics, payloads) as publishing:
+        if backlog:
+            _wait_at_the_broker(broker.port, _CONSUMER, publishing)
         here, there = context.Pipe()
         process = context.Process(target=consumer, args=(there, broker.port, len(payloads)))
         process.start()
         try:
             assert here.recv() == "ready"
-            publishing.send("go")
+            if not backlog:
+                publishing.send("go")
             took = float(here.recv())
-            publishing.recv()
+            if not backlog:
+                publishing.recv()
         finally:
             process.terminate()
             process.join()
@@ -135,8 +162,8 @@ def _consumed(directory: Path, consumer: Callable[..., None], topics: list[str],
 
 
 def _subscribe(pipe: Connection, port: int, on_message: Callable[[Client, Any, MQTTMessage], None]) -> Client:
-    client = Client(CallbackAPIVersion.VERSION2, client_id="bench-consumer", clean_session=True)
-    client.on_connect = lambda client, *_: client.subscribe("greenmine/v1/+/+/readings", qos=1)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=_CONSUMER, clean_session=False)
+    client.on_connect = lambda client, *_: client.subscribe(TOPIC, qos=1)
     client.on_subscribe = lambda *_: pipe.send("ready")
     client.on_message = on_message
     client.connect("127.0.0.1", port)

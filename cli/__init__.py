@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Final
@@ -37,6 +38,7 @@ _COMMANDS: Final = {
     "influx": ("app", "Keep the projection of the record in InfluxDB, which Grafana reads."),
     "grafana": ("app", "Write dashboards, alerts and organisations of Grafana."),
     "ingress": ("ingress", "Let devices in to the broker, none faster than it can be taken in."),
+    "cluster": ("app", "Make nats-servers in place of Mosquitto, and the streams that keep readings."),
     "init": ("init", "Make what an installation needs before its first start."),
     "backup": ("backup", "Copy databases, key, attached files and archive of an installation."),
     "uplink": ("uplink", "Send readings and statistics to the authority's platform by HJ 212."),
@@ -70,6 +72,7 @@ app = _roof()
 def main() -> None:
     """Entry point."""
     configure_logging()
+    warnings.formatwarning = lambda message, *_: f"greenmine: {message}\n"
     os.umask(os.umask(0) | _NOT_FOR_OTHERS)
     try:
         (app if sys.argv[1:] and sys.argv[1] not in app.help_flags else _roof(listed=True))()

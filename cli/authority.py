@@ -77,7 +77,7 @@ class Authority:
         replace(key, _key_pem(self.key), _OWNER)
         replace(certificate, self.certificate.public_bytes(serialization.Encoding.PEM), _ALL)
 
-    def issue(self, hosts: Sequence[str], certificate: Path, key: Path, now: datetime) -> None:
+    def issue(self, hosts: Sequence[str], certificate: Path, key: Path, now: datetime, *, client: bool = False) -> None:
         """Make a new key and certificate for a server, and write them; who may read the folder's group may read the key.
 
         Parameters
@@ -88,7 +88,10 @@ class Authority:
             Where they go.
         now : datetime
             Begin of the validity, with zone.
+        client : bool
+            Whether the server also shows it where it is the one that connects.
         """
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
         own = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:64])])
         last = self.certificate.not_valid_after_utc
@@ -97,7 +100,7 @@ class Authority:
             _builder(subject, self.certificate.subject, own.public_key(), now, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
             .add_extension(x509.SubjectAlternativeName([_name(host) for host in hosts]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),

@@ -57,7 +57,7 @@ _PLACES: Final = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", str(_
 _OTHERS: Final = ("influx_", "grafana_")
 """Settings about servers of an installation begin so."""
 _LOOK: Final = 0.5
-"""How often it is looked whether the servers run [s]."""
+"""How often a server that does not answer yet is asked [s]."""
 
 
 def with_boards(settings: Settings, address: str | None = None) -> Settings | None:

@@ -13,7 +13,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from greenmine.collector.jetstream.accounts import ACCOUNTS, NATS_SERVICES, NatsCredentials
 from greenmine.collector.mqtt.credentials import (
+    RIGHTS,
     SERVICES,
     SIMULATOR,
     CredentialError,
@@ -27,6 +29,8 @@ from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 from greenmine.tables import nearest
 
+_OUTSIDERS: Final = frozenset({*SERVICES, *NATS_SERVICES})
+"""Accounts of services: no device's, and nobody's who reads alarms."""
 T = TypeVar("T")
 Format = Literal["text", "json"]
 
@@ -68,7 +72,7 @@ def add(
     settings = Settings()
     registry = _registry(settings)
     given = alarm_readers(registry).get(device) or _device_rights(registry, device)
-    password = _done(lambda: Credentials(settings.broker_files, registry).add(device, renew=renew))
+    password = _done(lambda: _credentials(settings, registry).add(device, renew=renew))
     topics = [right.partition(" ")[2] for right in given]
     if format == "json":
         sys.stdout.write(json.dumps({"user": device, "password": password, "topics": topics}) + "\n")
@@ -88,13 +92,13 @@ def list_(*, format: Format = "text") -> None:  # noqa: A002 - the option's name
     """
     settings = Settings()
     registry = _registry(settings)
-    accounts = _done(Credentials(settings.broker_files, registry).accounts)
+    accounts = _done(_credentials(settings, registry).accounts)
     devices = [f"{site.id}/{device.id}" for site in registry.sites for device in site.devices]
     rows: list[dict[str, str | bool]] = [
         {"user": device, "account": device in accounts, "registered": True} for device in devices
     ]
     readers = alarm_readers(registry)
-    others = (account for account in accounts if account not in devices and account not in SERVICES)
+    others = (account for account in accounts if account not in devices and account not in _OUTSIDERS)
     rows += [{"user": account, "account": True, "registered": account in readers} for account in others]
     if format == "json":
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
@@ -114,9 +118,9 @@ def revoke(account: str, /) -> None:
         SITE/DEVICE, which need not be in the registry any more; or simulator.
     """
     settings = Settings()
-    if account in SERVICES and account != SIMULATOR:
+    if account in _OUTSIDERS and account != SIMULATOR:
         raise SystemExit(f"greenmine device: '{account}' is no device; `greenmine init` makes the services' accounts")
-    _done(lambda: Credentials(settings.broker_files, _registry(settings)).revoke(account))
+    _done(lambda: _credentials(settings, _registry(settings)).revoke(account))
     sys.stdout.write(f"{account} has no account any more.\n")
     _tell(settings)
 
@@ -124,9 +128,14 @@ def revoke(account: str, /) -> None:
 def refresh() -> None:
     """Write the rights of all accounts anew, after a change of the registry."""
     settings = Settings()
-    _done(Credentials(settings.broker_files, _registry(settings)).refresh)
-    sys.stdout.write(f"{settings.broker_files / 'acl'} is written.\n")
+    _done(_credentials(settings, _registry(settings)).refresh)
+    sys.stdout.write(f"{settings.broker_files / (RIGHTS if settings.jetstream is None else ACCOUNTS)} is written.\n")
     _tell(settings)
+
+
+def _credentials(settings: Settings, registry: Registry) -> Credentials:
+    """The accounts of the broker that is in use."""
+    return (Credentials if settings.jetstream is None else NatsCredentials)(settings.broker_files, registry)
 
 
 def _device_rights(registry: Registry, device: str) -> tuple[str, ...]:

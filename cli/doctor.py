@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from greenmine.cli.authority import expiry
+from greenmine.collector.jetstream.inspection import LogFault, log_faults
 from greenmine.collector.mqtt.queue import OVERHEAD
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
@@ -57,7 +59,7 @@ Check = Callable[[Settings], Iterator[DoctorFinding]]
 
 
 def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
-    """Look for what is not as it should be: registry, worker, broker's queue, disk, clock, permissions, certificates, versions.
+    """Look for what is not as it should be: registry, worker, queue, log, disk, clock, permissions, certificates, versions.
 
     Exits with 0 when nothing is wrong, else with 1.
 
@@ -162,6 +164,36 @@ def _queue(settings: Settings) -> Iterator[DoctorFinding]:
             "wrong",
             f"the broker's queue is full {hold / 60:.0f} min after the collector has gone, and devices are not let in then",
             f"let GREENMINE_BROKER_QUEUE be {growth * ABSENCE:.0f}, and give the broker twice that memory",
+        )
+
+
+def _log(settings: Settings) -> Iterator[DoctorFinding]:
+    """Look at the log and its servers, where readings come from one."""
+    if settings.jetstream is None:
+        return
+    try:
+        faults = asyncio.run(log_faults(settings))
+    except (ValueError, OSError) as error:
+        faults = [LogFault(str(error), "mend the setting")]
+    for fault in faults:
+        yield DoctorFinding("log", "wrong", fault.what, fault.fix)
+    try:
+        said, _ = _status(settings)
+    except (RegistryError, StoreError, DatabaseError):
+        return
+    if said is not None and said.behind:
+        yield DoctorFinding(
+            "log",
+            "wrong",
+            f"about {(said.queue or 0) / 1e6:.0f} MB of messages wait in the log",
+            "see in /metrics and on the pages which device sends so much, and what keeps the worker busy",
+        )
+    if said is not None and said.missing:
+        yield DoctorFinding(
+            "log",
+            "wrong",
+            f"{said.missing} messages were gone from the log before the worker came to read them",
+            "the worker's log says when; set GREENMINE_JETSTREAM_DAYS higher, and run greenmine cluster apply",
         )
 
 
@@ -310,6 +342,7 @@ CHECKS: Final[dict[str, Check]] = {
     "registry": _registry,
     "worker": _worker,
     "queue": _queue,
+    "log": _log,
     "disk": _disk,
     "fsync": _sync,
     "clock": _clock,

@@ -79,4 +79,4 @@ def _ring(data: Path | None) -> tuple[Path, Keyring]:
     try:
         return settings.keys / "archive.pub", read_keyring(settings.keys)
     except (OSError, ValueError) as error:
-        raise SystemExit(f"greenmine key: {error}; it is made when the first day is sealed") from error
+        raise SystemExit(f"greenmine key: {error}; it is made when `greenmine run` first starts") from error

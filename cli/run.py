@@ -14,12 +14,16 @@ from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.providers import provider_of
 from greenmine.api.http.addresses import check_addresses
 from greenmine.cli.processes import Processes
-from greenmine.collector.hj212.server.loggers import load_loggers
+from greenmine.collector.hj212.server.server import check_loggers
+from greenmine.collector.jetstream.connection import addresses
+from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.loading import load_registry
 from greenmine.notify.service import check
 from greenmine.notify.store import Notices
+from greenmine.notify.witnesses import load_witnesses
+from greenmine.record.archive.signing import fingerprints
 from greenmine.record.record import migrate, open_engine
-from greenmine.registry import RegistryError
+from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 from greenmine.uplink.plan import load_plan
 from greenmine.watching import WatchedRegistry
@@ -69,15 +73,11 @@ def run(
     """
     given = {"data": data, "host": host, "port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    chosen = parts(settings, only or [])
     try:
-        check_addresses(settings)
         registry = load_registry(settings.registry)
-        if settings.hj212_port is not None:
-            load_loggers(registry, settings)
-        if settings.uplink is not None:
-            load_plan(settings.uplink, registry)
-        check(settings)
-        provider_of(settings, registry)
+        for part in chosen:
+            _check(part, settings, registry)
         prepare(settings)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
@@ -85,10 +85,41 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Processes() as processes:
-        for part in parts(settings, only or []):
+        for part in chosen:
             start = processes.start_aside if part in ASIDE else processes.start
             start(part, TASKS[part], settings)
         processes.watch(stop, WatchedRegistry(settings.registry, registry))
+
+
+def _check(part: Part, settings: Settings, registry: Registry) -> None:
+    """See that a part can be started by its settings, so that what is wrong is told at once.
+
+    Raises
+    ------
+    RegistryError, ValueError, OSError
+        One of them is wrong.
+    """
+    match part:
+        case "worker":
+            broker_tls(settings)
+            if settings.jetstream is not None:
+                addresses(settings)
+            if settings.hj212_port is not None:
+                check_loggers(registry, settings)
+        case "archivist":
+            load_witnesses(settings.witnesses)
+        case "web":
+            check_addresses(settings)
+            provider_of(settings, registry)
+            if settings.witness_for is not None:
+                fingerprints(settings.witness_for)
+        case "uplink":
+            if settings.uplink is not None:
+                load_plan(settings.uplink, registry)
+        case "notifier":
+            check(settings)
+        case "builder" | "projection":
+            pass
 
 
 def parts(settings: Settings, only: Sequence[Part]) -> list[Part]:

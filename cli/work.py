@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import math
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,19 +20,23 @@ from greenmine import times
 from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
-from greenmine.collector.mqtt.session import Message, Session
+from greenmine.collector.intake import LogPlace, Message
+from greenmine.collector.jetstream.log_intake import LogIntake
+from greenmine.collector.mqtt.session import Session
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
 from greenmine.record import retry, schema
+from greenmine.record.log_positions import LogReader, SupersededError
 from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
+from greenmine.record.suggestions import Suggestions
 from greenmine.record.uploads import UploadDesk
-from greenmine.record.writer import Pipeline
+from greenmine.record.writer import Beside, Pipeline
 from greenmine.registry import Registry
 from greenmine.routes import filters, routes
 from greenmine.settings import Settings
@@ -38,6 +44,8 @@ from greenmine.settings import Settings
 NAME: Final = "worker"
 """Name of the worker in the record; there is one for a partition of sites."""
 
+PARTITION: Final = 0
+"""Of the log; there is one."""
 _WAIT: Final = 60.0
 """How often windows of silent channels are looked at [s]."""
 _STATUS: Final = 2.0
@@ -58,10 +66,10 @@ def work(settings: Settings, stop: threading.Event) -> None:
     Raises
     ------
     SystemExit
-        With the reason, if the port for data loggers cannot be listened on.
+        With the reason, if the port for data loggers cannot be listened on, or another worker has taken over the log.
     """
     pipeline = _pipeline(settings)
-    registry, record = pipeline.registry, pipeline.record
+    registry, record, causes = pipeline.registry, pipeline.record, Suggestions(pipeline.record)
     gate = _gate(registry, record, settings)
     logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
@@ -76,17 +84,17 @@ def work(settings: Settings, stop: threading.Event) -> None:
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     # Where all devices are data loggers there need be no broker.
     alone = loggers is not None and all(device.mn for site in registry.sites for device in site.devices)
-    broker = "" if alone else f"{settings.broker_host}:{settings.broker_port}"
+    broker = "" if alone else settings.jetstream or f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
     started = times.now()
     due = {"wait": time.monotonic() + _WAIT, "status": 0.0, "work": 0.0}
 
-    def handle(messages: list[Message]) -> None:
+    def handle(messages: list[Message], beside: Beside | None) -> None:
         for message in messages:
             builder.add(
                 message.topic, message.payload, message.received, retained=message.retained, excess=message.excess
             )
-        written(pipeline.commit, builder.finish(), times.now())
+        written(pipeline.commit, builder.finish(), times.now(), beside)
 
     refused = False
 
@@ -101,7 +109,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
                 _take_again(record, builder, partial(written, pipeline.commit))
-                while written(pipeline.carry_on, times.now()) or written(uploads.carry_on, times.now()):
+                while any(written(desk.carry_on, times.now()) for desk in (pipeline, uploads, causes)):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
                         break
@@ -117,10 +125,32 @@ def work(settings: Settings, stop: threading.Event) -> None:
                 _log.error("the record takes nothing; trying again", error=str(error))
             refused = True
 
-    session = Session(settings, handle, stop, tick, _subscriptions(settings, registry), gate)
+    session = _session(settings, registry, record, handle, stop, tick, gate)
     _begin_collecting()
     _receive(session.run if broker else partial(_keep_ticking, stop, tick), loggers, writer)
     pipeline.keep(times.now(), everything=True)
+
+
+def _session(
+    settings: Settings,
+    registry: Registry,
+    record: Record,
+    handle: Callable[[list[Message], Beside | None], None],
+    stop: threading.Event,
+    tick: Callable[[], None],
+    gate: Gate,
+) -> Session | LogIntake:
+    """What receives: from the log where there is one, else from the broker."""
+    if settings.jetstream is None:
+        return Session(
+            settings, lambda messages: handle(messages, None), stop, tick, _subscriptions(settings, registry), gate
+        )
+    reader = LogReader(record, PARTITION, f"{socket.gethostname()}:{os.getpid()}")
+
+    def handle_place(messages: list[Message], place: LogPlace) -> None:
+        handle(messages, lambda connection, _: reader.store(connection, place))
+
+    return LogIntake(settings, handle_place, stop, reader.place, tick, filters(routes(registry)), gate)
 
 
 def _begin_collecting() -> None:
@@ -163,6 +193,8 @@ def _receive(run: Callable[[], None], loggers: ServerThread | None, writer: Thre
         if loggers is not None:
             loggers.start()
         run()
+    except SupersededError as error:
+        raise SystemExit(f"greenmine: {error}") from None
     finally:
         try:
             if loggers is not None:
@@ -193,7 +225,7 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
 
 def _status(
     settings: Settings,
-    session: Session,
+    session: Session | LogIntake,
     builder: BatchBuilder,
     broker: str,
     started: int,
@@ -213,6 +245,7 @@ def _status(
         failures=counters.failures,
         retries=counters.retries,
         unacknowledged=counters.unacknowledged,
+        missing=counters.missing,
         last_message=counters.last_message,
         commit_p50=None if math.isnan(quantiles[0]) else quantiles[0],
         commit_p99=None if math.isnan(quantiles[1]) else quantiles[1],

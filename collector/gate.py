@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 from greenmine.budgets import Meter, Rate
@@ -42,19 +43,21 @@ class Account:
         self._ends = 0
         self._meters = [Meter(rate) for rate in rates]
 
-    def admit(self, readings: int, size: int, now: int) -> bool:
-        """Take a message if it is within all budgets; else nothing is counted.
+    def admit(self, readings: int, size: int, now: int, messages: int = 1) -> bool:
+        """Take messages if they are within all budgets; else nothing is counted.
 
         Parameters
         ----------
         readings : int
-            How many it may hold at most.
+            How many they may hold at most.
         size : int
-            Length of its payload [bytes].
+            Length of their payloads [bytes].
         now : int
-            When it came [ms UTC].
+            When they came [ms UTC].
+        messages : int
+            How many they are.
         """
-        amounts = (1, readings, size)
+        amounts = (messages, readings, size)
         site = self._site
         with self.lock:
             if not self.fits(amounts, now) or (site is not None and not site.fits(amounts, now)):
@@ -130,6 +133,11 @@ class Gate:
             account = self._found[topic] = self._look(topic)
         return account
 
+    def accounts(self, topics: Sequence[str]) -> list[Account]:
+        """Return the accounts that messages on these topics are charged to."""
+        own, look = self._own.get, self.account
+        return [own(topic) or look(topic) for topic in topics]
+
     def account_of(self, site: str, device: str) -> Account:
         """The account of a device of the registry; KeyError if there is none."""
         return self._accounts[site, device]
@@ -158,3 +166,36 @@ class Gate:
 
     def _times(self, factor: float) -> tuple[Rate, ...]:
         return tuple(rate.times(factor) for rate in self._rates)
+
+
+def beyond(accounts: Sequence[Account], readings: Sequence[int], sizes: Sequence[int], now: int) -> list[bool]:
+    """Tell which of messages that came together are beyond their senders' budgets, and charge the others.
+
+    Parameters
+    ----------
+    accounts : sequence of Account
+        Of the sender of each.
+    readings : sequence of int
+        How many each may hold at most.
+    sizes : sequence of int
+        Length of each payload [bytes].
+    now : int
+        When they came [ms UTC].
+    """
+    sums: dict[Account, list[int]] = {}
+    for account, count, size in zip(accounts, readings, sizes, strict=True):
+        if account in sums:
+            found = sums[account]
+            found[0] += 1
+            found[1] += count
+            found[2] += size
+        else:
+            sums[account] = [1, count, size]
+    # What fits as a whole fits message by message.
+    apart = {account for account, (many, count, size) in sums.items() if not account.admit(count, size, now, many)}
+    if not apart:
+        return [False] * len(accounts)
+    return [
+        account in apart and not account.admit(count, size, now)
+        for account, count, size in zip(accounts, readings, sizes, strict=True)
+    ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Protocol
 
 import msgspec
 
@@ -12,19 +14,38 @@ from greenmine.limits import Window
 from greenmine.processing.engine import Statistic
 from greenmine.processing.upwind import Hours
 from greenmine.processing.windows import minute_of, moment_of
-from greenmine.registry import Registry, Site
+from greenmine.registry import Channel, Registry, Site
 from greenmine.reporting import Period
 
 Statistics = Mapping[tuple[int, Window, int], Statistic]
 """By channel, window and start, as `greenmine.evidence.recompute.Recomputed.statistics`."""
 
 
+class DayFigure(Protocol):
+    """The statistic of a natural day, as the core finds it and as the record keeps it."""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the valid hours [the parameter's unit]."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether hours enough are valid."""
+
+    @property
+    def over(self) -> int:
+        """Minutes over range: with any, the mean is a lower bound."""
+
+
 class AirIndexDay(msgspec.Struct, frozen=True):
-    """The air quality index of a day at homes, from what is measured there."""
+    """The air quality index of a day at homes, from what is measured there.
+
+    ``index.aqi`` is None (NA) while pollutants are missing and those that are measured give no more than 100.
+    """
 
     site: str
     station: str
-    day: str
+    day: date
     standard: str
     clause: str
     index: AirIndex
@@ -45,22 +66,46 @@ class ReferenceFigures(msgspec.Struct, frozen=True):
     document: str
 
 
-def air_index_days(registry: Registry, site: Site, period: Period, statistics: Statistics) -> list[AirIndexDay]:
-    """Index of each day at stations of homes; a mean that is not valid, or a lower bound, is missing."""
+def takes_part(registry: Registry, channel: Channel) -> bool:
+    """Tell if a channel measures a pollutant of the index at homes."""
+    measured = channel.parameter.id in air_index_table().day
+    return measured and registry.station(channel.site, channel.station).role == "receptor"
+
+
+def air_index_days(registry: Registry, figures: Iterable[tuple[Channel, date, DayFigure]]) -> list[AirIndexDay]:
+    """Give the index of each day at each station of homes, by station and day.
+
+    A mean that is not valid, or a lower bound, is missing. Days before the table is in force, or without any mean, are left out.
+
+    Parameters
+    ----------
+    registry : Registry
+        Knows the stations.
+    figures : iterable of (Channel, date, DayFigure)
+        Of any channels; one for each channel and local day.
+    """
     table = air_index_table()
-    homes = {s.id for s in site.stations if s.role == "receptor"}
-    means: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for (index, window, start), statistic in statistics.items():
-        channel, day = registry.channels[index], moment_of(start, site.zone).date()
-        if window != "day" or channel.station not in homes or channel.parameter.id not in table.day:
+    means: dict[tuple[str, str, date], dict[str, float]] = defaultdict(dict)
+    for channel, day, figure in figures:
+        if day < table.valid_from or not takes_part(registry, channel):
             continue
-        within = max(period.first, table.valid_from) <= day <= period.last
-        if within and statistic.mean is not None and statistic.valid and not statistic.over:
-            means[channel.station, day.isoformat()][channel.parameter.id] = statistic.mean
+        if figure.mean is not None and figure.valid and not figure.over:
+            means[channel.site, channel.station, day][channel.parameter.id] = figure.mean
     return [
-        AirIndexDay(site.id, station, day, table.standard, table.clause, air_index(table, some))
-        for (station, day), some in sorted(means.items())
+        AirIndexDay(site, station, day, table.standard, table.clause, air_index(table, some))
+        for (site, station, day), some in sorted(means.items())
     ]
+
+
+def period_air_index(registry: Registry, period: Period, statistics: Statistics) -> list[AirIndexDay]:
+    """Give the index of the days of a period, from statistics of a registry's sites."""
+    days = (
+        (channel, moment_of(start, registry.site(channel.site).zone).date(), statistic)
+        for (index, window, start), statistic in statistics.items()
+        if window == "day"
+        for channel in (registry.channels[index],)
+    )
+    return air_index_days(registry, (one for one in days if period.first <= one[1] <= period.last))
 
 
 def reference_figures(registry: Registry, site: Site, period: Period, hours: Hours) -> list[ReferenceFigures]:

@@ -151,7 +151,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix=".evidence-", dir=out.parent) as name:
         folder = Path(name)
         provisional = collect(here, place, period, folder, now, progress)
-        source = Source(folder)
+        source = Source(folder, period)
         periods = period, period_before(period, source.reporting)
         told = from_record(here.engine, source.registry, source.site, periods, here.attachments, folder)
         (folder / FROM_RECORD).write_bytes(settled(told))

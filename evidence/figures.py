@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from greenmine.evidence.air import AirIndexDay, ReferenceFigures, air_index_days, reference_figures
+from greenmine.evidence.air import AirIndexDay, ReferenceFigures, period_air_index, reference_figures
 from greenmine.evidence.hourly import Distribution, HourGap, distributions, gaps, roses
 from greenmine.evidence.recompute import TRAIL, Recomputed
 from greenmine.evidence.sections import (
@@ -310,7 +310,7 @@ def document(
         distributions=distributions(registry, found.hours, found.statistics),
         gaps=gaps(registry, found.hours, found.start, found.end, zone),
         roses=roses(registry, found.hours),
-        air_index=air_index_days(registry, site, period, found.statistics),
+        air_index=period_air_index(registry, period, found.statistics),
         references=reference_figures(registry, site, period, found.hours),
     )
 

@@ -11,14 +11,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from greenmine.evidence.air import AirIndexDay, air_index_days
+from greenmine.evidence.air import AirIndexDay, period_air_index
+from greenmine.evidence.borrowed import BorrowedWeather, borrowed_weather
 from greenmine.evidence.figures import ConclusionFigures, conclusion_figures, windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import LONG, Addressee, addressee, threshold_on
+from greenmine.neighbours import copied
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
-from greenmine.processing.exclusion import Mark, excluded_channels, rests_on
+from greenmine.processing.exclusion import Mark, carried, excluded_channels, rests_on
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute
@@ -140,6 +143,9 @@ class JudgementDocument(msgspec.Struct, frozen=True):
     air_index: list[AirIndexDay] = []
     """Of each day with a valid daily mean of a pollutant at a station of homes; no limit, and no part of any conclusion."""
 
+    borrowed_weather: list[BorrowedWeather] = []
+    """Of each station whose noise is judged by the weather of another mine."""
+
     @property
     def breached(self) -> bool:
         """Whether a limit that binds the enterprise is exceeded, whatever the standing."""
@@ -180,7 +186,13 @@ def judge_readings(
     ----------
     Ecological monitoring ordinance (decree 820), article 25: false marks are fraud, hence claims.
     """
-    ordered = readings.take(np.argsort(readings.time, kind="stable"))
+    place, copies = copied(registry, readings)
+    row = np.concatenate([np.arange(len(readings)), place])
+    readings = Readings.concat([readings, copies])
+    order = np.argsort(readings.time, kind="stable")
+    ordered, row = readings.take(order), row[order]
+    used = [row[_taken_in(registry, site, period, ordered)] for site in sites]
+    marks = [*marks, *(replace(m, mark=one) for m in marks for one in carried(registry, m.mark))]
     found = [_judge_site(registry, site, period, reporting, ordered, marks) for site in sites]
     return JudgementDocument(
         period=period.name,
@@ -192,8 +204,9 @@ def judge_readings(
         verdicts=[row for one in found for row in one.verdicts],
         exceedances=[row for one in found for row in one.exceedances],
         removed=[row for one in found for row in one.removed],
-        readings={"used": sum(one.used for one in found)},
+        readings={"used": len(np.unique(np.concatenate(used))) if used else 0},
         air_index=[row for one in found for row in one.air_index],
+        borrowed_weather=[row for site in sites for row in borrowed_weather(registry, site)],
     )
 
 
@@ -203,8 +216,6 @@ class _SiteFound:
     verdicts: list[JudgedWindow]
     exceedances: list[JudgedExceedance]
     removed: list[RemovedWindow]
-    used: int
-    """Readings of the days that were taken in."""
     air_index: list[AirIndexDay]
 
 
@@ -239,9 +250,16 @@ def _judge_site(
         [v for some in verdicts.values() for v in some],
         here.listed(exceedances),
         removed,
-        here.used,
-        air_index_days(here.registry, here.site, here.period, found.statistics),
+        period_air_index(here.registry, here.period, found.statistics),
     )
+
+
+def _taken_in(registry: Registry, site: str, period: Period, ordered: Readings) -> NDArray[np.bool_]:
+    """Mask of the readings of a mine on the days that are taken in."""
+    zone, days = ZoneInfo(registry.site(site).zone), days_needed(period)
+    start, end = midnight(days[0], zone) * MINUTE, midnight(days[-1] + timedelta(days=1), zone) * MINUTE
+    mine = np.isin(ordered.channel, [c.index for c in registry.site_channels(site)])
+    return mine & (ordered.time >= start) & (ordered.time < end)
 
 
 def _of_part(ordered: Readings, first: int, count: int) -> Readings:
@@ -259,14 +277,6 @@ class _SiteRun:
     period: Period
     readings: Readings
     """In order of time."""
-
-    @property
-    def used(self) -> int:
-        """Number of readings of the days that are taken in."""
-        zone, days = ZoneInfo(self.site.zone), days_needed(self.period)
-        edges = midnight(days[0], zone) * MINUTE, midnight(days[-1] + timedelta(days=1), zone) * MINUTE
-        first, last = np.searchsorted(self.readings.time, edges).tolist()
-        return int(last - first)
 
     def run(self, marks: Iterable[MarkStatement]) -> Recomputed:
         """Judge with these marks."""

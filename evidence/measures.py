@@ -65,7 +65,7 @@ def responses(registry: Registry, site: Site, found: Recomputed) -> list[Respons
 def _channels(registry: Registry, site: Site) -> dict[tuple[str, str], int]:
     """Channels by station and parameter; the first of wind speed and direction also by ``wind``."""
     found: dict[tuple[str, str], int] = {}
-    for channel in registry.site_channels(site.id):
+    for channel in registry.own_channels(site.id):
         found[channel.station, channel.parameter.id] = channel.index
         if channel.parameter.id in {"wind-speed", "wind-direction"}:
             found.setdefault(("wind", channel.parameter.id), channel.index)

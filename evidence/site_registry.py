@@ -6,13 +6,16 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
-from greenmine.registry import DEFAULT, Registry, Site
+from greenmine.loading import NEIGHBOURS
+from greenmine.registry import DEFAULT, Neighbour, Registry, Site
 
 
 def write_site_registry(registry: Registry, given: Path | None, site: Site, folder: Path) -> None:
@@ -43,6 +46,8 @@ def write_site_registry(registry: Registry, given: Path | None, site: Site, fold
     owner = next(e for e in registry.enterprises if e.id == site.enterprise)
     lines = [f"{key} = {json.dumps(getattr(owner, key), ensure_ascii=False)}" for key in ("id", "name_zh", "name_en")]
     (folder / "enterprises.toml").write_text("\n".join(["[[enterprises]]", *lines, ""]), encoding="utf-8")
+    if site.id in registry.neighbours:
+        (folder / NEIGHBOURS).write_text(_neighbour(registry.neighbours[site.id]), encoding="utf-8")
     for shipped in (
         themes.CATALOGUE,
         parameters.CATALOGUE,
@@ -52,6 +57,26 @@ def write_site_registry(registry: Registry, given: Path | None, site: Site, fold
     ):
         own = given / shipped.name
         shutil.copyfile(own if own.exists() else shipped, folder / shipped.name)
+
+
+def _neighbour(station: Neighbour) -> str:
+    """The weather station of another site as a table; of that site nothing else."""
+    told = msgspec.to_builtins(station, builtin_types=(datetime,))
+    calibrations = told.pop("calibrations")
+    lines = ["[[neighbours]]", *_lines(told)]
+    for calibration in calibrations:
+        lines += ["", "[[neighbours.calibrations]]", *_lines(calibration)]
+    return "\n".join([*lines, ""])
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in table.items()]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(one)}" for key, one in value.items()) + " }"
+    return value.isoformat() if isinstance(value, datetime) else json.dumps(value, ensure_ascii=False)
 
 
 def registry_digest(registry: Registry, given: Path | None, site: Site) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pyarrow import parquet as pq
 
 from greenmine.evaluation import Evaluation, load_evaluation
 from greenmine.evidence.from_record import FROM_RECORD, FromRecord
-from greenmine.evidence.recompute import COLUMNS, marks_of
+from greenmine.evidence.recompute import COLUMNS, days_needed, marks_of
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.loading import load_registry
 from greenmine.processing.exclusion import Mark
@@ -25,7 +25,7 @@ from greenmine.record.archive.archive import Archive, opened
 from greenmine.record.archive.chain import Entry
 from greenmine.record.archive.witness import Receipt
 from greenmine.registry import Registry, Site
-from greenmine.reporting import Reporting, load_reporting
+from greenmine.reporting import Period, Reporting, load_reporting
 
 REGISTRY: Final = "registry"
 ARCHIVE: Final = "archive"
@@ -40,8 +40,8 @@ class Source:
     ----------
     folder : Path
         With ``registry/``, ``archive/<site>/`` and, for days that were not sealed, ``provisional/``.
-    wanted : collection of str
-        See `wanted`.
+    period : Period
+        What its figures are about; of the days around it only those that they need are looked at.
 
     Raises
     ------
@@ -51,8 +51,8 @@ class Source:
         If the registry does not hold exactly one site.
     """
 
-    def __init__(self, folder: Path, wanted: Collection[str] = ()) -> None:
-        self.wanted = frozenset(wanted)
+    def __init__(self, folder: Path, period: Period) -> None:
+        self.wanted = frozenset(day.isoformat() for day in days_needed(period))
         """Days (``YYYY-MM-DD``) whose files have to be there."""
         self._folder = folder
         self.registry: Registry = load_registry(folder / REGISTRY)

@@ -49,7 +49,6 @@ from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTACHMENTS, FROM_RECORD, FromRecord
 from greenmine.evidence.inclusion import inclusion
 from greenmine.evidence.receipts import Testimony, examine, registries, uncertain
-from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.signatures import signature_faults
@@ -285,7 +284,7 @@ def _of_another_version(manifest: Manifest) -> list[Finding]:
 
 
 def _source(folder: Path, manifest: Manifest) -> Source:
-    return Source(folder, {day.isoformat() for day in days_needed(_period(manifest))})
+    return Source(folder, _period(manifest))
 
 
 def _uncomputable(place: str, error: Exception) -> Finding:

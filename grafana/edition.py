@@ -176,10 +176,14 @@ class Edition(Words):
         }
 
     def label(self, parameter: Parameter) -> str:
-        """Short name of a parameter with its unit: the symbol, where it says more than a letter or two and the name is long."""
+        """Short name of a parameter with its unit: the symbol, where it says more than a letter or two and the name is long.
+
+        Without a unit it is the name: the symbol of a state is an English word.
+        """
         name, long = self.name(parameter), 4 if self.language == "zh" else 13
-        short = parameter.symbol if len(parameter.symbol) > 1 and len(name) >= long else name
-        return f"{short} {sign(parameter.unit)}".rstrip()
+        unit = sign(parameter.unit)
+        short = parameter.symbol if unit and len(parameter.symbol) > 1 and len(name) >= long else name
+        return f"{short} {unit}".rstrip()
 
     @cached_property
     def limit_names(self) -> dict[str, str]:

@@ -21,6 +21,8 @@ YELLOW: Final = "yellow"
 RED: Final = "red"
 GREY: Final = "#808080"
 BLUE: Final = "blue"
+_PALE: Final = "#c3d3ea"
+"""In the place of the colour of texts where it fills a field: light texts are black there in the light theme."""
 
 LINES: Final = "/^[≤≥] /"
 """Names of series that are limits begin so."""
@@ -336,7 +338,7 @@ def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Js
     defaults = {
         "color": {"mode": "thresholds"},
         "thresholds": PLAIN,
-        "mappings": [*words, absent(extra.pop("nothing"), "transparent")],
+        "mappings": [*_filling(words), absent(extra.pop("nothing"), "transparent")],
         "custom": {"fillOpacity": 75, "lineWidth": 0, "spanNulls": extra.pop("gap", False)},
     }
     options = {
@@ -348,6 +350,19 @@ def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Js
         "tooltip": {"mode": "single", "sort": "none"},
     }
     return panel(edition, "state-timeline", key, targets, defaults=defaults, options=options, **extra)
+
+
+def _filling(words: list[Json]) -> list[Json]:
+    """Words whose colours fill fields."""
+    return [
+        word
+        | {
+            "options": {
+                v: o | ({"color": _PALE} if o.get("color") == "text" else {}) for v, o in word["options"].items()
+            }
+        }
+        for word in words
+    ]
 
 
 def grid(

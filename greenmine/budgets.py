@@ -10,6 +10,10 @@ from pydantic_settings import NoDecode
 
 BURST: Final = 60_000
 """After a pause, this much time's worth of the rate is taken at once [ms]: a minute's."""
+_REMEMBERED: Final = 10_000
+"""Addresses that are remembered; beyond it all begin again."""
+_DAY: Final = 86_400_000
+"""A day of UTC [ms]."""
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)/([sd])")
 
 
@@ -94,7 +98,43 @@ class Meter:
         self.used += amount
         self._ahead = now + self._lead(now) + amount * self._gap
 
+    def give_back(self, amount: float, now: int) -> None:
+        """Count an amount that was taken as not taken."""
+        self.used = max(self.used - amount, 0)
+        self._ahead = now + self._lead(now) - amount * self._gap
+
     def _lead(self, now: int) -> float:
         """How far the sender is ahead of its rate [ms]; far beyond what is ever taken the clock was set back: not at all."""
         lead = max(self._ahead - now, 0.0)
         return lead if lead <= 2 * BURST else 0.0
+
+
+class Callers:
+    """Measures how many connections each address opens; all begin again with each day of UTC.
+
+    Parameters
+    ----------
+    rate : Rate
+        What is allowed to an address.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._day = 0
+        self._meters: dict[str, Meter] = {}
+
+    def admits(self, address: str, now: int) -> bool:
+        """Tell if an address may open one more connection at an instant [ms], and count it if so."""
+        day = now // _DAY
+        if day != self._day or len(self._meters) >= _REMEMBERED:
+            self._day, self._meters = day, {}
+        meter = self._meters.setdefault(address, Meter(self._rate))
+        if not meter.fits(1, now):
+            return False
+        meter.take(1, now)
+        return True
+
+    def vouch(self, address: str, now: int) -> None:
+        """Count a connection no longer: whoever opened it is known."""
+        if (meter := self._meters.get(address)) is not None:
+            meter.give_back(1, now)

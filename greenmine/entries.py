@@ -91,6 +91,30 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     note: str = ""
 
 
+class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A weather station of another site on which the noise of a site rests: all that the site has to know of it."""
+
+    site: Id
+    station: Id
+    name_zh: str
+    """With the name of its site."""
+    name_en: str
+    position: Position
+    intervals: dict[str, int]
+    """Time between readings of each parameter that is lent [ms]."""
+    measures_to: dict[str, Number] = {}
+    calibrations: tuple[Calibration, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Id as a station of the site that borrows."""
+        return f"{self.site}.{self.station}"
+
+    def as_station(self) -> Station:
+        """The station as one of the site that borrows."""
+        return Station(id=self.id, name_zh=self.name_zh, name_en=self.name_en, role="weather", position=self.position)
+
+
 class LoggerProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a data logger speaks HJ 212; nothing of it is found out by trying."""
 
@@ -335,6 +359,10 @@ class Inspection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return self.deadline is not None and self.done is None and today > self.deadline
 
 
+ALL_SITES: Final = "district"
+"""In place of a site's id: of the district as a whole; no site is called so."""
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mine."""
 
@@ -363,7 +391,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     position: Position
     """Where dust comes from (the centre of the pit); upwind and downwind are told from here."""
     weather: str | None = None
-    """Station whose wind and rain hold for the noise of the site; None: the first wind and the first rain of its channels."""
+    """Station whose wind and rain hold for the noise of the site, as a file says it with ``site/`` before it where it is of another
+    site; None: the first wind and the first rain of its own channels."""
     county: str | None = None
     """Station at which the county's own figures come in, for limits that subtract them; None: there is none."""
     working: Working | None = None
@@ -377,6 +406,18 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stages: tuple[Stage, ...] = ()
     approvals: tuple[Approval, ...] = ()
     inspections: tuple[Inspection, ...] = ()
+
+    def borrowing(self, neighbour: Neighbour) -> Site:
+        """The mine with the weather station of another as one of its own."""
+        return msgspec.structs.replace(
+            self,
+            weather=neighbour.id,
+            stations=(*self.stations, neighbour.as_station()),
+            calibrations=(
+                *self.calibrations,
+                *(msgspec.structs.replace(one, station=neighbour.id) for one in neighbour.calibrations),
+            ),
+        )
 
     def approvals_of(self, limit: str) -> tuple[Approval, ...]:
         """Approvals that name a limit; of one without any nobody has shown on what it rests here."""

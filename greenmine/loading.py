@@ -11,6 +11,7 @@ import msgspec
 
 from greenmine import limits, parameters, shipped_profiles, themes
 from greenmine.entries import (
+    ALL_SITES,
     Approval,
     Calibration,
     Device,
@@ -18,6 +19,7 @@ from greenmine.entries import (
     Enterprise,
     Inspection,
     Measure,
+    Neighbour,
     Profile,
     ReferenceResult,
     Site,
@@ -26,7 +28,7 @@ from greenmine.entries import (
 )
 from greenmine.profiles import ProfileCheck, check_zone
 from greenmine.registry import DEFAULT, Channel, Registry, RegistryError, Rule
-from greenmine.resolution import Known, SiteFile, SiteResolution, Speech
+from greenmine.resolution import Known, SiteFile, SiteResolution, Speech, neighbour_of
 from greenmine.routes import Claim, claimed
 from greenmine.shipped_profiles import ShippedProfiles
 from greenmine.tables import DataFile, Entry, build, nearest
@@ -37,6 +39,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 _FORM: Final = "a registry is a directory with enterprises.toml, profiles.toml and sites/*.toml"
 _KEPT: Final[dict[str, type[msgspec.Struct]]] = {"stages": Stage, "approvals": Approval, "inspections": Inspection}
 """Arrays that nothing else refers to."""
+NEIGHBOURS: Final = "neighbours.toml"
+"""File of a registry that holds one site, as in a bundle: what it has to know of a weather station of another."""
 _ARRAYS: Final = ("stations", "devices", "calibrations", "references", "measures", "documents", *_KEPT)
 
 
@@ -107,8 +111,15 @@ class _Loader:
         known = Known(self.parameters, self.limits, dict.fromkeys(others.ids) | speeches, self.faults, others.refusal)
         channels: list[Channel] = []
         rules: list[Rule] = []
+        neighbours = self._neighbours(sites, known)
         for site in sites:
-            resolution = SiteResolution(site, known, first_channel=len(channels), first_rule=len(rules))
+            resolution = SiteResolution(
+                site,
+                known,
+                first_channel=len(channels),
+                first_rule=len(rules),
+                neighbour=neighbours.get(site.id),
+            )
             channels += resolution.channels.values()
             rules += resolution.rules
         claimed(_claims(sites, speeches), self.faults, others.refused_topic)
@@ -116,7 +127,11 @@ class _Loader:
             raise RegistryError(self.faults)
         return Registry(
             enterprises=_values(enterprises),
-            sites=tuple(site.site for site in sites if site.site is not None),
+            sites=tuple(
+                site.site.borrowing(neighbours[site.id]) if site.id in neighbours else site.site
+                for site in sites
+                if site.site is not None
+            ),
             profiles={profile.id: profile for profile in _values([*spoken, *shipped])},
             themes=known_themes,
             parameters=self.parameters,
@@ -126,6 +141,7 @@ class _Loader:
             rules=tuple(rules),
             digest=_digest(self.files),
             sources=sources,
+            neighbours=neighbours,
         )
 
     def _read(self, path: Path, name: str) -> DataFile | None:
@@ -155,6 +171,22 @@ class _Loader:
                     f'and based_on = "{entry.id}" to build upon it'
                 )
         return entries
+
+    def _neighbours(self, sites: list[SiteFile], known: Known) -> dict[str, Neighbour]:
+        """By site: the weather station of another that it names, as the registry has that site, else as it was written out."""
+        written = self._entries("neighbours", Neighbour) if (self.path / NEIGHBOURS).exists() else []
+        there = {f"{one.site}/{one.station}": one for one in _values(written)}
+        found = {}
+        for file in sites:
+            if file.site is None:
+                continue
+            named = file.site.weather or ""
+            one = neighbour_of(file.site, sites, known)
+            if one is None and named.partition("/")[0] not in {other.id for other in sites}:
+                one = there.get(named)
+            if one is not None:
+                found[file.id] = one
+        return found
 
     def _check_loggers(self, sites: list[SiteFile]) -> None:
         """A logger says its MN and nothing else of who it is, so no two sites may have the same."""
@@ -209,6 +241,8 @@ class _Loader:
             check_zone(site.zone, f"{name}: zone", self.faults)
             if site.id != path.stem:
                 self.faults.append(f"{name}: id {site.id!r} and the file's name {path.stem!r} must be the same")
+            if site.id == ALL_SITES:
+                self.faults.append(f"{name}: id: {ALL_SITES!r} stands for all mines together; choose another one")
             if site.enterprise not in enterprises:
                 near = nearest(site.enterprise, enterprises)
                 self.faults.append(f"{name}: enterprise: there is no enterprise {site.enterprise!r}; {near}")

@@ -17,6 +17,7 @@ from greenmine.entries import (
     Document,
     Enterprise,
     Measure,
+    Neighbour,
     Position,
     Profile,
     ReferenceResult,
@@ -40,6 +41,7 @@ __all__ = [
     "Document",
     "Enterprise",
     "Measure",
+    "Neighbour",
     "Position",
     "Profile",
     "ReferenceResult",
@@ -80,6 +82,8 @@ class Channel:
     sends_flags: bool
     upper: float = math.inf
     """Upper end of the instrument's measuring range, in the canonical unit; a value beyond it is a lower bound."""
+    origin: str = ""
+    """Key of the channel of another site whose readings these are copies of; empty: its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,8 @@ class Registry:
     """SHA-256 over all files that it was read from."""
     sources: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the texts in which limits were read, by the standard's name."""
+    neighbours: dict[str, Neighbour] = field(default_factory=dict)
+    """By site: the weather station of another one on which its noise rests."""
 
     @cached_property
     def judged_themes(self) -> tuple[Theme, ...]:
@@ -179,6 +185,20 @@ class Registry:
         """The channels of a site; KeyError if there is no such site."""
         return self._site_channels[site]
 
+    def own_channels(self, site: str) -> tuple[Channel, ...]:
+        """The channels of a site without the weather that another one lends it; KeyError if there is no such site."""
+        return tuple(channel for channel in self._site_channels[site] if not channel.origin)
+
+    @cached_property
+    def lent(self) -> tuple[tuple[int, int], ...]:
+        """Channels of weather that other sites borrow, each with the channel there that holds the copies."""
+        index = {channel.key: channel.index for channel in self.channels}
+        return tuple((index[c.origin], c.index) for c in self.channels if c.origin in index)
+
+    def borrowers(self, site: str, station: str) -> list[str]:
+        """Ids of the sites whose noise rests on the weather of a station of another."""
+        return [one for one, n in self.neighbours.items() if (n.site, n.station) == (site, station)]
+
     def site_rules(self, site: str) -> tuple[Rule, ...]:
         """The rules of a site; KeyError if there is no such site."""
         return self._site_rules[site]
@@ -199,7 +219,8 @@ class Registry:
     def _device_channels(self) -> dict[tuple[str, str], dict[str, Channel]]:
         found: dict[tuple[str, str], dict[str, Channel]] = {key: {} for key in self._devices}
         for channel in self.channels:
-            found[channel.site, channel.device][channel.parameter.id] = channel
+            if not channel.origin:
+                found[channel.site, channel.device][channel.parameter.id] = channel
         return found
 
     @cached_property

@@ -15,6 +15,7 @@ from greenmine.entries import (
     Device,
     Document,
     Measure,
+    Neighbour,
     Profile,
     ReferenceResult,
     Site,
@@ -79,9 +80,19 @@ class SiteResolution:
         What it may refer to; its ``faults`` receive what is wrong.
     first_channel, first_rule : int
         Index of the site's first channel and rule.
+    neighbour : Neighbour, optional
+        Station of another site whose weather holds for the noise.
     """
 
-    def __init__(self, file: SiteFile, known: Known, *, first_channel: int, first_rule: int) -> None:
+    def __init__(
+        self,
+        file: SiteFile,
+        known: Known,
+        *,
+        first_channel: int,
+        first_rule: int,
+        neighbour: Neighbour | None = None,
+    ) -> None:
         self._file = file
         self._known = known
         self._faults = known.faults
@@ -92,6 +103,8 @@ class SiteResolution:
             if entry.value is not None:
                 self._check_device(entry.place, entry.value)
         self.channels = self._channels(first_channel)
+        if neighbour is not None:
+            self._borrow(neighbour, first_channel)
         self._working = self._working_time()
         self.rules = self._rules(first_rule)
         self._check_weather()
@@ -175,6 +188,32 @@ class SiteResolution:
                 upper=device.measures_to.get(name, math.inf),
             )
         return found
+
+    def _borrow(self, neighbour: Neighbour, first: int) -> None:
+        """Add channels for copies of another site's weather, behind the site's own."""
+        station = neighbour.id
+        if station in self._stations:
+            self._faults.append(
+                f"sites/{self._file.id}.toml: weather: a station of this site has the id {station!r}, by which the one of "
+                f"{neighbour.site} goes here; give it another"
+            )
+        for name, interval in sorted(neighbour.intervals.items()):
+            if name not in self._known.parameters:
+                continue
+            self.channels[station, name] = Channel(
+                index=first + len(self.channels),
+                key=f"{self._file.id}/{station}/{name}",
+                site=self._file.id,
+                station=station,
+                device=station,
+                parameter=self._known.parameters[name],
+                interval=interval,
+                scale=1.0,
+                offset=0.0,
+                sends_flags=True,
+                upper=neighbour.measures_to.get(name, math.inf),
+                origin=f"{neighbour.site}/{neighbour.station}/{name}",
+            )
 
     def _rules(self, first: int) -> list[Rule]:
         """Rules in the order of stations and their limits, each followed by its targets."""
@@ -331,6 +370,8 @@ class SiteResolution:
         site = self._file.site
         if site is None or site.weather is None or any(entry.value is None for entry in self._file.devices):
             return
+        if "/" in site.weather:
+            return  # of another site: `neighbour_of`
         served = {at for at, name in self._servers if name in _WEATHER}
         self._find(site.weather, served, "station with wind-speed or rain", f"sites/{self._file.id}.toml: weather")
 
@@ -409,6 +450,55 @@ class SiteResolution:
             return True
         self._faults.append(f"{place}: there is no {what} {name!r}; {nearest(name, known)}")
         return False
+
+
+def neighbour_of(site: Site, others: Iterable[SiteFile], known: Known) -> Neighbour | None:
+    """Return the weather station of another site that a site names; None: it names none, or there is no such site.
+
+    A site that has left the registry stops nothing: its weather is not shown any more. What the site lacks, or a station of it, is
+    a fault.
+    """
+    name, slash, station = (site.weather or "").partition("/")
+    other = next((file for file in others if file.id == name), None)
+    if not slash or other is None or other.site is None or any(entry.value is None for entry in other.devices):
+        return None
+    place = f"sites/{site.id}.toml: weather"
+    if name == site.id:
+        known.faults.append(f"{place}: {site.weather!r} is of this site; write {station!r}")
+        return None
+    found = next((one for one in other.site.stations if one.id == station), None)
+    if found is None:
+        there = [one.id for one in other.site.stations]
+        known.faults.append(f"{place}: there is no station {station!r} of {name}; {nearest(station, there)}")
+        return None
+    served = {
+        parameter: device
+        for device in other.site.devices
+        if device.station == station
+        for parameter in device.parameters
+        if parameter in _WEATHER
+    }
+    if missing := [parameter for parameter in _WEATHER if parameter not in served]:
+        known.faults.append(
+            f"{place}: {site.weather} measures no {' and no '.join(missing)}; noise needs wind and rain of one station"
+        )
+        return None
+    speeches = {parameter: known.profiles.get(device.profile) for parameter, device in served.items()}
+    owner = other.site
+    return Neighbour(
+        site=name,
+        station=station,
+        name_zh=f"{owner.short_name_zh or owner.name_zh} · {found.name_zh}",
+        name_en=f"{owner.short_name_en or owner.name_en} · {found.name_en}",
+        position=found.position,
+        intervals={parameter: speech.interval for parameter, speech in speeches.items() if speech is not None},
+        measures_to={
+            parameter: device.measures_to[parameter]
+            for parameter, device in served.items()
+            if parameter in device.measures_to
+        },
+        calibrations=tuple(one for one in owner.calibrations if one.station == station and one.parameter in served),
+    )
 
 
 def _lacks(profile: Profile, parameter: Parameter) -> str:

@@ -21,7 +21,7 @@ from greenmine.notify import mail, robots, webhook
 from greenmine.notify.broker import AlarmBroker
 from greenmine.notify.event import REPORTS
 from greenmine.notify.failure import DeliveryError
-from greenmine.notify.http import Http, tls
+from greenmine.notify.http import Http
 from greenmine.notify.network import GuardedBackend, networks
 from greenmine.notify.outbox import Message, Outbox
 from greenmine.notify.reports import attach
@@ -32,6 +32,7 @@ from greenmine.record.access import RecordAccess
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
+from greenmine.tls import trusting
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ class Deliveries:
         self._outbox = outbox
         self._address = address
         self._clock = clock
-        self._tls = tls(settings.notify_ca)
+        self._tls = trusting(settings.notify_ca, "GREENMINE_NOTIFY_CA")
         timeout = settings.notify_timeout_seconds
         self._public = Http(self._tls, GuardedBackend(networks(settings.notify_private_networks)), timeout)
         self._platforms = Http(self._tls, httpcore2.AnyIOBackend(), timeout)

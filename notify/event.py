@@ -20,6 +20,8 @@ EventKind = Literal[
     "capture-low",
     "mark-claimed",
     "registry-changed",
+    "queue-filling",
+    "queue-eased",
     "report-day",
     "report-week",
     "report-month",
@@ -30,11 +32,12 @@ EVENTS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 """What can be subscribed to. An exceedance is one of a legal limit; a warning one of an enterprise's own target or early warning;
 restated is one whose beginning, peak or end has changed afterwards, or that was withdrawn. A mark is claimed that would take an
 exceedance away: the district decides about it. The registry is changed where any part of it, or of the limits, is another one since
-the last start. A report is due of the period that ended last; a mail brings it with it."""
+the last start. The queue fills when so much waits at the broker that devices are let in more slowly. A report is due of the period
+that ended last; a mail brings it with it."""
 REPORTS: Final[tuple[EventKind, ...]] = ("report-day", "report-week", "report-month", "report-quarter", "report-year")
-ALL_SITES: Final = "district"
-"""In place of a site: of the district as a whole."""
-DISTRICT: Final[frozenset[EventKind]] = frozenset({"mark-claimed", "registry-changed"})
+INSTALLATION: Final[frozenset[EventKind]] = frozenset({"queue-filling", "queue-eased"})
+"""What is of the installation as a whole: the district alone is told of it."""
+DISTRICT: Final[frozenset[EventKind]] = frozenset({"mark-claimed", "registry-changed", *INSTALLATION})
 """What the district is told of whatever it asked for: what an enterprise does by itself, and others have to see."""
 TEST: Final = "test"
 """Kind of what the test button sends, whatever was subscribed to."""
@@ -53,6 +56,6 @@ class Event(msgspec.Struct, frozen=True):
     time: int
     """When it happened [ms UTC]."""
     place: str
-    """``station/limit``, ``station``, ``station/flooding``, ``station/capture``, or the kind of a report."""
+    """``station/limit``, ``station``, ``station/flooding``, ``station/capture``, ``queue``, or the kind of a report."""
     newest: bool
     data: dict[str, Any]

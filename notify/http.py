@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import httpcore2
@@ -17,11 +16,6 @@ _ANSWER: Final = 65_536
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses by which a receiver says that it is not able at present, RFC 9110; all other failures are about the message."""
 _LONGEST_REST: Final = 3_600.0
-
-
-def tls(authorities: Path | None) -> ssl.SSLContext:
-    """TLS with the system's certificate authorities, or those of a file."""
-    return ssl.create_default_context(cafile=None if authorities is None else str(authorities))
 
 
 class Http:

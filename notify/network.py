@@ -18,8 +18,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
-"""For translation within a network, RFC 8215: what stands behind it, nobody outside can know."""
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""All that is given out as global unicast (RFC 4291, 2.4). What lies outside may be translated within a network, such as
+``64:ff9b:1::/48`` (RFC 8215) and ``::ffff:0:a.b.c.d`` (RFC 2765): what stands behind it, nobody outside can know."""
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 """``::a.b.c.d``, deprecated by RFC 4291, 2.5.5.1; some systems still route it to the IPv4 address."""
 
@@ -56,7 +57,7 @@ def may_be_called(address: str, private: Iterable[Network]) -> bool:
         parsed = parsed if inner is None else inner
     if any(parsed.version == network.version and parsed in network for network in private):
         return True
-    if parsed.version == 6 and parsed in _LOCAL_NAT64:
+    if parsed.version == 6 and parsed not in _UNICAST:
         return False
     return parsed.is_global and not parsed.is_multicast
 

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from email.message import EmailMessage
 from typing import Final
 
-from greenmine.notify.event import ALL_SITES, REPORTS, Event, EventKind
+from greenmine.entries import ALL_SITES
+from greenmine.notify.event import REPORTS, Event, EventKind
 from greenmine.notify.events import Notified
 from greenmine.notify.subscriptions import Language
 from greenmine.record.access import RecordAccess

@@ -19,6 +19,7 @@ from greenmine.notify.delivery import Deliveries
 from greenmine.notify.events import Follower
 from greenmine.notify.mail import check_mail
 from greenmine.notify.network import networks
+from greenmine.notify.queue_news import queue_news
 from greenmine.notify.reports import due
 from greenmine.notify.store import Notices
 from greenmine.record.follower import Attempts
@@ -26,13 +27,14 @@ from greenmine.record.record import Engine, open_engine
 from greenmine.registry import Registry
 from greenmine.reporting import load_reporting
 from greenmine.settings import Settings
+from greenmine.tls import trusting
 
 _LOOK: Final = 1.0
 """How often the record is looked at [s]."""
 _GLANCE: Final = 0.2
 """How often it is looked whether to stop, and what is due [s]."""
-_REPORT: Final = 20.0
-"""How often it is looked which reports are due [s]."""
+_BESIDE: Final = 20.0
+"""How often it is looked which reports are due, and how much waits at the broker [s]."""
 _PRUNE: Final = 3_600.0
 """How often old messages are forgotten [s]."""
 _NAMES: Final = 64
@@ -55,6 +57,7 @@ def check(settings: Settings) -> None:
     """
     networks(settings.notify_private_networks)
     check_mail(settings)
+    trusting(settings.notify_ca, "GREENMINE_NOTIFY_CA")
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -96,7 +99,7 @@ async def _serve(
     address = settings.public_url.split(",")[0].strip().rstrip("/")
     deliveries = Deliveries(settings, registry, notices.outbox, address, times.now, store)
     following, delivering = Attempts("notifier"), Attempts("notifier: outbox")
-    looked = pruned = reported = 0.0
+    looked = pruned = beside = 0.0
     try:
         while not stop.is_set():
             clock = time.monotonic()
@@ -105,9 +108,9 @@ async def _serve(
                 with following.attempt():
                     if await store(_follow, follower, notices, registry):
                         looked = 0.0
-                    elif clock - reported >= _REPORT or not reported:
-                        reported = clock
-                        await store(_report, notices, registry, settings.report_hour)
+                    elif clock - beside >= _BESIDE or not beside:
+                        beside = clock
+                        await store(_look_beside, notices, registry, engine, settings.report_hour)
             if not delivering.resting:
                 with delivering.attempt():
                     if clock - pruned >= _PRUNE or not pruned:
@@ -139,10 +142,12 @@ def _follow(follower: Follower, notices: Notices, registry: Registry) -> bool:
     return False
 
 
-def _report(notices: Notices, registry: Registry, hour: int) -> None:
-    """Let the reports wait that have become due."""
+def _look_beside(notices: Notices, registry: Registry, engine: Engine, hour: int) -> None:
+    """Let wait what no transaction of the record tells: reports that have become due, and that the collector falls behind."""
     outbox, now = notices.outbox, times.now()
     serial = outbox.serial()
     events, states = due(registry, hour, now, outbox.notified_states)
+    more, told = queue_news(engine, now, outbox.notified_states)
+    events, states = events + more, states | told
     if serial is not None and states:
         outbox.enlist(serial, states, events, notices.subscriptions.all() if events else [], registry, now)

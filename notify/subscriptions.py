@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 import msgspec
 import sqlalchemy as sa
 
+from greenmine.entries import ALL_SITES
 from greenmine.notify import schema
-from greenmine.notify.event import ALL_SITES, DISTRICT, REPORTS, EventKind
+from greenmine.notify.event import DISTRICT, INSTALLATION, REPORTS, EventKind
 from greenmine.notify.quiet import QuietHours
 from greenmine.notify.targets import Mqtt, Target, with_secret
 from greenmine.record import outbox
@@ -74,6 +75,8 @@ class Subscription:
         everything = self.enterprise is None and self.sites is None
         if kind in REPORTS and everything != (site == ALL_SITES):
             return False
+        if kind in INSTALLATION:
+            return self.enabled and self.enterprise is None
         mine = self.enterprise in {None, enterprise} and (self.sites is None or site in self.sites)
         sees = self.enterprise is None and kind in DISTRICT
         return self.enabled and mine and (kind in self.events or sees)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import ssl
 import tomllib
 from email.message import EmailMessage
 from pathlib import Path
@@ -20,6 +19,7 @@ from greenmine.notify.failure import DeliveryError
 from greenmine.record.archive.witness import Receipt, SignedStatement, Witnesses, check, in_der_order, stamped
 from greenmine.settings import Settings
 from greenmine.tables import Id
+from greenmine.tls import trusting
 
 _LONGEST: Final = 1 << 20
 """Longest answer of a witness [bytes]."""
@@ -37,7 +37,7 @@ class Witness(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     url: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?\Z")] = ""
     """Of a time-stamp authority, or of the web server of another installation."""
     certificate: str = ""
-    """File of the roots of the time-stamp authority (PEM): its answers are checked with them."""
+    """File of the roots of the time-stamp authority (PEM), beside the file of witnesses: answers are checked with them."""
     key: str = ""
     """File of the public key of the other installation (PEM), likewise."""
     to: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def load_witnesses(path: Path | None) -> list[Witness]:
     Raises
     ------
     ValueError
-        If it is not such a file.
+        If it is not such a file, or one that it names holds no certificate or key.
     OSError
         If it cannot be read.
     """
@@ -69,7 +69,22 @@ def load_witnesses(path: Path | None) -> list[Witness]:
             raise ValueError(f"{path}: witness {one.id}: lacks {'to' if one.kind == 'mail' else 'url'}")
     if len({one.id for one in found}) < len(found):
         raise ValueError(f"{path}: names a witness twice")
+    found = [
+        msgspec.structs.replace(one, **{name: str(path.parent / file) for name, file in _files(one).items()})
+        for one in found
+    ]
+    for one in found:
+        try:
+            Witnesses.read(Path(file) for file in _files(one).values())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: witness {one.id}: {error}") from error
     return found
+
+
+def _files(witness: Witness) -> dict[str, str]:
+    """Files with which answers of a witness are checked, by the name of the field."""
+    named = {"certificate": witness.certificate, "key": witness.key}
+    return {name: file for name, file in named.items() if file}
 
 
 def show(witness: Witness, signed: SignedStatement, settings: Settings) -> Receipt | None:
@@ -92,7 +107,7 @@ def show(witness: Witness, signed: SignedStatement, settings: Settings) -> Recei
         receipt = (
             _stamp(witness, signed, settings) if witness.kind == "rfc3161" else _countersign(witness, signed, settings)
         )
-        named = [Path(name) for name in (witness.certificate, witness.key) if name]
+        named = [Path(file) for file in _files(witness).values()]
         *_, trusted = check(receipt, Witnesses.read(named))
     except (urllib3.exceptions.HTTPError, DeliveryError, ValueError, OSError) as error:
         raise WitnessError(f"{witness.id}: {error}") from error
@@ -149,8 +164,4 @@ def _send(witness: Witness, signed: SignedStatement, settings: Settings) -> None
         "请保存此邮件：附件证明数据在此时刻的状态。\nKeep this mail: what is attached shows the state of the data at this time.\n"
     )
     told.add_attachment(msgspec.json.encode(signed), maintype="application", subtype="json", filename="statement.json")
-    asyncio.run(mail.send(settings, _context(settings), told))
-
-
-def _context(settings: Settings) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=settings.notify_ca)
+    asyncio.run(mail.send(settings, trusting(settings.notify_ca, "GREENMINE_NOTIFY_CA"), told))

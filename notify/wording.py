@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from greenmine.entries import ALL_SITES
 from greenmine.limits import Limit
-from greenmine.notify.event import ALL_SITES, Event
+from greenmine.notify.event import Event
 from greenmine.wording.words import Words
 
 _PARTS = 8
@@ -112,6 +113,8 @@ class NoticeWords(Words):
                 some = self._list(parts[:_PARTS]) + (self.t("text.registry-more") if len(parts) > _PARTS else "")
                 author = data["author"] or self.t("text.registry-files")
                 return self.t("text.registry", n=len(parts), author=author, parts=some)
+            case "filling" | "eased":
+                return self.t(f"text.queue-{word}", size=data["megabytes"])
             case "day" | "week" | "month" | "quarter" | "year":
                 return self.t("text.report", period=data["period"])
             case _:

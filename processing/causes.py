@@ -187,7 +187,7 @@ class _Air:
                     engine.fill(replace(readings, channel=np.full(len(readings), c.index, np.int32)), quality)
         rows = np.arange(len(part.channels))
         self._block = engine.panes.block(rows, np.full(len(rows), first), end - first)
-        self._by_parameter = {c.parameter.id: c.index for c in part.channels}
+        self._by_parameter = {c.parameter.id: c.index for c in part.own_channels(site)}
 
     def mean(self, channel: int) -> NDArray[np.float64]:
         """Means of the minutes of a channel of the whole registry; NaN where there is none."""

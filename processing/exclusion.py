@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -50,6 +50,15 @@ def excluded_channels(registry: Registry, mark: Mark) -> list[int]:
         and mark.parameter in {None, c.parameter.id}
         and (mark.kind in _INSTRUMENT or mark.kind in registry.themes[c.parameter.theme].marks)
     ]
+
+
+def carried(registry: Registry, mark: Mark) -> list[Mark]:
+    """Return a mark of a weather station as it holds at the sites that borrow its weather, where it takes anything out there."""
+    found = [
+        replace(mark, site=site, station=registry.neighbours[site].id)
+        for site in registry.borrowers(mark.site, mark.station)
+    ]
+    return [one for one in found if mark.kind in EXCLUDING and excluded_channels(registry, one)]
 
 
 def rests_on(registry: Registry, rule: Rule) -> set[int]:

@@ -129,7 +129,7 @@ def corrected_levels(measured: NDArray[np.float64], background: NDArray[np.float
     -------
     float64 array (n,)
         measured - 3, - 2, - 1 or unchanged for a difference, rounded to an integer, of 3, 4-5, 6-10, more than 10; unchanged
-        without a background; NaN below 3: lower the background and measure again, else HJ 706-2014.
+        without a background; NaN below 3: lower the background and measure again (5.7.3).
 
     References
     ----------

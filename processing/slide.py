@@ -81,7 +81,7 @@ class Slid:
     high: NDArray[np.float64]
     low: NDArray[np.float64]
     masked: NDArray[np.bool_]
-    """Measured above the threshold and too near to the background: not assessable (HJ 706-2014)."""
+    """Measured above the threshold and too near to the background: not assessable (GB 12348-2008, 5.7.3)."""
     corrected: NDArray[np.bool_]
     """Corrected for the background."""
     over: NDArray[np.bool_]

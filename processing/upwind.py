@@ -56,7 +56,7 @@ def upwind_share(
     """
     here = registry.channels[channel]
     site = registry.site(here.site)
-    by_parameter = {c.parameter.id: c.index for c in registry.site_channels(here.site)}
+    by_parameter = {c.parameter.id: c.index for c in registry.own_channels(here.site)}
     if not {"wind-speed", "wind-direction"} <= by_parameter.keys():
         return None
     others = {

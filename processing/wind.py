@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,22 @@ from greenmine.processing.sliding import sliding_count, sliding_maximum, sliding
 from greenmine.processing.validity import enough
 from greenmine.registry import Position, Registry, Rule
 
+DEGREE: Final = 111_195.0
+"""Length of a degree of a meridian [m], on a sphere of 6371 km."""
+
 
 def bearing(origin: Position, target: Position) -> float:
     """Direction from origin to target [deg clockwise from north], for distances of some kilometres."""
     north = target.latitude - origin.latitude
     east = (target.longitude - origin.longitude) * np.cos(np.deg2rad(origin.latitude))
     return float(np.degrees(np.arctan2(east, north)) % 360.0)
+
+
+def distance(a: Position, b: Position) -> float:
+    """Distance of two places on the ground [m], of some kilometres; heights are left aside."""
+    north = (b.latitude - a.latitude) * DEGREE
+    east = (b.longitude - a.longitude) * DEGREE * np.cos(np.deg2rad((a.latitude + b.latitude) / 2))
+    return float(np.hypot(north, east))
 
 
 def angle_between(a: NDArray[np.float64] | float, b: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -116,7 +127,7 @@ class DownwindDifference:
 
     def __init__(self, registry: Registry, rule: Rule) -> None:
         site = registry.site(rule.site)
-        channels = {c.parameter.id: c.index for c in registry.site_channels(rule.site)}
+        channels = {c.parameter.id: c.index for c in registry.own_channels(rule.site)}
         self.speed = channels["wind-speed"]
         self.direction = channels["wind-direction"]
         self.target = rule.channel

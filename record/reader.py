@@ -825,8 +825,13 @@ def _seen(scope: Scope, number: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
-    c = schema.exceedance.c
-    statement = select(schema.exceedance).where(c.site.in_(scope))
+    """Exceedances, with what is suggested as cause of those of dust that are over."""
+    c, s = schema.exceedance.c, schema.suggestion.c
+    statement = (
+        select(schema.exceedance, s.cause.label("suggested_cause"), s.share.label("suggested_share"))
+        .join_from(schema.exceedance, schema.suggestion, s.exceedance == c.id, isouter=True)
+        .where(c.site.in_(scope))
+    )
     return statement if site is None else statement.where(c.site == site)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from greenmine.processing.engine import DAY, Engine, Judged
-from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
+from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, carried, excluded_channels
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import Restatement, Restating
 from greenmine.readings import Readings
@@ -281,6 +281,7 @@ class Restatements:
                 done = {"state": "done", "mark": made[0], "answered": now, "serial": self._record.serial(connection)}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
+                self._carry(connection, job.mark, now)
             self._dequeue(connection, job)
             issue = Issue(now, job.reason, self._record.serial(connection))
             self._results.store_outcome(connection, found, issue)
@@ -299,6 +300,14 @@ class Restatements:
             alarms.forget(channels)
             recent = self._episodes.recent(job.site, self._engine.panes.newest[channels])
             alarms.restore(recent, self._episodes.next_id(), rules)
+
+    def _carry(self, connection: sa.Connection, mark: Mapping[str, Any], now: int) -> None:
+        """Ask for a mark of a weather station at the sites that borrow its weather, too: there it may become a claim."""
+        for one in carried(self._registry, stored_mark(mark)):
+            names = "parameter", "start", "end", "kind", "reason", "author"
+            asked = {name: mark[name] for name in names} | {"site": one.site, "station": one.station}
+            values = {"made": now, "state": "waiting", "answer": "", "serial": self._record.serial(connection)}
+            connection.execute(sa.insert(schema.mark_request), asked | values)
 
     def _review(self, job: _Job, found: Restatement, now: int) -> None:
         """Make claims of the marks that take something away by now; ``found`` is what holds without those that nobody confirmed."""

@@ -286,6 +286,18 @@ exceedance = Table(
     comment="One episode above a limit.",
 )
 
+suggestion = Table(
+    "suggestion",
+    metadata,
+    Column("exceedance", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", Integer, nullable=False, comment="of the exceedance that was looked at"),
+    Column("mark", BigInteger, nullable=False, comment="the newest mark of blasting that may touch it; 0: none"),
+    Column("cause", String(20), comment="outside, blasting, dry, works; null: cannot be told"),
+    Column("share", Float, comment="estimated part of the concentration"),
+    _serial(),
+    comment="Suggested causes of dust episodes that are over; no figure and no verdict rests on them.",
+)
+
 exceedance_revision = Table(
     "exceedance_revision",
     metadata,
@@ -351,6 +363,19 @@ worker = Table(
     Column("updated", BigInteger, nullable=False),
     Column("status", Text, nullable=False, comment="JSON: connection, counters, latencies"),
     comment="What the running collector says of itself.",
+)
+
+log_position = Table(
+    "log_position",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(200), nullable=False, comment="who reads it: machine and process"),
+    Column("epoch", BigInteger, nullable=False, comment="counts the owners; the former one commits no more"),
+    Column(
+        "position", BigInteger, nullable=False, comment="number of the newest message whose readings are in the record"
+    ),
+    Column("stamp", BigInteger, nullable=False, comment="when that one was put into the log [ns UTC]"),
+    comment="How far each partition of the log has been read, written in the transaction of what was read.",
 )
 
 counter = Table(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+import sqlalchemy as sa
+
+from greenmine.record import schema
 
 
 class LoggerServerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     retries: int
     unacknowledged: int
+    missing: int = 0
+    """Messages that the log no longer had when they were to be read."""
     last_message: int
     commit_p50: float | None
     commit_p99: float | None
@@ -62,3 +67,11 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What was tolerated in payloads, by name."""
     loggers: LoggerServerStatus | None = None
     """None: there is no server for data loggers."""
+
+
+def said_since(engine: sa.Engine, instant: int) -> list[WorkerStatus]:
+    """Return what workers have said of themselves after an instant [ms UTC]."""
+    table = schema.worker.c
+    with engine.connect() as connection:
+        rows = connection.scalars(sa.select(table.status).where(table.updated > instant)).all()
+    return [msgspec.json.decode(row, type=WorkerStatus) for row in rows]

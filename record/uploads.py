@@ -140,11 +140,15 @@ class UploadDesk:
 
         def beside(connection: sa.Connection, serial: int) -> None:
             parts = self._pipeline.parts
+            # What lies behind the file's readings are copies for other sites.
             found = {
-                "stored": len(parts.fresh),
-                "repeated": len(parts.repeated),
-                "conflicting": len(parts.conflicting),
-                "late": len(parts.late),
+                name: int((rows < size).sum())
+                for name, rows in (
+                    ("stored", parts.fresh),
+                    ("repeated", parts.repeated),
+                    ("conflicting", parts.conflicting),
+                    ("late", parts.late),
+                )
             }
             values = {name: before[name] + found[name] for name in before}
             values |= {"done": row["done"] + size, "serial": serial}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from greenmine.batch import Batch
 from greenmine.errors import StoreError
+from greenmine.neighbours import shared
 from greenmine.processing.engine import DAY, Engine, Outcome
 from greenmine.processing.exclusion import Mark
 from greenmine.processing.flags import counted
@@ -252,6 +253,7 @@ class Pipeline:
             before anything else.
         """
         self._settle()
+        batch = shared(self.registry, batch)
         if self._unstored is not None and not (self._unstored.batch and _same_batch(self._unstored.batch, batch)):
             self._store(now)
         if self._unstored is None:

@@ -313,7 +313,7 @@ class Mine:
         sprayers = {measure.equipment for measure in self.site.measures if measure.kind == "sprayers"}
         state = {True: flying.spraying.astype(float), False: work.crusher.astype(float)}
         values: dict[int, Floats] = {}
-        for channel in self._registry.site_channels(self.site.id):
+        for channel in self._registry.own_channels(self.site.id):
             name = channel.parameter.id
             if name == "equipment-state":
                 truth = state[channel.station in sprayers]

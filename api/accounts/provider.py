@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -34,6 +33,7 @@ from greenmine.api.accounts.users import Identity, UserRole
 from greenmine.api.http.addresses import is_loopback
 from greenmine.registry import Registry, townships
 from greenmine.settings import Settings
+from greenmine.tls import trusting
 
 _TIMEOUT: Final = 10.0
 _LEEWAY: Final = 60
@@ -81,9 +81,9 @@ class Provider:
         try:
             self._claim = jmespath.compile(settings.oidc_role_claim)
         except JMESPathError as error:
-            raise ValueError(f"GREENMINE_OIDC_ROLE_CLAIM: {error}") from error
-        authorities = settings.oidc_ca
-        self._tls = ssl.create_default_context(cafile=None if authorities is None else str(authorities))
+            told = str(error).splitlines()[0]
+            raise ValueError(f"GREENMINE_OIDC_ROLE_CLAIM: {settings.oidc_role_claim!r}: {told}") from error
+        self._tls = trusting(settings.oidc_ca, "GREENMINE_OIDC_CA")
         self._seal = Fernet(Fernet.generate_key())
         self._turn = threading.Lock()
         self._found: dict[str, Any] | None = None

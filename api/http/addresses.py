@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from greenmine.settings import Settings
+from greenmine.settings import Settings, web_address
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine; any other that is not in the settings is an attempt to rebind a foreign name to it."""
@@ -92,15 +92,13 @@ def _parts(text: str) -> list[str]:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.path.strip("/")
-        or parts.query
-        or "@" in url
-    ):
-        raise ValueError(f"GREENMINE_PUBLIC_URL: {url!r} is no address such as https://mines.example.org")
+    fault = f"GREENMINE_PUBLIC_URL: {url!r} is no address such as https://mines.example.org"
+    try:
+        parts = urlsplit(web_address(url))
+    except ValueError:
+        raise ValueError(fault) from None
+    if parts.path.strip("/") or parts.query or "@" in url:
+        raise ValueError(fault)
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

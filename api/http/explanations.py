@@ -21,6 +21,7 @@ from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single, zipped
+from greenmine.evidence.borrowed import BorrowedWeather, borrowed_weather
 from greenmine.evidence.recomputation import recomputation
 from greenmine.limits import LONG, Threshold
 from greenmine.processing.explanation import Explanation, explain
@@ -118,6 +119,8 @@ class WindowStep(msgspec.Struct, frozen=True):
     averaging: str
     marks: list[MarkPeriod]
     weather: list[WeatherPeriod]
+    borrowed_weather: BorrowedWeather | None
+    """Whose weather it is, where another mine's holds."""
     excluded: int
     hours: list[HourFigure]
     valid_hours: int | None
@@ -322,6 +325,9 @@ def explained(queries: Queries, scope: Scope, rule: Rule, row: Row) -> Explanati
                 for cause, stretches in found.weather.items()
                 for first, last in stretches
             ],
+            next((one for one in borrowed_weather(registry, rule.site) if one.station == rule.station), None)
+            if rule.limit.exclude_weather
+            else None,
             (statistic.excluded if statistic else 0) if whole else found.excluded,
             _hours(found, zone) if rule.limit.window != "hour" else [],
             statistic.hours if statistic else None,

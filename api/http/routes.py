@@ -359,7 +359,7 @@ def exceedances(
         return items, f"{last.start}-{last.id}" if last is not None else None
 
     def version(queries: Queries) -> object:
-        return queries.version("exceedance"), instant // MINUTE
+        return queries.version("exceedance", "suggestion"), instant // MINUTE
 
     zone = context.registry.site(given.site).zone if given.site else "UTC"
     return answer(request, context, scope, given, "exceedances", ExceedanceView, page, version, zone)

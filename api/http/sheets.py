@@ -71,6 +71,7 @@ class SheetWords(Words):
             "flag": lambda text: self.known(f"flag.{text}", text),
             "standing": lambda text: self.t(f"standing.{text}"),
             "reason": self.verdict_reason,
+            "suggested_cause": lambda text: self.t(f"cause-of.{text}"),
         }
 
 

@@ -143,6 +143,10 @@ class ExceedanceView(msgspec.Struct, frozen=True):
     cause: str
     handling: str
     acknowledged: datetime | None
+    suggested_cause: str | None
+    """Of dust that is over: computed, no finding; ``cause`` is what people say. Null: none, or it cannot be told."""
+    suggested_share: float | None
+    """Estimated part of the concentration that is due to it."""
 
 
 def verdict_view(registry: Registry, row: Row) -> VerdictView:
@@ -208,6 +212,8 @@ def exceedance_view(registry: Registry, row: Row, now: int) -> ExceedanceView:
         cause=row.cause,
         handling=row.handling,
         acknowledged=local(row.acknowledged, zone) if row.acknowledged is not None else None,
+        suggested_cause=row.suggested_cause,
+        suggested_share=row.suggested_share,
     )
 
 

@@ -60,7 +60,8 @@ def _countersign(context: Context, audit: Audit, given: SignedStatement) -> Rece
         raise Problem(400, f"The statement {error}.") from error
     if key.fingerprint not in known:
         raise Problem(403, f"The key {key.fingerprint[:16]}… is none of those that this installation is a witness for.")
-    receipt = countersigned(given, "", SigningKey(settings.keys), now())
+    own = SigningKey(settings.keys)
+    receipt = countersigned(given, f"{own.public.fingerprint[:16]}…", own, now())
     contrary = contradicted(context.record.writable, statement, key)
     keep(context.record.writable, receipt, own=False)  # what contradicts is what a witness is for
     if contrary:

@@ -20,6 +20,7 @@ from greenmine.api.http.views import verdict_view
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
+from greenmine.evidence.borrowed import borrowed_sentence
 from greenmine.evidence.recomputation import judge_command
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.flags import counted
@@ -70,6 +71,9 @@ def explanation_page(
         ],
         exceedances=_exceedances(queries, scope, rule, row),
         query=urlencode(asked),
+        borrowed=None
+        if view.window.borrowed_weather is None
+        else borrowed_sentence(view.window.borrowed_weather, wording),
         command=judge_command(rule, view.window.start.date()),
         events="",
     )

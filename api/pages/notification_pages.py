@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -18,7 +19,7 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.subscriptions import NewSubscription, SubscriptionChange, visible_subscription
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
-from greenmine.notify.event import EVENTS
+from greenmine.notify.event import EVENTS, INSTALLATION, EventKind
 from greenmine.notify.targets import CLASSES, KINDS
 from greenmine.registry import Site
 from greenmine.times import now
@@ -201,6 +202,7 @@ def _list(
         chosen,
         "notifications.html",
         status,
+        all_events=_events(known),
         sites=_sites(context, caller, None),
         items=subscriptions.items(context, context.notices.subscriptions.of(known)),
         owners=known,
@@ -233,6 +235,7 @@ def _one(
         chosen,
         "notification.html",
         status,
+        all_events=_events([found.enterprise]),
         sites=_sites(context, caller, found.enterprise),
         item=item,
         messages=subscriptions.message_items(context, found),
@@ -247,6 +250,11 @@ def _one(
         ),
         fault=fault,
     )
+
+
+def _events(owners: Sequence[str | None]) -> list[EventKind]:
+    """Events of which somebody among the owners can be told; None is the district."""
+    return [kind for kind in EVENTS if None in owners or kind not in INSTALLATION]
 
 
 def _sites(context: Context, caller: Caller, owner: str | None) -> list[Site]:
@@ -272,7 +280,6 @@ def _page(
         notice=None,
         events="",
         enterprises={enterprise.id: enterprise for enterprise in registry.enterprises},
-        all_events=EVENTS,
         **values,
     )
     page.status_code = status

@@ -284,7 +284,7 @@ def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
 def _roses(queries: Queries, scope: Scope, site: Site, instant: int) -> list[tuple[Channel, Rose]]:
     """Concentration by wind of the past days at each channel of dust that a legal limit judges."""
     registry = queries.registry
-    channels = {c.parameter.id: c for c in registry.site_channels(site.id)}
+    channels = {c.parameter.id: c for c in registry.own_channels(site.id)}
     if not {"wind-speed", "wind-direction"} <= channels.keys():
         return []
     judged = {rule.channel for rule in registry.site_rules(site.id) if rule.limit.kind == "legal"}

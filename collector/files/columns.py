@@ -261,6 +261,8 @@ _AIR: Final = re.compile(r"[\s,;]*\bre(?:f\.?)?:? ?20 ?(?:[uμ]|micro)Pa\b", re.
 """The usual reference of levels, which says nothing new."""
 _PREPOSITION: Final = re.compile(r"(?<=\S) (?:in|en|w)\Z", re.IGNORECASE)
 """What stands between a name and its unit."""
+_IN: Final = re.compile(r"\A\s*(?:in|en)\s+(?=\S)", re.IGNORECASE)
+"""What stands before a unit in brackets."""
 _TEMPERATURE: Final = re.compile(r"temp|温", re.IGNORECASE)
 _WHOLE_FRACTION: Final = re.compile(r"(pm ?_?\d+)[._]0(?!\d)")
 """PM1.0 is PM1, and not PM10."""
@@ -389,7 +391,7 @@ def split_unit(name: str) -> tuple[str, str | None]:
     within = [
         part
         for bracket in inside
-        for part in (bracket, *re.split(r"[,;]", bracket), *re.split(r"[\s@]+", bracket))
+        for part in (bracket, *re.split(r"[,;]", bracket), *re.split(r"[\s@]+", _IN.sub("", bracket)))
         if part == bracket or not part.strip().isdigit()
     ]
     if (scaled := next((part.strip() for part in (*inside, *behind) if _is_scaled(part)), None)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -60,6 +61,13 @@ from greenmine.collector.files.time_columns import (
     order_of,
 )
 
+ODD_SIGNS: Final = re.compile("[\u00a0\u202f\u2007\u3000\uff10-\uff19]")
+"""Blanks that do not break, and figures of full width."""
+_BLANKS: Final = dict.fromkeys(map(ord, "\u00a0\u202f\u2007\u3000"), " ")
+_WIDE_DIGIT: Final = re.compile("[\uff10-\uff19]")
+_OPEN_QUOTE: Final = re.compile(r'(?:\A|[;,\t|])\s*"[^"]*\Z')
+"""A line that ends within a quoted cell."""
+_LINES_OF_A_CELL: Final = 5
 _DELIMITERS: Final = (";", "\t", ",", "|")
 _WORDS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "blank": " "}
 LINE_AT_MOST: Final = 1 << 20
@@ -83,6 +91,8 @@ _ENDS_SAID: Final[dict[Literal["begin", "end"], re.Pattern[str]]] = {
     "end": re.compile(r"\b(?:end(?:ing|ed|s)?)\b|结束|截止|截至", re.IGNORECASE),
 }
 _ANY_TIME: Final = re.compile(rf"{DATE_TEXT}|\d{{1,2}}:\d\d")
+_WHOLE_STAMP: Final = re.compile(rf"(?:{DATE_TEXT})[T ]\d{{1,2}}:\d\d")
+"""A date and a clock, which no line of the header holds."""
 _DATED: Final = re.compile(rf"(?:{DATE_TEXT})(?=[^\d:]*(?:标[记注]|时[段间标])[^\d:：]*\Z)")
 """A date of a title, which nothing but words on the stamps follows."""
 EPOCHS: Final = {"1900": "1899-12-30", "1904": "1904-01-01", "1970": "1970-01-01"}
@@ -241,7 +251,7 @@ def find_layout(source: Source, said: Description) -> Layout:
     """
     with open_text(source.path, source.encoding) as file:
         lines = [(n, clean(line)) for n, line in enumerate(islice(_lines(file), _LINES_LOOKED_AT), start=1)]
-    lines = [(n, line) for n, line in lines if line.strip()]
+    lines = [(n, line) for n, line in _whole_cells(lines) if line.strip()]
     if not lines:
         raise LoggerFileError("is empty: a header line and lines of readings are needed")
     make = recognise([line for _, line in lines[:60]]) if said.id is None else None
@@ -284,6 +294,23 @@ def find_layout(source: Source, said: Description) -> Layout:
     raise LoggerFileError(_not_found(views))
 
 
+def _whole_cells(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Lines of which those that part a quoted cell of the header are put together, under the number of the last."""
+    found: list[tuple[int, str]] = []
+    place = 0
+    while place < len(lines):
+        number, line = lines[place]
+        if _OPEN_QUOTE.search(line) and not any(map(_WHOLE_STAMP.search, (line, *(x for _, x in lines[:place])))):
+            for more in range(place + 1, min(place + 1 + _LINES_OF_A_CELL, len(lines))):
+                whole = " ".join(text for _, text in lines[place : more + 1])
+                if not _OPEN_QUOTE.search(whole) and whole.count('"') % 2 == 0:
+                    number, line, place = lines[more][0], whole, more
+                    break
+        found.append((number, line))
+        place += 1
+    return found
+
+
 def _described(views: Sequence[_View]) -> Layout:
     """Lay out a file whose columns the description names, by the first delimiter that makes a time of them."""
     *others, last = views
@@ -303,18 +330,32 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 def clean(line: str) -> str:
-    """Strip a line of its end, and of the zeros and byte-order marks that power cuts and joined files leave."""
-    return line.rstrip("\n").replace("\0", "").replace("\ufeff", "")
+    """Strip a line of its end, and of the zeros and byte-order marks that power cuts and joined files leave.
+
+    Blanks that do not break and figures of full width, as Chinese keyboards write them, become the usual ones.
+    """
+    line = line.rstrip("\n").replace("\0", "").replace("\ufeff", "")
+    if ODD_SIGNS.search(line):
+        line = line.translate(_BLANKS)
+        line = unicodedata.normalize("NFKC", line) if _WIDE_DIGIT.search(line) else line
+    return line
 
 
 def split(line: str, delimiter: str) -> list[str]:
     """Cut a line into cells. A quoted cell never spans lines, so a lost quote damages its own line only."""
+    cells = line.split() if delimiter == " " else line.split(delimiter)
     if '"' in line:
-        try:
-            return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-        except (csv.Error, StopIteration):  # a cell of more than 128 kB
-            pass
-    return line.split() if delimiter == " " else line.split(delimiter)
+        with suppress(csv.Error, StopIteration):  # a cell of more than 128 kB
+            cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    return [_unquoted(cell) for cell in cells] if "'" in line or '="' in line else cells
+
+
+def _unquoted(cell: str) -> str:
+    """A cell without what marks it as text for a spreadsheet: ``'62``, ``'62'``, ``="62"``."""
+    text = cell.strip()
+    if text.startswith('="') and text.endswith('"'):
+        return text[2:-1]
+    return text[1:].removesuffix("'") if text.startswith("'") else cell
 
 
 def _delimiter(text: str) -> str:
@@ -347,6 +388,7 @@ class _View:
                 for cell in cells
                 if cell and len(cell) < 60 and not cell[0].isdigit()
             )
+            and not any(map(_WHOLE_STAMP.match, cells))
             for _, cells in self.rows
         ]
 

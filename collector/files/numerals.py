@@ -234,11 +234,9 @@ class NumberReader:
         if self._commas and not self._points:
             return ","
         if self._open and not self._points:
-            if self.quoted or self._whole:
-                raise LoggerFileError(
-                    f"{self._open!r} may have a decimal comma or part thousands, and no cell of the column decides; give --decimal"
-                )
-            return ","
+            raise LoggerFileError(
+                f"{self._open!r} may have a decimal comma or part thousands, and no cell of the column decides; give --decimal"
+            )
         return "."
 
     def _parse(self, raw: str) -> Cell:

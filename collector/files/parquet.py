@@ -27,6 +27,7 @@ from greenmine.collector.files.layout import (
 from greenmine.collector.files.numerals import NumberReader
 from greenmine.collector.files.rows import RawTable, Skipped, chosen_columns, position_of
 from greenmine.collector.files.stamps import UNREADABLE, StampReader
+from greenmine.collector.files.time_columns import begins_of
 
 
 def schema_of(path: Path) -> Any:
@@ -111,7 +112,11 @@ def parquet_time(schema: Any, wanted: Sequence[str]) -> tuple[str, ...]:
         f.name for f in schema if pa.types.is_date(f.type)
     ]
     usual = [n for n in names if {plain(n), bare(n)} & (STAMPS | TIMES | DATES)]
-    for found in ([name for name in typed if name in usual], typed, usual):
+    clocks = [f.name for f in schema if pa.types.is_time(f.type)]
+    if len(typed) == len(clocks) == 1 and pa.types.is_date(schema.field(typed[0]).type):
+        return typed[0], clocks[0]
+    for several in ([name for name in typed if name in usual], typed, usual):
+        found = [names[c] for c in begins_of([names.index(name) for name in several], names)]
         if len(found) == 1:
             return (found[0],)
         if found:

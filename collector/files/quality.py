@@ -21,7 +21,8 @@ _QUALITY: Final = words("""
     quality qc qa qaqc qcflag qualityflag qualitycode status datastatus state check checked approval
     dataquality 有效性 是否有效 有效标识 有效性标识 数据有效性 状态 数据状态 状态标识 状态码 质量 质控 质控状态 数据质量
     gültig gueltig valide validité válido valido válida valida qualité calidad estado état messstatus zustand qaflag qcstatus
-    审核标记 审核状态 审核结果 审核 校验 是否正常
+    审核标记 审核状态 审核结果 审核 校验 是否正常 数据有效 verification verificationstatus plausibilität plausibilitaet
+    plausibilité bewertung stato statodato marca marque merkmal kennung gyldig giltig geldig validacion validación
 """)
 """Plain names of columns that say in words or codes of the maker whether a reading is good."""
 _FAULTS: Final = words("""
@@ -32,16 +33,22 @@ _FAULTS: Final = words("""
     是否估算 离群 维护 校准 是否维护 是否校准
     over overload overloads overloaded overrange overunder underrange under ovl ovld ovrld olflag clip clipping clipped saturated
     saturation nulldatacode nullcode qualifier qualifiers warmup störung stoerung fallo falla erreur uebersteuerung 过载 溢出 超量程
+    cal zero span zeroing purge purging diag diagnostic diagnostics diagnosticcode diagcode censor censored censorcode
+    iscensored nondetect nd belowlod lodflag belowmdl belowdl belowlimit ungültig ungueltig invalide inválido invalido
+    wartung kalibrierung étalonnage etalonnage mantenimiento 校零 校标 零校 标校 检定 停电 断电 掉电
     故障 故障码 异常 是否异常 报警 告警 错误 错误码 错误代码 故障代码 报警状态 无效 是否无效
 """)
 """Plain names of columns that name what is wrong with a reading, and nothing where it is good."""
 _REMARKS: Final = words(
-    "remark remarks note notes comment comments annotation event events bemerkung 备注 说明 注释 事件 情况说明"
+    "remark remarks note notes comment comments annotation event events bemerkung bemerkungen anmerkung kommentar hinweis "
+    "commentaire commentaires remarque remarques observation observations observación observaciones observacoes observações "
+    "nota notas opmerking opmerkingen uwagi примечание 备注 备注信息 说明 注释 事件 情况说明 运维记录"
 )
 """Plain names of columns with free text."""
 _GOOD: Final = words("""
     ok good valid normal pass passed true yes approved verified ja oui
-    sí si gültig valide válido valido 有效 正常 合格 是 通过 已审核
+    sí si gültig valide válido valido 有效 正常 合格 是 通过 已审核 va plausibel
+    run running measuring measurement measure sampling 运行 运行中 测量 测量中 采样
 """)
 """Texts of columns of quality that leave no doubt."""
 _YES: Final = words("y t 1")
@@ -51,7 +58,7 @@ _ANSWERS: Final = _YES | words("n no f false 0 yes true ja nein oui non sí si �
 _OF_THE_INSTRUMENT: Final = re.compile(
     r"(?:inst(?:rument)?|sensor|pump|flow|laser|filter|heater|sampl\w*?|analy[sz]er|monitor|meas\w*?|data|reading|optics|detector|tape"
     r"|nozzle|inlet|仪器|传感器|监测仪|分析仪|采样泵?|泵|激光|流量|数据|测量)+"
-    r"(?:flags?|faults?|errors?|alarms?|status|ok|状态|标记|标识|故障|异常|报警)"
+    r"(?:flags?|faults?|errors?|alarms?|status|ok|valid|invalid|gültig|valide|状态|标记|标识|故障|异常|报警|有效|无效)"
 )
 """A plain name of a column that says how the instrument, or a part of it, was."""
 _NAMES_FLAGS: Final = re.compile(r"flag|stat(?:us|e)|code|标|状态|码")
@@ -65,20 +72,34 @@ _CHOICE: Final = re.compile(
 _LETTERS: Final = words("b c d m s")
 """Flags of HJ 212 that answer no question."""
 _NO_FAULT: Final = words(
-    "0 00 000 n no none false ok normal noerror noalarm nofault nil 无 否 正常 无故障 无报警 无异常 有效"
+    "0 n no none false ok normal noerror noalarm nofault nil nc non nein run running measuring 运行 测量 "
+    "无 否 正常 无故障 无报警 无异常 有效"
 )
 """Texts of columns of faults that name none."""
 _DOUBTFUL: Final = re.compile(
     r"calib|fault|fail|error|invalid|mainten|service|clean|test|zero|span|power|offline|replac|repair|exclud|reject|bad|malfunction"
+    r"|kalib|wartung|reinig|defekt|störung|stoerung|ausfall|ungültig|étalon|etalon|entretien|nettoy|panne|défaut|inválid|non valide"
+    r"|mantenim|limpieza|avería|averia|falla|fallo|manuten|limpeza|falha|guasto|taratura|поверк|калибр|неисправ|авари|обслуж"
     r"|校准|校零|标定|故障|异常|无效|维护|检修|维修|断电|停电|离线|清洗|零点|量程|更换|剔除|停机|停运",
     re.IGNORECASE,
 )
 """What a remark says of a reading that may be none."""
 
 
+_BELOW: Final = re.compile(r"[<≤] ?(?:LOD|LOQ|MDL|LLD|DL)\??", re.IGNORECASE)
+"""A name that asks whether a reading is below the limit of detection."""
+_PART: Final = words(
+    "pump laser sampler heater fan instrument analyzer analyser detector blower 泵 采样泵 激光 仪器 风机"
+)
+"""Plain names of parts of an instrument, without which there is no reading."""
+_OFF: Final = words("off stop stopped out aus arrêt parada 关 关闭 停 停止 停机")
+"""Texts that say of a part that it does not work."""
+_SIGN: Final = re.compile(r"[*#!?@+^~§†‡<>≤≥$&%|x]{1,3}")
+"""A mark in a column that does not say what it holds."""
 _NAMES_A_FAULT: Final = re.compile(
-    r"(?<!no )(?<!without )(?:fault|fail|error|invalid|malfunction|calibrat|\b(?:zero|span)\b)"
-    r"|(?<![无未])(?:故障|异常|校准|标定)|无效",
+    r"(?<!no )(?<!without )(?:fault|fail|error|invalid|malfunction|calibrat|\b(?:zero|span)\b|\boffline\b|disconnect|\brejected\b)"
+    r"|ungültig|nicht (?:gültig|ok)|non valide|inválid|defekt|störung|kalibrier|étalonn|avería|неисправ|калибр"
+    r"|(?<![无未])(?:故障|异常|校准|标定|离线|检定|剔除)|无效|不通过|未通过",
     re.IGNORECASE,
 )
 """What says of a reading that it may be none, wherever it stands."""
@@ -100,13 +121,14 @@ def _is_about(name: str, words: frozenset[str] | set[str]) -> bool:
 
 
 def _asked(column: str) -> str:
-    """The plain name of a column without the answers that it offers: ``Valid (Y/N)`` becomes ``valid``."""
-    return plain(_CHOICE.sub("", column))
+    """The plain name of a column without the answers that it offers: ``Valid (Y/N)`` becomes ``valid``, ``<LOD`` ``belowlod``."""
+    return "belowlod" if _BELOW.fullmatch(column.strip()) else plain(_CHOICE.sub("", column))
 
 
 def _word(text: str) -> str:
-    """The plain form of a text; a number below 0 keeps its sign."""
-    return plain(text) if re.fullmatch(r"\s*-\d+(?:\.\d+)?\s*", text) is None else text.strip()
+    """The plain form of a text; a number below 0 keeps its sign, and codes of zeros alone are 0."""
+    word = plain(text) if re.fullmatch(r"\s*-\d+(?:\.\d+)?\s*", text) is None else text.strip()
+    return "0" if re.fullmatch(r"0(?:x0)?0*", word) else word or (text.strip() if _SIGN.fullmatch(text.strip()) else "")
 
 
 def _meaning(name: str, texts: set[str]) -> tuple[bool, frozenset[str], frozenset[str]]:
@@ -180,7 +202,11 @@ def take_flags(
     found = {text for text in texts if _word(text) and _word(text) not in good}
     if remark:
         words = _NAMES_A_FAULT if beside else _DOUBTFUL
-        found = {text for text in found if words.search(text) or text in said.marks}
+        fits = {text for text in texts if words.search(text) or text in said.marks}
+        if beside:
+            off = _OFF if name in _PART else frozenset()
+            fits |= {text for text in texts if _SIGN.fullmatch(text) or plain(text) in off}
+        found &= fits
     taken = {*said.marks, *FLAGS, *(text for text in found if _word(text) in answers)}
     if len(found) == 1 and (cells == next(iter(found))).all() and found.isdisjoint(taken):
         notes.append(f"column {column!r} says {next(iter(found))!r} of every reading: nothing is taken from it")

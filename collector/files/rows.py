@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from statistics import median_low
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from greenmine.collector.files.columns import (
     plain,
     unique_names,
 )
-from greenmine.collector.files.layout import LINE_AT_MOST, Layout, clean, split
+from greenmine.collector.files.layout import LINE_AT_MOST, ODD_SIGNS, Layout, clean, split
 from greenmine.collector.files.numerals import NumberReader, number
 from greenmine.collector.files.sections import begins_section
 from greenmine.collector.files.sources import open_text
@@ -432,21 +433,27 @@ class ArrowRows:
 def rows_of(text: str, lines: NDArray[np.int64], layout: Layout, part: Part, skipped: Skipped) -> TextRows | ArrowRows:
     """The rows of a block of lines, all as wide as the header; blank lines are none."""
     width, delimiter = len(part.names), layout.delimiter
-    if layout.clock.kind != "across" and not any(sign in text for sign in ('"', "\0", "\ufeff")) and delimiter != " ":
+    odd = any(sign in text for sign in ('"', "'", "\0", "\ufeff")) or (not text.isascii() and ODD_SIGNS.search(text))
+    if layout.clock.kind != "across" and not odd and delimiter != " ":
         rows = _cut(text, lines, delimiter, part)
         if rows is not None:
             return rows
     keep: list[int] = []
     long: list[int] = []
+    short: list[int] = []
     cells = []
+    least = median_low(sorted(map(len, layout.sample))) if delimiter == " " and layout.sample else 0
     for place, line in zip(lines.tolist(), re.split("\n", text), strict=False):
         row = split(clean(line), delimiter)
         if any(cell.strip() for cell in row[width:]):
             long.append(place)
+        elif row and len(row) < least:  # a cell is missing, and nothing shows which
+            short.append(place)
         elif any(cell.strip() for cell in row):
             keep.append(place)
             cells += row[:width] + [""] * (width - len(row))
     skipped.count(f"more cells than the {width} of the header", long)
+    skipped.count(f"fewer cells than the {least} of other rows, which blanks part", short)
     return TextRows(cells, width, np.array(keep, np.int64))
 
 

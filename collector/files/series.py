@@ -20,6 +20,7 @@ from greenmine.collector.files.columns import (
     STATIONS,
     TOTALS,
     LoggerFileError,
+    bare,
     convertible,
     find_column,
     foreign_reference,
@@ -56,7 +57,7 @@ from greenmine.collector.files.statements import (
     refuse_factors,
     refuse_times,
 )
-from greenmine.collector.files.stations import refuse_stations, refuse_turns, texts_beside
+from greenmine.collector.files.stations import PLACES, refuse_stations, refuse_turns, texts_beside
 from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, only_table
 from greenmine.collector.files.text import REPEATED, SUMMED
 from greenmine.durations import parse_duration
@@ -88,17 +89,22 @@ _VALUES: Final = words("""
     值 数值 浓度 监测值 测量值 结果 浓度值 质量浓度
 """)
 """Plain names of columns that do not say what they hold."""
+_MEMBER: Final = re.compile(r"\A(?:[A-Za-z]\w*\.)+(?=[A-Za-z])")
+"""The objects that a name of JSON goes through: ``object.pm10``."""
 _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vxy])?\d*")
 """A plain name that counts channels, or is the letter of an axis."""
-_UNIT_COLUMNS: Final = words(
-    "unit units uom uomcode unitofmeasure unitofmeasurement unitsofmeasure einheit unité unidad unità eenheid enhet 单位 计量单位"
-)
+_UNIT_COLUMNS: Final = words("""
+    unit units uom uomcode unitofmeasure unitofmeasurement unitsofmeasure
+    unitédemesure unitàdimisura unidaddemedida messeinheit einheit unité unidad unità eenheid enhet 单位 计量单位
+""")
 _CODES: Final = re.compile(
     r"-9(?:\.9+)?|-?(?:9{2,6}(?:\.9+)?|8{3,6}(?:\.8+)?|7{3,6}|6999|32767|32768|3276\.[78]|65535|65534|6553\.5|-?1|99999\.0|985|995)"
 )
 """NumberColumn that loggers write for no value, where they lie far from the rest."""
 _OFTEN: Final = 3
 """So many times may be no chance."""
+_MANY: Final = 5
+"""So many times the same value beyond a gap ten times as wide as any between the others is no chance."""
 _SECTORS: Final = 16
 """Sectors of a wind rose at most."""
 _ENOUGH: Final = 8
@@ -331,7 +337,7 @@ class _Chosen:
 def _read(
     file: LoggerFile, parameter: Parameter, wanted: str | None, zone: str | None, assumed: str | None
 ) -> FileReadings:
-    chosen = _choose(file, parameter, wanted)
+    chosen = _seen(file, _choose(file, parameter, wanted), wanted)
     if chosen.where:
         file = file.narrowed(chosen.where)
     layout, said = file.layout, file.layout.description
@@ -340,7 +346,7 @@ def _read(
     stations = [
         name
         for name in header.names
-        if plain(name) in STATIONS and name not in {chosen.name, *header.time, *said.where}
+        if (plain(name) in STATIONS or bare(name) in PLACES) and name not in {chosen.name, *header.time, *said.where}
     ]
     others = [name for name in header.names if name not in {chosen.name, *header.time}]
     units = [name for name in others if plain(name) in _UNIT_COLUMNS]
@@ -385,7 +391,12 @@ def _read(
     if ahead := int(np.count_nonzero(table.time > clock_of_the_machine.time() * 1000 + _DAY)):
         notes.append(f"{ahead:,} stamps lie in the future by the clock of this machine")
     interval = float(parse_duration(said.interval)) if said.interval is not None else _spacing(table.time)
-    refuse_times(chosen.name, layout.heading, interval, {name: table.flags[name].tolist() for name in drifts})
+    refuse_times(
+        "" if said.total else chosen.name,
+        layout.heading,
+        interval,
+        {name: table.flags[name].tolist() for name in drifts},
+    )
     if _counts_on(chosen, value[np.argsort(table.time, kind="stable")], parameter, said, notes):
         value = _increments(table.time, value, notes)
     time = _begins(table, layout.stamps(), interval, notes)
@@ -436,6 +447,7 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
     if refused and not known:
         raise LoggerFileError(f"no column is {parameter.id}: {refused[0].refused}")
     fits = list(known) or [others[c] for c in parameter_columns(others, parameter)]
+    fits = fits or [name for name in others if parameter_columns([_MEMBER.sub("", name)], parameter)]
     if len(fits) > 1:
         right = [name for name in fits if (unit := unit_of(name, parameter)) is None or convertible(unit, parameter)]
         fits = right or fits
@@ -455,6 +467,17 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
         which = f"{listed(fits)} may all be" if fits else "no column is plainly"
         raise LoggerFileError(f"{which} {parameter.id}; choose with --value: there are {listed(others)}")
     return _Chosen(fits[0], {})
+
+
+def _seen(file: LoggerFile, chosen: _Chosen, wanted: str | None) -> _Chosen:
+    """The column that was chosen; refused if it is hidden in the sheet, and nobody names it."""
+    layout, name = file.layout, chosen.name
+    hidden = {layout.names[c] for c in layout.source.hidden_columns if c < len(layout.names)}
+    if name in hidden and wanted is None and (layout.description.tolerate or 0) < 1:
+        raise LoggerFileError(
+            f"column {name!r} is hidden in the sheet: choose with --value, such as --value {name!r} if it is meant"
+        )
+    return chosen
 
 
 def _named_in(line: str, parameter: Parameter) -> bool:
@@ -544,6 +567,10 @@ def _refuse_weightings(name: str, heading: Sequence[str], texts: Sequence[str]) 
                 f"the file says {text.strip()[:80]!r}: the levels of column {name!r} do not refer to 20 uPa; --unit 'dB(A)' "
                 "says that they do"
             )
+    if known_unit(name.rpartition(" ")[2], alone=True) != "dB(C)" and re.search(r"dB ?\(?[BDGZ]\b", name):
+        raise LoggerFileError(
+            f"column {name!r} is not weighted by A: choose another with --value, or give --unit 'dB(A)' if it is"
+        )
     lines = [line.strip() for line in heading if not re.search(r"peak|峰", line, re.IGNORECASE)]
     said = {line: match["said"] for line in lines if (match := _WEIGHTING.search(line)) and not match["time"]}
     said |= {text: text for text in texts if text}
@@ -906,8 +933,11 @@ def _is_far(
         return times >= _OFTEN and nearest > max(5 * float(np.ptp(rest)), 5.0)
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
-    usual = _FAR.get(parameter.unit, 0.5 * max(abs(middle), 1.0))
-    return times >= _OFTEN and nearest > max(5 * (high - low), usual)
+    far = max(5 * (high - low), _FAR.get(parameter.unit, 0.5 * max(abs(middle), 1.0)))
+    beyond, values = code < rest.min() or code > rest.max(), np.unique(rest)
+    if beyond and times >= _MANY and len(values) >= _ENOUGH:
+        far = min(far, max(10 * float(np.diff(values).max()), 0.5 * (high - low)))
+    return times >= _OFTEN and nearest > far
 
 
 def _is_apart(

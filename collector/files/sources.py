@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
@@ -46,6 +46,14 @@ _OF_THE_SYSTEM: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]*$|Thumbs\.db$|de
 _TABLES_AT_MOST: Final = 200
 """Sheets of a workbook, and tables of a page."""
 _HIDDEN_ROW: Final = re.compile(rb'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*>')
+_HIDDEN_COLUMNS: Final = re.compile(rb'<col (?=[^<>]*hidden="(?:1|true)")[^<>]*>')
+_ODS_TAG: Final = re.compile(rb"<table:table(?:-(row|column))?(?=[\s/>])([^<>]*)")
+_ATTRIBUTE: Final = re.compile(r'\b(?:table:)?([\w-]+)="([^"]*)"')
+_SPAN_OF_COLUMNS: Final = re.compile(rb' (min|max)="(\d{1,5})"')
+_FAR_CELL: Final = re.compile(rb' r="([A-Z]{2,3})\d{1,7}"')
+"""A cell of column 27 or later."""
+_CELLS_AT_MOST: Final = 100_000_000
+"""Cells of a sheet, the empty ones between included."""
 _HIDES: Final = re.compile(r"hidden=.*|style=.*display\s*:\s*none.*|ss:hidden=1", re.IGNORECASE | re.DOTALL)
 """Attributes of a row of HTML, or of a workbook in XML, that is hidden."""
 _ROW_NUMBER: Final = re.compile(rb' r="(\d{1,9})"')
@@ -73,6 +81,8 @@ class Source:
         Whether the sheet is hidden.
     hidden_row : int
         Line of the last row of the sheet that is hidden, by hand or by a filter; 0: none is.
+    hidden_columns : frozenset of int
+        Positions of the columns of the sheet that are hidden.
     """
 
     path: Path
@@ -82,6 +92,7 @@ class Source:
     epoch: str = "1899-12-30"
     is_hidden: bool = False
     hidden_row: int = 0
+    hidden_columns: frozenset[int] = frozenset()
 
     @property
     def is_parquet(self) -> bool:
@@ -217,13 +228,14 @@ def _workbook(path: Path, stack: ExitStack) -> list[Source]:
         book = CalamineWorkbook.from_path(str(path))
         found = []
         _refuse_many(len(book.sheet_names))
-        hidden = _hidden_rows(path)
+        hidden = _hidden(path)
         for about in book.sheets_metadata:
             sheet = book.get_sheet_by_name(about.name)
             if not sheet.height:
                 continue
-            first = (sheet.start or (0, 0))[0]
-            rows = [row - first for row in hidden.get(about.name, ()) if 0 < row - first <= sheet.height]
+            first, left = sheet.start or (0, 0)
+            parts = hidden.get(about.name, _Hidden())
+            rows = [row - first for row in parts.rows if 0 < row - first <= sheet.height]
             source = _text(_unmerged(sheet), about.name, stack)
             found.append(
                 replace(
@@ -231,6 +243,7 @@ def _workbook(path: Path, stack: ExitStack) -> list[Source]:
                     epoch="1904-01-01" if _counts_from_1904(path) else source.epoch,
                     is_hidden=about.visible != SheetVisibleEnum.Visible,
                     hidden_row=max(rows, default=0),
+                    hidden_columns=frozenset(column - left for column in parts.columns),
                 )
             )
     except CalamineError as error:
@@ -263,15 +276,31 @@ def _counts_from_1904(path: Path) -> bool:
             return re.search(rb"date1904=\"(?:1|true)\"", file.read(1 << 20)) is not None
 
 
-def _hidden_rows(path: Path) -> dict[str, list[int]]:
-    """Numbers of the rows of an XLSX workbook that are hidden, by sheet."""
-    found: dict[str, list[int]] = {}
+@dataclass(slots=True)
+class _Hidden:
+    """Rows of a sheet that are hidden, by number, and columns, by position."""
+
+    rows: list[int] = field(default_factory=list)
+    columns: set[int] = field(default_factory=set)
+
+
+def _hidden(path: Path) -> dict[str, _Hidden]:
+    """What is hidden in an XLSX or ODS workbook, by sheet.
+
+    Raises
+    ------
+    LoggerFileError
+        If a cell stands so far out that the sheet has more cells than ``_CELLS_AT_MOST``, which a reader would all make.
+    """
     if not zipfile.is_zipfile(path):
-        return found
+        return {}
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
+        if "content.xml" in names:
+            return _hidden_in_ods(archive)
         if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
-            return found
+            return {}
+        found: dict[str, _Hidden] = {}
         parts = {
             one.get("Id"): one.get("Target", "").removeprefix("/xl/")
             for one in _tags(archive, "xl/_rels/workbook.xml.rels")
@@ -280,14 +309,65 @@ def _hidden_rows(path: Path) -> dict[str, list[int]]:
             part = parts.get(sheet.get("r:id"))
             if part is None or f"xl/{part}" not in names or "name" not in sheet:
                 continue
-            rows = found.setdefault(sheet["name"], [])
+            hidden = found.setdefault(sheet["name"], _Hidden())
+            height, width = 0, 1
             with archive.open(f"xl/{part}") as file:
                 rest = b""
                 while block := file.read(_LOOKED_AT):
                     text = rest + block
-                    rows += [int(number) for row in _HIDDEN_ROW.findall(text) for number in _ROW_NUMBER.findall(row)]
-                    rest = text[text.rfind(b"<") :]
+                    hidden.rows += [int(n) for row in _HIDDEN_ROW.findall(text) for n in _ROW_NUMBER.findall(row)]
+                    for columns in _HIDDEN_COLUMNS.findall(text):
+                        ends = {key: int(value) for key, value in _SPAN_OF_COLUMNS.findall(columns)}
+                        first, last = ends.get(b"min", 1), min(ends.get(b"max", 0), 1 << 14)
+                        hidden.columns.update(range(first - 1, last))
+                    cut = text.rfind(b"<")
+                    height = max(height, *map(int, _ROW_NUMBER.findall(text, max(0, text.rfind(b"<row ")))[:1] or [0]))
+                    width = max([width, *map(_column, set(_FAR_CELL.findall(text)))])
+                    rest = text[cut:]
+            if height * width > _CELLS_AT_MOST:
+                raise LoggerFileError(
+                    f"has cells as far out as row {height:,} and column {width:,}: more than {_CELLS_AT_MOST:,} cells; copy the "
+                    "readings into a sheet of their own"
+                )
+        return found
+
+
+def _column(letters: bytes) -> int:
+    """The number of a column by its letters, from 1."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - 64
+    return number
+
+
+def _hidden_in_ods(archive: zipfile.ZipFile) -> dict[str, _Hidden]:
+    found: dict[str, _Hidden] = {}
+    hidden, row, column = _Hidden(), 0, 0
+    with archive.open("content.xml") as file:
+        rest = b""
+        while block := file.read(_LOOKED_AT):
+            text = rest + block
+            cut = text.rfind(b"<")
+            for kind, attributes in _ODS_TAG.findall(text, 0, cut):
+                said = {
+                    key: unescape(value) for key, value in _ATTRIBUTE.findall(attributes.decode("utf-8", "replace"))
+                }
+                times = _whole_number(said.get(f"number-{kind.decode()}s-repeated", "1"))
+                unseen = said.get("visibility", "visible") != "visible"
+                if not kind:
+                    hidden, row, column = found.setdefault(said.get("name", ""), _Hidden()), 0, 0
+                elif kind == b"row":
+                    hidden.rows += range(row + 1, row + 1 + min(times, _LOOKED_AT)) if unseen else ()
+                    row += times
+                else:
+                    hidden.columns.update(range(column, column + min(times, 1 << 14)) if unseen else ())
+                    column += times
+            rest = text[cut:]
     return found
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 8 else 1
 
 
 def _tags(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
@@ -316,8 +396,10 @@ def _text(rows: Iterable[Iterable[object]], name: str, stack: ExitStack) -> Sour
 
 def _cell(value: object) -> str:
     match value:
-        case bool() | int():
-            return str(int(value))
+        case bool():
+            return str(value).upper()
+        case int():
+            return str(value)
         case float():
             return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         case datetime():

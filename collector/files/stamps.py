@@ -47,24 +47,25 @@ _SHAPES_AT_MOST: Final = 2_000
 
 _ZONE = (
     r"(?: ?(?:[Zz]|(?:UTC|GMT)? ?(?P<sign>[+-])(?P<zone_hour>00?):?(?P<zone_minute>00)?|UTC|GMT"
-    r"|(?P<abbreviation>[A-Z]{3,5})))?"
+    r"|(?P<abbreviation>[A-Z]{3,5})))?(?:\[[A-Za-z_]+/[A-Za-z_]+\]| \([A-Za-z .]+\))?"
 )
 _WEEKDAY = (
     r"(?:\(?(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?|Mo|Di|Mi|Do|Fr|Sa|So|Montag|Dienstag|Mittwoch"
     r"|Donnerstag|Freitag|Samstag|Sonnabend|Sonntag|lun|mar|mer|jeu|ven|sam|dim|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
     r"|(?:星期|周)[一二三四五六日天])[.]?\)?,? *)?"
 )
-_MORNING: Final = "凌晨|清晨|早上|早晨|上午|午前"
-_EVENING: Final = "下午|傍晚|晚上|午後"
+_MORNING: Final = "凌晨|清晨|早上|早晨|上午|午前|오전"
+_EVENING: Final = "下午|傍晚|晚上|午後|오후"
 PARTS_OF_THE_DAY: Final = f"{_MORNING}|中午|{_EVENING}"
 """Words before a clock of twelve hours; at noon it goes on from 11 to 1."""
-_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt]| *(?P<before>{PARTS_OF_THE_DAY}) ?| +)"
-_HALF = r"(?: ?(?:(?P<half>[AaPp])\.?[Mm]\.?|(?P<after>上午|下午)))?"
+_LEAD = rf"(?: ?{_WEEKDAY})(?:[Tt_]| *(?P<before>{PARTS_OF_THE_DAY}) ?|(?: (?:à|at|um|a las|às|alle|om|kl\.?))? +)"
+_HALF = r"(?: ?(?:(?P<half>[AaPp](?=\.? ?[Mm]))\.? ?[Mm]\.?|(?P<after>上午|下午))|(?P<letter>[ap]))?"
 _FRACTION = r"(?:[.,:](?P<fraction>0{1,9}))?"
 _CLOCK = rf"(?P<hour>00?)[:hH](?P<minute>00)(?:[:mM′'](?P<second>00)[sS]?(?:{_FRACTION}))?{_HALF}(?: ?Uhr)?{_ZONE}"
 _OTHER_CLOCKS = (
-    r"(?P<hour>00?)[:时点](?P<minute>00)(?:[:分](?P<second>00)秒?|分)?",
-    rf"(?P<hour>00?)(?: ?[时点hH]整?)?{_HALF}",
+    r"(?P<hour>00?)[:时時点點](?P<minute>00)(?:[:分](?P<second>00)秒?|分)?",
+    rf"(?P<hour>00?)(?: ?[时時点點hH]整?)?{_HALF}",
+    r"(?P<hour>00)(?P<minute>00) (?:UTC|GMT)",
     r"(?P<hour>00?)\.(?P<minute>00)(?:\.(?P<second>00))?",
     r"(?P<hour>00?):(?P<minute>00) ?[~～—–至] ?00?:00",
 )
@@ -74,14 +75,15 @@ DATE_TEXT: Final = (
 )
 """A date within free text."""
 _CHINESE_DATE = r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]"
+_NAME = r"[^\W\d_]{3,10}"
 _DATES = (
     r"(?P<year>0000)(?P<s>[-/.])(?P<month>00?)(?P=s)(?P<day>00?)",
     r"(?P<year>0000) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]?",
     r"(?P<short>00) ?年 ?(?P<month>00?) ?月 ?(?P<day>00?) ?[日号]?",
     r"(?P<one>00?)(?P<s>[-/.])(?P<other>00?)(?P=s)(?P<year>0000)",
     r"(?P<one>00?)(?P<s>[-/.])(?P<other>00?)(?P=s)(?P<last>00)",
-    r"(?P<day>00?)[.]?[- /](?P<name>[A-Za-zäûé]{3,9})[.]?,?[- /](?P<year>0000)",
-    r"(?P<day>00?)[.]?[- /](?P<name>[A-Za-zäûé]{3,9})[.]?,?[- /](?P<short>00)",
+    rf"(?P<day>00?)(?:[.]?[- /.]| de )(?P<name>{_NAME})[.]?,?(?:[- /.]| del? )(?P<year>0000)(?: г[.])?",
+    rf"(?P<day>00?)[.]?[- /](?P<name>{_NAME})[.]?,?[- /](?P<short>00)",
     r"(?P<year>0000)[- /](?P<name>[A-Za-z]{3,9})[- /](?P<day>00?)",
     r"(?P<name>[A-Za-z]{3,9})\.? (?P<day>00?),? (?P<year>0000),?",
     r"(?P<year>0000)-(?P<ordinal>000)",
@@ -92,7 +94,7 @@ _PATTERNS: Final = (
     re.compile(rf"{_WEEKDAY}(?P<name>[A-Za-z]{{3,9}}) +(?P<day>00?) +{_CLOCK},? +(?P<year>0000)"),
     *(re.compile(_CHINESE_DATE + clock) for clock in (_CLOCK, *_OTHER_CLOCKS)),
     re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)"),
-    re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)(?:[Tt]| *)(?P<hour>00)(?P<minute>00)"
+    re.compile(r"(?P<year>0000)(?P<month>00)(?P<day>00)(?:[Tt_]| *)(?P<hour>00)(?P<minute>00)"
                rf"(?:(?P<second>00)(?:\.?(?P<fraction>000))?)?{_ZONE}"),
     re.compile(r"(?P<one>00)(?P<other>00)(?P<last>00) +(?P<hour>00)(?P<minute>00)(?P<second>00)?"),
     re.compile(rf"(?P<year>0000)(?P<month>00)(?P<day>00){_LEAD}{_CLOCK}"),
@@ -114,19 +116,33 @@ _DIRECTIVES: Final = {
     "M": r"(?P<minute>00?)",
     "S": r"(?P<second>00?)",
     "f": r"(?P<fraction>0{1,9})",
-    "p": r"(?P<half>[AaPp])\.?[Mm]\.?",
-    "b": r"(?P<name>[A-Za-z]{3,9})",
-    "B": r"(?P<name>[A-Za-z]{3,9})",
+    "p": r"(?P<half>[AaPp])\.? ?[Mm]\.?",
+    "b": rf"(?P<name>{_NAME})[.]?",
+    "B": rf"(?P<name>{_NAME})",
     "j": r"(?P<ordinal>000)",
     "z": r"(?:[Zz]|UTC|GMT|(?P<sign>[+-])(?P<zone_hour>00):?(?P<zone_minute>00)?)",
     "%": "%",
 }
-_MONTHS_ELSEWHERE: Final = {
-    "mär": 3, "mrz": 3, "mai": 5, "okt": 10, "dez": 12, "fév": 2, "fev": 2, "avr": 4, "aoû": 8, "aou": 8, "déc": 12,
-    "ene": 1, "abr": 4, "ago": 8, "dic": 12, "set": 9, "out": 10, "gen": 1, "mag": 5, "giu": 6, "lug": 7, "ott": 10,
-    "mei": 5, "mrt": 3,
-}  # fmt: skip
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS: Final = tuple(
+    tuple(names.split())
+    for names in (
+        "january januar janvier enero gennaio janeiro januari januarie stycznia styczeń января январь ocak",
+        "february februar février fevrier febrero febbraio fevereiro februari lutego luty февраля февраль şubat",
+        "march märz maerz mrz mars marzo março marco maart mrt marca marzec марта март mart",
+        "april avril abril aprile kwietnia kwiecień апреля апрель nisan",
+        "may mai mayo maggio maio mei maj maja мая май mayıs",
+        "june juni juin junio giugno junho czerwca czerwiec июня июнь haziran",
+        "july juli juillet julio luglio julho lipca lipiec июля июль temmuz",
+        "august août aout agosto augustus augusti agustus sierpnia sierpień августа август ağustos",
+        "september septembre septiembre setiembre settembre setembro września wrzesień сентября сентябрь eylül",
+        "october oktober octobre octubre ottobre outubro października październik октября октябрь ekim",
+        "november novembre noviembre novembro listopada listopad ноября ноябрь kasım",
+        "december dezember décembre decembre diciembre dicembre dezembro desember grudnia grudzień декабря декабрь aralık",
+    )
+)
+"""Names of the months; those of languages in which a name means another month than in one of these are left out."""
+_DAYS_WITH: Final = 3
+"""Decimals of a day from which on it shows the minute: 0.001 of a day is 86 s."""
 _COMPACT_HOURS: Final = 1_970_010_100
 """Ten digits from here on that form a date and an hour are that, not seconds of the years after 2032."""
 
@@ -470,7 +486,7 @@ class _Fields:
 
     def half(self) -> bool | None:
         """Whether the hours are those after noon; None: they count to 24."""
-        text = self.text("half") or self.text("before") or self.text("after")
+        text = self.text("half") or self.text("letter") or self.text("before") or self.text("after")
         return None if text is None else text[0] in "pP中" or text in _EVENING.split("|")
 
     def distinct(self, first: str, last: str) -> set[str]:
@@ -553,6 +569,11 @@ def _serial_days(fields: _Fields, epoch: str) -> _Block:
     """Read days since an epoch, set to the whole minute or second that their digits allow for."""
     block = _Block.unread(fields.points.shape[1])
     digits = len(fields.text("fraction") or "")
+    if 0 < digits < _DAYS_WITH and (4 * fields.number("fraction") % 10**digits).any():
+        raise LoggerFileError(
+            f"days of a spreadsheet such as {fields.example} have {digits} decimals, too few to tell the minute: show the "
+            "column as date and time, and save it again"
+        )
     days = (
         int(np.datetime64(epoch, "D").astype(np.int64))
         + fields.number("serial")
@@ -605,16 +626,21 @@ def _days(year: Times, month: Times, day: Times) -> Times:
 def _compact_hours(number: Times, block: _Block) -> None:
     """Take ten digits such as 2018033007 for 2018-03-30 07:00, where they cannot well be seconds."""
     days = _days(number // 1_000_000, number // 10_000 % 100, number // 100 % 100)
-    compact = (number >= _COMPACT_HOURS) & (days != UNREADABLE) & (number % 100 < 24)
+    compact = (number >= _COMPACT_HOURS) & (days != UNREADABLE) & (number % 100 <= 24)
     block.times[:] = np.where(compact, days * _DAY + number % 100 * _HOUR_MS, block.times)
     block.absolute[compact] = False
     block.hour[compact] = number[compact] % 100
 
 
 def _month(name: str) -> int:
-    """Number of a month by the first letters of its name, in English or a language near it; 0 if there is none."""
-    first = name[:3].lower()
-    return _MONTHS.index(first) + 1 if first in _MONTHS else _MONTHS_ELSEWHERE.get(first, 0)
+    """Number of a month by its name or its first letters, three at least; 0 if there is none, or several, as for ``jui``."""
+    first = name.casefold()
+    found = [
+        number
+        for number, names in enumerate(_MONTHS, start=1)
+        if any(month.startswith(first) or (first.startswith(month) and len(month) > 3) for month in names)
+    ]
+    return found[0] if len(found) == 1 and len(first) >= 3 else 0
 
 
 def _pattern(form: str) -> re.Pattern[str]:

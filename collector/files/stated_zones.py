@@ -17,7 +17,7 @@ _OFFSET: Final = re.compile(
 )
 _BARE_OFFSET: Final = re.compile(r"(?<![\d:])(?P<sign>[+\-−])(?P<hour>\d\d):(?P<minute>\d\d)(?!\d)")
 _UTC: Final = re.compile(
-    r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|世界时|格林|Greenwich Mean|Coordinated Universal|Universal Time",
+    r"(?<![a-z])(?:UTC|GMT|zulu)(?![a-z])|\(Z\)|世界时|格林|Greenwich Mean|Coordinated Universal|Universal Time",
     re.IGNORECASE,
 )
 _UTC_NAME: Final = re.compile(r"utc|gmt", re.IGNORECASE)
@@ -90,6 +90,17 @@ _SAID_OF_TIMES: Final = words("""
 """)
 """Words beside the name of a time column that name no zone."""
 _ZONE_PROSE: Final = re.compile(r"(?:UTC|GMT) ?[+\-−]\d", re.IGNORECASE)
+_ONE_MEANING: Final = {
+    "MEZ": "+01:00", "JST": "+09:00", "KST": "+09:00", "HKT": "+08:00", "SGT": "+08:00", "AWST": "+08:00", "PHT": "+08:00",
+    "WIB": "+07:00", "ICT": "+07:00", "SAST": "+02:00", "EAT": "+03:00",
+}  # fmt: skip
+"""Offsets of abbreviations that mean one zone, of which the clocks are never put forward."""
+_SPEAKS_OF_TIMES: Final = re.compile(
+    r"\b(?:times?|hours?|(?:time)?stamps?|clock|\w*zeit(?:en|angaben?)?|uhr\w*|stunden\w*|heures?|horas?|horario|ore|orario|orari"
+    r"|tids?|tijd\w*|godzin\w*|czas\w*)\b|врем|时间|時間|时刻|時刻",
+    re.IGNORECASE,
+)
+"""What a sentence says that speaks of the stamps."""
 
 
 def is_put_forward(text: str) -> bool:
@@ -129,7 +140,7 @@ def zone_in(text: str, *, column: bool) -> str | None:
         ahead = (digits or 10) if digits >= 0 else int(match["number"])
         return f"{'+' if match['side'] == '东' else '-'}{ahead + (10 if match['ten'] and digits else 0):02}:00"
     found = _ABBREVIATED.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
-    return found[0] if found else _place_in(text)
+    return _ONE_MEANING.get(found[0], found[0]) if found else _place_in(text)
 
 
 @lru_cache(maxsize=1)
@@ -214,7 +225,10 @@ def is_unclear_zone(line: str) -> bool:
 def zone_of_prose(line: str) -> str | None:
     """The zone of which a line of the heading speaks without a key, and not behind a stamp of its own."""
     text = re.sub(
-        rf"(?:{DATE_TEXT})[T ,;]+\d{{1,2}}:\d\d\S*(?: ?[AaPp][Mm])? ?(?:(?:UTC|GMT)? ?[+-]\d[\d:]*)?", " ", line
+        rf"(?:{DATE_TEXT})[T ,;]+\d{{1,2}}:\d\d\S*(?: ?[AaPp][Mm])? ?(?:(?:UTC|GMT)? ?[+-]\d[\d:]*|[A-Z]{{3,5}}\b)?",
+        " ",
+        line,
     )
     stated = any(pattern.search(text) for pattern in (_ZONE_PROSE, _NAMED, _OF_CITIES))
-    return zone_in(text, column=False) if stated or _ABBREVIATED.fullmatch(text.strip()) else None
+    said = _ABBREVIATED.fullmatch(text.strip()) or (_ABBREVIATED.search(text) and _SPEAKS_OF_TIMES.search(text))
+    return zone_in(text, column=False) if stated or said else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from greenmine.collector.files.columns import (
     PARTS,
     LoggerFileError,
+    bare,
     listed,
     names_parameter,
     plain,
@@ -19,6 +20,10 @@ from greenmine.collector.files.columns import (
     written,
 )
 
+PLACES: Final = words("latitude lat longitude lon lng long gpslat gpslon gpslatitude gpslongitude 经度 纬度")
+"""Plain names of columns that say where an instrument stood."""
+_APART: Final = 0.01
+"""Degrees, a kilometre, by which a receiver does not err."""
 _NUMBERED: Final = re.compile(r"(?![vV]\d)(?=.*\d)[^\s.:]*[^\W\d_][^\s.:]*|[\w-]*\d{6,}|\d+ ?[#号]\S*|\S+ \d+")
 """An id with a number: ``XH-0001``."""
 _TEXTS_AT_MOST: Final = 6
@@ -66,6 +71,14 @@ def refuse_stations(
     """
     for name in (*stations, *others):
         found = [text for text in texts[name] if text]
+        if bare(name) in PLACES:
+            places = [float(text) for text in found if re.fullmatch(r"[+-]?\d{1,3}\.\d+", text) and float(text)]
+            if places and max(places) - min(places) > _APART:
+                raise LoggerFileError(
+                    f"column {name!r} goes from {min(places):g} to {max(places):g}: the readings are of several places; choose one "
+                    f"with --where {name}={found[0]}"
+                )
+            continue
         if name in others and not (
             len({re.sub(r"[\dA-F]", "0", text) for text in found}) == 1 and _NUMBERED.fullmatch(found[0])
         ):

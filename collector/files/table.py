@@ -584,10 +584,24 @@ def _instants(local: NDArray[np.int64], clock: Zone) -> tuple[NDArray[np.int64],
     """Instants of wall-clock times in file order, and notes about those that the clocks repeat or skip.
 
     The repeated hour is read as its two passes if the file goes through it exactly twice, else as the first pass.
+
+    Raises
+    ------
+    LoggerFileError
+        If the stamps go on through an hour that the clocks skip and the one behind it: then the logger's clock was not put forward.
     """
     time, second = clock.utc(local), clock.utc(local, second=True)
     repeated = np.flatnonzero(second > time)
-    skipped = int(np.count_nonzero(second < time))
+    gap = second < time
+    skipped = int(np.count_nonzero(gap))
+    if np.isin(local[gap] + (time - second)[gap], local[~gap]).any():
+        first = local[gap].min()
+        ahead = int(first - time[gap].min()) // 60_000
+        raise LoggerFileError(
+            f"stamps go on through {str(np.datetime64(int(first), 'ms'))[:16]}, an hour that the clocks of {clock.name} skip, and "
+            "through the next one: the clock of the logger is not put forward; give the offset that the stamps have, such as "
+            f"--stamp-zone {'-' if ahead < 0 else '+'}{abs(ahead) // 60:02}:{abs(ahead) % 60:02}"
+        )
     # One change of the clocks repeats hours, not days, so a distance of a day parts two changes.
     order = np.argsort(local[repeated], kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(local[repeated][order]) > _DAY) + 1)

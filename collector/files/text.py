@@ -212,6 +212,6 @@ def _decimal(layout: Layout) -> str | None:
     if layout.delimiter == ",":
         return None
     cells = [cell.strip() for row in layout.sample for c, cell in enumerate(row) if c not in layout.clock.columns]
-    proof = any(re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", cell) for cell in cells)
+    proof = any(re.fullmatch(r"[+-]?(?:\d+,(\d{1,2}|\d{4,})|0,\d+)", cell) for cell in cells)
     against = any(re.fullmatch(r"[+-]?\d+\.(\d{1,2}|\d{4,})", cell) for cell in cells)
     return "," if proof and not against else None

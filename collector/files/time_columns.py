@@ -20,20 +20,22 @@ from greenmine.collector.files.columns import (
     bare,
     listed,
     plain,
+    written,
 )
 from greenmine.collector.files.descriptions import Description
 from greenmine.collector.files.stamps import DATE_TEXT, ORDERS, PARTS_OF_THE_DAY, UNREADABLE, StampReader
 
 CLOCK: Final = re.compile(
-    rf"(?:(?:{PARTS_OF_THE_DAY}) ?)?\d{{1,2}}[:时点hH]\d{{1,2}}(?:[分m]|[:分]\d{{1,2}}秒?(?:[.,:]\d+)?)?"
-    r"(?: ?(?:[AaPp]\.?[Mm]\.?|上午|下午|Uhr))?"
-    r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?",
+    rf"(?:(?:{PARTS_OF_THE_DAY}) ?)?\d{{1,2}}[:时時点點hH]\d{{1,2}}(?:[分m]|[:分]\d{{1,2}}秒?(?:[.,:]\d+)?)?"
+    r"(?:[ap]| ?(?:[AaPp]\.? ?[Mm]\.?|上午|下午|Uhr))?"
+    r"(?: ?[-~～—–至] ?\d{1,2}:\d\d)?"
+    r"|\d{4} (?:UTC|GMT)",
     re.ASCII,
 )
 _UNTIL: Final = re.compile(r" ?[-~～—–至] ?\d{1,2}:\d\d\Z")
 """The end of an interval behind its begin, where the date stands apart."""
 _DOTTED_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-4])\.[0-5]\d(?:\.[0-5]\d)?")
-_HOUR: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[.]0+)?(?: ?(?:[时点hH]整?|:00))?", re.ASCII)
+_HOUR: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[.]0+)?(?: ?(?:[时時点點hH]整?|:00))?", re.ASCII)
 _HOUR_NAME: Final = re.compile(
     r"(?:[Hh](?:our|r)?[ _]?)?(\d{1,2})(?: ?(?:时|点|[hH]|:00))?(?:[-~至]\d{1,2}(?: ?(?:时|点|:00))?)?"
 )
@@ -68,9 +70,15 @@ _DATE_FORMAT: Final = re.compile(
 )
 """A line of the heading that states the order of day, month and year."""
 END_WORDS: Final = re.compile(
-    r"\b(?:end|ending|ended|ends|to|until)\b|hourend|(?<![a-z])HE(?![a-z])|结束|截止|截至|止$", re.IGNORECASE
+    r"\b(?:end|ending|ended|ends|to|until|fin|hasta|ende|bis|fine|fim|até|einde|eind|koniec|slut)\b|hourend|(?<![a-z])HE(?![a-z])"
+    r"|结束|截止|截至|止$",
+    re.IGNORECASE,
 )
-BEGIN_WORDS: Final = re.compile(r"\b(?:start|starting|begin|beginning|from|since)\b|开始|起始|^起", re.IGNORECASE)
+BEGIN_WORDS: Final = re.compile(
+    r"\b(?:start|starting|begin|beginning|from|since|début|debut|inicio|início|desde|beginn|anfang|von|inizio|aanvang|początek)\b"
+    r"|开始|起始|^起",
+    re.IGNORECASE,
+)
 Kind = Literal["stamp", "midnight", "date", "clock", "hour", "number", "text", "empty"]
 
 
@@ -196,8 +204,30 @@ class ColumnKinds:
         self.names, self.rows, self.said, self.heading, self.epoch = names, rows, said, heading, epoch
         self._kinds: dict[int, Kind] = {}
 
+    def _refuse_pairs(self, clock: TimeColumns) -> TimeColumns:
+        """Refuse several columns of the name of the time that hold other instants, as where each channel has a time of its own."""
+        for c in clock.columns:
+            cells = [row[c].strip() for row in self.rows if len(row) > c]
+            again = [
+                d
+                for d, name in enumerate(self.names)
+                if d > c and name != written(name) and written(name) == self.names[c]
+            ]
+            for d in again:
+                others = [row[d].strip() for row in self.rows if len(row) > d]
+                if any(others) and self.kind(d) == self.kind(c) and others != cells[: len(others)]:
+                    raise LoggerFileError(
+                        f"columns {self.names[c]!r} and {self.names[d]!r} hold different times, as where each channel has its "
+                        f"own: choose with --time and --value, such as --time {self.names[d]}"
+                    )
+        return clock
+
     def by_name(self) -> TimeColumns | None:
         """The time, where a usual name says at least one of its columns."""
+        found = self._by_name()
+        return found if found is None else self._refuse_pairs(found)
+
+    def _by_name(self) -> TimeColumns | None:
         every = range(len(self.names))
         named = [c for c in every if self._is(c, STAMPS | TIMES | DATES)]
         if not self.rows:
@@ -325,13 +355,9 @@ class ColumnKinds:
 
     def _one(self, columns: list[int]) -> int:
         """The only column, or the begin of an interval whose begin and end are given, or the one with the plainest name."""
+        columns = begins_of(columns, self.names)
         if len(columns) == 1:
             return columns[0]
-        names = {c: re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", self.names[c]) for c in columns}
-        begins = [c for c in columns if BEGIN_WORDS.search(names[c])]
-        ends = [c for c in columns if END_WORDS.search(names[c])]
-        if len(columns) == 2 and len(begins) == len(ends) == 1:
-            return begins[0]
         for words in (STAMPS, TIMES, DATES):
             found = [c for c in columns if self._is(c, words)]
             if len(found) == 1 and words is not DATES:
@@ -346,6 +372,7 @@ class ColumnKinds:
         """The time of a date and a clock or an hour; of hours across; of a date alone."""
         every = range(len(self.names))
         if clocks:
+            dates, clocks = begins_of(dates, self.names), begins_of(clocks, self.names)
             pairs = [(d, c) for d in dates for c in clocks]
             named = [pair for pair in pairs if self._is(pair[0], DATES | STAMPS) and self._is(pair[1], TIMES | STAMPS)]
             pairs = named if len(named) == 1 else pairs
@@ -440,6 +467,14 @@ class ColumnKinds:
                 f"column {self.names[clocks[0]]!r} holds a time of day without a date, and {said}; give --time or --layout"
             )
         return TimeColumns((clocks[0],), "clock", start=dates.pop())
+
+
+def begins_of(columns: Sequence[int], names: Sequence[str]) -> list[int]:
+    """Leave of two columns the one that is named as the begin of an interval, if the other is named as its end."""
+    named = {c: re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", names[c]) for c in columns}
+    begins = [c for c in columns if BEGIN_WORDS.search(named[c])]
+    ends = [c for c in columns if END_WORDS.search(named[c])]
+    return begins if len(columns) == 2 and len(begins) == len(ends) == 1 and begins != ends else list(columns)
 
 
 def _start(heading: Sequence[str], said: Description) -> str | None:

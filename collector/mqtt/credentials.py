@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from greenmine.collector.mqtt.queue import UPTIME, BrokerQueue
 from greenmine.collector.mqtt.session import TOPIC
@@ -45,6 +45,8 @@ _ITERATIONS: Final = 101
 started must answer thousands of devices at once."""
 _SALT: Final = 12
 """Mosquitto 2.0 takes no other length [bytes]."""
+_BROKERS: Final = ("mosquitto", "nats-server")
+"""Programs that read their accounts again at SIGHUP."""
 _READABLE: Final = 0o640
 """By the owner and the broker's group only."""
 
@@ -112,6 +114,9 @@ class Credentials:
         Which devices there are, and how they speak.
     """
 
+    RIGHTS: ClassVar[str] = RIGHTS
+    """Name of the file of rights."""
+
     def __init__(self, directory: Path, registry: Registry) -> None:
         self._directory = directory
         self._rights = rights(registry)
@@ -126,7 +131,7 @@ class Credentials:
         """
         return list(self._read())
 
-    def add(self, account: str, *, renew: bool = False) -> str:
+    def add(self, account: str, *, renew: bool = False, password: str | None = None) -> str:
         """Make an account, or a new password for it.
 
         Parameters
@@ -135,6 +140,8 @@ class Credentials:
             ``site/device`` of the registry, or one of the ``SERVICES``.
         renew : bool
             Whether there may be one already; its old password is void then.
+        password : str, optional
+            One that is kept elsewhere; None: a new one.
 
         Returns
         -------
@@ -148,12 +155,12 @@ class Credentials:
         """
         if account not in self._rights:
             raise CredentialError(f"the registry has no device '{account}'")
-        password = secrets.token_urlsafe(24)
+        password = secrets.token_urlsafe(24) if password is None else password
         with self._locked():
             known = self._read()
             if account in known and not renew:
                 raise CredentialError(f"'{account}' has an account already; --renew gives it a new password")
-            known[account] = hashed(password)
+            known[account] = self.hashed(password)
             # Rights first: an account must not be there before it is known what it may do.
             self._write_rights(known)
             self._write_passwords(known)
@@ -204,17 +211,26 @@ class Credentials:
         replace(self._directory / PASSWORDS, text, _READABLE)
 
     def _write_rights(self, known: dict[str, str]) -> None:
+        replace(self._directory / self.RIGHTS, self.rights_text(known), _READABLE)
+
+    def rights_text(self, known: dict[str, str]) -> str:
+        """The file of rights of these accounts, given with their hashes."""
         blocks = [
             "# Written by `greenmine device` and `greenmine init` from the accounts and the registry; changes are lost.\n"
         ]
         for account in known:
             lines = "".join(f"topic {right}\n" for right in self._rights.get(account, ()))
             blocks.append(f"user {account}\n{lines}")
-        replace(self._directory / RIGHTS, "\n".join(blocks), _READABLE)
+        return "\n".join(blocks)
+
+    @staticmethod
+    def hashed(password: str) -> str:
+        """A password as the broker keeps it."""
+        return hashed(password)
 
 
 def reload(pid_file: Path) -> None:
-    """Have a running Mosquitto read its accounts, rights and certificates again; who is revoked is disconnected at once.
+    """Have a running broker read its accounts, rights and certificates again; who is revoked is disconnected at once.
 
     Parameters
     ----------
@@ -224,13 +240,13 @@ def reload(pid_file: Path) -> None:
     Raises
     ------
     CredentialError
-        The file cannot be read, its process is no Mosquitto, or the caller may not signal it.
+        The file cannot be read, its process is no broker, or the caller may not signal it.
     """
     try:
         process = int(pid_file.read_text())
         name = Path(f"/proc/{process}/comm").read_text().strip()
-        if name != "mosquitto":
-            raise CredentialError(f"process {process} of {pid_file} is '{name}', not mosquitto")
+        if name not in _BROKERS:
+            raise CredentialError(f"process {process} of {pid_file} is '{name}', not {' or '.join(_BROKERS)}")
         os.kill(process, signal.SIGHUP)
     except (OSError, ValueError) as error:
         reason = (error.strerror or "").lower() if isinstance(error, OSError) else "no number of a process in it"

@@ -16,7 +16,7 @@ import structlog
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from greenmine.budgets import Meter
+from greenmine.budgets import Callers
 from greenmine.collector.mqtt.queue import UPTIME, BrokerQueue
 from greenmine.collector.mqtt.tls import broker_tls
 from greenmine.settings import Settings
@@ -33,8 +33,6 @@ _SILENCE: Final = 30.0
 _TICK: Final = 0.5
 _CONSPICUOUS: Final = 10.0
 """A connection that has waited for so long altogether is named in the log [s]."""
-_REMEMBERED: Final = 10_000
-"""Addresses whose connections are metered."""
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +53,7 @@ class Ingress:
         self._rate = 0.0
         self._open = asyncio.Event()
         self._connections: Counter[str] = Counter()
-        self._meters: dict[str, Meter] = {}
+        self._callers = Callers(settings.ingress_connects)
 
     async def serve(self, stop: threading.Event) -> None:
         """Listen until ``stop`` is set.
@@ -150,13 +148,9 @@ class Ingress:
 
     def _admitted(self, address: str) -> bool:
         """Tell if an address may have one more connection."""
-        if len(self._meters) >= _REMEMBERED:
-            self._meters.clear()
-        meter, instant = self._meters.setdefault(address, Meter(self._settings.ingress_connects)), now()
-        if not meter.fits(1, instant) or self._connections[address] >= self._settings.ingress_connections:
+        if self._connections[address] >= self._settings.ingress_connections:
             return False
-        meter.take(1, instant)
-        return True
+        return self._callers.admits(address, now())
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
         settings = self._settings

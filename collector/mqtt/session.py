@@ -6,25 +6,28 @@ import selectors
 import socket
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import repeat
+from typing import Any, Final
 
 import numpy as np
 import structlog
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from greenmine.backoff import delay
-from greenmine.collector.gate import Account, Gate
+from greenmine.collector.gate import Account, Gate, beyond
+from greenmine.collector.intake import BatchCommitter, Counters, Handler, Message, StoppedError, readings_bounds
+from greenmine.collector.mqtt.inbound import InboundClient, Publish, PublishSocket
 from greenmine.collector.mqtt.queue import BrokerQueue
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
 from greenmine.collector.mqtt.tls import broker_tls
-from greenmine.errors import StoreError
 from greenmine.settings import Settings
 
 TOPIC: Final = "greenmine/v1/+/+/readings"
@@ -32,8 +35,6 @@ TOPIC: Final = "greenmine/v1/+/+/readings"
 _KEEPALIVE: Final = 60
 _TICK: Final = 0.2
 """Longest time without a look at ``stop`` and at the keep-alive [s]."""
-_LONGEST_LINGER: Final = 1.0
-"""Longest time that messages are gathered for one commit, however long commits take [s]."""
 _FAREWELL: Final = 2.0
 """Longest time for the last acknowledgements to leave [s]."""
 _TCP_ESTABLISHED: Final = 1
@@ -46,82 +47,11 @@ _SUSPICIOUS: Final = 2
 """So many of them in a row have a cause."""
 _NEVER: Final = 0xFFFFFFFF
 """Session expiry interval of MQTT 5 that means: never."""
+_PUBACK: Final = 0x40020000
+"""A PUBACK packet as one number, to which its identifier is added; MQTT 5 has the same for success."""
 _VERSIONS: Final = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
 _log = structlog.get_logger(__name__)
-
-
-class Message(NamedTuple):
-    """A message as it came in.
-
-    Parameters
-    ----------
-    topic : str
-        Topic it was published on.
-    payload : bytes
-        Its content.
-    mid : int
-        Packet identifier on this connection; 0 where none is to be acknowledged (QoS 0).
-    received : int
-        When it was received [ms UTC].
-    retained : bool
-        Whether the broker had kept it, for how long nobody knows, and sent it because of the subscription.
-    excess : bool
-        Whether it is beyond its sender's budget: it is to be counted, and not to be decoded.
-    """
-
-    topic: str
-    payload: bytes
-    mid: int
-    received: int
-    retained: bool = False
-    excess: bool = False
-
-
-class _Waiting(NamedTuple):
-    """A message that waits for its commit."""
-
-    number: int
-    """Counts all messages, in order of receipt."""
-    readings: int
-    """How many it may hold at most; 0 where it is not decoded."""
-    account: Account | None
-    message: Message
-
-
-Handler = Callable[[list[Message]], None]
-"""Decodes, processes and commits messages; raises ``StoreError`` when the record cannot take them now."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the session has done since it was made; written by its thread, read by any."""
-
-    connected: bool = False
-    """Whether the broker has accepted the connection and the subscription: what is published from then on will come."""
-    messages: int = 0
-    """Messages received."""
-    bytes: int = 0
-    """Bytes of their payloads."""
-    batches: int = 0
-    """Batches committed."""
-    unacknowledged: int = 0
-    """Messages committed whose connection was lost before the acknowledgement; the broker sends them again."""
-    connections: int = 0
-    """Connections accepted; all but the first are reconnects."""
-    failures: int = 0
-    """Attempts to connect that failed, and connections lost."""
-    retries: int = 0
-    """Commits that the record refused."""
-    last_message: int = 0
-    """When the newest message was received [ms UTC]; 0: none yet."""
-    commits: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    """Durations of the newest commits [s]."""
-
-    def commit_quantile(self, share: float) -> float:
-        """Duration within which this share (0..1) of the newest commits was done [s]; NaN before the first."""
-        durations = list(self.commits)
-        return float(np.quantile(durations, share)) if durations else float("nan")
 
 
 class Session:
@@ -130,9 +60,10 @@ class Session:
     The session on the broker is persistent and everything is delivered at least once: messages are acknowledged
     after the handler has committed them, so that whatever happens before is delivered again.
 
-    All work, callbacks included, is done in the thread that calls ``run``; paho's thread is not used. Memory is
-    bounded by ``batch_bytes`` and one message more: beyond it nothing is read, and the broker keeps the rest. Where more
-    waits than ``batch_readings``, whoever has sent more than half of it waits for all others, not they for it.
+    All work, callbacks included, is done in the thread that calls ``run``; paho's thread is not used. paho connects, subscribes
+    and keeps the connection alive; messages are read and acknowledged many at a time (`greenmine.collector.mqtt.inbound`). Memory
+    is bounded by ``batch_bytes``, what is read at once, and one message more: beyond it nothing is read, and the broker keeps the
+    rest. Where more waits than ``batch_readings``, whoever has sent more than half of it waits for all others, not they for it.
 
     Parameters
     ----------
@@ -148,11 +79,6 @@ class Session:
         Topics to receive besides the devices' own.
     gate : Gate, optional
         The senders' budgets; without it all messages are of one sender, who may send whatever he likes.
-
-    Raises
-    ------
-    ValueError
-        ``mqtt_version`` is neither 3.1.1 nor 5.
     """
 
     def __init__(
@@ -164,8 +90,6 @@ class Session:
         subscriptions: TopicSubscriptions | None = None,
         gate: Gate | None = None,
     ) -> None:
-        if settings.mqtt_version not in _VERSIONS:
-            raise ValueError(f"mqtt_version is '{settings.mqtt_version}'; it must be '3.1.1' or '5'")
         self.counters = Counters()
         self.queue = BrokerQueue()
         self._settings = settings
@@ -174,14 +98,13 @@ class Session:
         self._tick = tick
         self._subscriptions = TopicSubscriptions() if subscriptions is None else subscriptions
         self._gate = gate
-        self._pending: list[_Waiting] = []
-        self._unacknowledged: list[_Waiting] = []
+        self._pending: list[Message] = []
+        self._unacknowledged: list[Message] = []
         self._count = 0
         self._readings = 0
         self._bytes = 0
         self._begun = 0.0
-        self._linger = settings.linger_ms / 1000
-        self._pace = settings.idle_ms / 1000
+        self._committer = BatchCommitter(settings, self.counters, stop)
         self._attempts = 0
         """Since the last connection, which counts as one."""
         self._accepted = -_SHORT
@@ -209,15 +132,14 @@ class Session:
         finally:
             self._close()
 
-    def _make_client(self) -> Client:
+    def _make_client(self) -> InboundClient:
         settings = self._settings
         version = _VERSIONS[settings.mqtt_version]
-        client = Client(
+        client = InboundClient(
             CallbackAPIVersion.VERSION2,
             client_id=settings.broker_client,
             clean_session=None if version == MQTTProtocolVersion.MQTTv5 else False,
             protocol=version,
-            manual_ack=True,
         )
         if settings.broker_user is not None:
             password = settings.broker_password
@@ -229,12 +151,8 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_unsubscribe = self._on_unsubscribe
-        client.on_message = self._on_message
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
-        # With these set, paho queues acknowledgements, and writes them when it is told to.
-        client.on_socket_register_write = self._on_socket_register_write
-        client.on_socket_unregister_write = self._on_socket_unregister_write
         return client
 
     # Callbacks: they only note what happened, so that they cannot fail.
@@ -295,42 +213,12 @@ class Session:
     ) -> None:
         self._subscriptions.settle()
 
-    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""
-        payload = bytes(message.payload)
-        if topic.startswith("$SYS/"):
-            self.queue.told(topic, payload)
-            return
-        if not self._pending:
-            self._begun = time.monotonic()
-        now = time.time_ns() // 1_000_000
-        # An upper bound that costs no decoding: commas part values, and at least two part other members.
-        readings = max(1, payload.count(b",") - 2)
-        account = None if self._gate is None else self._gate.account(topic)
-        excess = account is not None and not account.admit(readings, len(payload), now)
-        if excess:
-            readings = 0
-        received = Message(topic, payload, message.mid, now, message.retain, excess)
-        self._count += 1
-        self._pending.append(_Waiting(self._count, readings, account, received))
-        self._bytes += len(payload)
-        self._readings += readings
-
     def _on_socket_open(self, _client: Client, _data: Any, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._selector.register(sock, selectors.EVENT_READ)
 
     def _on_socket_close(self, _client: Client, _data: Any, sock: Any) -> None:
         self._selector.unregister(sock)
-
-    def _on_socket_register_write(self, _client: Client, _data: Any, sock: Any) -> None:
-        self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
-
-    def _on_socket_unregister_write(self, _client: Client, _data: Any, sock: Any) -> None:
-        self._selector.modify(sock, selectors.EVENT_READ)
 
     # The connection.
 
@@ -360,13 +248,14 @@ class Session:
         _log.warning("no connection to the broker; trying again", broker=self._address, reason=reason)
 
     def _close(self) -> None:
-        if self._client.socket() is not None:
+        deadline = time.monotonic() + _FAREWELL
+        while (sock := self._client.connection) is not None and sock.unsent and time.monotonic() < deadline:
+            self._write()
+            time.sleep(0.01)
+        if self._client.connection is not None:
             self._client.disconnect()
-            deadline = time.monotonic() + _FAREWELL
-            while self._client.socket() is not None and time.monotonic() < deadline:
-                self._write()
-                self._selector.select(0.01)
-        if (left := self._client.socket()) is not None:
+            self._client.loop_write()
+        if (left := self._client.connection) is not None:
             left.close()
         self._selector.close()
 
@@ -383,37 +272,74 @@ class Session:
 
     def _wait(self) -> bool:
         """Wait until there is something to read or to write; False: nothing came, not even in the time of a pause."""
-        sock: Any = self._client.socket()
-        if hasattr(sock, "pending") and sock.pending():
-            return True  # TLS has decrypted more than was read; the selector cannot know
+        sock = self._client.connection
+        if sock is None or sock.pending:
+            return sock is not None
         timeout = _TICK
         if self._pending:
-            left = self._begun + self._linger - time.monotonic()
+            left = self._begun + self._committer.linger - time.monotonic()
             timeout = max(0.0, min(self._settings.idle_ms / 1000, left))
+        self._selector.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if sock.unsent else 0))
         return bool(self._selector.select(timeout))
 
     def _read(self) -> bool:
-        """Take all packets that are there, up to the bounds of a batch; True: the batch is due."""
-        settings, read, pending = self._settings, self._client.loop_read, self._pending
-        while True:
-            before = len(pending)
-            read()
-            if pending and (self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._linger):
+        """Take what is there, up to the bounds of a batch; True: the batch is due."""
+        settings, sock = self._settings, self._client.connection
+        while sock is not None and sock.fill():
+            self._take(sock.take())
+            while self._client.connection is sock and sock.has_control:
+                self._client.loop_read()
+            if self._client.connection is not sock:
+                break
+            due = self._bytes >= settings.batch_bytes or time.monotonic() - self._begun >= self._committer.linger
+            if self._pending and due:
                 return True
-            if len(pending) == before:
-                # All that came is here. To gather for as long as a commit takes leaves time to read between commits.
-                return bool(pending) and time.monotonic() - self._begun >= self._pace
+        # All that came is here. To gather for as long as a commit takes leaves time to read between commits; but where half a
+        # batch waits, the broker may wait for its acknowledgements before it sends the other half.
+        half = self._readings >= settings.batch_readings // 2
+        return bool(self._pending) and (half or time.monotonic() - self._begun >= self._committer.pace)
+
+    def _take(self, came: list[Publish]) -> None:
+        """Take messages in, each within its sender's budget or marked as excess."""
+        if aside := [publish for publish in came if publish.topic.startswith("$SYS/")]:
+            for topic, payload, _, _ in aside:
+                self.queue.told(topic, payload)
+            came = [publish for publish in came if not publish.topic.startswith("$SYS/")]
+        if not came:
+            return
+        if not self._pending:
+            self._begun = time.monotonic()
+        now = time.time_ns() // 1_000_000
+        topics, payloads = [publish[0] for publish in came], [publish[1] for publish in came]
+        mids, retained = [publish[2] for publish in came], [publish[3] for publish in came]
+        sizes = list(map(len, payloads))
+        readings = readings_bounds(payloads)
+        accounts: Sequence[Account | None] = [None] * len(came)
+        excess = [False] * len(came)
+        if self._gate is not None:
+            accounts = senders = self._gate.accounts(topics)
+            excess = beyond(senders, readings, sizes, now)
+            if any(excess):
+                readings = [0 if over else count for over, count in zip(excess, readings, strict=True)]
+        numbers = range(self._count + 1, self._count + 1 + len(came))
+        columns = topics, payloads, mids, repeat(now), retained, excess, numbers, readings, accounts
+        self._pending.extend(map(Message._make, zip(*columns, strict=False)))
+        self._count += len(came)
+        self._readings += sum(readings)
+        self._bytes += sum(sizes)
 
     def _write(self) -> None:
-        """Write what paho has queued, in few packets."""
+        """Write what paho has queued, and what the other end did not take before."""
         client = self._client
-        sock: Any = client.socket()
-        if sock is None or not client.want_write():
-            return
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        client.loop_write()
-        if client.socket() is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        if client.want_write():
+            client.loop_write()
+        self._send(b"")
+
+    def _send(self, data: bytes) -> None:
+        """Write; where the connection is lost, reading tells."""
+        if (sock := self._client.connection) is not None:
+            with suppress(OSError):
+                sock.send(data)
 
     def _flush_all(self) -> None:
         while self._pending and self._flush():
@@ -429,83 +355,63 @@ class Session:
         """
         if not self._pending:
             return True
-        batch, sock = self._next_batch(), self._client.socket()
-        if not self._commit([waiting.message for waiting in batch]):
+        batch, sock = self._next_batch(), self._client.connection
+        size = sum([len(message.payload) for message in batch])
+        if not self._commit(batch, size):
             self._pending, self._readings, self._bytes = [], 0, 0
             return False
-        self._readings -= sum(waiting.readings for waiting in batch)
-        self._bytes -= sum(len(waiting.message.payload) for waiting in batch)
+        self._readings -= sum([message.readings for message in batch])
+        self._bytes -= size
         self._begun = time.monotonic()
-        self.counters.batches += 1
-        if sock is None or self._client.socket() is not sock or not _established(sock):
+        if sock is None or self._client.connection is not sock or not _established(sock):
             self.counters.unacknowledged += len(batch) + len(self._unacknowledged)
             self._unacknowledged = []
             return True
         # In the order of receipt, as MQTT wants it: what was committed before its turn waits for what came before it.
         due = self._unacknowledged + batch
         if self._pending or self._unacknowledged:
-            due.sort()
+            due.sort(key=lambda message: message.number)
         first = self._pending[0].number if self._pending else self._count + 1
-        self._unacknowledged = [waiting for waiting in due if waiting.number > first]
-        for waiting in due[: len(due) - len(self._unacknowledged)]:
-            if waiting.message.mid:
-                self._client.ack(waiting.message.mid, 1)
+        self._unacknowledged = [message for message in due if message.number > first] if self._pending else []
+        mids = np.array([message.mid for message in due[: len(due) - len(self._unacknowledged)]], ">u4")
+        self._send((mids[mids > 0] + _PUBACK).astype(">u4").tobytes())
         self._write()
         return True
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[Message]:
         """Take the next batch from what waits: all of it, or as much as makes a batch, in the order of receipt.
 
         A sender of more than half of what waits comes after all others. No other order is changed: figures of one channel may
         rest on another's, such as wind or weather.
         """
-        pending, most = self._pending, self._settings.batch_readings
-        if self._readings <= most or len(pending) == 1:
+        pending, most, largest = self._pending, self._settings.batch_readings, self._settings.batch_bytes
+        if (self._readings <= most and self._bytes <= largest) or len(pending) == 1:
             self._pending = []
             return pending
         sent: defaultdict[Account | None, int] = defaultdict(int)
-        for waiting in pending:
-            sent[waiting.account] += waiting.readings
+        for message in pending:
+            sent[message.account] += message.readings
         greedy = {account for account, readings in sent.items() if 2 * readings > self._readings}
         taken: set[int] = set()
-        readings = 0
+        readings = size = 0
         for place in sorted(range(len(pending)), key=lambda place: pending[place].account in greedy):
             taken.add(place)
             readings += pending[place].readings
-            if readings >= most:
+            size += len(pending[place].payload)
+            if readings >= most or size >= largest:
                 break
-        self._pending = [waiting for place, waiting in enumerate(pending) if place not in taken]
+        self._pending = [message for place, message in enumerate(pending) if place not in taken]
         return [pending[place] for place in sorted(taken)]
 
-    def _commit(self, batch: list[Message]) -> bool:
+    def _commit(self, batch: list[Message], size: int) -> bool:
         """Have the batch handled, however long that takes; False: given up because the session is to stop."""
-        counters = self.counters
-        counters.messages += len(batch)
-        counters.bytes += sum(len(message.payload) for message in batch)
-        counters.last_message = batch[-1].received
-        failures = 0
-        while True:
-            begun = time.monotonic()
-            try:
-                self._handler(batch)
-            except StoreError as error:
-                counters.retries += 1
-                if not failures:
-                    _log.error("the record takes no readings; trying again", error=str(error), messages=len(batch))
-                failures += 1
-                if self._stop.is_set():
-                    _log.warning("stopped before the record took the batch; the broker keeps it", messages=len(batch))
-                    return False
-                self._keep_alive(delay(failures, 0.2, 10.0))
-            else:
-                took = time.monotonic() - begun
-                counters.commits.append(took)
-                # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
-                self._linger = max(self._settings.linger_ms / 1000, min(took, _LONGEST_LINGER))
-                self._pace = max(self._settings.idle_ms / 1000, took)
-                if failures:
-                    _log.info("the record takes readings again", messages=len(batch))
-                return True
+        self._committer.begin(batch, size)
+        try:
+            while (pause := self._committer.attempt(partial(self._handler, batch), len(batch))) is not None:
+                self._keep_alive(pause)
+        except StoppedError:
+            return False
+        return True
 
     def _keep_alive(self, seconds: float) -> None:
         """Let time pass without reading.
@@ -519,7 +425,7 @@ class Session:
             self._write()
 
 
-def _established(sock: Any) -> bool:
+def _established(sock: PublishSocket) -> bool:
     """Whether the other end still listens.
 
     When it does not, writing to it would make paho close the socket and lose what is there to be read.

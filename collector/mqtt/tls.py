@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 from greenmine.settings import Settings
+from greenmine.tls import show, trusting
 
 
 def broker_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -15,12 +16,12 @@ def broker_tls(settings: Settings) -> ssl.SSLContext | None:
 
     Raises
     ------
-    OSError
+    ValueError
         If a file cannot be read, or holds no certificate or key.
     """
     if not settings.broker_tls:
         return None
-    context = ssl.create_default_context(cafile=settings.broker_ca)
+    context = trusting(settings.broker_ca, "GREENMINE_BROKER_CA")
     if settings.broker_certificate is not None:
-        context.load_cert_chain(settings.broker_certificate, settings.broker_key)
+        show(context, settings.broker_certificate, settings.broker_key, "GREENMINE_BROKER_CERTIFICATE")
     return context

@@ -162,8 +162,10 @@ class BatchBuilder:
         for device, take in self._shares(topic, content, excess=excess):
             start = len(buffer.time)
             buffer.sequence = -1
+            signed = False
             try:
-                signed = not excess and self._signed_by_device(topic, sent, device, received)
+                if not excess and device in self._keys_of:
+                    signed = self._signed_by_device(topic, sent, device, received)
                 take(dated)
                 if signed and sent is not None:
                     self._signed.append((len(self._messages), sent))
@@ -175,8 +177,8 @@ class BatchBuilder:
             counted = 0
 
     def _signed_by_device(self, topic: str, sent: Signed | None, device: int, received: int) -> bool:
-        """Whether a device signed a message; `RefusedError` if it had to and did not."""
-        keys, zone = self._keys_of.get(device, ((), "UTC"))
+        """Whether a device that has keys signed a message; `RefusedError` if it had to and did not."""
+        keys, zone = self._keys_of[device]
         day = local(received, zone).date()
         if not any(in_force(key, day) for key in keys):
             return False

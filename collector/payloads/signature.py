@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.entries import SenderKey
 
-_TRAILER: Final = re.compile(rb"\n#ed25519 ([A-Za-z0-9+/]{86}==)\s*\Z")
+_BEGIN: Final = b"\n#ed25519 "
+_TRAILER: Final = re.compile(_BEGIN + rb"([A-Za-z0-9+/]{86}==)\s*\Z")
 _FORM: Final = b"greenmine-signed-1\n"
 
 
@@ -29,7 +30,8 @@ class Signed(NamedTuple):
 
 def parted(payload: bytes) -> Signed | None:
     """A signed payload in its two parts; None where no signature is behind it."""
-    found = _TRAILER.search(payload, max(0, len(payload) - _LONGEST))
+    begin = payload.find(_BEGIN, -_LONGEST)
+    found = None if begin < 0 else _TRAILER.search(payload, begin)
     return None if found is None else Signed(payload[: found.start()], base64.b64decode(found[1]))
 
 
@@ -39,7 +41,7 @@ _LONGEST: Final = 120
 
 def joined(signed: Signed) -> bytes:
     """The payload as it is sent, with its signature behind it."""
-    return signed.content + b"\n#ed25519 " + base64.b64encode(signed.signature)
+    return signed.content + _BEGIN + base64.b64encode(signed.signature)
 
 
 def sign(topic: str, content: bytes, key: Ed25519PrivateKey) -> bytes:

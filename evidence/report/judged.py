@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from greenmine.evidence.borrowed import borrowed_sentence
 from greenmine.evidence.figures import ConclusionFigures
 from greenmine.evidence.judging import (
     JudgedExceedance,
@@ -42,6 +43,7 @@ def _site(document: JudgementDocument, site: str, w: ReportWords) -> Iterator[st
                 judged = verdicts[rule.key]
                 if judged[0].addressee == addressee and w.judged(rule.key).parameter.theme == row.theme:
                     yield _rule(rule.key, judged, w)
+    yield from (borrowed_sentence(one, w) for one in document.borrowed_weather if one.site == site)
     yield from _exceedances([e for e in document.exceedances if e.rule.startswith(f"{site}/")], w)
     yield from _removed([r for r in document.removed if r.rule.startswith(f"{site}/")], w)
     yield ""

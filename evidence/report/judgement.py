@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from greenmine.evidence.borrowed import borrowed_sentence
 from greenmine.evidence.judging import JudgementDocument, SiteConclusion
 from greenmine.evidence.report.blocks import (
     Block,
@@ -82,6 +83,7 @@ def _site(document: JudgementDocument, site: str, w: ReportWords) -> list[Block]
                 else Paragraph(text=w.t("opening.no-emission"))
             )
     blocks.append(Paragraph(text=w.t("opening.rule"), small=True))
+    blocks += [Paragraph(text=borrowed_sentence(one, w)) for one in document.borrowed_weather if one.site == site]
     removed = [r for r in document.removed if r.rule.startswith(f"{site}/")]
     exceedances = [e for e in document.exceedances if e.rule.startswith(f"{site}/")]
     blocks += _listed(w.t("judged.removed", n=len(removed)), len(removed), removed_lines(removed, w), w)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Facts, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
+from greenmine.processing.wind import DEGREE
 from greenmine.registry import Position
 from greenmine.wording.charts import Place, site_map
 from greenmine.wording.words import NOTHING
-
-_METRES: Final = 111_195.0
-"""Length of a degree of a meridian [m], on a sphere of 6371 km."""
 
 
 def mine(content: Content) -> list[Block]:
@@ -35,8 +32,8 @@ def _map(content: Content) -> Charts:
     w, middle = content.words, content.site.position
     places = [Place(w.t("mine.pit"), w.t("mine.pit"), 0.0, 0.0)]
     for number, station in enumerate(content.site.stations, start=1):
-        north = (station.position.latitude - middle.latitude) * _METRES
-        east = (station.position.longitude - middle.longitude) * _METRES * math.cos(math.radians(middle.latitude))
+        north = (station.position.latitude - middle.latitude) * DEGREE
+        east = (station.position.longitude - middle.longitude) * DEGREE * math.cos(math.radians(middle.latitude))
         places.append(Place(str(number), w.t(f"role.{station.role}"), round(east, 1), round(north, 1)))
     caption = w.t("mine.map")
     return Charts(charts=[Chart(caption=caption, spec=site_map(places, title=caption, north=w.t("mine.north")))])

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from greenmine.evidence.borrowed import borrowed_sentence, borrowed_weather
 from greenmine.evidence.figures import JUDGED, RuleFigures, VerdictFigures
 from greenmine.evidence.hourly import Distribution
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
@@ -311,7 +312,7 @@ def _air_index(content: Content) -> list[Block]:
     rows = [
         [
             w.name(content.registry.station(day.site, day.station)),
-            day.day,
+            day.day.isoformat(),
             *(
                 w.t("air.of", iaqi=found.iaqi, mean=found.concentration) if found is not None else NOTHING
                 for found in map(day.index.sub_indices.get, pollutants)
@@ -379,12 +380,16 @@ def _circumstances(content: Content) -> list[Block]:
     weather = w.t("noise.weather")
     if missing:
         weather = w.t("noise.no-weather", missing=w.t(f"noise.missing-{missing[0] if len(missing) == 1 else 'both'}"))
+    others = borrowed_weather(content.registry, site.id)
+    if missing and others and others[0].distance is None:
+        weather = ""  # said below
     between = "" if content.language == "zh" else " "
     return [
         Paragraph(
-            text=between.join((w.t(f"noise.{levels}"), weather)),
+            text=between.join(filter(None, (w.t(f"noise.{levels}"), weather))),
             small=True,
-        )
+        ),
+        *(Paragraph(text=borrowed_sentence(one, w)) for one in others),
     ]
 
 

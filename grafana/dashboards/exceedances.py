@@ -28,7 +28,7 @@ from greenmine.grafana.queries import HOUR, RANGE, STATIONS, series, table, unti
 _CHOSEN: Final = f'{STATIONS} AND "kind" =~ /^${{kind:regex}}$/'
 _COUNTED: Final = "\"state\" != 'superseded' AND \"state\" != 'withdrawn'"
 _SPANS: Final = ("24h", "7d", "30d")
-_SHARES: Final = steps((None, GREEN), (0.000001, AMBER))
+_SHARES: Final = steps((None, "text"), (0.000001, AMBER))
 """Colours of the share of time beyond a limit."""
 
 

@@ -8,10 +8,10 @@ from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
 from greenmine.grafana.edition import Edition, tag_of, unit_of
 from greenmine.grafana.panels import (
-    AMBER,
     BLUE,
     CLOCK,
     GREY,
+    YELLOW,
     Column,
     curves,
     gauges,
@@ -81,7 +81,7 @@ def build(edition: Edition) -> Json:
             key("share"),
             [series(_share(edition), "$tag_station $tag_limit")],
             unit="percentunit",
-            thresholds=steps((None, BLUE), (0.8, AMBER)),
+            thresholds=steps((None, BLUE), (0.8, YELLOW)),
             defaults={"min": 0, "max": 1.5, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
@@ -95,7 +95,7 @@ def build(edition: Edition) -> Json:
             key("distance"),
             [series(_distance(), "$tag_station $tag_limit")],
             unit="suffix:dB",
-            thresholds=steps((None, BLUE), (-3, AMBER)),
+            thresholds=steps((None, BLUE), (-3, YELLOW)),
             defaults={"min": -30, "max": 15, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,

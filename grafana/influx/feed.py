@@ -339,7 +339,7 @@ class Feed:
                     beginning = self._encoders["reading"].series(*tags)
                     self._channels[n] = _Channel(beginning, f"{beginning}value=", tags, tuple(rules[channel.index]))
                     role = self._registry.station(channel.site, channel.station).role
-                    if _BLOWN.get(channel.parameter.id) == role:
+                    if _BLOWN.get(channel.parameter.id) == role and not channel.origin:
                         self._blown[channel.site][n] = channel.parameter.id
         return self._channels.get(number)
 

@@ -225,7 +225,7 @@ def _readings(connection: Connection, channel: Channel, rng: np.random.Generator
 
 
 def _judgements(connection: Connection, registry: Registry, now: int, days: int) -> None:
-    verdicts, hours = [], []
+    verdicts, hours, means = [], [], []
     for rule in registry.rules:
         threshold = threshold_on(rule.limit, local(now, registry.site(rule.site).zone).date())
         if threshold is None:
@@ -255,6 +255,26 @@ def _judgements(connection: Connection, registry: Registry, now: int, days: int)
                     "issued": end,
                 }
             )
+            if (rule.limit.window, rule.limit.statistic, rule.limit.kind) == ("day", "mean", "legal"):
+                means.append(
+                    {
+                        "channel": number_of(registry.channels[rule.channel]),
+                        "window": "day",
+                        "start": start,
+                        "revision": 0,
+                        "latest": True,
+                        "end": end,
+                        "mean": value,
+                        "count": 1397,
+                        "expected": 1440.0,
+                        "capture": 0.97,
+                        "valid": outcome != "not assessable",
+                        "hours": detail["have"] or 24,
+                        "excluded": 0,
+                        "reason": "first",
+                        "issued": end,
+                    }
+                )
         hours.extend(
             {
                 "rule": rule.key,
@@ -266,6 +286,7 @@ def _judgements(connection: Connection, registry: Registry, now: int, days: int)
             for hour in range((now - days * DAY) // HOUR, now // HOUR)
         )
     _insert(connection, schema.verdict, verdicts)
+    _insert(connection, schema.statistic, means)
     connection.execute(insert(schema.sliding_hour), hours)
     loud = [rule for rule in registry.rules if rule.site == LOUD and rule.limit.kind == "legal"]
     rows = [
@@ -282,6 +303,15 @@ def _judgements(connection: Connection, registry: Registry, now: int, days: int)
     ]
     rows.sort(key=lambda row: row["changed"])
     _insert(connection, schema.exceedance, rows)
+    dusty = select(schema.exceedance.c.id).where(
+        schema.exceedance.c.rule.in_([r.key for r in loud if registry.channels[r.channel].parameter.theme == "dust"]),
+        schema.exceedance.c.state == "closed",
+    )
+    suggested = [
+        {"exceedance": number, "revision": 0, "mark": 0, "cause": "outside", "share": 0.8}
+        for number in connection.scalars(dusty)
+    ]
+    _insert(connection, schema.suggestion, suggested)
 
 
 def _outcome(rule: Rule) -> tuple[str, str, dict[str, float]]:

@@ -23,7 +23,7 @@ MINE = HERE / "mine"
 SITE = "pit"
 
 _KEYS = frozenset(
-    {"limits", "site", "stations", "devices", "catalogue", "readings", "marks", "period", "waits", "options"}
+    {"limits", "site", "stations", "devices", "catalogue", "readings", "marks", "period", "waits", "options", "others"}
 )
 
 
@@ -63,6 +63,8 @@ class LawCase:
         (folder / "sites").mkdir(parents=True)
         for name in ("enterprises.toml", "profiles.toml"):
             (folder / name).write_bytes((MINE / name).read_bytes())
+        for other in self.table.get("others", ()):
+            (folder / f"sites/{other}.toml").write_bytes((MINE / f"others/{other}.toml").read_bytes())
         site = tomllib.loads((MINE / f"sites/{SITE}.toml").read_text(encoding="utf-8")) | self.table.get("site", {})
         for station, limits in self.table.get("limits", {}).items():
             _named(site["stations"], station)["limits"] = limits
@@ -94,10 +96,11 @@ class LawCase:
                     mine[second] = values[n % len(values)], flag
         with path.open("w", encoding="utf-8") as file:
             file.write("channel,time,value,flag\n")
-            for channel, mine in rows.items():
+            for name, mine in rows.items():
+                channel = name if name.count("/") > 1 else f"{SITE}/{name}"
                 stamps = np.datetime_as_string(np.array(list(mine), "datetime64[s]"))
                 file.writelines(
-                    f"{SITE}/{channel},{stamp},{value},{flag}\n"
+                    f"{channel},{stamp},{value},{flag}\n"
                     for stamp, (value, flag) in zip(stamps, mine.values(), strict=True)
                 )
         return path

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from pydantic import SecretStr
 
 from greenmine.cli import boards
 from greenmine.settings import Settings
+from tests.ports import free_port
 from tests.system.composed import document
 
 
@@ -56,3 +60,63 @@ def test_servers_of_an_installation_are_let_alone_unless_one_is_named_to_the_dem
     assert (asked.grafana_url, asked.influx_url) == ("http://other.invalid", named.influx_url)
     with pytest.raises(ValueError, match="--grafana needs GREENMINE_GRAFANA_PASSWORD"):
         boards.with_boards(settings, "http://other.invalid")
+
+
+@pytest.fixture
+def forbidding() -> Iterator[tuple[str, list[str]]]:
+    """Address of a server that knows nobody, and what it was asked."""
+    asked: list[str] = []
+
+    class Forbidding(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forbidding) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_an_influxdb_of_others_is_not_set_up_though_the_demo_had_its_own_before(
+    tmp_path: Path, forbidding: tuple[str, list[str]]
+) -> None:
+    address, asked = forbidding
+    (tmp_path / boards.BOARDS).write_text(
+        json.dumps({"grafana": "a", "influxdb": "b", "address": "http://127.0.0.1:3000"})
+    )
+    given = {"influx_url": address, "influx_admin_token": SecretStr("wrong"), "grafana_password": SecretStr("theirs")}
+    settings = Settings(_env_file=None, data=tmp_path).model_copy(update=given)  # type: ignore[call-arg]
+    named = boards.with_boards(settings, "http://grafana.invalid")
+    assert named is not None
+    with pytest.raises(SystemExit, match="greenmine demo: InfluxDB answered 401: the token is not valid"):
+        boards.fill(named, threading.Event())
+    assert asked
+    assert not [one for one in asked if "setup" in one]
+
+
+def test_a_server_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boards, "_LONG", 0.0)
+    port, stop = free_port(), threading.Event()
+    given = {"influx_url": f"http://127.0.0.1:{port}", "influx_admin_token": SecretStr("any")}
+    settings = Settings(_env_file=None, data=tmp_path).model_copy(update=given)  # type: ignore[call-arg]
+    waiting = threading.Thread(target=boards.fill, args=(settings, stop))
+    waiting.start()
+    said = ""
+    while waiting.is_alive() and not said:
+        waiting.join(0.1)
+        said = capsys.readouterr().err
+    stop.set()
+    waiting.join()
+    assert f"still waiting: http://127.0.0.1:{port}" in said

@@ -26,13 +26,39 @@ def said(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, s
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("GREENMINE_BROKER_PORT", "abc"), ("GREENMINE_DEVICE_MESSAGES", "many"), ("GREENMINE_SMTP_PORT", "-1")],
+    [
+        ("GREENMINE_BROKER_PORT", "abc"),
+        ("GREENMINE_DEVICE_MESSAGES", "many"),
+        ("GREENMINE_SMTP_PORT", "-1"),
+        ("GREENMINE_INFLUX_URL", "http://[::1"),
+        ("GREENMINE_SECRETS", sys.executable),
+    ],
 )
 def test_a_setting_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, name: str, value: str) -> None:
     status, _, error = said(tmp_path, "status", **{name: value})
     assert status == 1
     assert error.count("\n") == 1
     assert f"{name}={value}" in error
+
+
+@pytest.mark.parametrize(
+    ("only", "named", "given"),
+    [
+        ("worker", "GREENMINE_BROKER_CA", {"GREENMINE_BROKER_TLS": "true"}),
+        ("worker", "GREENMINE_HJ212_SM4_KEYS", {"GREENMINE_HJ212_PORT": "0"}),
+        ("worker", "GREENMINE_HJ212_CERTIFICATE", {"GREENMINE_HJ212_PORT": "0"}),
+        ("archivist", "GREENMINE_WITNESSES", {}),
+        ("web", "GREENMINE_WITNESS_FOR", {}),
+        ("notifier", "GREENMINE_NOTIFY_CA", {}),
+    ],
+)
+def test_a_file_that_a_setting_names_and_that_is_not_there_is_one_line_at_the_start(
+    tmp_path: Path, only: str, named: str, given: dict[str, str]
+) -> None:
+    status, _, error = said(tmp_path, "run", "--only", only, **{named: "nothing.pem"}, **given)
+    assert status == 1
+    assert error.count("\n") == 1
+    assert "nothing.pem" in error
 
 
 def test_the_list_of_commands_says_what_each_does(tmp_path: Path) -> None:

@@ -276,3 +276,11 @@ def test_every_service_is_bounded_and_has_no_more_rights_than_it_needs(units: li
 
 def test_the_images_group_is_the_one_of_the_dockerfile() -> None:
     assert f"ARG ID={IMAGE_GROUP}\n" in (Path(__file__).parents[2] / "Dockerfile").read_text()
+
+
+def test_the_proxy_lets_pass_what_may_be_handed_in(tmp_path: Path) -> None:
+    configuration = made(tmp_path / "a")["proxy/nginx.conf"].decode()
+    passed = int(configuration.partition("client_max_body_size ")[2].partition("m;")[0]) << 20
+    form = 100_000
+    settings = Settings()
+    assert passed >= max(settings.upload_bytes, settings.attachment_bytes) + form

@@ -31,7 +31,7 @@ def test_the_fingerprint_is_shown_and_the_key_written_but_over_nothing(
 
 
 def test_an_installation_without_a_key_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="made when the first day is sealed"):
+    with pytest.raises(SystemExit, match="made when `greenmine run` first starts"):
         _run("list", "--data", str(tmp_path))
 
 

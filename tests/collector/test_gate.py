@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from greenmine.collector.gate import Gate
+from greenmine.collector.gate import Gate, beyond
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -50,6 +52,20 @@ def test_a_site_has_the_budget_of_so_many_devices(mines: Registry) -> None:
     devices = [device.id for device in mines.site("kunyin").devices][:3]
     assert [sent(gate, f"greenmine/v1/kunyin/{device}/readings", 10) for device in devices] == [10, 5, 0]
     assert sent(gate, QUIET, 10) == 10
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([NOISY, QUIET]), st.integers(1, 9), st.integers(1, 900)), max_size=40),
+    st.sampled_from(["5/d", "20/d", "100/d"]),
+)
+def test_of_messages_that_come_together_those_are_beyond_that_would_be_one_by_one(
+    mines: Registry, messages: list[tuple[str, int, int]], budget: str
+) -> None:
+    settings = Settings(device_messages=budget, device_readings="40/d", device_bytes="4000/d")
+    alone, together = Gate(mines, settings), Gate(mines, settings)
+    expected = [not alone.account(topic).admit(many, size, NOON) for topic, many, size in messages]
+    senders = [together.account(topic) for topic, _, _ in messages]
+    assert beyond(senders, [many for _, many, _ in messages], [size for _, _, size in messages], NOON) == expected
 
 
 @pytest.fixture

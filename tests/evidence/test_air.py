@@ -7,7 +7,7 @@ from datetime import date, datetime
 import msgspec
 import pytest
 
-from greenmine.evidence.air import Statistics, air_index_days, reference_figures
+from greenmine.evidence.air import Statistics, period_air_index, reference_figures
 from greenmine.limits import Window
 from greenmine.loading import load_registry
 from greenmine.processing.engine import Statistic
@@ -77,6 +77,11 @@ def test_the_index_is_of_homes_and_takes_no_lower_bound(jiuchi: Registry) -> Non
         **statistic(jiuchi, "receptor/pm2.5", moment(0), 36.0, "day", over=1),
         **statistic(jiuchi, "boundary/pm10", moment(0), 300.0, "day"),
     }
-    (day,) = air_index_days(jiuchi, jiuchi.site("jiuchi"), PERIOD, statistics)
-    assert (day.station, day.day, day.index.aqi, day.index.primary) == ("receptor", "2026-04-08", 101, ("pm10",))
+    (day,) = period_air_index(jiuchi, PERIOD, statistics)
+    assert (day.station, day.day.isoformat(), day.index.aqi, day.index.primary) == (
+        "receptor",
+        "2026-04-08",
+        101,
+        ("pm10",),
+    )
     assert "pm2.5" in day.index.missing

@@ -83,7 +83,7 @@ def told(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Content:
         (folder / name).write_bytes(content)
     return bundle.report_content(
         msgspec.json.decode(files["manifest.json"], type=bundle.Manifest),
-        Source(folder),
+        Source(folder, PERIOD),
         msgspec.json.decode(files["figures.json"], type=FiguresDocument),
     )
 

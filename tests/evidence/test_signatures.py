@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,7 @@ import sqlalchemy as sa
 
 from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.collector.payloads.signature import sign
-from greenmine.evidence.bundle import Installation, collect
-from greenmine.evidence.recompute import days_needed
+from greenmine.evidence.bundle import Installation, build, collect
 from greenmine.evidence.sections import SignedFigures
 from greenmine.evidence.signatures import signature_faults, signed_shares
 from greenmine.evidence.source import Source
@@ -26,6 +26,7 @@ from greenmine.record.rows import ROW
 from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
 from tests.collector.payloads.test_signature import KEY, TOPIC, keyed, term
+from tests.evidence.bundles import contents, verify
 from tests.evidence.test_trust import NOW, PERIOD
 from tests.processing.mine import DAY, HOUR, MINUTE, at, record_at
 
@@ -44,18 +45,23 @@ def _message(start: int, seq: int) -> bytes:
 def signing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation whose dust monitor signs what it sends, four days of it."""
     folder = tmp_path_factory.mktemp("signing") / "here"
+    _install(folder, 6 * HOUR)
+    return folder
+
+
+def _install(folder: Path, delay: int) -> None:
+    """Make the installation; messages come so long after their first reading [ms]."""
     registry = keyed(folder / "registry", term(KEY, "2026-01-01"))
     record = record_at(folder / "record.sqlite", registry)
     pipeline, builder = Pipeline(registry, record), BatchBuilder(registry, Settings())
     for seq, start in enumerate(range(FIRST, FIRST + 4 * DAY, 6 * HOUR)):
-        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + 6 * HOUR)
-        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + 6 * HOUR)  # delivered twice
+        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + delay)
+        builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + delay)  # delivered twice
         noise = b'{"v": 1, "time": %d, "values": {"laeq": 50.0}, "flags": {}}' % start
-        builder.add(FENCE, noise, start + 6 * HOUR)
-        pipeline.commit(builder.finish(), start + 6 * HOUR)
+        builder.add(FENCE, noise, start + delay)
+        pipeline.commit(builder.finish(), start + delay)
     SigningKey(folder / "keys")
     record.engine.dispose()
-    return folder
 
 
 class Operated:
@@ -71,7 +77,8 @@ class Operated:
         here = Installation(engine, registry, folder / "registry", Archive(folder / "archive"), key, DAY)
         (folder / "bundle").mkdir()
         collect(here, registry.sites[0], PERIOD, folder / "bundle", NOW, lambda *_: None)
-        self.source = Source(folder / "bundle", {day.isoformat() for day in days_needed(PERIOD)})
+        self.source = Source(folder / "bundle", PERIOD)
+        self.here = here
         self.found, _, _ = verify_raw(folder / "bundle", self.source, key.ring)
         engine.dispose()
 
@@ -118,6 +125,17 @@ def test_what_instruments_signed_is_counted_and_whole(signing: Path, tmp_path: P
     assert operated.source.entries[0].rows["signed"] == 4
 
 
+def test_a_bundle_of_sealed_days_says_which_readings_were_signed_and_verifies(signing: Path, tmp_path: Path) -> None:
+    operated = Operated(signing, tmp_path / "copy", _nothing)
+    build(operated.here, "mine", PERIOD, tmp_path / "bundle.zip", NOW)
+    figures = json.loads(contents(tmp_path / "bundle.zip")["figures.json"])
+    assert figures["signed"] == [
+        {"device": "fence", "readings": 4, "signed": 0},
+        {"device": "homes", "readings": 144, "signed": 144},
+    ]
+    assert verify(tmp_path / "bundle.zip") == []
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -137,3 +155,11 @@ def test_what_an_operator_changed_of_it_before_it_was_sealed_is_found_without_a_
     operated = Operated(signing, tmp_path / "copy", change)
     assert any(told in one.what for one in signature_faults(operated.source))
     assert set(signature_faults(operated.source)) <= set(operated.found)
+
+
+def test_what_an_operator_changed_of_readings_that_came_days_later_is_found(tmp_path: Path) -> None:
+    _install(tmp_path / "here", 2 * DAY)
+    assert Operated(tmp_path / "here", tmp_path / "untouched", _nothing).found == []
+    operated = Operated(tmp_path / "here", tmp_path / "copy", _rewritten(_halved))
+    told = "144 readings have another value or flag than their device signed"
+    assert any(told in one.what for one in operated.found)

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 
 from greenmine.evidence.bundle import Installation, collect
 from greenmine.evidence.inclusion import moment
-from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.site_registry import registry_digest
 from greenmine.evidence.source import Source
 from greenmine.evidence.verify import verify_raw
@@ -163,7 +162,7 @@ class Copy:
         )
         folder.mkdir()
         collect(here, site, PERIOD, folder, NOW, lambda *_: None)
-        source = Source(folder, {day.isoformat() for day in days_needed(PERIOD)})
+        source = Source(folder, PERIOD)
         trusted = Witnesses(frozenset({self.watched.witness.public.fingerprint}))
         given = given if given is not None else self.watched.given if receipts else []
         found, _, open_ = verify_raw(folder, source, self.key.ring, given, trusted)

@@ -234,6 +234,18 @@ def test_red_is_for_what_exceeds_at_law_and_green_for_what_meets_at_law(language
     assert told or name == "operation"
 
 
+def test_fields_are_not_filled_with_the_colour_of_texts() -> None:
+    for board in BUILT["zh"].values():
+        for panel in panels(board):
+            if panel["type"] == "state-timeline":
+                assert "text" not in {color for _, color in mapped(panel)}
+
+
+def test_what_has_no_unit_is_named_in_the_language_of_the_board() -> None:
+    registry = load_registry()
+    assert Edition("zh", registry, DAY).label(registry.parameters["equipment-state"]) == "设备运行状态"
+
+
 def mapped(thing: Any) -> Iterator[tuple[str, str | None]]:
     """Texts of all mappings within a board, with their colours."""
     if isinstance(thing, dict):

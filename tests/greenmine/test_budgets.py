@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from greenmine.budgets import BURST, Meter, Rate, parse_rate
+from greenmine.budgets import BURST, Callers, Meter, Rate, parse_rate
 from greenmine.settings import Settings
 
 T0 = 1_790_000_000_000
@@ -59,3 +59,24 @@ def test_the_days_amount_is_never_passed() -> None:
     assert meter.fits(40, T0)
     meter.take(40, T0)
     assert meter.room(T0 + 3600_000) == 0
+
+
+def test_an_address_that_connects_too_often_waits_and_no_other_does() -> None:
+    callers = Callers(Rate(second=1))
+    assert [callers.admits("a", T0) for _ in range(61)] == [True] * 60 + [False]
+    assert callers.admits("b", T0)
+    assert callers.admits("a", T0 + 1000)
+
+
+def test_a_connection_of_somebody_known_does_not_count() -> None:
+    callers = Callers(Rate(second=1, day=100))
+    for _ in range(200):
+        assert callers.admits("a", T0)
+        callers.vouch("a", T0)
+    assert [callers.admits("a", T0) for _ in range(61)] == [True] * 60 + [False]
+
+
+def test_connections_of_a_day_begin_again_with_the_next() -> None:
+    callers = Callers(Rate(day=2))
+    assert [callers.admits("a", T0) for _ in range(3)] == [True, True, False]
+    assert callers.admits("a", T0 + 86_400_000)

@@ -421,6 +421,12 @@ CASES = {
         'id = "jiuchi2"',
         ["id 'jiuchi2' and the file's name 'jiuchi' must be the same"],
     ),
+    "name of all mines": (
+        "sites/jiuchi.toml",
+        'id = "jiuchi"',
+        'id = "district"',
+        ["id: 'district' stands for all mines together"],
+    ),
     "profile zone": (
         "profiles.toml",
         "Asia/Shanghai",

@@ -211,9 +211,17 @@ def test_a_statement_that_was_changed_is_not_taken(signed: SignedStatement) -> N
         ("[[witnesses]]\nid = 'a'\nkind = 'notary'\nurl = 'http://x'\n", "notary"),
         ("nonsense", "nonsense|Expected"),
         ("[[witnesses]]\nid='a'\nkind='mail'\nto=['x@y']\n[[witnesses]]\nid='a'\nkind='mail'\nto=['x@y']\n", "twice"),
+        ("[[witnesses]]\nid='a'\nkind='greenmine'\nurl='http://x'\nkey='no.pub'\n", "witness a: .*no.pub"),
     ],
 )
 def test_a_file_of_witnesses_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, match: str) -> None:
     (tmp_path / "w.toml").write_text(text)
     with pytest.raises(ValueError, match=match):
         load_witnesses(tmp_path / "w.toml")
+
+
+def test_files_of_a_witness_lie_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "their.pub").write_bytes(SigningKey(tmp_path / "keys").public.pem)
+    told = "[[witnesses]]\nid='a'\nkind='greenmine'\nurl='http://x'\nkey='their.pub'\n"
+    (tmp_path / "w.toml").write_text(told)
+    assert [one.key for one in load_witnesses(tmp_path / "w.toml")] == [str(tmp_path / "their.pub")]

@@ -89,6 +89,7 @@ class Station:
     place: tuple[float, float] = (30.0, 108.01)
     papers: str = ""
     """What the registry shows of its device."""
+    role: str = "boundary"
 
     def text(self) -> str:
         return f"""
@@ -96,7 +97,7 @@ class Station:
 id = "{self.id}"
 name_zh = "点"
 name_en = "Station"
-role = "boundary"
+role = "{self.role}"
 position = {{ latitude = {self.place[0]}, longitude = {self.place[1]} }}
 noise_class = "2"
 limits = {list(self.limits)}

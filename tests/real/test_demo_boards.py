@@ -13,7 +13,7 @@ import psutil
 
 from tests.influxing import until
 from tests.ports import free_port
-from tests.real.servers import Grafana
+from tests.real.servers import ORG, Grafana, StartedGrafana, StartedInfluxDB, shipped
 from tests.system.running import COMMAND
 
 PATIENCE = 300.0
@@ -51,6 +51,53 @@ def test_the_demo_shows_the_boards_to_supervisor_and_enterprise(tmp_path: Path) 
         assert demo.wait(60) == 0
     assert len(servers) == 2
     until(lambda: not any(server.is_running() for server in servers), "both servers to end")
+
+
+def test_the_demo_fills_a_grafana_that_is_named_to_it(tmp_path: Path) -> None:
+    data, log = tmp_path / "var", tmp_path / "log"
+    with (
+        StartedInfluxDB(tmp_path / "influx", shipped("influxdb")) as influx,
+        StartedGrafana(tmp_path / "grafana", shipped("grafana")) as grafana,
+    ):
+        known = {"login": "kunyin", "password": grafana.password}
+        assert grafana.call("POST", "/api/admin/users", known).status == 200
+        given = {
+            "GREENMINE_GRAFANA_PASSWORD": grafana.password,
+            "GREENMINE_INFLUX_URL": influx.url,
+            "GREENMINE_INFLUX_ORG": ORG,
+            "GREENMINE_INFLUX_ADMIN_TOKEN": influx.token,
+        }
+        command = [
+            COMMAND,
+            "demo",
+            "--days",
+            "0.2",
+            "--data",
+            str(data),
+            "--port",
+            str(free_port()),
+            "--grafana",
+            grafana.url,
+        ]
+        with log.open("wb") as out:
+            demo = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **given}, stdout=out, stderr=out)
+        try:
+
+            def told() -> bool:
+                assert demo.poll() is None, log.read_text()
+                return "they keep the passwords they had: kunyin\n" in log.read_text()
+
+            until(told, f"Grafana's address, and who has a password: {log.read_text()}", PATIENCE)
+            assert f"Grafana: {grafana.url}  (sign in as supervisor" in log.read_text()
+            passwords = json.loads((data / "demo-accounts").read_text())
+            for name, sites in (("supervisor", 5), ("hengjie", 1)):
+                theirs = Grafana(grafana.url, passwords[name])
+                until(lambda g=theirs, n=name, s=sites: len(seen(g, n)) == s, f"the mines of {name}", PATIENCE)
+        finally:
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(60) == 0
+        assert influx.process.poll() is None
+        assert grafana.process.poll() is None
 
 
 def seen(grafana: Grafana, name: str) -> set[str]:

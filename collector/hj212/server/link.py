@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +27,8 @@ from greenmine.collector.hj212.sm4 import Sm4Key, is_confidential, unlocked
 from greenmine.settings import Settings
 
 _CHUNK: Final = 65_536
+_FIRST: Final = 4_096
+"""The same until a known logger has named itself: what a stranger sends costs no more than that at a time."""
 _PAUSE: Final = 0.3
 """A sender that pauses for this long has sent all of its frame, even if the line end is missing [s]."""
 _DAMAGE: Final = 20
@@ -34,7 +36,7 @@ _DAMAGE: Final = 20
 _OPENING: Final = 65_536
 """Bytes in which the first frame of a known logger must be."""
 _DROP_PAUSE: Final = 1.0
-"""Between two lines of the log on dropped frames [s]."""
+"""Between two lines of the log on the same [s]."""
 _UNSENT: Final = 65_536
 """Bytes of answers that may wait for a logger to read them."""
 _REPLIES: Final = frozenset({"9011", "9012", "9013", "9014"})
@@ -63,21 +65,28 @@ class Refusal(Exception):  # noqa: N818 - it ends a connection, nothing has fail
 
 
 class DropLog:
-    """Tells of dropped frames, at most once a second, so that nobody can fill the log."""
+    """Tells of what strangers can cause, each kind at most once a second, so that nobody can fill the log."""
 
     def __init__(self) -> None:
-        self._last = -_DROP_PAUSE
-        self._untold = 0
+        self._last = defaultdict[str, float](lambda: -_DROP_PAUSE)
+        self._untold = Counter[str]()
 
-    def tell(self, what: str, peer: str, message: Message) -> None:
+    def dropped(self, what: str, peer: str, message: Message) -> None:
         """Log that a frame was dropped, without its password."""
-        now = time.monotonic()
-        if now - self._last < _DROP_PAUSE:
-            self._untold += 1
-            return
         mn, cn = hide(message.mn or "")[:40], hide(message.cn or "")[:8]
-        _log.warning("a frame was dropped", reason=what, peer=peer, mn=mn, cn=cn, untold=self._untold)
-        self._last, self._untold = now, 0
+        self._tell("a frame was dropped", reason=what, peer=peer, mn=mn, cn=cn)
+
+    def closed(self, reason: str, peer: str) -> None:
+        """Log that a connection ended on which no known logger had named itself."""
+        self._tell("connection closed", reason=reason, peer=peer)
+
+    def _tell(self, event: str, **told: str) -> None:
+        now = time.monotonic()
+        if now - self._last[event] < _DROP_PAUSE:
+            self._untold[event] += 1
+            return
+        _log.warning(event, **told, untold=self._untold.pop(event, 0))
+        self._last[event] = now
 
 
 class LoggerLink:
@@ -181,7 +190,7 @@ class LoggerLink:
     async def _receive(self) -> None:
         try:
             async with asyncio.timeout(self._patience()):
-                data = await self._reader.read(_CHUNK)
+                data = await self._reader.read(_CHUNK if self.logger else _FIRST)
         except TimeoutError:
             await self._take_frames(self._framer.pause() if self._framer.pending else [])
             self._check_times()
@@ -298,14 +307,14 @@ class LoggerLink:
         if key is None:
             counters.keyless += 1
             counters.damaged[Fault.KEY.value] += 1
-            self._drops.tell(frame.text or "", self.peer, message)
+            self._drops.dropped(frame.text or "", self.peer, message)
             self._count_bad("damaged")
             return None
         self._used[logger.mn] = key
         return frame, read_message(frame.segment, logger.dialect)
 
     def _refuse(self, what: str, message: Message, reason: str) -> None:
-        self._drops.tell(what, self.peer, message)
+        self._drops.dropped(what, self.peer, message)
         if self.logger is None:
             raise Refusal(reason)
         self._count_bad(reason)

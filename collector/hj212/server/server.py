@@ -7,14 +7,14 @@ import resource
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from greenmine.backoff import delay
+from greenmine.budgets import Callers
 from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.server.columns import FrameBuilder
@@ -28,6 +28,8 @@ from greenmine.delivery import Delivery
 from greenmine.errors import ListenError, StoreError
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from greenmine.times import now
+from greenmine.tls import show
 
 T = TypeVar("T")
 
@@ -89,16 +91,13 @@ class LoggerServer:
         self._writer = writer
         self._stop = stop
         self._loggers = load_loggers(registry, settings)
-        self._keys = KeyRing(settings.hj212_sm4_keys)
-        if strangers := set(self._keys.numbers) - self._loggers.keys():
-            raise ValueError(
-                f"{settings.hj212_sm4_keys}: no device of the registry has the MN {', '.join(sorted(strangers))}"
-            )
+        self._keys = _keys(settings, self._loggers)
         self._builder = FrameBuilder(registry, settings, gate)
         self._tls = _tls(settings)
         self._links: set[LoggerLink] = set()
         self._drops = DropLog()
         self._guesses = Guesses()
+        self._callers = Callers(settings.hj212_connects)
         self._places = Places(settings.hj212_connections, settings.hj212_nameless)
         self._talks: dict[LoggerLink, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -179,7 +178,8 @@ class LoggerServer:
             self._guesses,
             self._keys,
         )
-        leaving = link if self._stop.is_set() else self._places.enter(link, link.address)
+        admitted = not self._stop.is_set() and self._callers.admits(link.address, now())
+        leaving = self._places.enter(link, link.address) if admitted else link
         if leaving is link:
             counters.refused += 1
             writer.transport.abort()
@@ -203,12 +203,15 @@ class LoggerServer:
                 self._links.discard(link)
                 link.close()
         counters.closed[reason] += 1
-        mn = link.logger.mn if link.logger else ""
-        _log.info("connection closed", peer=link.peer, mn=mn, reason=reason)
+        if link.logger is None:
+            self._drops.closed(reason, link.peer)
+        else:
+            _log.info("connection closed", peer=link.peer, mn=link.logger.mn, reason=reason)
 
     def _meet(self, link: LoggerLink) -> None:
         self.counters.loggers += 1
         self._places.name(link)
+        self._callers.vouch(link.address, now())
         if link.logger is not None and link.logger.speech.obeys:
             conversation = Conversation(link, self._settings, self._store, self.search, self.settled)
             self._talks[link] = self._track(conversation.run())
@@ -261,7 +264,7 @@ class LoggerServer:
         failures = 0
         while True:
             try:
-                await self.call(self._store.commit, delivery, time.time_ns() // 1_000_000)
+                await self.call(self._store.commit, delivery, now())
             except StoreError as error:
                 self.counters.retries += 1
                 _log.error("the record takes no frames; trying again", error=str(error), frames=delivery.batch.messages)
@@ -271,14 +274,32 @@ class LoggerServer:
                 return
 
 
+def check_loggers(registry: Registry, settings: Settings) -> None:
+    """See that the server can be started by its settings.
+
+    Raises
+    ------
+    ValueError
+        As from `LoggerServer`.
+    """
+    _keys(settings, load_loggers(registry, settings))
+    _tls(settings)
+
+
+def _keys(settings: Settings, loggers: Collection[str]) -> KeyRing:
+    keys = KeyRing(settings.hj212_sm4_keys)
+    if strangers := set(keys.numbers) - set(loggers):
+        raise ValueError(
+            f"{settings.hj212_sm4_keys}: no device of the registry has the MN {', '.join(sorted(strangers))}"
+        )
+    return keys
+
+
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.hj212_certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.hj212_certificate, settings.hj212_key)
-    except OSError as error:  # that of the ssl module is one
-        raise ValueError(f"hj212_certificate, hj212_key: {settings.hj212_certificate}: {error}") from error
+    show(context, settings.hj212_certificate, settings.hj212_key, "GREENMINE_HJ212_CERTIFICATE")
     return context
 
 

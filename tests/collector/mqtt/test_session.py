@@ -22,8 +22,9 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from greenmine.collector.gate import Gate
+from greenmine.collector.intake import Handler, Message
 from greenmine.collector.mqtt.broker import Broker, start_broker
-from greenmine.collector.mqtt.session import Handler, Message, Session
+from greenmine.collector.mqtt.session import Session
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
@@ -399,7 +400,7 @@ def test_a_refused_account_is_no_reason_to_give_up() -> None:
 @pytest.mark.parametrize("version", ["3.1", "4", ""])
 def test_an_unknown_protocol_version_fails_at_once(version: str) -> None:
     with pytest.raises(ValueError, match=r"'3\.1\.1' or '5'"):
-        Session(Settings(mqtt_version=version), Record(), threading.Event())
+        Settings(mqtt_version=version)
 
 
 def test_it_speaks_tls(tmp_path: Path, mosquitto: Broker) -> None:

@@ -14,6 +14,8 @@ from tests.loggers import TcpLogger
 
 Serve = Callable[..., Station]
 MN = "888880000000"
+_BEGUN = time.time_ns() // 60_000_000_000 * 60_000
+"""The minute of the first test: a minute that ends within a test changes nothing."""
 
 
 def test_wrong_passwords_of_an_address_are_followed_by_longer_and_longer_pauses() -> None:
@@ -103,5 +105,35 @@ def test_guesses_do_not_shut_out_a_logger_that_is_connected(serve: Serve) -> Non
     assert [value for _, value, _ in station.readings("pm10")] == [1.5, 1.6]
 
 
+def test_who_connects_again_and_again_is_not_let_in_and_a_known_logger_is(serve: Serve) -> None:
+    station = serve(hj212_connects="2/d")
+
+    async def talk() -> list[str | None]:
+        said = []
+        for ago in (5, 4, 3):  # connects for each message
+            async with TcpLogger(station.port) as logger:
+                said.append(await logger.upload(logger.message("2011", {"a34002-Rtd": 1.5}, time=_minute(ago))))
+        for _ in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", station.port)
+            writer.transport.abort()
+        await asyncio.to_thread(station.until, lambda: station.server.counters.refused == 3)
+        return [message.cn for message in said]
+
+    assert station.talk(talk()) == ["9014", "9014", "9014"]
+
+
+def test_strangers_do_not_fill_the_log(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    station = serve()
+
+    async def talk() -> None:
+        for _ in range(50):
+            _, writer = await asyncio.open_connection("127.0.0.1", station.port)
+            writer.transport.abort()
+        await asyncio.to_thread(station.until, lambda: station.server.counters.closed.total() == 50)
+
+    station.talk(talk())
+    assert capsys.readouterr().out.count("connection closed") < 10
+
+
 def _minute(ago: int) -> int:
-    return (time.time_ns() // 60_000_000_000 - ago) * 60_000
+    return _BEGUN - ago * 60_000

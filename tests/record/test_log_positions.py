@@ -1,0 +1,82 @@
+"""The place in the log: in the transaction of what was read, and fenced against former readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from greenmine.batch import Batch
+from greenmine.collector.intake import LogPlace
+from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.errors import StoreError
+from greenmine.loading import load_registry
+from greenmine.record import schema
+from greenmine.record.log_positions import LogReader, SupersededError
+from greenmine.record.record import Record, migrate, open_engine
+from greenmine.record.writer import Pipeline
+from greenmine.registry import Registry
+from greenmine.settings import Settings
+
+NOW = 1_750_000_000_000
+
+
+@pytest.fixture(scope="module")
+def mines() -> Registry:
+    return load_registry()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, mines: Registry) -> Pipeline:
+    engine = open_engine(tmp_path / "record.sqlite")
+    migrate(engine)
+    return Pipeline(mines, Record(engine, mines))
+
+
+def batch(mines: Registry, number: int) -> Batch:
+    """One reading."""
+    builder = BatchBuilder(mines, Settings())
+    device = next(d for d in mines.site("yanjing").devices if not d.mn)
+    parameter = device.parameters[0]
+    payload = b'{"ts": %d, "values": {"%s": 1.0}}' % (NOW + number * 60_000, parameter.encode())
+    builder.add(f"greenmine/v1/yanjing/{device.id}/readings", payload, NOW + number * 60_000)
+    return builder.finish()
+
+
+def messages(pipeline: Pipeline) -> int:
+    with pipeline.record.transaction() as connection:
+        return int(connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(schema.ledger.c.messages), 0))))
+
+
+def test_a_place_is_stored_with_its_batch_and_found_by_the_next_reader(pipeline: Pipeline, mines: Registry) -> None:
+    reader = LogReader(pipeline.record, 0, "one")
+    assert reader.place == LogPlace(0, 0, 0)
+    place = LogPlace(0, 12, 345)
+    pipeline.commit(batch(mines, 0), NOW, lambda connection, _: reader.store(connection, place))
+    assert LogReader(pipeline.record, 0, "two").place == place
+    assert LogReader(pipeline.record, 1, "two").place == LogPlace(1)
+
+
+def test_a_former_reader_commits_nothing_any_more(pipeline: Pipeline, mines: Registry) -> None:
+    former = LogReader(pipeline.record, 0, "former")
+    current = LogReader(pipeline.record, 0, "current")
+    with pytest.raises(SupersededError, match="another worker reads partition 0"):
+        pipeline.commit(batch(mines, 0), NOW, lambda c, _: former.store(c, LogPlace(0, 5, 5)))
+    assert messages(pipeline) == 0
+    pipeline.commit(batch(mines, 0), NOW, lambda c, _: current.store(c, LogPlace(0, 5, 5)))
+    assert messages(pipeline) == 1
+    assert LogReader(pipeline.record, 0, "next").place.position == 5
+
+
+def test_what_the_record_refuses_leaves_the_place_as_it_was(pipeline: Pipeline, mines: Registry) -> None:
+    reader = LogReader(pipeline.record, 0, "one")
+
+    def refuse(connection: sa.Connection, _: int) -> None:
+        reader.store(connection, LogPlace(0, 7, 7))
+        raise StoreError("the disk is full")
+
+    with pytest.raises(StoreError):
+        pipeline.commit(batch(mines, 0), NOW, refuse)
+    assert LogReader(pipeline.record, 0, "two").place.position == 0
+    assert messages(pipeline) == 0

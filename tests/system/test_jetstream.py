@@ -1,0 +1,122 @@
+"""A worker that reads from the log of JetStream, and the server of the log, are killed again and again while readings come in."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from greenmine.registry import Registry
+from tests.nats_servers import NatsCluster
+from tests.system.disturbed import Traffic, disturbed_traffic
+from tests.system.running import RestartableBroker, Worker, until
+from tests.system.stored import Stored, assert_same
+
+MESSAGES = 2_500
+KILLS = ("worker", "server", "worker", "server and worker", "worker")
+LASTING = 2.5
+"""How long the messages between two kills take to send, so that they find everybody at work [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run with the log came to."""
+
+    stored: Stored
+    acknowledged: int
+    last: int
+    """Number of the newest message of the log."""
+    place: tuple[int, int, int]
+    """Partition, epoch and position, as the record has them."""
+
+
+def connections(worker: Worker) -> int:
+    """How often it has connected, all its lives added up."""
+    return sum('"connected"' in line for line in worker.lines())
+
+
+@pytest.fixture(scope="module")
+def some(mines: Registry) -> Traffic:
+    return disturbed_traffic(mines, "yanjing", seed=20180622, days=1).part(MESSAGES)
+
+
+@pytest.fixture(scope="module")
+def by_mosquitto(
+    brokers: type[RestartableBroker], mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFactory
+) -> Stored:
+    folder: Path = tmp_path_factory.mktemp("by-mosquitto")
+    with brokers(folder / "broker") as broker, Worker(folder, broker.port) as worker:
+        worker.await_connection()
+        broker.publish(some.messages)
+        worker.await_all(lambda: worker.count("received"), some.received)
+    return Stored(folder / "record.sqlite", mines)
+
+
+@pytest.fixture(scope="module")
+def killed(mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder: Path = tmp_path_factory.mktemp("by-jetstream")
+    rng = np.random.default_rng(5)
+    with (
+        NatsCluster(folder / "log", mines) as log,
+        Worker(folder, log.port, batch_readings=200, **log.settings()) as worker,
+        ThreadPoolExecutor() as pool,
+    ):
+        worker.await_connection()
+        parts = [part.tolist() for part in np.array_split(np.arange(MESSAGES), len(KILLS) + 1)]
+        acknowledged = busy = 0
+        for part, victims, pause in zip(parts, KILLS, rng.uniform(0.0, 0.2, len(KILLS)), strict=False):
+            before = worker.count("messages")
+            share = [some.messages[number] for number in part]
+            lasting = (share[-1].time_sent - share[0].time_sent) / 1000 / LASTING
+            sending = pool.submit(log.send, share, speed=lasting)
+            until(lambda before=before: worker.count("messages") > before, "the worker to commit something new")
+            time.sleep(pause)
+            busy += not sending.done()
+            if "worker" in victims:
+                worker.kill()
+            if "server" in victims:
+                log.kill()
+                log.start()
+            acknowledged += sending.result()
+            if "worker" in victims:
+                known = connections(worker)
+                worker.start()
+                until(lambda known=known: connections(worker) > known, "the worker to come back")
+        acknowledged += log.send([some.messages[number] for number in parts[-1]])
+        last = log.settled()
+        worker.await_all(lambda: worker.count("messages"), last)
+        worker.stop()
+    assert busy >= 3, "too few kills found anybody at work"
+    with closing(sqlite3.connect(folder / "record.sqlite")) as connection:
+        place = connection.execute("select partition, epoch, position from log_position").fetchall()
+    return Run(Stored(folder / "record.sqlite", mines), acknowledged, last, *place)
+
+
+def test_each_acknowledged_reading_is_stored_once(killed: Run, some: Traffic) -> None:
+    assert killed.acknowledged == MESSAGES <= killed.last
+    counts = Counter(killed.stored.instants())
+    assert set(counts.values()) == {1}
+    assert counts.keys() | killed.stored.late == some.instants
+
+
+def test_each_message_of_the_log_is_taken_in_once(killed: Run) -> None:
+    assert killed.stored.ledger["messages"] == killed.last
+
+
+def test_the_record_knows_its_place_in_the_log_and_counts_its_readers(killed: Run) -> None:
+    starts = 1 + sum("worker" in victims for victims in KILLS)
+    assert killed.place == (0, starts, killed.last)
+
+
+@pytest.mark.parametrize("what", ["statistics", "verdicts", "sliding", "exceedances"])
+def test_figures_are_those_of_an_undisturbed_run_by_mosquitto(what: str, killed: Run, by_mosquitto: Stored) -> None:
+    assert by_mosquitto.statistics
+    assert by_mosquitto.verdicts
+    assert_same(getattr(killed.stored, what), getattr(by_mosquitto, what))

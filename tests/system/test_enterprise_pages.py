@@ -17,6 +17,7 @@ from greenmine.record import schema
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
+from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
@@ -33,7 +34,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """A filled record, a server, and a browser in which an administrator is signed in."""
     data = tmp_path_factory.mktemp("office")
     registry = load_registry()
-    engine = fill(data / "record.sqlite", registry, time.time_ns() // 1_000_000, days=2)
+    engine = fill(record_in(data), registry, time.time_ns() // 1_000_000, days=2)
     with accounts_in(data) as accounts:
         user = ensure_user(accounts, "boss", "administrator")
         cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")

@@ -25,7 +25,7 @@ from tests.api.filling import LOUD, add_reading, number_of
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 
-DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = Path(__file__).parents[2] / "docs"
 CHANNEL = f"{LOUD}/boundary/tsp"
 LISTS = [
     "/api/v1/sites",
@@ -60,10 +60,11 @@ def problem_of(answer: httpx.Response) -> dict[str, object]:
     return problem
 
 
-def test_every_route_is_documented(tmp_path: Path, registry: Registry) -> None:
+@pytest.mark.parametrize("page", ["api.md", "api.zh.md"])
+def test_every_route_is_documented(tmp_path: Path, registry: Registry, page: str) -> None:
     app = create_app(Settings(data=tmp_path), registry)
     paths = {*app.openapi()["paths"], "/static", *(route.path for route in iter_route_contexts(app.routes))}
-    text = DOCS.read_text("utf-8")
+    text = (DOCS / page).read_text("utf-8")
     assert len(paths) >= 30
     assert [path for path in sorted(paths) if f"`{path}`" not in text] == []
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from greenmine.grafana.edition import Edition
-from greenmine.grafana.queries import LEGAL, RANGE, SITES, SOURCE, STATIONS
+from greenmine.grafana.edition import Edition, tag_of
+from greenmine.grafana.queries import LEGAL, RANGE, SITES, SOURCE, STATIONS, THE_STATION, one_of
+from greenmine.registry import Rule
 from greenmine.wording.messages import LANGUAGES
 
 Json = dict[str, Any]
@@ -67,21 +68,22 @@ class Board:
         self._refresh = refresh
         self._panels: list[Json] = []
         self._annotations: list[Json] = []
-        self._about_parameter: dict[str, list[int]] = {}
-        """Ids of the panels that show a parameter."""
+        self._shaded: dict[tuple[tuple[str, ...], bool], list[int]] = {}
+        """Ids of the panels that exceedances of limits shade, by the limits' tags, and by whether a station has a panel each."""
+        self._repeated = False
         self._x = self._y = self._height = 0
 
-    def add(self, panel: Json, width: int, height: int, *, about: str = "") -> None:
+    def add(self, panel: Json, width: int, height: int, *, judged: Sequence[Rule] = ()) -> None:
         """Put a panel behind the one before it, or into the next row where it does not fit.
 
-        With ``about``, a parameter's id, exceedances of limits of this parameter shade it, once `episodes` are called for.
+        Exceedances of the limits of ``judged`` shade it, once `episodes` are called for.
         """
         if self._x + width > _WIDTH:
             self._next_row()
         place = {"x": self._x, "y": self._y, "w": width, "h": height}
         self._panels.append({"id": len(self._panels) + 1, "gridPos": place, **panel})
-        if about:
-            self._about_parameter.setdefault(about, []).append(len(self._panels))
+        if tags := tuple(tag_of(rule) for rule in judged if rule.limit.kind == "legal"):
+            self._shaded.setdefault((tags, self._repeated), []).append(len(self._panels))
         self._x += width
         self._height = max(self._height, height)
 
@@ -89,6 +91,7 @@ class Board:
         """Begin a row that can be folded; with ``repeat`` it comes once for each value of this variable, and its title names it."""
         if self._x:
             self._next_row()
+        self._repeated = bool(repeat)
         row: Json = {"type": "row", "title": title, "collapsed": False, "panels": []}
         self.add({**row, **({"repeat": repeat} if repeat else {})}, _WIDTH, 1)
 
@@ -126,30 +129,29 @@ class Board:
         self._annotate(self.edition.t("annotation.blasting"), query, "purple", text="reason", end="mark.end")
 
     def episodes(self) -> None:
-        """Shade the exceedances of legal limits on the panels of their parameter, from start to end.
+        """Shade the exceedances of legal limits on the panels where they are judged, from start to end.
 
-        Red, but amber where the method is indicative.
+        Red, but amber where the method is indicative. Grafana shades a repeated panel at every station alike, so there it is done
+        while one station is chosen: the others' exceedances are none of this one's.
         """
-        limited = {rule.limit.parameter for rule in self.edition.limits(lambda limit: limit.kind == "legal")}
         text = f"text_{self.edition.language}"
-        for parameter, panels in self._about_parameter.items():
-            if parameter not in limited:
-                continue
+        for number, ((tags, repeated), panels) in enumerate(self._shaded.items(), 1):
+            stations = f"{SITES} AND {THE_STATION}" if repeated else STATIONS
             for key, finding, color in (("exceedance", 4, "red"), ("indicative", 3, "orange")):
-                where = f'{LEGAL} AND "parameter" = \'{parameter}\' AND "finding" = {finding} AND {STATIONS}'
+                where = f'{LEGAL} AND {one_of("limit", tags)} AND "finding" = {finding} AND {stations}'
                 # Grafana names a column of an annotation by its measurement too.
                 shown: dict[str, Any] = {"text": text, "end": "exceedance.until", "panels": panels}
                 ended = (
                     f'SELECT "end" AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
                     " AND \"state\" = 'closed'"
                 )
-                name = f"{self.edition.t(f'annotation.{key}')} {parameter}"
+                name = f"{self.edition.t(f'annotation.{key}')} {number}"
                 self._annotate(name, ended, color, **shown)
                 lasting = (
                     f'SELECT "start" * 0 + ${{__to}} AS "until", "{text}" FROM "exceedance" WHERE {RANGE} AND {where}'
                     ' AND "open" = 1'
                 )
-                name = f"{self.edition.t(f'annotation.{key}-lasting')} {parameter}"
+                name = f"{self.edition.t(f'annotation.{key}-lasting')} {number}"
                 self._annotate(name, lasting, color, **shown)
 
     def made(self) -> Json:

@@ -16,6 +16,8 @@ SOURCE: Final = {"type": "influxdb", "uid": "${datasource}"}
 
 SITES: Final = '"enterprise" =~ /^${enterprise:regex}$/ AND "site" =~ /^${site:regex}$/'
 STATIONS: Final = f'{SITES} AND "station" =~ /^${{station:regex}}$/'
+THE_STATION: Final = "\"station\" = '${station:regex}'"
+"""Holds while one station is chosen, and for that one."""
 OF_STATION: Final = "$tag_site $tag_station"
 """What the name of a series begins with that is of one station: mine and station."""
 RANGE: Final = "$timeFilter"

@@ -74,12 +74,12 @@ def build(edition: Edition) -> Json:
                 ),
                 12,
                 9,
-                about=parameter,
+                judged=rules,
             )
     board.section(edition.t("section.sides"))
     differences = edition.limits(lambda limit: limit.statistic == "difference")
     if differences:
-        board.add(_difference(edition, key("difference"), differences), 12, 10, about=differences[0].limit.parameter)
+        board.add(_difference(edition, key("difference"), differences), 12, 10, judged=differences)
     board.add(
         curves(
             edition,
@@ -97,7 +97,7 @@ def build(edition: Edition) -> Json:
     board.add(_rose(edition, key("rose")), 6, 14)
     board.add(_sprayer(edition, key("sprayer")), 8, 14)
     board.section(edition.t("section.verdicts"))
-    board.add(_minutes(edition, key("minutes")), 24, 9, about="pm10")
+    board.add(_minutes(edition, key("minutes")), 24, 9, judged=edition.limits(lambda limit: limit.parameter == "pm10"))
     days = edition.limits(lambda limit: limit.parameter in _PARAMETERS and limit.window == "day")
     if days:
         where = one_of("limit", [tag_of(r) for r in days])

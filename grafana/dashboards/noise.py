@@ -46,7 +46,7 @@ def build(edition: Edition) -> Json:
         ),
         24,
         9,
-        about="laeq",
+        judged=edition.limits(lambda limit: limit.parameter == "laeq"),
     )
     for window, parameter, figure in (
         ("daytime", "laeq", "mean"),
@@ -75,7 +75,7 @@ def build(edition: Edition) -> Json:
             ),
             8,
             10,
-            about=parameter,
+            judged=rules,
         )
     board.add(
         curves(
@@ -91,7 +91,7 @@ def build(edition: Edition) -> Json:
         ),
         12,
         9,
-        about="laeq",
+        judged=edition.limits(lambda limit: limit.parameter == "laeq"),
     )
     board.add(
         curves(

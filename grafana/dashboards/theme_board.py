@@ -50,7 +50,7 @@ def build(edition: Edition, theme: Theme) -> Json:
             ),
             8,
             9,
-            about=parameter,
+            judged=rules,
         )
     board.section(edition.t("section.verdicts"))
     board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)

@@ -15,7 +15,7 @@ import pytest
 from greenmine.cli import app
 from greenmine.grafana.alerts import rules
 from greenmine.grafana.dashboards import as_text, dashboards
-from greenmine.grafana.edition import Edition
+from greenmine.grafana.edition import Edition, tag_of
 from greenmine.grafana.influx.influx_schema import BY_NAME, FINDINGS
 from greenmine.loading import load_registry
 from greenmine.wording.messages import LANGUAGES, texts
@@ -24,6 +24,7 @@ TYPES = {"timeseries", "stat", "table", "state-timeline", "geomap", "barchart", 
 TRANSFORMATIONS = {"merge", "organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
 DAY = date(2026, 11, 1)
 """The limits of the catalogue that hold on it are drawn."""
+EDITION = Edition("en", load_registry(), DAY)
 BUILT = {language: dashboards(Edition(language, load_registry(), DAY)) for language in LANGUAGES}
 ALL = [(language, name) for language in LANGUAGES for name in BUILT[language]]
 
@@ -280,21 +281,55 @@ def test_episodes_are_shaded_red_where_they_count_at_law_and_amber_where_they_do
     assert all(a["timeEndColumn"] == "exceedance.until" and 'AS "until"' in a["query"] for a in shaded)
 
 
-@pytest.mark.parametrize(("name", "limited"), [("dust", 3), ("noise", 2), ("water", 5)])
-def test_an_episode_shades_the_panels_of_its_own_parameter_only(name: str, limited: int) -> None:
-    board = BUILT["en"][name]
-    panels = {panel["id"]: json.dumps(panel.get("targets")) for panel in board["panels"]}
-    shades: dict[str, set[int]] = {}
+def shades(board: dict[str, Any]) -> dict[int, set[tuple[str, str]]]:
+    """Limits (as the query names them) whose exceedances shade each panel, with the condition on the station."""
+    found: dict[int, set[tuple[str, str]]] = {}
     for annotation in board["annotations"]["list"]:
         if 'FROM "exceedance"' in annotation.get("query", ""):
-            (parameter,) = re.findall(r"\"parameter\" = '(\S+)'", annotation["query"])
+            (limits,) = re.findall(r'"limit" =~ /\^\((.*?)\)\$/', annotation["query"])
+            (station,) = re.findall(r'"station" (=~?) ', annotation["query"])
             assert annotation["filter"]["exclude"] is False
-            shades.setdefault(parameter, set()).update(annotation["filter"]["ids"])
-    assert len(shades) == limited
-    for parameter, ids in shades.items():
-        assert ids
-        difference = "difference" if name == "dust" else parameter
-        assert all(f"'{parameter}'" in panels[number] or difference in panels[number] for number in ids)
+            for number in annotation["filter"]["ids"]:
+                found.setdefault(number, set()).update(
+                    (limit.replace("\\", ""), station) for limit in limits.split("|")
+                )
+    return found
+
+
+@pytest.mark.parametrize(("name", "shaded"), [("dust", 5), ("noise", 5), ("water", 5)])
+def test_an_episode_shades_the_panels_of_its_own_parameter_only(name: str, shaded: int) -> None:
+    board = BUILT["en"][name]
+    panels = {panel["id"]: json.dumps(panel.get("targets")) for panel in board["panels"]}
+    limits = {tag_of(rule): rule.limit for rule in EDITION.limits(lambda limit: limit.kind == "legal")}
+    found = shades(board)
+    assert len(found) == shaded
+    for number, some in found.items():
+        for limit, _ in some:
+            difference = limits[limit].statistic == "difference" and "difference" in panels[number]
+            assert f"'{limits[limit].parameter}'" in panels[number] or difference
+
+
+def test_an_episode_of_the_day_shades_no_level_of_the_night_and_none_of_an_hour_a_day() -> None:
+    for name in ("dust", "noise"):
+        board = BUILT["en"][name]
+        for number, some in shades(board).items():
+            (query,) = {t["query"] for p in board["panels"] if p["id"] == number for t in p["targets"][:1]}
+            window = re.search(r"\"window\" = '(\w+)'", query)
+            windows = {EDITION.registry.limits[limit].window for limit, _ in some}
+            assert window is None or '"l10"' in query or windows == {window[1]}
+
+
+@pytest.mark.parametrize("name", ["dust", "noise", "water"])
+def test_a_panel_for_each_station_is_shaded_by_the_one_station_that_is_chosen(name: str) -> None:
+    board = BUILT["en"][name]
+    repeated: set[int] = set()
+    within = False
+    for panel in board["panels"]:
+        within = panel.get("repeat") == "station" if panel["type"] == "row" else within
+        if within:
+            repeated.add(panel["id"])
+    for number, some in shades(board).items():
+        assert {station for _, station in some} == ({"="} if number in repeated else {"=~"})
 
 
 def test_mines_go_by_their_short_names_on_dashboards_and_by_their_names_in_alarms() -> None:

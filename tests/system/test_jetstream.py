@@ -120,3 +120,31 @@ def test_figures_are_those_of_an_undisturbed_run_by_mosquitto(what: str, killed:
     assert by_mosquitto.statistics
     assert by_mosquitto.verdicts
     assert_same(getattr(killed.stored, what), getattr(by_mosquitto, what))
+
+
+def test_a_worker_that_stood_still_while_another_took_over_commits_nothing_and_ends(
+    mines: Registry, some: Traffic, tmp_path: Path
+) -> None:
+    first, second, third = (some.messages[start : start + 40] for start in (0, 40, 80))
+    with (
+        NatsCluster(tmp_path / "log", mines) as log,
+        Worker(tmp_path, log.port, **log.settings()) as former,
+    ):
+        former.await_connection()
+        log.send(first)
+        former.await_all(lambda: former.count("messages"), 40)
+        former.pause()
+        with Worker(tmp_path, log.port, **log.settings()) as current:
+            current.await_connection(2)
+            log.send(second)
+            current.await_all(lambda: current.count("messages"), 80)
+            former.proceed()
+            log.send(third)
+            until(lambda: not former.alive(), "the former worker to end")
+            current.await_all(lambda: current.count("messages"), 120)
+            assert current.count("messages") == 120
+            current.stop()
+    assert former.process.exitcode == 1
+    assert "another worker reads partition 0 of the log now" in former.log.read_text()
+    counts = Counter(Stored(tmp_path / "record.sqlite", mines).instants())
+    assert set(counts.values()) == {1}

@@ -2,9 +2,9 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
-APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clients nginx-light openssl
+APT := mosquitto chromium fonts-noto-cjk docker-compose influxdb mosquitto-clients nginx-light openssl postgresql
 
-.PHONY: demo test check bench install lock audit sbom pin-images release clean
+.PHONY: demo test test-postgresql check bench install lock audit sbom pin-images release clean
 
 demo: install
 	$(BIN)/greenmine demo --port $(PORT) $(if $(GRAFANA),--grafana $(GRAFANA))
@@ -12,6 +12,10 @@ demo: install
 # Compiled tests are kept, whatever the environment says: four processes need not each compile all of them.
 test: install
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+# The tests start a server of their own on a free port.
+test-postgresql: install
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --record=postgresql
 
 check: install
 	$(BIN)/ruff check .
@@ -33,6 +37,7 @@ install: .venv/installed
 		if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi; \
 		case "$$missing" in *mosquitto*) service mosquitto stop >/dev/null 2>&1 || true;; esac; \
 		case "$$missing" in *influxdb*) service influxdb stop >/dev/null 2>&1 || true;; esac; \
+		case "$$missing" in *postgresql*) service postgresql stop >/dev/null 2>&1 || true;; esac; \
 		case "$$missing" in *nginx*) service nginx stop >/dev/null 2>&1 || true;; esac; \
 	fi
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

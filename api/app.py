@@ -100,7 +100,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     addresses = check_addresses(settings)
     provider = provider_of(settings, registry)
     accounts = Accounts(settings)
-    record = RecordAccess(settings.record, registry, settings.archive_place)
+    record = RecordAccess(settings.record_place, registry, settings.archive_place)
     notices = Notices(settings)
 
     @asynccontextmanager

@@ -36,6 +36,7 @@ from bench import (
     memory,
     projection,
     province,
+    record,
     tamper,
     truth,
 )  # fmt: skip
@@ -47,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
-        "files", "truth", "restart", "steady", "mark", "disk", "pages",
+        "files", "truth", "record", "restart", "steady", "mark", "disk", "pages",
     )  # fmt: skip
     when_named = ("chaos", "exports", "flood", "grafana", "tamper")
     everything = ", ".join((*subjects, *when_named))
@@ -85,6 +86,7 @@ def main() -> int:
         "files": files.measure,
         "truth": lambda: chain(truth.measure(), judged_truth.measure()),
         "tamper": tamper.measure,
+        "record": record.measure,
         "restart": partial(province.restart, arguments.scale),
         "steady": partial(province.steady, arguments.scale),
         "mark": partial(province.mark, arguments.scale),

@@ -143,7 +143,7 @@ def collecting(folder: Path, **settings: object) -> Iterator[tuple[Broker, Setti
         for process in processes:
             process.start()
         try:
-            _await(partial(_asked, given.record, "select count(*) from worker where status like '%connected\":true%'"))
+            _await(partial(_asked, given.record_place, "select count(*) from worker where status like '%connected\":true%'"))
             yield broker, given
         finally:
             for process in processes:
@@ -168,7 +168,7 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
     quiet.connect(broker.host, settings.ingress_port)
     quiet.loop_start()
     stored = "select coalesce(sum(stored),0) from ledger where site='{}' and device='{}'".format(*QUIET)
-    before, already, memory = _size(settings.record), _asked(settings.record, stored), 0
+    before, already, memory = _size(settings.record_place), _asked(settings.record_place, stored), 0
     waits: list[float] = []
     noisy.start()
     _await(lambda: sent.value or not noisy.is_alive())
@@ -176,13 +176,13 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
         begun = time.monotonic()
         payload = json.dumps({"v": 1, "time": now(), "values": {"laeq": 50.0}, "flags": {}})
         quiet.publish("greenmine/v1/{}/{}/readings".format(*QUIET), payload, qos=1).wait_for_publish(_PATIENCE)
-        _await(lambda: _asked(settings.record, stored) > already + len(waits))
+        _await(lambda: _asked(settings.record_place, stored) > already + len(waits))
         waits.append(time.monotonic() - begun)
         memory = max(memory, psutil.Process(broker.pid).memory_info().rss)
         time.sleep(0.05)
     quiet.disconnect()
     site = NOISY[0] if kind != "100,000 topics" else ""
-    with closing(sqlite3.connect(f"file:{settings.record}?mode=ro", uri=True, timeout=30)) as record:
+    with closing(sqlite3.connect(f"file:{settings.record_place}?mode=ro", uri=True, timeout=30)) as record:
         record.row_factory = sqlite3.Row
         sums = "sum(messages) messages, sum(stored) stored, sum(rejected) rejected, sum(late) late, count(*) rows"
         query = f"select {sums} from ledger where site = '{site}' or '{site}' = ''"
@@ -194,9 +194,9 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
     return Flooded(
         sent.value,
         len(waits),
-        _asked(settings.record, stored) - already,
+        _asked(settings.record_place, stored) - already,
         waits,
-        _size(settings.record) - before,
+        _size(settings.record_place) - before,
         memory,
         ledger,
         states,

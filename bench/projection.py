@@ -138,7 +138,7 @@ def _rates(server: _Server, settings: Settings, registry: Registry) -> tuple[flo
 
 def _fill(settings: Settings, registry: Registry, together: int) -> None:
     """An hour in commits of so many minutes, and the minutes that it takes to issue the hour."""
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place)
     migrate(engine)
     pipeline = Pipeline(registry, Record(engine, registry))
     random = np.random.default_rng(5)
@@ -154,7 +154,7 @@ def _fill(settings: Settings, registry: Registry, together: int) -> None:
 
 def _bodies(settings: Settings, registry: Registry) -> tuple[list[bytes], int]:
     """What the projection sends for one bucket, ready to be sent."""
-    engine = open_engine(settings.record, read_only=True)
+    engine = open_engine(settings.record_place, read_only=True)
     with engine.connect() as connection:
         ends = heads(connection)
     feed = Feed(registry, engine, Cursor("raw"), None, hourly_statistics, settings.influx_batch, lambda: 0, {})
@@ -183,7 +183,7 @@ def _projected(server: _Server, settings: Settings, registry: Registry) -> float
     fresh = settings.model_copy(update={"data": settings.data / "again"})
     shutil.rmtree(fresh.data, ignore_errors=True)
     fresh.data.mkdir()
-    (fresh.data / settings.record.name).symlink_to(settings.record)
+    (fresh.data / settings.record_place.name).symlink_to(settings.record_place)
     provision(fresh, registry)
     projection = Projection(fresh, registry, hourly_statistics)
     for bucket in projection.buckets:  # it began long ago, with buckets that it found empty

@@ -17,6 +17,8 @@ from pydantic import ValidationError
 _NOT_FOR_OTHERS = 0o027
 """What files of an installation are not for: writing by the group, and anything by others."""
 
+_DATABASES: Final = ("sqlite3", "psycopg", "greenmine.errors")
+"""Modules whose errors say enough to people."""
 _COMMANDS: Final = {
     "demo": ("demo", "Show everything at work: five simulated mines, live data, and the pages."),
     "run": ("run", "Collect, judge and store what the broker delivers, and serve the pages."),
@@ -41,6 +43,7 @@ _COMMANDS: Final = {
     "cluster": ("app", "Make nats-servers in place of Mosquitto, and the streams that keep readings."),
     "init": ("init", "Make what an installation needs before its first start."),
     "backup": ("backup", "Copy databases, key, attached files and archive of an installation."),
+    "record": ("app", "Move the record from a file of SQLite to PostgreSQL, and back."),
     "uplink": ("uplink", "Send readings and statistics to the authority's platform by HJ 212."),
     "user": ("app", "Keep accounts: who may sign in, and what they see."),
     "notify": ("notify", "Tell those who subscribed of exceedances, early warnings and silence."),
@@ -88,7 +91,7 @@ def main() -> None:
             raise
         raise SystemExit(f"greenmine: {fault_of(error)}") from None
     except Exception as error:
-        if type(getattr(error, "orig", error)).__module__ == "sqlite3":
+        if type(getattr(error, "orig", error)).__module__.startswith(_DATABASES):
             raise SystemExit(f"greenmine: {fault_of(error)}") from None
         _explain_import(error)
         raise
@@ -109,7 +112,9 @@ def _faults(error: ValidationError) -> str:
         raise error
     return "; ".join(
         f"GREENMINE_{str(fault['loc'][0]).upper()}={fault['input']!s:.80}: {fault['msg'].removeprefix('Value error, ')}"
-        if "password" not in str(fault["loc"][0])
+        if not any(
+            word in str(fault["loc"][0]) for word in ("password", "record")
+        )  # an address may hold one by mistake
         else f"GREENMINE_{str(fault['loc'][0]).upper()}: {fault['msg']}"
         for fault in error.errors()
     )
@@ -120,6 +125,8 @@ def fault_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     cause = getattr(error, "orig", error)  # of SQLAlchemy
+    if type(cause).__module__.startswith("psycopg"):
+        return f"the server of the record: {str(cause).splitlines()[0]}"
     if type(cause).__module__ == "sqlite3":
         return f"a database of the installation cannot be read: {cause}; put it back from a backup, see docs/deploy.md"
     return str(error)

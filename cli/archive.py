@@ -30,7 +30,7 @@ from greenmine.record.archive.pruning import prune
 from greenmine.record.archive.signing import PublicKey, SigningKey, read_keyring
 from greenmine.record.archive.witness import keep, receipts_of, stated, statement_of, statements_in
 from greenmine.record.hour_blocks import merge
-from greenmine.record.record import DatabaseError, Engine, migrate, open_engine
+from greenmine.record.record import DatabaseError, Engine, migrate, open_engine, there_is
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 
@@ -56,7 +56,7 @@ def seal(*, data: Path | None = None) -> None:
     """
     settings, registry = _installation(data)
     try:
-        migrate(engine := open_engine(settings.record))
+        migrate(engine := open_engine(settings.record_place))
         archive, key = Archive(settings.archive_place), SigningKey(settings.keys)
         for entry in seal_days(engine, registry.sites, archive, key, times.now(), settings.lateness_hours * _HOUR):
             sys.stdout.write(f"{entry.site}  {entry.day}  part {entry.part}  {sum(entry.rows.values()):>9} rows\n")
@@ -85,7 +85,7 @@ def verify_(*, data: Path | None = None, site: Sequence[str] = (), key: Path | N
         ring = read_keyring(settings.keys)
         kept = None if key is None else PublicKey.read(key)
         archive = Archive(settings.archive_place)
-        engine = open_engine(settings.record, read_only=True)
+        engine = open_engine(settings.record_place, read_only=True)
         wrong = 0
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             for one in _chosen(registry, site):
@@ -155,7 +155,7 @@ def prune_(*, data: Path | None = None, site: Sequence[str] = (), days: int | No
         raise SystemExit("greenmine archive prune: say how long readings stay: --days, or GREENMINE_RAW_DAYS")
     chosen = set(_chosen(registry, site))
     try:
-        migrate(engine := open_engine(settings.record))
+        migrate(engine := open_engine(settings.record_place))
         public = SigningKey(settings.keys).ring
         sites = [one for one in registry.sites if one.id in chosen]
         for found in prune(engine, registry, settings.archive_place, public, times.now(), days, sites):
@@ -172,7 +172,7 @@ def archivist(settings: Settings, stop: threading.Event) -> None:
     What fails is tried again at the next turn.
     """
     registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place)
     due, looked, witnessing = 0.0, False, None
     while not stop.is_set():
         try:
@@ -285,7 +285,7 @@ def receipts(*, site: str, out: Path, key: str | None = None, data: Path | None 
     """
     settings, _ = _installation(data)
     try:
-        found = receipts_of(open_engine(settings.record, read_only=True), site, key=key)
+        found = receipts_of(open_engine(settings.record_place, read_only=True), site, key=key)
         out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     except (OSError, DatabaseError) as error:
         raise SystemExit(f"greenmine archive receipts: {error}") from error
@@ -298,9 +298,9 @@ def _report(bar: Progress, task: TaskID, done: int, total: int) -> None:
 
 def _installation(data: Path | None) -> tuple[Settings, Registry]:
     settings = Settings() if data is None else Settings(data=data)
-    if not settings.record.exists():
+    if not there_is(settings.record_place):
         raise SystemExit(
-            f"greenmine archive: no record at {settings.record}; start with `greenmine demo` or `greenmine run`"
+            f"greenmine archive: no record at {settings.record_place}; start with `greenmine demo` or `greenmine run`"
         )
     try:
         return settings, load_registry(settings.registry)

@@ -10,8 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from greenmine.errors import SchemaError, StoreError
+from greenmine.places import Place
+from greenmine.record.copying import CopyError
+from greenmine.record.copying import copy as copy_record
 from greenmine.settings import Settings
 
+_RECORD: Final = "record.sqlite"
 _KEYS: Final = "keys"
 _ARCHIVE: Final = "archive"
 """Where the archive lies unless a setting says otherwise; one that lies elsewhere is looked after there."""
@@ -21,8 +26,9 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
     """Copy every database of an installation, each as it stood at one instant, its signing key, attached files and archive.
 
     The system goes on meanwhile. A copy takes the place of the one from before only when it is complete, and of a database
-    when it has been checked. Sealed files of the archive are copied once. To restore, stop the services and put the files
-    in the place of those in the data directory, without the -wal and -shm files there.
+    when it has been checked. A record on a server of PostgreSQL becomes a file record.sqlite, which greenmine record copy puts
+    into a database again. Sealed files of the archive are copied once. To restore, stop the services and put the files in the
+    place of those in the data directory, without the -wal and -shm files there.
 
     Parameters
     ----------
@@ -32,13 +38,17 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
         Directory of all state. Default: GREENMINE_DATA, or var.
     """
     settings = Settings() if data is None else Settings(data=data)
-    sources = sorted(settings.data.glob("*.sqlite"))
-    if not sources:
+    served = not isinstance(settings.record_place, Path)
+    # A file of before, beside a server, is not the record.
+    sources = [path for path in sorted(settings.data.glob("*.sqlite")) if not (served and path.name == _RECORD)]
+    if not sources and not served:
         raise SystemExit(f"greenmine backup: there is no database in {settings.data}")
     if directory.resolve() == settings.data.resolve():
         raise SystemExit(f"greenmine backup: {directory} is the data directory itself; choose another")
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if served:
+            sys.stdout.write(f"{directory / _RECORD}  {_copy_served(settings.record_place, directory)} bytes\n")
         for source in sources:
             size = _copy(source, directory / source.name)
             sys.stdout.write(f"{directory / source.name}  {size} bytes\n")
@@ -53,8 +63,23 @@ def backup(directory: Path, /, *, data: Path | None = None) -> None:
             )
         )
         sys.stdout.write(f"{copied} new files of keys, attachments, uploads and archive\n")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, CopyError, StoreError, SchemaError) as error:
         raise SystemExit(f"greenmine backup: {error}") from error
+
+
+def _copy_served(place: Place, directory: Path) -> int:
+    """Copy the record of a server into a file, as it stands at one instant, and compare both; its size [bytes]."""
+    target = directory / _RECORD
+    partial = directory / f"{_RECORD}.partial"
+    for left in directory.glob(f"{partial.name}*"):
+        left.unlink()
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for _ in copy_record(place, partial):
+        pass
+    with closing(sqlite3.connect(partial)) as copy:
+        copy.execute("pragma journal_mode = delete")  # one file that holds everything
+    partial.replace(target)
+    return target.stat().st_size
 
 
 def _copy(source: Path, target: Path) -> int:

@@ -40,7 +40,7 @@ def build_bundles(settings: Settings, stop: threading.Event) -> None:
     one takes its place, with little memory.
     """
     registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place)
     settings.bundles.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(settings.bundles / ".lock", stop) as mine:
         if not mine:

@@ -15,7 +15,7 @@ from greenmine.loading import load_registry
 from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import SigningKey
-from greenmine.record.record import DatabaseError, migrate, open_engine
+from greenmine.record.record import DatabaseError, migrate, open_engine, there_is
 from greenmine.registry import RegistryError
 from greenmine.reporting import parse_period, reporting_of
 from greenmine.settings import Settings
@@ -42,16 +42,16 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
         Directory of the installation. Default: GREENMINE_DATA, or var.
     """
     settings = Settings() if data is None else Settings(data=data)
-    if not settings.record.exists():
+    if not there_is(settings.record_place):
         raise SystemExit(
-            f"greenmine evidence: no record at {settings.record}; start with `greenmine demo` or `greenmine run`"
+            f"greenmine evidence: no record at {settings.record_place}; start with `greenmine demo` or `greenmine run`"
         )
     try:
         registry = load_registry(settings.registry)
         if site not in (known := [s.id for s in registry.sites]):
             raise SystemExit(f"greenmine evidence: there is no site {site!r}; there are {', '.join(known)}")
         reporting = reporting_of(settings.registry)
-        migrate(engine := open_engine(settings.record))
+        migrate(engine := open_engine(settings.record_place))
         here = Installation(
             engine,
             registry,

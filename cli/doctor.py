@@ -24,8 +24,9 @@ from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
 from greenmine.record.disk import lasting_days
+from greenmine.record.postgresql import state_of
 from greenmine.record.reader import Queries, Scope
-from greenmine.record.record import DatabaseError
+from greenmine.record.record import DatabaseError, there_is
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -44,6 +45,8 @@ _LEFT: Final = 30
 _SKEW: Final = 120_000
 """Devices whose readings are ahead of the clock, or behind it, by this much [ms]."""
 _ALIVE: Final = 10_000
+_POSTGRESQL: Final = 15
+"""Oldest version of PostgreSQL that was tried."""
 
 
 class DoctorFinding(msgspec.Struct, frozen=True):
@@ -59,7 +62,9 @@ Check = Callable[[Settings], Iterator[DoctorFinding]]
 
 
 def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
-    """Look for what is not as it should be: registry, worker, queue, log, disk, clock, permissions, certificates, versions.
+    """Look for what is not as it should be.
+
+    Registry, worker, server of the record, queue, log, disk, clock, permissions, certificates, versions.
 
     Exits with 0 when nothing is wrong, else with 1.
 
@@ -116,6 +121,33 @@ def _worker(settings: Settings) -> Iterator[DoctorFinding]:
             "wrong",
             f"the worker has no connection to the broker {said.broker}",
             "see that the broker runs and its account is right",
+        )
+
+
+def _server(settings: Settings) -> Iterator[DoctorFinding]:
+    """Look at the server of the record, where there is one."""
+    place = settings.record_place
+    if isinstance(place, Path):
+        return
+    try:
+        state = state_of(place)
+    except StoreError as error:
+        yield DoctorFinding("server", "wrong", _line(error), "start PostgreSQL; see GREENMINE_RECORD and its password")
+        return
+    if state.version < _POSTGRESQL:
+        yield DoctorFinding(
+            "server", "wrong", f"PostgreSQL is {state.version}", f"use {_POSTGRESQL} or later: nothing else was tried"
+        )
+    if not (state.fsync and state.full_page_writes):
+        yield DoctorFinding(
+            "server", "wrong", "PostgreSQL does not wait for its disk", "set fsync and full_page_writes on"
+        )
+    if not state.encrypted:
+        yield DoctorFinding(
+            "server",
+            "wrong",
+            "the way to the server of the record is not encrypted",
+            "add ?sslmode=verify-full&sslrootcert=... to GREENMINE_RECORD",
         )
 
 
@@ -208,7 +240,7 @@ def _disk(settings: Settings) -> Iterator[DoctorFinding]:
         return
     try:
         registry = load_registry(settings.registry)
-        access = RecordAccess(settings.record, registry)
+        access = RecordAccess(settings.record_place, registry)
         with access.queries() as queries:
             lasts = horizon(settings, queries, Scope(frozenset(site.id for site in registry.sites)))
         access.close()
@@ -224,7 +256,12 @@ def _disk(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def horizon(settings: Settings, queries: Queries, scope: Scope) -> float | None:
-    """How many days the disk under the data directory lasts at the most of a day of the last week; None if nothing came."""
+    """How many days the disk under the data directory lasts at the most of a day of the last week.
+
+    None if nothing came, or if the record is elsewhere.
+    """
+    if not isinstance(settings.record_place, Path):
+        return None
     stored = queries.stored_by_day(scope, local(now() - 7 * DAY, "UTC").date().isoformat())
     return lasting_days(shutil.disk_usage(settings.data).free, stored, settings.raw_days)
 
@@ -341,6 +378,7 @@ def _versions(_settings: Settings) -> Iterator[DoctorFinding]:
 CHECKS: Final[dict[str, Check]] = {
     "registry": _registry,
     "worker": _worker,
+    "server": _server,
     "queue": _queue,
     "log": _log,
     "disk": _disk,
@@ -355,9 +393,9 @@ CHECKS: Final[dict[str, Check]] = {
 
 def _status(settings: Settings) -> tuple[WorkerStatus | None, int]:
     """What the worker said last, and how long ago [ms]."""
-    if not settings.record.exists():
+    if not there_is(settings.record_place):
         return None, 0
-    access = RecordAccess(settings.record, load_registry(settings.registry))
+    access = RecordAccess(settings.record_place, load_registry(settings.registry))
     with access.queries() as queries:
         worker = max(queries.workers(), key=lambda row: row.updated, default=None)
     access.close()
@@ -370,7 +408,7 @@ def _ledger(settings: Settings) -> tuple[Registry | None, Sequence[Any]]:
     """Registry, and the ledger of the last week; nothing where one of them cannot be read, which is another check's finding."""
     try:
         registry = load_registry(settings.registry)
-        access = RecordAccess(settings.record, registry)
+        access = RecordAccess(settings.record_place, registry)
         first = local(now() - 7 * DAY, "UTC").date().isoformat()
         with access.queries() as queries:
             scope = Scope(frozenset(site.id for site in registry.sites))

@@ -25,7 +25,7 @@ from greenmine.loading import load_registry
 from greenmine.processing.rolling import hourly_statistics
 from greenmine.record.bucket_cursors import Cursors
 from greenmine.record.follower import Positions, heads
-from greenmine.record.record import DatabaseError, open_engine
+from greenmine.record.record import DatabaseError, open_engine, there_is
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 from greenmine.times import parse_time
@@ -66,8 +66,8 @@ def project_here(*, data: Path | None = None) -> None:
     """
     settings = _settings(data)
     registry = _registry(settings)
-    if not settings.record.exists():
-        raise SystemExit(f"greenmine influx project: no record at {settings.record}; start with `greenmine run`")
+    if not there_is(settings.record_place):
+        raise SystemExit(f"greenmine influx project: no record at {settings.record_place}; start with `greenmine run`")
     stop = _stop()
     with _alone(settings) as alone:
         if not alone:
@@ -98,7 +98,7 @@ def rebuild(
     try:
         since = None if from_ is None else parse_time(from_)
         names = _chosen(registry, enterprise)
-        engine = open_engine(settings.record, read_only=True)
+        engine = open_engine(settings.record_place, read_only=True)
         with engine.connect() as connection:
             ends = heads(connection)
         cursors = Cursors(cursors_file(settings))

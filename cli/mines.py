@@ -40,7 +40,7 @@ _LOOK: Final = 2_000
 
 def stored(settings: Settings) -> tuple[int, int]:
     """Messages counted in the ledger, and the newest instant among the readings stored last [ms UTC]; 0 if none."""
-    engine = open_engine(settings.record, read_only=True)
+    engine = open_engine(settings.record_place, read_only=True)
     block = schema.reading_block.c
     with engine.connect() as db:
         messages = db.scalar(sa.select(sa.func.sum(schema.ledger.c.messages))) or 0
@@ -82,7 +82,7 @@ def _mines(settings: Settings, stop: threading.Event, end: int | None) -> int:
 def _wait_for_the_worker(settings: Settings, now: int, stop: threading.Event) -> None:
     """Wait until the worker has said after ``now`` that it is subscribed: before, the broker keeps nothing for it."""
     table = schema.worker.c
-    engine = open_engine(settings.record, read_only=True)
+    engine = open_engine(settings.record_place, read_only=True)
     with engine.connect() as db:
         while not stop.is_set():
             said = db.scalars(sa.select(table.status).where(table.updated >= now)).first()

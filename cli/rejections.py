@@ -16,7 +16,7 @@ from greenmine.errors import SchemaError, StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
-from greenmine.record.record import DatabaseError, migrate, open_engine, transaction
+from greenmine.record.record import DatabaseError, migrate, open_engine, there_is, transaction
 from greenmine.record.retry import ask
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -53,7 +53,7 @@ def listed(
         A text to read, or JSON.
     """
     settings, registry = _opened(data, site)
-    access = RecordAccess(settings.record, registry)
+    access = RecordAccess(settings.record_place, registry)
     try:
         with access.queries() as queries:
             rows = queries.rejections(
@@ -108,7 +108,7 @@ def retry(
     """
     settings, registry = _opened(data, site)
     begin = 0 if since is None else round((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp() * 1000)
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place)
     try:
         migrate(engine)
         with transaction(engine, "the record") as connection:
@@ -123,8 +123,8 @@ def retry(
 
 def _opened(data: Path | None, site: str | None) -> tuple[Settings, Registry]:
     settings = Settings() if data is None else Settings(data=data)
-    if not settings.record.exists():
-        raise SystemExit(f"greenmine rejections: no record at {settings.record}")
+    if not there_is(settings.record_place):
+        raise SystemExit(f"greenmine rejections: no record at {settings.record_place}")
     try:
         registry = load_registry(settings.registry)
     except RegistryError as error:

@@ -11,7 +11,7 @@ from greenmine.evidence.filed.files import FORMS, written
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
-from greenmine.record.record import DatabaseError
+from greenmine.record.record import DatabaseError, there_is
 from greenmine.reporting import parse_period, reporting_of
 from greenmine.settings import Settings
 from greenmine.tables import DataFileError
@@ -40,9 +40,9 @@ def report(
     form = next((form for form in FORMS if out.suffix.lower() == f".{form}"), None)
     if form is None:
         raise SystemExit(f"greenmine report: --out {out}: must end with .{', .'.join(FORMS)}")
-    if not settings.record.exists():
+    if not there_is(settings.record_place):
         raise SystemExit(
-            f"greenmine report: no record at {settings.record}; start with `greenmine demo` or `greenmine run`"
+            f"greenmine report: no record at {settings.record_place}; start with `greenmine demo` or `greenmine run`"
         )
     try:
         registry = load_registry(settings.registry)
@@ -51,7 +51,7 @@ def report(
             known = ", ".join(one.id for one in registry.sites)
             raise SystemExit(f"greenmine report: there is no site {site!r}; there are {known}")
         reporting = reporting_of(settings.registry)
-        access = RecordAccess(settings.record, registry, settings.archive_place)
+        access = RecordAccess(settings.record_place, registry, settings.archive_place)
         with access.queries() as queries:
             found = filed_report(
                 queries,

@@ -154,7 +154,7 @@ def prepare(settings: Settings) -> None:
     SchemaError
         One was made by another version of greenmine.
     """
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place)
     migrate(engine)
     engine.dispose()
     Accounts(settings).close()

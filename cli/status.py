@@ -18,7 +18,7 @@ from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
-from greenmine.record.record import DatabaseError
+from greenmine.record.record import DatabaseError, there_is
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import Settings
@@ -43,9 +43,9 @@ def status(*, data: Path | None = None, format: Literal["text", "json"] = "text"
         A text to read, or JSON.
     """
     settings = Settings() if data is None else Settings(data=data)
-    if not settings.record.exists():
+    if not there_is(settings.record_place):
         raise SystemExit(
-            f"greenmine status: no record at {settings.record}; start with `greenmine demo` or `greenmine run`"
+            f"greenmine status: no record at {settings.record_place}; start with `greenmine demo` or `greenmine run`"
         )
     try:
         found = _look(settings, load_registry(settings.registry))
@@ -61,7 +61,7 @@ def status(*, data: Path | None = None, format: Literal["text", "json"] = "text"
 
 def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
     counts = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late")
-    access, scope = RecordAccess(settings.record, registry), Scope(frozenset(site.id for site in registry.sites))
+    access, scope = RecordAccess(settings.record_place, registry), Scope(frozenset(site.id for site in registry.sites))
     with access.queries() as queries:
         worker = max(queries.workers(), key=lambda row: row.updated, default=None)
         totals = {row.site: {c: int(getattr(row, c)) for c in counts} for row in queries.ledger_totals(scope)}
@@ -71,7 +71,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
     said = None if worker is None else msgspec.json.decode(worker.status, type=WorkerStatus)
     age = None if worker is None else time.time_ns() // 1_000_000 - worker.updated
     return {
-        "record": str(settings.record),
+        "record": str(settings.record_place),
         "registry": str(settings.registry or DEFAULT),
         "worker": {
             "running": age is not None and age < _ALIVE,

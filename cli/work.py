@@ -162,7 +162,7 @@ def _begin_collecting() -> None:
 def _pipeline(settings: Settings) -> Pipeline:
     gc.disable()  # hardly anything that a start makes is garbage
     registry = load_registry(settings.registry)
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place, owner=NAME)
     migrate(engine)
     return Pipeline(
         registry,

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from greenmine.budgets import Budget, Rate
+from greenmine.places import Place, RecordServer
 
 OWN_REGISTRY: Final = "registry"
 """Directory under ``data`` that is the registry where no other is named."""
@@ -64,6 +65,11 @@ class Settings(BaseSettings):
     """Directory under which all state of the installation lies."""
     registry: Path | None = None
     """Directory of the registry; None: ``registry`` in ``data`` if there is one, else the five mines that ship with the package."""
+
+    record: str | None = None
+    """Address of a database of PostgreSQL that is the record; None: ``record.sqlite`` in ``data``."""
+    record_password: SecretStr | None = None
+    """Password there."""
 
     broker_host: str = "127.0.0.1"
     broker_port: Annotated[int, Field(ge=1, le=65_535)] = 1883
@@ -338,6 +344,11 @@ class Settings(BaseSettings):
     Who has no such value does not get in.
     """
 
+    @field_validator("record")
+    @classmethod
+    def _address(cls, given: str | None) -> str | None:
+        return None if given is None else RecordServer(given).address
+
     @model_validator(mode="after")
     def _own_registry(self) -> Self:
         if self.registry is None and (self.data / OWN_REGISTRY).is_dir():
@@ -365,9 +376,9 @@ class Settings(BaseSettings):
         return self.data / "attachments"
 
     @property
-    def record(self) -> Path:
-        """File of the record."""
-        return self.data / "record.sqlite"
+    def record_place(self) -> Place:
+        """Where the record is."""
+        return self.data / "record.sqlite" if self.record is None else RecordServer(self.record, self.record_password)
 
     @property
     def archive_place(self) -> str:

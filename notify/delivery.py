@@ -91,7 +91,7 @@ class Deliveries:
         self._broker = AlarmBroker(settings)
         self._publisher = ThreadPoolExecutor(1, "broker")
         self._store = store
-        self._record = RecordAccess(settings.record, registry, settings.archive_place)
+        self._record = RecordAccess(settings.record_place, registry, settings.archive_place)
         self._reporting = reporting_of(settings.registry)
         self._one_report = threading.Lock()
         self._running: dict[int, asyncio.Task[None]] = {}

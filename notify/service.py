@@ -23,7 +23,7 @@ from greenmine.notify.queue_news import queue_news
 from greenmine.notify.reports import due
 from greenmine.notify.store import Notices
 from greenmine.record.follower import Attempts
-from greenmine.record.record import Engine, open_engine
+from greenmine.record.record import Engine, open_engine, there_is
 from greenmine.registry import Registry
 from greenmine.reporting import load_reporting
 from greenmine.settings import Settings
@@ -71,12 +71,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
         A setting is wrong.
     """
     check(settings)
-    if not settings.record.exists():
-        raise NotifierError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
+    if not there_is(settings.record_place):
+        raise NotifierError(
+            f"there is no record at {settings.record_place}; start with `greenmine run` or `greenmine demo`"
+        )
     registry = load_registry(settings.registry)
     with alone(settings.data / "notifier.lock", NotifierError):
         notices = Notices(settings)
-        engine = open_engine(settings.record, read_only=True)
+        engine = open_engine(settings.record_place, read_only=True)
         try:
             asyncio.run(_serve(settings, registry, notices, engine, stop))
         finally:

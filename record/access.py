@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy import Engine, StaticPool, create_engine
 
 from greenmine.errors import NoRecordError
+from greenmine.places import Place
 from greenmine.record import schema
 from greenmine.record.blocks import Blocks
 from greenmine.record.changes import Changes
 from greenmine.record.contributions import Contributions
 from greenmine.record.reader import Queries
-from greenmine.record.record import next_serial, open_engine
+from greenmine.record.record import next_serial, open_engine, there_is
 from greenmine.registry import Registry
 
 
@@ -24,20 +25,21 @@ class RecordAccess:
 
     Parameters
     ----------
-    path : Path
-        File of the record; it may appear later.
+    place : Path or RecordServer
+        Where the record is; it may appear later.
     registry : Registry
         Handed to the queries.
     archive : str, optional
         Where readings lie that were pruned from the record.
     """
 
-    def __init__(self, path: Path, registry: Registry, archive: str | None = None) -> None:
-        self._path = path
+    def __init__(self, place: Place, registry: Registry, archive: str | None = None) -> None:
+        self._place = place
+        self._there = False
         self._registry = registry
         self._archive = archive
         self._blocks = Blocks(registry, archive)
-        self.changes = Changes(path)
+        self.changes = Changes(place)
 
     def renew(self, registry: Registry) -> None:
         """Hand another registry to the queries from now on."""
@@ -46,8 +48,14 @@ class RecordAccess:
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
-        """Queries on one connection, in one transaction: all of them see the same state."""
-        engine = self._file if self._path.exists() else self._empty
+        """Queries on one connection, in one transaction: all of them see the same state.
+
+        Raises
+        ------
+        StoreError
+            The server of the record is out of reach.
+        """
+        engine = self._filled if self._is_there() else self._empty
         with engine.connect() as connection:
             yield Queries(connection, self._registry, self._blocks)
 
@@ -66,13 +74,19 @@ class RecordAccess:
     def close(self) -> None:
         """Close all connections."""
         self.changes.close()
-        for name in ("_file", "_empty", "_writable"):
+        for name in ("_filled", "_empty", "_writable"):
             if name in self.__dict__:
                 self.__dict__[name].dispose()
 
+    def _is_there(self) -> bool:
+        # A file may be taken away; a server that has once been asked is not asked each time.
+        if not self._there or isinstance(self._place, Path):
+            self._there = there_is(self._place)
+        return self._there
+
     @cached_property
-    def _file(self) -> Engine:
-        return open_engine(self._path, read_only=True)
+    def _filled(self) -> Engine:
+        return open_engine(self._place, read_only=True)
 
     @property
     def writable(self) -> Engine:
@@ -83,13 +97,13 @@ class RecordAccess:
         NoRecordError
             No worker has run.
         """
-        if not self._path.exists():
+        if not self._is_there():
             raise NoRecordError("There is no record yet: no worker has run.")
         return self._writable
 
     @cached_property
     def _writable(self) -> Engine:
-        return open_engine(self._path)
+        return open_engine(self._place)
 
     @cached_property
     def _empty(self) -> Engine:

@@ -58,6 +58,9 @@ _PASSING: Final = frozenset({
 })  # fmt: skip
 """Result codes of SQLite that say how things are now, and nothing of the statement."""
 
+_PASSING_STATES: Final = ("08", "25006", "28", "40", "53", "55", "57", "58")
+"""Likewise beginnings of SQLSTATE of PostgreSQL: connection, a standby, no admission, deadlock, full, locked, shut down, disk."""
+
 
 def passes(error: StoreError | DatabaseError) -> bool:
     """Return whether what failed may go well later: a database is locked, full or out of reach, or there is none yet."""
@@ -65,6 +68,9 @@ def passes(error: StoreError | DatabaseError) -> bool:
     told = getattr(cause, "orig", cause)
     if isinstance(told, sqlite3.Error):
         return getattr(told, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
+    state = getattr(told, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_PASSING_STATES)
     passing = sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError
     return not isinstance(cause, DatabaseError) or isinstance(cause, passing)
 

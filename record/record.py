@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,13 +17,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from greenmine.errors import SchemaError, StoreError
 from greenmine.files import locked
+from greenmine.places import Place
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.rows import HOUR, ROW, BlockRow
 from greenmine.registry import Registry
 
-__all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine"]
+__all__ = ["MIGRATIONS", "DatabaseError", "Engine", "Record", "migrate", "next_serial", "open_engine", "there_is"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _NUMBER: Final = 8
@@ -30,22 +33,34 @@ _NUMBER: Final = 8
 _BLOCKS: Final = 20_000
 """Blocks read at once."""
 
+COPYING: Final = "copying"
+"""Key in the table ``meta`` of a record that is being copied into another database."""
+_TRANSACTION: Final = "transaction"
+"""Key in the information of a connection: the name that PostgreSQL gives the transaction, once it has its number."""
+
 DatabaseError = sa.exc.SQLAlchemyError
 """Whatever a database answers instead of what it was asked for."""
 Engine = sa.Engine
 """From `open_engine`."""
 
 
-def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
-    """Open the SQLite file of a record; write-ahead log, durable commits.
+def open_engine(place: Place, *, read_only: bool = False, owner: str | None = None) -> sa.Engine:
+    """Open a record; commits are durable.
 
     Parameters
     ----------
-    path : Path
-        File; made with its folder if it does not exist, unless read-only.
+    place : Path or RecordServer
+        A file of SQLite, made with its folder if it does not exist, unless read-only; or a database of PostgreSQL.
     read_only : bool
         For readers in other processes: nothing can be written by mistake.
+    owner : str, optional
+        Task that one process does at a time, where the database is a server's; see `greenmine.record.postgresql.open_server`.
     """
+    if not isinstance(place, Path):
+        from greenmine.record.postgresql import open_server  # noqa: PLC0415 - whoever only checks evidence has no driver
+
+        return open_server(place, read_only=read_only, owner=owner)
+    path = place
     if not read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
     mode = "ro" if read_only else "rwc"
@@ -66,8 +81,23 @@ def open_engine(path: Path, *, read_only: bool = False) -> sa.Engine:
     return engine
 
 
+def there_is(place: Place) -> bool:
+    """Return whether there is a record: a worker has run.
+
+    Raises
+    ------
+    StoreError
+        Its server is out of reach.
+    """
+    if isinstance(place, Path):
+        return place.exists()
+    from greenmine.record.postgresql import is_made  # noqa: PLC0415 - as in `open_engine`
+
+    return is_made(place)
+
+
 def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
-    """Bring the tables of a SQLite file to the newest form, all at once or not at all; other processes wait meanwhile.
+    """Bring the tables of a database to the newest form, all at once or not at all; other processes wait meanwhile.
 
     Parameters
     ----------
@@ -91,13 +121,26 @@ def migrate(engine: sa.Engine, scripts: Path = MIGRATIONS) -> None:
     config.set_main_option("script_location", str(scripts))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins no transaction by itself before DDL
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins no transaction by itself before DDL
+        else:
+            from greenmine.record.postgresql import begin_migration  # noqa: PLC0415 - as in `open_engine`
+
+            begin_migration(connection)
         version = MigrationContext.configure(connection).get_current_revision()
         if version not in known and sa.inspect(connection).get_table_names():
-            raise SchemaError(Path((engine.url.database or "").removeprefix("file:")))
+            raise SchemaError(_named(connection))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
+
+
+def _named(connection: sa.Connection) -> Path | str:
+    """What a `SchemaError` says of a database."""
+    if connection.dialect.name == "sqlite":
+        return Path((connection.engine.url.database or "").removeprefix("file:"))
+    name = connection.scalar(sa.select(sa.func.current_database()))
+    return f"the database {name} was not made by this version of greenmine and is left as it is; name an empty one"
 
 
 @contextmanager
@@ -108,11 +151,20 @@ def transaction(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
     ------
     StoreError
         Saying that ``what`` cannot be written or read.
+    UncertainError
+        A server was lost during the commit, and nobody says what became of it.
     """
+    ended: str | None = None
     try:
         with engine.begin() as connection:
             yield connection
+            ended = connection.info.pop(_TRANSACTION, None)
     except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+        if ended is not None and isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+            from greenmine.record.postgresql import was_committed  # noqa: PLC0415 - as in `open_engine`
+
+            if was_committed(engine, ended):
+                return
         raise StoreError(f"{what} cannot be written or read: {getattr(error, 'orig', None) or error}") from error
 
 
@@ -124,7 +176,12 @@ def next_serial(connection: sa.Connection) -> int:
     """
     insert = _insert_for(connection)(schema.counter).values(name="transaction", value=1)
     one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
-    number: int = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
+    number: int
+    if connection.dialect.name == "sqlite":
+        number = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
+        return number
+    name = sa.cast(sa.func.pg_current_xact_id(), sa.Text)
+    number, connection.info[_TRANSACTION] = connection.execute(one_more.returning(schema.counter.c.value, name)).one()
     return number
 
 
@@ -151,6 +208,9 @@ class Record:
         self.registry = registry
         self._archived = Blocks(registry, archive)
         with self.transaction() as connection:
+            meta = schema.meta.c
+            if connection.scalar(sa.select(meta.value).where(meta.key == COPYING)) is not None:
+                raise StoreError("a copy into this record was interrupted; let `greenmine record copy` end it")
             self.channel_ids: NDArray[np.int64] = _bind(connection, registry)
         self._index = {int(i): k for k, i in enumerate(self.channel_ids)}
 
@@ -167,8 +227,7 @@ class Record:
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[NamedTuple]) -> None:
         """Insert many rows of one class of `greenmine.record.rows`."""
         if rows:
-            columns = rows[0]._fields
-            self._many(connection, sa.insert(table).values({c: sa.bindparam(c) for c in columns}), rows, columns)
+            hand_over(connection, table, rows[0]._fields, rows)
 
     def upsert(
         self,
@@ -186,35 +245,8 @@ class Record:
         Columns of ``leave`` stay as they are stored. With ``newer``, the whole row stays where its column of that name is higher.
         With ``keep``, a row that breaks any uniqueness is left out and the stored one stays.
         """
-        if not rows:
-            return
-        columns = rows[0]._fields
-        insert = _insert_for(connection)(table)
-        if keep:
-            values = insert.values({c: sa.bindparam(c) for c in columns}).on_conflict_do_nothing()
-            self._many(connection, values, rows, columns)
-            return
-        keys = [c.name for c in table.primary_key]
-        changed = [c for c in columns if c not in {*keys, *leave}]
-        new = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in changed}
-        values = insert.values({c: sa.bindparam(c) for c in columns})
-        where = None if newer is None else insert.excluded[newer] >= table.c[newer]
-        self._many(connection, values.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows, columns)
-
-    @staticmethod
-    def _many(
-        connection: sa.Connection, statement: sa.Insert, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
-    ) -> None:
-        """Hand tuples to the driver as they are: dictionaries would cost more than the insertion."""
-        compiled = statement.compile(dialect=connection.dialect)
-        order = getattr(compiled, "positiontup", None)
-        if order is None:
-            connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
-        elif list(order) == list(columns):
-            connection.exec_driver_sql(str(compiled), list(rows))
-        else:
-            place = [list(columns).index(name) for name in order]
-            connection.exec_driver_sql(str(compiled), [tuple(row[i] for i in place) for row in rows])
+        if rows:
+            hand_over(connection, table, rows[0]._fields, rows, (frozenset(add), frozenset(leave), keep, newer))
 
     def insert_readings(
         self,
@@ -359,9 +391,10 @@ class Record:
             return
         block = schema.reading_block.c
         some = sa.select(*COLUMNS).where(block.id > min(positions.values())).order_by(block.id)
+        some = some.execution_options(yield_per=_BLOCKS)
         # One query, so one state of the record: blocks become others meanwhile.
         with self.transaction() as connection:
-            for found in connection.execute(some).partitions(_BLOCKS):
+            for found in connection.execute(some).partitions():
                 channels, parts = [], []
                 for row in found:
                     index = self._index.get(row.channel, -1)
@@ -401,6 +434,64 @@ class Record:
 def _insert_for(connection: sa.Connection) -> Any:
     """The database's own ``INSERT``, which knows ``ON CONFLICT``."""
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
+
+
+def hand_over(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    policy: tuple[Any, ...] = (),
+) -> None:
+    """Insert tuples, by a policy of `Record.upsert` or none: dictionaries would cost more than the insertion."""
+    text, order = _statement(connection.dialect.name, table, columns, policy)
+    if connection.dialect.name != "sqlite":
+        from greenmine.record.postgresql import hand_over_arrays  # noqa: PLC0415 - as in `open_engine`
+
+        hand_over_arrays(connection, text, table, columns, _single(table, columns, rows) if policy else [rows])
+    elif order == columns:
+        connection.exec_driver_sql(text, list(rows))
+    else:
+        place = [columns.index(name) for name in order]
+        connection.exec_driver_sql(text, [tuple(row[i] for i in place) for row in rows])
+
+
+def _single(table: sa.Table, columns: Sequence[str], rows: Sequence[Any]) -> list[Sequence[Any]]:
+    """Rows in parts, in order, none of which holds a primary key twice: one statement cannot change a row twice."""
+    names = [c.name for c in table.primary_key]
+    if not set(names) <= set(columns):
+        return [rows]
+    keys = list(map(itemgetter(*map(columns.index, names)), rows))
+    return [rows] if len(set(keys)) == len(keys) else [[row] for row in rows]
+
+
+@cache
+def _statement(
+    dialect: str, table: sa.Table, columns: tuple[str, ...], policy: tuple[Any, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """The statement that inserts rows, by a policy of `Record.upsert` or none, and the order in which it takes columns."""
+    if dialect == "sqlite":
+        kind: Any = sqlite.dialect()
+        insert: Any = sqlite.insert(table)
+        new: Any = insert.values({c: sa.bindparam(c) for c in columns})
+    else:
+        from greenmine.record.postgresql import arrays  # noqa: PLC0415 - as in `open_engine`
+
+        kind = postgresql.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+        insert = postgresql.insert(table)
+        new = insert.from_select(columns, arrays(table, columns))
+    if policy:
+        add, leave, keep, newer = policy
+        if keep:
+            new = new.on_conflict_do_nothing()
+        else:
+            keys = [c.name for c in table.primary_key]
+            changed = [c for c in columns if c not in {*keys, *leave}]
+            values = {c: insert.excluded[c] + table.c[c] if c in add else insert.excluded[c] for c in changed}
+            where = None if newer is None else insert.excluded[newer] >= table.c[newer]
+            new = new.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+    compiled = new.compile(dialect=kind)
+    return str(compiled).replace("%%", "%"), tuple(getattr(compiled, "positiontup", None) or columns)
 
 
 def _bind(connection: sa.Connection, registry: Registry) -> NDArray[np.int64]:

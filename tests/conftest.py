@@ -5,10 +5,29 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
+from tests import records
+
 # How long an example takes says something of the machine only.
 hypothesis.settings.register_profile("greenmine", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("greenmine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let tests that open a record open it in another database."""
+    parser.addoption("--record", choices=records.KINDS, default="sqlite", help="database of the records")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    records.chosen["kind"] = config.getoption("--record")
+    config.addinivalue_line("markers", "sqlite(reason): what is tested is of a file of SQLite")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("sqlite"):
+        if records.chosen["kind"] != "sqlite":
+            pytest.skip(mark.args[0])
+
 
 WAITING = {"system", "uplink", "notify"}
 """Folders of tests that mostly wait for processes and servers."""

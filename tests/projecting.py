@@ -40,7 +40,7 @@ class Mines:
     def __init__(self, folder: Path, registry: Registry, sites: Collection[str], days: float, seed: int = 7) -> None:
         self.registry = registry
         self.settings = Settings(data=folder)
-        self.engine = open_engine(self.settings.record)
+        self.engine = open_engine(self.settings.record_place)
         migrate(self.engine)
         self.pipeline = Pipeline(registry, Record(self.engine, registry), now=MONDAY)
         self._batches = self._made(stream(registry, sites, seed, MONDAY, MONDAY + round(days * DAY)))
@@ -101,7 +101,7 @@ class Projecting:
     def caught_up(self, *names: str) -> bool:
         """Whether these buckets, or all, hold what the record does now."""
         assert self.process.is_alive(), self.lines()[-5:]
-        with open_engine(self._settings.record, read_only=True).connect() as connection:
+        with open_engine(self._settings.record_place, read_only=True).connect() as connection:
             ends = heads(connection)
         found = self.cursors()
         return all(

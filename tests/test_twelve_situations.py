@@ -32,6 +32,7 @@ from greenmine.times import HOUR
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, now, token_for
+from tests.records import record_in
 
 Finding = tuple[str, str]
 """Judgement, and reasons of a verdict: without any it is statutory."""
@@ -84,13 +85,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     data = tmp_path_factory.mktemp("town")
     registry = load_registry()
     instant = time.time_ns() // 1_000_000
-    engine = fill(data / "record.sqlite", registry, instant)
+    engine = fill(record_in(data), registry, instant)
     headers = bearer(token_for(data))
     with accounts_in(data) as accounts:
         accounts.publications.switch(LOUD, now(), public=True)
     day = datetime.fromtimestamp((instant + 8 * HOUR) / 1000, UTC).date() - timedelta(days=2)
     with serving(data, registry) as address, httpx.Client(base_url=address, headers=headers, timeout=20) as client:
-        yield Town(engine, registry, client, RecordAccess(data / "record.sqlite", registry), day)
+        yield Town(engine, registry, client, RecordAccess(record_in(data), registry), day)
     engine.dispose()
 
 

@@ -13,7 +13,7 @@ from greenmine.errors import StoreError
 from greenmine.files import alone
 from greenmine.loading import load_registry
 from greenmine.record.blocks import Blocks
-from greenmine.record.record import open_engine
+from greenmine.record.record import open_engine, there_is
 from greenmine.settings import Settings
 from greenmine.uplink.client import Client
 from greenmine.uplink.figures import UplinkFigures
@@ -44,13 +44,15 @@ def forward(settings: Settings, stop: threading.Event) -> None:
     """
     if settings.uplink is None:
         raise UplinkError("GREENMINE_UPLINK names no plan; docs/uplink.md says how to write one")
-    if not settings.record.exists():
-        raise UplinkError(f"there is no record at {settings.record}; start with `greenmine run` or `greenmine demo`")
+    if not there_is(settings.record_place):
+        raise UplinkError(
+            f"there is no record at {settings.record_place}; start with `greenmine run` or `greenmine demo`"
+        )
     registry = load_registry(settings.registry)
     routes = load_plan(settings.uplink, registry)
     with alone(settings.data / f"{FILE}.lock", UplinkError):
         outbox = UplinkOutbox(settings.data / FILE)
-        engine = open_engine(settings.record, read_only=True)
+        engine = open_engine(settings.record_place, read_only=True)
         figures = UplinkFigures(engine, Blocks(registry, settings.archive_place))
         try:
             asyncio.run(_serve([Client(route, outbox, figures, times.now) for route in routes], outbox, stop))

@@ -92,7 +92,7 @@ class Projection:
         self._settings = settings
         self._registry = registry
         self._rolling = rolling
-        self._engine = open_engine(settings.record, read_only=True)
+        self._engine = open_engine(settings.record_place, read_only=True)
         owners = {DISTRICT: None, **{bucket_of(e.id): e.id for e in registry.enterprises}}
         self._standing = _Standing()
         self._buckets = [

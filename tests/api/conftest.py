@@ -17,6 +17,7 @@ from greenmine.registry import Registry
 from tests.api.filling import fill
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
+from tests.records import record_in
 
 
 class Served(NamedTuple):
@@ -75,7 +76,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterat
 
 def _served(data: Path, registry: Registry) -> Iterator[Served]:
     now = time.time_ns() // 1_000_000
-    engine = fill(data / "record.sqlite", registry, now)
+    engine = fill(record_in(data), registry, now)
     headers = bearer(token_for(data))
     with (
         serving(data, registry, user_streams=100) as address,

@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from sqlalchemy import Connection, Engine, Integer, Table, create_engine, func, insert, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from greenmine.limits import threshold_on
+from greenmine.places import Place
 from greenmine.record import schema
 from greenmine.record.reader import valid
-from greenmine.record.record import next_serial
+from greenmine.record.record import next_serial, open_engine
 from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, MINUTE, local
@@ -47,10 +48,16 @@ LOUD = "hengjie"
 """The site with exceedances."""
 
 
-def engine_of(path: Path) -> Engine:
+def engine_of(place: Place) -> Engine:
     """Writable record with all tables."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}")
+    if not isinstance(place, Path):
+        engine = open_engine(place)
+        with engine.begin() as connection:
+            for table, source, key, time in _NOTED:
+                connection.exec_driver_sql(_SERVED.format(table=table, source=source, key=key, time=time))
+        return engine
+    place.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{place}")
     with engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         schema.metadata.create_all(connection)
@@ -62,7 +69,7 @@ def engine_of(path: Path) -> Engine:
 
 _NOTED = (
     ("health", "channel WHERE id = NEW.channel", "key", "NEW.since"),
-    ("verdict", "(SELECT 1) WHERE NEW.latest", "NEW.rule", "NEW.start"),
+    ("verdict", "(SELECT 1) AS one WHERE NEW.latest", "NEW.rule", "NEW.start"),
 )
 """What plain inserts say of the current state, as the worker does: table, source of the key, key, and time."""
 _SITE = "substr({key}, 1, instr({key}, '/') - 1)"
@@ -74,9 +81,17 @@ INSERT INTO current (key, kind, site, time, data) SELECT {_SITE}, 'change', {_SI
 ON CONFLICT (key, kind) DO UPDATE SET time = time + 1; END"""
 
 
-def fill(path: Path, registry: Registry, now: int, days: int = 1) -> Engine:
+_SERVED = """CREATE FUNCTION noted_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+INSERT INTO current (key, kind, site, time, data) SELECT {key}, '{table}', split_part({key}, '/', 1), {time}, '' FROM {source}
+ON CONFLICT (key, kind) DO UPDATE SET time = greatest(current.time, excluded.time);
+INSERT INTO current (key, kind, site, time, data) SELECT split_part({key}, '/', 1), 'change', split_part({key}, '/', 1), 1, ''
+FROM {source} ON CONFLICT (key, kind) DO UPDATE SET time = current.time + 1;
+RETURN NEW; END $$; CREATE TRIGGER noted_{table} AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION noted_{table}()"""
+
+
+def fill(place: Place, registry: Registry, now: int, days: int = 1) -> Engine:
     """Fill a record with the days before ``now`` [ms UTC]."""
-    engine = engine_of(path)
+    engine = engine_of(place)
     rng = np.random.default_rng(5)
     with engine.begin() as connection:
         connection.execute(insert(schema.channel), [{"id": 1000 - c.index, "key": c.key} for c in registry.channels])
@@ -111,7 +126,10 @@ def add_reading(engine: Engine, channel: Channel, time: int, value: float, flag:
 def note_current(connection: Connection, key: str, kind: str, **values: object) -> None:
     """Note something newer, as the worker does."""
     row = {"key": key, "kind": kind, "data": b""} | values
-    connection.execute(sqlite.insert(schema.current).values(row).on_conflict_do_update(["key", "kind"], set_=row))
+    insert_for = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(
+        insert_for(schema.current).values(row).on_conflict_do_update(index_elements=["key", "kind"], set_=row)
+    )
 
 
 def add_exceedance(engine: Engine, rule: Rule, start: int, changed: int, end: int | None = None) -> int:

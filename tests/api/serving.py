@@ -17,6 +17,7 @@ from greenmine.api.app import create_app
 from greenmine.api.serve import Server
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from tests.records import record_setting
 
 _SCRIPTS = Path(gettempdir()) / f"greenmine-scripts-{os.getuid()}"
 """Scripts of the charts, which a server takes seconds to make: those of the first that made them serve for all others."""
@@ -33,7 +34,7 @@ def serving(data: Path, registry: Registry, /, **settings: Any) -> Iterator[str]
         proto=socket.IPPROTO_TCP
     )  # by which asyncio knows that small packets must not wait for each other
     listener.bind(("127.0.0.1", 0))
-    app = create_app(Settings(data=data, **settings), registry)
+    app = create_app(Settings(data=data, **(record_setting(data) | settings)), registry)
     server = Server(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -18,6 +18,7 @@ from greenmine.times import local
 from tests.api.filling import fill
 from tests.api.serving import serving
 from tests.api.signing import bearer, now, token_for
+from tests.records import record_in
 
 _FILE = """
 [[stages]]
@@ -77,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sampled: list[datetime]) ->
 def client(folder: Path) -> Iterator[httpx.Client]:
     data = folder.parent
     registry = load_registry(folder)
-    fill(data / "record.sqlite", registry, now()).dispose()
+    fill(record_in(data), registry, now()).dispose()
     headers = bearer(token_for(data))
     with serving(data, registry, registry=folder) as address, httpx.Client(base_url=address, headers=headers) as client:
         yield client

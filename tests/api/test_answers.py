@@ -13,6 +13,7 @@ from tests.api.conftest import Served
 from tests.api.filling import LOUD, add_reading, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, browser, ensure_user, now, token_for
+from tests.records import record_in
 
 KEY = f"{LOUD}/boundary/tsp"
 LATEST = f"/api/v1/latest?site={LOUD}"
@@ -22,7 +23,7 @@ LATEST = f"/api/v1/latest?site={LOUD}"
 def shop(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[tuple[str, Path]]:
     """A server and its data directory."""
     data = tmp_path_factory.mktemp("kept")
-    engine = fill(data / "record.sqlite", registry, now())
+    engine = fill(record_in(data), registry, now())
     with serving(data, registry) as address:
         yield address, data
     engine.dispose()

@@ -19,6 +19,7 @@ from tests.api.conftest import Served
 from tests.api.filling import LOUD
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, now, token_for
+from tests.records import record_in
 
 CHANNEL = f"{LOUD}/boundary/tsp"
 
@@ -92,7 +93,7 @@ def test_what_names_no_mine_is_shown_to_administrators_alone(live: Served, regis
         "received": now(), "site": "NOWHERE", "device": "gate", "topic": "greenmine/v1/NOWHERE/gate/readings",
         "reason": "unknown-device", "detail": "", "readings": 1, "size": 2, "payload": b"{}",
     }  # fmt: skip
-    with open_engine(live.data / "record.sqlite").begin() as connection:
+    with open_engine(record_in(live.data)).begin() as connection:
         connection.execute(sa.insert(schema.rejection), row)
     with serving(live.data, registry) as address:
 

@@ -32,6 +32,7 @@ from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 from tests.processing.mine import EVENING, HOUR, MINUTE, at, batch_of, feed, registry_of
 from tests.processing.streams import far_later, pieces, stream
+from tests.records import record_in
 
 CALIBRATION = """
 [[calibrations]]
@@ -54,7 +55,7 @@ class Mine(NamedTuple):
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mine]:
     folder = tmp_path_factory.mktemp("mine")
     registry = registry_of(folder / "registry", more=CALIBRATION)
-    engine = open_engine(folder / "record.sqlite")
+    engine = open_engine(record_in(folder))
     migrate(engine)
     record = Record(engine, registry)
     pipeline = Pipeline(registry, record)

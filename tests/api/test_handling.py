@@ -37,8 +37,7 @@ def attach(served: Served, name: str, content: bytes = PNG, number: int = 1) -> 
 
 
 def files_of(served: Served) -> list[Path]:
-    assert served.engine.url.database is not None
-    return [path for path in (Path(served.engine.url.database).parent / "attachments").rglob("*") if path.is_file()]
+    return [path for path in (served.data / "attachments").rglob("*") if path.is_file()]
 
 
 def test_handling_is_kept_in_order_and_shown_with_the_exceedance(live: Served) -> None:
@@ -248,6 +247,7 @@ def test_a_mark_that_cannot_be_is_refused(live: Served, change: dict[str, str], 
     assert not any(r["state"] == "waiting" for r in live.client.get("/api/v1/mark-requests").json()["items"])
 
 
+@pytest.mark.sqlite("databases of the tests have their tables from the start")
 def test_without_a_record_nothing_can_be_said(bare: httpx.Client) -> None:
     mark = {
         "site": LOUD, "station": "boundary", "kind": "stop", "reason": "x",

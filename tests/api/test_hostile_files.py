@@ -15,6 +15,7 @@ from greenmine.loading import load_registry
 from greenmine.record.record import migrate, open_engine
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, ensure_user, now
+from tests.records import record_in
 
 GOOD = b"time,PM10\n" + b"".join(b"2025-03-01 01:%02d,%d\n" % (minute, 40 + minute) for minute in range(9))
 Send = Callable[..., httpx.Response]
@@ -24,7 +25,7 @@ Send = Callable[..., httpx.Response]
 def send(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Send]:
     """Have a file previewed at a mine, by its enterprise."""
     data, registry = tmp_path_factory.mktemp("mines"), load_registry()
-    engine = open_engine(data / "record.sqlite")
+    engine = open_engine(record_in(data))
     migrate(engine)
     engine.dispose()
     headers = {}

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 import pytest
-from sqlalchemy import create_engine
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.users import UserRole
 from greenmine.notify.store import Notices
 from greenmine.notify.targets import Webhook
+from greenmine.record.record import open_engine
 from greenmine.registry import DEFAULT, Registry
 from greenmine.settings import Settings
 from greenmine.times import local
@@ -28,6 +28,7 @@ from tests.api.operations import Operation, operations
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, ensure_user, now
 from tests.api.test_events import events
+from tests.records import record_in
 
 OWN, FOREIGN, MISSING = "jiuchi", "hengjie", "nowhere"
 PUBLIC = "jianggao"
@@ -133,7 +134,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
     data = tmp_path_factory.mktemp("isolation")
     shutil.copytree(DEFAULT, data / "registry")
     moment = now()
-    engine = fill(data / "record.sqlite", registry, moment)
+    engine = fill(record_in(data), registry, moment)
     things = {site: _things(registry, site, moment) for site in (OWN, FOREIGN)}
     with accounts_in(data) as accounts, closing(Notices(Settings(data=data))) as notices:
         users = {name: ensure_user(accounts, name, role, *enterprises) for name, (role, enterprises) in ROLES.items()}
@@ -406,7 +407,7 @@ def test_no_parameter_leads_to_anothers(world: World, operation: Operation) -> N
 
 @pytest.mark.parametrize("caller", ["enterprise", "enterprise's token", "token of one site"])
 def test_the_live_stream_carries_ones_own_only(world: World, caller: str) -> None:
-    engine = create_engine(f"sqlite:///{world.data / 'record.sqlite'}")
+    engine = open_engine(record_in(world.data))
     rules = {
         site: next(rule for rule in world.registry.rules if rule.key == world.things[site]["rule"])
         for site in (OWN, FOREIGN)

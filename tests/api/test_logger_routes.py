@@ -15,6 +15,7 @@ from greenmine.registry import Registry
 from tests.api.filling import engine_of
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
+from tests.records import record_in
 
 START = 1_790_000_000_000 // 3_600_000 * 3_600_000
 MINUTE = 60_000
@@ -55,7 +56,7 @@ def _fill(path: Path) -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[tuple[str, Path]]:
     data = tmp_path_factory.mktemp("loggers")
-    _fill(data / "record.sqlite")
+    _fill(record_in(data))
     with serving(data, registry) as address:
         yield address, data
 

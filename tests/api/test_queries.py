@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
 from greenmine.times import DAY
 from tests.api.conftest import Served
 from tests.api.filling import LOUD
+from tests.records import record_in
 
 OTHER = Scope(frozenset({"jiuchi"}))
 
@@ -14,7 +13,7 @@ OTHER = Scope(frozenset({"jiuchi"}))
 def test_nothing_leaves_the_scope(served: Served) -> None:
     whole = Scope(frozenset(site.id for site in served.registry.sites))
     first, far = 0, served.now + DAY
-    with RecordAccess(Path(str(served.engine.url.database)), served.registry).queries() as queries:
+    with RecordAccess(record_in(served.data), served.registry).queries() as queries:
         key = f"{LOUD}/boundary/tsp"
         assert len(queries.readings(whole, key, first, far))
         assert not len(queries.readings(OTHER, key, first, far))

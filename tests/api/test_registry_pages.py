@@ -21,6 +21,7 @@ from greenmine.times import local
 from tests.api.filling import fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, browser, now, token_for
+from tests.records import record_in
 
 SITE = "sites/jiuchi.toml"
 
@@ -53,7 +54,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     data = tmp_path_factory.mktemp("desk")
     shutil.copytree(DEFAULT, data / "registry")
     registry = load_registry(data / "registry")
-    engine = fill(data / "record.sqlite", registry, now())
+    engine = fill(record_in(data), registry, now())
     with serving(data, registry) as address, browser(address, data, "boss", "administrator") as client:
         yield Desk(client, data)
     engine.dispose()

@@ -24,6 +24,7 @@ from tests.api.signing import accounts_in, bearer, ensure_user, now
 from tests.api.test_isolation import FOREIGN as GONE
 from tests.api.test_isolation import OWN as CHANGED
 from tests.api.test_isolation import ROLES, World, _populate, _things, owned, send, traces
+from tests.records import record_in
 
 ASKED = [o for o in operations() if o.id in RULES and o.id != "POST /sign-out" and not o.path.startswith("/static/")]
 
@@ -33,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Itera
     """A record of five mines; one of them has left the registry since, and a station of another."""
     data = tmp_path_factory.mktemp("removed")
     moment = now()
-    engine = fill(data / "record.sqlite", registry, moment)
+    engine = fill(record_in(data), registry, moment)
     things = {site: _things(registry, site, moment) for site in (CHANGED, GONE)}
     with engine.begin() as connection:
         for site in (CHANGED, GONE):

@@ -153,6 +153,7 @@ def test_a_browser_gets_a_page_for_an_error(served: Served) -> None:
     assert "There is no such page or mine." in answer.text
 
 
+@pytest.mark.sqlite("a file is spoiled")
 def test_an_unreadable_record_is_unavailable(tmp_path: Path, registry: Registry) -> None:
     (tmp_path / "record.sqlite").write_bytes(b"this is no database" * 100)
     headers = bearer(token_for(tmp_path))

@@ -23,6 +23,7 @@ from tests.api.filling import LOUD, fill
 from tests.api.operations import document_and_pages
 from tests.api.serving import serving
 from tests.api.signing import bearer, now, token_for
+from tests.records import record_in
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = "/api/v1/events"
@@ -48,7 +49,7 @@ def session() -> Iterator[requests.Session]:
 def served_schema(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[tuple[Any, dict[str, str]]]:
     """The document as it is served, and an administrator's token."""
     data = tmp_path_factory.mktemp("schema")
-    engine = fill(data / "record.sqlite", registry, now())
+    engine = fill(record_in(data), registry, now())
     headers = bearer(token_for(data))
     with serving(data, registry) as address:
         yield schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json"), headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from greenmine.record.record import migrate, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from tests.api.serving import serving
+from tests.records import record_in, record_variables
 
 
 def _state(key: SigningKey, root: str) -> SignedStatement:
@@ -36,7 +38,7 @@ def test_what_another_installation_states_is_countersigned_kept_and_handed_out(
 ) -> None:
     mine, stranger = SigningKey(tmp_path / "mine"), SigningKey(tmp_path / "stranger")
     data = tmp_path / "district"
-    migrate(open_engine(data / "record.sqlite"))
+    migrate(open_engine(record_in(data)))
     known = tmp_path / "known"
     known.write_text(f"{mine.public.fingerprint} the mine's\n")
     district = SigningKey(data / "keys")
@@ -56,7 +58,7 @@ def test_what_another_installation_states_is_countersigned_kept_and_handed_out(
     done = subprocess.run(
         [sys.executable, "-m", "greenmine", "archive", "receipts", "--site", "kunyin", "--key", mine.public.fingerprint,
          "--out", str(tmp_path / "r.json"), "--data", str(data)],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, env=os.environ | record_variables(data),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     roots = [msgspec.json.decode(r.signed.statement)["tree"]["root"] for r in read_receipts([tmp_path / "r.json"])]

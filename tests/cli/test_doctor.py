@@ -36,7 +36,7 @@ class House:
             secrets=folder / "secrets",
             registry=folder / "registry",
         )
-        engine = open_engine(self.settings.record)
+        engine = open_engine(self.settings.record_place)
         migrate(engine)
         self.registry = load_registry(self.settings.registry)
         self.record = Record(engine, self.registry)

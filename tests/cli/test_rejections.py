@@ -29,7 +29,7 @@ class Collector:
 
     def __init__(self, data: Path, registry: Registry) -> None:
         settings = Settings(data=data)
-        engine = open_engine(settings.record)
+        engine = open_engine(settings.record_place)
         migrate(engine)
         self.record = Record(engine, registry)
         self.pipeline = Pipeline(registry, self.record)

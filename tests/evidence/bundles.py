@@ -25,6 +25,7 @@ from greenmine.registry import Registry
 from greenmine.reporting import Period
 from tests.processing.mine import DAY, at, feed, record_at, registry_of
 from tests.processing.streams import stream
+from tests.records import record_in
 
 Files = dict[str, bytes]
 """Contents of a bundle by name."""
@@ -40,7 +41,7 @@ class Made:
 
     def __init__(self, folder: Path) -> None:
         self.registry: Registry = registry_of(folder / "registry")
-        self.record: Record = record_at(folder / "record.sqlite", self.registry)
+        self.record: Record = record_at(record_in(folder), self.registry)
         self.key = SigningKey(folder / "keys")
         self.pipeline = Pipeline(self.registry, self.record)
         rng = np.random.default_rng(5)

@@ -24,6 +24,7 @@ from greenmine.reporting import Period, load_reporting, parse_period
 from tests.evidence.bundles import FIRST, NOW, PERIOD, Made, contents, edited, packed, page_text, verify, whole_text
 from tests.processing import light
 from tests.processing.mine import DAY, HOUR, MINE, MINUTE, at, batch_of, channel, readings, record_at, registry_of
+from tests.records import record_in
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_days_that_are_not_sealed_are_provisional(made: Made, tmp_path: Path) ->
 @pytest.mark.usefixtures("font")
 def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
     registry = registry_of(tmp_path / "registry", {"mine": ("Asia/Shanghai", MINE)})
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     some = readings(channel(registry, "mine/homes/pm10"), np.arange(FIRST, FIRST + 10 * HOUR, MINUTE), 20.0)
     Pipeline(registry, record).commit(batch_of(registry, some), FIRST + DAY)
     here = Installation(
@@ -253,7 +254,7 @@ def test_a_mine_with_too_little_data_is_not_assessable(tmp_path: Path) -> None:
 def test_a_mark_made_later_is_in_the_figures_and_its_restatement_is_told(made: Made, tmp_path: Path) -> None:
     shutil.copytree(made.here.registry_folder, tmp_path / "registry")  # type: ignore[arg-type]
     registry = registry_of(tmp_path / "registry")
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     index = channel(registry, "mine/homes/pm10")
     some = readings(index, np.arange(FIRST, FIRST + 3 * DAY, MINUTE), 200.0)

@@ -26,6 +26,7 @@ from greenmine.shipped_profiles import CATALOGUE as SHELF
 from greenmine.shipped_profiles import KEPT
 from tests.evidence.bundles import contents, packed, page_text, verify, whole_text
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
+from tests.records import record_in
 
 pytestmark = pytest.mark.usefixtures("font")
 
@@ -110,7 +111,7 @@ class Made:
         (folder / "registry/documents/mine").mkdir(parents=True)
         (folder / "registry/documents/mine/planting.pdf").write_bytes(PLAN)
         self.registry = load_registry(folder / "registry")
-        self.record = record_at(folder / "record.sqlite", self.registry)
+        self.record = record_at(record_in(folder), self.registry)
         self.key = SigningKey(folder / "keys")
         pipeline = Pipeline(self.registry, self.record)
         index = channel(self.registry, "mine/homes/pm10")

@@ -29,6 +29,7 @@ from tests.collector.payloads.test_signature import KEY, TOPIC, keyed, term
 from tests.evidence.bundles import contents, verify
 from tests.evidence.test_trust import NOW, PERIOD
 from tests.processing.mine import DAY, HOUR, MINUTE, at, record_at
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 FENCE = "greenmine/v1/mine/fence/readings"
@@ -52,7 +53,7 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _install(folder: Path, delay: int) -> None:
     """Make the installation; messages come so long after their first reading [ms]."""
     registry = keyed(folder / "registry", term(KEY, "2026-01-01"))
-    record = record_at(folder / "record.sqlite", registry)
+    record = record_at(record_in(folder), registry)
     pipeline, builder = Pipeline(registry, record), BatchBuilder(registry, Settings())
     for seq, start in enumerate(range(FIRST, FIRST + 4 * DAY, 6 * HOUR)):
         builder.add(TOPIC, sign(TOPIC, _message(start, seq), KEY), start + delay)
@@ -69,7 +70,7 @@ class Operated:
 
     def __init__(self, signing: Path, folder: Path, change: Callable[[sa.Connection], None]) -> None:
         shutil.copytree(signing, folder)
-        engine = open_engine(folder / "record.sqlite")
+        engine = open_engine(record_in(folder))
         with engine.begin() as connection:
             change(connection)
         registry = keyed(folder / "again", term(KEY, "2026-01-01"))

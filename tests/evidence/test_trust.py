@@ -44,6 +44,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.reporting import Period
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
+from tests.records import copy_record, record_in
 
 FIRST = at("2026-03-02T00:00")
 PERIOD = Period("p", date(2026, 3, 4), date(2026, 3, 4))
@@ -58,7 +59,7 @@ class Watched:
     def __init__(self, folder: Path, *, witnessed: bool = True) -> None:
         self.folder = folder
         self.registry: Registry = registry_of(folder / "registry")
-        self.record: Record = record_at(folder / "record.sqlite", self.registry)
+        self.record: Record = record_at(record_in(folder), self.registry)
         self.key = SigningKey(folder / "keys")
         self.witness = SigningKey(folder / "witness")
         self.given: list[Receipt] = []
@@ -98,11 +99,10 @@ class Copy:
     """A copy of the installation, for its operator to work on."""
 
     def __init__(self, watched: Watched, folder: Path) -> None:
-        shutil.copytree(watched.folder, folder, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
-        with open_engine(folder / "record.sqlite").connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint")
+        shutil.copytree(watched.folder, folder, ignore=shutil.ignore_patterns("*.sqlite*"))
+        copy_record(watched.folder, folder)
         self.watched, self.folder = watched, folder
-        self.engine = open_engine(folder / "record.sqlite")
+        self.engine = open_engine(record_in(folder))
         self.key = SigningKey(folder / "keys")
 
     def rewrite(self, change: Callable[[np.ndarray], np.ndarray], *, after: int = 0) -> None:

@@ -19,6 +19,7 @@ from tests.api.filling import LOUD, add_exceedance, fill
 from tests.api.signing import browser, now
 from tests.extension.recipes import carry_out, copied, steps
 from tests.notify.notify_site import Receiver, receiving, until
+from tests.records import record_in
 
 RECIPES = ("A page", "A channel of notification")
 
@@ -38,7 +39,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extended]:
         for step in steps(heading):
             carry_out(step, source)
     data = tmp_path_factory.mktemp("data")
-    engine = fill(data / "record.sqlite", load_registry(), now())
+    engine = fill(record_in(data), load_registry(), now())
     command = [sys.executable, "-m", "tests.extension.copy_server", str(data)]
     variables = os.environ | {"PYTHONPATH": str(source)}
     with subprocess.Popen(

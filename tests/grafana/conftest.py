@@ -76,7 +76,7 @@ def projected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projected]:
 
 def _project(settings: Settings, registry: Registry) -> None:
     projection = Projection(settings, registry, hourly_statistics)
-    engine = open_engine(settings.record, read_only=True)
+    engine = open_engine(settings.record_place, read_only=True)
     deadline = time.monotonic() + 300
 
     def caught_up() -> bool:

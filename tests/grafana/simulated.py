@@ -63,7 +63,7 @@ def registry_of(folder: Path) -> Registry:
 
 def simulate(settings: Settings, registry: Registry, sites: Collection[str], start: int, end: int, seed: int) -> Record:
     """Commit what the mines of some sites send from ``start`` to before ``end`` [ms UTC]."""
-    engine = open_engine(settings.record)
+    engine = open_engine(settings.record_place)
     migrate(engine)
     record = Record(engine, registry)
     pipeline = Pipeline(registry, record, now=start)

@@ -268,7 +268,7 @@ def test_limit_lines_hold_the_threshold_of_each_day(
 def test_the_overview_tells_the_conclusion_on_the_emissions_of_each_mine(
     projected: Projected, boards: dict[str, dict[str, Any]], edition: Edition
 ) -> None:
-    with RecordAccess(projected.settings.record, projected.registry).queries() as asked:
+    with RecordAccess(projected.settings.record_place, projected.registry).queries() as asked:
         scope = Scope(frozenset(site.id for site in projected.registry.sites))
         views = shown_views.latest(asked, scope, asked.newest_hour(scope) or 0)
     for theme in ("dust", "noise", "water"):

@@ -24,6 +24,7 @@ from greenmine.record import schema
 from greenmine.record.record import Record, migrate, next_serial, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from tests.records import record_in
 
 HOUR = 3_600_000
 START = 1_795_269_600_000
@@ -46,7 +47,7 @@ class Mine:
 
     def __init__(self, data: Path) -> None:
         self.registry: Registry = load_registry()
-        self.engine = open_engine(data / "record.sqlite")
+        self.engine = open_engine(record_in(data))
         migrate(self.engine)
         self.numbers = Record(self.engine, self.registry).channel_ids.tolist()
 

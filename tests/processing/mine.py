@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from greenmine.batch import Batch
 from greenmine.loading import load_registry
+from greenmine.places import Place
 from greenmine.readings import Readings
 from greenmine.record import schema
 from greenmine.record.record import Record, open_engine
@@ -212,9 +213,9 @@ def batch_of(
     )
 
 
-def record_at(path: Path, registry: Registry) -> Record:
+def record_at(place: Place, registry: Registry) -> Record:
     """A new record, or the one that is there."""
-    engine = open_engine(path)
+    engine = open_engine(place)
     schema.metadata.create_all(engine)
     return Record(engine, registry)
 

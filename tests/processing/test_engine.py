@@ -32,6 +32,7 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import far_later, pieces, stream
+from tests.records import record_in
 
 NOISE = ("gb12348-class2-day", "gb12348-class2-night")
 SITES = {
@@ -156,7 +157,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, pl.DataFra
     registry = registry_of(tmp_path_factory.mktemp("zones"), SITES)
     rng = np.random.default_rng(20260306)
     some = stream(registry, rng, START, START + 52 * HOUR, gaps=5)
-    record = record_at(tmp_path_factory.mktemp("record") / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path_factory.mktemp("record")), registry)
     parts = [part.take(rng.permutation(len(part))) for part in pieces(some, rng, 25)]
     feed(Pipeline(registry, record), [*parts, far_later(registry, START + 100 * HOUR)])
     frame = valid_frame(registry, some)

@@ -18,11 +18,12 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import EVENING, HOUR, MINUTE, at, feed, record_at
 from tests.processing.streams import far_later, pieces, stream
+from tests.records import record_in
 
 
 @pytest.fixture(scope="module")
 def filled(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Record:
-    record = record_at(tmp_path_factory.mktemp("explained") / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path_factory.mktemp("explained")), registry)
     pipeline = Pipeline(registry, record)
     rng = np.random.default_rng(3)
     parts = pieces(stream(registry, rng, EVENING, EVENING + 52 * HOUR), rng, 5)

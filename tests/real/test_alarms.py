@@ -32,7 +32,7 @@ def episodes(installation: Installation) -> list[Any]:
     """The exceedances of legal limits that are open."""
     legal = [rule.key for rule in installation.registry.rules if rule.limit.kind == "legal"]
     table = schema.exceedance
-    engine = open_engine(installation.settings.record, read_only=True)
+    engine = open_engine(installation.settings.record_place, read_only=True)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(table).where(table.c.state == "open", table.c.rule.in_(legal))).all()
     engine.dispose()

@@ -63,7 +63,7 @@ def undisturbed(server: StartedInfluxDB, mines: Mines, folder: Path) -> dict[str
             assert server.call("DELETE", f"/api/v2/buckets/{bucket['id']}").status == 204
     folder.mkdir()
     settings = settings_for(server, folder)
-    settings.record.symlink_to(mines.settings.record)
+    settings.record_place.symlink_to(mines.settings.record_place)
     provision(settings, mines.registry)
     projection = Projection(settings, mines.registry, hourly_statistics)
     while projection.turn():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +19,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import DAY, EVENING, HOUR, assert_same, calibration, feed, held, record_at, registry_of
 from tests.processing.streams import disordered, far_later, pieces, stream
+from tests.records import copy_record, record_in
 
 LATER = 10**15
 CALIBRATION = calibration("south", "tsp", "2026-03-01T06:42:00+08:00", 1.3)
@@ -60,7 +60,7 @@ def test_kills_at_any_moment_after_a_checkpoint_change_no_figure(
     registry: Registry, tmp_path: Path, unread: list[int], seed: int, every: int
 ) -> None:
     parts = parts_of(registry, seed, 14, 7)
-    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    expected, record = (record_at(record_in(tmp_path / name), registry) for name in ("expected", "record"))
     feed(Pipeline(registry, expected), parts)
     pipeline = started(record, tmp_path)
     pipeline.keep(LATER, everything=True)
@@ -77,7 +77,7 @@ def test_kills_at_any_moment_after_a_checkpoint_change_no_figure(
 
 
 def test_the_same_arrays_stand_in_a_pipeline_that_was_started_from_it(registry: Registry, tmp_path: Path) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = started(record, tmp_path)
     parts = parts_of(registry, 4, 30, 12)
     feed(pipeline, parts[:5])
@@ -125,7 +125,7 @@ def test_a_checkpoint_that_is_damaged_or_of_another_version_is_ignored_with_one_
     registry: Registry, tmp_path: Path, unread: list[int], damage: Callable[[Path], None]
 ) -> None:
     parts = parts_of(registry, 5, 8, 3)
-    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    expected, record = (record_at(record_in(tmp_path / name), registry) for name in ("expected", "record"))
     feed(Pipeline(registry, expected), parts)
     pipeline = started(record, tmp_path)
     feed(pipeline, parts[:-1])
@@ -148,16 +148,14 @@ def test_that_of_another_record_or_of_a_newer_one_is_ignored(
     registry: Registry, tmp_path: Path, unread: list[int]
 ) -> None:
     parts = parts_of(registry, 6, 6, 3)
-    record, other = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("record", "other"))
+    record, other = (record_at(record_in(tmp_path / name), registry) for name in ("record", "other"))
     pipeline = started(record, tmp_path)
     feed(pipeline, parts[:1])
-    with record.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copy(tmp_path / "record.sqlite", tmp_path / "backup.sqlite")
+    copy_record(tmp_path / "record", tmp_path / "backup")
     feed(pipeline, parts[1:])
     pipeline.keep(LATER, everything=True)
     feed(Pipeline(registry, other), parts)
-    for some in (other, record_at(tmp_path / "backup.sqlite", registry)):
+    for some in (other, record_at(record_in(tmp_path / "backup"), registry)):
         unread.clear()
         started(some, tmp_path)
         assert len(unread) == len(registry.channels)
@@ -167,7 +165,7 @@ def test_a_mine_that_has_changed_is_built_from_its_readings_and_no_other(tmp_pat
     old = registry_of(tmp_path / "registry")
     new = registry_of(tmp_path / "changed", more=CALIBRATION)
     parts = parts_of(old, 7, 14, 4)
-    expected, record = (record_at(tmp_path / f"{name}.sqlite", old) for name in ("expected", "record"))
+    expected, record = (record_at(record_in(tmp_path / name), old) for name in ("expected", "record"))
     feed(Pipeline(new, Record(expected.engine, new)), parts)
     pipeline = started(record, tmp_path)
     feed(pipeline, parts[:3])
@@ -188,7 +186,7 @@ def test_a_mine_that_has_changed_is_built_from_its_readings_and_no_other(tmp_pat
 def test_alarms_from_before_a_mark_are_found_again(registry: Registry, tmp_path: Path, unread: list[int]) -> None:
     parts = parts_of(registry, 9, 14, 5)
     marked = "mine", "fence", None, (EVENING + HOUR, EVENING + 5 * HOUR), "fault", "x", "y"
-    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    expected, record = (record_at(record_in(tmp_path / name), registry) for name in ("expected", "record"))
     undisturbed, pipeline = Pipeline(registry, expected), started(record, tmp_path)
     for some in (undisturbed, pipeline):
         feed(some, parts[:4])
@@ -207,7 +205,7 @@ def test_what_a_short_ring_has_forgotten_does_not_come_back(registry: Registry, 
     """After a pause of weeks every place of the ring is written again."""
     parts = parts_of(registry, 8, 6, 3)[:-1]
     after = far_later(registry, EVENING + 9 * DAY)
-    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    expected, record = (record_at(record_in(tmp_path / name), registry) for name in ("expected", "record"))
     feed(Pipeline(registry, expected), [*parts, after, far_later(registry, EVENING + 11 * DAY)])
     pipeline = started(record, tmp_path)
     feed(pipeline, parts)

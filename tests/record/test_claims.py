@@ -28,6 +28,7 @@ from tests.processing.mine import (
     record_at,
     registry_of,
 )
+from tests.records import record_in
 
 START = at("2026-03-02T10:00:00")
 NOW = START + DAY
@@ -69,11 +70,11 @@ def dust(tmp_path: Path) -> Worked:
     """Dust of 1100 from 12:00 to 14:00, of 500 before and after."""
     south = Station("south", ("tsp",), limits=("db50-418-fugitive",))
     registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [south])})
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     values = np.where((np.arange(600) >= 120) & (np.arange(600) < 240), 1100.0, 500.0)
     feed(pipeline, [readings(0, every(START, START + 10 * HOUR), values)])
-    return Worked(pipeline, record, RecordAccess(tmp_path / "record.sqlite", registry))
+    return Worked(pipeline, record, RecordAccess(record_in(tmp_path), registry))
 
 
 def test_a_mark_that_would_take_an_exceedance_away_changes_nothing_and_shows_both_figures(dust: Worked) -> None:
@@ -132,8 +133,8 @@ def day_of_pm10(folder: Path, high: list[int]) -> Worked:
     """A station at homes with a day limit of 120; PM10 of 100, and of 700 in some hours of the day before `NOW`."""
     homes = Station("homes", ("pm10",), limits=("gb3095-pm10-day-class2",))
     registry = registry_of(folder, {"mine": ("Asia/Shanghai", [homes])})
-    record = record_at(folder / "record.sqlite", registry)
-    worked = Worked(Pipeline(registry, record), record, RecordAccess(folder / "record.sqlite", registry))
+    record = record_at(record_in(folder), registry)
+    worked = Worked(Pipeline(registry, record), record, RecordAccess(record_in(folder), registry))
     feed(worked.pipeline, [pm10(0, 12, high)])
     return worked
 

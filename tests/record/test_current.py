@@ -14,18 +14,19 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import DAY, EVENING, HOUR, Station, every, feed, readings, record_at, registry_of
 from tests.processing.streams import disordered, pieces, stream
+from tests.records import record_in
 
 MINE = Scope(frozenset({"mine"}))
 
 
 def test_it_holds_the_newest_of_what_came_in_any_order(registry: Registry, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     feed(pipeline, pieces(disordered(stream(registry, rng, EVENING, EVENING + 30 * HOUR), rng, 9 * HOUR), rng, 12))
     pipeline.wait(EVENING + 31 * HOUR)
     pipeline.mark("mine", "fence", None, (EVENING, EVENING + 5 * HOUR), "fault", "x", "y", EVENING + 31 * HOUR)
-    access = RecordAccess(tmp_path / "record.sqlite", registry)
+    access = RecordAccess(record_in(tmp_path), registry)
     with access.queries() as queries:
         newest = {queries.channels(MINE)[number].key: found for number, found in queries.newest(MINE).items()}
         verdicts, health = queries.last_verdicts(MINE), queries.health(MINE)
@@ -49,9 +50,9 @@ def test_it_holds_the_newest_of_what_came_in_any_order(registry: Registry, tmp_p
 
 def test_a_valid_reading_of_long_ago_is_none_any_more(tmp_path: Path) -> None:
     registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [Station("homes", ("pm10",))])})
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     feed(Pipeline(registry, record), [readings(0, [EVENING], 5.0), readings(0, [EVENING + 31 * DAY], 5.0, "M")])
-    access = RecordAccess(tmp_path / "record.sqlite", registry)
+    access = RecordAccess(record_in(tmp_path), registry)
     with access.queries() as queries:
         (found,) = queries.newest(MINE).values()
     access.close()
@@ -61,10 +62,10 @@ def test_a_valid_reading_of_long_ago_is_none_any_more(tmp_path: Path) -> None:
 def test_a_commit_at_one_mine_changes_nothing_of_another(tmp_path: Path) -> None:
     homes = [Station("homes", ("pm10",))]
     registry = registry_of(tmp_path, dict.fromkeys(("mine", "other"), ("Asia/Shanghai", homes)))
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     feed(pipeline, [readings(i, [EVENING], 5.0) for i in range(2)])
-    access = RecordAccess(tmp_path / "record.sqlite", registry)
+    access = RecordAccess(record_in(tmp_path), registry)
 
     def changes(*sites: str) -> tuple[int, ...]:
         with access.queries() as queries:

@@ -20,6 +20,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
 from tests.collector.payloads.mapped_cases import profile, written_registry
 from tests.processing.mine import record_at
+from tests.records import record_in
 
 NOW = 1_795_312_800_000
 HOUR = 3_600_000
@@ -157,7 +158,7 @@ class Receiver:
         devices |= {name: ("gateway", both, f'address = "{name}"') for name in ("one", "two")}
         registry = written_registry(folder, PROFILES, devices)
         self.builder = BatchBuilder(registry, Settings())
-        self.record = record_at(folder / "record.sqlite", registry)
+        self.record = record_at(record_in(folder), registry)
         self.pipeline = Pipeline(registry, self.record, lateness=60, grace=2, silent_minutes=15, now=NOW)
 
     def take(self, messages: list[Message]) -> dict[str, int]:

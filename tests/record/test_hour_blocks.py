@@ -24,6 +24,7 @@ from greenmine.registry import Registry
 from tests.processing.mine import DAY, HOUR, at, feed, record_at
 from tests.processing.streams import stream
 from tests.record.killed import killed_after
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 EDGES = range(0, 30 * HOUR + 1, 20 * 60_000)
@@ -83,7 +84,7 @@ def test_whatever_is_in_it_comes_back(given_rows: list[tuple[int, float, int, in
 
 
 def test_an_hour_that_is_over_becomes_one_block_with_all_that_came_along(registry: Registry, tmp_path: Path) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     feed(Pipeline(registry, record), parts(registry, DAY))
     before, many, last = described(record), blocks(record), blocks(record)[-1][0]
     open_since = (FIRST + 20 * HOUR) // HOUR
@@ -102,7 +103,7 @@ def test_an_end_between_two_transactions_leaves_all_readings(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hour_blocks, "_TOGETHER", 40)
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     feed(Pipeline(registry, record), parts(registry, DAY))
     before = described(record)
     for _ in range(3):
@@ -116,12 +117,12 @@ def test_an_end_between_two_transactions_leaves_all_readings(
 
 @pytest.mark.parametrize("statement", ["DELETE FROM reading_block", "UPDATE reading_block"])
 def test_a_kill_within_a_transaction_leaves_all_readings(registry: Registry, tmp_path: Path, statement: str) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     feed(Pipeline(registry, record), parts(registry, DAY))
     before, many = described(record), blocks(record)
     record.engine.dispose()
     killed_after(
-        tmp_path / "record.sqlite",
+        record_in(tmp_path),
         statement,
         lambda engine: list(merge(engine, "mine", 2**60, FIRST + 3 * DAY, everything=True)),
     )
@@ -131,7 +132,7 @@ def test_a_kill_within_a_transaction_leaves_all_readings(registry: Registry, tmp
 
 
 def test_what_is_not_in_the_hash_tree_stays_as_it_came(registry: Registry, tmp_path: Path) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     feed(Pipeline(registry, record), parts(registry, DAY))
     many = blocks(record)
     through = many[len(many) // 2][0]
@@ -143,7 +144,7 @@ def test_what_is_not_in_the_hash_tree_stays_as_it_came(registry: Registry, tmp_p
 def test_a_start_from_a_checkpoint_reads_what_was_committed_since_once(
     registry: Registry, tmp_path: Path, kept: int
 ) -> None:
-    record, some = record_at(tmp_path / "record.sqlite", registry), parts(registry, DAY)
+    record, some = record_at(record_in(tmp_path), registry), parts(registry, DAY)
     pipeline = Pipeline(registry, record, checkpoint=tmp_path / "rings.checkpoint")
     feed(pipeline, some[:kept])
     pipeline.keep(2**53, everything=True)
@@ -161,7 +162,7 @@ def test_the_archive_seals_the_same_files(registry: Registry, tmp_path: Path) ->
     key, some, sums = SigningKey(tmp_path / "keys"), parts(registry, 30 * HOUR), []
     missing = some.pop(40)
     for name, merging in (("as-committed", False), ("in-hours", True)):
-        record = record_at(tmp_path / name / "record.sqlite", registry)
+        record = record_at(record_in(tmp_path / name), registry)
         pipeline, archive = Pipeline(registry, record), Archive(tmp_path / name / "archive")
         feed(pipeline, some)
         grow(record.engine, registry.sites[0], FIRST + 30 * HOUR)
@@ -179,7 +180,7 @@ def test_the_archive_seals_the_same_files(registry: Registry, tmp_path: Path) ->
 
 
 def test_one_that_was_damaged_is_told(registry: Registry, tmp_path: Path) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     feed(Pipeline(registry, record), parts(registry, DAY))
     merged(record)
     table = schema.reading_block

@@ -16,6 +16,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import DEFAULT, Registry
 from tests.processing.mine import EVENING, HOUR, assert_same, feed, held, record_at
 from tests.processing.streams import far_later, pieces, stream
+from tests.records import record_in
 
 LATER = EVENING + 80 * HOUR
 
@@ -45,7 +46,7 @@ def test_a_request_becomes_the_mark_that_was_asked_for(registry: Registry, tmp_p
         *pieces(stream(registry, rng, EVENING, EVENING + 20 * HOUR), rng, 3),
         far_later(registry, EVENING + 60 * HOUR),
     ]
-    asked, direct = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("asked", "direct"))
+    asked, direct = (record_at(record_in(tmp_path / name), registry) for name in ("asked", "direct"))
     pipeline, other = Pipeline(registry, asked), Pipeline(registry, direct)
     feed(pipeline, parts)
     feed(other, parts)
@@ -62,7 +63,7 @@ def test_a_request_becomes_the_mark_that_was_asked_for(registry: Registry, tmp_p
 
 
 def test_a_request_that_cannot_be_met_is_refused_and_holds_up_no_other(registry: Registry, tmp_path: Path) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     ask(record, station="gone")
     ask(record, site="gone")
@@ -80,7 +81,7 @@ def test_a_request_that_cannot_be_met_is_refused_and_holds_up_no_other(registry:
 
 def test_marks_at_several_mines_are_made_in_any_order(tmp_path: Path) -> None:
     registry = load_registry()
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     asked = [("hengjie", "boundary"), ("kunyin", "boundary"), ("hengjie", "boundary"), ("jiuchi", "boundary")]
     for site, station in asked:
@@ -91,14 +92,14 @@ def test_marks_at_several_mines_are_made_in_any_order(tmp_path: Path) -> None:
 
 def test_a_mine_that_leaves_the_registry_keeps_its_marks_and_stops_nobody(tmp_path: Path) -> None:
     whole = load_registry()
-    record = record_at(tmp_path / "record.sqlite", whole)
+    record = record_at(record_in(tmp_path), whole)
     ask(record, site="kunyin", station="boundary")
     answer(Pipeline(whole, record), LATER)
     (tmp_path / "registry").mkdir()
     copytree(DEFAULT, tmp_path / "registry", dirs_exist_ok=True)
     (tmp_path / "registry" / "sites" / "kunyin.toml").unlink()
     fewer = load_registry(tmp_path / "registry")
-    record = record_at(tmp_path / "record.sqlite", fewer)
+    record = record_at(record_in(tmp_path), fewer)
     pipeline = Pipeline(fewer, record)
     ask(record, site="hengjie", station="boundary")
     ask(record, site="kunyin", station="boundary")

@@ -25,6 +25,7 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import disordered, far_later, pieces, stream
+from tests.records import record_in
 
 EVENING = at("2026-06-01T19:13:00")
 LIMITS = (
@@ -53,7 +54,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 def end(registry: Registry, folder: Path, parts: list[Readings], lateness: int, restarts: tuple[int, ...] = ()) -> Held:
     """What a new record holds in the end."""
     folder.mkdir()
-    record = record_at(folder / "record.sqlite", registry)
+    record = record_at(record_in(folder), registry)
     pipeline = Pipeline(registry, record, lateness=lateness)
     for number, part in enumerate(parts):
         if number in restarts:

@@ -15,6 +15,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import HOUR, MINUTE, Held, assert_same, at, batch_of, feed, held, record_at
 from tests.processing.streams import far_later, stream
+from tests.records import record_in
 
 EVENING = at("2026-06-01T17:13:00")
 END = EVENING + 20 * HOUR
@@ -30,7 +31,7 @@ def some(registry: Registry) -> Readings:
 
 @pytest.fixture(scope="module")
 def undisturbed(registry: Registry, some: Readings, tmp_path_factory: pytest.TempPathFactory) -> Held:
-    record = record_at(tmp_path_factory.mktemp("undisturbed") / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path_factory.mktemp("undisturbed")), registry)
     pipeline = Pipeline(registry, record, lateness=LATENESS)
     feed(pipeline, [some, far_later(registry, END + 80 * HOUR)])
     carry_on(pipeline)
@@ -49,7 +50,7 @@ def test_readings_of_before_the_live_data_are_stored_and_restated(
 ) -> None:
     chosen = np.array([stations is None or c.station in stations for c in registry.channels])
     handed = chosen[some.channel] & (some.time < PAST)
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     checkpoint = tmp_path / "rings.checkpoint"
     pipeline = Pipeline(registry, record, lateness=LATENESS, checkpoint=checkpoint)
     feed(pipeline, [some.take(~handed), far_later(registry, END + 80 * HOUR)])

@@ -10,6 +10,7 @@ from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from tests.processing.mine import DAY, HOUR, Station, at, every, feed, readings, record_at, registry_of
+from tests.records import record_in
 
 START = at("2026-03-02T10:00:00")
 RESULT = """
@@ -29,7 +30,7 @@ document = "report 1"
 def test_a_reference_result_added_later_makes_the_verdict_of_its_hour_statutory(tmp_path: Path) -> None:
     south = Station("south", ("tsp",), limits=("gb16297-fugitive",))
     plain = registry_of(tmp_path / "plain", {"mine": ("Asia/Shanghai", [south])})
-    record = record_at(tmp_path / "record.sqlite", plain)
+    record = record_at(record_in(tmp_path), plain)
     pipeline = Pipeline(plain, record)
     feed(pipeline, [readings(0, every(START, START + 10 * HOUR), 900.0)])
     v = schema.verdict.c

@@ -17,6 +17,7 @@ from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
+from tests.records import record_in
 
 NOON = 1_793_592_000_000
 TOPIC = "greenmine/v1/kunyin/boundary-dust/readings"
@@ -56,7 +57,7 @@ class Mine:
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Mine:
-    return Mine(tmp_path / "record.sqlite")
+    return Mine(record_in(tmp_path))
 
 
 def test_rejections_within_the_budget_are_kept_whole_and_then_one_sample_a_minute(mine: Mine) -> None:

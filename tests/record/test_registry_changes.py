@@ -22,6 +22,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.api.signing import accounts_in
 from tests.processing.mine import DAY, at, record_at, registry_of
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 CALIBRATION = """
@@ -54,7 +55,7 @@ def _started(record: Record, registry: Registry, now: int) -> list[Any]:
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     registry = registry_of(tmp_path / "old")
-    made = record_at(tmp_path / "record.sqlite", registry)
+    made = record_at(record_in(tmp_path), registry)
     assert _started(made, registry, FIRST) == []
     assert _started(made, registry, FIRST + 1) == []
     return made
@@ -107,7 +108,7 @@ def test_the_audit_log_has_each_change_once_and_the_district_is_told(tmp_path: P
     with record.transaction() as connection:
         before = connection.scalar(sa.select(sa.func.max(schema.counter.c.value))) or 0
     (change,) = _started(record, new, FIRST + DAY)
-    access = RecordAccess(tmp_path / "record.sqlite", new)
+    access = RecordAccess(record_in(tmp_path), new)
     with accounts_in(tmp_path) as accounts:
         for _ in range(2):
             with access.queries() as queries:

@@ -34,6 +34,7 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import far_later, pieces, stream
+from tests.records import record_in, refuse_rows
 
 
 def rows(record: Record, table: sa.Table, **equal: Any) -> list[dict[str, Any]]:
@@ -71,7 +72,7 @@ def test_a_late_mark_leads_to_what_an_early_one_would_have(
     parts = parts_of(registry, seed, 30)
     last = far_later(registry, EVENING + 70 * HOUR)
     span = EVENING + first * MINUTE, EVENING + (first + minutes) * MINUTE
-    early, late = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("early", "late"))
+    early, late = (record_at(record_in(tmp_path / name), registry) for name in ("early", "late"))
     add_mark(early, station, span, kind)
     feed(Pipeline(registry, early), [*parts, last])
     pipeline = Pipeline(registry, late)
@@ -90,7 +91,7 @@ def test_a_changed_calibration_leads_to_what_it_would_have_from_the_beginning(tm
     text += calibration("fence", "laeq", "2020-01-01T00:00:00+08:00", 0.97)
     new = registry_of(tmp_path / "new", more=text)
     parts = [*parts_of(old, seed, 30), far_later(old, EVENING + 70 * HOUR)]
-    expected, restated = (record_at(tmp_path / f"{name}.sqlite", old) for name in ("expected", "restated"))
+    expected, restated = (record_at(record_in(tmp_path / name), old) for name in ("expected", "restated"))
     feed(Pipeline(new, Record(expected.engine, new)), parts)
     feed(Pipeline(old, restated), parts)
     assert held(expected).statistics != held(restated).statistics
@@ -112,7 +113,7 @@ def table_counts(record: Record) -> dict[str, int]:
 
 @pytest.mark.parametrize(("first", "hours"), [(-5, 3), (4, 1), (10, 15), (29, 4), (-100, 400), (300, 10)])
 def test_where_nothing_changed_nothing_is_stored(registry: Registry, tmp_path: Path, first: int, hours: int) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     feed(pipeline, parts_of(registry, 21, 30))
     pipeline.wait(EVENING + 33 * HOUR)
@@ -127,7 +128,7 @@ def dust(tmp_path: Path) -> tuple[Pipeline, Record, int]:
     """Two sites; dust of 1100 from 12:00 to 14:00, of 500 before and after."""
     south = Station("south", ("tsp",), limits=("db50-418-fugitive",))
     registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [south]), "other": ("Asia/Shanghai", [south])})
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     start = at("2026-03-02T10:00:00")
     values = np.where((np.arange(600) >= 120) & (np.arange(600) < 240), 1100.0, 500.0)
@@ -215,10 +216,8 @@ def test_a_mark_that_cannot_be_stored_changes_nothing(dust: tuple[Pipeline, Reco
     before: Held = held(record)
     span = (start, start + 9 * HOUR)
     with record.transaction() as connection:
-        connection.execute(
-            sa.text("CREATE TRIGGER no_space BEFORE INSERT ON verdict BEGIN SELECT RAISE(ABORT, 'no space'); END")
-        )
-    with pytest.raises(StoreError, match="no space"):
+        refuse_rows(connection, "verdict")
+    with pytest.raises(StoreError, match="full"):
         pipeline.mark("mine", "south", None, span, "fault", "x", "y", start + DAY)
     assert rows(record, schema.mark) == []
     assert_same(before, held(record), 0)

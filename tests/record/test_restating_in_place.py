@@ -33,6 +33,7 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import disordered, far_later, pieces, stream
+from tests.records import record_in, refuse_rows, take_rows
 
 
 def parts_of(registry: Registry, seed: int, hours: int, number: int) -> list[Readings]:
@@ -66,7 +67,7 @@ def test_readings_in_any_order_between_the_steps_of_a_mark_lead_to_the_same_figu
 ) -> None:
     parts = [*parts_of(registry, seed, 8, 14), far_later(registry, EVENING + 48 * HOUR)]
     span = EVENING + first * MINUTE, EVENING + (first + minutes) * MINUTE
-    early, late = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("early", "late"))
+    early, late = (record_at(record_in(tmp_path / name), registry) for name in ("early", "late"))
     ask(early, station, span, kind)
     pipeline = Pipeline(registry, early)
     carry_on(pipeline, EVENING)
@@ -110,7 +111,7 @@ def test_what_the_registry_changes_is_restated_by_itself_since_it_holds(
     rng = np.random.default_rng(11)
     parts = pieces(stream(old, rng, EVENING, EVENING + 18 * HOUR), rng, 3)
     parts.append(far_later(old, EVENING + 48 * HOUR))
-    expected, restated = (record_at(tmp_path / f"{name}.sqlite", old) for name in ("expected", "restated"))
+    expected, restated = (record_at(record_in(tmp_path / name), old) for name in ("expected", "restated"))
     record = Record(expected.engine, new)
     feed(Pipeline(new, record), [Readings(moved[p.channel], p.time, p.value, p.flag) for p in parts])
     feed(Pipeline(old, restated), parts)
@@ -135,7 +136,7 @@ def test_a_long_span_is_restated_in_parts_and_taken_up_again_after_a_crash(tmp_p
     times = every(EVENING, EVENING + 16 * DAY, 15 * MINUTE)
     values = np.random.default_rng(3).uniform(200.0, 1500.0, len(times))
     span = EVENING + DAY, EVENING + 15 * DAY
-    early, late = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("early", "late"))
+    early, late = (record_at(record_in(tmp_path / name), registry) for name in ("early", "late"))
     for record, when in ((early, 0), (late, 1)):
         pipeline = Pipeline(registry, record)
         for k in range(0, len(times), 96):
@@ -156,22 +157,20 @@ def test_what_cannot_be_stored_for_a_while_is_stored_once_and_builds_nothing_ane
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = [*parts_of(registry, 5, 10, 6), far_later(registry, EVENING + 48 * HOUR)]
-    expected, record = (record_at(tmp_path / f"{name}.sqlite", registry) for name in ("expected", "record"))
+    expected, record = (record_at(record_in(tmp_path / name), registry) for name in ("expected", "record"))
     feed(Pipeline(registry, expected), parts)
     pipeline = Pipeline(registry, record)
     feed(pipeline, parts[:3])
     monkeypatch.setattr(Record, "recent", None)
     with record.transaction() as connection:
-        connection.execute(
-            sa.text("CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'full'); END")
-        )
+        refuse_rows(connection, "ledger")
     for _ in range(2):
         with pytest.raises(StoreError, match="full"):
             feed(pipeline, [parts[3]])
     with pytest.raises(StoreError, match="full"):
         pipeline.wait(EVENING)
     with record.transaction() as connection:
-        connection.execute(sa.text("DROP TRIGGER full"))
+        take_rows(connection)
     feed(pipeline, parts[3:])
     assert_same(held(expected), held(record))
     columns = schema.ledger.c.device, schema.ledger.c.day, schema.ledger.c.stored, schema.ledger.c.duplicate
@@ -179,17 +178,15 @@ def test_what_cannot_be_stored_for_a_while_is_stored_once_and_builds_nothing_ane
 
 
 def test_a_batch_that_comes_back_otherwise_is_a_repeat_of_what_was_kept(registry: Registry, tmp_path: Path) -> None:
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     pipeline = Pipeline(registry, record)
     with record.transaction() as connection:
-        connection.execute(
-            sa.text("CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'full'); END")
-        )
+        refuse_rows(connection, "ledger")
     some = readings(0, every(EVENING, EVENING + 10 * MINUTE), 50.0)
     with pytest.raises(StoreError, match="full"):
         pipeline.commit(batch_of(registry, some), EVENING)
     with record.transaction() as connection:
-        connection.execute(sa.text("DROP TRIGGER full"))
+        take_rows(connection)
     more = readings(0, every(EVENING, EVENING + 15 * MINUTE), 50.0)
     pipeline.commit(batch_of(registry, more), EVENING)
     (ledger,) = record.rows(sa.select(schema.ledger))

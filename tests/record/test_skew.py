@@ -13,6 +13,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import HOUR, MINE, MINUTE, Held, Station, assert_same, at, feed, held, record_at, registry_of
 from tests.processing.streams import far_later, pieces, stream
+from tests.records import record_in
 
 EVENING = at("2026-06-01T17:13:00")
 END = EVENING + 33 * HOUR
@@ -41,7 +42,7 @@ def some(working: Registry) -> Readings:
 
 @pytest.fixture(scope="module")
 def undisturbed(working: Registry, some: Readings, tmp_path_factory: pytest.TempPathFactory) -> Held:
-    return end(working, tmp_path_factory.mktemp("undisturbed") / "record.sqlite", [some])
+    return end(working, record_in(tmp_path_factory.mktemp("undisturbed")), [some])
 
 
 def end(registry: Registry, path: Path, parts: list[Readings], restart: int = -1) -> Held:
@@ -76,7 +77,7 @@ def test_stations_that_come_a_day_after_the_others_change_nothing(
 ) -> None:
     delay = np.array([BEYOND * (c.station in late) for c in working.channels])
     parts = pieces(delayed(some, delay), np.random.default_rng(2), 5)
-    assert_same(undisturbed, end(working, tmp_path / "record.sqlite", parts))
+    assert_same(undisturbed, end(working, record_in(tmp_path), parts))
 
 
 @pytest.mark.parametrize("most", [170, 2500])
@@ -86,4 +87,4 @@ def test_channels_that_come_apart_by_any_time_change_nothing(
     rng = np.random.default_rng(most)
     delay = rng.integers(0, most, len(working.channels)) * MINUTE
     parts = pieces(delayed(some, delay), rng, 6)
-    assert_same(undisturbed, end(working, tmp_path / "record.sqlite", parts, restart=3))
+    assert_same(undisturbed, end(working, record_in(tmp_path), parts, restart=3))

@@ -13,10 +13,11 @@ from greenmine.record.record import Record, migrate, next_serial, open_engine
 from greenmine.record.uploads import UploadDesk, keep
 from greenmine.record.writer import Pipeline
 from greenmine.wording.sentences import chinese_sentence
+from tests.records import record_in
 
 
 def test_a_file_that_is_gone_or_spoiled_holds_up_no_other_and_names_no_path(tmp_path: Path) -> None:
-    engine, registry = open_engine(tmp_path / "record.sqlite"), load_registry()
+    engine, registry = open_engine(record_in(tmp_path)), load_registry()
     migrate(engine)
     folder = tmp_path / "uploads"
     spoiled = [keep(folder, content) for content in (b"", b"PK\x03\x04 no archive", b"\x93NUMPY")]

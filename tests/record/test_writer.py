@@ -39,6 +39,7 @@ from tests.processing.mine import (
     registry_of,
 )
 from tests.processing.streams import disordered, far_later, pieces, stream
+from tests.records import record_in
 
 
 def run(
@@ -46,7 +47,7 @@ def run(
 ) -> Held:
     """What a new record holds in the end; before the parts of these numbers the pipeline starts anew."""
     with TemporaryDirectory(dir=folder) as own:
-        record = record_at(Path(own) / "record.sqlite", registry)
+        record = record_at(record_in(Path(own)), registry)
         pipeline = Pipeline(registry, record, lateness=lateness)
         for number, part in enumerate(parts):
             if number in (restarts or ()):
@@ -95,7 +96,7 @@ def test_the_random_streams_have_what_it_takes(registry: Registry, tmp_path: Pat
 
 @pytest.fixture
 def record(registry: Registry, tmp_path: Path) -> Record:
-    return record_at(tmp_path / "record.sqlite", registry)
+    return record_at(record_in(tmp_path), registry)
 
 
 @pytest.fixture
@@ -199,13 +200,14 @@ def test_a_batch_around_midnight_counts_what_it_missed_once(pipeline: Pipeline, 
     assert rows(record, schema.ledger, device="homes")[-1]["sequence_last"] == 8
 
 
+@pytest.mark.sqlite("a file is bounded by a count of its pages")
 def test_a_full_disk_is_a_clear_error_leaves_all_as_it_was_and_is_recovered_from(
     registry: Registry, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(6)
     parts = pieces(stream(registry, rng, EVENING, EVENING + 12 * HOUR), rng, 4)
     expected = run(registry, str(tmp_path), parts, 1440)
-    record = record_at(tmp_path / "full.sqlite", registry)
+    record = record_at(record_in(tmp_path / "full"), registry)
     pipeline = Pipeline(registry, record)
     feed(pipeline, parts[:2])
     before = held(record)
@@ -349,7 +351,7 @@ def test_a_night_limit_holds_by_the_local_clock_on_the_day_it_changes(tmp_path: 
     zone = "America/New_York"
     fence = Station("fence", ("laeq",), limits=("gb12348-class2-night",))
     registry = registry_of(tmp_path, {"west": (zone, [fence])})
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     start = at("2026-03-06T18:00:00", zone)
     feed(Pipeline(registry, record), [readings(0, every(start, start + 3 * DAY), 52.0)])
     ends = [datetime.fromtimestamp(r["end"] / 1000, ZoneInfo(zone)) for r in rows(record, schema.exceedance)]
@@ -388,7 +390,7 @@ def test_waiting_leaves_no_trace_once_the_backlog_has_come(registry: Registry, t
     first, rest = some.take(some.time < cut), pieces(some.take(some.time >= cut), rng, 6)
     last = far_later(registry, EVENING + 60 * HOUR)
     expected = run(registry, str(tmp_path), [first, *rest, last], 1440)
-    record = record_at(tmp_path / "waiting.sqlite", registry)
+    record = record_at(record_in(tmp_path / "waiting"), registry)
     pipeline = Pipeline(registry, record, now=EVENING)
     feed(pipeline, [first])
     for minutes in (20, 90, 600, 17 * 60, 10 * 1440):

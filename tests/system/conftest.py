@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
+from tests.records import record_in
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import Environment, RestartableBroker, Worker
 from tests.system.stored import Stored
@@ -61,4 +62,4 @@ def undisturbed(
         worker.await_connection()
         broker.publish(traffic.messages)
         worker.await_all(lambda: worker.count("received"), traffic.received)
-    return Stored(folder / "record.sqlite", mines)
+    return Stored(record_in(folder), mines)

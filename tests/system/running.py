@@ -5,24 +5,27 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import sqlalchemy as sa
+
 from greenmine.cli import configure_logging
 from greenmine.cli.run import TASKS, Part
 from greenmine.collector.mqtt.broker import Broker, start_broker
+from greenmine.record.follower import passes
+from greenmine.record.record import open_engine
 from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.pace import Speed
 from greenmine.simulators.publish import Published, publish
+from tests.records import record_setting
 
 PATIENCE = 120.0
 """Longest time for anything to happen on a busy machine [s]."""
@@ -98,7 +101,7 @@ class Process:
     """A part of `greenmine run` in a process of its own, on a data directory."""
 
     def __init__(self, name: Part, folder: Path, port: int, /, **settings: object) -> None:
-        given = {"data": folder, "broker_port": port, "batch_readings": SMALL, **settings}
+        given = {"data": folder, "broker_port": port, "batch_readings": SMALL, **record_setting(folder), **settings}
         self._settings = Settings.model_validate(Settings().model_dump() | given)
         self._task = TASKS[name]
         self.log = folder / f"{name}.log"
@@ -156,7 +159,8 @@ class Worker(Process):
 
     def __init__(self, folder: Path, port: int, /, **settings: object) -> None:
         super().__init__("worker", folder, port, **settings)
-        self.record = self._settings.record
+        self.record = self._settings.record_place
+        self._engine = open_engine(self.record, read_only=True)
 
     def count(self, column: str) -> int:
         """A column of the ledger, added up; 0 before there is a ledger."""
@@ -167,12 +171,15 @@ class Worker(Process):
         return self.count("stored") + self._ask("late", "count(*)")
 
     def _ask(self, table: str, what: str) -> int:
-        if not self.record.exists():
-            return 0
-        with closing(sqlite3.connect(f"file:{self.record}?mode=ro", uri=True, timeout=PATIENCE)) as connection:
-            if not connection.execute("select 1 from sqlite_master where name = ?", [table]).fetchone():
-                return 0
-            return int(connection.execute(f"select coalesce({what}, 0) from {table}").fetchone()[0])
+        try:
+            with self._engine.connect() as connection:
+                if not sa.inspect(connection).has_table(table):
+                    return 0
+                return int(connection.exec_driver_sql(f"select coalesce({what}, 0) from {table}").scalar_one())
+        except sa.exc.OperationalError as error:
+            if not passes(error):
+                raise
+            return 0  # there is no file yet, or its server is away
 
     def await_connection(self, times: int = 1) -> None:
         """Wait until it has connected to the broker so many times, all its lives added up."""

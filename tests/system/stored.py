@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from greenmine.places import Place
 from greenmine.record.hour_blocks import unpacked
+from greenmine.record.record import open_engine
 from greenmine.record.rows import ROW
 from greenmine.registry import Registry
 
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 _STATISTIC = """
-    select c.key, s.window, s.start, s.end, s.mean, s.minimum, s.maximum, s.count, s.expected, s.capture, s.valid, s.hours,
+    select c.key, s."window", s.start, s."end", s.mean, s.minimum, s.maximum, s.count, s.expected, s.capture, s.valid, s.hours,
            s.excluded, s.suspect, s.l10, s.l50, s.l90
     from statistic s join channel c on c.id = s.channel where s.latest"""
 _VERDICT = (
-    "select rule, start, end, verdict, value, judged, low, high, capture, reason, detail from verdict where latest"
+    'select rule, start, "end", verdict, value, judged, low, high, capture, reason, detail from verdict where latest'
 )
 _SLIDING = "select rule, hour, assessable, above, worst from sliding_hour"
 _EXCEEDANCE = """
@@ -33,9 +32,10 @@ _EXCEEDANCE = """
 class Stored:
     """The contents of a record that no worker writes any more."""
 
-    def __init__(self, record: Path, registry: Registry) -> None:
+    def __init__(self, record: Place, registry: Registry) -> None:
         self._keys = {channel.key for channel in registry.channels}
-        with closing(sqlite3.connect(f"file:{record}?mode=ro", uri=True)) as connection:
+        engine = open_engine(record, read_only=True)
+        with engine.connect() as connection:
             self._connection = connection
             self.blocks = self._blocks()
             """Readings by channel key: arrays of ROW in the order of storing."""
@@ -52,13 +52,14 @@ class Stored:
             self.verdicts = self._keyed(_VERDICT, 2)
             self.sliding = self._keyed(_SLIDING, 2)
             self.exceedances = self._keyed(_EXCEEDANCE, 2)
+        engine.dispose()
 
     def instants(self) -> list[tuple[str, int]]:
         """Every stored (channel key, instant), as often as it is stored."""
         return [(key, time) for key, rows in self.blocks.items() for time in rows["time"].tolist()]
 
     def _all(self, statement: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement).fetchall()
+        return [tuple(row) for row in self._connection.exec_driver_sql(statement)]
 
     def _keyed(self, statement: str, keys: int) -> Rows:
         rows = self._all(statement)

@@ -27,6 +27,7 @@ from greenmine.reporting import Period
 from greenmine.settings import Settings
 from tests.processing.mine import DAY, at, feed, registry_of
 from tests.processing.streams import stream
+from tests.records import record_in
 from tests.system.running import until
 
 FIRST = at("2026-03-02T00:00")
@@ -42,7 +43,7 @@ def build_for_ever(settings: Settings) -> None:
 def furnish(folder: Path) -> None:
     """An installation with three days of a mine."""
     registry = registry_of(folder / "registry")
-    migrate(engine := open_engine(folder / "record.sqlite"))
+    migrate(engine := open_engine(record_in(folder)))
     feed(
         Pipeline(registry, Record(engine, registry)),
         [stream(registry, np.random.default_rng(5), FIRST, FIRST + 3 * DAY)],
@@ -55,7 +56,7 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(data=folder, registry=folder / "registry")
-        self.engine = open_engine(self.settings.record)
+        self.engine = open_engine(self.settings.record_place)
 
     def ask(self, site: str = "mine") -> int:
         with self.engine.begin() as connection:

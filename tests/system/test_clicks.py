@@ -27,6 +27,7 @@ from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
 from tests.processing.mine import Station, every, feed, record_at, registry_of
 from tests.processing.mine import readings as sent
+from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
@@ -63,7 +64,7 @@ def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
     data = tmp_path_factory.mktemp("clicked")
     shutil.copytree(DEFAULT, data / "registry")
     registry = load_registry(data / "registry")
-    engine = fill(data / "record.sqlite", registry, now())
+    engine = fill(record_in(data), registry, now())
     start = round(_in_last_month().timestamp() * 1000)
     with engine.begin() as connection:
         for channel in registry.site_channels(LOUD):
@@ -220,7 +221,7 @@ def test_a_claim_by_mark_is_confirmed_by_the_supervisor(
         {"mine": ("Asia/Shanghai", [Station("south", ("tsp",), limits=("db50-418-fugitive",))])},
     )
     start = (now() + 8 * HOUR) // DAY * DAY - DAY - 8 * HOUR
-    pipeline = Pipeline(registry, record_at(tmp_path / "record.sqlite", registry))
+    pipeline = Pipeline(registry, record_at(record_in(tmp_path), registry))
     values = np.where((np.arange(600) >= 120) & (np.arange(600) < 240), 1100.0, 500.0)
     feed(pipeline, [sent(0, every(start, start + 10 * HOUR), values)])
 

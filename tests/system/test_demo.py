@@ -157,7 +157,7 @@ def test_without_live_it_fills_the_history_and_ends(environment: Environment, tm
 
 def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data=tmp_path / "var")  # type: ignore[call-arg]
-    record = open_engine(settings.record)
+    record = open_engine(settings.record_place)
     migrate(record)
     now = time.time_ns() // 1_000_000
     (settings.data / STORY).write_text(json.dumps({"start": now - now % 60_000 - 600_000, "seed": 1}))

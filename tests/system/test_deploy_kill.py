@@ -15,6 +15,7 @@ from greenmine.simulators.messages import topic
 from greenmine.simulators.mine import stream
 from greenmine.simulators.presence import presence
 from greenmine.simulators.publish import publish
+from tests.records import record_in
 from tests.system.deployed import DeployedBroker, Installation
 from tests.system.disturbed import DAY, HOUR, START, Traffic, disturbed_traffic
 from tests.system.running import RestartableBroker, Worker
@@ -80,7 +81,7 @@ def test_nothing_is_lost_when_the_broker_is_killed(
     assert (published.messages, published.reconnects) == (len(traffic.messages), 3)
     worker.await_all(worker.accounted, len(traffic.instants))
     worker.stop()
-    stored = Stored(tmp_path / "record.sqlite", mines)
+    stored = Stored(record_in(tmp_path), mines)
     counts = Counter(stored.instants())
     assert set(counts.values()) == {1}
     assert counts.keys() | stored.late == traffic.instants

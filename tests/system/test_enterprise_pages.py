@@ -22,6 +22,7 @@ from greenmine.settings import Settings
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
+from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
@@ -50,7 +51,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """A filled record, a server, and a browser in which an administrator is signed in."""
     data = tmp_path_factory.mktemp("office")
     registry = load_registry()
-    engine = fill(data / "record.sqlite", registry, time.time_ns() // 1_000_000, days=2)
+    engine = fill(record_in(data), registry, time.time_ns() // 1_000_000, days=2)
     mark = {
         "site": LOUD, "station": "boundary", "parameter": None, "kind": "maintenance", "reason": "inlet cleaned",
         "author": "li", "start": now() - 7_200_000, "end": now() - 3_600_000, "made": now(),

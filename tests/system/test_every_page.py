@@ -86,7 +86,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     shutil.copytree(DEFAULT, data / "registry")
     settings = Settings(data=data)
     registry = load_registry(settings.registry)
-    engine = fill(settings.record, registry, now())
+    engine = fill(settings.record_place, registry, now())
     add_bundle(engine, settings.data, LOUD)
     with engine.connect() as connection:
         verdict = connection.execute(select(schema.verdict).where(schema.verdict.c.rule.like(f"{LOUD}/%tsp%"))).first()

@@ -39,7 +39,7 @@ def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bureau]:
     """A filled record, a server, and a browser in which an administrator is signed in."""
     settings = Settings(data=tmp_path_factory.mktemp("bureau"))
     registry = load_registry()
-    engine = fill(settings.record, registry, time.time_ns() // 1_000_000)
+    engine = fill(settings.record_place, registry, time.time_ns() // 1_000_000)
     add_bundle(engine, settings.data, LOUD)
     engine.dispose()
     with accounts_in(settings.data) as accounts:

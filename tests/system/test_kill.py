@@ -14,6 +14,7 @@ import pytest
 from greenmine.cli.run import prepare
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from tests.records import record_in, record_setting
 from tests.system.disturbed import DAY, Traffic
 from tests.system.running import Process, RestartableBroker, Worker, until
 from tests.system.stored import Stored, assert_same
@@ -62,7 +63,7 @@ def killed(
         worker.stop()
     assert interrupted >= KILLS // 2, "too few kills found the worker at work"
     assert (folder / "rings.checkpoint").stat().st_size > 50_000, "no start was from a checkpoint"
-    return Stored(folder / "record.sqlite", mines)
+    return Stored(record_in(folder), mines)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def broker_killed(
         assert (published.messages, published.reconnects) == (len(traffic.messages), len(STALLS))
         worker.stop()
         assert worker.count("received") > traffic.received, "nothing was sent again"
-    return Stored(folder / "record.sqlite", mines)
+    return Stored(record_in(folder), mines)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def all_killed(
     rng = np.random.default_rng(14)
     victims = rng.permutation(CHAOS * 2).tolist()
     pauses = rng.uniform(0.3, 1.2, len(victims))
-    prepare(Settings(data=folder))
+    prepare(Settings(data=folder, **record_setting(folder)))
     with (
         brokers(folder / "broker") as broker,
         Worker(folder, broker.port, checkpoint_seconds=1) as worker,
@@ -140,7 +141,7 @@ def all_killed(
         assert published.reconnects >= 2
         assert all(part.alive() for part in (archivist, builder, web, notifier)), "one ended by itself"
         worker.stop()
-    return Stored(folder / "record.sqlite", mines)
+    return Stored(record_in(folder), mines)
 
 
 def test_the_traffic_is_as_bad_as_it_should_be(undisturbed: Stored, traffic: Traffic) -> None:

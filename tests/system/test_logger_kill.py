@@ -24,6 +24,7 @@ from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from tests.loggers import PASSWORD, TcpLogger, mn_of, write_mine
 from tests.ports import free_port
+from tests.records import record_in
 from tests.system.running import COMMAND, PATIENCE, Worker, until
 from tests.system.stored import Stored
 
@@ -121,7 +122,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     with Worker(folder, free_port(), **given) as worker:
         sent = asyncio.run(live(worker))
         worker.stop()
-    return Killed(Stored(folder / "record.sqlite", load_registry(registry)), sent, start, interrupted)
+    return Killed(Stored(record_in(folder), load_registry(registry)), sent, start, interrupted)
 
 
 def test_the_kills_found_the_loggers_at_work(killed: Killed) -> None:

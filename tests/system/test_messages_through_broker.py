@@ -13,6 +13,7 @@ import pytest
 
 from greenmine.simulators.messages import Message
 from tests.message_cases import CASES, MessageCase, write_cases
+from tests.records import record_in
 from tests.system.running import RestartableBroker, Worker, until
 from tests.system.stored import Stored
 
@@ -48,9 +49,9 @@ def sent(brokers: type[RestartableBroker], tmp_path_factory: pytest.TempPathFact
         until(lambda: len(said(worker).get("deviations", {})) > 0, "the worker's word on itself")
         deviations = said(worker)["deviations"]
         worker.stop()
-    with closing(sqlite3.connect(folder / "record.sqlite")) as connection:
+    with closing(sqlite3.connect(record_in(folder))) as connection:
         rows = connection.execute("select device, reason, readings, topic, detail from rejection").fetchall()
-    stored = Stored(folder / "record.sqlite", registry)
+    stored = Stored(record_in(folder), registry)
     rejected = [row for row in rows if not (row[3] == CANARY.topic and row[1] == "empty")]
     return Sent(stored, first, time.time_ns() // 1_000_000, rejected, stored.ledger["conflict"], deviations)
 

@@ -15,6 +15,7 @@ from greenmine.loading import load_registry
 from tests.api.filling import LOUD, add_exceedance, add_reading, fill
 from tests.api.serving import serving
 from tests.api.signing import PASSWORD, accounts_in, bearer, ensure_user, token_for
+from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
@@ -29,7 +30,7 @@ def page() -> Iterator[Page]:
 def test_an_officer_watches_switches_language_and_opens_a_mine(page: Page, tmp_path: Path) -> None:
     registry = load_registry()
     now = time.time_ns() // 1_000_000
-    engine = fill(tmp_path / "record.sqlite", registry, now)
+    engine = fill(record_in(tmp_path), registry, now)
     channel = next(channel for channel in registry.channels if channel.key == f"{LOUD}/boundary/tsp")
     rule = next(rule for rule in registry.rules if rule.site == LOUD)
     with accounts_in(tmp_path) as accounts:
@@ -94,7 +95,7 @@ class Filled(NamedTuple):
 def filled(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     data = tmp_path_factory.mktemp("filled")
     registry = load_registry()
-    engine = fill(data / "record.sqlite", registry, time.time_ns() // 1_000_000)
+    engine = fill(record_in(data), registry, time.time_ns() // 1_000_000)
     headers = bearer(token_for(data))
     page.set_extra_http_headers(headers)
     with serving(data, registry) as address:

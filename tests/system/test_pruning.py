@@ -40,6 +40,7 @@ from tests.api.signing import bearer, token_for
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, feed, readings, registry_of
 from tests.processing.streams import stream
 from tests.record.killed import killed_after
+from tests.records import record_in
 from tests.system.running import COMMAND, Environment
 
 FIRST = at("2026-03-02T00:00")
@@ -67,7 +68,7 @@ class Plant:
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(data=folder, registry=folder / "registry")
         self.registry: Registry = load_registry(folder / "registry")
-        self.engine = open_engine(self.settings.record)
+        self.engine = open_engine(self.settings.record_place)
         self.key = SigningKey(self.settings.keys)
         self.archive = Archive(self.settings.archive_place)
 
@@ -119,7 +120,7 @@ class Plant:
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plant")
     registry_of(folder / "registry")
-    migrate(open_engine(folder / "record.sqlite"))
+    migrate(open_engine(record_in(folder)))
     plant = Plant(folder)
     pipeline = plant.pipeline()
     whole = stream(plant.registry, np.random.default_rng(5), FIRST, FIRST + DAYS * DAY)
@@ -274,7 +275,7 @@ def test_a_kill_within_the_transaction_of_a_day_loses_nothing(plant: Plant, stat
     plant.engine.dispose()
     place, public = plant.settings.archive_place, plant.key.public
     killed_after(
-        plant.settings.record,
+        plant.settings.record_place,
         statement,
         lambda engine: list(prune(engine, plant.registry, place, public, NOW, 2, plant.registry.sites)),
     )

@@ -20,6 +20,7 @@ from greenmine.loading import load_registry
 from greenmine.parameters import load_parameters
 from greenmine.simulators.messages import Message, topic
 from greenmine.simulators.replay import Replay
+from tests.records import record_in
 from tests.system.real_series import DATA, SERIES, Series, write_registry
 from tests.system.running import COMMAND, PATIENCE, Environment, RestartableBroker, Worker
 from tests.system.stored import Stored
@@ -78,7 +79,7 @@ def replayed(
         everything = {site: pl.concat([frame, closing[site]]) for site, frame in frames.items()}
         worker.await_all(lambda: worker.count("received"), sum(f.height * (f.width - 1) for f in everything.values()))
         worker.stop()
-    return Replayed(Stored(folder / "record.sqlite", registry), everything)
+    return Replayed(Stored(record_in(folder), registry), everything)
 
 
 def _command(

@@ -16,6 +16,7 @@ import pytest
 
 from greenmine.loading import load_registry
 from greenmine.simulators.messages import Message
+from tests.records import record_in
 from tests.system.recorded_devices import CASES, Case, write_registry
 from tests.system.running import RestartableBroker, Worker, until
 from tests.system.stored import Stored
@@ -97,13 +98,13 @@ def outcome(brokers: type[RestartableBroker], tmp_path_factory: pytest.TempPathF
         broker.publish([Message(begun, topic, content) for topic, content in messages])
         worker.await_all(lambda: worker.count("stored"), STORED)
         worker.stop()  # it takes first what is under way
-    stored = Stored(folder / "record.sqlite", registry)
+    stored = Stored(record_in(folder), registry)
 
     def rows(key: str) -> list[Row]:
         block = stored.blocks.get(f"pit/{key}", np.empty(0))
         return [(int(row["time"]), float(row["value"]), chr(row["flag"])) for row in block]
 
-    with closing(sqlite3.connect(folder / "record.sqlite")) as connection:
+    with closing(sqlite3.connect(record_in(folder))) as connection:
         rejected = connection.execute("select device, reason, readings, topic from rejection").fetchall()
     others = [row for row in rejected if row[3] != CANARY.topic]
     return Outcome(begun, time.time_ns() // 1_000_000, rows, others, stored.ledger["stored"])

@@ -9,6 +9,7 @@ import pytest
 
 from greenmine.loading import load_registry
 from greenmine.settings import Settings
+from tests.records import record_in
 from tests.system.running import COMMAND, PATIENCE, Environment, RestartableBroker, Worker
 from tests.system.stored import Stored
 
@@ -44,7 +45,7 @@ def test_a_day_of_a_file_is_stored_in_its_unit_and_finished(
         assert "1440 readings" in done.stderr
         worker.await_all(lambda: worker.count("received"), 1441)
         worker.stop()
-    stored = Stored(tmp_path / "record.sqlite", load_registry(Settings().registry))
+    stored = Stored(record_in(tmp_path), load_registry(Settings().registry))
     key = next(key for key in stored.blocks if key.startswith("kunyin/") and key.endswith("/pm10"))
     assert stored.ledger["rejected"] == 0
     end, mean, low, high, count, *_ = stored.statistics[key, "day", MIDNIGHT]

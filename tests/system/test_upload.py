@@ -23,6 +23,7 @@ from greenmine.record.uploads import UploadDesk
 from greenmine.record.writer import Pipeline
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, ensure_user, now
+from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
@@ -75,7 +76,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mine]:
     """An empty record, a server, a desk that takes in what is handed in, and an enterprise's browser."""
     data = tmp_path_factory.mktemp("mine")
     registry = load_registry()
-    engine = open_engine(data / "record.sqlite")
+    engine = open_engine(record_in(data))
     migrate(engine)
     pipeline = Pipeline(registry, Record(engine, registry))
     desk, end = UploadDesk(pipeline, data / "uploads"), threading.Event()

@@ -16,6 +16,7 @@ from greenmine.loading import load_registry
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import PASSWORD, accounts_in, ensure_user, now
+from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
@@ -40,7 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A filled record behind a server, accounts, and a browser."""
     data = tmp_path_factory.mktemp("visited")
     registry = load_registry()
-    engine = fill(data / "record.sqlite", registry, time.time_ns() // 1_000_000)
+    engine = fill(record_in(data), registry, time.time_ns() // 1_000_000)
     with accounts_in(data) as accounts:
         ensure_user(accounts, "zhang", "enterprise", LOUD, password=PASSWORD)
         ensure_user(accounts, "root", "administrator")

@@ -22,6 +22,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
 from tests.api.serving import serving
 from tests.processing.mine import HOUR, MINUTE, at, batch_of, channel, readings, record_at, registry_of
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 
@@ -47,11 +48,11 @@ class _Server(Controller):
 
 def test_a_second_installation_and_a_mailbox_see_each_state_when_it_is_due(tmp_path: Path) -> None:
     registry = registry_of(tmp_path / "registry")
-    record = record_at(tmp_path / "here" / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path / "here"), registry)
     key = SigningKey(tmp_path / "keys")
     pipeline, site = Pipeline(registry, record), registry.sites[0]
     archive = Archive(tmp_path / "archive")
-    migrate(open_engine(tmp_path / "district" / "record.sqlite"))
+    migrate(open_engine(record_in(tmp_path / "district")))
     district = SigningKey(tmp_path / "district" / "keys").public
     known = tmp_path / "known"
     known.write_text(f"{key.public.fingerprint} the mine's\n")
@@ -87,7 +88,7 @@ def test_a_second_installation_and_a_mailbox_see_each_state_when_it_is_due(tmp_p
     receipts = receipts_of(record.engine, "mine")
     trusted = Witnesses(frozenset({district.fingerprint}))
     assert all(check(receipt, trusted)[3] for receipt in receipts)
-    kept = receipts_of(open_engine(tmp_path / "district" / "record.sqlite"), "mine", key=key.public.fingerprint)
+    kept = receipts_of(open_engine(record_in(tmp_path / "district")), "mine", key=key.public.fingerprint)
     assert [one.signed for one in kept] == [one.signed for one in receipts]
     assert [statement_of(one.signed)[0].tree.made - FIRST for one in receipts] == [0, HOUR, 2 * HOUR]
     mailed = []

@@ -18,6 +18,7 @@ from greenmine.uplink.figures import UplinkFigures
 from greenmine.uplink.outbox import UplinkOutbox
 from greenmine.uplink.plan import load_plan
 from tests.hj212_platform import Platform
+from tests.records import record_in
 from tests.uplink.uplink_site import (
     DUST,
     EQUIPMENT,
@@ -41,7 +42,7 @@ COMMANDS = '["2011", "2021", "2051"]'
 
 @pytest.fixture
 def mine(registry, tmp_path):
-    return Mine(registry, tmp_path / "record.sqlite")
+    return Mine(registry, record_in(tmp_path))
 
 
 class Running:

@@ -21,6 +21,7 @@ from greenmine.record.record import migrate, open_engine
 from greenmine.settings import Settings
 from greenmine.uplink.outbox import FILE, UplinkOutbox
 from tests.hj212_platform import Platform
+from tests.records import record_in
 from tests.uplink.uplink_site import (
     DUST,
     HOUR,
@@ -40,10 +41,10 @@ MAIN = "from greenmine.cli import main; main()"
 
 @pytest.fixture
 def mine(registry, tmp_path):
-    engine = open_engine(tmp_path / "record.sqlite")
+    engine = open_engine(record_in(tmp_path))
     migrate(engine)
     engine.dispose()
-    return Mine(registry, tmp_path / "record.sqlite")
+    return Mine(registry, record_in(tmp_path))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Station:
         given = {"data": folder / "data", "registry": registry_path, "hj212_port": 0, "hj212_password": PASSWORD}
         self.settings = Settings.model_validate({**given, **settings})
         self.registry = load_registry(registry_path)
-        engine = open_engine(self.settings.record)
+        engine = open_engine(self.settings.record_place)
         migrate(engine)
         self.record = Record(engine, self.registry)
         self.pipeline = Pipeline(self.registry, self.record)

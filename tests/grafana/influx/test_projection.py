@@ -85,7 +85,7 @@ def record_points(server: RealInflux, bucket: str) -> Points:
 
 
 def rows_of(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{settings.record}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{settings.record_place}?mode=ro", uri=True)) as connection:
         return connection.execute(statement).fetchall()
 
 
@@ -186,7 +186,7 @@ def test_an_episode_is_indicative_where_every_verdict_behind_it_is(projected: Pr
 
 
 def test_the_conclusion_of_a_day_is_that_of_the_public_page(projected: Projected, registry: Registry) -> None:
-    queries = RecordAccess(projected.settings.record, registry).queries
+    queries = RecordAccess(projected.settings.record_place, registry).queries
     found = {
         (site, theme, time): (FINDINGS[f["finding"]], f["verdicts"])
         for (site, theme, time), f in by_tags(projected.district["day"], "site", "theme").items()
@@ -213,7 +213,7 @@ def test_the_conclusion_on_a_mine_is_that_of_its_tiles(projected: Projected, reg
     }
     scope = Scope(frozenset(SITES))
     expected = {}
-    with RecordAccess(projected.settings.record, registry).queries() as asked:
+    with RecordAccess(projected.settings.record_place, registry).queries() as asked:
         now = asked.newest_hour(scope)
         assert {key[-1] for key in by_tags(points["conclusion"], "site", "theme", "addressee")} == {now}
         for name in SITES:
@@ -349,7 +349,7 @@ def test_rebuilding_gives_the_same_points(projected: Projected, registry: Regist
 
 def rebuild(settings: Settings, registry: Registry, bucket: str, since: int | None) -> None:
     projection = Projection(settings, registry, hourly_statistics)
-    with open_engine(settings.record, read_only=True).connect() as connection:
+    with open_engine(settings.record_place, read_only=True).connect() as connection:
         projection.cursors.reset(bucket, heads(connection), since)
     while projection.turn():
         pass

@@ -19,6 +19,7 @@ from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import DAY, HOUR, MINUTE, at, batch_of, channel, every, readings, record_at, registry_of
+from tests.records import record_in
 
 FIRST = at("2026-03-02T00:00")
 LATENESS = DAY
@@ -31,7 +32,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 @pytest.fixture
 def record(tmp_path: Path, registry: Registry) -> Record:
-    return record_at(tmp_path / "record.sqlite", registry)
+    return record_at(record_in(tmp_path), registry)
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_a_record_from_an_older_copy_is_refused(
     registry: Registry, record: Record, archive: Archive, key: SigningKey, tmp_path: Path
 ) -> None:
     sealed(record, registry, archive, key, FIRST + 5 * DAY)
-    older = record_at(tmp_path / "older.sqlite", registry)
+    older = record_at(record_in(tmp_path / "older"), registry)
     Pipeline(registry, older).commit(batch_of(registry, day_of(registry, 0)), FIRST + DAY)
     with pytest.raises(ChainError, match="restored from an older copy"):
         sealed(older, registry, archive, key, FIRST + 5 * DAY)
@@ -260,7 +261,7 @@ def test_a_day_of_a_zone_off_the_hour_ends_at_local_midnight(key: SigningKey, tm
     from tests.processing.mine import MINE  # noqa: PLC0415
 
     registry = registry_of(tmp_path / "registry", {"mine": ("Asia/Kathmandu", MINE)})
-    record = record_at(tmp_path / "record.sqlite", registry)
+    record = record_at(record_in(tmp_path), registry)
     midnight = at("2026-03-02T00:00", "Asia/Kathmandu")
     index = channel(registry, "mine/homes/pm10")
     some = readings(index, every(midnight - 3 * MINUTE, midnight + 2 * MINUTE), 5.0)

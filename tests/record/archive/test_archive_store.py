@@ -31,6 +31,7 @@ from greenmine.reporting import Period
 from tests.ports import free_port
 from tests.processing.mine import DAY, at, feed, registry_of
 from tests.processing.streams import stream
+from tests.records import record_in
 
 needs_server = pytest.mark.skipif(
     find_spec("moto") is None and "CI" not in os.environ,
@@ -73,7 +74,7 @@ def _make_bucket(address: str) -> None:
 @needs_server
 def test_a_store_serves_as_a_directory_does(store: str, tmp_path: Path) -> None:
     registry: Registry = registry_of(tmp_path / "registry")
-    migrate(engine := open_engine(tmp_path / "record.sqlite"))
+    migrate(engine := open_engine(record_in(tmp_path)))
     pipeline = Pipeline(registry, Record(engine, registry))
     feed(pipeline, [stream(registry, np.random.default_rng(5), FIRST, FIRST + 3 * DAY)])
     key = SigningKey(tmp_path / "keys")
@@ -95,7 +96,10 @@ def test_a_store_serves_as_a_directory_does(store: str, tmp_path: Path) -> None:
     def contents() -> list[bytes]:
         blocks = Blocks(registry, store)
         with engine.connect() as connection:
-            return [blocks.data(connection, row) for row in connection.execute(sa.select(*COLUMNS)).all()]
+            return [
+                blocks.data(connection, row)
+                for row in connection.execute(sa.select(*COLUMNS).order_by(COLUMNS[0])).all()
+            ]
 
     before = contents()
     assert [found.kept for found in prune(engine, registry, store, key.public, NOW, 1, registry.sites)] == [0, 0, 0]

@@ -143,7 +143,11 @@ def collecting(folder: Path, **settings: object) -> Iterator[tuple[Broker, Setti
         for process in processes:
             process.start()
         try:
-            _await(partial(_asked, given.record_place, "select count(*) from worker where status like '%connected\":true%'"))
+            _await(
+                partial(
+                    _asked, given.record_place, "select count(*) from worker where status like '%connected\":true%'"
+                )
+            )
             yield broker, given
         finally:
             for process in processes:

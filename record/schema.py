@@ -291,7 +291,7 @@ suggestion = Table(
     "suggestion",
     metadata,
     Column("exceedance", BigInteger, primary_key=True, autoincrement=False),
-    Column("revision", Integer, nullable=False, comment="of the exceedance that was looked at"),
+    Column("revision", _WHOLE, nullable=False, comment="of the exceedance that was looked at"),
     Column("mark", BigInteger, nullable=False, comment="the newest mark of blasting that may touch it; 0: none"),
     Column("cause", String(20), comment="outside, blasting, dry, works; null: cannot be told"),
     Column("share", Float, comment="estimated part of the concentration"),

@@ -162,6 +162,12 @@ class Worker(Process):
         self.record = self._settings.record_place
         self._engine = open_engine(self.record, read_only=True)
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._engine.dispose()
+
     def count(self, column: str) -> int:
         """A column of the ledger, added up; 0 before there is a ledger."""
         return self._ask("ledger", f"sum({column})")

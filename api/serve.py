@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from contextlib import suppress
 from threading import Thread
@@ -76,5 +77,7 @@ def serve(settings: Settings, registry: Registry) -> None:
     """
     server = Server(create_app(settings, registry), host=settings.host, port=settings.port)
     Thread(target=bundle, args=[settings.data], daemon=True).start()  # ready before the first page asks for it
+    gc.collect()
+    gc.freeze()  # a search for garbage among a province's channels and limits takes longer than a page
     with suppress(KeyboardInterrupt):
         server.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import multiprocessing
 import threading
@@ -208,4 +209,6 @@ def _serve(pipe: Connection, data: Path) -> None:
             pipe.send("taken")
 
     threading.Thread(target=talk, daemon=True).start()
+    gc.collect()
+    gc.freeze()  # as the server at its start
     server.run()

@@ -166,7 +166,7 @@ def _play(
         if boards is not None:
             if own:
                 processes.start_aside(GRAFANA, "greenmine.cli.boards:serve", boards)
-            processes.start_aside("projection", "greenmine.cli.boards:fill", boards)
+            processes.start_aside("projection", "greenmine.cli.board_contents:fill", boards)
         console.print(
             f"[bold]http://127.0.0.1:{settings.port}/sign-in[/]  (fills as the history comes in; Ctrl-C ends the demo)"
         )

@@ -16,6 +16,7 @@ from typing import Final, Self
 
 import structlog
 
+from greenmine.memory import release_memory
 from greenmine.settings import Settings
 from greenmine.watching import EVERY, WatchedRegistry
 
@@ -26,6 +27,8 @@ _REST: Final = 5.0
 _LONGEST_REST: Final = 300.0
 _STEADY: Final = 600.0
 """A process that has run for this long begins with the least rest again [s]."""
+_TIDY: Final = 60.0
+"""How often a process gives back the memory that it freed [s]: a history, a page, a bundle take more than what follows needs."""
 _COMMON: Final = "greenmine.cli.preloaded"
 """Imported before any process is forked: they share its memory, and begin sooner."""
 GRAFANA: Final = "grafana"
@@ -174,6 +177,8 @@ def _live(task: str, settings: Settings, lifeline: Connection) -> None:
 
     def wait_for_the_end() -> None:
         try:
+            while not lifeline.poll(_TIDY):
+                release_memory()
             lifeline.recv()
         except (EOFError, OSError):
             stop.set()

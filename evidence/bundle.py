@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pyarrow import parquet as pq
 
-from greenmine.evidence.compute import compute, release_memory
+from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import FROM_RECORD, from_record
 from greenmine.evidence.recompute import days_needed
@@ -29,6 +29,7 @@ from greenmine.evidence.report.workbook import workbook
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.site_registry import files_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
+from greenmine.memory import release_memory
 from greenmine.record.archive.archive import Archive, faults_of_day, seal, unsealed
 from greenmine.record.archive.chain import ChainError, parse
 from greenmine.record.archive.signing import SigningKey

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from datetime import date
 
 import msgspec
-import pyarrow as pa
 
 from greenmine.evidence.annexes import (
     calibrations,
@@ -82,11 +80,3 @@ def compute(
         formulas=formulas(evaluation),
         citations=citations(evaluation, period),
     )
-
-
-def release_memory() -> None:
-    """Give the system what was freed; Arrow and glibc keep it otherwise, and what is drawn next would come on top."""
-    pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -42,7 +42,7 @@ from greenmine.evidence.bundle import (
     report_content,
     settled,
 )
-from greenmine.evidence.compute import compute, release_memory
+from greenmine.evidence.compute import compute
 from greenmine.evidence.deviations import Departure, deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
@@ -54,6 +54,7 @@ from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.signatures import signature_faults
 from greenmine.evidence.site_registry import digest_in, files_in, names_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
+from greenmine.memory import release_memory
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError

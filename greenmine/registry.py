@@ -203,6 +203,14 @@ class Registry:
         """The rules of a site; KeyError if there is no such site."""
         return self._site_rules[site]
 
+    def channel(self, key: str) -> Channel | None:
+        """The channel of this key; None if there is none."""
+        return self._channels_by_key.get(key)
+
+    def rule(self, key: str) -> Rule | None:
+        """The rule of this key; None if there is none."""
+        return self._rules_by_key.get(key)
+
     @cached_property
     def _sites(self) -> dict[str, Site]:
         return {site.id: site for site in self.sites}
@@ -236,3 +244,11 @@ class Registry:
         for rule in self.rules:
             found[rule.site].append(rule)
         return {site: tuple(some) for site, some in found.items()}
+
+    @cached_property
+    def _channels_by_key(self) -> dict[str, Channel]:
+        return {channel.key: channel for channel in self.channels}
+
+    @cached_property
+    def _rules_by_key(self) -> dict[str, Rule]:
+        return {rule.key: rule for rule in self.rules}

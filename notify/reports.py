@@ -7,8 +7,6 @@ from email.message import EmailMessage
 from typing import Final
 
 from greenmine.entries import ALL_SITES
-from greenmine.evidence.filed.content import filed_report
-from greenmine.evidence.report.font import FontMissingError
 from greenmine.notify.event import REPORTS, Event, EventKind
 from greenmine.notify.events import Notified
 from greenmine.notify.subscriptions import Language
@@ -86,7 +84,10 @@ def attach(
     now: int,
 ) -> None:
     """Attach the report that an event tells of to a mail, as PDF and XLSX; as DOCX where there is no font for the PDF."""
-    from greenmine.evidence.filed.files import written  # noqa: PLC0415 - what lays out takes memory
+    # What computes and lays out takes memory, which a notifier without such a mail need not have.
+    from greenmine.evidence.filed.content import filed_report  # noqa: PLC0415
+    from greenmine.evidence.filed.files import written  # noqa: PLC0415
+    from greenmine.evidence.report.font import FontMissingError  # noqa: PLC0415
 
     district = event.site == ALL_SITES
     sites = registry.sites if district else (registry.site(event.site),)

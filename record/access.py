@@ -15,7 +15,7 @@ from greenmine.record import schema
 from greenmine.record.blocks import Blocks
 from greenmine.record.changes import Changes
 from greenmine.record.contributions import Contributions
-from greenmine.record.reader import Queries
+from greenmine.record.reader import ChannelNumbers, Queries
 from greenmine.record.record import next_serial, open_engine, there_is
 from greenmine.registry import Registry
 
@@ -39,6 +39,7 @@ class RecordAccess:
         self._registry = registry
         self._archive = archive
         self._blocks = Blocks(registry, archive)
+        self._numbers = ChannelNumbers()
         self.changes = Changes(place)
 
     def renew(self, registry: Registry) -> None:
@@ -57,7 +58,7 @@ class RecordAccess:
         """
         engine = self._filled if self._is_there() else self._empty
         with engine.connect() as connection:
-            yield Queries(connection, self._registry, self._blocks)
+            yield Queries(connection, self._registry, self._blocks, self._numbers)
 
     @contextmanager
     def contributions(self) -> Iterator[Contributions]:

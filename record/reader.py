@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NewType
@@ -22,6 +23,12 @@ from greenmine.times import DAY, HOUR
 
 Scope = NewType("Scope", frozenset[str])
 """Ids of the sites that the caller may see."""
+
+
+def narrowed(scope: Scope, site: str | None) -> Scope:
+    """The one site of a scope that is asked for; the whole scope without one, and nothing for a site out of scope."""
+    return scope if site is None else Scope(scope & {site})
+
 
 Row = sa.Row[Any]
 """A row of the record, whose columns are read by name."""
@@ -47,6 +54,26 @@ class Newest:
     valid: np.void | None
 
 
+class ChannelNumbers:
+    """Numbers of channels in a record, kept from one connection to the next: they never change, and none leaves.
+
+    They are read again only when the newest channel is another one.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[object, dict[str, int]] = None, {}
+
+    def of(self, connection: Connection) -> dict[str, int]:
+        """Number of each channel that ever had data, by its key."""
+        every = select(schema.channel.c.id, schema.channel.c.key)
+        newest = connection.execute(every.order_by(schema.channel.c.id.desc()).limit(1)).first()
+        known, numbers = self._known
+        if newest != known:
+            numbers = {row.key: row.id for row in connection.execute(every)}
+            self._known = newest, numbers
+        return numbers
+
+
 @dataclass(frozen=True, slots=True)
 class Queries:
     """Queries on one connection.
@@ -59,25 +86,33 @@ class Queries:
         Says which channels and rules belong to which site.
     _blocks : Blocks
         Tells the content of blocks, those that were pruned among them.
+    _numbers : ChannelNumbers
+        Of the same record.
     """
 
     _connection: Connection
     registry: Registry
     _blocks: Blocks = field(default_factory=Blocks)
+    _numbers: ChannelNumbers = field(default_factory=ChannelNumbers)
 
     # Channels and readings
 
     def channels(self, scope: Scope) -> dict[int, Channel]:
-        """Channels in scope that ever had data, by their number in the record."""
-        known = {channel.key: channel for channel in self.registry.channels if channel.site in scope}
-        rows = self._connection.execute(select(schema.channel.c.id, schema.channel.c.key))
-        return {number: known[key] for number, key in rows if key in known}
+        """Channels in scope that ever had data, by their number in the record, in the registry's order."""
+        numbers = self._numbers.of(self._connection)
+        return {
+            numbers[channel.key]: channel
+            for site in self.registry.sites
+            if site.id in scope
+            for channel in self.registry.site_channels(site.id)
+            if channel.key in numbers
+        }
 
     def number(self, scope: Scope, key: str) -> int | None:
         """Number of a channel in the record; None where it has no data yet or is out of scope."""
         if key.split("/", 1)[0] not in scope:
             return None
-        return self._connection.scalar(select(schema.channel.c.id).where(schema.channel.c.key == key))
+        return self._numbers.of(self._connection).get(key)
 
     def readings(self, scope: Scope, key: str, start: int, end: int, limit: int | None = None) -> Rows:
         """Readings of a channel from ``start`` (inclusive) to ``end`` (exclusive) [ms], by time.
@@ -148,22 +183,25 @@ class Queries:
         A few readings more are counted: all of the first and last hour.
         """
         block = schema.reading_block.c
-        numbers = [number for number, channel in self.channels(scope).items() if channel.key in keys]
+        known = self._numbers.of(self._connection)
+        numbers = [known[key] for key in keys if key in known and key.split("/", 1)[0] in scope]
         within = block.channel.in_(numbers), block.hour >= start // HOUR, block.hour <= end // HOUR
         found = select(func.max(block.id), func.count(), func.sum(block.count)).where(*within)
         newest, blocks, readings = self._connection.execute(found).one()
         return newest or 0, blocks, readings or 0
 
     def newest(self, scope: Scope, numbers: Iterable[int] | None = None) -> dict[int, Newest]:
-        """Newest reading and newest valid reading of each channel in scope, by number."""
+        """Newest reading and newest valid reading of each channel in scope, or of some of them, by number."""
+        chosen = self.channels(scope)
+        if numbers is not None:
+            chosen = {number: chosen[number] for number in numbers if number in chosen}
+        sites = {channel.site for channel in chosen.values()}
         c = schema.current.c
-        kept = select(c.key, c.kind, c.data).where(c.site.in_(scope), c.kind.in_(("reading", "valid")))
+        kept = select(c.key, c.kind, c.data).where(c.site.in_(sites), c.kind.in_(("reading", "valid")))
         rows = {(row.key, row.kind): np.frombuffer(row.data, ROW)[0] for row in self._connection.execute(kept)}
-        wanted = self.channels(scope)
-        chosen = wanted.keys() if numbers is None else wanted.keys() & set(numbers)
         found: dict[int, Newest] = {}
-        for number in chosen:
-            last, good = rows.get((wanted[number].key, "reading")), rows.get((wanted[number].key, "valid"))
+        for number, channel in chosen.items():
+            last, good = rows.get((channel.key, "reading")), rows.get((channel.key, "valid"))
             if last is not None:
                 found[number] = Newest(last, None if good is None or last["time"] - good["time"] > _STALE else good)
         return found
@@ -222,7 +260,7 @@ class Queries:
 
     def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[Row]]:
         """Latest hourly figures beginning in [start, end) of every channel in scope, by channel key and time."""
-        channels = {n: c for n, c in self.channels(scope).items() if site is None or c.site == site}
+        channels = self.channels(narrowed(scope, site))
         c = schema.statistic.c
         columns: list[Any] = [
             *(c.channel, c.start, c.end, c.mean, c.maximum, c.count.label("readings")),
@@ -233,10 +271,10 @@ class Queries:
             .where(c.channel.in_(channels), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True))
             .order_by(c.channel, c.start)
         )
-        found: dict[str, list[Row]] = {}
-        for row in rows:
-            found.setdefault(channels[row.channel].key, []).append(row)
-        return found
+        found: dict[int, list[Row]] = defaultdict(list)
+        for row in rows.all():
+            found[row.channel].append(row)
+        return {channels[number].key: own for number, own in found.items()}
 
     def hours_between(self, scope: Scope, key: str, start: int, end: int) -> Sequence[Row]:
         """Latest hourly statistics of a channel that share an instant with [start, end), by time."""
@@ -254,7 +292,7 @@ class Queries:
 
         Each has ``readings``, ``expected``, and the minutes ``excluded`` and ``suspect``.
         """
-        channels = {number: channel for number, channel in self.channels(scope).items() if channel.site == site}
+        channels = self.channels(narrowed(scope, site))
         c = schema.statistic.c
         columns: list[Any] = [
             c.channel,
@@ -293,8 +331,8 @@ class Queries:
         """Latest verdicts, or all revisions, on periods beginning in [start, end), by start, rule and revision."""
         rules = [
             rule.key
-            for rule in self._rules(scope)
-            if site in {None, rule.site} and limit_id in {None, rule.limit.id} and key in {None, rule.key}
+            for rule in self._rules(scope, site)
+            if limit_id in {None, rule.limit.id} and key in {None, rule.key}
         ]
         c = schema.verdict.c
         statement = select(schema.verdict).where(c.rule.in_(rules), c.start >= start, c.start < end)
@@ -308,7 +346,7 @@ class Queries:
 
     def verdict_counts(self, scope: Scope, start: int, end: int, *, site: str) -> Sequence[Row]:
         """Number ``n`` of latest verdicts of a site by rule, verdict, reason and reasons, on periods beginning in [start, end)."""
-        rules = [rule.key for rule in self._rules(scope) if rule.site == site]
+        rules = [rule.key for rule in self._rules(scope, site)]
         c = schema.verdict.c
         kinds = (c.rule, c.verdict, c.reason, c.reasons)
         statement = select(*kinds, func.count().label("n")).where(
@@ -406,7 +444,7 @@ class Queries:
     def sliding_hours(self, scope: Scope, start: int, site: str) -> dict[str, list[Row]]:
         """What the sliding statistics of a site did in the hours that end after ``start`` [ms], by rule key and hour."""
         c = schema.sliding_hour.c
-        keys = [rule.key for rule in self._rules(scope) if rule.site == site]
+        keys = [rule.key for rule in self._rules(scope, site)]
         rows = self._connection.execute(
             select(schema.sliding_hour).where(c.rule.in_(keys), c.hour >= start // HOUR).order_by(c.rule, c.hour)
         )
@@ -421,7 +459,7 @@ class Queries:
         Rules that did the same in an hour are told once.
         """
         c = schema.sliding_hour.c
-        keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
+        keys = [key for key in rules if (rule := self.registry.rule(key)) is not None and rule.site in scope]
         columns: list[Any] = [c.hour, c.assessable, c.above]
         return self._connection.execute(
             select(*columns).where(c.rule.in_(keys), c.hour >= start // HOUR).distinct().order_by(c.hour)
@@ -430,7 +468,7 @@ class Queries:
     def verdicts_since(self, scope: Scope, start: int, rules: Collection[str]) -> list[tuple[str, int, Verdict]]:
         """Rule, start and latest verdict on some rules, of periods from ``start`` [ms] on."""
         c = schema.verdict.c
-        keys = [rule.key for rule in self._rules(scope) if rule.key in rules]
+        keys = [key for key in rules if (rule := self.registry.rule(key)) is not None and rule.site in scope]
         statement = select(c.rule, c.start, c.verdict, c.reason, c.judged, c.reasons)
         statement = statement.where(c.rule.in_(keys), c.start >= start, c.latest)
         return [
@@ -453,7 +491,7 @@ class Queries:
     ) -> Sequence[Row]:
         """Ledger rows of days ``first`` to ``last`` (both inclusive), by day, site and device; ``strangers`` as of `rejections`."""
         c = schema.ledger.c
-        statement = select(schema.ledger).where(self._within(c.site, scope, strangers=strangers))
+        statement = select(schema.ledger).where(self._within(c.site, narrowed(scope, site), strangers=strangers))
         if site is not None:
             statement = statement.where(c.site == site)
         if first is not None:
@@ -466,16 +504,14 @@ class Queries:
             statement = statement.where(later)
         return self._connection.execute(statement.order_by(c.day, c.site, c.device).limit(limit)).all()
 
-    def ledger_totals(self, scope: Scope) -> Sequence[Row]:
-        """Sums of the ledger per site over all days."""
+    def ledger_totals(self, scope: Scope, day: str | None = None) -> Sequence[Row]:
+        """Sums of the ledger per site over all days, or of one local day."""
         c = schema.ledger.c
         names = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
-        return self._connection.execute(
-            select(c.site, *(func.sum(c[name]).label(name) for name in names))
-            .where(c.site.in_(scope))
-            .group_by(c.site)
-            .order_by(c.site)
-        ).all()
+        sums = select(c.site, *(func.sum(c[name]).label(name) for name in names)).where(c.site.in_(scope))
+        if day is not None:
+            sums = sums.where(c.day == day)
+        return self._connection.execute(sums.group_by(c.site).order_by(c.site)).all()
 
     def stored_by_day(self, scope: Scope, first: str) -> dict[str, int]:
         """Readings stored on each day from a local day on, all sites together."""
@@ -486,8 +522,9 @@ class Queries:
 
     def _within(self, site: Any, scope: Scope, *, strangers: bool) -> Any:
         """Whether a row is of a site of the scope, or with ``strangers`` of what no site of the registry is called."""
-        nobody = site.not_in([known.id for known in self.registry.sites])
-        return or_(site.in_(scope), nobody) if strangers else site.in_(scope)
+        if not strangers:
+            return site.in_(scope)
+        return or_(site.in_(scope), site.not_in([known.id for known in self.registry.sites]))
 
     def rejections(
         self,
@@ -503,7 +540,7 @@ class Queries:
         """Rejections, newest first; with ``strangers`` also those of messages that name no site of the registry."""
         c = schema.rejection.c
         columns: list[Any] = [c.id, c.received, c.site, c.device, c.topic, c.reason, c.detail, c.readings, c.size]
-        statement = select(*columns).where(self._within(c.site, scope, strangers=strangers))
+        statement = select(*columns).where(self._within(c.site, narrowed(scope, site), strangers=strangers))
         if site is not None:
             statement = statement.where(c.site == site)
         if before is not None:
@@ -527,9 +564,9 @@ class Queries:
     ) -> Sequence[Row]:
         """Marks that share an instant with [start, end), in the order in which they were made."""
         c = schema.mark.c
-        statement = select(schema.mark).where(c.site.in_(scope), c.start < end, c.end > start, c.id > after)
-        if site is not None:
-            statement = statement.where(c.site == site)
+        statement = select(schema.mark).where(
+            c.site.in_(narrowed(scope, site)), c.start < end, c.end > start, c.id > after
+        )
         if station is not None:
             statement = statement.where(c.station == station)
         return self._connection.execute(statement.order_by(c.id).limit(limit)).all()
@@ -582,9 +619,7 @@ class Queries:
     def _newest(
         self, table: sa.Table, scope: Scope, site: str | None, limit: int, before: int | None, number: int | None
     ) -> Sequence[Row]:
-        statement = select(table).where(table.c.site.in_(scope))
-        if site is not None:
-            statement = statement.where(table.c.site == site)
+        statement = select(table).where(table.c.site.in_(narrowed(scope, site)))
         if before is not None:
             statement = statement.where(table.c.id < before)
         if number is not None:
@@ -708,8 +743,8 @@ class Queries:
         """Readings kept in ``conflict`` or ``late``, newest receipt first."""
         channels = {
             number: channel
-            for number, channel in self.channels(scope).items()
-            if site in {None, channel.site} and key in {None, channel.key}
+            for number, channel in self.channels(narrowed(scope, site)).items()
+            if key in {None, channel.key}
         }
         aside = schema.metadata.tables[table]
         c = aside.c
@@ -722,9 +757,7 @@ class Queries:
     def gaps(self, scope: Scope, *, site: str | None, limit: int, after: tuple[str, str, int] | None) -> Sequence[Row]:
         """Sequence numbers that never came, by site, device and number."""
         c = schema.sequence_gap.c
-        statement = select(schema.sequence_gap).where(c.site.in_(scope))
-        if site is not None:
-            statement = statement.where(c.site == site)
+        statement = select(schema.sequence_gap).where(c.site.in_(narrowed(scope, site)))
         if after is not None:
             statement = statement.where(tuple_(c.site, c.device, c.first) > after)
         return self._connection.execute(statement.order_by(c.site, c.device, c.first).limit(limit)).all()
@@ -733,7 +766,7 @@ class Queries:
         self, scope: Scope, start: int, end: int, *, site: str | None, limit: int, before: tuple[int, int] | None
     ) -> list[tuple[Channel, Row]]:
         """Changes of health in [start, end), newest first."""
-        channels = {number: channel for number, channel in self.channels(scope).items() if site in {None, channel.site}}
+        channels = self.channels(narrowed(scope, site))
         c = schema.health.c
         statement = select(schema.health).where(c.channel.in_(channels), c.since >= start, c.since < end)
         if before is not None:
@@ -754,12 +787,18 @@ class Queries:
         return tuple(number or 0 for number in self._connection.execute(told).one())
 
     def open_exceedances(self, scope: Scope) -> dict[str, int]:
-        """Number of open exceedances per site in scope."""
+        """Number of open exceedances per site in scope; sites without any are left out."""
+        return self._exceedances_by_site(scope, schema.exceedance.c.state == "open")
+
+    def unacknowledged_exceedances(self, scope: Scope) -> dict[str, int]:
+        """Number of exceedances per site in scope that nobody has acknowledged, but for the withdrawn; likewise."""
         c = schema.exceedance.c
-        rows = self._connection.execute(
-            select(c.site, func.count()).where(c.site.in_(scope), c.state == "open").group_by(c.site)
-        )
-        return {site: int(count) for site, count in rows}
+        return self._exceedances_by_site(scope, c.acknowledged.is_(None), c.state != "withdrawn")
+
+    def exceedances_since(self, scope: Scope, start: int) -> dict[str, int]:
+        """Number of exceedances per site in scope that lasted beyond an instant [ms UTC], but for the withdrawn; likewise."""
+        c = schema.exceedance.c
+        return self._exceedances_by_site(scope, or_(c.end.is_(None), c.end > start), c.state != "withdrawn")
 
     def exceeding_rules(self, scope: Scope) -> set[str]:
         """Keys of the rules in scope of which an exceedance lasts."""
@@ -793,8 +832,15 @@ class Queries:
 
     # Helpers
 
-    def _rules(self, scope: Scope) -> list[Rule]:
-        return [rule for rule in self.registry.rules if rule.site in scope]
+    def _exceedances_by_site(self, scope: Scope, *where: ColumnElement[bool]) -> dict[str, int]:
+        c = schema.exceedance.c
+        rows = self._connection.execute(select(c.site, func.count()).where(c.site.in_(scope), *where).group_by(c.site))
+        return {site: int(count) for site, count in rows}
+
+    def _rules(self, scope: Scope, site: str | None = None) -> list[Rule]:
+        chosen = narrowed(scope, site)
+        registry = self.registry
+        return [rule for one in registry.sites if one.id in chosen for rule in registry.site_rules(one.id)]
 
     def _newest_of(self, statement: Select[Any]) -> dict[int, Newest]:
         """Newest readings of channels by their number, of blocks in any order."""
@@ -827,12 +873,11 @@ def _seen(scope: Scope, number: ColumnElement[int]) -> ColumnElement[bool]:
 def _exceedances_of(scope: Scope, site: str | None) -> Select[Any]:
     """Exceedances, with what is suggested as cause of those of dust that are over."""
     c, s = schema.exceedance.c, schema.suggestion.c
-    statement = (
+    return (
         select(schema.exceedance, s.cause.label("suggested_cause"), s.share.label("suggested_share"))
         .join_from(schema.exceedance, schema.suggestion, s.exceedance == c.id, isouter=True)
-        .where(c.site.in_(scope))
+        .where(c.site.in_(narrowed(scope, site)))
     )
-    return statement if site is None else statement.where(c.site == site)
 
 
 def _touching(

@@ -113,6 +113,15 @@ def test_a_page_says_the_same_in_both_languages(english: Path, chinese: Path) ->
     assert shape(chinese) == shape(english)
 
 
+def test_what_is_to_be_written_is_printed_alike_in_both_languages() -> None:
+    code = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+    english, chinese = (
+        code.findall((ROOT / "docs" / page).read_text("utf-8")) for page in ("extend.md", "extend.zh.md")
+    )
+    assert len(english) > 20
+    assert chinese == english
+
+
 @pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_leads_to_its_other_language_and_else_to_pages_of_its_own(english: Path, chinese: Path) -> None:
     assert chinese in named(english)

@@ -29,6 +29,7 @@ from greenmine.record.access import RecordAccess
 from greenmine.record.record import next_serial
 from greenmine.registry import Registry, Rule
 from greenmine.times import HOUR
+from greenmine.wording.messages import Language
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, now, token_for
@@ -152,33 +153,34 @@ def _tile(html: str, theme: str) -> str:
     return re.split(r'<div class="tile">', html.split(f">{theme}</h3>", 1)[1])[0].split('class="spark', 1)[0]
 
 
-def _noticed(town: Town, before: int) -> dict[str, set[str]]:
+def _noticed(town: Town, before: int, words: Wording) -> dict[str, set[str]]:
     """Sentences of the notices by whom a limit binds."""
-    notices = NoticeWords("zh", town.registry, "")
+    notices = NoticeWords(words.language, town.registry, "")
     found: dict[str, set[str]] = {"emission": set(), "quality": set()}
     for event in Follower(town.registry, town.engine, 0.0).look(before, lambda _: {}).events:
         if event.kind == "exceedance-opened":
-            found[event.data["addressee"]].update(_sentences(notices.text([event]), Wording("zh", town.registry)))
+            found[event.data["addressee"]].update(_sentences(notices.text([event]), words))
     return found
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
-def test_the_same_sentence_is_said_everywhere(town: Town, situation: Situation) -> None:
-    words = Wording("zh", town.registry)
+def test_the_same_sentence_is_said_everywhere(town: Town, situation: Situation, language: Language) -> None:
+    words = Wording(language, town.registry)
     before = _judge(town, situation)
     mine, around = words.conclusion(*situation.told), words.conclusion(*situation.around)
     noise = words.theme("noise")
 
     for path in ("/", f"/sites/{LOUD}"):
-        html = town.client.get(path, params={"lang": "zh"}).raise_for_status().text
+        html = town.client.get(path, params={"lang": language}).raise_for_status().text
         here = html if path != "/" else html.split(f'id="part-{LOUD}"', 1)[1].split("</article>", 1)[0]
         assert _sentences(_tile(here, noise), words) == [mine, around], path
 
-    public = town.client.get(f"/public/{LOUD}", params={"lang": "zh"}).raise_for_status().text
+    public = town.client.get(f"/public/{LOUD}", params={"lang": language}).raise_for_status().text
     row = public.split(f'datetime="{town.day}"', 1)[1].split('class="sub"', 1)[0]
     assert _sentences(row, words) == [mine]
 
-    query = {"site": LOUD, "period": f"{town.day}", "lang": "zh", "format": "xlsx"}
+    query = {"site": LOUD, "period": f"{town.day}", "lang": language, "format": "xlsx"}
     book = openpyxl.load_workbook(
         io.BytesIO(town.client.get("/api/v1/report", params=query).raise_for_status().content)
     )
@@ -186,7 +188,7 @@ def test_the_same_sentence_is_said_everywhere(town: Town, situation: Situation) 
     told = [" ".join(row) for row in rows if noise in row and any(words.t(f"addressee.{w}") in row for w in _WHOM)]
     assert [_sentences(text, words) for text in told] == [[mine], [around]]
 
-    edition = Edition("zh", town.registry, town.day)
+    edition = Edition(language, town.registry, town.day)
     texts = {code: option["text"] for code, option in conclusion_words(edition)[0]["options"].items()}
     with town.access.queries() as queries:
         lines = standing_lines(queries)[town.registry.site(LOUD).enterprise]
@@ -200,7 +202,7 @@ def test_the_same_sentence_is_said_everywhere(town: Town, situation: Situation) 
         assert code is not None
         assert texts[code[1]] == said
 
-    noticed = _noticed(town, before)
+    noticed = _noticed(town, before, words)
     for whom, told_of, said in (("emission", situation.told, mine), ("quality", situation.around, around)):
         # Nobody is written to of what meets or lacks data; of what exceeds, the worst that is said is what all others say.
         assert (said in noticed[whom]) == (told_of[0] == "exceeds")

@@ -94,6 +94,13 @@ class SiteArguments(NoArguments):
     site: str | None = None
 
 
+class LatestArguments(SiteArguments):
+    """States of channels in pages: ``next`` of an answer is the ``cursor`` of the next request."""
+
+    size: int = Field(500, ge=1, le=MAX_PAGE)
+    cursor: str | None = None
+
+
 class OneSiteArguments(NoArguments):
     """One site."""
 

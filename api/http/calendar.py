@@ -113,7 +113,7 @@ def _capture(
     start = _midnight(period.first, site.zone)
     hour = (instant - _ISSUED) // HOUR
     end = min(_midnight(period.last + timedelta(days=1), site.zone), hour * HOUR)
-    judged = {rule.channel for rule in queries.registry.rules if rule.site == site.id}
+    judged = {rule.channel for rule in queries.registry.site_rules(site.id)}
     expected = sum((end - start) / queries.registry.channels[index].interval for index in judged)
     if expected <= 0:
         return None

@@ -46,9 +46,9 @@ def visible_site(registry: Registry, scope: Scope, site: str) -> Site:
 
 def visible_channel(registry: Registry, scope: Scope, key: str) -> Channel:
     """Channel of a key, likewise."""
-    for channel in registry.channels:
-        if channel.key == key and channel.site in scope:
-            return channel
+    channel = registry.channel(key)
+    if channel is not None and channel.site in scope:
+        return channel
     raise Problem(404, f"There is no channel {key!r}; /api/v1/stations lists them as site/station/parameter.")
 
 

@@ -247,8 +247,8 @@ def verdict_of(queries: Queries, scope: Scope, given: arguments.ExplanationArgum
     Problem
         404 where there is no such verdict in scope; 400 for a month, quarter or year, which is a mean of days.
     """
-    rule = next((r for r in queries.registry.rules if r.key == given.rule and r.site in scope), None)
-    if rule is None:
+    rule = queries.registry.rule(given.rule)
+    if rule is None or rule.site not in scope:
         raise Problem(404, f"There is no rule {given.rule!r}; /api/v1/stations lists them as site/station/limit.")
     if rule.limit.window in LONG:
         raise Problem(400, f"rule: {rule.key} judges a {rule.limit.window}, which is made of days; ask for these.")

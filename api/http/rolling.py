@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from greenmine.processing.rolling import SPANS, ExceedanceStatistics, SlidingHours, exceedance_statistics
 from greenmine.processing.slide import first_minute
-from greenmine.record.reader import Queries, Scope
+from greenmine.record.reader import Queries, Scope, narrowed
 from greenmine.registry import Rule, Site
 from greenmine.times import MINUTE, local
 
@@ -49,9 +50,9 @@ def rolling_statistics(
         spans["period"] = period[0] // MINUTE, max(period[0] // MINUTE + 1, period[1] // MINUTE)
     start = min(first for first, _ in spans.values()) * MINUTE
     hours = queries.sliding_hours(scope, start, site.id)
-    episodes = _episodes(queries, scope, site, start, end)
+    episodes = _episodes(queries, narrowed(scope, site.id), start, end)
     views: list[RollingView] = []
-    for rule in queries.registry.rules:
+    for rule in queries.registry.site_rules(site.id):
         if rule.key not in hours:
             continue
         rows = hours[rule.key]
@@ -70,14 +71,21 @@ def rolling_statistics(
     return views
 
 
-def site_week(queries: Queries, scope: Scope, site: Site, now: int) -> ExceedanceStatistics:
-    """Seven days of a site: the minutes in which any legal limit was exceeded, among those in which any was assessable.
+def site_weeks(queries: Queries, scope: Scope, sites: Sequence[Site], now: int) -> dict[str, ExceedanceStatistics]:
+    """Seven days of each site: the minutes in which any legal limit was exceeded, among those in which any was assessable.
 
     ``episodes`` counts those of all of them; ``worst`` is None, as limits have different units.
     """
     end = now // MINUTE
+    episodes = _episodes(queries, Scope(scope & {site.id for site in sites}), (end - _WEEK) * MINUTE, end)
+    return {site.id: _week(queries, scope, site, episodes, end) for site in sites}
+
+
+def _week(
+    queries: Queries, scope: Scope, site: Site, episodes: dict[str, list[tuple[int, int]]], end: int
+) -> ExceedanceStatistics:
     start = (end - _WEEK) * MINUTE
-    legal = {rule.key: rule for rule in queries.registry.rules if rule.site == site.id and rule.limit.kind == "legal"}
+    legal = {rule.key: rule for rule in queries.registry.site_rules(site.id) if rule.limit.kind == "legal"}
     rows = queries.sliding_masks(scope, start, legal)
     hour = np.array([row.hour for row in rows], np.int64)
     first = np.flatnonzero(np.diff(hour, prepend=-1))
@@ -85,21 +93,19 @@ def site_week(queries: Queries, scope: Scope, site: Site, now: int) -> Exceedanc
         np.bitwise_or.reduceat(np.array(bits, np.uint64), first) if len(rows) else np.empty(0, np.uint64)
         for bits in ([row.assessable for row in rows], [row.above for row in rows])
     ]
-    episodes = _episodes(queries, scope, site, start, end)
     return exceedance_statistics(
         SlidingHours(hour[first], masks[0], masks[1], np.full(len(first), np.nan)),
-        _pairs([pair for key, pairs in episodes.items() if key in legal for pair in pairs]),
+        _pairs([pair for key in legal for pair in episodes.get(key, [])]),
         end - _WEEK,
         end,
     )
 
 
-def _episodes(queries: Queries, scope: Scope, site: Site, start: int, end: int) -> dict[str, list[tuple[int, int]]]:
+def _episodes(queries: Queries, scope: Scope, start: int, end: int) -> dict[str, list[tuple[int, int]]]:
     """First minute and the minute behind the last of each exceedance, by rule; ``start`` [ms], ``end`` [min]."""
-    rules = {rule.key: rule for rule in queries.registry.rules if rule.site == site.id}
     episodes: dict[str, list[tuple[int, int]]] = {}
-    for row in queries.exceedances(scope, start, _END_OF_TIME, site=site.id, limit=_MAX_EPISODES):
-        rule = rules.get(row.rule)
+    for row in queries.exceedances(scope, start, _END_OF_TIME, limit=_MAX_EPISODES * max(1, len(scope))):
+        rule = queries.registry.rule(row.rule)
         if row.state != "withdrawn" and rule is not None:
             last = first_minute(rule, row.end // MINUTE if row.end is not None else end)
             episodes.setdefault(row.rule, []).append((first_minute(rule, row.start // MINUTE), last))

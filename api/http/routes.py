@@ -151,8 +151,8 @@ def stations(
             ],
             [
                 RuleItem(rule.key, rule.limit.id, registry.channels[rule.channel].key)
-                for rule in registry.rules
-                if rule.site == site.id and rule.station == station.id
+                for rule in registry.site_rules(site.id)
+                if rule.station == station.id
             ],
         )
         for site in registry.sites
@@ -164,17 +164,27 @@ def stations(
 
 @router.get("/api/v1/latest", responses=listed(LatestView))
 def latest_readings(
-    given: Annotated[arguments.SiteArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Annotated[arguments.LatestArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
-    """Newest valid reading of each channel, its health, and the limits on it."""
-    chosen_sites = _sites(context.registry, scope, given.site)
+    """Newest valid reading of each channel, its health, and the limits on it, in the registry's order."""
+    registry, chosen_sites = context.registry, _sites(context.registry, scope, given.site)
+    channels = [channel for channel in registry.channels if channel.site in chosen_sites]
+    if given.cursor is not None:
+        last = registry.channel(given.cursor)
+        if last is None or last.site not in chosen_sites:
+            raise Problem(400, f"cursor: {given.cursor!r} is not the 'next' of an answer of this route")
+        channels = channels[channels.index(last) + 1 :]
+    page = [channel.key for channel in channels[: given.size]]
+    shown = Scope(frozenset(channel.site for channel in channels[: given.size]))
+    following = page[-1] if len(channels) > given.size else None
     instant = now()
 
     def version(queries: Queries) -> object:
-        return queries.changes(chosen_sites)
+        return queries.changes(shown)
 
     def make(queries: Queries) -> bytes:
-        return listing_bytes(list(latest(queries, chosen_sites, instant)))
+        views = {view.channel: view for view in latest(queries, shown, instant)}
+        return listing_bytes([views[key] for key in page], following)
 
     minute = instant // MINUTE
     return kept_answer(request, context, scope, version, make, minute, until=(minute + 1) * MINUTE)
@@ -278,7 +288,8 @@ def verdicts(
     _sites(registry, scope, given.site)
     if given.limit_id is not None and given.limit_id not in registry.limits:
         raise Problem(404, f"There is no limit {given.limit_id!r}; docs/limits.md lists them.")
-    if given.rule is not None and not any(r.key == given.rule and r.site in scope for r in registry.rules):
+    rule = None if given.rule is None else registry.rule(given.rule)
+    if given.rule is not None and (rule is None or rule.site not in scope):
         raise Problem(404, f"There is no rule {given.rule!r}; /api/v1/stations lists them as site/station/limit.")
     site = given.site if given.site is not None else (given.rule or "").split("/")[0]
 

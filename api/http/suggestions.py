@@ -39,7 +39,7 @@ class SuggestionItem(msgspec.Struct, frozen=True):
 def suggestion(queries: Queries, scope: Scope, row: Row, now: int) -> SuggestionItem | None:
     """Suggest what caused an exceedance in scope; None where it is not of dust, its limit has left, or too little was measured."""
     registry = queries.registry
-    rule = next((one for one in registry.rules if one.key == row.rule), None)
+    rule = registry.rule(row.rule)
     if rule is None or registry.channels[rule.channel].parameter.theme != "dust" or row.peak_time is None:
         return None
     end = now if row.end is None else row.end

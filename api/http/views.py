@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -14,7 +16,7 @@ from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.headroom import headroom_under_way
 from greenmine.processing.summary import conclude, last_tally, stands_now
 from greenmine.processing.verdicts import Verdict
-from greenmine.record.reader import Newest, Queries, Row, Scope
+from greenmine.record.reader import Newest, Queries, Row, Scope, narrowed
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, MINUTE, local
 
@@ -180,7 +182,7 @@ def exceedance_view(registry: Registry, row: Row, now: int) -> ExceedanceView:
     site, station, limit_key = row.rule.split("/", 2)
     zone = registry.site(site).zone
     limit = registry.limits.get(limit_key.split("#", 1)[0])
-    rule = next((rule for rule in registry.rules if rule.key == row.rule), None)
+    rule = registry.rule(row.rule)
     if rule is not None:
         limit = rule.limit
     start = local(row.start, zone)
@@ -233,21 +235,20 @@ def latest(
     hours : dict, optional
         Hourly figures of the last 24 hours by channel key, where the caller has them already.
     """
-    registry = queries.registry
-    numbers = {channel.key: number for number, channel in queries.channels(scope).items()}
-    channels = [c for c in registry.channels if c.site in scope and site in {None, c.site}]
-    newest = queries.newest(scope, [numbers[c.key] for c in channels if c.key in numbers])
+    registry, scope = queries.registry, narrowed(scope, site)
+    sites = [one.id for one in registry.sites if one.id in scope]
+    keys = {number: channel.key for number, channel in queries.channels(scope).items()}
+    newest = {keys[number]: found for number, found in queries.newest(scope).items()}
     health = queries.health(scope)
     verdicts = queries.last_verdicts(scope)
     lasting = queries.exceeding_rules(scope)
     if hours is None:
-        hours = queries.hours(scope, now - DAY - HOUR, now, site)
+        hours = queries.hours(scope, now - DAY - HOUR, now)
     rules: dict[int, list[Rule]] = {}
-    for rule in registry.rules:
+    for rule in chain.from_iterable(map(registry.site_rules, sites)):
         rules.setdefault(rule.channel, []).append(rule)
     views = []
-    for channel in channels:
-        found = newest.get(numbers[channel.key]) if channel.key in numbers else None
+    for channel in chain.from_iterable(map(registry.site_channels, sites)):
         limits = [
             view
             for rule in rules.get(channel.index, [])
@@ -258,8 +259,16 @@ def latest(
             )
             is not None
         ]
-        views.append(_latest(registry, channel, found, health.get(channel.key), limits, now))
+        views.append(_latest(registry, channel, newest.get(channel.key), health.get(channel.key), limits, now))
     return views
+
+
+def views_by_site(views: Sequence[LatestView]) -> Mapping[str, list[LatestView]]:
+    """Views of each site; none of a site without channels."""
+    found: dict[str, list[LatestView]] = defaultdict(list)
+    for view in views:
+        found[view.site].append(view)
+    return found
 
 
 class Judgement(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ def waiting(queries: Queries, scope: Scope, folder: Path | None, instant: int) -
     instant : int
         The present [ms UTC].
     """
-    todo = queries.exceedances(scope, 0, 1 << 62, todo=True, limit=arguments.MAX_PAGE)
+    todo = queries.exceedances(scope, 0, 1 << 62, todo=True, limit=LISTED)
     sites = [site for site in queries.registry.sites if site.id in scope]
     documents = (folder or DEFAULT) / "documents"
     named: list[tuple[Site, str | None]] = []
@@ -86,8 +86,8 @@ def waiting(queries: Queries, scope: Scope, folder: Path | None, instant: int) -
         named += [(site, approval.file) for approval in site.approvals]
         named += [(site, inspection.file) for inspection in site.inspections]
     return Awaiting(
-        len(todo),
-        [exceedance_view(queries.registry, row, instant) for row in todo[:LISTED]],
+        sum(queries.unacknowledged_exceedances(scope).values()),
+        [exceedance_view(queries.registry, row, instant) for row in todo],
         [row for row in queries.mark_requests(scope, limit=arguments.MAX_PAGE) if row.state == "claimed"],
         [(site, one) for site in sites for one in site.inspections if one.overdue(local(instant, site.zone).date())],
         [(site, file) for site, file in named if file is not None and not (documents / site.id / file).is_file()],

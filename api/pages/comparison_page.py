@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -12,14 +13,14 @@ from greenmine.api.http import arguments
 from greenmine.api.http.dependencies import ContextOf, QueriesOf
 from greenmine.api.http.health import service_health
 from greenmine.api.http.problems import Problem
-from greenmine.api.http.rolling import site_week
-from greenmine.api.http.views import LatestView, latest, theme_judgements
+from greenmine.api.http.rolling import site_weeks
+from greenmine.api.http.views import LatestView, latest, theme_judgements, views_by_site
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.selection import selection
 from greenmine.api.pages.wording import Wording
-from greenmine.record.reader import Queries, Scope
-from greenmine.registry import Site
+from greenmine.record.reader import Row
+from greenmine.registry import Registry, Site
 from greenmine.times import DAY, HOUR, now
 
 router = APIRouter()
@@ -44,8 +45,11 @@ def comparison_page(
     scope = chosen.scope
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
     views = latest(queries, scope, instant, hours=hours)
+    own, weeks = views_by_site(views), site_weeks(queries, scope, chosen.sites, instant)
+    lasting, waiting = queries.open_exceedances(scope), queries.unacknowledged_exceedances(scope)
     rows = [
-        _row(queries, scope, site, [view for view in views if view.site == site.id], hours, instant)
+        _row(context.registry, site, own[site.id], hours)
+        | {"week": weeks[site.id], "open": lasting.get(site.id, 0), "waiting": waiting.get(site.id, 0)}
         for site in chosen.sites
     ]
     if given.group is None:
@@ -64,20 +68,12 @@ def comparison_page(
     )
 
 
-def _row(
-    queries: Queries, scope: Scope, site: Site, own: list[LatestView], hours: dict[str, list[Any]], instant: int
-) -> dict[str, Any]:
-    judgements = {
-        theme.id: theme_judgements(own, theme.id, queries.registry) for theme in queries.registry.judged_themes
-    }
+def _row(registry: Registry, site: Site, own: Sequence[LatestView], hours: dict[str, list[Row]]) -> dict[str, Any]:
+    judgements = {theme.id: theme_judgements(own, theme.id, registry) for theme in registry.judged_themes}
     captures = [row.capture for view in own for row in hours.get(view.channel, [])]
-    waiting = queries.exceedances(scope, 0, 1 << 62, site=site.id, todo=True, limit=1_000)
     return {
         "site": site,
         "themes": {theme: found[0] if found else None for theme, found in judgements.items()},
-        "week": site_week(queries, scope, site, instant),
-        "open": queries.open_exceedances(scope).get(site.id, 0),
-        "waiting": sum(row.state != "withdrawn" for row in waiting),
         "capture": sum(captures) / len(captures) if captures else None,
         "bad": sum(view.health.state in _BAD for view in own),
         "channels": len(own),

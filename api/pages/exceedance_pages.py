@@ -72,7 +72,7 @@ def exceedance_page(
     site = context.registry.site(item.site)
     start = milliseconds(item.start) - 2 * HOUR
     end = (milliseconds(item.end) if item.end is not None else instant) + 2 * HOUR
-    rule = next((rule for rule in context.registry.rules if rule.key == item.rule), None)
+    rule = context.registry.rule(item.rule)
     return render(
         request,
         "exceedance.html",

@@ -19,8 +19,8 @@ from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, conte
 from greenmine.api.http.health import ServiceHealth, service_health
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
-from greenmine.api.http.rolling import rolling_statistics, site_week
-from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements
+from greenmine.api.http.rolling import rolling_statistics, site_weeks
+from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements, views_by_site
 from greenmine.api.pages.attention import BAD_HEALTH, attention, waiting
 from greenmine.api.pages.pins import station_pins
 from greenmine.api.pages.rendering import language_of, render
@@ -32,7 +32,7 @@ from greenmine.limits import threshold_on
 from greenmine.processing.rolling import SPANS
 from greenmine.processing.rose import PERCENTILE, Rose, rose, source_bearings
 from greenmine.processing.series import summarise, window_bounds
-from greenmine.record.reader import Queries, Row, Scope, valid
+from greenmine.record.reader import Queries, Row, Scope, narrowed, valid
 from greenmine.registry import Channel, Registry, Site
 from greenmine.themes import Theme
 from greenmine.times import DAY, HOUR, MINUTE, local, now
@@ -74,10 +74,9 @@ def overview(
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
     views = latest(queries, scope, instant, hours=hours)
     service = service_health(queries, instant)
-    cards = [
-        _card(site, views, hours, context.registry, instant) | {"week": site_week(queries, scope, site, instant)}
-        for site in sites
-    ]
+    weeks = site_weeks(queries, scope, sites, instant)
+    own = views_by_site(views)
+    cards = [_card(site, own[site.id], hours, context.registry, instant) | {"week": weeks[site.id]} for site in sites]
     return render(
         request,
         "overview.html",
@@ -195,9 +194,8 @@ def _visible(registry: Registry, scope: Scope) -> list[Site]:
 
 
 def _card(
-    site: Site, views: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
+    site: Site, own: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
 ) -> dict[str, Any]:
-    own = [view for view in views if view.site == site.id]
     bad = [view for view in own if view.health.state in BAD_HEALTH]
     return {
         "site": site,
@@ -244,9 +242,11 @@ def _urgency(view: LatestView) -> tuple[bool, float]:
 
 def _summary(queries: Queries, scope: Scope, cards: list[dict[str, Any]], instant: int) -> dict[str, Any]:
     totals = dict.fromkeys(("received", "stored", "duplicate", "rejected", "late"), 0)
+    days: dict[str, set[str]] = {}
     for site in _visible(queries.registry, scope):
-        today = f"{local(instant, site.zone):%Y-%m-%d}"
-        for row in queries.ledger(scope, today, today, site=site.id, limit=arguments.MAX_PAGE, after=None):
+        days.setdefault(f"{local(instant, site.zone):%Y-%m-%d}", set()).add(site.id)
+    for today, same in days.items():
+        for row in queries.ledger_totals(Scope(frozenset(same)), today):
             for name in totals:
                 totals[name] += getattr(row, name)
     mains = [[theme["main"].verdict for theme in card["themes"] if theme["main"]] for card in cards]
@@ -312,8 +312,8 @@ def _rolling(queries: Queries, scope: Scope, site: Site, instant: int) -> list[d
     order = {station.id: _ROLES.index(station.role) for station in site.stations}
     rules = [
         (rule, threshold)
-        for rule in queries.registry.rules
-        if rule.site == site.id and rule.limit.kind == "legal" and (threshold := threshold_on(rule.limit, today))
+        for rule in queries.registry.site_rules(site.id)
+        if rule.limit.kind == "legal" and (threshold := threshold_on(rule.limit, today))
     ]
     rules.sort(key=lambda pair: order[pair[0].station])
     return [
@@ -362,12 +362,12 @@ def _exceedances(queries: Queries, scope: Scope, site: str | None, instant: int,
     shown = min(shown, EXCEEDANCES_SHOWN)
     far = instant + 365 * DAY
     under_way = queries.exceedances(scope, 0, far, site=site, state="open", limit=arguments.MAX_PAGE)
-    week = queries.exceedances(scope, instant - 7 * DAY, far, site=site, limit=arguments.MAX_PAGE)
+    week = queries.exceedances_since(narrowed(scope, site), instant - 7 * DAY)
     recent = [row for row in queries.exceedances(scope, 0, far, site=site, limit=shown) if row.state != "open"]
     rows = [*under_way, *recent][: max(shown, len(under_way))]
     return {
         "items": [exceedance_view(queries.registry, row, instant) for row in rows],
-        "week": sum(row.state != "withdrawn" for row in week),
+        "week": sum(week.values()),
         "open": len(under_way),
     }
 
@@ -406,7 +406,7 @@ def _chart(
     )
     hours = queries.hours(scope, start, instant, site.id)
     if days == 1 and not (parameter.is_total or parameter.is_state):
-        points = {c.key: _quarters(queries, scope, c.key, start, instant, site.zone) for c in channels}
+        points = {c.key: _quarters(queries, scope, c, start, instant, site.zone) for c in channels}
     else:
         points = {c.key: [(local(row.end, site.zone), row.mean) for row in hours.get(c.key, [])] for c in channels}
     if parameter.is_total:
@@ -449,11 +449,10 @@ def _excluded(site: Site, figures: Sequence[tuple[str, list[Row]]], wording: Wor
 
 
 def _quarters(
-    queries: Queries, scope: Scope, key: str, start: int, end: int, zone: str
+    queries: Queries, scope: Scope, channel: Channel, start: int, end: int, zone: str
 ) -> list[tuple[datetime, float | None]]:
     """Means over quarters of an hour, at their ends; None where there was no valid reading."""
-    channel = next(channel for channel in queries.registry.channels if channel.key == key)
-    rows = queries.readings(scope, key, start, end)
+    rows = queries.readings(scope, channel.key, start, end)
     rows = rows[valid(rows)]
     if not len(rows):
         return []
@@ -483,7 +482,7 @@ def limit_steps(
     steps: dict[tuple[str, datetime, float], LimitStep] = {}
     first, last = local(start, site.zone), local(end, site.zone)
     hours = [local(time, site.zone) for time in range(start // HOUR * HOUR + HOUR, end, HOUR)]
-    for rule in registry.rules:
+    for rule in registry.site_rules(site.id):
         if rule.channel not in channels or rule.limit.kind != "legal" or rule.limit.statistic == "difference":
             continue
         if only not in {None, rule.limit.id}:

@@ -96,8 +96,8 @@ def daily_compliance(queries: Queries, site: Site, instant: int) -> list[tuple[d
     registry = queries.registry
     themes = {
         rule.key: registry.parameters[rule.limit.parameter].theme
-        for rule in registry.rules
-        if rule.site == site.id and addressee(rule.limit) == "emission"
+        for rule in registry.site_rules(site.id)
+        if addressee(rule.limit) == "emission"
     }
     verdicts: dict[date, dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     begin = milliseconds(datetime.combine(today - timedelta(days=DAYS - 1), time(), ZoneInfo(site.zone)))

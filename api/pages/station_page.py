@@ -208,7 +208,7 @@ def _limits(
         return limit_steps(registry, site, {channel.index}, *span, wording, only)
     first, last = local(span[0], site.zone), local(span[1], site.zone)
     steps = []
-    for rule in registry.rules:
+    for rule in registry.site_rules(site.id):
         limit = rule.limit
         if rule.channel != channel.index or limit.kind != "legal" or limit.statistic == "difference":
             continue

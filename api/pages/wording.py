@@ -106,7 +106,7 @@ class Wording(Words):
 
     def removed(self, item: RemovedItem) -> str:
         """An exceeding window that a mark takes away, with both figures."""
-        rule = next((rule for rule in self.registry.rules if rule.key == item.rule), None)
+        rule = self.registry.rule(item.rule)
         if rule is None:
             return item.rule
         parameter = self.registry.channels[rule.channel].parameter

@@ -249,4 +249,7 @@ def reload(pid_file: Path) -> None:
             raise CredentialError(f"process {process} of {pid_file} is '{name}', not {' or '.join(_BROKERS)}")
         os.kill(process, signal.SIGHUP)
     except (OSError, ValueError) as error:
-        raise CredentialError(f"no running broker by {pid_file}: {error}") from error
+        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "no number of a process in it"
+        raise CredentialError(
+            f"no running broker by {pid_file} ({reason}); what was changed is written, and holds from the broker's next start"
+        ) from error

@@ -12,6 +12,7 @@ import docx
 import msgspec
 import typst
 from docx.enum.section import WD_ORIENT
+from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
@@ -67,14 +68,19 @@ def word(report: FiledReport) -> bytes:
     _paragraph(document, report.title, 16, bold=True)
     _paragraph(document, _facts(report), 9)
     for sheet in sheets(report):
-        _paragraph(document, sheet.name, 11, bold=True, left=True)
+        heading = _paragraph(document, sheet.name, 11, bold=True, left=True)
+        heading.paragraph_format.page_break_before = bool(
+            sheet.foot
+        )  # a table of figures with its means is a sheet of its own
         if sheet.rows:
             _table(document, sheet)
         else:
             document.add_paragraph(sheet.empty)
     for text in notes(report):
-        document.add_paragraph(text).paragraph_format.space_after = Pt(2)
-    document.add_paragraph("        ".join(f"{role}____________" for role in signatures(report.words)))
+        paragraph = document.add_paragraph(text)
+        paragraph.paragraph_format.space_before, paragraph.paragraph_format.space_after = Pt(4), Pt(2)
+    names = document.add_paragraph("        ".join(f"{role}____________" for role in signatures(report.words)))
+    names.paragraph_format.space_before = Pt(12)
     out = io.BytesIO()
     document.save(out)
     return out.getvalue()
@@ -101,7 +107,7 @@ def _width(sheet: FiledSheet) -> int:
     return sum(head.columns for head in sheet.head[0])
 
 
-def _paragraph(document: Any, text: str, size: int, *, bold: bool = False, left: bool = False) -> None:
+def _paragraph(document: Any, text: str, size: int, *, bold: bool = False, left: bool = False) -> Any:
     paragraph = document.add_paragraph()
     paragraph.alignment = WD_ALIGN_PARAGRAPH.LEFT if left else WD_ALIGN_PARAGRAPH.CENTER
     paragraph.paragraph_format.keep_with_next = left
@@ -109,6 +115,7 @@ def _paragraph(document: Any, text: str, size: int, *, bold: bool = False, left:
     paragraph.paragraph_format.space_after = Pt(4)
     run = paragraph.add_run(text)
     run.bold, run.font.size = bold, Pt(size)
+    return paragraph
 
 
 def _table(document: Any, sheet: FiledSheet) -> None:
@@ -127,15 +134,16 @@ def _table(document: Any, sheet: FiledSheet) -> None:
             _fill(cell, head.text, bold=True)
             taken |= {(down + r, column + c) for r in range(head.rows) for c in range(head.columns)}
             column += head.columns
-        row = table.rows[down]._tr.get_or_add_trPr()  # noqa: SLF001 - python-docx has no name for a repeated head
-        row.append(OxmlElement("w:tblHeader"))
-    shares = [3 if column in sheet.wide else 1 for column in range(width)]
+        _trait(table.rows[down], "w:tblHeader")
+    most = 3 if len(sheet.wide) < 4 else 2
+    shares = [most if column in sheet.wide else 1 for column in range(width)]
     table.autofit = False
     for column, share in enumerate(shares):
         table.columns[column].width = Mm(_TEXT_WIDTH * share / sum(shares))
         for cell in table.columns[column].cells:
             cell.width = Mm(_TEXT_WIDTH * share / sum(shares))
     for number, values in enumerate([*sheet.rows, *sheet.foot], start=deep):
+        _trait(table.rows[number], "w:cantSplit")
         cells = table.rows[number].cells
         for column, value in enumerate(values):
             _fill(
@@ -146,9 +154,15 @@ def _table(document: Any, sheet: FiledSheet) -> None:
             )
 
 
+def _trait(row: Any, name: str) -> None:
+    """Give a row a trait for which python-docx has no name: a repeated head, no break within it."""
+    row._tr.get_or_add_trPr().append(OxmlElement(name))  # noqa: SLF001 - see above
+
+
 def _fill(cell: Any, text: str, *, bold: bool = False, left: bool = False) -> None:
+    cell.vertical_alignment = WD_CELL_VERTICAL_ALIGNMENT.CENTER
     paragraph = cell.paragraphs[0]
     paragraph.alignment = WD_ALIGN_PARAGRAPH.LEFT if left else WD_ALIGN_PARAGRAPH.CENTER
-    paragraph.paragraph_format.space_after = Pt(0)
+    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(1)
     run = paragraph.add_run(text)
     run.bold, run.font.size = bold, Pt(8)

@@ -101,8 +101,8 @@ def notes(report: FiledReport) -> list[str]:
 
 
 def signatures(words: ReportWords) -> list[str]:
-    """Give the places for names: who made, checked and approved it."""
-    return [words.t(f"filed.{role}") for role in ("made-by", "checked-by", "approved-by")]
+    """Give the places for names, who made, checked and approved it, and for the day."""
+    return [words.t(f"filed.{role}") for role in ("made-by", "checked-by", "approved-by", "signed-on")]
 
 
 def _heads(*texts: str) -> tuple[tuple[HeadCell, ...], ...]:
@@ -124,7 +124,7 @@ def _conclusions(report: FiledReport) -> FiledSheet:
         w.t("filed.conclusions"),
         _heads(*(w.t(f"filed.{name}") for name in ("site", "theme", "addressee", "conclusion", "reasons"))),
         tuple(rows),
-        wide=(0, 3, 4),
+        wide=(0, 2, 3, 4),
     )
 
 
@@ -176,7 +176,7 @@ def _limits(lines: Sequence[LimitLine], w: ReportWords) -> FiledSheet:
         w.t("filed.limits"),
         _heads(*(w.t(f"filed.{n}") for n in names)),
         tuple(_limit(line, w) for line in lines),
-        wide=(1, 8),
+        wide=(1, 3, 8),
     )
 
 
@@ -219,4 +219,5 @@ def _events(events: Iterable[EventLine], w: ReportWords, *, named: bool) -> File
         rows.append(tuple(row))
     heads = _heads(*([w.t("filed.site")] if named else []), *(w.t(f"filed.{name}") for name in names))
     last = len(heads[0])
-    return FiledSheet(w.t("filed.events"), heads, tuple(rows), wide=(last - 2, last - 1), empty=w.t("filed.no-events"))
+    wide = (*((0,) if named else ()), last - 7, last - 2, last - 1)
+    return FiledSheet(w.t("filed.events"), heads, tuple(rows), wide=wide, empty=w.t("filed.no-events"))

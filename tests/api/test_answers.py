@@ -97,3 +97,16 @@ def test_tokens_and_sessions_are_not_recalled_beyond_their_time(tmp_path: Path) 
         for later in (60_000, 2 * 86_400_000):
             assert accounts.tokens.recall(secret, begin + later) is None
             assert accounts.sessions.recall(cookie, begin + later) is None
+
+
+def test_a_commit_at_one_mine_leaves_pages_without_it_as_they_are(live: Served) -> None:
+    channel = next(channel for channel in live.registry.channels if channel.key == KEY)
+    size = live.registry.site_channels(LOUD)[0].index  # the first page ends before that mine
+    before = live.client.get("/api/v1/latest", params={"size": size})
+    behind = {"size": 1_000, "cursor": before.json()["next"]}
+    first = live.client.get("/api/v1/latest", params=behind)
+    assert KEY in first.text
+    add_reading(live.engine, channel, live.now + 60_000, 500.0)
+    again = live.client.get("/api/v1/latest", params={"size": size})
+    assert again.headers["etag"] == before.headers["etag"]
+    assert live.client.get("/api/v1/latest", params=behind).headers["etag"] != first.headers["etag"]

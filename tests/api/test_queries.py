@@ -36,6 +36,10 @@ def test_nothing_leaves_the_scope(served: Served) -> None:
         rules = {rule.key for rule in served.registry.rules if rule.site == LOUD}
         assert queries.sliding_masks(whole, first, rules)
         assert not queries.sliding_masks(OTHER, first, rules)
-        assert set(queries.open_exceedances(whole)) == {LOUD}
-        assert queries.open_exceedances(OTHER) == {}
+        for counts in (queries.open_exceedances, queries.unacknowledged_exceedances):
+            assert set(counts(whole)) == {LOUD}
+            assert counts(OTHER) == {}
+        assert set(queries.exceedances_since(whole, first)) == {LOUD}
+        assert queries.exceedances_since(whole, far) == dict.fromkeys([LOUD], queries.open_exceedances(whole)[LOUD])
+        assert queries.exceedances_since(OTHER, first) == {}
         assert not queries.statistics(OTHER, key, "hour", first, far, revisions=False, limit=9)

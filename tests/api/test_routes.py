@@ -25,7 +25,7 @@ from tests.api.filling import LOUD, add_reading, number_of
 from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 
-DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = Path(__file__).parents[2] / "docs"
 CHANNEL = f"{LOUD}/boundary/tsp"
 LISTS = [
     "/api/v1/sites",
@@ -42,6 +42,7 @@ LISTS = [
     "/api/v1/rejections",
 ]
 PAGED = [
+    ("/api/v1/latest", 7),
     (f"/api/v1/readings?channel={CHANNEL}", 500),
     (f"/api/v1/statistics?channel={CHANNEL}", 7),
     (f"/api/v1/verdicts?site={LOUD}", 7),
@@ -59,10 +60,11 @@ def problem_of(answer: httpx.Response) -> dict[str, object]:
     return problem
 
 
-def test_every_route_is_documented(tmp_path: Path, registry: Registry) -> None:
+@pytest.mark.parametrize("page", ["api.md", "api.zh.md"])
+def test_every_route_is_documented(tmp_path: Path, registry: Registry, page: str) -> None:
     app = create_app(Settings(data=tmp_path), registry)
     paths = {*app.openapi()["paths"], "/static", *(route.path for route in iter_route_contexts(app.routes))}
-    text = DOCS.read_text("utf-8")
+    text = (DOCS / page).read_text("utf-8")
     assert len(paths) >= 30
     assert [path for path in sorted(paths) if f"`{path}`" not in text] == []
 
@@ -118,6 +120,8 @@ def test_an_unknown_parameter_is_an_error(served: Served, path: str) -> None:
         (f"/api/v1/readings?channel={CHANNEL}&from=1790000000", 400, "time with offset"),
         (f"/api/v1/readings?channel={CHANNEL}&size=10001", 400, "size"),
         (f"/api/v1/readings?channel={CHANNEL}&cursor=x", 400, "cursor"),
+        ("/api/v1/latest?cursor=x", 400, "cursor: 'x' is not the 'next'"),
+        (f"/api/v1/latest?site=jiuchi&cursor={CHANNEL}", 400, "is not the 'next'"),
         (f"/api/v1/statistics?channel={CHANNEL}&window=week", 400, "window"),
         (f"/api/v1/statistics?channel={CHANNEL}&window=1h&every=1ms", 400, "at most 31 days"),
         (f"/api/v1/statistics?channel={CHANNEL}&window=999999h", 400, "31 days"),

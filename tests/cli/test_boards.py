@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from greenmine.cli import boards
+from greenmine.cli import board_contents, boards
 from greenmine.settings import Settings
 from tests.ports import free_port
 from tests.system.composed import document
@@ -99,7 +99,7 @@ def test_an_influxdb_of_others_is_not_set_up_though_the_demo_had_its_own_before(
     named = boards.with_boards(settings, "http://grafana.invalid")
     assert named is not None
     with pytest.raises(SystemExit, match="greenmine demo: InfluxDB answered 401: the token is not valid"):
-        boards.fill(named, threading.Event())
+        board_contents.fill(named, threading.Event())
     assert asked
     assert not [one for one in asked if "setup" in one]
 
@@ -111,7 +111,7 @@ def test_a_server_that_does_not_answer_is_named(
     port, stop = free_port(), threading.Event()
     given = {"influx_url": f"http://127.0.0.1:{port}", "influx_admin_token": SecretStr("any")}
     settings = Settings(_env_file=None, data=tmp_path).model_copy(update=given)  # type: ignore[call-arg]
-    waiting = threading.Thread(target=boards.fill, args=(settings, stop))
+    waiting = threading.Thread(target=board_contents.fill, args=(settings, stop))
     waiting.start()
     said = ""
     while waiting.is_alive() and not said:

@@ -72,6 +72,8 @@ def test_a_broker_that_cannot_be_told_is_an_error_after_the_change(installation:
     assert said.returncode == 1
     assert "password" in said.stdout
     assert "no running broker by" in said.stderr
+    assert "Errno" not in said.stderr
+    assert "holds from the broker's next start" in said.stderr
 
 
 def test_outside_an_installation_it_says_what_is_missing(tmp_path: Path) -> None:

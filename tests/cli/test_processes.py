@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -72,3 +74,11 @@ def test_a_process_that_ends_well_begins_afresh_at_once(tmp_path: Path) -> None:
             return _lines(tmp_path / "ended") == 3
 
         until(again, "the process to begin twice more")
+
+
+@pytest.mark.parametrize("module", ["greenmine.cli.demo", "greenmine.cli.run", "greenmine.notify.service"])
+def test_a_process_that_mostly_waits_holds_nothing_that_computes_or_fills(module: str) -> None:
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "greenmine" in loaded
+    assert not {"pyarrow", "typst", "fontTools", "influxdb_client", "grafana_client"} & set(loaded)

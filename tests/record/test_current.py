@@ -59,6 +59,28 @@ def test_a_valid_reading_of_long_ago_is_none_any_more(tmp_path: Path) -> None:
     assert (found.last["time"], found.valid) == (EVENING + 31 * DAY, None)
 
 
+def test_a_channel_that_comes_later_is_known_to_the_next_connection(tmp_path: Path) -> None:
+    homes = [Station("homes", ("pm10",))]
+    (tmp_path / "few").mkdir()
+    few = registry_of(tmp_path / "few", {"mine": ("Asia/Shanghai", homes)})
+    record_at(tmp_path / "record.sqlite", few)
+    access = RecordAccess(tmp_path / "record.sqlite", few)
+    (tmp_path / "more").mkdir()
+    more = registry_of(tmp_path / "more", {"mine": ("Asia/Shanghai", [Station("fence", ("tsp",)), *homes])})
+
+    def known() -> dict[str, int]:
+        with access.queries() as queries:
+            return {channel.key: number for number, channel in queries.channels(MINE).items()}
+
+    before = known()
+    record = record_at(tmp_path / "record.sqlite", more)
+    assert known() == before
+    access.renew(more)
+    assert known() == {c.key: int(record.channel_ids[c.index]) for c in more.channels}
+    assert before.items() < known().items()
+    access.close()
+
+
 def test_a_commit_at_one_mine_changes_nothing_of_another(tmp_path: Path) -> None:
     homes = [Station("homes", ("pm10",))]
     registry = registry_of(tmp_path, dict.fromkeys(("mine", "other"), ("Asia/Shanghai", homes)))

@@ -5,20 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, select
 
 from greenmine.loading import load_registry
-from greenmine.notify.store import Notices
-from greenmine.notify.targets import WeCom
 from greenmine.record import schema
-from greenmine.settings import Settings
 from tests.api.filling import LOUD, fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, ensure_user, now
@@ -26,18 +21,6 @@ from tests.records import record_in
 from tests.system.browsing import chromium, faults_of, needs_chromium
 
 pytestmark = needs_chromium
-PAGES = [
-    f"/sites/{LOUD}",
-    f"/sites/{LOUD}/stations/boundary?days=7",
-    f"/sites/{LOUD}/exceedances",
-    "/exceedances",
-    "/exceedances/9",
-    f"/sites/{LOUD}/quality",
-    f"/sites/{LOUD}/downloads",
-    "/comparison",
-    "/notifications?kind=dingtalk",
-    "/notifications/1",
-]
 
 
 class Office(NamedTuple):
@@ -52,18 +35,6 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     data = tmp_path_factory.mktemp("office")
     registry = load_registry()
     engine = fill(record_in(data), registry, time.time_ns() // 1_000_000, days=2)
-    mark = {
-        "site": LOUD, "station": "boundary", "parameter": None, "kind": "maintenance", "reason": "inlet cleaned",
-        "author": "li", "start": now() - 7_200_000, "end": now() - 3_600_000, "made": now(),
-    }  # fmt: skip
-    with engine.begin() as connection:
-        connection.execute(insert(schema.mark).values(mark))
-        connection.execute(insert(schema.sequence_gap).values(site=LOUD, device="dust-1", first=3, last=5))
-    notices = Notices(Settings(data=data))
-    robot = WeCom("key-of-the-robot")
-    subscription = notices.subscriptions.add(None, "值班群", robot, now(), events=["station-silent"], author="boss")
-    notices.outbox.test(subscription, registry, now())
-    notices.close()
     with accounts_in(data) as accounts:
         user = ensure_user(accounts, "boss", "administrator")
         cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
@@ -177,18 +148,3 @@ def test_a_file_is_downloaded_without_scripts(office: Office) -> None:
     page.goto(f"{office.address}/sites/{LOUD}/stations/boundary?lang=en")
     expect(page.locator("[data-rows='tsp'] tr").first).to_be_visible()
     context.close()
-
-
-@pytest.mark.parametrize(("path", "language"), list(zip(PAGES, cycle(("zh", "en")))))
-def test_a_page_is_accessible_and_fits_a_phone(page: Page, office: Office, path: str, language: str) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(f"{office.address}{path}{'&' if '?' in path else '?'}lang={language}")
-    for plot in page.locator(".curves .plot").all():
-        expect(plot.locator("svg, .empty").first).to_be_attached(timeout=20_000)
-        expect(plot).not_to_have_attribute("aria-busy", "true", timeout=20_000)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function(
-        "document.documentElement.scrollWidth <= 390"
-    )  # the layout follows the new size in its own time

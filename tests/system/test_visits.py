@@ -1,4 +1,4 @@
-"""Whole visits of an enterprise, at a desk and on a phone, in a real browser; and the pages that other tests do not open."""
+"""Whole visits of an enterprise, at a desk and on a phone, in a real browser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect
 
 from greenmine.loading import load_registry
@@ -44,8 +43,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     engine = fill(record_in(data), registry, time.time_ns() // 1_000_000)
     with accounts_in(data) as accounts:
         ensure_user(accounts, "zhang", "enterprise", LOUD, password=PASSWORD)
-        ensure_user(accounts, "root", "administrator")
-        accounts.publications.switch(LOUD, now(), public=True)
     with serving(data, registry) as address, chromium() as browser:
         yield House(browser, address, data)
     engine.dispose()
@@ -122,26 +119,3 @@ def test_no_form_is_shown_before_it_is_heeded(house: House) -> None:
     page.locator("form[data-kind='comment'] button").click()
     expect(page.locator(".timeline")).to_contain_text("seen from the road")
     context.close()
-
-
-@pytest.mark.parametrize("device", [DESK, PHONE], ids=["desk", "phone"])
-def test_what_lies_around_is_accessible_and_fits(house: House, device: dict[str, Any]) -> None:
-    with accounts_in(house.data) as accounts:
-        user = accounts.users.named("root")
-        assert user is not None
-        cookie = accounts.sessions.begin(user, now(), address="127.0.0.1", agent="test")
-    for signed_in, paths in (
-        (False, ("/sign-in", "/public", f"/public/{LOUD}")),
-        (True, ("/", "/users", "/audit", "/account", "/sites/nowhere")),
-    ):
-        context = house.browser.new_context(**device, locale="en-GB")
-        if signed_in:
-            context.add_cookies([{"name": "greenmine", "value": cookie, "url": house.address}])
-        page = context.new_page()
-        for path in paths:
-            page.goto(f"{house.address}{path}")
-            expect(page.get_by_role("heading", level=1)).to_be_attached()
-            found = Axe().run(page)
-            assert found.violations_count == 0, (path, found.generate_report())
-            assert page.evaluate("document.documentElement.scrollWidth") <= device["viewport"]["width"], path
-        context.close()

@@ -29,7 +29,7 @@ from tests.collector.payloads.test_signature import KEY, TOPIC, keyed, term
 from tests.evidence.bundles import contents, verify
 from tests.evidence.test_trust import NOW, PERIOD
 from tests.processing.mine import DAY, HOUR, MINUTE, at, record_at
-from tests.records import record_in
+from tests.records import copy_record, record_in
 
 FIRST = at("2026-03-02T00:00")
 FENCE = "greenmine/v1/mine/fence/readings"
@@ -69,7 +69,8 @@ class Operated:
     """A copy of the installation, in which its operator has changed something before it was put into a tree and sealed."""
 
     def __init__(self, signing: Path, folder: Path, change: Callable[[sa.Connection], None]) -> None:
-        shutil.copytree(signing, folder)
+        shutil.copytree(signing, folder, ignore=shutil.ignore_patterns("*.sqlite*"))
+        copy_record(signing, folder)
         engine = open_engine(record_in(folder))
         with engine.begin() as connection:
             change(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+from tests.records import record_in
 
 NOW = 1_750_000_000_000
 
@@ -28,10 +30,11 @@ def mines() -> Registry:
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, mines: Registry) -> Pipeline:
-    engine = open_engine(tmp_path / "record.sqlite")
+def pipeline(tmp_path: Path, mines: Registry) -> Iterator[Pipeline]:
+    engine = open_engine(record_in(tmp_path))
     migrate(engine)
-    return Pipeline(mines, Record(engine, mines))
+    yield Pipeline(mines, Record(engine, mines))
+    engine.dispose()
 
 
 def batch(mines: Registry, number: int) -> Batch:

@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from greenmine.collector.jetstream.connection import SOURCE, STREAM
+from greenmine.record import schema
+from greenmine.record.record import open_engine
 from greenmine.registry import Registry
 from tests.nats_servers import NatsCluster
+from tests.records import record_in
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import Worker, until
 from tests.system.stored import Stored
@@ -71,10 +73,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_twice_whatever_of_a_cluster
         worker.await_all(lambda: worker.count("messages"), last)
         worker.stop()
     assert acknowledged == MESSAGES <= last
-    stored = Stored(tmp_path / "record.sqlite", mines)
+    stored = Stored(record_in(tmp_path), mines)
     counts = Counter(stored.instants())
     assert set(counts.values()) == {1}
     assert counts.keys() | stored.late == some.instants
     assert stored.ledger["messages"] == last
-    with closing(sqlite3.connect(tmp_path / "record.sqlite")) as connection:
-        assert connection.execute("select partition, position from log_position").fetchall() == [(0, last)]
+    engine = open_engine(record_in(tmp_path), read_only=True)
+    with engine.connect() as connection:
+        of = schema.log_position.c
+        assert connection.execute(sa.select(of.partition, of.position)).all() == [(0, last)]
+    engine.dispose()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
+from greenmine.record import schema
+from greenmine.record.record import open_engine
 from greenmine.registry import Registry
 from tests.nats_servers import NatsCluster
+from tests.records import record_in
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import RestartableBroker, Worker, until
 from tests.system.stored import Stored, assert_same
@@ -56,7 +58,7 @@ def by_mosquitto(
         worker.await_connection()
         broker.publish(some.messages)
         worker.await_all(lambda: worker.count("received"), some.received)
-    return Stored(folder / "record.sqlite", mines)
+    return Stored(record_in(folder), mines)
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +96,12 @@ def killed(mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFact
         worker.await_all(lambda: worker.count("messages"), last)
         worker.stop()
     assert busy >= 3, "too few kills found anybody at work"
-    with closing(sqlite3.connect(folder / "record.sqlite")) as connection:
-        place = connection.execute("select partition, epoch, position from log_position").fetchall()
-    return Run(Stored(folder / "record.sqlite", mines), acknowledged, last, *place)
+    engine = open_engine(record_in(folder), read_only=True)
+    with engine.connect() as connection:
+        of = schema.log_position.c
+        place = connection.execute(sa.select(of.partition, of.epoch, of.position)).one()
+    engine.dispose()
+    return Run(Stored(record_in(folder), mines), acknowledged, last, tuple(place))
 
 
 def test_each_acknowledged_reading_is_stored_once(killed: Run, some: Traffic) -> None:
@@ -120,3 +125,32 @@ def test_figures_are_those_of_an_undisturbed_run_by_mosquitto(what: str, killed:
     assert by_mosquitto.statistics
     assert by_mosquitto.verdicts
     assert_same(getattr(killed.stored, what), getattr(by_mosquitto, what))
+
+
+def test_a_worker_that_stood_still_while_another_took_over_commits_nothing_and_ends(
+    mines: Registry, some: Traffic, tmp_path: Path
+) -> None:
+    # A record of SQLite: one of PostgreSQL lets in no second worker while the first has its connection.
+    first, second, third = (some.messages[start : start + 40] for start in (0, 40, 80))
+    with (
+        NatsCluster(tmp_path / "log", mines) as log,
+        Worker(tmp_path, log.port, record=None, **log.settings()) as former,
+    ):
+        former.await_connection()
+        log.send(first)
+        former.await_all(lambda: former.count("messages"), 40)
+        former.pause()
+        with Worker(tmp_path, log.port, record=None, **log.settings()) as current:
+            current.await_connection(2)
+            log.send(second)
+            current.await_all(lambda: current.count("messages"), 80)
+            former.proceed()
+            log.send(third)
+            until(lambda: not former.alive(), "the former worker to end")
+            current.await_all(lambda: current.count("messages"), 120)
+            assert current.count("messages") == 120
+            current.stop()
+    assert former.process.exitcode == 1
+    assert "another worker reads partition 0 of the log now" in former.log.read_text()
+    counts = Counter(Stored(tmp_path / "record.sqlite", mines).instants())
+    assert set(counts.values()) == {1}

@@ -8,7 +8,7 @@ from greenmine.entries import ALL_SITES
 from greenmine.notify.event import Event, EventKind
 from greenmine.notify.events import Notified
 from greenmine.record.record import Engine
-from greenmine.record.status import said_since
+from greenmine.record.status import queues_since
 
 _SUBJECT: Final = "queue"
 _FRESH: Final = 60_000
@@ -27,7 +27,7 @@ def queue_news(engine: Engine, now: int, notified: Notified) -> tuple[list[Event
     notified : callable
         States that have been told.
     """
-    said = said_since(engine, now - _FRESH)
+    said = queues_since(engine, now - _FRESH)
     if not said:
         return [], {}
     kind: EventKind = "queue-filling" if any(status.behind for status in said) else "queue-eased"

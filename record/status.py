@@ -69,9 +69,16 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """None: there is no server for data loggers."""
 
 
-def said_since(engine: sa.Engine, instant: int) -> list[WorkerStatus]:
-    """Return what workers have said of themselves after an instant [ms UTC]."""
+class QueueStatus(msgspec.Struct, frozen=True):
+    """What a `WorkerStatus` says of the broker's queue; that of another version, too."""
+
+    queue: int | None = None
+    behind: bool = False
+
+
+def queues_since(engine: sa.Engine, instant: int) -> list[QueueStatus]:
+    """Return what workers have said of their queue after an instant [ms UTC]."""
     table = schema.worker.c
     with engine.connect() as connection:
         rows = connection.scalars(sa.select(table.status).where(table.updated > instant)).all()
-    return [msgspec.json.decode(row, type=WorkerStatus) for row in rows]
+    return [msgspec.json.decode(row, type=QueueStatus) for row in rows]

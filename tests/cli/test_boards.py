@@ -107,7 +107,7 @@ def test_an_influxdb_of_others_is_not_set_up_though_the_demo_had_its_own_before(
 def test_a_server_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(boards, "_LONG", 0.0)
+    monkeypatch.setattr(board_contents, "_LONG", 0.0)
     port, stop = free_port(), threading.Event()
     given = {"influx_url": f"http://127.0.0.1:{port}", "influx_admin_token": SecretStr("any")}
     settings = Settings(_env_file=None, data=tmp_path).model_copy(update=given)  # type: ignore[call-arg]

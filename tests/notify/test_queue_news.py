@@ -54,6 +54,13 @@ def test_a_filling_queue_is_told_once_each_way(mine: Mine) -> None:
     assert kinds == [[], [], [filling], [], [eased], []]
 
 
+def test_a_worker_of_another_version_is_understood_as_far_as_it_goes(mine: Mine) -> None:
+    record = Record(mine.engine, mine.registry)
+    with record.transaction() as connection:
+        record.upsert(connection, schema.worker, [WorkerRow(name="worker", updated=100_000, status='{"unheard": 1}')])
+    assert queue_news(mine.engine, 100_000, lambda _: {}) == ([], {})
+
+
 def test_what_a_worker_said_long_ago_says_nothing(mine: Mine) -> None:
     say(mine, FULL, 100_000)
     assert queue_news(mine.engine, 159_999, lambda _: {})[1] == {"queue": "queue-filling"}

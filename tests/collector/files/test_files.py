@@ -356,8 +356,8 @@ def test_rows_can_be_chosen_by_a_text(tmp_path):
         ("Asia/Shanghai", ["2018-03-30 08:00"], ["2018-03-30T00:00"]),
         ("+08:00", ["2018-03-30 08:00"], ["2018-03-30T00:00"]),
         ("Asia/Shanghai", ["2018-03-30 08:00Z"], ["2018-03-30T08:00"]),
-        ("Europe/London", ["2018-03-25 00:30", "2018-03-25 01:30", "2018-03-25 02:30"],
-         ["2018-03-25T00:30", "2018-03-25T01:30", "2018-03-25T01:30"]),
+        ("Europe/London", ["2018-03-25 00:30", "2018-03-25 01:30", "2018-03-25 03:30"],
+         ["2018-03-25T00:30", "2018-03-25T01:30", "2018-03-25T02:30"]),
         ("America/New_York", ["2018-11-04 00:30", "2018-11-04 01:00", "2018-11-04 01:30", "2018-11-04 01:00",
                               "2018-11-04 01:30", "2018-11-04 02:00"],
          ["2018-11-04T04:30", "2018-11-04T05:00", "2018-11-04T05:30", "2018-11-04T06:00", "2018-11-04T06:30",
@@ -371,6 +371,13 @@ def test_stamps_without_offset_are_read_in_the_zone(tmp_path, zone, stamps, inst
     assert read_table(path, zone=zone).time.astype("datetime64[ms]").tolist() == [
         datetime.fromisoformat(i) for i in instants
     ]
+
+
+def test_stamps_of_a_clock_that_was_not_put_forward_are_refused(tmp_path):
+    stamps = ["2018-03-25 00:30", "2018-03-25 01:30", "2018-03-25 02:30"]
+    path = write(tmp_path, "time,v\n" + "".join(f"{stamp},1\n" for stamp in stamps))
+    with pytest.raises(LoggerFileError, match=r"not put forward.*--stamp-zone \+00:00"):
+        read_table(path, zone="Europe/London")
 
 
 @given(

@@ -22,7 +22,7 @@ RED: Final = "red"
 GREY: Final = "#808080"
 BLUE: Final = "blue"
 _PALE: Final = "#c3d3ea"
-"""In the place of the colour of texts where it fills a field: light texts are black there in the light theme."""
+"""In the place of the colour of texts where it fills a field or a point: light texts are black there in the light theme."""
 
 LINES: Final = "/^[≤≥] /"
 """Names of series that are limits begin so."""
@@ -353,7 +353,7 @@ def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Js
 
 
 def _filling(words: list[Json]) -> list[Json]:
-    """Words whose colours fill fields."""
+    """Words whose colours fill fields or points."""
     return [
         word
         | {
@@ -528,7 +528,7 @@ def plan(
         key,
         [*targets, *winds],
         defaults={"color": {"mode": "thresholds"}, "thresholds": steps((None, GREY))},
-        overrides=[names, override("finding", mappings=[*words, absent()])],
+        overrides=[names, override("finding", mappings=[*_filling(words), absent()])],
         options={
             "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 90},
             "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},

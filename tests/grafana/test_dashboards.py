@@ -267,6 +267,13 @@ def test_conclusions_are_told_in_the_sentences_of_pages_and_reports() -> None:
             assert sentences <= {text for text, _ in mapped(BUILT[language][name])}
 
 
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_points_of_maps_and_fields_that_are_filled_have_no_colour_of_texts(language: str, name: str) -> None:
+    for panel in panels(BUILT[language][name]):
+        if panel["type"] in {"geomap", "state-timeline"}:
+            assert '"color": "text"' not in json.dumps(panel["fieldConfig"])
+
+
 @pytest.mark.parametrize("name", ["dust", "noise", "water"])
 def test_boards_of_themes_have_a_row_for_each_station(name: str) -> None:
     rows = [panel for panel in BUILT["zh"][name]["panels"] if panel["type"] == "row"]

@@ -227,7 +227,8 @@ def measure() -> Iterator[Row]:
 
 
 def _size(record: Path) -> int:
-    return sum(path.stat().st_size for path in record.parent.glob(f"{record.name}*"))
+    """Bytes of the record without its journal, which is filled again and again."""
+    return _asked(record, "pragma page_count") * _asked(record, "pragma page_size")
 
 
 def _asked(record: Path, query: str) -> int:

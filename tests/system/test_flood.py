@@ -18,7 +18,7 @@ BUDGETS = {
     "device_rejected_bytes": "500000/d",
 }
 GROWTH = 6_000_000
-"""Readings, rejections and the journal of the database [bytes]."""
+"""Readings, rejections and what is told of both [bytes]."""
 
 
 @pytest.fixture(scope="module")

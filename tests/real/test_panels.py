@@ -17,12 +17,14 @@ from tests.real.servers import Answer, Grafana, InfluxDB
 
 SOMEWHERE = ("exceedance", "mark", "rejection")
 """Measurements that not every mine has, nor of every theme and state: a query of them may be empty where no such point is."""
+_PATTERN = re.compile(r'"(\w+)" =~ /\^([^$/]+)\$/')
 _CONDITION = re.compile(r'"(\w+)" (!?=) (?:\'([^\']*)\'|(\d+))')
 
 
 def boards(grafana: Grafana, org: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Dashboards of an organisation as Grafana holds them, by uid."""
-    for row in grafana.get("/api/search?type=dash-db&limit=5000", org=org):
+    """Our dashboards of an organisation as Grafana holds them, by uid; people may have made others."""
+    found = grafana.get("/api/search?type=dash-db&limit=5000", org=org)
+    for row in (one for one in found if one["uid"].startswith("greenmine-")):
         yield row["uid"], grafana.get(f"/api/dashboards/uid/{row['uid']}", org=org)["dashboard"]
 
 
@@ -74,7 +76,12 @@ def answers(provisioned: Provisioned, installation: Installation) -> list[tuple[
                 if v["type"] == "query"
             ]
             asked += [
-                (f"annotation {a['name']}", [{"refId": "N", "query": a["query"], "rawQuery": True}], {})
+                # Charts of each station are shaded while one is chosen.
+                (
+                    f"annotation {a['name']}",
+                    [{"refId": "N", "query": a["query"].replace("${station:regex}", "boundary"), "rawQuery": True}],
+                    {},
+                )
                 for a in board["annotations"]["list"]
                 if "query" in a
             ]
@@ -88,7 +95,9 @@ def answers(provisioned: Provisioned, installation: Installation) -> list[tuple[
 
 
 def wanted(point: Mapping[str, Any], query: str) -> bool:
-    """Whether a point has what the conditions of a query say of single tags and fields."""
+    """Whether a point has what the conditions of a query say of tags and fields; those that name variables say nothing."""
+    if not all(re.fullmatch(some, str(point.get(name))) for name, some in _PATTERN.findall(query)):
+        return False
     found = [(name, sign == "=", text or number) for name, sign, text, number in _CONDITION.findall(query)]
     return all((str(point.get(name)) == value) is equal for name, equal, value in found)
 

@@ -22,7 +22,9 @@ RED: Final = "red"
 GREY: Final = "#808080"
 BLUE: Final = "blue"
 _PALE: Final = "#c3d3ea"
-"""In the place of the colour of texts where it fills a field or a point: light texts are black there in the light theme."""
+"""In the place of the colour of texts where it fills a field: light texts are black there in the light theme."""
+_SLATE: Final = "#6f8db8"
+"""The same of points of a map, whose names have it too and are read on white and on black."""
 
 LINES: Final = "/^[≤≥] /"
 """Names of series that are limits begin so."""
@@ -352,13 +354,13 @@ def timeline(edition: Edition, key: str, targets: Sequence[Json], words: list[Js
     return panel(edition, "state-timeline", key, targets, defaults=defaults, options=options, **extra)
 
 
-def _filling(words: list[Json]) -> list[Json]:
-    """Words whose colours fill fields or points."""
+def _filling(words: list[Json], color: str = _PALE) -> list[Json]:
+    """Words whose colours fill fields or points; with a colour in the place of that of texts."""
     return [
         word
         | {
             "options": {
-                v: o | ({"color": _PALE} if o.get("color") == "text" else {}) for v, o in word["options"].items()
+                v: o | ({"color": color} if o.get("color") == "text" else {}) for v, o in word["options"].items()
             }
         }
         for word in words
@@ -528,7 +530,7 @@ def plan(
         key,
         [*targets, *winds],
         defaults={"color": {"mode": "thresholds"}, "thresholds": steps((None, GREY))},
-        overrides=[names, override("finding", mappings=[*_filling(words), absent()])],
+        overrides=[names, override("finding", mappings=[*_filling(words, _SLATE), absent()])],
         options={
             "view": {"id": "fit", "zoom": 17, "allLayers": True, "padding": 90},
             "basemap": {"type": "xyz", "name": "", "config": {"url": _BLANK, "attribution": ""}},

@@ -106,7 +106,7 @@ def test_a_board_is_drawn_without_an_error(draw: Callable[..., None], name: str,
 
 
 def test_levels_of_a_mine_that_exceeds_at_law_are_drawn(draw: Callable[..., None]) -> None:
-    draw("greenmine-noise-zh", "kunyin-exceeds-noise-zh", "&var-site=kunyin")
+    draw("greenmine-noise-zh", "kunyin-exceeds-noise-zh", "&var-site=kunyin&var-station=boundary")
 
 
 @pytest.mark.parametrize("name", ["overview", "dust"])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from greenmine.batch import Batch
 from greenmine.cli import work
 from greenmine.processing.engine import Outcome
-from greenmine.record.writer import Pipeline
+from greenmine.record.writer import Beside, Pipeline
 from greenmine.settings import Settings
 
 
@@ -66,8 +66,8 @@ def _run(pipe: Connection, settings: Settings, messages: int) -> None:
     class NotingPipeline(Pipeline):
         """The pipeline, with a note of each commit."""
 
-        def commit(self, batch: Batch, now: int) -> Outcome:
-            outcome = super().commit(batch, now)
+        def commit(self, batch: Batch, now: int, beside: Beside | None = None) -> Outcome:
+            outcome = super().commit(batch, now, beside)
             instant = time.time()
             commits.instant.append(instant)
             commits.first.append(float(batch.message_received.min()) / 1000)

@@ -218,6 +218,11 @@ class PublishSocket:
         return bool(self._control) or self._ended
 
     @property
+    def fault(self) -> str:
+        """What came that is no MQTT, or nothing that was asked for; empty while all is well."""
+        return str(self._end) if isinstance(self._end, MalformedPacketError) else ""
+
+    @property
     def pending(self) -> bool:
         """Whether TLS has decrypted more than was read; a selector cannot know."""
         return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0

@@ -287,6 +287,8 @@ class Session:
         settings, sock = self._settings, self._client.connection
         while sock is not None and sock.fill():
             self._take(sock.take())
+            if sock.fault:
+                _log.error("the broker sent what cannot be read; ending the connection", reason=sock.fault)
             while self._client.connection is sock and sock.has_control:
                 self._client.loop_read()
             if self._client.connection is not sock:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -190,16 +191,32 @@ def broker_of(*connections: bytes) -> Iterator[tuple[int, list[bytes]]]:
         assert not thread.is_alive()
 
 
-def test_a_connection_that_breaks_within_a_packet_gives_it_once() -> None:
-    first, second = Publish("a", b"whole", 1, False), Publish("a", b"broken", 2, False)
+def received(*connections: bytes) -> tuple[Record, list[bytes]]:
+    """What a session commits, and what such a broker hears of it on each connection."""
     record, stop = Record(), threading.Event()
-    with broker_of(packet(first, 4) + packet(second, 4)[:-3], packet(second, 4)) as (port, heard):
+    with broker_of(*connections) as (port, heard):
         session = Session(Settings(broker_port=port), record, stop)
         thread = threading.Thread(target=session.run)
         thread.start()
-        until(lambda: len(heard) == 2, "two connections")
+        until(lambda: len(heard) == len(connections), "the end of the connections")
         stop.set()
         thread.join(PATIENCE)
+    return record, heard
+
+
+def test_what_is_no_mqtt_is_told_in_the_log_and_what_came_before_it_is_kept() -> None:
+    with structlog.testing.capture_logs() as logs:
+        record, heard = received(packet(BEFORE, 4) + b"\x32\x02\x00\x00", b"")
+    assert record.payloads == [BEFORE.payload]
+    assert len(heard) == 2, "it comes back"
+    assert [entry["reason"] for entry in logs if "cannot be read" in entry["event"]] == [
+        "a PUBLISH packet without a topic, or shorter than it says"
+    ]
+
+
+def test_a_connection_that_breaks_within_a_packet_gives_it_once() -> None:
+    first, second = Publish("a", b"whole", 1, False), Publish("a", b"broken", 2, False)
+    record, heard = received(packet(first, 4) + packet(second, 4)[:-3], packet(second, 4))
     assert record.payloads == [b"whole", b"broken"]
     assert b"\x40\x02\x00\x01" in heard[0]
     assert b"\x40\x02\x00\x02" not in heard[0]
@@ -208,14 +225,7 @@ def test_a_connection_that_breaks_within_a_packet_gives_it_once() -> None:
 
 def test_an_identifier_that_is_used_again_is_acknowledged_each_time() -> None:
     same = [Publish("a", b"%d" % number, 7, False) for number in range(3)]
-    record, stop = Record(), threading.Event()
-    with broker_of(b"".join(packet(one, 4) for one in same)) as (port, heard):
-        session = Session(Settings(broker_port=port), record, stop)
-        thread = threading.Thread(target=session.run)
-        thread.start()
-        until(lambda: bool(heard), "the end of the connection")
-        stop.set()
-        thread.join(PATIENCE)
+    record, heard = received(b"".join(packet(one, 4) for one in same))
     assert record.payloads == [b"0", b"1", b"2"]
     assert heard[0].count(b"\x40\x02\x00\x07") == 3
 
@@ -234,14 +244,7 @@ def test_a_very_large_message_comes_whole(mosquitto: Broker, version: str) -> No
 
 def test_messages_are_acknowledged_in_the_order_of_receipt() -> None:
     sent = [Publish("a", b"%d" % number, number, False) for number in range(1, 301)]
-    record, stop = Record(), threading.Event()
-    with broker_of(b"".join(packet(one, 4) for one in sent)) as (port, heard):
-        session = Session(Settings(broker_port=port), record, stop)
-        thread = threading.Thread(target=session.run)
-        thread.start()
-        until(lambda: bool(heard), "the end of the connection")
-        stop.set()
-        thread.join(PATIENCE)
+    record, heard = received(b"".join(packet(one, 4) for one in sent))
     acknowledged = b"".join(b"\x40\x02" + struct.pack(">H", number) for number in range(1, 301))
     assert acknowledged in heard[0]
     messages: list[Message] = [message for batch in record.batches for message in batch]

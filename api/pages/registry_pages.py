@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
@@ -409,13 +410,22 @@ def _entry(registry: Registry, kind: Kind, form: Mapping[str, list[str]], name: 
         try:
             value = _read(field.form, given, zone)
         except ValueError:
-            raise ValueError(f"{field.name}: {given[0]!r} is not a {field.form}") from None
+            expected = _EXPECTED[field.form]
+            raise ValueError(f"{field.name}: {given[0]!r} does not fit; {expected} is expected") from None
         outer, _, inner = field.name.partition(".")
         if inner:
             values.setdefault(outer, {})[inner] = value
         else:
             values[field.name] = value
     return values
+
+
+_EXPECTED = {
+    "number": "a number",
+    "day": "a day such as 2026-11-30",
+    "time": "a time such as 2026-11-30T10:00",
+}
+"""What a form of field takes."""
 
 
 def _input(name: str) -> str:
@@ -427,6 +437,8 @@ def _read(form: str, given: list[str], zone: ZoneInfo) -> Any:
     match form:
         case "number":
             number = float(given[0])
+            if not math.isfinite(number):
+                raise ValueError
             return int(number) if number.is_integer() and "." not in given[0] else number
         case "day":
             return date.fromisoformat(given[0])

@@ -101,7 +101,10 @@ def judge(
         span = _span(period, reporting)
         said = [] if marks is None else read_marks(marks, known)
         found, counts = _all_readings(readings, known, reading.description(), _columns(value))
-        document = judge_readings(known, _sites(known, site, found), span, reporting, found, said)
+        sites = _sites(known, site, found)
+        if not sites:
+            raise ValueError("no reading with a value is left: there is nothing to judge")
+        document = judge_readings(known, sites, span, reporting, found, said)
     except (DataFileError, LoggerFileError, ValueError, OverflowError, OSError) as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"greenmine judge: {line}\n")

@@ -91,6 +91,7 @@ def read_station(
     parts, empty, notes = [], 0, list[str]()
     for channel, one in zip(wanted, series, strict=True):
         _refuse_doubt(one)
+        _refuse_undetected(registry, channel, one)
         flag = np.where((one.bound > 0) & (one.flag == NORMAL), np.uint8(OVER), one.flag)
         nothing = np.isnan(one.value) & (flag == NORMAL)
         index = np.full(len(one), channel.index, np.int32)
@@ -170,6 +171,20 @@ def _refuse_doubt(series: FileReadings) -> None:
             f"{series.parameter.id}: {int(doubtful.sum()):,} values{named} may stand for no value: "
             "say so by --missing NUMBER or --mark MARK=FLAG, or that they do not by --missing none"
         )
+
+
+def _refuse_undetected(registry: Registry, channel: Channel, series: FileReadings) -> None:
+    """Refuse readings of which all that is known is that they lie below something above a limit."""
+    below = series.value[series.bound < 0]
+    if not len(below):
+        return
+    for rule in registry.rules:
+        highest = max((t.high for t in rule.limit.thresholds if t.high is not None), default=None)
+        if rule.channel == channel.index and highest is not None and below.max() > highest:
+            raise LoggerFileError(
+                f"{series.parameter.id}: readings below a limit of detection of {below.max():g} {channel.parameter.unit} show "
+                f"neither that {rule.limit.id}, {highest:g}, is met nor that it is exceeded: leave them out by --missing"
+            )
 
 
 def _sparse(channel: Channel, series: FileReadings) -> list[str]:

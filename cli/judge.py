@@ -101,10 +101,7 @@ def judge(
         span = _span(period, reporting)
         said = [] if marks is None else read_marks(marks, known)
         found, counts = _all_readings(readings, known, reading.description(), _columns(value))
-        sites = _sites(known, site, found)
-        if not sites:
-            raise ValueError("no reading with a value is left: there is nothing to judge")
-        document = judge_readings(known, sites, span, reporting, found, said)
+        document = judge_readings(known, _sites(known, site, found), span, reporting, found, said)
     except (DataFileError, LoggerFileError, ValueError, OverflowError, OSError) as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"greenmine judge: {line}\n")
@@ -198,6 +195,8 @@ def _sites(registry: Registry, wanted: str | None, readings: Readings) -> list[s
             raise ValueError(f"there is no site {wanted!r}; {nearest(wanted, known)}")
         return [wanted]
     heard = {registry.channels[index].site for index in set(readings.channel.tolist())}
+    if not heard:
+        raise ValueError("no reading with a value is left: there is nothing to judge")
     return [site for site in known if site in heard]
 
 

@@ -58,7 +58,7 @@ class References:
 
     def of(self, rule: int) -> Mapping[int, ReferenceHour]:
         """Give all results of a rule by the first minutes of the clock hours for which they stand."""
-        return self._found[rule] if rule in self._found else {}
+        return self._found.get(rule, {})
 
     def within(self, rule: int, first: int, count: int) -> Iterator[tuple[slice, ReferenceHour]]:
         """Give the results that stand for some of ``count`` minutes from ``first`` on, with the places of these minutes."""

@@ -14,7 +14,7 @@ from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Beyond
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import corrected_levels
+from greenmine.processing.levels import TOLD_APART, corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
 from greenmine.processing.validity import enough, sufficient
@@ -121,11 +121,12 @@ class PeriodFigures:
         masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
         corrected = source < value
         judged = source if corrected else value
+        enough_time = Sufficiency("too-short-working-time", minutes, need)
+        hidden = Sufficiency("background-too-high", value - (background or 0.0), TOLD_APART)
         return Figure(
             None if np.isnan(judged) else judged,
             min(1.0, minutes / int(working.sum())),
-            sufficiency=Sufficiency("too-short-working-time", minutes, need),
-            obstacle="background-too-high" if masked else None,
+            sufficiency=hidden if masked and minutes >= need else enough_time,
             over=bool(block.over[0, used].any()),
             corrected=corrected,
         )

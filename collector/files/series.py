@@ -109,6 +109,8 @@ _SECTORS: Final = 16
 """Sectors of a wind rose at most."""
 _ENOUGH: Final = 8
 """So many distinct values show how far they lie apart."""
+_BELIEVED: Final = 1.2
+"""How far beyond what is usual values may lie in a unit that the file states."""
 _AMERICAN: Final = frozenset({"degF", "mile/hour", "inHg", "inch", "psi", "ft"})
 _FAR: Final = {"dB(A)": 30.0, "kPa": 5.0}
 """How far from the others a value that repeats is odd, by unit; else half of what is usual in the file."""
@@ -788,7 +790,7 @@ def _values(
                     f"that holds one is valid; --mark '{mark}=N' takes them as normal, --mark '{mark}=D' as faulty"
                 )
     if cells.mark is None and said.unit is None:
-        _refuse_unusual(value, name, parameter, "states no unit" if stated is None else f"states {stated}")
+        _refuse_unusual(value, name, parameter, stated)
     low, high = int(np.count_nonzero(bound < 0)), int(np.count_nonzero(bound > 0))
     if low:
         notes.append(
@@ -867,19 +869,23 @@ def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter:
     return stated or (None if units else parameter.unit)
 
 
-def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter, states: str) -> None:
-    """Refuse values that are usual in another unit only: 0.04 may be milligrams, a humidity of 0.5 a share of 1."""
+def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter, stated: str | None) -> None:
+    """Refuse values that are usual in another unit only: 0.04 may be milligrams, a humidity of 0.5 a share of 1.
+
+    A unit that is stated is believed somewhat further than one that is not.
+    """
     usual = parameter.usual
     finite = value[np.isfinite(value)]
     if usual is None or not len(finite):
         return
     low, high = (float(x) for x in np.percentile(finite, (5, 95)))
-    if high >= usual.low and low <= usual.high:
+    further = 1 if stated is None else _BELIEVED
+    if high >= min(usual.low / further, usual.low * further) and low <= usual.high * further:
         return
     for unit in usual.mistaken:
         if usual.low <= float(_converted(np.array([high]), unit, parameter)[0]) <= usual.high:
             raise LoggerFileError(
-                f"column {name!r} {states}, and its values, {low:g} to {high:g}, are unusual in {parameter.unit}, but usual "
+                f"column {name!r} states {stated or 'no unit'}, and its values, {low:g} to {high:g}, are unusual in {parameter.unit}, but usual "
                 f"in {unit}; give --unit"
             )
 

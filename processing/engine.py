@@ -803,7 +803,7 @@ class Engine:
             )
             found = judge(limit, threshold, highest)
             # The worst hour condemns the period; to acquit it, its own data must suffice.
-            if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
+            if found.judgement == "exceeds" or not hourly or verdict.judgement != "not assessable":
                 verdict, figure, begin, finish = found, highest, worst.minute - HOUR + 1, worst.minute + 1
         if masked and verdict.judgement != "exceeds":
             verdict = Verdict("not assessable", "background-too-high", None, None, None)

@@ -90,6 +90,7 @@ def read_station(
     for channel, one in zip(wanted, series, strict=True):
         refuse_conflicts(one, said)
         one.refuse_doubts()
+        _refuse_undetected(registry, channel, one)
         flag = np.where((one.bound > 0) & (one.flag == NORMAL), np.uint8(OVER), one.flag)
         nothing = np.isnan(one.value) & (flag == NORMAL)
         index = np.full(len(one), channel.index, np.int32)
@@ -158,6 +159,20 @@ def _one_of_a_column(series: list[FileReadings], values: Mapping[str, str]) -> l
         if len(same) == 1 or one.parameter.id in said:
             found.append(one)
     return found
+
+
+def _refuse_undetected(registry: Registry, channel: Channel, series: FileReadings) -> None:
+    """Refuse readings of which all that is known is that they lie below something above a limit."""
+    below = series.value[series.bound < 0]
+    if not len(below):
+        return
+    for rule in registry.rules:
+        highest = max((t.high for t in rule.limit.thresholds if t.high is not None), default=None)
+        if rule.channel == channel.index and highest is not None and below.max() > highest:
+            raise LoggerFileError(
+                f"{series.parameter.id}: readings below a limit of detection of {below.max():g} {channel.parameter.unit} show "
+                f"neither that {rule.limit.id}, {highest:g}, is met nor that it is exceeded: leave them out by --missing"
+            )
 
 
 def _sparse(channel: Channel, series: FileReadings) -> list[str]:

@@ -62,7 +62,6 @@ from greenmine.collector.files.table import UNREAD, Header, LoggerFile, Table, o
 from greenmine.collector.files.text import REPEATED, SUMMED
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
-from greenmine.processing.series import distinct
 from greenmine.readings import FLAGS, NORMAL
 from greenmine.units import UnitError, conversion, converted
 from greenmine.zones import Zone
@@ -223,11 +222,13 @@ def refuse_conflicts(series: FileReadings, said: Description) -> None:
         If they are more than is tolerated.
     """
     finite = ~np.isnan(series.value)
-    first = distinct(series.time[finite], series.value[finite])
+    _, first, of = np.unique(series.time[finite], return_index=True, return_inverse=True)
+    value = series.value[finite]
+    conflicts = int(np.count_nonzero(value != value[first][of]))
     tolerated = TOLERATED / 2 if said.tolerate is None else said.tolerate
-    if tolerated < 1 and first.conflicts > 1 and first.conflicts > tolerated * len(first.time):
+    if tolerated < 1 and conflicts > 1 and conflicts > tolerated * len(first):
         raise LoggerFileError(
-            f"{first.conflicts:,} readings have an instant that came before with another value: if the file holds several "
+            f"{conflicts:,} readings have an instant that came before with another value: if the file holds several "
             "stations or parameters, choose one with --where COLUMN=TEXT or --value; --tolerate 1 takes the first of each"
         )
 

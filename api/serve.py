@@ -6,6 +6,7 @@ import gc
 import socket
 from contextlib import suppress
 from threading import Thread
+from typing import Final
 
 import h11
 import uvicorn
@@ -18,6 +19,9 @@ from greenmine.api.http.security import HEADERS
 from greenmine.api.pages.vega import bundle
 from greenmine.registry import Registry
 from greenmine.settings import Settings
+
+_HEAD: Final = 32 * 1024
+"""Most of a request's head that is kept while its end has not come [byte]: four lines as long as one may be."""
 
 
 class Protocol(H11Protocol):
@@ -49,6 +53,7 @@ class Server(uvicorn.Server):
                 host=host,
                 port=port,
                 http=Protocol,
+                h11_max_incomplete_event_size=_HEAD,
                 access_log=False,
                 log_level="warning",
                 timeout_graceful_shutdown=5,

@@ -12,6 +12,7 @@ import cyclopts
 from greenmine.cli import fault_of
 from greenmine.collector.files import Description, LoggerFileError, offered, read_description, read_series
 from greenmine.collector.files.descriptions import makes
+from greenmine.collector.files.series import refuse_conflicts
 from greenmine.parameters import load_parameters
 from greenmine.tables import build, nearest
 
@@ -146,6 +147,7 @@ def attempt(file: Path, *, zone: str | None = None, reading: Reading = _FOUND) -
     for name in found:
         try:
             (series,) = read_series(file, [known[name]], said, zone=zone)
+            refuse_conflicts(series, said)
         except ValueError as error:
             sys.stdout.write(f"\n{name}: refused: {error}\n")
             continue

@@ -196,6 +196,8 @@ def _sites(registry: Registry, wanted: str | None, readings: Readings) -> list[s
             raise ValueError(f"there is no site {wanted!r}; {nearest(wanted, known)}")
         return [wanted]
     heard = {registry.channels[index].site for index in set(readings.channel.tolist())}
+    if not heard:
+        raise ValueError("no reading with a value is left: there is nothing to judge")
     return [site for site in known if site in heard]
 
 

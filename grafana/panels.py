@@ -629,8 +629,17 @@ def polar(
 
 def override(name: str, **properties: Any) -> Json:
     """Properties of the field of this name; ``_`` in a property's name stands for a dot."""
+    return _override("byName", name, properties)
+
+
+def by_query(ref: str, **properties: Any) -> Json:
+    """Properties of the fields that a query gives."""
+    return _override("byFrameRefID", ref, properties)
+
+
+def _override(matcher: str, chosen: str, properties: Mapping[str, Any]) -> Json:
     return {
-        "matcher": {"id": "byName", "options": name},
+        "matcher": {"id": matcher, "options": chosen},
         "properties": [_property(key.replace("_", "."), value) for key, value in properties.items()],
     }
 

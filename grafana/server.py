@@ -9,10 +9,22 @@ from urllib.parse import urlencode
 
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException
+from urllib3.util import Retry
 
 Json = dict[str, Any]
 
 _TIMEOUT: Final = 30.0
+_AGAIN: Final = Retry(
+    connect=0,
+    read=0,
+    other=0,
+    status=3,
+    status_forcelist=(500, 502, 503),
+    allowed_methods=None,
+    backoff_factor=0.1,
+    raise_on_status=False,
+)
+"""A Grafana on SQLite answers 500, "database is locked", while it writes for somebody else; 502 and 503 while it starts."""
 _PAGE: Final = 1000
 _NEWEST: Final = 1000
 
@@ -109,6 +121,7 @@ class GrafanaServer:
     def _client(self, number: int | None) -> GrafanaApi:
         if number not in self._clients:
             made = GrafanaApi.from_url(self._url, credential=self._credential, timeout=_TIMEOUT)
+            made.client.s.get_adapter(self._url).max_retries = _AGAIN
             if number is not None:
                 made.client.s.headers["X-Grafana-Org-Id"] = str(number)
             self._clients[number] = made

@@ -135,6 +135,9 @@ class SiteResolution:
         for key in ("measures_to", "method", "approval"):
             for name in getattr(device, key):
                 self._find(name, device.parameters, "parameter of this device", f"{place}: {key}")
+        for name, end in device.measures_to.items():
+            if name in self._known.parameters and end <= max(self._known.parameters[name].low, 0.0):
+                self._faults.append(f"{place}: measures_to: {name} must be above 0")
         for number, term in enumerate(device.verified, start=1):
             if term.parameter is not None:
                 self._find(
@@ -385,8 +388,8 @@ class SiteResolution:
             if self._find(station, self._stations, "station", f"{entry.place}: station"):
                 served = [name for at, name in self._servers if at == station]
                 self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
-            if calibration.slope == 0:
-                self._faults.append(f"{entry.place}: slope must not be 0; 1.0 leaves values as they are")
+            if calibration.slope <= 0:
+                self._faults.append(f"{entry.place}: slope must be above 0; 1.0 leaves values as they are")
             if (station, parameter, calibration.valid_from) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another calibration from this instant")
             seen.add((station, parameter, calibration.valid_from))
@@ -400,13 +403,23 @@ class SiteResolution:
             station, parameter = result.station, result.parameter
             if self._find(station, self._stations, "station", f"{entry.place}: station"):
                 served = [name for at, name in self._servers if at == station]
-                self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
+                if self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter"):
+                    self._check_measurable(entry.place, self._known.parameters[parameter], result.value)
             if result.end - result.start != timedelta(hours=1):
                 self._faults.append(f"{entry.place}: start and end must be an hour apart: it is the result of one hour")
             hour = (result.end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0)
             if (station, parameter, hour) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another result that ends in this hour")
             seen.add((station, parameter, hour))
+
+    def _check_measurable(self, place: str, parameter: Parameter, value: float) -> None:
+        """A laboratory finds nothing below zero, and nothing beyond all that is plausible."""
+        least = max(parameter.low, 0.0)
+        if not least <= value <= parameter.high:
+            self._faults.append(
+                f"{place}: value {value:g} is no {parameter.id} that can be found: "
+                f"those lie from {least:g} to {parameter.high:g} {parameter.unit}"
+            )
 
     def _check_measure(self, place: str, measure: Measure) -> None:
         if (measure.equipment is None) is (measure.since is None):

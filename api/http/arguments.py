@@ -284,7 +284,10 @@ class AttachmentArguments(NoArguments):
 
 
 class UploadArguments(NoArguments):
-    """Which station a logger's file is of, and how to read it; ``units`` and ``columns`` as ``pm10=mg/m3``."""
+    """Which station a logger's file is of, and how to read it, as ``greenmine analyse`` is told.
+
+    ``units`` and ``columns`` as ``pm10=mg/m3``, ``where`` as ``COLUMN=TEXT``, ``marks`` as ``*=D``; several with commas between.
+    """
 
     site: str = Field(max_length=80)
     station: str = Field(max_length=80)
@@ -298,6 +301,14 @@ class UploadArguments(NoArguments):
     time_format: str = Field(default="", max_length=60)
     missing: str = Field(default="", max_length=200)
     sheet: str = Field(default="", max_length=80)
+    where: str = Field(default="", max_length=400)
+    marks: str = Field(default="", max_length=200)
+    tolerate: float | None = Field(default=None, ge=0, le=1)
+    total: Literal["yes", "no"] | None = None
+    detection_limit: float | None = Field(default=None, ge=0)
+    decimal: Literal["point", "comma"] | None = None
+    delimiter: str = Field(default="", max_length=10)
+    encoding: str = Field(default="", max_length=40)
 
 
 class StationArguments(PageArguments):

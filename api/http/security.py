@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -26,6 +27,9 @@ HEADERS: Final = {
 }
 """On every answer."""
 _ENCRYPTED: Final = {"Strict-Transport-Security": "max-age=31536000"}
+_LINE: Final = 8192
+"""Longest address, and longest header field, in bytes: what the proxy's configuration takes. Quoted cookies are read in time that
+grows with the square of their length."""
 _PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 """What a caller may see is no other's: caches shared by several keep nothing."""
 
@@ -88,12 +92,18 @@ class Guard:
             await self._app(scope, receive, send_with_headers)
 
     def _problem(self, connection: HTTPConnection, *, secure: bool) -> Problem | None:
+        lines = [
+            connection.scope["raw_path"] + connection.scope["query_string"],
+            *(value for _, value in connection.headers.raw),
+        ]
+        if any(len(line) > _LINE for line in lines):
+            return Problem(431, "An address or a header field is longer than the 8 kB that are taken here.")
         known = self._addresses.hosts
         if host_name(connection.headers.get("host", "")) not in known:
             return Problem(400, f"Host: call this server by one of {', '.join(sorted(known))}")
         if not secure and connection.client is not None and not is_loopback(connection.client.host):
             return Problem(400, "This server is not called in the clear; use https://")
-        names = [name for name, _ in connection.query_params.multi_items()]
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        counts = Counter(name for name, _ in connection.query_params.multi_items())
+        if twice := next((name for name, count in counts.items() if count > 1), None):
             return Problem(400, f"{twice[:80]!r} is given more than once; each parameter has one value")
         return None

@@ -414,8 +414,8 @@ class _View:
             rows = [
                 row for row in rows if len(row) <= len(cells) or any(_POINT.fullmatch(cell.strip()) for cell in row)
             ]
-        width = median_low(sorted(map(_extent, rows))) if rows else 0
-        named = max(_extent(cells), width)
+        width = median_low(sorted(map(extent_of, rows))) if rows else 0
+        named = max(extent_of(cells), width)
         return unique_names([*cells, *[""] * named][:named])
 
     def is_header(self, start: int) -> bool:
@@ -428,7 +428,7 @@ class _View:
         stop = next((i for i in range(start + 1, len(self.rows)) if self._reads(clock, [self.rows[i][1]])), start)
         best = start
         for later in range(start + 1, min(stop, start + 200)):
-            wider = _extent(self.rows[later][1]) > _extent(self.rows[best][1])
+            wider = extent_of(self.rows[later][1]) > extent_of(self.rows[best][1])
             holds_data = any(is_number(cell) or is_stamp(cell) for cell in self.rows[best][1])
             if (wider or holds_data) and self.is_header(later):
                 best = later
@@ -437,7 +437,7 @@ class _View:
     def layout(self, start: int) -> Layout:
         """Lay out the file with this header."""
         names, clock = self.names(start), self._clock(start) or TimeColumns(())
-        named = _extent(self.rows[start][1])
+        named = extent_of(self.rows[start][1])
         note = f"the rows have {len(names)} columns, the header names the first {named}"
         return self._layout(start, self.rows[start][0], names, clock, [] if len(names) == named else [note])
 
@@ -648,7 +648,7 @@ def _named(names: tuple[str, ...], wanted: Sequence[str]) -> tuple[int, ...] | N
     return columns if len(columns) == len(parts) else None
 
 
-def _extent(cells: Sequence[str]) -> int:
+def extent_of(cells: Sequence[str]) -> int:
     """Number of cells up to the last one that holds something."""
     return max((position for position, cell in enumerate(cells, start=1) if cell.strip()), default=0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from statistics import median_low
 from typing import Final
@@ -22,12 +22,13 @@ from greenmine.collector.files.columns import (
     plain,
     unique_names,
 )
-from greenmine.collector.files.layout import LINE_AT_MOST, ODD_SIGNS, Layout, clean, split
+from greenmine.collector.files.layout import LINE_AT_MOST, ODD_SIGNS, Layout, clean, extent_of, split
 from greenmine.collector.files.numerals import NumberReader, number
 from greenmine.collector.files.sections import begins_section
 from greenmine.collector.files.sources import open_text
 from greenmine.collector.files.stamps import StampReader
 from greenmine.collector.files.stated_zones import is_zone
+from greenmine.collector.files.time_columns import has_stamp, is_number
 
 _BLOCK: Final = 1 << 22
 """Signs read at a time: bounds the memory that text takes."""
@@ -51,6 +52,10 @@ _LOOKED_BACK: Final = 50
 """Rows with which the last line of a file is compared."""
 _ENOUGH: Final = 7
 """So many cells show how long those of a column are."""
+_LOOKED_AT: Final = 200
+"""Rows of a block that show what its rows have in common."""
+_MOST: Final = 0.8
+"""A share of the cells of a column that shows what it holds."""
 _NEW_HEADER_UNITS: Final = 4
 """Lines of units that may follow a header."""
 
@@ -301,7 +306,7 @@ def _last_line(block: Sequence[str], layout: Layout, part: Part, cut: list[str])
     if len(last) < min(map(len, rows)) or block[-1].count('"') % 2 or _is_cut(text, others):
         cut.append(f"the last line is cut off: its last cell, {text!r}, is not used")
         whole = clean(block[-1])
-        return f"{whole[: whole.rindex(text)]}\n"
+        return f"{whole[: whole.rindex(text)]}{layout.delimiter * (len(layout.names) - len(last))}\n"
     if text[-1:].isdigit() and len(text) < max(map(len, others), default=0):
         cut.append(
             f"the last line has no end: its last cell, {text!r}, is shorter than others, may be cut off and is not used"
@@ -442,19 +447,64 @@ def rows_of(text: str, lines: NDArray[np.int64], layout: Layout, part: Part, ski
     long: list[int] = []
     short: list[int] = []
     cells = []
-    least = median_low(sorted(map(len, layout.sample))) if delimiter == " " and layout.sample else 0
-    for place, line in zip(lines.tolist(), re.split("\n", text), strict=False):
-        row = split(clean(line), delimiter)
+    split_rows = [split(clean(line), delimiter) for _, line in zip(lines, re.split("\n", text), strict=False)]
+    usual: _Usual | None = None
+    for place, row in zip(lines.tolist(), split_rows, strict=True):
         if any(cell.strip() for cell in row[width:]):
             long.append(place)
-        elif row and len(row) < least:  # a cell is missing, and nothing shows which
-            short.append(place)
-        elif any(cell.strip() for cell in row):
+            continue
+        if len(row) < width and any(row):
+            usual = usual or _Usual.of(layout, part, split_rows)
+            if usual.is_doubtful(row, layout, part):
+                short.append(place)
+                continue
+        if any(cell.strip() for cell in row):
             keep.append(place)
             cells += row[:width] + [""] * (width - len(row))
     skipped.count(f"more cells than the {width} of the header", long)
-    skipped.count(f"fewer cells than the {least} of other rows, which blanks part", short)
+    if usual is not None:
+        what = f"fewer cells than the {usual.cells} of other rows"
+        skipped.count(f"{what}, which blanks part" if delimiter == " " else f"{what}: which is missing is open", short)
     return TextRows(cells, width, np.array(keep, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What rows have in common: so many cells, the extent that most of them fill, and the columns that hold numbers, or none."""
+
+    cells: int
+    filled: int
+    numbers: dict[int, bool]
+
+    @staticmethod
+    def of(layout: Layout, part: Part, rows: Sequence[list[str]]) -> _Usual:
+        """Look at the first rows of the file, and of a block of which the columns may be others."""
+        if layout.delimiter == " ":
+            return _Usual(median_low(sorted(map(len, layout.sample))) if layout.sample else 0, 0, {})
+        known = [*rows[:_LOOKED_AT], *(layout.sample if len(part.names) == len(layout.names) else ())]
+        known = [row for row in known if any(row) and len(row) <= len(part.names)]
+        numbers = {}
+        for column in range(len(part.names)):
+            cells = [row[column].strip() for row in known if len(row) > column and row[column].strip()]
+            share = sum(map(is_number, cells)) / max(1, len(cells))
+            if cells and not 1 - _MOST < share < _MOST:
+                numbers[column] = share >= _MOST
+        return _Usual(max(map(len, known)), median_low(sorted(map(extent_of, known))), numbers)
+
+    def is_doubtful(self, row: Sequence[str], layout: Layout, part: Part) -> bool:
+        """Whether nothing shows which cell of a row is missing: its last ones are, where others leave them empty."""
+        if len(row) >= self.cells:
+            return False
+        if layout.delimiter == " ":
+            return True
+        others = [cell for cell in enumerate(row) if cell[0] not in part.time and cell[1].strip()]
+        fits = all(is_number(cell) == self.numbers.get(c, is_number(cell)) for c, cell in others)
+        if not others or (extent_of(row) >= self.filled and fits):
+            return False
+        if any(row[c].strip() != text for c, text in part.conditions if c < len(row)):
+            return False
+        clock = layout.clock if layout.clock.kind == "across" else replace(layout.clock, columns=part.time)
+        return has_stamp(clock, [*row, *[""] * len(part.names)], layout.description.time_format)
 
 
 def _cut(text: str, lines: NDArray[np.int64], delimiter: str, part: Part) -> ArrowRows | None:

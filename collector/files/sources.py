@@ -14,16 +14,17 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from html import unescape
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TextIO, cast
 
 from charset_normalizer import from_bytes
 
 from greenmine.collector.files.columns import LoggerFileError, listed, refuse_wider
+from greenmine.collector.files.hidden import Hidden, hidden_parts
 
 if TYPE_CHECKING:  # most files are text, and need no reader of workbooks
     from python_calamine import CalamineSheet
@@ -45,18 +46,14 @@ _OF_THE_SYSTEM: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]*$|Thumbs\.db$|de
 """Files that an operating system puts into archives beside those of people."""
 _TABLES_AT_MOST: Final = 200
 """Sheets of a workbook, and tables of a page."""
-_HIDDEN_ROW: Final = re.compile(rb'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*>')
-_HIDDEN_COLUMNS: Final = re.compile(rb'<col (?=[^<>]*hidden="(?:1|true)")[^<>]*>')
-_ODS_TAG: Final = re.compile(rb"<table:table(?:-(row|column))?(?=[\s/>])([^<>]*)")
-_ATTRIBUTE: Final = re.compile(r'\b(?:table:)?([\w-]+)="([^"]*)"')
-_SPAN_OF_COLUMNS: Final = re.compile(rb' (min|max)="(\d{1,5})"')
-_FAR_CELL: Final = re.compile(rb' r="([A-Z]{2,3})\d{1,7}"')
-"""A cell of column 27 or later."""
-_CELLS_AT_MOST: Final = 100_000_000
-"""Cells of a sheet, the empty ones between included."""
 _HIDES: Final = re.compile(r"hidden=.*|style=.*display\s*:\s*none.*|ss:hidden=1", re.IGNORECASE | re.DOTALL)
 """Attributes of a row of HTML, or of a workbook in XML, that is hidden."""
-_ROW_NUMBER: Final = re.compile(rb' r="(\d{1,9})"')
+_SILENT: Final = frozenset({"script", "style", "workbook"})
+"""Elements whose text outside of cells is not for people."""
+_INLINE: Final = frozenset(["b", "i", "u", "em", "strong", "span", "font", "a", "sup", "sub", "small", "code"])
+"""Elements that end no line of text."""
+_LINES_BESIDE: Final = 200
+"""Lines outside the table of readings that may say something of them."""
 _PACKED_AT_MOST: Final = 5
 """So many times may a file be packed in another."""
 
@@ -83,6 +80,8 @@ class Source:
         Line of the last row of the sheet that is hidden, by hand or by a filter; 0: none is.
     hidden_columns : frozenset of int
         Positions of the columns of the sheet that are hidden.
+    beside : tuple of str
+        Lines of text of a page, outside its tables.
     """
 
     path: Path
@@ -93,6 +92,7 @@ class Source:
     is_hidden: bool = False
     hidden_row: int = 0
     hidden_columns: frozenset[int] = frozenset()
+    beside: tuple[str, ...] = ()
 
     @property
     def is_parquet(self) -> bool:
@@ -111,12 +111,12 @@ def opened(path: Path, encoding: str | None = None, sheet: str | None = None) ->
     encoding : str or None
         Codec of its text; None: found.
     sheet : str or None
-        Sheet of a workbook, file of a zip archive, or number of an HTML table from 1; None: all that are not empty.
+        File of a zip archive; any other is the name of a sheet of a workbook, or number of an HTML table from 1.
 
     Yields
     ------
     list of Source
-        One for each sheet or table; the copies are gone when the context ends.
+        One for each sheet or table that is not empty; the copies are gone when the context ends.
 
     Raises
     ------
@@ -125,11 +125,9 @@ def opened(path: Path, encoding: str | None = None, sheet: str | None = None) ->
     """
     with ExitStack() as stack:
         found = _unpack(path, encoding, sheet, stack)
-        if sheet is not None and any(source.name for source in found):
-            chosen = [source for source in found if source.name == sheet]
-            if not chosen:
-                raise LoggerFileError(f"no sheet {sheet!r}: there are {listed(source.name for source in found)}")
-            found = chosen
+        names = [source.name for source in found if source.name]
+        if sheet is not None and names and sheet not in names:
+            raise LoggerFileError(f"no sheet {sheet!r}: there are {listed(names)}")
         yield found
 
 
@@ -228,13 +226,13 @@ def _workbook(path: Path, stack: ExitStack) -> list[Source]:
         book = CalamineWorkbook.from_path(str(path))
         found = []
         _refuse_many(len(book.sheet_names))
-        hidden = _hidden(path)
+        hidden = hidden_parts(path)
         for about in book.sheets_metadata:
             sheet = book.get_sheet_by_name(about.name)
             if not sheet.height:
                 continue
             first, left = sheet.start or (0, 0)
-            parts = hidden.get(about.name, _Hidden())
+            parts = hidden.get(about.name, Hidden())
             rows = [row - first for row in parts.rows if 0 < row - first <= sheet.height]
             source = _text(_unmerged(sheet), about.name, stack)
             found.append(
@@ -274,108 +272,6 @@ def _counts_from_1904(path: Path) -> bool:
             return False
         with archive.open("xl/workbook.xml") as file:
             return re.search(rb"date1904=\"(?:1|true)\"", file.read(1 << 20)) is not None
-
-
-@dataclass(slots=True)
-class _Hidden:
-    """Rows of a sheet that are hidden, by number, and columns, by position."""
-
-    rows: list[int] = field(default_factory=list)
-    columns: set[int] = field(default_factory=set)
-
-
-def _hidden(path: Path) -> dict[str, _Hidden]:
-    """What is hidden in an XLSX or ODS workbook, by sheet.
-
-    Raises
-    ------
-    LoggerFileError
-        If a cell stands so far out that the sheet has more cells than ``_CELLS_AT_MOST``, which a reader would all make.
-    """
-    if not zipfile.is_zipfile(path):
-        return {}
-    with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
-        if "content.xml" in names:
-            return _hidden_in_ods(archive)
-        if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
-            return {}
-        found: dict[str, _Hidden] = {}
-        parts = {
-            one.get("Id"): one.get("Target", "").removeprefix("/xl/")
-            for one in _tags(archive, "xl/_rels/workbook.xml.rels")
-        }
-        for sheet in _tags(archive, "xl/workbook.xml"):
-            part = parts.get(sheet.get("r:id"))
-            if part is None or f"xl/{part}" not in names or "name" not in sheet:
-                continue
-            hidden = found.setdefault(sheet["name"], _Hidden())
-            height, width = 0, 1
-            with archive.open(f"xl/{part}") as file:
-                rest = b""
-                while block := file.read(_LOOKED_AT):
-                    text = rest + block
-                    hidden.rows += [int(n) for row in _HIDDEN_ROW.findall(text) for n in _ROW_NUMBER.findall(row)]
-                    for columns in _HIDDEN_COLUMNS.findall(text):
-                        ends = {key: int(value) for key, value in _SPAN_OF_COLUMNS.findall(columns)}
-                        first, last = ends.get(b"min", 1), min(ends.get(b"max", 0), 1 << 14)
-                        hidden.columns.update(range(first - 1, last))
-                    cut = text.rfind(b"<")
-                    height = max(height, *map(int, _ROW_NUMBER.findall(text, max(0, text.rfind(b"<row ")))[:1] or [0]))
-                    width = max([width, *map(_column, set(_FAR_CELL.findall(text)))])
-                    rest = text[cut:]
-            if height * width > _CELLS_AT_MOST:
-                raise LoggerFileError(
-                    f"has cells as far out as row {height:,} and column {width:,}: more than {_CELLS_AT_MOST:,} cells; copy the "
-                    "readings into a sheet of their own"
-                )
-        return found
-
-
-def _column(letters: bytes) -> int:
-    """The number of a column by its letters, from 1."""
-    number = 0
-    for letter in letters:
-        number = 26 * number + letter - 64
-    return number
-
-
-def _hidden_in_ods(archive: zipfile.ZipFile) -> dict[str, _Hidden]:
-    found: dict[str, _Hidden] = {}
-    hidden, row, column = _Hidden(), 0, 0
-    with archive.open("content.xml") as file:
-        rest = b""
-        while block := file.read(_LOOKED_AT):
-            text = rest + block
-            cut = text.rfind(b"<")
-            for kind, attributes in _ODS_TAG.findall(text, 0, cut):
-                said = {
-                    key: unescape(value) for key, value in _ATTRIBUTE.findall(attributes.decode("utf-8", "replace"))
-                }
-                times = _whole_number(said.get(f"number-{kind.decode()}s-repeated", "1"))
-                unseen = said.get("visibility", "visible") != "visible"
-                if not kind:
-                    hidden, row, column = found.setdefault(said.get("name", ""), _Hidden()), 0, 0
-                elif kind == b"row":
-                    hidden.rows += range(row + 1, row + 1 + min(times, _LOOKED_AT)) if unseen else ()
-                    row += times
-                else:
-                    hidden.columns.update(range(column, column + min(times, 1 << 14)) if unseen else ())
-                    column += times
-            rest = text[cut:]
-    return found
-
-
-def _whole_number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 8 else 1
-
-
-def _tags(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
-    """Attributes of the sheets and relations that a part of a workbook lists."""
-    with archive.open(name) as file:
-        text = file.read(_LOOKED_AT).decode("utf-8", "replace")
-    tags = re.findall(r"<(?:\w+:)?(?:sheet|Relationship) [^<>]*>", text)
-    return [{key: unescape(value) for key, value in re.findall(r'([\w:]+)="([^"]*)"', tag)} for tag in tags]
 
 
 def _refuse_many(tables: int) -> None:
@@ -427,12 +323,13 @@ def _markup(path: Path, stack: ExitStack) -> list[Source]:
         while block := file.read(_LOOKED_AT):
             reader.feed(block)
     reader.end_cell()
+    reader.end_line()
     found = [(table, hidden) for table, hidden in zip(reader.tables, reader.hidden, strict=True) if table]
     _refuse_many(len(found))
     if not found:
         raise LoggerFileError("is a page or an XML file without a table")
     return [
-        replace(_text(table, str(number), stack), hidden_row=hidden)
+        replace(_text(table, str(number), stack), hidden_row=hidden, beside=tuple(reader.prose))
         for number, (table, hidden) in enumerate(found, start=1)
     ]
 
@@ -449,8 +346,16 @@ class _Tables(HTMLParser):
         self._span = (1, 1)
         self._below: dict[int, tuple[int, str]] = {}
         """Cells that reach down from rows above, by column: so many rows more, and their text."""
+        self.prose: list[str] = []
+        """Lines of text outside the cells."""
+        self._line: list[str] | None = []
+        """The line of such text that is open; None: what stands there is no text for people."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _SILENT:
+            self._line = None
+        elif tag not in _INLINE:
+            self.end_line()
         if tag in {"table", "ss:table"}:
             self._cell = None  # it lays out a table within
             self.tables.append([])
@@ -482,6 +387,16 @@ class _Tables(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in {"td", "th", "cell", "ss:cell", "tr", "row", "ss:row", "table", "ss:table"}:
             self.end_cell()
+        if tag in _SILENT - {"workbook"}:
+            self._line = []
+        elif tag not in _INLINE:
+            self.end_line()
+
+    def end_line(self) -> None:
+        """Take the open line of text that stands in no cell."""
+        if self._line and (text := " ".join("".join(self._line).split())) and len(self.prose) < _LINES_BESIDE:
+            self.prose.append(text)
+        self._line = None if self._line is None else []
 
     def end_cell(self) -> None:
         """Take the open cell into its row: its end may be left out in HTML."""
@@ -507,10 +422,18 @@ class _Tables(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._cell is not None:
             self._cell.append(data)
+        elif self._line is not None:
+            self._line.append(data)
 
 
 def _whole(text: str) -> int:
     return min(max(int(text), 1), 1000) if text.isdecimal() else 1
+
+
+def text_beside(source: Source) -> tuple[str, ...]:
+    """The first lines of a sheet that is no table of readings."""
+    with open_text(source.path, source.encoding) as file:
+        return tuple(line.rstrip("\n") for line in islice(file, _LINES_BESIDE) if line.strip())
 
 
 def find_encoding(path: Path) -> str:

@@ -26,7 +26,7 @@ from greenmine.collector.files.layout import EPOCHS, Layout, ends_said, find_lay
 from greenmine.collector.files.numerals import NumberColumn
 from greenmine.collector.files.parquet import columns_of, holds_numbers, parquet_time, read_parquet, schema_of, texts_of
 from greenmine.collector.files.rows import Part, RawTable, Skipped, mostly_numbers, pieces, rows_of
-from greenmine.collector.files.sources import Source, opened
+from greenmine.collector.files.sources import Source, opened, text_beside
 from greenmine.collector.files.stamps import UNREADABLE, Stamps
 from greenmine.collector.files.stated_zones import is_zone, zone_of_line, zone_of_prose
 from greenmine.collector.files.text import SUMMED, read_text
@@ -268,6 +268,12 @@ class LoggerFile:
         other.layout = replace(self.layout, description=msgspec.structs.replace(said, where=said.where | where))
         return other
 
+    def below(self, lines: tuple[str, ...]) -> LoggerFile:
+        """The same file, of which these lines, too, stand in the heading."""
+        other = copy(self)
+        other.layout = replace(self.layout, heading=(*lines, *self.layout.heading))
+        return other
+
     def distinct(self, column: str) -> tuple[str, ...]:
         """Distinct texts of a column, in the order they come."""
         layout = self.layout
@@ -434,37 +440,39 @@ def read_table(
 
 
 def only_table(sources: Sequence[Source], said: Description) -> LoggerFile:
-    """Choose the only one of several sheets that is a table with a time.
+    """Choose the only one of several sheets that is a table with a time; what others say counts as its heading.
 
     Raises
     ------
     LoggerFileError
         If there is none, or several.
     """
-    found: list[LoggerFile] = []
-    complaints: list[LoggerFileError] = []
+    tables: dict[str, LoggerFile] = {}
+    complaints: dict[str, LoggerFileError] = {}
     for source in sources:
         try:
-            found.append(LoggerFile(source, said))
+            tables[source.name] = LoggerFile(source, said)
         except LoggerFileError as error:
-            complaints.append(error)
-    visible = [file for file in found if not file.layout.source.is_hidden or said.sheet is not None]
+            complaints[source.name] = error
+    wanted = said.sheet if said.sheet in {source.name for source in sources} else None
+    found = [file for name, file in tables.items() if wanted in {None, name}]
+    visible = [file for file in found if wanted is not None or not file.layout.source.is_hidden]
     if found and not visible:
         name = found[0].layout.source.name
         raise LoggerFileError(
             f"has readings on a hidden sheet alone, {name!r}: give --sheet {name!r} if they are meant"
         )
-    found = visible
-    if len(found) > 1:
-        found = [file for file in found if file.header.numeric] or found
+    found = [file for file in visible if len(visible) > 1 and file.header.numeric] or visible
     if len(found) > 1:
         names = listed(file.layout.source.name for file in found)
         raise LoggerFileError(f"has several sheets with readings: {names}; choose with --sheet")
     if not found:
-        raise (
-            complaints[0] if complaints else LoggerFileError("is empty: a header line and lines of readings are needed")
-        )
-    return found[0]
+        others = complaints if wanted is None else {wanted: complaints[wanted]}
+        raise next(iter(others.values()), LoggerFileError("is empty: a header line and lines of readings are needed"))
+    chosen = found[0].layout.source
+    silent = {name for name, file in tables.items() if file.layout.source.is_parquet or file.header.numeric}
+    lines = [line for source in sources if source.name not in silent | {chosen.name} for line in text_beside(source)]
+    return found[0].below((*lines, *chosen.beside))
 
 
 def _dates_out_of_place(stamps: Stamps, readable: NDArray[np.bool_]) -> NDArray[np.bool_]:

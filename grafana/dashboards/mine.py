@@ -7,12 +7,16 @@ from typing import Final
 from greenmine.grafana import tables, variables
 from greenmine.grafana.board import Board, Json, path_to
 from greenmine.grafana.edition import Edition, tag_of, unit_of
+from greenmine.grafana.influx.influx_schema import FINDINGS
 from greenmine.grafana.panels import (
+    AMBER,
     BLUE,
     CLOCK,
     GREY,
+    RED,
     YELLOW,
     Column,
+    by_query,
     curves,
     gauges,
     grid,
@@ -45,6 +49,8 @@ from greenmine.processing.headroom import has_headroom
 _DUST: Final = ("pm10", "tsp", "pm2.5")
 _NARROW: Final = ("dust", "noise")
 """Themes of few parameters."""
+_EXCEEDING: Final = [by_query("S", thresholds=steps((None, RED))), by_query("I", thresholds=steps((None, AMBER)))]
+"""Colours of bars of `_by_finding`."""
 _WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
 
 
@@ -79,9 +85,10 @@ def build(edition: Edition) -> Json:
         gauges(
             edition,
             key("share"),
-            [series(_share(edition), "$tag_station $tag_limit")],
+            _share(edition),
             unit="percentunit",
             thresholds=steps((None, BLUE), (0.8, YELLOW)),
+            overrides=_EXCEEDING,
             defaults={"min": 0, "max": 1.5, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
@@ -93,9 +100,10 @@ def build(edition: Edition) -> Json:
         gauges(
             edition,
             key("distance"),
-            [series(_distance(), "$tag_station $tag_limit")],
+            _distance(),
             unit="suffix:dB",
             thresholds=steps((None, BLUE), (-3, YELLOW)),
+            overrides=_EXCEEDING,
             defaults={"min": -30, "max": 15, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
@@ -259,22 +267,33 @@ def _weather_places(edition: Edition) -> str:
     )
 
 
-def _share(edition: Edition) -> str:
+def _share(edition: Edition) -> list[Json]:
     """Query how much of each limit is used: a share of decibels, or of a range such as that of pH, means nothing."""
     sound = {p.id for p in edition.registry.parameters.values() if p.theme == "noise"}
     rules = edition.limits(lambda x: x.parameter not in sound and all(t.low is None for t in x.thresholds))
-    return (
-        f'SELECT last("value") / last("high") AS "share" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" >= 0'
-        f" AND \"kind\" = 'legal' AND {one_of('limit', [tag_of(r) for r in rules])} AND {STATIONS}"
-        ' GROUP BY "station", "limit"'
-    )
+    limits = one_of("limit", [tag_of(rule) for rule in rules])
+    return _by_finding('"value" / "high" AS "share"', f'"value" >= 0 AND {limits}')
 
 
-def _distance() -> str:
-    return (
-        f'SELECT last("value") - last("high") AS "distance" FROM "verdict" WHERE {until(3)} AND "high" > 0 AND "value" > 0'
-        f' AND "kind" = \'legal\' AND "theme" = \'noise\' AND {STATIONS} GROUP BY "station", "limit"'
+def _distance() -> list[Json]:
+    return _by_finding('"value" - "high" AS "distance"', '"value" > 0 AND "theme" = \'noise\'')
+
+
+def _by_finding(figure: str, chosen: str) -> list[Json]:
+    """Query a figure of the latest verdicts, those that exceed first; its verdict gives a bar the colour."""
+    statutory, indicative = (FINDINGS.index(("exceeds", standing)) for standing in ("statutory", "indicative"))
+    latest = (
+        f'SELECT last("finding") AS "finding", "value", "high" FROM "verdict" WHERE {until(3)} AND "high" > 0'
+        f' AND "kind" = \'legal\' AND {chosen} AND {STATIONS} GROUP BY "station", "limit"'
     )
+    return [
+        series(
+            f'SELECT {figure} FROM ({latest}) WHERE {until(3)} AND "finding" {found} GROUP BY "station", "limit"',
+            "$tag_station $tag_limit",
+            ref,
+        )
+        for ref, found in (("S", f"= {statutory}"), ("I", f"= {indicative}"), ("A", f"< {indicative}"))
+    ]
 
 
 def _equipment() -> list[Json]:

@@ -88,6 +88,23 @@ def test_a_parameter_that_is_given_twice_is_refused(served: Served) -> None:
     assert "'site' is given more than once" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        ("/sign-in?" + "&".join(f"{number:x}=" for number in range(3000)), {}),
+        ("/sign-in", {"Cookie": 'session="' + "\\" * 9000}),
+        ("/sign-in", {"Accept": "text/html," * 1000}),
+    ],
+)
+def test_an_address_or_a_field_that_costs_the_square_of_its_length_to_read_is_refused(
+    served: Served, address: str, headers: dict[str, str]
+) -> None:
+    answer = served.client.get(address, headers=headers)
+    assert answer.status_code == 431
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.json()["detail_zh"] == "网址或请求头字段超过本处的上限 8 kB。"
+
+
 def test_what_names_no_mine_is_shown_to_administrators_alone(live: Served, registry: Registry) -> None:
     row = {
         "received": now(), "site": "NOWHERE", "device": "gate", "topic": "greenmine/v1/NOWHERE/gate/readings",

@@ -15,6 +15,7 @@ from greenmine.api.http import views as shown_views
 from greenmine.grafana.dashboards import dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import FINDINGS
+from greenmine.grafana.panels import AMBER, RED
 from greenmine.grafana.queries import COARSE, FINE
 from greenmine.record import schema
 from greenmine.record.access import RecordAccess
@@ -24,6 +25,8 @@ from tests.grafana.conftest import Projected
 from tests.grafana.interpolating import View, everything, frames
 from tests.grafana.simulated import END, SITES, START
 
+BY_FINDING = ("S", "I")
+"""Letters of queries for what exceeds, at law and by an indicative method."""
 BOARDS = ("overview", "wall", "mine", "dust", "noise", "water", "exceedances", "operation")
 
 
@@ -61,12 +64,44 @@ def test_every_panel_query_has_its_columns_and_a_row(
         if coarse(target):  # these readings are close enough together
             assert not rows, where
             continue
+        if target["refId"] in BY_FINDING and not rows:  # nothing exceeds in this way
+            continue
         assert rows, where
         figures = [
             value for row in rows for key, value in row.items() if key != "Time" and isinstance(value, int | float)
         ]
         assert figures, where
         assert all(math.isfinite(value) for value in figures), where
+
+
+def test_bars_have_the_colour_of_the_latest_verdict(projected: Projected, boards: dict[str, dict[str, Any]]) -> None:
+    view = view_of("mine", boards["mine"])
+    latest = projected.ask(
+        f'SELECT last("finding") AS "finding" FROM "verdict" WHERE time <= {END}ms AND "site" = \'kunyin\''
+        ' GROUP BY "station", "limit"'
+    )
+    findings = {(row["station"], row["limit"]): row["finding"] for row in frames(latest)}
+    bars = [
+        (FINDINGS[findings[row["station"], row["limit"]]], colour)
+        for panel in boards["mine"]["panels"]
+        if panel["type"] == "bargauge"
+        for target in panel["targets"]
+        for row in frames(projected.ask(view.fill(target["query"], panel)))
+        for colour in [colours_of(panel).get(target["refId"])]
+    ]
+    assert {finding for finding, _ in bars} >= {("meets", "statutory"), ("exceeds", "indicative")}
+    for finding, colour in bars:
+        assert colour == {("exceeds", "statutory"): RED, ("exceeds", "indicative"): AMBER}.get(finding), finding
+
+
+def colours_of(panel: Mapping[str, Any]) -> dict[str, str]:
+    """The one colour of what a query gives, by its letter, where it has one."""
+    return {
+        override["matcher"]["options"]: one["value"]["steps"][0]["color"]
+        for override in panel["fieldConfig"]["overrides"]
+        for one in override["properties"]
+        if override["matcher"]["id"] == "byFrameRefID" and one["id"] == "thresholds"
+    }
 
 
 def coarse(target: Mapping[str, Any]) -> bool:
@@ -139,7 +174,7 @@ def test_an_enterprise_sees_its_dashboards_full(projected: Projected, edition: E
             optional = panel["fieldConfig"]["defaults"]["noValue"] == "0" or re.search(
                 '"(projection|rejection)"|"open" = 1', target["query"]
             )
-            optional = optional or coarse(target)
+            optional = optional or coarse(target) or target["refId"] in BY_FINDING
             assert rows or optional, (name, panel["title"])
             assert {row["site"] for row in rows if "site" in row} <= {"kunyin"}, panel["title"]
 

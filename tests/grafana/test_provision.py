@@ -348,7 +348,7 @@ def test_a_dashboard_that_changes_meanwhile_is_an_error_and_the_next_run_goes_on
 def test_where_one_thing_fails_the_others_go_on_and_the_next_run_completes(
     grafana: FakeGrafana, url: str, access: Access
 ) -> None:
-    grafana.fail = lambda method, path: 500 if method == "POST" and path.endswith("/alert-rules") else 0
+    grafana.fail = lambda method, path: 400 if method == "POST" and path.endswith("/alert-rules") else 0
     _, faults = attempt(url, wanted_of(access), access)
     assert len(faults) == 3 * 6
     assert all("alert rule greenmine-" in fault for fault in faults)
@@ -356,6 +356,21 @@ def test_where_one_thing_fails_the_others_go_on_and_the_next_run_completes(
     assert {(c.action, c.kind) for c in run(url, wanted_of(access), access)} == {("create", "alert rule")}
     assert run(url, wanted_of(access), access) == []
     assert len(grafana.orgs) == 3
+
+
+def test_what_a_busy_grafana_refuses_is_asked_for_again(grafana: FakeGrafana, url: str, access: Access) -> None:
+    refused: list[str] = []
+
+    def busy(method: str, path: str) -> int:
+        if method == "GET" or path in refused:
+            return 0
+        refused.append(path)
+        return 500
+
+    grafana.fail = busy
+    run(url, wanted_of(access), access)
+    assert refused
+    assert run(url, wanted_of(access), access) == []
 
 
 def test_where_one_organisation_fails_the_others_are_complete(grafana: FakeGrafana, url: str, access: Access) -> None:

@@ -244,6 +244,24 @@ CASES = {
         + "[[devices]]",
         ["[[references]] number 2", "another result that ends in this hour"],
     ),
+    "result below zero": (
+        "sites/jiuchi.toml",
+        "[[devices]]",
+        RESULT.format(station="boundary", end="2026-06-01T11:00:00+08:00").replace("value = 500", "value = -5"),
+        ["[[references]] number 1", "value -5 is no tsp that can be found: those lie from 0 to 20000 ug/m3"],
+    ),
+    "background louder than anything": (
+        "sites/jiuchi.toml",
+        'noise_class = "2"\n',
+        'noise_class = "2"\nbackgrounds = [{ date = 2026-01-01, period = "daytime", level = 500, source = "1" }]\n',
+        [BOUNDARY, "backgrounds number 1: level: 500 does not fit", "<= 160"],
+    ),
+    "measuring range of nothing": (
+        "sites/jiuchi.toml",
+        'id = "boundary-dust"',
+        'id = "boundary-dust"\nmeasures_to = { tsp = 0 }',
+        ["boundary-dust", "measures_to: tsp must be above 0"],
+    ),
     "limit for brick works at a quarry": (
         "sites/jiuchi.toml",
         "works = true",
@@ -401,7 +419,8 @@ CASES = {
         'station = "outfal"\nparameter = "turb',
         ["no station 'outfal'", "nearest: 'outfall'"],
     ),
-    "calibration to nothing": ("sites/jiuchi.toml", "slope = 1.03", "slope = 0", ["slope must not be 0"]),
+    "calibration to nothing": ("sites/jiuchi.toml", "slope = 1.03", "slope = 0", ["slope must be above 0"]),
+    "calibration upside down": ("sites/jiuchi.toml", "slope = 1.03", "slope = -1.03", ["slope must be above 0"]),
     "unknown enterprise": (
         "sites/jiuchi.toml",
         'enterprise = "jiuchi"',

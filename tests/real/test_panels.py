@@ -141,6 +141,7 @@ def test_every_panel_that_should_have_data_has_some(
         for key, uid, title, _, query, result in answers
         if "error" not in result and not filled(result) and (COARSE not in query or FINE in query)
         if not may_be_empty(key, query, points)
+        if '"finding" = ' not in query  # bars of one colour; those of the others are in the panel too
     }
     assert not empty, "\n".join(sorted(empty))
 

@@ -172,7 +172,7 @@ def _rejections(edition: Edition, key: str) -> Json:
         [table(query)],
         [
             tables.site(edition, wrapped=True, width=90),
-            Column(source="device", title=edition.t("column.device"), width=100),
+            Column(source="device", title=edition.t("column.device"), wrapped=True, width=100),
             Column(
                 source="reason",
                 title=edition.t("column.reason"),
@@ -202,7 +202,7 @@ def _ledger(edition: Edition, key: str) -> Json:
         [
             Column(source="Time", title=edition.t("column.day"), unit="time:YYYY-MM-DD", width=110),
             tables.site(edition, wrapped=True, width=110),
-            Column(source="device", title=edition.t("column.device"), width=110),
+            Column(source="device", title=edition.t("column.device"), wrapped=True, width=110),
             Column(source="messages", title=edition.t("column.messages")),
             *(Column(source=name, title=edition.t(f"column.{name}")) for name in _LEDGER),
             Column(source="latency", title=edition.t("column.latency"), unit=edition.span("s"), decimals=0),

@@ -375,7 +375,7 @@ def _swapped(told: Content, _: Files) -> Files:
 
 
 def _rest(told: Content) -> tuple[Any, ...]:
-    return (told.registry, told.provisional, told.to_come, told.key, told.software)
+    return (told.registry, told.provisional, told.unbegun, told.to_come, told.key, told.software)
 
 
 def _cell(_: Content, files: Files) -> Files:

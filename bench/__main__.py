@@ -40,6 +40,7 @@ from bench import (
     record,
     tamper,
     truth,
+    visits,
 )  # fmt: skip
 from bench.table import Row
 
@@ -49,7 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios against references of the same run.")
     subjects = (
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
-        "files", "truth", "record", "restart", "steady", "mark", "disk", "pages",
+        "files", "truth", "record", "restart", "steady", "mark", "disk", "pages", "demo",
     )  # fmt: skip
     when_named = ("chaos", "edges", "exports", "flood", "grafana", "tamper")
     everything = ", ".join((*subjects, *when_named))
@@ -94,6 +95,7 @@ def main() -> int:
         "mark": partial(province.mark, arguments.scale),
         "disk": partial(province.disk, arguments.scale),
         "pages": partial(province.pages, arguments.scale),
+        "demo": visits.measure,
     }
     console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []

@@ -228,7 +228,7 @@ def _differences(measured: Mapping[str, Values]) -> list[Expected]:
         e = np.sqrt(np.maximum(0, 1 - (east**2 + north**2)))
         sigma = np.degrees(np.arcsin(e)) * (1 + (2 / np.sqrt(3) - 1) * e**3)
         spread, pace = np.searchsorted([15, 30, 45], sigma), np.searchsorted([2.0, 3.0, 4.5], speed)
-        good = (n > 0) & (n_speed > 0) & (speed >= 1) & (spread < 3) & (pace < 3) & ~((spread == 2) & (pace == 2))
+        good = (n >= 45) & (n_speed >= 45) & (speed >= 1) & (spread < 3) & (pace < 3) & ~((spread == 2) & (pace == 2))
         good &= (away <= 45) & (n_down >= 45) & (n_up >= 45)
         value = np.where(good, down / n_down - up / n_up, -np.inf)
     found: list[Expected] = []

@@ -24,7 +24,7 @@ from greenmine.cli.files import Reading
 from greenmine.cli.one_station import WINDOWS, OneStation
 from greenmine.collector.files import Description, FileReadings, joined, read_series
 from greenmine.collector.files.columns import plain
-from greenmine.collector.files.series import TOLERATED, instants
+from greenmine.collector.files.series import instants, refuse_conflicts
 from greenmine.durations import parse_duration
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.processing.series import Summary, capture, distinct, summarise, window_bounds
@@ -287,12 +287,7 @@ def _used(series: FileReadings, said: Description, notes: list[str]) -> _Used:
     if flagged := int(np.count_nonzero(plausible & ~normal)):
         notes.append(f"{flagged:,} readings with another flag than N not used")
     if first.repeats:
-        tolerated = TOLERATED / 2 if said.tolerate is None else said.tolerate
-        if first.conflicts > 1 and first.conflicts > tolerated * len(first.time):
-            raise _UsageError(
-                f"{first.conflicts:,} readings have an instant that came before with another value: if the file holds several "
-                "stations or parameters, choose one with --where COLUMN=TEXT or --value; --tolerate 1 takes the first of each"
-            )
+        refuse_conflicts(series, said)
         notes.append(
             f"{first.repeats:,} repeats of an instant not used, {first.conflicts:,} of them with another value"
         )

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final, Literal
 
 import cyclopts
 
+from greenmine.cli import fault_of
 from greenmine.collector.files import Description, LoggerFileError, offered, read_description, read_series
 from greenmine.collector.files.descriptions import makes
+from greenmine.collector.files.series import refuse_conflicts
 from greenmine.parameters import load_parameters
 from greenmine.tables import build, nearest
 
@@ -139,12 +141,13 @@ def attempt(file: Path, *, zone: str | None = None, reading: Reading = _FOUND) -
         said = reading.description()
         names, found = offered(file, said)
     except (ValueError, OSError) as error:
-        raise _end(f"{file}: {error}") from None
+        raise _end(fault_of(error) if isinstance(error, OSError) else f"{file}: {error}") from None
     sys.stdout.write(f"columns: {', '.join(names)}\n")
     known, read, shown = load_parameters(), 0, dict[str, None]()
     for name in found:
         try:
             (series,) = read_series(file, [known[name]], said, zone=zone)
+            refuse_conflicts(series, said)
         except ValueError as error:
             sys.stdout.write(f"\n{name}: refused: {error}\n")
             continue

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from importlib import import_module
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
@@ -37,6 +38,7 @@ _BY_THEMSELVES: Final = frozenset({"web", "web server", GRAFANA})
 """Processes that look out for a changed registry themselves, or need none: nobody's page is to be cut off."""
 _BY_MEASUREMENTS: Final = frozenset({"worker", "projection", "uplink", "simulator"})
 """Processes that need not begin again where nothing has changed but acceptance files of mines."""
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger(__name__)
 
 Task = Callable[[Settings, threading.Event], None]
@@ -54,6 +56,10 @@ class Processes:
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([_COMMON])
+        # Ctrl-C and service managers signal all processes of a group: the one that forks goes on until its parent has ended.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        forkserver.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._running: list[tuple[str, ForkServerProcess, Connection]] = []
         self._tasks: dict[str, tuple[str, Settings]] = {}
         self._aside: dict[str, tuple[str, Settings, float, float]] = {}
@@ -172,6 +178,7 @@ def _live(task: str, settings: Settings, lifeline: Connection) -> None:
     from greenmine.cli import configure_logging  # noqa: PLC0415 - only the child needs it
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     configure_logging()
     stop = threading.Event()
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from greenmine.cli.files import Reading
 from greenmine.cli.simulate import progress_over
 from greenmine.collector.files import Description, LoggerFileError, read_series
+from greenmine.collector.files.series import refuse_conflicts
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
 from greenmine.settings import Settings
@@ -129,6 +130,8 @@ def _rows(
         units = _units(registry, site, device)
         parameters = [registry.parameters[name] for name in wanted]
         series = read_series(file, parameters, said, values=columns, zone=zone, assumed=units)
+        for one in series:
+            refuse_conflicts(one, said)
     except LoggerFileError as error:
         raise ValueError(f"{file}: {error}") from error
     shift = 0

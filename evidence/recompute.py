@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from greenmine.evidence.hours import HourlyStatistics, SlidingStatistics
-from greenmine.limits import Window
+from greenmine.limits import Window, threshold_on
 from greenmine.processing.averaging import summand
 from greenmine.processing.engine import Engine, Judged, Outcome, Statistic, nothing
 from greenmine.processing.exceedances import Exceedance
@@ -25,7 +25,11 @@ from greenmine.processing.flags import counted
 from greenmine.processing.identity import unknown
 from greenmine.processing.long_periods import long_verdicts, period_exceedance
 from greenmine.processing.panes import MINUTE
-from greenmine.processing.windows import minute_of
+from greenmine.processing.references import References
+from greenmine.processing.slide import by_minute
+from greenmine.processing.standing import Grounds
+from greenmine.processing.verdicts import Figure, judge
+from greenmine.processing.windows import minute_of, moment_of
 from greenmine.readings import IMPLAUSIBLE, NORMAL, Readings
 from greenmine.registry import Registry, Site
 from greenmine.reporting import Period
@@ -150,15 +154,37 @@ def recompute(
     engine.go_on(rows, until, closing)
     _collect(found, episodes, closing)
     _exclude(found, engine)
-    for verdict in long_verdicts(registry, found.statistics.values(), start, end):
+    alone = _results_alone(registry, engine.alarms.slider.references, found)
+    for verdict in [*alone, *long_verdicts(registry, found.statistics.values(), start, end)]:
         found.verdicts[verdict.rule, verdict.start] = verdict
         if verdict.verdict.judgement == "exceeds":
             number = max(episodes, default=0) + 1
             episodes[number] = period_exceedance(number, verdict)
+            if by_minute(registry.rules[verdict.rule]):
+                episodes[number] = replace(episodes[number], start=verdict.start, end=verdict.end)
     lasting = (e for e in episodes.values() if not e.withdrawn)
     found.episodes.extend(sorted(lasting, key=lambda e: (e.rule, e.start)))
     found.exceedances.extend(e for e in found.episodes if e.start + 1 < end and (e.end is None or e.end + 1 > start))
     return found
+
+
+def _results_alone(registry: Registry, references: References, found: Recomputed) -> list[Judged]:
+    """Verdicts of hours before a channel's first reading, or far from any, for which a laboratory has a result."""
+    grounds = Grounds(registry)
+    out = []
+    for rule in registry.rules:
+        for hour, result in references.of(rule.index).items():
+            day = moment_of(hour, registry.site(rule.site).zone).date()
+            threshold = threshold_on(rule.limit, day)
+            if not found.start <= hour < found.end or (rule.index, hour) in found.verdicts or threshold is None:
+                continue
+            span = result.begin, result.finish
+            verdict = judge(rule.limit, threshold, Figure(result.value, 1.0))
+            verdict = replace(verdict, reasons=grounds.of(rule.index, threshold, day, span, confirmed=True))
+            out.append(
+                Judged(rule.index, hour, hour + 60, *span, result.value, 1.0, threshold, verdict, restated=False)
+            )
+    return out
 
 
 def readings_of(table: pa.Table, index: dict[str, int]) -> Readings:

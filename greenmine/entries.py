@@ -17,6 +17,8 @@ NoiseClass = Literal["0", "1", "2", "3", "4", "4a", "4b"]
 """Class of the functional area for noise, GB 3096-2008 and GB 12348-2008."""
 
 
+Level = Annotated[float, msgspec.Meta(ge=0, le=160)]
+"""A sound level [dB]."""
 _CLOCK_SPAN: Final = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)\Z"
 
 
@@ -54,7 +56,7 @@ class Background(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     date: date
     period: Literal["daytime", "nighttime"]
-    level: Number
+    level: Level
     """[dB]"""
     source: str
     """Report or record in which it is written."""
@@ -207,9 +209,9 @@ class AcousticCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A look at the tone of a sound calibrator on the spot (GB 12348-2008, 5.1.2)."""
 
     time: Annotated[datetime, msgspec.Meta(tz=True)]
-    found: Number
+    found: Level
     """Level shown before anything was adjusted [dB]."""
-    left: Number | None = None
+    left: Level | None = None
     """Level shown when the check was over [dB]; None: nothing was adjusted."""
 
 

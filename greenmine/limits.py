@@ -22,11 +22,11 @@ from greenmine.wording.messages import LANGUAGES, SHARED, Language, texts
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
 
-Window = Literal["5min", "15min", "hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
-"""Legal periods: five and fifteen minutes of the clock, clock hour, natural day, day and night periods, calendar month, quarter
-and year, all in the site's zone."""
+Window = Literal["1min", "5min", "15min", "hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
+"""Legal periods: one, five and fifteen minutes of the clock, clock hour, natural day, day and night periods, calendar month,
+quarter and year, all in the site's zone."""
 
-SHORT: Final[dict[Window, int]] = {"5min": 5, "15min": 15, "hour": 60}
+SHORT: Final[dict[Window, int]] = {"1min": 1, "5min": 5, "15min": 15, "hour": 60}
 """Length of windows up to an hour [min]."""
 
 LONG: Final[frozenset[Window]] = frozenset({"month", "quarter", "year"})
@@ -367,6 +367,8 @@ def _chinese_row(limit: Limit, threshold: Threshold) -> str:
     )
 
 
+_AT_MOST: Final = {"minutes_per_hour": 60, "hours": 24, "days": 366, "days_per_month": 31, "days_in_february": 29}
+"""What can be asked of validity at most."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHARED: Final = ("validity", "rounding", "alarm", "instrument")
 """Rules that many limits share: a table of named ones each, and a limit gives the name."""
@@ -399,6 +401,17 @@ def _conditions(file: DataFile, faults: list[str]) -> Conditions | None:
         faults.append(f"{place}: event_excess must be above 0")
     if not 0 < conditions.known_share <= 1:
         faults.append(f"{place}: known_share must be above 0 and at most 1")
+    if conditions.wind_invalid <= 0:
+        faults.append(f"{place}: wind_invalid must be above 0")
+    if not 0 < conditions.difference_sector <= 90:
+        faults.append(f"{place}: difference_sector must be above 0 and at most 90")
+    not_below = ("steady_variation", "difference_wind_minimum")
+    faults.extend(f"{place}: {name} must not be below 0" for name in not_below if getattr(conditions, name) < 0)
+    classes = conditions.suitability
+    if classes is not None:
+        for name, ends in (("sigma", classes.sigma), ("speed", classes.speed)):
+            if not 0 < ends[0] < ends[1] < ends[2]:
+                faults.append(f"{place}: suitability: {name} must be three numbers above 0, each larger than the last")
     return conditions
 
 
@@ -450,8 +463,12 @@ def _check(
         fault("validity: hours is for periods longer than an hour; leave it out")
     if limit.validity.hours is None and limit.window not in SHORT:
         fault(f"validity: hours is missing; say how many valid hours a {limit.window} needs")
-    if not 1 <= limit.validity.minutes_per_hour <= 60:
-        fault("validity: minutes_per_hour must be from 1 to 60")
+    for name, most in _AT_MOST.items():
+        asked = getattr(limit.validity, name)
+        if asked is not None and not 1 <= asked <= most:
+            fault(f"validity: {name} must be from 1 to {most}")
+    if limit.instrument is not None and (limit.instrument.drift or 0) < 0:
+        fault("instrument: drift must not be below 0")
     alarm = limit.alarm
     if alarm is not None and (min(alarm.sliding_minutes, alarm.delay_minutes, alarm.clear_minutes) < 1):
         fault("alarm: sliding_minutes, delay_minutes and clear_minutes must be at least 1")
@@ -467,6 +484,14 @@ def _check(
         unseen = threshold.confidence == "text to be confirmed"
         if unseen is not (threshold.low is None and threshold.high is None):
             fault("thresholds: give low, high or both; only one whose text is to be confirmed has neither")
+        if parameter is not None:
+            least = -parameter.high if limit.statistic in {"difference", "county-difference"} else parameter.low
+            for name, number in (("low", threshold.low), ("high", threshold.high)):
+                if number is not None and not least <= number <= parameter.high:
+                    fault(
+                        f"thresholds: {name} {number:g} is no {limit.parameter} that can be measured: those lie from "
+                        f"{parameter.low:g} to {parameter.high:g} {parameter.unit}"
+                    )
     for established in dict.fromkeys((None, limit.new_since)):
         _check_thresholds(limit_for(limit, established).thresholds, fault)
 
@@ -487,8 +512,10 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
         fault("hour = 'any' is for means and differences of an hour")
     if limit.state is not None and (limit.window != "hour" or limit.statistic == "maximum"):
         fault("state is for means and differences of an hour: only these are converted")
-    if limit.state is not None and min(limit.state.temperature, limit.state.pressure) <= 0:
-        fault("state: temperature [K] and pressure [Pa] must be above 0")
+    if limit.state is not None and not (
+        250 <= limit.state.temperature <= 330 and 80_000 <= limit.state.pressure <= 110_000
+    ):
+        fault("state: temperature must be from 250 to 330 K, pressure from 80000 to 110000 Pa")
     if limit.period == "working" and (limit.window in SHORT or limit.statistic != "mean"):
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.event is not None and (limit.statistic != "maximum" or limit.window in SHORT):
@@ -497,9 +524,11 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
         fault(f"a {limit.window} is judged by its mean")
     if limit.allowed < 0:
         fault("allowed must not be below 0")
+    if limit.window in SHORT and limit.allowed >= (windows := 24 * 60 // SHORT[limit.window]):
+        fault(f"allowed must be below {windows}, or no window of the day could exceed")
     counted = limit.statistic in {"mean", "county-difference"}
     if limit.allowed and (limit.window not in SHORT or not counted or limit.hour == "any"):
-        fault("allowed counts windows of a day: means of 5min, 15min or the clock hour")
+        fault("allowed counts windows of a day: means of 1min, 5min, 15min or the clock hour")
     if limit.window in SHORT and (limit.statistic == "range" or limit.due == "discharge"):
         fault("statistic = 'range' and due = 'discharge' are for windows of several hours")
     if limit.statistic == "range" and limit.rounding.compare != "full":

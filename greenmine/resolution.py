@@ -22,7 +22,7 @@ from greenmine.entries import (
     Station,
     Target,
 )
-from greenmine.limits import Limit, Threshold, limit_for
+from greenmine.limits import SHORT, Limit, Threshold, limit_for
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
@@ -135,6 +135,9 @@ class SiteResolution:
         for key in ("measures_to", "method", "approval"):
             for name in getattr(device, key):
                 self._find(name, device.parameters, "parameter of this device", f"{place}: {key}")
+        for name, end in device.measures_to.items():
+            if name in self._known.parameters and end <= max(self._known.parameters[name].low, 0.0):
+                self._faults.append(f"{place}: measures_to: {name} must be above 0")
         for number, term in enumerate(device.verified, start=1):
             if term.parameter is not None:
                 self._find(
@@ -284,6 +287,13 @@ class SiteResolution:
                 f"{place}: limits: {limit.id} judges {limit.parameter}, which no device serves here (served: {served}); "
                 "add it to a device of this station or leave the limit out"
             )
+        device = self._servers.get((station.id, limit.parameter))
+        speech = None if device is None else self._known.profiles.get(device.profile)
+        if device is not None and speech is not None and speech.interval > 60_000 * SHORT.get(limit.window, 60):
+            self._faults.append(
+                f'{place}: limits: {limit.id} judges windows of {limit.window}, and the device "{device.id}" sends '
+                f"{limit.parameter} every {speech.interval / 1000:g} s: that says nothing of them"
+            )
         if limit.works and self._file.site is not None and not self._file.site.works:
             self._faults.append(
                 f"{place}: limits: {limit.id} binds brick and tile works; give the site works = true, or take a limit for quarries"
@@ -385,8 +395,8 @@ class SiteResolution:
             if self._find(station, self._stations, "station", f"{entry.place}: station"):
                 served = [name for at, name in self._servers if at == station]
                 self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
-            if calibration.slope == 0:
-                self._faults.append(f"{entry.place}: slope must not be 0; 1.0 leaves values as they are")
+            if calibration.slope <= 0:
+                self._faults.append(f"{entry.place}: slope must be above 0; 1.0 leaves values as they are")
             if (station, parameter, calibration.valid_from) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another calibration from this instant")
             seen.add((station, parameter, calibration.valid_from))
@@ -400,13 +410,23 @@ class SiteResolution:
             station, parameter = result.station, result.parameter
             if self._find(station, self._stations, "station", f"{entry.place}: station"):
                 served = [name for at, name in self._servers if at == station]
-                self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter")
+                if self._find(parameter, served, f"channel of {station} for", f"{entry.place}: parameter"):
+                    self._check_measurable(entry.place, self._known.parameters[parameter], result.value)
             if result.end - result.start != timedelta(hours=1):
                 self._faults.append(f"{entry.place}: start and end must be an hour apart: it is the result of one hour")
             hour = (result.end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0)
             if (station, parameter, hour) in seen:
                 self._faults.append(f"{entry.place}: {station}/{parameter} has another result that ends in this hour")
             seen.add((station, parameter, hour))
+
+    def _check_measurable(self, place: str, parameter: Parameter, value: float) -> None:
+        """A laboratory finds nothing below zero, and nothing beyond all that is plausible."""
+        least = max(parameter.low, 0.0)
+        if not least <= value <= parameter.high:
+            self._faults.append(
+                f"{place}: value {value:g} is no {parameter.id} that can be found: "
+                f"those lie from {least:g} to {parameter.high:g} {parameter.unit}"
+            )
 
     def _check_measure(self, place: str, measure: Measure) -> None:
         if (measure.equipment is None) is (measure.since is None):

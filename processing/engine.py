@@ -19,14 +19,14 @@ from greenmine.processing.exclusion import Exclusion, Mark
 from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, over_range, spikes
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
-from greenmine.processing.levels import percentile_levels
+from greenmine.processing.levels import TOLD_APART, percentile_levels
 from greenmine.processing.panes import MINUTE, UNTOUCHED, Block, Panes
 from greenmine.processing.periods import PeriodFigures
-from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.slide import HOUR, Slid, by_minute
 from greenmine.processing.standing import Grounds
 from greenmine.processing.statistics import Figures, figures
 from greenmine.processing.validity import enough
-from greenmine.processing.verdicts import Figure, Verdict, judge
+from greenmine.processing.verdicts import Figure, Sufficiency, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
 from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
 from greenmine.readings import NORMAL, OVER, Readings
@@ -754,15 +754,14 @@ class Engine:
                         here = slice(statistic.start - first, statistic.end - first)
                         # Of equal ones the last: the clock hour itself rather than one that only ends in it.
                         at = here.stop - 1 - int(worst[row, here][::-1].argmax())
-                        found = None
+                        found, hidden = None, slid.masked[row, here]
+                        if hidden.any():
+                            loudest = np.where(hidden, slid.value[row, here], -np.inf)
+                            masked = _hour(slid, row, here.start + int(loudest.argmax()), first)
+                        else:
+                            masked = None
                         if slid.assessable[row, at]:
-                            found = _Worst(
-                                value=float(slid.value[row, at]),
-                                capture=float(slid.capture[row, at]),
-                                minute=first + at,
-                                corrected=bool(slid.corrected[row, at]),
-                            )
-                        masked = bool(slid.masked[row, here].any())
+                            found = _hour(slid, row, at, first)
                         self._judge(index, statistic, outcome, found, by_hours=True, masked=masked)
 
     def _judge(
@@ -773,12 +772,12 @@ class Engine:
         worst: _Worst | None = None,
         *,
         by_hours: bool = False,
-        masked: bool = False,
+        masked: _Worst | None = None,
     ) -> None:
         """Judge a period by its own figure, or by that of its worst hour.
 
-        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid. ``masked``: a louder
-        hour cannot be told from its background.
+        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid. ``masked``: the
+        loudest of the hours that are above the limit and cannot be told from their background.
         """
         rule = self.registry.rules[index]
         limit = rule.limit
@@ -803,10 +802,14 @@ class Engine:
             )
             found = judge(limit, threshold, highest)
             # The worst hour condemns the period; to acquit it, its own data must suffice.
-            if found.judgement == "exceeds" or not hourly or verdict.judgement == "meets":
+            if found.judgement == "exceeds" or not hourly or verdict.judgement != "not assessable":
                 verdict, figure, begin, finish = found, highest, worst.minute - HOUR + 1, worst.minute + 1
-        if masked and verdict.judgement != "exceeds":
-            verdict = Verdict("not assessable", "background-too-high", None, None, None)
+        if masked is not None and verdict.judgement != "exceeds":
+            background = rule.background_on(day)
+            assert background is not None
+            short = Sufficiency("background-too-high", masked.value - background, TOLD_APART)
+            figure = Figure(masked.value, masked.capture, statistic.hours, sufficiency=short)
+            verdict, begin, finish = judge(limit, threshold, figure), masked.minute - HOUR + 1, masked.minute + 1
         result = self.alarms.slider.references.ending_in(index, statistic.start)
         conditions: tuple[str, ...] = ()
         if result is not None:
@@ -900,6 +903,16 @@ class Engine:
         if statistic.mean is None or rule.index not in self.alarms.slider.gas:
             return statistic.mean
         return statistic.mean * self.alarms.slider.conversion(rule.index, statistic.start, statistic.end)[0]
+
+
+def _hour(slid: Slid, row: int, at: int, first: int) -> _Worst:
+    """The hour that ends with one of the minutes from ``first`` on."""
+    return _Worst(
+        value=float(slid.value[row, at]),
+        capture=float(slid.capture[row, at]),
+        minute=first + at,
+        corrected=bool(slid.corrected[row, at]),
+    )
 
 
 def _adjoining(statistics: Iterable[Statistic]) -> list[list[Statistic]]:

@@ -196,8 +196,10 @@ class Exclusion:
             if source < 0:
                 return np.zeros(width, np.bool_)
             span = self.span(source)
-            count = self.unmarked(np.array([source]), np.array([start]), width + span - 1).count[0]
-            known &= sliding_maximum((count > 0).astype(np.float64), span) > 0
+            block = self.unmarked(np.array([source]), np.array([start]), width + span - 1)
+            # A value over range under the bound may have been above it.
+            told = (block.count[0] > 0) & ~block.over[0]
+            known &= sliding_maximum(told.astype(np.float64), span) > 0
         return known
 
     def _windy(self, source: NDArray[np.intp], start: NDArray[np.int64], width: int) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Beyond
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import corrected_levels
+from greenmine.processing.levels import TOLD_APART, corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
 from greenmine.processing.validity import enough, sufficient
@@ -34,6 +34,8 @@ class _DueHours:
     due: NDArray[np.bool_]
     weight: NDArray[np.float64]
     over: NDArray[np.bool_]
+    flooded: NDArray[np.bool_]
+    """Due, with a flow over range: such an hour may weigh more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,12 @@ class PeriodFigures:
         masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
         corrected = source < value
         judged = source if corrected else value
+        enough_time = Sufficiency("too-short-working-time", minutes, need)
+        hidden = Sufficiency("background-too-high", value - (background or 0.0), TOLD_APART)
         return Figure(
             None if np.isnan(judged) else judged,
             min(1.0, minutes / int(working.sum())),
-            sufficiency=Sufficiency("too-short-working-time", minutes, need),
-            obstacle="background-too-high" if masked else None,
+            sufficiency=hidden if masked and minutes >= need else enough_time,
             over=bool(block.over[0, used].any()),
             corrected=corrected,
         )
@@ -220,6 +223,7 @@ class PeriodFigures:
             value = np.where(_excess(low, every, threshold) > _excess(high, every, threshold), low, high)
         value = np.where(valid, value, np.nan)
         due, weight = np.ones(len(value), np.bool_), np.ones(len(value))
+        flooded: NDArray[np.bool_] = np.zeros(len(value), np.bool_)
         over = (block.over & used).reshape(-1, HOUR).any(axis=1)
         if rule.flow is not None:
             flow = self._exclusion.unmarked(np.array([rule.flow]), start, width)
@@ -228,8 +232,8 @@ class PeriodFigures:
             told = discharge(readings.astype(np.float64), flowed, told_of / self._due[rule.flow], below, least)
             due, weight = told.due, told.weight
             # More water than was measured may have come in such an hour: what weighs with it is not known.
-            over = over | flow.over.reshape(-1, HOUR).any(axis=1)
-        return _DueHours(value, valid & due, due, weight, over & due)
+            flooded |= flow.over.reshape(-1, HOUR).any(axis=1)
+        return _DueHours(value, valid & due, due, weight, (over | flooded) & due, flooded & due)
 
     def over_due_hours(self, rule: Rule, begin: int, finish: int, threshold: Threshold) -> Figure:
         """Mean of the due hours weighted by flow, or the worst of them."""
@@ -246,10 +250,13 @@ class PeriodFigures:
         elif have:
             mean = np.average(hours.value[used], weights=hours.weight[used])
             value = float(figure(averaging, np.array([mean]))[0])
+        # With more water than was measured the mean comes nearer to that of such an hour: it exceeds only if these do, too.
+        inside = hours.flooded & hours.valid & ~(_excess(hours.value, hours.flooded, threshold) > 0)
         return Figure(
             value,
             have / due,
             have,
+            obstacle="over-range" if inside.any() and not as_range else None,
             over=bool(hours.over.any()),
             # No hour of discharge is made up for: one that was not measured, or of unknown flow, may have been the dirty one.
             sufficiency=Sufficiency(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from greenmine.processing.windows import minute_of, moment_of
@@ -22,8 +22,9 @@ class ReferenceHour:
 class References:
     """Reference results by the rules that they confirm: those of an hour's mean, and of a difference of such means.
 
-    A result stands for the clock hour in which its own hour ends, in place of every online figure of that clock hour. A
-    difference needs results of the same hour at its station and at one other.
+    A result stands for the clock hour in which its own hour ends, in place of every online figure of that clock hour; hours that
+    hold a part of its own are no higher than with it in place of its readings. A difference needs results of the same hour at its
+    station and at one other.
 
     Parameters
     ----------
@@ -53,11 +54,15 @@ class References:
 
     def ending_in(self, rule: int, hour: int) -> ReferenceHour | None:
         """Return the result that stands for the clock hour beginning with a minute; None if there is none."""
-        return self._found[rule].get(hour) if rule in self._found else None
+        return self.of(rule).get(hour)
+
+    def of(self, rule: int) -> Mapping[int, ReferenceHour]:
+        """Give all results of a rule by the first minutes of the clock hours for which they stand."""
+        return self._found.get(rule, {})
 
     def within(self, rule: int, first: int, count: int) -> Iterator[tuple[slice, ReferenceHour]]:
         """Give the results that stand for some of ``count`` minutes from ``first`` on, with the places of these minutes."""
-        for hour, result in self._found[rule].items() if rule in self._found else ():
+        for hour, result in self.of(rule).items():
             if hour < first + count and hour + 60 > first:
                 yield slice(max(0, hour - first), hour + 60 - first), result
 

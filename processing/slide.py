@@ -60,7 +60,7 @@ class Slid:
     Parameters
     ----------
     value : float64 array
-        Rounded as the limit is compared; NaN where not assessable.
+        Rounded as the limit is compared; NaN where not assessable, but for what is ``masked``: as it was measured.
     capture : float64 array
         Valid readings as a share of those due, at most 1.
     assessable : bool array
@@ -218,6 +218,8 @@ class Slider:
         for row in np.flatnonzero(self._settled[indices]):
             for start, end in self.void.get(int(indices[row]), ()):
                 found.valid[row, max(0, start - first) : max(0, end + width - 1 - first)] = False
+            if limit.hour == "any":
+                self._mix(found, int(indices[row]), int(row), first, count)
             for hour, result in self.references.within(int(indices[row]), first, count):
                 found.value[row, hour], found.capture[row, hour] = result.value, 1.0
                 found.valid[row, hour], found.over[row, hour] = True, False
@@ -243,7 +245,7 @@ class Slider:
             assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
             excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
         return Slid(
-            np.where(assessable, value, np.nan),
+            np.where(assessable | masked, value, np.nan),
             found.capture,
             assessable,
             above,
@@ -254,6 +256,39 @@ class Slider:
             corrected,
             found.over,
         )
+
+    def _mix(self, found: _Sums, rule: int, row: int, first: int, count: int) -> None:
+        """Lower hours that hold a part of a laboratory's hour to what they are with its result in place of its readings.
+
+        A result that is higher than the readings condemns its own hour alone: of these others nobody took a sample.
+        """
+        for result in self.references.of(rule).values():
+            for minute in range(max(first, result.begin), min(first + count, result.finish + HOUR - 1)):
+                begin = minute - HOUR + 1
+                before, after = (begin, result.begin), (result.finish, minute + 1)
+                start, end = before if begin < result.begin else after
+                value, minutes = self._beside(rule, start, end)
+                whole = HOUR - max(0, end - start)
+                mixed = (result.value * whole + value * minutes) / (whole + minutes)
+                found.value[row, minute - first] = np.minimum(found.value[row, minute - first], mixed)
+
+    def _beside(self, rule: int, start: int, end: int) -> tuple[float, float]:
+        """Mean or difference of the readings of less than an hour, in the state of the limit, and how many minutes are in it."""
+        if start >= end:
+            return 0.0, 0.0
+        if rule in self.differences:
+            slid = self.differences[rule].slide(self._exclusion, end - 1, 1, end - start)
+            formed = slid.obstacle[0] == 0
+            return (float(slid.value[0]), float(slid.capture[0]) * (end - start)) if formed else (0.0, 0.0)
+        channel = self._channel[[rule]]
+        block = self._panes.block(channel, np.array([start]), end - start)
+        excluded = self._exclusion.minutes(channel, np.array([start]), end - start)
+        used = np.ones((1, end - start), np.bool_) if excluded is None else ~excluded
+        readings = int(block.count[used].sum())
+        if not readings:
+            return 0.0, 0.0
+        minutes = min(float(end - start), float(block.held[used].sum()) / self._due[channel[0]])
+        return float(block.total[used].sum()) / readings * self.conversion(rule, start, end)[0], minutes
 
     def _bounds(
         self, indices: NDArray[np.intp], zone: str, first: int, count: int

@@ -149,7 +149,7 @@ class DownwindDifference:
         self._classes = registry.conditions.suitability
         self._calm = registry.conditions.difference_wind_minimum
         self._sector = registry.conditions.difference_sector
-        self._due = np.array([60_000 / registry.channels[i].interval for i in (rule.channel, *rule.references)])
+        self._due = np.array([60_000 / registry.channels[i].interval for i in self._judged])
         self._need = rule.limit.validity.minutes_per_hour / 60
 
     @property
@@ -170,9 +170,9 @@ class DownwindDifference:
         totals = sliding_sum(block.total, width)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = totals / counts
-        held = sliding_sum(block.held[:-2], width)
+        held = sliding_sum(block.held, width)
         shares = np.minimum(1.0, held / (self._due[:, None] * width))
-        over = sliding_maximum(block.over[:-2].astype(np.float64), width) > 0
+        over = sliding_maximum(block.over.astype(np.float64), width) > 0
         doubt = np.zeros(count, np.int8)
         if self.gas is not None:
             converted = self.gas.slide(exclusion, first, count, width)
@@ -196,7 +196,7 @@ class DownwindDifference:
         wind_from = direction(cosines, sines, directions)
         count = means.shape[1]
         away = np.stack([angle_between(wind_from, b) for b in self._reference_bearings])
-        usable = (away <= self._sector) & enough(shares[1:], self._need) & ~over[1:]
+        usable = (away <= self._sector) & enough(shares[1:-2], self._need) & ~over[1:-2]
         away = np.where(usable, away, np.inf)
         chosen = np.argmin(away, axis=0)
         everywhere = np.arange(count)
@@ -206,7 +206,8 @@ class DownwindDifference:
         if self._classes is not None:
             obstacle[unsuitable(self._classes, direction_deviation(cosines, sines, directions), speed)] = 5
         obstacle[speed < self._calm] = 2
-        obstacle[np.isnan(speed) | (directions == 0)] = 1
+        blown = enough(shares[-2:], self._need).all(axis=0) & ~over[-2:].any(axis=0)
+        obstacle[~blown | np.isnan(speed) | (directions == 0)] = 1
         value = np.where(obstacle == 0, means[0] - means[1 + chosen, everywhere], np.nan)
         doubt = np.where(self._actual[0] | self._actual[1:][chosen], doubt, np.int8(0))
         capture = np.minimum(shares[0], np.where(obstacle == 4, shares[0], shares[1 + chosen, everywhere]))

@@ -76,9 +76,7 @@ class Replay:
                 )
             if self._names.count(name) > 1:
                 raise ValueError(f"two columns are mapped to '{name}'; one would be right")
-            doubts = int(np.count_nonzero(one.doubtful & (one.bound == 0)))
-            if doubts:
-                raise ValueError(f"{doubts:,} readings of {name} are in doubt: {'; '.join(one.notes)}")
+            one.refuse_doubts()
         self._topic = topic(site, device)
         self._zone = registry.site(site).zone
         self._batch = batch

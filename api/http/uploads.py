@@ -28,6 +28,7 @@ from greenmine.bounded import Bounds, BoundsError, bounded
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.uploads import keep, packed
 from greenmine.registry import Registry
+from greenmine.tables import build
 from greenmine.times import local, now
 from greenmine.wording.sentences import chinese_sentence
 
@@ -42,6 +43,10 @@ _UNPACKED: Final = 10
 """So many times as long as the largest file may be what is packed in one."""
 _SHOWN: Final = 5
 """Readings of each parameter that a preview shows."""
+_FORMS: Final = {
+    "units": "PARAMETER=UNIT is needed, such as pm10=mg/m3", "columns": "PARAMETER=COLUMN is needed, such as pm10=Dust",
+    "where": "COLUMN=TEXT is needed, such as station=3", "marks": "MARK=FLAG is needed, such as *=D",
+}  # fmt: skip
 _SAID: Final = 1000
 """Signs of a sentence about a file: it may hold whatever the file does."""
 _BRIEF: Final = Bounds(memory=1e9, seconds=3.0)
@@ -228,17 +233,11 @@ async def _read(context: Context, given: arguments.UploadArguments, content: byt
 def _read_within(context: Context, given: arguments.UploadArguments, content: bytes, bounds: Bounds) -> StationFile:
     from greenmine.collector.files import Description, read_content  # noqa: PLC0415 -- needs Arrow
 
-    said = Description(
-        zone=given.zone or None,
-        stamps=given.stamps,
-        epoch=given.epoch,
-        time=(given.time,) if given.time else (),
-        time_format=given.time_format or None,
-        missing=tuple(given.missing.split(",")) if given.missing else None,
-        sheet=given.sheet or None,
-    )
     try:
-        if faults := said.faults("fields"):
+        faults: list[str] = []
+        table = {key: value for key, value in _description(given).items() if value not in (None, "", {})}
+        said = build(Description, table, "fields", faults)
+        if said is None or (faults := [*faults, *said.faults("fields")]):
             raise ValueError("; ".join(faults))  # noqa: TRY301 -- told as all the others are
         columns, units = _pairs("columns", given.columns), _pairs("units", given.units)
         most = _UNPACKED * context.settings.upload_bytes
@@ -262,14 +261,29 @@ def _read_within(context: Context, given: arguments.UploadArguments, content: by
     return found
 
 
+def _description(given: arguments.UploadArguments) -> dict[str, Any]:
+    """What somebody says of a file, by the names of a description."""
+    missing = [] if given.missing == "none" else given.missing.split(",")
+    return {
+        "zone": given.zone, "stamps": given.stamps, "epoch": given.epoch, "time": [given.time] if given.time else None,
+        "time_format": given.time_format, "missing": missing if given.missing else None, "sheet": given.sheet,
+        "where": _pairs("where", given.where), "marks": _pairs("marks", given.marks), "tolerate": given.tolerate,
+        "total": given.total and given.total == "yes", "detection_limit": given.detection_limit,
+        "decimal": {"point": ".", "comma": ",", None: None}[given.decimal], "delimiter": given.delimiter,
+        "encoding": given.encoding,
+    }  # fmt: skip
+
+
 def _cut(sentence: str) -> str:
     return sentence if len(sentence) <= _SAID else f"{sentence[:_SAID]} …"
 
 
 def _pairs(field: str, text: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if not all(sign and value.strip() for _, sign, value in pairs):
-        raise ValueError(f"{field}: PARAMETER=TEXT is needed, with commas between, such as pm10=mg/m3")
+    """Parts such as ``pm10=mg/m3`` between commas; the last sign of equality parts a mark from its flag."""
+    pairs = [part.rpartition("=") if field == "marks" else part.partition("=") for part in text.split(",")]
+    pairs = [(name, sign, value) for name, sign, value in pairs if name.strip() or value.strip()]
+    if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
+        raise ValueError(f"{field}: {_FORMS[field]}, with commas between several")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -23,7 +23,7 @@ function pairs(name) {
 function address(path) {
   const place = new URL(path, location.href);
   const said = { site: words.site, station: words.station, name: form.elements.file.files[0].name, units: pairs("unit"), columns: pairs("column") };
-  for (const name of ["zone", "stamps", "epoch", "time", "time_format", "missing", "sheet"]) said[name] = form.elements[name].value.trim();
+  for (const field of form.querySelectorAll(".fields [name]")) said[field.name] = field.value.trim();
   for (const [name, value] of Object.entries(said)) if (value) place.searchParams.set(name, value);
   return place;
 }

@@ -122,6 +122,10 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
                 Zone(zone or "UTC")
             except ValueError as error:
                 found.append(f"{place}: {key}: {error}")
+        try:
+            "a".encode(self.encoding or "utf-8")
+        except (LookupError, ValueError):
+            found.append(f"{place}: encoding: {self.encoding!r} is none that is known, such as gb18030")
         units = [("unit", self.unit), *(("columns: unit", column.unit) for column in self.columns)]
         found += [
             f"{place}: {key}: {unit!r} is no unit that is known"

@@ -73,6 +73,10 @@ _FEW: Final = 2
 _OVER_RANGE: Final = ord("T")
 _DECIMALS: Final = 9
 """Converted values are rounded to so many decimals, far under the resolution of any instrument: no noise of the computation."""
+_NAMED: Final = 3
+"""Values in doubt that a message names."""
+_IN_DOUBT: Final = "no window"
+"""What each note says of values in doubt: no window with them is valid."""
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
 _LEAP: Final = 5 * 365 * _DAY
@@ -109,6 +113,8 @@ _SECTORS: Final = 16
 """Sectors of a wind rose at most."""
 _ENOUGH: Final = 8
 """So many distinct values show how far they lie apart."""
+_BELIEVED: Final = 1.2
+"""How far beyond what is usual values may lie in a unit that the file states."""
 _AMERICAN: Final = frozenset({"degF", "mile/hour", "inHg", "inch", "psi", "ft"})
 _FAR: Final = {"dB(A)": 30.0, "kPa": 5.0}
 """How far from the others a value that repeats is odd, by unit; else half of what is usual in the file."""
@@ -189,6 +195,43 @@ class FileReadings:
     def __len__(self) -> int:
         return len(self.time)
 
+    def refuse_doubts(self) -> None:
+        """Refuse values that may be none, where they would be kept: each has to be settled first.
+
+        Raises
+        ------
+        LoggerFileError
+            If there are some; it says what is odd about them, and which options settle it.
+        """
+        doubtful = self.doubtful & (self.bound <= 0)
+        if doubtful.any():
+            odd = np.unique(self.value[doubtful & ~np.isnan(self.value)])[:_NAMED]
+            named = f" ({', '.join(f'{value:g}' for value in odd)})" if len(odd) else ""
+            why = next((note for note in self.notes if _IN_DOUBT in note), "give --missing or --mark")
+            raise LoggerFileError(
+                f"{self.parameter.id}: {int(doubtful.sum()):,} values{named} may stand for no value: {why}"
+            )
+
+
+def refuse_conflicts(series: FileReadings, said: Description) -> None:
+    """Refuse many instants that have several values: the file may hold several stations.
+
+    Raises
+    ------
+    LoggerFileError
+        If they are more than is tolerated.
+    """
+    finite = ~np.isnan(series.value)
+    _, first, of = np.unique(series.time[finite], return_index=True, return_inverse=True)
+    value = series.value[finite]
+    conflicts = int(np.count_nonzero(value != value[first][of]))
+    tolerated = TOLERATED / 2 if said.tolerate is None else said.tolerate
+    if tolerated < 1 and conflicts > 1 and conflicts > tolerated * len(first):
+        raise LoggerFileError(
+            f"{conflicts:,} readings have an instant that came before with another value: if the file holds several "
+            "stations or parameters, choose one with --where COLUMN=TEXT or --value; --tolerate 1 takes the first of each"
+        )
+
 
 def read_series(
     path: Path,
@@ -265,7 +308,7 @@ def offered(path: Path, said: Description) -> tuple[tuple[str, ...], list[str]]:
         found = [
             parameter.id
             for parameter in load_parameters().values()
-            if parameter_columns(others, parameter)
+            if _named_after(parameter, others)
             or any(parameter.id in c.parameters and re.fullmatch(c.name, name) for name in others for c in described)
             or _long(file, parameter, others) is not None
         ]
@@ -446,8 +489,7 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
     ]
     if refused and not known:
         raise LoggerFileError(f"no column is {parameter.id}: {refused[0].refused}")
-    fits = list(known) or [others[c] for c in parameter_columns(others, parameter)]
-    fits = fits or [name for name in others if parameter_columns([_MEMBER.sub("", name)], parameter)]
+    fits = list(known) or _named_after(parameter, others)
     if len(fits) > 1:
         right = [name for name in fits if (unit := unit_of(name, parameter)) is None or convertible(unit, parameter)]
         fits = right or fits
@@ -467,6 +509,12 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
         which = f"{listed(fits)} may all be" if fits else "no column is plainly"
         raise LoggerFileError(f"{which} {parameter.id}; choose with --value: there are {listed(others)}")
     return _Chosen(fits[0], {})
+
+
+def _named_after(parameter: Parameter, names: Sequence[str]) -> list[str]:
+    """Columns that are named after a parameter, or members of objects that are."""
+    found = [names[c] for c in parameter_columns(names, parameter)]
+    return found or [name for name in names if parameter_columns([_MEMBER.sub("", name)], parameter)]
 
 
 def _seen(file: LoggerFile, chosen: _Chosen, wanted: str | None) -> _Chosen:
@@ -788,7 +836,7 @@ def _values(
                     f"that holds one is valid; --mark '{mark}=N' takes them as normal, --mark '{mark}=D' as faulty"
                 )
     if cells.mark is None and said.unit is None:
-        _refuse_unusual(value, name, parameter, "states no unit" if stated is None else f"states {stated}")
+        _refuse_unusual(value, name, parameter, stated)
     low, high = int(np.count_nonzero(bound < 0)), int(np.count_nonzero(bound > 0))
     if low:
         notes.append(
@@ -867,20 +915,24 @@ def _marked_units(cells: NumberColumn, name: str, stated: str | None, parameter:
     return stated or (None if units else parameter.unit)
 
 
-def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter, states: str) -> None:
-    """Refuse values that are usual in another unit only: 0.04 may be milligrams, a humidity of 0.5 a share of 1."""
+def _refuse_unusual(value: NDArray[np.float64], name: str, parameter: Parameter, stated: str | None) -> None:
+    """Refuse values that are usual in another unit only: 0.04 may be milligrams, a humidity of 0.5 a share of 1.
+
+    A unit that is stated is believed somewhat further than one that is not.
+    """
     usual = parameter.usual
     finite = value[np.isfinite(value)]
     if usual is None or not len(finite):
         return
     low, high = (float(x) for x in np.percentile(finite, (5, 95)))
-    if high >= usual.low and low <= usual.high:
+    further = 1 if stated is None else _BELIEVED
+    if high >= min(usual.low / further, usual.low * further) and low <= usual.high * further:
         return
     for unit in usual.mistaken:
         if usual.low <= float(_converted(np.array([high]), unit, parameter)[0]) <= usual.high:
             raise LoggerFileError(
-                f"column {name!r} {states}, and its values, {low:g} to {high:g}, are unusual in {parameter.unit}, but usual "
-                f"in {unit}; give --unit"
+                f"column {name!r} states {stated or 'no unit'}, and its values, {low:g} to {high:g}, are unusual in "
+                f"{parameter.unit}, but usual in {unit}; give --unit"
             )
 
 

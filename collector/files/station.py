@@ -12,13 +12,11 @@ import numpy as np
 
 from greenmine.collector.files.columns import LoggerFileError, listed
 from greenmine.collector.files.descriptions import Description
-from greenmine.collector.files.series import FileReadings, offered, read_series
+from greenmine.collector.files.series import FileReadings, offered, read_series, refuse_conflicts
 from greenmine.collector.files.sources import refuse_larger
 from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Channel, Registry
 
-_NAMED: Final = 3
-"""Values in doubt that a message names."""
 _SPARSE: Final = 1.5
 """So many times the interval of the registry between two rows is worth a note."""
 
@@ -76,7 +74,7 @@ def read_station(
     if unknown:
         raise LoggerFileError(f"{site}/{name} does not measure {unknown[0]}; it measures {', '.join(channels)}")
     columns, found = offered(path, said)
-    wanted = [c for c in channels.values() if c.parameter.id in {*found, *values}]
+    wanted = [c for c in channels.values() if c.parameter.id in {*found, *values} or len(channels) == 1]
     if not wanted:
         raise LoggerFileError(
             f"its columns are {listed(columns)}: none is named after what {site}/{name} measures, {', '.join(channels)}; "
@@ -90,7 +88,9 @@ def read_station(
     wanted = [channels[one.parameter.id] for one in series]
     parts, empty, notes = [], 0, list[str]()
     for channel, one in zip(wanted, series, strict=True):
-        _refuse_doubt(one)
+        refuse_conflicts(one, said)
+        one.refuse_doubts()
+        _refuse_undetected(registry, channel, one)
         flag = np.where((one.bound > 0) & (one.flag == NORMAL), np.uint8(OVER), one.flag)
         nothing = np.isnan(one.value) & (flag == NORMAL)
         index = np.full(len(one), channel.index, np.int32)
@@ -161,15 +161,18 @@ def _one_of_a_column(series: list[FileReadings], values: Mapping[str, str]) -> l
     return found
 
 
-def _refuse_doubt(series: FileReadings) -> None:
-    doubtful = series.doubtful & (series.bound <= 0)
-    if doubtful.any():
-        odd = np.unique(series.value[doubtful & ~np.isnan(series.value)])[:_NAMED]
-        named = f" ({', '.join(f'{value:g}' for value in odd)})" if len(odd) else ""
-        raise LoggerFileError(
-            f"{series.parameter.id}: {int(doubtful.sum()):,} values{named} may stand for no value: "
-            "say so by --missing NUMBER or --mark MARK=FLAG, or that they do not by --missing none"
-        )
+def _refuse_undetected(registry: Registry, channel: Channel, series: FileReadings) -> None:
+    """Refuse readings of which all that is known is that they lie below something above a limit."""
+    below = series.value[series.bound < 0]
+    if not len(below):
+        return
+    for rule in registry.rules:
+        highest = max((t.high for t in rule.limit.thresholds if t.high is not None), default=None)
+        if rule.channel == channel.index and highest is not None and below.max() > highest:
+            raise LoggerFileError(
+                f"{series.parameter.id}: readings below a limit of detection of {below.max():g} {channel.parameter.unit} show "
+                f"neither that {rule.limit.id}, {highest:g}, is met nor that it is exceeded: leave them out by --missing"
+            )
 
 
 def _sparse(channel: Channel, series: FileReadings) -> list[str]:

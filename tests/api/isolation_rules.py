@@ -30,7 +30,8 @@ OWNED: Final = {"site", "station", "channel", "rule", "number", "entry"}
 HARMLESS: Final = {"at", "change", "group", "page", "q",
     "size", "cursor", "before", "format", "bom", "from", "to", "window", "every", "revisions", "revision", "limit", "state", "days",
     "lang", "parameter", "points", "todo", "what", "command", "action", "next", "name", "start", "period", "item",
-    "kind", "units", "columns", "zone", "stamps", "time", "time_format", "missing", "sheet", "epoch",
+    "kind", "units", "columns", "zone", "stamps", "time", "time_format", "missing", "sheet", "epoch", "where", "marks", "tolerate",
+    "total", "detection_limit", "decimal", "delimiter", "encoding",
 }  # fmt: skip
 """Parameters that choose among what is visible anyway."""
 

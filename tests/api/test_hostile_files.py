@@ -49,6 +49,34 @@ def test_a_hostile_file_is_refused_in_one_line_and_anothers_is_read(send: Send) 
     assert send("kunyin", "receptor", "good.csv", GOOD).json()["readings"] == 9
 
 
+@pytest.mark.parametrize(
+    ("said", "rows", "first"),
+    [
+        ({"where": "Point=2"}, "PM10;Point\n{0};40;1\n{0};41;2\n{1};42;2\n", [41, 42]),
+        ({"marks": "*=N"}, "PM10\n{0};40*\n{1};42\n", [40, 42]),
+        ({"missing": "none", "tolerate": "1"}, "PM10\n{0};40\n{0};50\n{0};60\n{0};70\n{1};42\n", [40, 50, 60, 70, 42]),
+        ({"total": "no", "columns": "pm10=PM10 total"}, "PM10 total\n{0};40\n{1};42\n", [40, 42]),
+        ({"detection_limit": "3"}, "PM10\n{0};ND\n{1};42\n", [3, 42]),
+        ({"decimal": "comma", "delimiter": ";"}, "PM10\n{0};1,234\n{1};1,236\n", [1.234, 1.236]),
+        ({"encoding": "utf-8"}, "PM10 µg/m³\n{0};40\n{1};42\n", [40, 42]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_settles_a_file_for_analyse_settles_it_for_those_who_hand_it_in(
+    send: Send, said: dict[str, str], rows: str, first: list[float]
+) -> None:
+    content = ("time;" + rows.format("2025-03-01 01:00", "2025-03-01 01:01")).encode()
+    found = send("kunyin", "receptor", "log.csv", content, **said).json()
+    assert [one["value"] for one in found["parameters"][0]["first"]] == first
+
+
+@pytest.mark.parametrize("said", [{"marks": "*=X"}, {"where": "Point"}, {"encoding": "none"}, {"delimiter": "ab"}])
+def test_a_field_that_cannot_be_understood_is_named(send: Send, said: dict[str, str]) -> None:
+    answer = send("kunyin", "receptor", "log.csv", GOOD, **said)
+    assert answer.status_code == 400
+    assert next(iter(said)) in answer.json()["detail"]
+
+
 def test_who_had_least_goes_first_and_many_of_one_owner_are_refused() -> None:
     had: list[str] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -192,6 +193,12 @@ def test_a_file_that_is_not_there_is_status_2(tmp_path: Path, capsys) -> None:
     assert "none.csv" in run(capsys, tmp_path / "none.csv", status=2)
 
 
+def test_files_without_any_value_are_status_2(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text(f"channel,time,value\n{TSP},2026-03-10T10:00,\n", encoding="utf-8")
+    assert "nothing to judge" in run(capsys, path, status=2)
+
+
 def test_of_an_instant_that_comes_twice_the_first_counts_and_both_are_counted(tmp_path: Path, capsys) -> None:
     first, second = readings(tmp_path, 300), readings(tmp_path, 1004, "again.csv")
     found = document(capsys, first, second)
@@ -288,6 +295,14 @@ def test_the_pdf_says_on_its_first_page_what_the_text_says(language: str, told: 
     page = pypdfium2.PdfDocument(made.stdout)[0].get_textpage().get_text_range()
     assert told in " ".join(page.split()).replace(" ", "" if language == "zh" else " ")
     assert "2026-03-10" in page
+
+
+@pytest.mark.parametrize(("bound", "status"), [("2.0", 2), ("0.9", 0)])
+def test_a_limit_of_detection_above_the_limit_of_the_law_shows_nothing(bound, status, tmp_path: Path, capsys) -> None:
+    path = logger_file(tmp_path)
+    path.write_text(re.sub(r";0\.30\d;", f";<{bound};", path.read_text()), encoding="utf-8")
+    found = run(capsys, f"hengjie/boundary={path}", status=status)
+    assert ("neither that gb29620-boundary-tsp, 1000, is met nor that it is exceeded" in found) is (status == 2)
 
 
 def test_values_that_may_stand_for_none_refuse_a_logger_s_file_until_somebody_says(tmp_path: Path, capsys) -> None:

@@ -119,10 +119,10 @@ def test_a_changed_legal_limit_is_told_with_both_values_and_its_clause(made: Mad
     assert not found.lawful
     text = contents(made.bundle)["registry/limits.toml"].decode()
     block = next(part for part in text.split("[[limits]]") if 'id = "gb12348-class2-night"' in part)
-    bent = _limits(contents(made.bundle), block, block.replace("high = 50", "high = 950"))
+    bent = _limits(contents(made.bundle), block, block.replace("high = 50", "high = 95"))
     found = verified(packed(tmp_path / "t.zip", bent, made.key))
     high = next(d for d in found.deviations if d.place == "limits.toml: gb12348-class2-night.thresholds[0].high")
-    assert (high.told, high.legal) == ("950.0", True)
+    assert (high.told, high.legal) == ("95.0", True)
     assert high.trusted.startswith("50.0 (GB 12348-2008")
 
 

@@ -244,6 +244,24 @@ CASES = {
         + "[[devices]]",
         ["[[references]] number 2", "another result that ends in this hour"],
     ),
+    "result below zero": (
+        "sites/jiuchi.toml",
+        "[[devices]]",
+        RESULT.format(station="boundary", end="2026-06-01T11:00:00+08:00").replace("value = 500", "value = -5"),
+        ["[[references]] number 1", "value -5 is no tsp that can be found: those lie from 0 to 20000 ug/m3"],
+    ),
+    "background louder than anything": (
+        "sites/jiuchi.toml",
+        'noise_class = "2"\n',
+        'noise_class = "2"\nbackgrounds = [{ date = 2026-01-01, period = "daytime", level = 500, source = "1" }]\n',
+        [BOUNDARY, "backgrounds number 1: level: 500 does not fit", "<= 160"],
+    ),
+    "measuring range of nothing": (
+        "sites/jiuchi.toml",
+        'id = "boundary-dust"',
+        'id = "boundary-dust"\nmeasures_to = { tsp = 0 }',
+        ["boundary-dust", "measures_to: tsp must be above 0"],
+    ),
     "limit for brick works at a quarry": (
         "sites/jiuchi.toml",
         "works = true",
@@ -401,7 +419,8 @@ CASES = {
         'station = "outfal"\nparameter = "turb',
         ["no station 'outfal'", "nearest: 'outfall'"],
     ),
-    "calibration to nothing": ("sites/jiuchi.toml", "slope = 1.03", "slope = 0", ["slope must not be 0"]),
+    "calibration to nothing": ("sites/jiuchi.toml", "slope = 1.03", "slope = 0", ["slope must be above 0"]),
+    "calibration upside down": ("sites/jiuchi.toml", "slope = 1.03", "slope = -1.03", ["slope must be above 0"]),
     "unknown enterprise": (
         "sites/jiuchi.toml",
         'enterprise = "jiuchi"',
@@ -491,6 +510,13 @@ def test_a_fault_is_named_with_its_place_and_the_right_form(
 ):
     change(directory, file, old, new)
     assert [fault for fault in faults(directory) if all(part in fault for part in [file, *expected])] != []
+
+
+def test_readings_further_apart_than_the_windows_of_a_limit_are_refused(directory: Path):
+    profile = 'id = "greenmine-60s"\nformat = "greenmine"\nzone = "Asia/Shanghai"\ninterval = '
+    change(directory, "profiles.toml", profile + '"60s"', profile + '"2h"')
+    said = 'gb29620-boundary-tsp judges windows of hour, and the device "boundary-dust" sends tsp every 7200 s'
+    assert [fault for fault in faults(directory) if BOUNDARY in fault and said in fault] != []
 
 
 def test_all_faults_are_reported_at_once(directory: Path):

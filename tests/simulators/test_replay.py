@@ -84,7 +84,7 @@ def test_an_empty_file_has_no_messages(registry):
         ({"names": ()}, "map at least one column"),
         ({"names": ("ph",)}, "does not measure 'ph'; it measures pm10"),
         ({"names": ("pm10", "pm10")}, "two columns are mapped to 'pm10'"),
-        ({"changes": {"doubtful": np.ones(10, np.bool_)}}, "10 readings of pm10 are in doubt"),
+        ({"changes": {"doubtful": np.ones(10, np.bool_)}}, "pm10: 10 values .* may stand for no value"),
         ({"batch": 0}, "1 or more"),
     ],
 )

@@ -777,7 +777,7 @@ def _refuse_hot_nights(
 
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
-    return converted(value, scale, offset)
+    return value if (scale, offset) == (1.0, 0.0) else converted(value, scale, offset)
 
 
 # Values
@@ -968,8 +968,8 @@ def _is_far(
     others = (found != code) & np.array([_CODES.fullmatch(f"{x:g}") is None or abs(x) < 90 for x in found.tolist()])
     if counts[others].sum() < 3:
         return False
-    rest = np.repeat(found[others], counts[others])
-    low, middle, high = (float(x) for x in np.percentile(rest, (1, 50, 99)))
+    rest = found[others]
+    low, middle, high = _percentiles(rest, counts[others], (1, 50, 99))
     nearest = float(np.min(np.abs(rest - code)))
     typical = _CODES.fullmatch(f"{code:g}") is not None
     if code == 0:
@@ -986,10 +986,19 @@ def _is_far(
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
     far = max(5 * (high - low), _FAR.get(parameter.unit, 0.5 * max(abs(middle), 1.0)))
-    beyond, values = code < rest.min() or code > rest.max(), np.unique(rest)
-    if beyond and times >= _MANY and len(values) >= _ENOUGH:
-        far = min(far, max(10 * float(np.diff(values).max()), 0.5 * (high - low)))
+    beyond = code < rest[0] or code > rest[-1]
+    if beyond and times >= _MANY and len(rest) >= _ENOUGH:
+        far = min(far, max(10 * float(np.diff(rest).max()), 0.5 * (high - low)))
     return times >= _OFTEN and nearest > far
+
+
+def _percentiles(found: NDArray[np.float64], counts: NDArray[np.int64], shares: Sequence[float]) -> list[float]:
+    """Percentiles with linear interpolation of values that come as distinct ones in their order, each so many times."""
+    ends = np.cumsum(counts)
+    places = np.array(shares) / 100 * (ends[-1] - 1)
+    below = np.floor(places)
+    low, high = (found[np.searchsorted(ends, place, side="right")] for place in (below, np.ceil(places)))
+    return [float(x) for x in low + (high - low) * (places - below)]
 
 
 def _is_apart(

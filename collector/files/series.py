@@ -28,6 +28,7 @@ from greenmine.collector.files.columns import (
     listed,
     parameter_columns,
     plain,
+    qualified,
     split_unit,
     unclear,
     unit_of,
@@ -84,6 +85,7 @@ _LEAP: Final = 5 * 365 * _DAY
 _QUANTITIES: Final = words("""
     parameter param field variable channel analyte pollutant airpollutant entityid parametername pollutantname
     quantity item measurand tag 因子 监测因子 指标 监测指标 项目
+    polluant contaminante inquinante schadstoff komponente messgröße parametro parámetro parâmetro magnitud zanieczyszczenie
     监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
     污染物编码 污染物代码
 """)
@@ -95,6 +97,8 @@ _VALUES: Final = words("""
 """Plain names of columns that do not say what they hold."""
 _MEMBER: Final = re.compile(r"\A(?:[A-Za-z]\w*\.)+(?=[A-Za-z])")
 """The objects that a name of JSON goes through: ``object.pm10``."""
+_PM100: Final = re.compile(r"pm100(?:atm|cf1|env|standard)?")
+"""A plain name that shows that a make writes sizes in tenths of a micrometre."""
 _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vxy])?\d*")
 """A plain name that counts channels, or is the letter of an axis."""
 _UNIT_COLUMNS: Final = words("""
@@ -375,6 +379,7 @@ class _Chosen:
     where: dict[str, str]
     described: Described | None = None
     note: str = ""
+    is_asked_for: bool = False
 
 
 def _read(
@@ -477,7 +482,7 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
         name = header.names[position]
         again = [other for other in header.names if other.startswith(f"{name}#")]
         note = f"column {name!r} is the first of {1 + len(again)} of that name" if again else ""
-        return _Chosen(name, {}, _described(name, parameter, described), note)
+        return _Chosen(name, {}, _described(name, parameter, described), note, is_asked_for=True)
     known = {name: column for name in others if (column := _described(name, parameter, described)) is not None}
     if len(known) == 1:
         return _Chosen(next(iter(known)), {}, next(iter(known.values())))
@@ -490,6 +495,14 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
     if refused and not known:
         raise LoggerFileError(f"no column is {parameter.id}: {refused[0].refused}")
     fits = list(known) or _named_after(parameter, others)
+    if (
+        fits
+        and parameter.id == "pm10"
+        and (ten := next((n for n in others if _PM100.fullmatch(bare(n))), None)) is not None
+    ):
+        raise LoggerFileError(
+            f"column {ten!r} may be PM10.0, where its maker writes 10 times the size, and {listed(fits)} PM1.0; choose with --value"
+        )
     if len(fits) > 1:
         right = [name for name in fits if (unit := unit_of(name, parameter)) is None or convertible(unit, parameter)]
         fits = right or fits
@@ -692,7 +705,27 @@ def _stated_unit(
         raise LoggerFileError(f"{where} says {unit} but {there} says {another}; give --unit")
     if stated:
         unit, where = next(iter(stated.items()))
-        return _convertible(unit, chosen.name, parameter, where)
+        unit = _convertible(unit, chosen.name, parameter, where)
+        _refuse_qualified(chosen)
+        return unit
+    if (unit_said := _unit_of_heading(chosen.name, parameter, heading, notes)) is not None:
+        _refuse_qualified(chosen)
+        return unit_said
+    if (part := unclear(chosen.name)) is not None:
+        raise LoggerFileError(
+            f"column {chosen.name!r} says {part!r}, which may be a unit and is none that is known; give --unit"
+        )
+    return None
+
+
+def _unit_of_heading(name: str, parameter: Parameter, heading: Sequence[str], notes: list[str]) -> str | None:
+    """The unit that lines of the heading state.
+
+    Raises
+    ------
+    LoggerFileError
+        If it cannot be converted, or is open.
+    """
     lines: dict[str, str] = {}
     others: dict[str, str] = {}
     for line in heading:
@@ -723,13 +756,9 @@ def _stated_unit(
                 return other
             if _normal(other, parameter) != (1.0, 0.0):
                 raise LoggerFileError(
-                    f"column {chosen.name!r} states no unit, and a line of the heading speaks of {other}: "
+                    f"column {name!r} states no unit, and a line of the heading speaks of {other}: "
                     f"{line.strip()[:80]!r}; give --unit"
                 )
-    if (part := unclear(chosen.name)) is not None:
-        raise LoggerFileError(
-            f"column {chosen.name!r} says {part!r}, which may be a unit and is none that is known; give --unit"
-        )
     return None
 
 
@@ -749,6 +778,18 @@ def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
             "column with --value, or give --unit if it is not"
         )
     return unit
+
+
+def _refuse_qualified(chosen: _Chosen) -> None:
+    """Refuse a column whose name says more than parameter and unit: it may be a maximum, or of another place."""
+    if chosen.is_asked_for or chosen.where or chosen.described is not None:
+        return
+    name = chosen.name
+    if (more := qualified(name)) is not None:
+        raise LoggerFileError(
+            f"column {name!r} says {more!r}, which may make it something else: choose another with --value, or --value {name!r} if "
+            "it is meant"
+        )
 
 
 def _refuse_beside_feet(name: str, others: Sequence[str]) -> None:

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import zlib
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,11 +60,7 @@ def take(demo: Demo, folder: Path) -> None:
         blank = browser.new_page()
         for ending, locale in LANGUAGES.items():
             page = browser.new_page(viewport=SIZE, locale=locale, color_scheme="light")
-            page.goto(f"{demo.address}/sign-in")
-            page.locator("[name=name]").fill(ADMINISTRATOR)
-            page.locator("[name=password]").fill(demo.password)
-            page.locator("main button").click()
-            page.wait_for_url(f"{demo.address}/")
+            demo.sign_in(page)
             for name, path in screens.items():
                 page.goto(f"{demo.address}{path}?lang={ending}")
                 _settle(page)
@@ -118,6 +116,14 @@ class Demo:
         path = self.data / BOARDS
         return str(json.loads(path.read_text())["address"]) if path.exists() else ""
 
+    def sign_in(self, page: Page) -> None:
+        """Sign in as its administrator."""
+        page.goto(f"{self.address}/sign-in")
+        page.locator("[name=name]").fill(ADMINISTRATOR)
+        page.locator("[name=password]").fill(self.password)
+        page.locator("main button").click()
+        page.wait_for_url(f"{self.address}/")
+
     def boards(self) -> dict[str, str]:
         """Dashboards by name, with a place for the language."""
         site = self.screens()["mine"].rpartition("/")[2]
@@ -153,6 +159,22 @@ class Demo:
         return {"overview": "/", "mine": f"/sites/{worst['site']}", "exceedance": f"/exceedances/{worst['id']}"}
 
 
+@contextmanager
+def running(days: int, data: Path | None = None) -> Iterator[Demo]:
+    """Run a demo until its history is complete and beyond; without a directory of data it begins with an empty one."""
+    with tempfile.TemporaryDirectory(prefix="greenmine-demo-") as name:
+        (port,) = free_ports(1)
+        demo = Demo(data or Path(name), f"http://127.0.0.1:{port}")
+        command = ["demo", "--days", str(days), "--data", str(demo.data), "--port", str(port)]
+        process = subprocess.Popen([sys.executable, "-m", "greenmine", *command])
+        try:
+            until(demo.live, "the end of the history", 1800)
+            yield demo
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
 def png(pixels: np.ndarray) -> bytes:
     """Write pixels, shape (height, width, 4), in the 256 commonest of their colours: a third of what a browser writes."""
     height, width, _ = pixels.shape
@@ -177,18 +199,8 @@ def main() -> None:
     """Start a demo, and take the pictures when its history is complete."""
     parser = argparse.ArgumentParser(prog="python -m bench.pictures", description="Pictures of the READMEs.")
     parser.add_argument("--data", type=Path, help="directory that `greenmine demo` has filled, not long ago")
-    given = parser.parse_args().data
-    with tempfile.TemporaryDirectory(prefix="greenmine-pictures-") as name:
-        (port,) = free_ports(1)
-        demo = Demo(given or Path(name), f"http://127.0.0.1:{port}")
-        command = ["demo", "--days", "2", "--data", str(demo.data), "--port", str(port)]
-        running = subprocess.Popen([sys.executable, "-m", "greenmine", *command])
-        try:
-            until(demo.live, "the end of the history", 1800)
-            take(demo, PICTURES)
-        finally:
-            running.send_signal(signal.SIGINT)
-            running.wait()
+    with running(days=2, data=parser.parse_args().data) as demo:
+        take(demo, PICTURES)
 
 
 if __name__ == "__main__":

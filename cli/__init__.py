@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from importlib.metadata import version
@@ -84,6 +85,8 @@ def main() -> None:
         if not isinstance(end.code, str) or cause is None:
             raise
         raise SystemExit(end.code.replace(str(cause), fault_of(cause))) from None
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
     except ValidationError as error:
         raise SystemExit(f"greenmine: {_faults(error)}") from None
     except OSError as error:

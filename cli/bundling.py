@@ -78,5 +78,5 @@ def build(*, site: str, period: str, out: Path, language: Language = "zh", data:
     if manifest.provisional:
         first, last = manifest.provisional[0], manifest.provisional[-1]
         sys.stdout.write(
-            f"provisional, more may come for them: {len(manifest.provisional)} days between {first} and {last}\n"
+            f"not sealed yet, more may come for them: {len(manifest.provisional)} of the days from {first} to {last}\n"
         )

@@ -82,7 +82,9 @@ def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text"
     else:
         for finding in found:
             sys.stdout.write(f"{finding.level}: {finding.what}\n    {finding.fix}\n")
-        sys.stdout.write(f"{len(found)} findings in {len(CHECKS)} checks: {', '.join(CHECKS)}\n")
+        sys.stdout.write(
+            f"{len(found)} finding{'s' if len(found) != 1 else ''} in {len(CHECKS)} checks: {', '.join(CHECKS)}\n"
+        )
     if any(finding.level == "wrong" for finding in found):
         raise SystemExit(1)
 

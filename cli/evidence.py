@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from greenmine.bounded import Bounds, BoundsError, Onward, bounded
+from greenmine.cli import fault_of
 
 _MEMORY: Final = 480_000_000
 _MEMORY_SHARE: Final = 16
@@ -86,7 +87,7 @@ def verify(
                 ("greenmine.cli.checking",),
             )
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"greenmine evidence verify: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"greenmine evidence verify: {' '.join(fault_of(error).split())}\n")
         raise SystemExit(2) from error
     except BoundsError as error:
         more = (

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import cyclopts
 
+from greenmine.cli import fault_of
 from greenmine.collector.files import Description, LoggerFileError, offered, read_description, read_series
 from greenmine.collector.files.descriptions import makes
 from greenmine.collector.files.series import refuse_conflicts
@@ -140,7 +141,7 @@ def attempt(file: Path, *, zone: str | None = None, reading: Reading = _FOUND) -
         said = reading.description()
         names, found = offered(file, said)
     except (ValueError, OSError) as error:
-        raise _end(f"{file}: {error}") from None
+        raise _end(fault_of(error) if isinstance(error, OSError) else f"{file}: {error}") from None
     sys.stdout.write(f"columns: {', '.join(names)}\n")
     known, read, shown = load_parameters(), 0, dict[str, None]()
     for name in found:

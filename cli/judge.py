@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import cyclopts
 import msgspec
 
+from greenmine.cli import fault_of
 from greenmine.cli.files import Reading
 from greenmine.collector.files import Description
 from greenmine.collector.files.channels import ChannelFile, distinct_readings, read_channels
@@ -103,7 +104,7 @@ def judge(
         found, counts = _all_readings(readings, known, reading.description(), _columns(value))
         document = judge_readings(known, _sites(known, site, found), span, reporting, found, said)
     except (DataFileError, LoggerFileError, ValueError, OverflowError, OSError) as error:
-        for line in str(error).splitlines():
+        for line in fault_of(error).splitlines():
             sys.stderr.write(f"greenmine judge: {line}\n")
         raise SystemExit(2) from None
     counts |= {"unused": counts["rows"] - counts["without_value"] - counts["repeated"] - document.readings["used"]}

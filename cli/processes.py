@@ -8,11 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 
@@ -37,8 +39,10 @@ _BY_THEMSELVES: Final = frozenset({"web", "web server", GRAFANA})
 """Processes that look out for a changed registry themselves, or need none: nobody's page is to be cut off."""
 _BY_MEASUREMENTS: Final = frozenset({"worker", "projection", "uplink", "simulator"})
 """Processes that need not begin again where nothing has changed but acceptance files of mines."""
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger(__name__)
 
+Result = TypeVar("Result")
 Task = Callable[[Settings, threading.Event], None]
 """What a process does until the event is set."""
 
@@ -54,6 +58,10 @@ class Processes:
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([_COMMON])
+        # Ctrl-C and service managers signal all processes of a group: the one that forks goes on until its parent has ended.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        forkserver.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._running: list[tuple[str, ForkServerProcess, Connection]] = []
         self._tasks: dict[str, tuple[str, Settings]] = {}
         self._aside: dict[str, tuple[str, Settings, float, float]] = {}
@@ -88,6 +96,11 @@ class Processes:
         theirs.close()
         self._running.append((name, process, ours))
         return process
+
+    def once(self, work: Callable[[Settings], Result], settings: Settings) -> Result:
+        """Do something in a process of its own, so that its memory ends with it, and return what came of it."""
+        with ProcessPoolExecutor(1, self._context) as pool:
+            return pool.submit(work, settings).result()
 
     def watch(self, stop: threading.Event, registry: WatchedRegistry) -> None:
         """Wait until ``stop`` is set; where the registry changes, begin again with it.
@@ -172,6 +185,7 @@ def _live(task: str, settings: Settings, lifeline: Connection) -> None:
     from greenmine.cli import configure_logging  # noqa: PLC0415 - only the child needs it
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     configure_logging()
     stop = threading.Event()
 

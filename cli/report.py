@@ -64,6 +64,7 @@ def report(
                 district=site is None,
             )
         access.close()
+        out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_name(f".{out.name}.part")
         part.write_bytes(written(found, form))
         part.replace(out)

@@ -30,7 +30,7 @@ from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.site_registry import files_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.memory import release_memory
-from greenmine.record.archive.archive import Archive, faults_of_day, seal, unsealed
+from greenmine.record.archive.archive import Archive, faults_of_day, first_day, seal, unsealed
 from greenmine.record.archive.chain import ChainError, parse
 from greenmine.record.archive.signing import SigningKey
 from greenmine.record.archive.tree import KeptTree, kept_tree
@@ -212,6 +212,7 @@ def report_content(manifest: Manifest, source: Source, figures: FiguresDocument)
         figures,
         source.registry,
         manifest.provisional,
+        _unbegun(manifest, source),
         _to_come(manifest, source),
         manifest.key,
         manifest.software,
@@ -230,11 +231,20 @@ def _witnessed(source: Source) -> Witnessed | None:
 
 
 def _to_come(manifest: Manifest, source: Source) -> tuple[date, date] | None:
-    """Days behind that of building, which is provisional itself; days that have passed are sealed or provisional."""
-    reached = max([*manifest.provisional, *(entry.day for entry in source.entries)])
+    """Days behind that of building, which is provisional itself; without it the period had ended."""
+    reached = max([*manifest.provisional, *(entry.day for entry in source.entries)], default=manifest.last)
     if reached >= manifest.last:
         return None
     return date.fromisoformat(reached) + timedelta(days=1), date.fromisoformat(manifest.last)
+
+
+def _unbegun(manifest: Manifest, source: Source) -> tuple[date, date] | None:
+    """Days before the first that is sealed or provisional: nothing had ever come, so there is nothing to seal."""
+    last = date.fromisoformat(manifest.last)
+    begun = min([*manifest.provisional, *(entry.day for entry in source.entries)], default="9999-12-31")
+    if begun <= manifest.first:
+        return None
+    return date.fromisoformat(manifest.first), min(last, date.fromisoformat(begun) - timedelta(days=1))
 
 
 def pack(file: io.BufferedIOBase, files: Iterable[tuple[str, bytes]]) -> None:
@@ -266,7 +276,7 @@ def _days(here: Installation, site: Site, period: Period, folder: Path, now: int
     (target / "chain").mkdir(parents=True)
     for entry in entries:
         (target / f"chain/{entry.number:08d}.json").write_bytes(chain.content(entry.number))
-    days = days_needed(period)
+    days, today, begun = days_needed(period), _today(now, site), first_day(here.engine, site)
     provisional = []
     for done, day in enumerate(days):
         progress("collecting", done, len(days))
@@ -275,13 +285,14 @@ def _days(here: Installation, site: Site, period: Period, folder: Path, now: int
             raise ChainError(f"{wrong[0].place}: {wrong[0].what}; no bundle is built of what was not sealed so")
         for entry in mine:
             (target / entry.file).write_bytes(chain.data(entry.file))
-        if mine or day > _today(now, site):
+        if mine or day > today:
             continue
         content, rows = unsealed(here.engine, site, day, mine)
         if sum(rows.values()):
             (folder / PROVISIONAL).mkdir(exist_ok=True)
             (folder / PROVISIONAL / f"{day}.parquet").write_bytes(content)
-        provisional.append(day)
+        if sum(rows.values()) or day == today or (begun is not None and day >= begun):  # else there is nothing to seal
+            provisional.append(day)
     return [day for day in provisional if period.first <= day <= period.last]
 
 

@@ -63,7 +63,7 @@ class JudgedWindow(msgspec.Struct, frozen=True):
     period_end: str
     """The legal period."""
     value: float | None
-    """The statistic, unrounded."""
+    """The statistic, at nine digits: what floating point leaves behind them decides nothing."""
     judged: str | None
     """What was compared with the limit."""
     low: float | None
@@ -319,7 +319,7 @@ class _SiteRun:
             end=self._time(v.finish if rule.limit.hour == "any" else v.end),
             period_start=self._time(v.start),
             period_end=self._time(v.end),
-            value=v.value,
+            value=None if v.value is None else round(v.value, 9),
             judged=v.verdict.judged,
             low=v.threshold.low,
             high=v.threshold.high,

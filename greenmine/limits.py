@@ -22,9 +22,9 @@ from greenmine.wording.messages import LANGUAGES, SHARED, Language, texts
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
 
-Window = Literal["1min", "5min", "15min", "hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
-"""Legal periods: one, five and fifteen minutes of the clock, clock hour, natural day, day and night periods, calendar month,
-quarter and year, all in the site's zone."""
+Window = Literal["1min", "5min", "15min", "hour", "8h", "day", "daytime", "nighttime", "month", "quarter", "year"]
+"""Legal periods: one, five and fifteen minutes of the clock, clock hour, eight hours from midnight on, natural day, day and night
+periods, calendar month, quarter and year, all in the site's zone."""
 
 SHORT: Final[dict[Window, int]] = {"1min": 1, "5min": 5, "15min": 15, "hour": 60}
 """Length of windows up to an hour [min]."""
@@ -520,8 +520,10 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.event is not None and (limit.statistic != "maximum" or limit.window in SHORT):
         fault("event is for maxima of a day, a daytime or a nighttime")
-    if limit.window != "hour" and limit.window in SHORT and limit.statistic != "mean":
+    if limit.window != "hour" and limit.window in {*SHORT, "8h"} and limit.statistic != "mean":
         fault(f"a {limit.window} is judged by its mean")
+    if limit.window == "8h" and (limit.period != "whole" or (limit.validity.hours or 1) > 8):
+        fault("8h: all of it is judged, and validity: hours must be from 1 to 8")
     if limit.allowed < 0:
         fault("allowed must not be below 0")
     if limit.window in SHORT and limit.allowed >= (windows := 24 * 60 // SHORT[limit.window]):

@@ -17,13 +17,13 @@ from greenmine.tables import DataFile, DataFileError, build
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "reporting.toml"
 """The periods of Wanzhou District, which ship with the package."""
 
-_MONTH: Final = re.compile(r"(\d{4})-(\d\d)")
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_QUARTER: Final = re.compile(r"(\d{4})-Q([1-4])")
-_YEAR: Final = re.compile(r"\d{4}")
-_WEEK: Final = re.compile(r"(\d{4})-W(\d\d)")
-_SPAN: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\.|/)(\d{4}-\d\d-\d\d)")
-_NAMED: Final = re.compile(r"(\d{4})-([A-Z][A-Z0-9]{0,9})")
+_MONTH: Final = re.compile(r"([0-9]{4})-([0-9][0-9])")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]")
+_QUARTER: Final = re.compile(r"([0-9]{4})-Q([1-4])")
+_YEAR: Final = re.compile(r"[0-9]{4}")
+_WEEK: Final = re.compile(r"([0-9]{4})-W([0-9][0-9])")
+_SPAN: Final = re.compile(r"([0-9]{4}-[0-9][0-9]-[0-9][0-9])(?:\.\.|/)([0-9]{4}-[0-9][0-9]-[0-9][0-9])")
+_NAMED: Final = re.compile(r"([0-9]{4})-([A-Z][A-Z0-9]{0,9})")
 _LONGEST: Final = timedelta(days=366)
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2199

@@ -22,7 +22,7 @@ from greenmine.entries import (
     Station,
     Target,
 )
-from greenmine.limits import Limit, Threshold, limit_for
+from greenmine.limits import SHORT, Limit, Threshold, limit_for
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
@@ -286,6 +286,13 @@ class SiteResolution:
             self._faults.append(
                 f"{place}: limits: {limit.id} judges {limit.parameter}, which no device serves here (served: {served}); "
                 "add it to a device of this station or leave the limit out"
+            )
+        device = self._servers.get((station.id, limit.parameter))
+        speech = None if device is None else self._known.profiles.get(device.profile)
+        if device is not None and speech is not None and speech.interval > 60_000 * SHORT.get(limit.window, 60):
+            self._faults.append(
+                f'{place}: limits: {limit.id} judges windows of {limit.window}, and the device "{device.id}" sends '
+                f"{limit.parameter} every {speech.interval / 1000:g} s: that says nothing of them"
             )
         if limit.works and self._file.site is not None and not self._file.site.works:
             self._faults.append(

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import SHORT, Threshold, Window, addressee, threshold_on
+from greenmine.limits import SHORT, Limit, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.exceedances import Exceedance
@@ -19,16 +19,16 @@ from greenmine.processing.exclusion import Exclusion, Mark
 from greenmine.processing.flags import RANGE, counted, jumps, out_of_range, over_range, spikes
 from greenmine.processing.health import Change, Health
 from greenmine.processing.identity import Sorted, Stored, tell_apart
-from greenmine.processing.levels import percentile_levels
+from greenmine.processing.levels import TOLD_APART, percentile_levels
 from greenmine.processing.panes import MINUTE, UNTOUCHED, Block, Panes
 from greenmine.processing.periods import PeriodFigures
-from greenmine.processing.slide import HOUR, by_minute
+from greenmine.processing.slide import HOUR, Slid, by_minute
 from greenmine.processing.standing import Grounds
 from greenmine.processing.statistics import Figures, figures
 from greenmine.processing.validity import enough
-from greenmine.processing.verdicts import Figure, Verdict, judge
+from greenmine.processing.verdicts import Figure, Sufficiency, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
-from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
+from greenmine.processing.windows import minute_of, moment_of, offset_minutes, thirds, windows_touching
 from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Registry, Rule
 
@@ -208,8 +208,7 @@ class Engine:
         self._after = np.zeros(len(channels), np.int64)
         """How long after a minute the hours still hold it [min]: where any hour counts, the next clock hour's verdict does."""
         for rule in registry.rules:
-            window = "day" if rule.limit.allowed else "hour" if rule.limit.window in SHORT else rule.limit.window
-            self._rules[rule.channel, window].append(rule.index)
+            self._rules[rule.channel, _judged_with(rule.limit)].append(rule.index)
             if rule.limit.hour == "any":
                 self._after[rule.channel] = HOUR - 1
         dependants = self._resting()
@@ -675,7 +674,10 @@ class Engine:
             )
             for index in self._rules.get((c, window), ()):
                 rule = self.registry.rules[index]
-                if not rule.limit.allowed and SHORT.get(rule.limit.window, HOUR) < HOUR:
+                if rule.limit.window == "8h":
+                    for first, last in thirds(s, s + width, self._zone[c]):
+                        self._judge(index, replace(outcome.statistics[-1], start=first, end=last), outcome)
+                elif not rule.limit.allowed and SHORT.get(rule.limit.window, HOUR) < HOUR:
                     self._judge_parts(rule, outcome.statistics[-1], outcome)
                 elif self._by_hours(rule, s, s + width):
                     minutely.append((index, outcome.statistics[-1]))
@@ -754,15 +756,14 @@ class Engine:
                         here = slice(statistic.start - first, statistic.end - first)
                         # Of equal ones the last: the clock hour itself rather than one that only ends in it.
                         at = here.stop - 1 - int(worst[row, here][::-1].argmax())
-                        found = None
+                        found, hidden = None, slid.masked[row, here]
+                        if hidden.any():
+                            loudest = np.where(hidden, slid.value[row, here], -np.inf)
+                            masked = _hour(slid, row, here.start + int(loudest.argmax()), first)
+                        else:
+                            masked = None
                         if slid.assessable[row, at]:
-                            found = _Worst(
-                                value=float(slid.value[row, at]),
-                                capture=float(slid.capture[row, at]),
-                                minute=first + at,
-                                corrected=bool(slid.corrected[row, at]),
-                            )
-                        masked = bool(slid.masked[row, here].any())
+                            found = _hour(slid, row, at, first)
                         self._judge(index, statistic, outcome, found, by_hours=True, masked=masked)
 
     def _judge(
@@ -773,12 +774,12 @@ class Engine:
         worst: _Worst | None = None,
         *,
         by_hours: bool = False,
-        masked: bool = False,
+        masked: _Worst | None = None,
     ) -> None:
         """Judge a period by its own figure, or by that of its worst hour.
 
-        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid. ``masked``: a louder
-        hour cannot be told from its background.
+        ``by_hours`` tells that its worst hour decides; ``worst`` is None then if no hour of it is valid. ``masked``: the
+        loudest of the hours that are above the limit and cannot be told from their background.
         """
         rule = self.registry.rules[index]
         limit = rule.limit
@@ -805,8 +806,12 @@ class Engine:
             # The worst hour condemns the period; to acquit it, its own data must suffice.
             if found.judgement == "exceeds" or not hourly or verdict.judgement != "not assessable":
                 verdict, figure, begin, finish = found, highest, worst.minute - HOUR + 1, worst.minute + 1
-        if masked and verdict.judgement != "exceeds":
-            verdict = Verdict("not assessable", "background-too-high", None, None, None)
+        if masked is not None and verdict.judgement != "exceeds":
+            background = rule.background_on(day)
+            assert background is not None
+            short = Sufficiency("background-too-high", masked.value - background, TOLD_APART)
+            figure = Figure(masked.value, masked.capture, statistic.hours, sufficiency=short)
+            verdict, begin, finish = judge(limit, threshold, figure), masked.minute - HOUR + 1, masked.minute + 1
         result = self.alarms.slider.references.ending_in(index, statistic.start)
         conditions: tuple[str, ...] = ()
         if result is not None:
@@ -900,6 +905,23 @@ class Engine:
         if statistic.mean is None or rule.index not in self.alarms.slider.gas:
             return statistic.mean
         return statistic.mean * self.alarms.slider.conversion(rule.index, statistic.start, statistic.end)[0]
+
+
+def _hour(slid: Slid, row: int, at: int, first: int) -> _Worst:
+    """The hour that ends with one of the minutes from ``first`` on."""
+    return _Worst(
+        value=float(slid.value[row, at]),
+        capture=float(slid.capture[row, at]),
+        minute=first + at,
+        corrected=bool(slid.corrected[row, at]),
+    )
+
+
+def _judged_with(limit: Limit) -> Window:
+    """The window with whose statistic the verdicts of a limit are issued."""
+    if limit.allowed or limit.window == "8h":
+        return "day"
+    return "hour" if limit.window in SHORT else limit.window
 
 
 def _adjoining(statistics: Iterable[Statistic]) -> list[list[Statistic]]:

@@ -11,6 +11,8 @@ BIN: Final = 0.1
 """Width of a histogram bin [dB]; bins are centred on multiples of it."""
 FLOOR: Final = 10.0
 """Centre of the first bin [dB]."""
+TOLD_APART: Final = 3
+"""Least difference, rounded, between a level and its background from which the source can be told (GB 12348-2008, 5.7.3) [dB]."""
 BINS: Final = 1301
 """Bins from 10 dB to 140 dB. Levels beyond are counted in the end bins, which a percentile must not rest on."""
 
@@ -142,6 +144,6 @@ def corrected_levels(measured: NDArray[np.float64], background: NDArray[np.float
     """
     difference = np.round(np.round(measured - background, 9))  # half to even, at nine digits
     lower = np.select(
-        [difference >= 11, difference >= 6, difference >= 4, difference >= 3], [0.0, 1.0, 2.0, 3.0], np.nan
+        [difference >= 11, difference >= 6, difference >= 4, difference >= TOLD_APART], [0.0, 1.0, 2.0, 3.0], np.nan
     )
     return np.where(np.isnan(background), measured, measured - lower)

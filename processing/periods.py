@@ -14,7 +14,7 @@ from greenmine.processing.discharge import discharge
 from greenmine.processing.events import SoundEvent, event_kind, sound_events
 from greenmine.processing.exceedances import Beyond
 from greenmine.processing.exclusion import Exclusion
-from greenmine.processing.levels import corrected_levels
+from greenmine.processing.levels import TOLD_APART, corrected_levels
 from greenmine.processing.panes import MINUTE, Panes
 from greenmine.processing.slide import HOUR, Slider
 from greenmine.processing.validity import enough, sufficient
@@ -79,7 +79,8 @@ class PeriodFigures:
         limit, parameter = rule.limit, self._registry.channels[rule.channel].parameter
         stricter = limit.validity.minutes_per_hour != self._registry.conditions.minutes_per_hour
         mean = limit.statistic == "mean" and limit.window != "hour" and limit.period == "whole"
-        return limit.statistic == "range" or rule.flow is not None or (stricter and mean and parameter.has_mean)
+        parts = limit.window == "8h" or limit.statistic == "range"
+        return parts or rule.flow is not None or (stricter and mean and parameter.has_mean)
 
     def used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
         """Minutes whose readings are judged; ``working``: of known working time alone."""
@@ -121,11 +122,12 @@ class PeriodFigures:
         masked = np.isnan(source) and threshold.high is not None and round(value, 9) > threshold.high
         corrected = source < value
         judged = source if corrected else value
+        enough_time = Sufficiency("too-short-working-time", minutes, need)
+        hidden = Sufficiency("background-too-high", value - (background or 0.0), TOLD_APART)
         return Figure(
             None if np.isnan(judged) else judged,
             min(1.0, minutes / int(working.sum())),
-            sufficiency=Sufficiency("too-short-working-time", minutes, need),
-            obstacle="background-too-high" if masked else None,
+            sufficiency=hidden if masked and minutes >= need else enough_time,
             over=bool(block.over[0, used].any()),
             corrected=corrected,
         )

@@ -60,7 +60,7 @@ class Slid:
     Parameters
     ----------
     value : float64 array
-        Rounded as the limit is compared; NaN where not assessable.
+        Rounded as the limit is compared; NaN where not assessable, but for what is ``masked``: as it was measured.
     capture : float64 array
         Valid readings as a share of those due, at most 1.
     assessable : bool array
@@ -245,7 +245,7 @@ class Slider:
             assessable &= above | ~found.over | (np.isnan(high) & ~(value < low))
             excess = np.where(assessable, np.fmax(value - high, low - value), np.nan)
         return Slid(
-            np.where(assessable, value, np.nan),
+            np.where(assessable | masked, value, np.nan),
             found.capture,
             assessable,
             above,

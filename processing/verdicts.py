@@ -109,7 +109,9 @@ def judge(limit: Limit, threshold: Threshold, figure: Figure) -> Verdict:
     elif threshold.low is not None and judged < round_half_even(threshold.low, 9):
         beyond = ("under-limit", threshold.low)
     if lacking and not (beyond and (figure.stands or limit.statistic == "maximum")):
-        return Verdict("not assessable", lacking.reason, text, lacking.have, lacking.need)
+        # What was measured with the background is not of the source: nothing was compared.
+        compared = None if lacking.reason == "background-too-high" else text
+        return Verdict("not assessable", lacking.reason, compared, lacking.have, lacking.need)
     if figure.over and (beyond[0] == "under-limit" if beyond else threshold.high is not None):
         return Verdict("not assessable", "over-range", text, None, None)
     if beyond:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from greenmine.api.http.formats import Format
-from greenmine.api.http.problems import Problem
+from greenmine.api.http.problems import DAY_FORM, WALL_FORM, Problem
 from greenmine.times import parse_time
 
 Instant = Annotated[int, BeforeValidator(parse_time, json_schema_input_type=str)]
@@ -171,8 +171,8 @@ class LedgerArguments(Tabular):
     """Ledger of a site; ``from`` and ``to`` are days, both inclusive."""
 
     site: str | None = None
-    start: str | None = Field(None, alias="from", pattern=r"^\d{4}-\d\d-\d\d$")
-    end: str | None = Field(None, alias="to", pattern=r"^\d{4}-\d\d-\d\d$")
+    start: str | None = Field(None, alias="from", pattern=DAY_FORM)
+    end: str | None = Field(None, alias="to", pattern=DAY_FORM)
 
 
 class RejectionsArguments(Tabular):
@@ -311,16 +311,12 @@ class UploadArguments(NoArguments):
     encoding: str = Field(default="", max_length=40)
 
 
-_DAY = r"^\d{4}-\d\d-\d\d$"
-_WALL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
-
-
 class StationArguments(PageArguments):
     """The last days, or the days ``from`` to ``to`` (both inclusive) on the site's clock, or the day of an instant."""
 
     days: int = Field(1, ge=1, le=366)
-    first: str | None = Field(None, alias="from", pattern=_DAY)
-    last: str | None = Field(None, alias="to", pattern=_DAY)
+    first: str | None = Field(None, alias="from", pattern=DAY_FORM)
+    last: str | None = Field(None, alias="to", pattern=DAY_FORM)
     at: int | None = Field(None, ge=0, le=253_370_764_800_000)
     """Milliseconds since 1970 UTC, as dashboards know an instant; before the year 9999."""
 
@@ -328,8 +324,8 @@ class StationArguments(PageArguments):
 class WallArguments(PageArguments):
     """A period on the site's clock; without it, the 24 hours to now."""
 
-    start: str | None = Field(None, alias="from", pattern=_WALL)
-    end: str | None = Field(None, alias="to", pattern=_WALL)
+    start: str | None = Field(None, alias="from", pattern=WALL_FORM)
+    end: str | None = Field(None, alias="to", pattern=WALL_FORM)
     limit: str | None = None
     """Of charts: the id of the only limit that is drawn."""
 
@@ -359,8 +355,8 @@ class DownloadArguments(NoArguments):
     channel: str = ""
     parameter: str = ""
     window: Literal["hour", "day", "daytime", "nighttime"] = "hour"
-    first: str = Field(alias="from", pattern=_DAY)
-    last: str = Field(alias="to", pattern=_DAY)
+    first: str = Field(alias="from", pattern=DAY_FORM)
+    last: str = Field(alias="to", pattern=DAY_FORM)
     bom: bool = False
 
 

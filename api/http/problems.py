@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,6 +16,11 @@ from starlette.responses import RedirectResponse, Response
 from greenmine.errors import NoRecordError, StoreError
 from greenmine.record.record import DatabaseError
 from greenmine.wording.sentences import chinese_sentence
+
+DAY_FORM: Final = r"^\d{4}-\d\d-\d\d$"
+"""Pattern of a day in a request."""
+WALL_FORM: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d$"
+"""Pattern of a time by the site's clock in a request."""
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
@@ -120,9 +125,32 @@ def _answer(request: Request, problem: Problem, headers: dict[str, str] | None =
     return problem_response(problem, request.url.path, headers)
 
 
+_FAULTS: Final = {
+    "extra_forbidden": "unknown parameter",
+    "missing": "required",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "float_parsing": "a number is expected",
+    "bool_parsing": "true or false is expected",
+    "greater_than": "a number above {gt} is expected",
+    "greater_than_equal": "a number of {ge} or more is expected",
+    "less_than": "a number below {lt} is expected",
+    "less_than_equal": "a number of {le} or less is expected",
+    "literal_error": "one of {expected} is expected",
+    "enum": "one of {expected} is expected",
+    "string_too_short": "at least {min_length} characters are expected",
+    "string_too_long": "at most {max_length} characters are expected",
+    "json_invalid": "is no JSON",
+}
+"""What is said of a fault that pydantic finds, by its type; what is in braces comes from its context."""
+_FORMS: Final = {
+    DAY_FORM: "a day such as 2026-11-30 is expected",
+    WALL_FORM: "a time such as 2026-11-30T10:00 is expected",
+}
+"""The same of a text that has not the form of a pattern."""
+
+
 def _sentence(fault: dict[str, Any]) -> str:
-    if fault["type"] == "extra_forbidden":
-        return "unknown parameter"
-    if fault["type"] == "missing":
-        return "required"
-    return str(fault["msg"]).removeprefix("Value error, ")
+    context = {name: str(value).replace(" or ", ", ") for name, value in fault.get("ctx", {}).items()}
+    told = _FORMS.get(context.get("pattern", ""), _FAULTS.get(fault["type"]))
+    return str(fault["msg"]).removeprefix("Value error, ") if told is None else told.format_map(context)

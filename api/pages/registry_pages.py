@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,7 +22,7 @@ from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
-from greenmine.editing import ConflictError, Editing, RegistryChange, digest, table, with_limits
+from greenmine.editing import FILES, ConflictError, Editing, RegistryChange, digest, table, with_limits
 from greenmine.entries import (
     Approval,
     Calibration,
@@ -164,6 +166,7 @@ def add_entry(
         entry = _entry(context.registry, kind, form, name)
         if kind == "sites":
             name = f"sites/{entry['id']}.toml"
+            _check_new(context, entry["id"])
             _change(context, audit, name, None, table(entry) + "\n")
         else:
             before = _text(context, name)
@@ -283,7 +286,40 @@ def _file(
         request, context, chosen, "registry-file.html", faults, filled,
         name=name, site=site, forms=forms, text=there if text is None else text, digest=digest(there),
         changes=_listed(context, changes),
+        devices=[] if site is None else [(device, _commands(context, site, device)) for device in site.devices],
     )  # fmt: skip
+
+
+def _check_new(context: Context, site: str) -> None:
+    """Refuse an id that names no file of a mine, or that another mine has.
+
+    Raises
+    ------
+    ValueError
+        It does.
+    """
+    name = f"sites/{site}.toml"
+    if not FILES.fullmatch(name):
+        why = "only lower-case letters, digits, '.' and '-', beginning with a letter or digit"
+        raise ValueError(f"id: {site!r} does not fit: {why}")
+    if _editing(context).text(name) is not None:
+        raise ValueError(f"id: there is a mine {site!r} already")
+
+
+def _commands(context: Context, site: Site, device: Device) -> list[str]:
+    """Commands that let a device in and send a first reading: over TLS where the pages are, else to the broker of this desk."""
+    settings, topic = context.settings, f"greenmine/v1/{site.id}/{device.id}/readings"
+    own = context.registry.profiles[device.profile].format == "greenmine"
+    value = ", ".join(f'\\"{parameter}\\": VALUE' for parameter in device.parameters[:1])
+    message = f'"{{\\"v\\": 1, \\"time\\": \\"$(date -Iseconds)\\", \\"values\\": {{{value}}}}}"' if own else "MESSAGE"
+    public = next(filter(None, (urlsplit(one.strip()).hostname for one in settings.public_url.split(","))), None)
+    if public is None:
+        return [f"mosquitto_pub -h {settings.broker_host} -p {settings.broker_port} -q 1 -t {topic} -m {message}"]
+    account = f"-u {site.id}/{device.id} -P PASSWORD"
+    return [
+        f"greenmine device add {site.id}/{device.id}",
+        f"mosquitto_pub -h {public} -p {settings.ingress_port or 8883} --cafile ca.crt {account} -q 1 -t {topic} -m {message}",
+    ]
 
 
 def _listed(context: Context, changes: list[RegistryChange]) -> list[tuple[datetime, RegistryChange]]:
@@ -409,13 +445,22 @@ def _entry(registry: Registry, kind: Kind, form: Mapping[str, list[str]], name: 
         try:
             value = _read(field.form, given, zone)
         except ValueError:
-            raise ValueError(f"{field.name}: {given[0]!r} is not a {field.form}") from None
+            expected = _EXPECTED[field.form]
+            raise ValueError(f"{field.name}: {given[0]!r} does not fit; {expected} is expected") from None
         outer, _, inner = field.name.partition(".")
         if inner:
             values.setdefault(outer, {})[inner] = value
         else:
             values[field.name] = value
     return values
+
+
+_EXPECTED = {
+    "number": "a number",
+    "day": "a day such as 2026-11-30",
+    "time": "a time such as 2026-11-30T10:00",
+}
+"""What a form of field takes."""
 
 
 def _input(name: str) -> str:
@@ -427,6 +472,8 @@ def _read(form: str, given: list[str], zone: ZoneInfo) -> Any:
     match form:
         case "number":
             number = float(given[0])
+            if not math.isfinite(number):
+                raise ValueError
             return int(number) if number.is_integer() and "." not in given[0] else number
         case "day":
             return date.fromisoformat(given[0])

@@ -30,10 +30,24 @@ function request(form) {
   return [form.dataset.post, { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) }];
 }
 
-async function renew() {
+async function fetched() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return answer.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+}
+
+// Who signed in again in another tab goes on in this one: its token is that of the session that ended.
+async function sent(form) {
+  const answer = await fetch(...request(form));
+  if (answer.status !== 403) return answer;
+  const token = (await fetched())?.body.dataset.csrf;
+  if (!token || token === document.body.dataset.csrf) return answer;
+  document.body.dataset.csrf = token;
+  return fetch(...request(form));
+}
+
+async function renew() {
+  const fresh = await fetched();
+  if (!fresh) return;
   for (const part of document.querySelectorAll("[data-part]")) {
     const next = fresh.getElementById(part.id);
     if (next) part.replaceChildren(...next.childNodes);
@@ -41,6 +55,13 @@ async function renew() {
   const acknowledged = document.querySelector('[data-kind="acknowledged"]');
   if (acknowledged && !fresh.querySelector('[data-kind="acknowledged"]')) acknowledged.remove();
 }
+
+// What is longer than a field takes is cut by the browser without a word.
+document.addEventListener("input", (event) => {
+  const { form, value, maxLength } = event.target;
+  const words = form?.closest("form[data-post]")?.closest(".forms").dataset;
+  if (words && maxLength > 0) told(form, value.length < maxLength ? "" : words.full.replace("{n}", maxLength), true);
+});
 
 // Of the kinds of mark only those are offered that say something of the chosen place.
 function offerKinds(form) {
@@ -67,11 +88,16 @@ document.addEventListener("submit", async (event) => {
   button.disabled = true;
   told(form, words.busy);
   try {
-    const answer = await fetch(...request(form));
+    const answer = await sent(form);
+    if (answer.status === 401) {
+      told(form, words.expired, true);
+      return;
+    }
     if (!answer.ok) {
       const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
       const chinese = document.documentElement.lang === "zh-CN" && problem.detail_zh;
       told(form, words.failed.replace("{reason}", chinese || problem.detail), true);
+      if (answer.status === 409) await renew(); // somebody else was first: who, and when
       return;
     }
     told(form, words.saved);

@@ -68,10 +68,6 @@ class FiguresColumn:
         had = [f.value for f in self.figures if f.value is not None]
         return figure_of_parts(self.parameter.averaging, had) if had else None
 
-    def places(self, value: float) -> int:
-        """Decimals of a figure."""
-        return self.parameter.places(value)
-
 
 @dataclass(frozen=True, slots=True)
 class FiguresTable:
@@ -106,6 +102,7 @@ class EventLine:
     peak: float | None
     threshold: float | None
     unit: str
+    parameter: Parameter
     cause: str
     handling: str
 
@@ -421,6 +418,7 @@ def _events(
             row.peak,
             row.threshold,
             words.unit(rules[row.rule].limit.unit),
+            queries.registry.channels[rules[row.rule].channel].parameter,
             row.cause,
             row.handling,
         )

@@ -17,12 +17,12 @@ from greenmine.evidence.filed.content import (
     FiledReport,
     InspectionLine,
     LimitLine,
-    SitePart,
 )
 from greenmine.evidence.report.words import ReportWords
+from greenmine.parameters import Parameter
 from greenmine.processing.summary import conclude
 from greenmine.readings import FLAGS
-from greenmine.rounding import round_half_even
+from greenmine.rounding import round_half_even, told
 
 Total = Literal["mean", "sum", "maximum", "minimum"]
 
@@ -42,6 +42,11 @@ class Number:
 
     value: float
     places: int
+
+    @classmethod
+    def of(cls, value: float, parameter: Parameter, *bounds: float | None) -> Number:
+        """Give a figure the digits with which all pages tell it."""
+        return cls(value, -min(0, int(told(value, parameter.places(value), bounds).as_tuple().exponent)))
 
     def __str__(self) -> str:
         return f"{round_half_even(self.value, self.places)}".replace("-", "−")
@@ -77,9 +82,10 @@ class FiledSheet:
 
 
 def sheets(report: FiledReport) -> Iterator[FiledSheet]:
-    """Give the sheets of a report in order: conclusions, figures by theme, limits, exceedances."""
+    """Give the sheets of a report in order: conclusions, data and handling, figures by theme, limits, exceedances."""
     w = report.words
     yield _conclusions(report)
+    yield _bookkeeping(report)
     for part in report.parts:
         yield from (_figures(table, w) for table in part.tables)
     if not report.district:
@@ -119,7 +125,6 @@ def _conclusions(report: FiledReport) -> FiledSheet:
             if one.running:
                 said += f"{w.t('list.sentence')}{w.t('conclusion.running', n=one.running)}"
             rows.append((w.name(part.site), w.theme(one.theme), w.t(f"addressee.{one.addressee}"), said, reasons))
-        rows.append(_bookkeeping(part, w))
     return FiledSheet(
         w.t("filed.conclusions"),
         _heads(*(w.t(f"filed.{name}") for name in ("site", "theme", "addressee", "conclusion", "reasons"))),
@@ -128,16 +133,21 @@ def _conclusions(report: FiledReport) -> FiledSheet:
     )
 
 
-def _bookkeeping(part: SitePart, w: ReportWords) -> tuple[Value, ...]:
-    handled = sum(bool(event.handling) for event in part.events)
-    told = w.t("filed.events-of", n=len(part.events), handled=handled)
-    return (
-        w.name(part.site),
-        w.t("filed.data"),
-        w.t("filed.capture-of", share=w.share(part.capture)),
-        told,
-        w.t("filed.silent-days", n=part.silent_days) if part.silent_days else "",
+def _bookkeeping(report: FiledReport) -> FiledSheet:
+    """How much data each mine gave, and what was done about its exceedances."""
+    w = report.words
+    names = ("site", "capture", "silent-days", "events", "handled")
+    rows = tuple(
+        (
+            w.name(part.site),
+            w.share(part.capture),
+            Number(part.silent_days, 0),
+            Number(len(part.events), 0),
+            Number(sum(bool(event.handling) for event in part.events), 0),
+        )
+        for part in report.parts
     )
+    return FiledSheet(w.t("filed.data"), _heads(*(w.t(f"filed.{name}") for name in names)), rows, wide=(0,))
 
 
 def _figures(table: FiguresTable, w: ReportWords) -> FiledSheet:
@@ -156,7 +166,7 @@ def _figures(table: FiguresTable, w: ReportWords) -> FiledSheet:
 
 
 def _value(column: FiguresColumn, figure: FiledFigure) -> Value:
-    return figure.mark if figure.value is None else Number(figure.value, column.places(figure.value))
+    return figure.mark if figure.value is None else Number.of(figure.value, column.parameter)
 
 
 def _total(column: FiguresColumn, total: Total) -> Value:
@@ -166,7 +176,7 @@ def _total(column: FiguresColumn, total: Total) -> Value:
     value = (
         {"maximum": max, "minimum": min}[total](had, default=None) if total in {"maximum", "minimum"} else column.mean
     )
-    number = None if value is None else Number(value, column.places(value))
+    number = None if value is None else Number.of(value, column.parameter)
     return Computed(total, column.parameter.averaging, number)
 
 
@@ -207,17 +217,16 @@ def _inspections(lines: Sequence[InspectionLine], w: ReportWords, *, named: bool
 
 
 def _events(events: Iterable[EventLine], w: ReportWords, *, named: bool) -> FiledSheet:
-    names = ("station", "limit", "start", "end", "peak", "threshold", "cause", "handling")
+    names = ("station", "limit", "start", "end", "peak", "threshold", "unit", "cause", "handling")
     rows: list[tuple[Value, ...]] = []
     for e in events:
         row: list[Value] = [e.site] if named else []
         row += [e.station, e.limit, f"{e.start:%Y-%m-%d %H:%M}"]
         row.append(w.t("duration.open") if e.end is None else f"{e.end:%Y-%m-%d %H:%M}")
-        row.append(NO_DATA if e.peak is None else Number(e.peak, 1))
-        row.append(f"{w.plain(e.threshold)} {e.unit}")
-        row += [e.cause or NO_DATA, e.handling or NO_DATA]
+        row.append(NO_DATA if e.peak is None else Number.of(e.peak, e.parameter, e.threshold))
+        row += [w.plain(e.threshold), e.unit, e.cause or NO_DATA, e.handling or NO_DATA]
         rows.append(tuple(row))
     heads = _heads(*([w.t("filed.site")] if named else []), *(w.t(f"filed.{name}") for name in names))
     last = len(heads[0])
-    wide = (*((0,) if named else ()), last - 7, last - 2, last - 1)
+    wide = (*((0,) if named else ()), last - 8, last - 2, last - 1)
     return FiledSheet(w.t("filed.events"), heads, tuple(rows), wide=wide, empty=w.t("filed.no-events"))

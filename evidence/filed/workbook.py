@@ -25,7 +25,7 @@ _NARROW: Final = 11
 _WIDE: Final = 34
 _PAGE: Final = 118
 """Width of a page [characters]; narrow tables are spread over it."""
-_LINE: Final = 13.5
+_LINE: Final = 15.0
 """Height of a line [pt]."""
 _HEAD_ROW: Final = 2
 """Rows above the head of a table: title and facts."""

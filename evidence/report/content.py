@@ -35,6 +35,8 @@ class Content:
     """Holds this site only."""
     provisional: list[str]
     """Days that were not sealed yet."""
+    unbegun: tuple[date, date] | None
+    """First and last of the days before the first reading ever."""
     to_come: tuple[date, date] | None
     """First and last of the days that were still to come."""
     key: str

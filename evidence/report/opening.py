@@ -192,10 +192,29 @@ def _grounds(content: Content) -> list[str]:
             valid=valid,
             share=w.share(min(1.0, valid / due) if due else None),
         ),
-        w.t("opening.sealed") if not days else w.t("opening.provisional", n=len(days), days=named),
+        *_unbegun(content),
+        *([w.t("opening.provisional", n=len(days), days=named)] if days else _sealed(content)),
         w.t("opening.unproven"),
         w.t("opening.recompute"),
     ]
+
+
+def _unbegun(content: Content) -> list[str]:
+    """Days before the first reading, if there are any."""
+    if content.unbegun is None:
+        return []
+    first, last = content.unbegun
+    return [
+        content.words.t("opening.unbegun", n=(last - first).days + 1, days=content.words.span(str(first), str(last)))
+    ]
+
+
+def _sealed(content: Content) -> list[str]:
+    """All days are sealed, of those on which there was something to seal."""
+    if content.unbegun is None:
+        return [content.words.t("opening.sealed")]
+    began = str(content.unbegun[1]) < content.figures.last
+    return [content.words.t("opening.sealed-since")] if began else []
 
 
 def _to_come(content: Content) -> str:

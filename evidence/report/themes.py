@@ -121,10 +121,11 @@ def _courses(content: Content, rules: Sequence[RuleFigures]) -> list[Block]:
     verdicts: dict[str, list[VerdictFigures]] = defaultdict(list)
     for verdict in content.figures.verdicts:
         verdicts[verdict.rule].append(verdict)
-    groups: dict[tuple[str, str, bool], list[RuleFigures]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[str, str, bool], bool], list[RuleFigures]] = defaultdict(list)
     for rule in rules:
-        statistic = content.words.rules[rule.rule].limit.statistic
-        groups[content.words.judged(rule.rule).key, statistic, rule.window == "hour"].append(rule)
+        limit = content.words.rules[rule.rule].limit
+        drawn = limit.statistic, limit.period, limit.state is not None
+        groups[content.words.judged(rule.rule).key, drawn, rule.window == "hour"].append(rule)
     return [
         Charts(charts=[_course(content, channel, hourly, group, verdicts)])
         for (channel, _, hourly), group in groups.items()
@@ -156,8 +157,10 @@ def _course(
                 for bound in (threshold.low, threshold.high)
                 if bound is not None
             ]
-    statistic = w.known(f"statistic.{w.rules[rules[0].rule].limit.statistic}", "")
-    of = w.t("theme.of-hours") if hourly else ""
+    limit = w.rules[rules[0].rule].limit
+    working = limit.period == "working"
+    statistic = w.t("theme.working-level") if working else w.known(f"statistic.{limit.statistic}", "")
+    of = (w.t("theme.of-hours") if hourly else "") + (w.t("theme.converted") if limit.state is not None else "")
     caption = w.t("theme.course", channel=w.channel(channel), statistic=statistic, of=of)
     if unit := w.unit(rules[0].unit):
         caption = w.t("theme.with-unit", caption=caption, unit=unit)

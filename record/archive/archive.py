@@ -306,6 +306,16 @@ def file_name(day: str, part: int) -> str:
     return f"{day}.{part}.parquet" if part else f"{day}.parquet"
 
 
+def first_day(engine: sa.Engine, site: Site) -> date | None:
+    """Local day of the first reading of a site; None before any came."""
+    block = schema.reading_block.c
+    with engine.connect() as connection:
+        hour = connection.scalar(
+            sa.select(sa.func.min(block.hour)).where(block.channel.in_(list(_channels(connection, site.id))))
+        )
+    return None if hour is None else _day(hour * HOUR, ZoneInfo(site.zone))
+
+
 def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry]) -> tuple[bytes, dict[str, int]]:
     """The file of a day as it would be sealed now, and its rows by kind; without what its entries hold already."""
     reached = {entry.day: entry.through for entry in entries}

@@ -349,11 +349,12 @@ def test_levels_are_averaged_by_their_energy_in_the_formula_too(mine: Mine) -> N
 @pytest.mark.parametrize("period", ["2026-03-01", "2026-W09", "2026-03", "2026-Q1", "2026", "2026-H1"])
 def test_a_report_of_any_period_is_made_for_a_mine_and_for_the_district(mine: Mine, period: str) -> None:
     names = openpyxl.load_workbook(io.BytesIO(report(mine, period=period, lang="en"))).sheetnames
-    assert names[0] == "Conclusions"
+    assert names[:2] == ["Conclusions", "Data and handling"]
     assert names[-3:] == ["Limits", "Inspections", "Exceedances"]
     district = mine.client.get("/api/v1/report", params={"period": period, "lang": "en"})
     assert openpyxl.load_workbook(io.BytesIO(district.content)).sheetnames == [
         "Conclusions",
+        "Data and handling",
         "Inspections",
         "Exceedances",
     ]

@@ -18,6 +18,7 @@ import pytest
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT
 from greenmine.times import local
+from greenmine.wording.sentences import chinese_sentence
 from tests.api.filling import fill
 from tests.api.serving import serving
 from tests.api.signing import accounts_in, bearer, browser, now, token_for
@@ -94,6 +95,39 @@ def test_a_fault_is_told_and_nothing_is_written(desk: Desk) -> None:
     wrong = desk.post("/registry/entry", kind="stations", name=SITE, **{"entry.id": "x y"})
     assert wrong.status_code == 400
     assert desk.text() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"id": "jiuchi"}, "已有编号为 'jiuchi' 的矿山"),
+        ({"id": "Jiu Chi"}, "只能用小写字母"),
+        ({"position.latitude": "北纬 30 度"}, "须为数字"),
+        ({"position.latitude": "nan"}, "须为数字"),
+        ({"position.latitude": "130"}, "须不大于 90"),
+        ({"established": "昨天"}, "须为日期"),
+    ],
+)
+def test_what_is_wrong_with_a_new_mine_is_told_in_chinese_and_nothing_is_written(
+    desk: Desk, given: dict[str, str], told: str
+) -> None:
+    whole = {
+        "id": "tiefeng", "enterprise": "jiuchi", "name_zh": "铁峰", "name_en": "Tiefeng", "zone": "Asia/Shanghai",
+        "product_zh": "石料", "product_en": "Stone", "scale": "10", "batch": "7", "batch_years": "2026", "source": "test",
+        "position.latitude": "30.9", "position.longitude": "108.4",
+    }  # fmt: skip
+    answer = desk.post(
+        "/registry/entry", kind="sites", **{f"entry.{name}": value for name, value in (whole | given).items()}
+    )
+    assert answer.status_code == 400
+    (fault,) = re.findall(r'role="alert"><p>.*?<li>(.*?)</li>', unescape(answer.text), re.DOTALL)
+    assert told in (chinese_sentence(fault) or fault)
+    assert not (desk.data / "registry" / "sites" / "tiefeng.toml").exists()
+
+
+def test_the_page_of_a_file_tells_how_each_device_sends(desk: Desk) -> None:
+    page = desk.page()
+    assert re.search(r"mosquitto_pub -h \S+ -p \d+ -q 1 -t greenmine/v1/jiuchi/boundary-noise/readings", page)
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(desk: Desk) -> None:

@@ -80,6 +80,23 @@ def test_a_directory_that_is_a_file_is_one_line_without_a_number(tmp_path: Path)
     assert "Errno" not in error
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "files try nothing.csv",
+        "judge --readings nothing.csv --period 2026-12-01",
+        "evidence verify bundle.zip --key nothing.csv",
+        "key list",
+    ],
+)
+def test_a_file_that_is_not_there_is_named_without_a_number(tmp_path: Path, command: str) -> None:
+    (tmp_path / "bundle.zip").write_bytes(b"")
+    status, _, error = said(tmp_path, *command.split())
+    assert status
+    assert "No such file or directory" in error
+    assert "Errno" not in error
+
+
 def test_a_database_without_its_journal_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "record.sqlite"
     engine = open_engine(file)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,14 @@ def test_a_process_that_ends_well_begins_afresh_at_once(tmp_path: Path) -> None:
             return _lines(tmp_path / "ended") == 3
 
         until(again, "the process to begin twice more")
+
+
+def test_what_forks_outlives_a_signal_to_all_processes_of_the_group(tmp_path: Path) -> None:
+    with Processes() as processes:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(forkserver._forkserver._forkserver_pid, number)  # type: ignore[attr-defined]
+        processes.start("worker", "tests.cli.test_processes:wait", Settings(data=tmp_path))
+        until(lambda: _lines(tmp_path / "begun") == 1, "the process to begin")
 
 
 @pytest.mark.parametrize("module", ["greenmine.cli.demo", "greenmine.cli.run", "greenmine.notify.service"])

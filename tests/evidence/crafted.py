@@ -23,7 +23,7 @@ from tests.evidence.hostile import DAY, resealed, with_rows, written
 _DEEP = b"[" * 200_000
 _CHAIN = "archive/mine/chain/"
 _CATALOGUES = (
-    ("night noise at 950 dB", "limits", r'(id = "gb12348-class2-night"(?:.|\n)*?high = )\d+', r"\g<1>950"),
+    ("night noise at 95 dB", "limits", r'(id = "gb12348-class2-night"(?:.|\n)*?high = )\d+', r"\g<1>95"),
     ("a day that begins later", "limits", r'window = "day-time"', 'window = "night-time"'),
     ("the mine told to be no addressee", "limits", r'addressee = "emission"', 'addressee = "quality"'),
     ("another clause", "limits", r'clause = "([^"]+)"', r'clause = "\1.1"'),

@@ -202,7 +202,7 @@ def test_what_is_no_bundle_is_told(tmp_path: Path, content: bytes) -> None:
     assert verify(tmp_path / "t.zip")
 
 
-def test_days_that_are_not_sealed_are_provisional(made: Made, tmp_path: Path) -> None:
+def test_days_that_are_not_sealed_are_provisional_from_the_first_reading_on(made: Made, tmp_path: Path) -> None:
     early = FIRST + 6 * DAY + HOUR
     here = Installation(
         made.record.engine, made.registry, made.here.registry_folder, Archive(tmp_path / "archive"), made.key, DAY
@@ -210,10 +210,12 @@ def test_days_that_are_not_sealed_are_provisional(made: Made, tmp_path: Path) ->
     with made.record.transaction() as connection:
         heads = connection.execute(sa.select(schema.archive_head)).all()
         connection.execute(sa.delete(schema.archive_head))
-    period = Period("p", date(2026, 3, 5), date(2026, 3, 10))
+    period = Period("p", date(2026, 2, 27), date(2026, 3, 10))
     manifest = build(here, "mine", period, tmp_path / "p.zip", early)
     assert manifest.provisional == ["2026-03-07", "2026-03-08"]
-    assert "2026-03-09 至 2026-03-10 尚未到来" in page_text(contents(tmp_path / "p.zip")["report.pdf"], 1)
+    report = contents(tmp_path / "p.zip")["report.pdf"]
+    assert "2026-03-09 至 2026-03-10 尚未到来" in page_text(report, 1)
+    assert "首条读数收到之前的" in page_text(report, 2)
     assert verify(tmp_path / "p.zip", made.key.public) == []
     assert "provisional/2026-03-07.parquet" in contents(tmp_path / "p.zip")
     with made.record.transaction() as connection:

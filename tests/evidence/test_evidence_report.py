@@ -26,12 +26,13 @@ from greenmine.entries import Approval, Inspection, Stage
 from greenmine.evidence import bundle
 from greenmine.evidence.figures import FiguresDocument, Month
 from greenmine.evidence.report import document
-from greenmine.evidence.report.blocks import Table
+from greenmine.evidence.report.blocks import Charts, Table
 from greenmine.evidence.report.completeness import completeness
 from greenmine.evidence.report.content import Content
 from greenmine.evidence.report.drawing import drawn
 from greenmine.evidence.report.font import Font, FontMissingError
 from greenmine.evidence.report.outline import report
+from greenmine.evidence.report.themes import themes
 from greenmine.evidence.report.workbook import sheets, workbook
 from greenmine.evidence.sections import (
     NOTE_EN,
@@ -160,6 +161,21 @@ def test_counts_and_worst_values_of_every_limit_are_in_the_report(english: Path,
     for channel in figures["channels"]:
         assert f" {channel['due']:.0f} " in text
         assert f"{100 * channel['capture']:.1f} %" in text
+
+
+def test_a_course_says_that_its_levels_are_those_of_the_verdicts(told: Content) -> None:
+    captions = [chart.caption for block in themes(told) if isinstance(block, Charts) for chart in block.charts]
+    limits = [(rule, told.words.rules[rule.rule].limit) for rule in told.figures.rules]
+    drawn = {rule.rule for rule in told.figures.verdicts if rule.value is not None}
+    for said, of in (
+        ("判定声级", lambda limit: limit.period == "working"),
+        ("判定所用气体状态", lambda limit: limit.state),
+    ):
+        judged = {
+            told.words.channel(told.words.judged(r.rule).key) for r, limit in limits if of(limit) and r.rule in drawn
+        }
+        assert judged
+        assert {caption.partition("：")[0] for caption in captions if said in caption} == judged
 
 
 def test_texts_of_people_are_set_as_they_are_without_what_cannot_be_seen(files: Files) -> None:
@@ -359,7 +375,7 @@ def _swapped(told: Content, _: Files) -> Files:
 
 
 def _rest(told: Content) -> tuple[Any, ...]:
-    return (told.registry, told.provisional, told.to_come, told.key, told.software)
+    return (told.registry, told.provisional, told.unbegun, told.to_come, told.key, told.software)
 
 
 def _cell(_: Content, files: Files) -> Files:

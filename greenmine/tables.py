@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
@@ -167,7 +169,7 @@ def _value(kind: Any, value: Any, place: str, faults: list[str]) -> Any:
     except msgspec.ValidationError as error:
         allowed = _allowed(kind)
         wrong = f"is not one of {', '.join(map(repr, allowed))}" if allowed else f"does not fit: {_plain(str(error))}"
-        faults.append(f"{place}: {value!r} {wrong}")
+        faults.append(f"{place}: {value if isinstance(value, date) else repr(value)} {wrong}")
         return None
 
 
@@ -217,10 +219,24 @@ _PATTERNS: Final = {
     "'\\\\S'": "it must not be blank; leave it out if there is none",
 }
 """What a pattern asks for, by a part of it."""
+_KINDS_TOLD = re.compile(r"Expected (\w+)(?: \| null)?, got (\w+)")
+_NAMES_OF_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "date": "a date",
+}
 
 
 def _plain(message: str) -> str:
     """A message of msgspec without its notation."""
     if message.startswith("Expected `str` matching regex"):
         return next((said for part, said in _PATTERNS.items() if part in message), message.replace("`", ""))
-    return message.replace("`", "").replace("$[...]", "one of its values")
+    bare = message.replace("`", "").replace("$[...]", "one of its values")
+    if (kinds := _KINDS_TOLD.fullmatch(bare)) is not None:
+        expected, given = (_NAMES_OF_KINDS.get(kind, kind) for kind in kinds.groups())
+        return f"{expected} is expected, not {given}"
+    return bare

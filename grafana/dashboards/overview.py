@@ -90,6 +90,8 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
     """
     themes, words = edition.themes(), conclusion_words(edition)
     mine = path_to(edition, "mine", site="${__value.raw}")
+    brief_words = edition.language == "zh"
+    """Two lines hold the sentence. One that they do not is cut at its end, and shown whole under the pointer."""
     counted = (
         []
         if brief
@@ -116,7 +118,14 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
         [
             tables.site(edition, link=mine, link_title=edition.t("links.mine"), wrapped=True, width=110),
             *(
-                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True, least=165)
+                Column(
+                    source=theme.id,
+                    title=edition.name(theme),
+                    words=words,
+                    colored=True,
+                    wrapped=brief_words,
+                    least=165,
+                )
                 for theme in themes
             ),
             *([] if brief else columns),

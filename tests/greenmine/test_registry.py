@@ -211,7 +211,7 @@ CASES = {
         "sites/jiuchi.toml",
         "batch = 1",
         'batch = "1"',
-        ["sites/jiuchi.toml: batch: '1' does not fit", "int"],
+        ["sites/jiuchi.toml: batch: '1' does not fit", "a whole number is expected, not a text"],
     ),
     "papers of what it does not measure": (
         "sites/jiuchi.toml",

@@ -15,6 +15,8 @@ from greenmine.record.archive.tree import KeptTree, by_leaf
 
 _BACKWARDS = 60_000
 """So far may a clock be set back that is kept right [ms]."""
+_UNBOUND = frozenset({"ledger", "gap"})
+"""Kinds of rows that are counted as messages come, and so are no leaves."""
 _WAITED = 3_600_000
 """What came so long before it was put into the tree is told of [ms]: it waited, or was put in afterwards."""
 
@@ -40,6 +42,7 @@ def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding]
     remarks: list[str] = []
     unnumbered: set[str] = set()
     held: dict[str, set[int]] = defaultdict(set)
+    unbound: set[str] = set()
     days = source.days
     for day in days:
         for name, file in source.files(day):
@@ -61,7 +64,8 @@ def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding]
                 elif leaf.made - received > _WAITED:
                     latest.append(number)
                 held[day].add(number)
-            if not unproven <= {"ledger", "gap"}:
+            unbound |= unproven & _UNBOUND
+            if not unproven <= _UNBOUND:
                 found.append(Finding(name, "holds rows that are in no leaf of the tree"))
             if latest:
                 waited = f"{len(latest)} leaves from {latest[0]} on"
@@ -74,6 +78,11 @@ def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding]
             found.append(
                 Finding(f"{leaf.day}, leaf {leaf.number}", f"put in at {moment(leaf.made)}, is missing from {what}")
             )
+    if unbound:
+        named = " and ".join(sorted(unbound))
+        remarks.append(
+            f"rows of {named} are in no leaf of the tree: what they say may have been changed until their day was sealed"
+        )
     return found, remarks, unnumbered
 
 

@@ -36,7 +36,7 @@ def examine(
     source: Source,
     keys: Collection[str],
     trusted: Witnesses,
-) -> tuple[list[Finding], list[Testimony]]:
+) -> tuple[list[Finding], list[Testimony], list[str]]:
     """Compare what witnesses were shown with what a bundle holds.
 
     Parameters
@@ -55,13 +55,15 @@ def examine(
     Returns
     -------
     tuple of lists
-        What contradicts the bundle; and what fits it, the oldest first.
+        What contradicts the bundle; what fits it, the oldest first; and what shows that there is more by now than the bundle has.
     """
     site, chain = source.site.id, source.archive.chain(source.site.id)
     digests = [hashlib.sha256(chain.content(number)).hexdigest() for number in chain.numbers()]
     findings: list[Finding] = []
     fitting: list[tuple[Testimony, Statement]] = []
     bent: list[tuple[Testimony, Statement]] = []
+    newer: list[Testimony] = []
+    last = max([leaf.made for leaf in tree.leaves] + [entry.sealed for entry in source.entries], default=0)
     for number, receipt in enumerate(receipts):
         kept = isinstance(receipt, KeptStatement)
         place = f"receipt {number} of {receipt.witness}"
@@ -79,6 +81,8 @@ def examine(
         root = tree.roots.get(statement.tree.size)
         if root == statement.tree.root and _in_chain(statement, digests):
             fitting.append((seen, statement))
+        elif statement.tree.size > max(tree.roots) and statement.tree.made > last:
+            newer.append(seen)
         elif root is not None or statement.tree.size > max(tree.roots):
             bent.append((seen, statement))
     fitting.sort(key=lambda one: one[0].made)
@@ -91,15 +95,27 @@ def examine(
         if abs(statement.tree.made - seen.made) > _APART and statement.tree.made > seen.made:
             what = f"is of {moment(seen.made)}; the installation's clock said {moment(statement.tree.made)}"
             findings.append(Finding(f"receipt of {seen.witness}", what))
-    return findings, [seen for seen, _ in fitting]
+    return findings, [seen for seen, _ in fitting], [*_newer(newer, last)]
 
 
-def registries(receipts: Sequence[Receipt | KeptStatement], digest: str) -> Iterator[str]:
-    """Registries other than that of the bundle that witnesses were shown, and when; every edit is one."""
+def _newer(newer: Sequence[Testimony], last: int) -> Iterator[str]:
+    """What witnesses were shown after the last thing that a bundle tells: it is older, or its end was cut off."""
+    if newer:
+        first = min(newer, key=lambda one: (one.made, one.size))
+        yield (
+            f"what came after {moment(last)} is not in the bundle, although {first.witness} was shown {first.size} leaves at "
+            f"{moment(first.made)}: it was built before, or its end was cut off"
+        )
+
+
+def registries(receipts: Sequence[Receipt | KeptStatement], site: str, digest: str) -> Iterator[str]:
+    """Registries of a site other than that of the bundle that witnesses were shown, and when; every edit is one."""
     seen: dict[str, list[int]] = {}
     for receipt in receipts:
         with suppress(ValueError):  # what is wrong with it is told elsewhere
             statement, _ = statement_of(receipt.signed)
+            if statement.site != site:
+                continue
             seen.setdefault(statement.registry, []).append(
                 receipt.made if isinstance(receipt, Receipt) else statement.tree.made
             )

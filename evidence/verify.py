@@ -457,9 +457,13 @@ def verify_raw(
     tree = KeptTree((folder / TREE).read_bytes(), site)
     missing, remarks, unnumbered = inclusion(source, tree, TREE)
     given = [*source.receipts, *receipts]
-    bent, seen = examine(given, tree, source, key.fingerprints, witnesses)
-    registry = [*registries(given, digest_in(folder / REGISTRY))]
-    return [*missing, *bent, *signature_faults(source)], seen, [*remarks, *registry, *_open(tree, seen, unnumbered)]
+    bent, seen, newer = examine(given, tree, source, key.fingerprints, witnesses)
+    registry = [*registries(given, site, digest_in(folder / REGISTRY))]
+    return (
+        [*missing, *bent, *signature_faults(source)],
+        seen,
+        [*remarks, *newer, *registry, *_open(tree, seen, unnumbered)],
+    )
 
 
 def _open(tree: KeptTree, seen: Sequence[Testimony], unnumbered: Collection[str]) -> Iterator[str]:

@@ -197,6 +197,7 @@ def test_what_nobody_touched_is_whole(watched: Watched, tmp_path: Path) -> None:
     assert not any("no receipt from outside" in one for one in open_)
     assert any("until a witness saw it, most often within" in one for one in open_)
     assert any("do not number their messages" in one for one in open_)
+    assert any("rows of ledger are in no leaf of the tree" in one for one in open_)
 
 
 @pytest.mark.parametrize("change", [_halved, _thinned])
@@ -391,6 +392,21 @@ def test_statements_that_were_kept_contradict_as_receipts_do(watched: Watched, t
     copy.begin_again(NOW)
     told, _ = copy.told(kept)
     assert any("mail.json was shown another state" in one for one in told)
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(HOUR, False), (-HOUR, True)])
+def test_what_a_witness_saw_after_the_bundle_was_built_is_no_contradiction(
+    watched: Watched, tmp_path: Path, ahead: int, *, found: bool
+) -> None:
+    head = statement_of(watched.given[-1].signed)[0].tree
+    more = msgspec.structs.replace(head, size=head.size + 3, root="cd" * 32, made=NOW + ahead)
+    newer = countersigned(_bent(watched.given[-1], watched.key, tree=more), "district", watched.witness, NOW + HOUR)
+    elsewhere = KeptStatement("page", _bent(watched.given[-1], watched.key, site="other", registry="ef" * 32))
+    told, open_ = Copy(watched, tmp_path / "copy").told([*watched.given, newer, elsewhere])
+    assert [one for one in told if f"is shorter than the {head.size + 3} leaves" in one] == told
+    assert bool(told) == found
+    assert any("it was built before, or its end was cut off" in one for one in open_) != found
+    assert not any("the registry was edited" in one for one in open_)
 
 
 def test_leaves_that_waited_long_for_a_witness_are_named(watched: Watched, tmp_path: Path) -> None:

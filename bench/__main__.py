@@ -21,6 +21,7 @@ from bench import (
     chaos,
     collector,
     core,
+    edges,
     effect,
     evidence,
     exports,
@@ -51,7 +52,7 @@ def main() -> int:
         "collector", "latency", "core", "memory", "growth", "evidence", "hj212", "loggers", "projection", "api", "live", "effect",
         "files", "truth", "record", "restart", "steady", "mark", "disk", "pages", "demo",
     )  # fmt: skip
-    when_named = ("chaos", "exports", "flood", "grafana", "tamper")
+    when_named = ("chaos", "edges", "exports", "flood", "grafana", "tamper")
     everything = ", ".join((*subjects, *when_named))
     parser.add_argument("subject", nargs="*", help=f"of {everything}; all but {', '.join(when_named)} if not given")
     parser.add_argument("--hours", type=float, default=24.0, help="span of the core's data [h], at least 2; default 24")
@@ -70,6 +71,7 @@ def main() -> int:
     measures: dict[str, Callable[[], Iterable[Row]]] = {
         "chaos": partial(chaos.measure, arguments.minutes),
         "collector": collector.measure,
+        "edges": edges.measure,
         "latency": latency.measure,
         "core": partial(core.measure, arguments.hours),
         "memory": memory.measure,

@@ -11,10 +11,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import structlog
@@ -25,6 +26,7 @@ from greenmine.cli.work import work
 from greenmine.collector.hj212.encode import encode_frame
 from greenmine.parameters import Parameter, load_parameters
 from greenmine.settings import Settings
+from tests.ports import free_port
 
 LOGGERS: Final = 1_000
 _PARAMETERS: Final = (
@@ -94,11 +96,10 @@ def measure() -> Iterator[Row]:
         yield Row("loggers", what, measured, f"timeout of the standard {_OVERTIME:g} s", p99 / _OVERTIME, "<=", 1)
 
 
-def _run(directory: Path, spread: float) -> list[float]:
-    """How long each answer took [s]."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+@contextmanager
+def station(directory: Path) -> Iterator[int]:
+    """The worker with loggers in its registry and no broker; the port at which it hears them."""
+    port = free_port()
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         data=directory / "data",
@@ -107,21 +108,37 @@ def _run(directory: Path, spread: float) -> list[float]:
         hj212_port=port,
         hj212_password=_PASSWORD,  # type: ignore[arg-type]
     )
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(settings,))
+    server.start()
+    try:
+        while True:
+            assert server.is_alive(), "the worker has ended"
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except OSError:
+                time.sleep(0.2)
+            else:
+                break
+        yield port
+    finally:
+        server.terminate()
+        server.join()
+
+
+def _run(directory: Path, spread: float) -> list[float]:
+    """How long each answer took [s]."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    server = context.Process(target=_serve, args=(settings,))
-    clients = context.Process(target=_send, args=(there, port, spread))
-    server.start()
-    clients.start()
-    try:
-        while not here.poll(1.0):
-            assert server.is_alive(), "the worker has ended"
-            assert clients.is_alive(), "the loggers have ended"
-        waits: list[float] = here.recv()
-    finally:
-        for process in (clients, server):
-            process.terminate()
-            process.join()
+    with station(directory) as port:
+        clients = context.Process(target=_send, args=(there, port, spread))
+        clients.start()
+        try:
+            while not here.poll(1.0):
+                assert clients.is_alive(), "the loggers have ended"
+            waits: list[float] = here.recv()
+        finally:
+            clients.terminate()
+            clients.join()
     return waits
 
 
@@ -133,13 +150,6 @@ def _serve(settings: Settings) -> None:
 def _send(pipe: Connection, port: int, spread: float) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            break
     pipe.send(asyncio.run(_fleet(port, spread)))
 
 
@@ -152,28 +162,48 @@ async def _fleet(port: int, spread: float) -> list[float]:
 async def _life(port: int, number: int, delay: float, ready: asyncio.Barrier) -> list[float]:
     """Connect, name oneself, wait for all others, and send each interval; how long each answer took [s]."""
     await asyncio.sleep(number / 500)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    codes = [parameter.hj212 for parameter in _parameters()]
+    life = await Life.begin(port, number)
     waits: list[float] = []
-
-    async def exchange(n: int) -> float:
-        stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + 8 * 3600))
-        values = ";".join(f"{code}-Rtd={50 + (number + n) % 9},{code}-Flag=N" for code in codes)
-        head = f"QN={stamp}{n:03d};ST=39;CN=2011;PW={_PASSWORD};MN={_mn(number)};Flag=5;"
-        writer.write(encode_frame(f"{head}CP=&&DataTime={stamp};{values}&&".encode()))
-        begun = time.perf_counter()
-        answer = await reader.readuntil(b"\r\n")
-        assert b"CN=9014" in answer
-        return time.perf_counter() - begun
-
-    await exchange(0)
+    await life.exchange()
     await ready.wait()
     begun = time.perf_counter() + 1.0 + delay
     for n in range(_ROUNDS):
         await asyncio.sleep(max(0.0, begun + n * _INTERVAL - time.perf_counter()))
-        waits.append(await exchange(n + 1))
-    writer.close()
+        waits.append(await life.exchange())
+    life.close()
     return waits
+
+
+class Life:
+    """A logger that is connected."""
+
+    def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._number = number
+        self._reader = reader
+        self._writer = writer
+        self._sent = 0
+
+    @classmethod
+    async def begin(cls, port: int, number: int) -> Self:
+        """Connect."""
+        return cls(number, *await asyncio.open_connection("127.0.0.1", port))
+
+    async def exchange(self) -> float:
+        """Send a frame; how long its answer took [s]."""
+        stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + 8 * 3600))
+        shown = 50 + (self._number + self._sent) % 9
+        values = ";".join(f"{p.hj212}-Rtd={shown},{p.hj212}-Flag=N" for p in _parameters())
+        head = f"QN={stamp}{self._sent % 1000:03d};ST=39;CN=2011;PW={_PASSWORD};MN={mn_of(self._number)};Flag=5;"
+        self._sent += 1
+        self._writer.write(encode_frame(f"{head}CP=&&DataTime={stamp};{values}&&".encode()))
+        begun = time.perf_counter()
+        answer = await self._reader.readuntil(b"\r\n")
+        assert b"CN=9014" in answer
+        return time.perf_counter() - begun
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
 
 
 @cache
@@ -182,7 +212,8 @@ def _parameters() -> list[Parameter]:
     return [catalogue[name] for name in _PARAMETERS]
 
 
-def _mn(number: int) -> str:
+def mn_of(number: int) -> str:
+    """Number of a logger."""
     return f"BENCH{number:07d}"
 
 
@@ -196,7 +227,7 @@ def _write_registry(directory: Path) -> Path:
     for number in range(LOGGERS):
         site, device = device_of(number)
         text = files.setdefault(site, _SITE.format(site=site))
-        files[site] = text + _DEVICE.format(device=device, parameters=named, mn=_mn(number))
+        files[site] = text + _DEVICE.format(device=device, parameters=named, mn=mn_of(number))
     for site, text in files.items():
         (directory / "sites" / f"{site}.toml").write_text(text, encoding="utf-8")
     return directory

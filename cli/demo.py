@@ -87,10 +87,9 @@ def demo(
             shutil.copytree(DEFAULT, settings.data / OWN_REGISTRY)
             settings = settings.model_copy(update={"registry": settings.data / OWN_REGISTRY})
         registry = load_registry(settings.registry)
-        prepare(settings)
-        visitors = welcome(settings, registry)
         story = _story(settings.data / STORY, days)
         with start_broker(settings.data / "broker") as broker, Processes() as processes:
+            visitors = processes.once(_begin, settings)
             here = settings.model_copy(
                 update={
                     "broker_host": broker.host,
@@ -104,6 +103,12 @@ def demo(
             _play(here, story, processes, stop, visitors if live else [], registry, boards, own=grafana is None)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine demo: {error}") from error
+
+
+def _begin(settings: Settings) -> list[Visitor]:
+    """Make databases and accounts; what that takes to be loaded is never needed again."""
+    prepare(settings)
+    return welcome(settings, load_registry(settings.registry))
 
 
 def _check_port(port: int) -> None:

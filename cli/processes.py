@@ -8,12 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 
@@ -41,6 +42,7 @@ _BY_MEASUREMENTS: Final = frozenset({"worker", "projection", "uplink", "simulato
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger(__name__)
 
+Result = TypeVar("Result")
 Task = Callable[[Settings, threading.Event], None]
 """What a process does until the event is set."""
 
@@ -94,6 +96,11 @@ class Processes:
         theirs.close()
         self._running.append((name, process, ours))
         return process
+
+    def once(self, work: Callable[[Settings], Result], settings: Settings) -> Result:
+        """Do something in a process of its own, so that its memory ends with it, and return what came of it."""
+        with ProcessPoolExecutor(1, self._context) as pool:
+            return pool.submit(work, settings).result()
 
     def watch(self, stop: threading.Event, registry: WatchedRegistry) -> None:
         """Wait until ``stop`` is set; where the registry changes, begin again with it.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from greenmine import evaluation, limits, parameters, reporting, themes
-from greenmine.evidence.source import Source
+from greenmine.evidence.source import REGISTRY, Source
 from greenmine.limits import Limit
 
 Path_ = tuple[str | int, ...]
@@ -55,11 +57,7 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Departure
     DataFileError
         If a catalogue of that directory is not sound.
     """
-
-    def trusted(shipped: Path) -> Path:
-        own = shipped if catalogues is None else catalogues / shipped.name
-        return own if own.exists() else shipped
-
+    trusted = partial(_trusted, catalogues)
     own, registry = themes.load_themes(trusted(themes.CATALOGUE)), source.registry
     measured = parameters.load_parameters(trusted(parameters.CATALOGUE), own)
     bounds, conditions = limits.load_limits(trusted(limits.CATALOGUE), measured, own)
@@ -76,6 +74,34 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Departure
         ),
     ]
     return [*found, *_calibrations(source)]
+
+
+def stated_deviations(folder: Path, catalogues: Path | None = None) -> list[Departure]:
+    """Deviations of limits as the files state them, of an unpacked bundle whose registry is not sound."""
+    shipped = limits.CATALOGUE
+    try:
+        told, trusted = _rows(folder / REGISTRY / shipped.name), _rows(_trusted(catalogues, shipped))
+    except (OSError, ValueError):
+        return []
+    found = []
+    for name in told.keys() & trusted.keys():
+        for path, left, right in _differences(told[name], trusted[name], (name,)):
+            if not _WORDS.intersection(path):
+                legal = "legal" in {side[name].get("kind", "legal") for side in (told, trusted)}
+                right_side = f"{_shown(right)} ({trusted[name].get('standard', '')})"
+                found.append(Departure(f"{shipped.name}: {name}{_keys(path[1:])}", _shown(left), right_side, legal))
+    return found
+
+
+def _rows(file: Path) -> dict[str, dict[str, Any]]:
+    """Limits of a file by id, unchecked."""
+    rows = tomllib.loads(file.read_text("utf-8")).get("limits")
+    return {str(row.get("id")): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+
+
+def _trusted(catalogues: Path | None, shipped: Path) -> Path:
+    own = shipped if catalogues is None else catalogues / shipped.name
+    return own if own.exists() else shipped
 
 
 def _compared(catalogue: str, told: Any, trusted: Any) -> list[Departure]:

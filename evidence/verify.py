@@ -43,7 +43,7 @@ from greenmine.evidence.bundle import (
     settled,
 )
 from greenmine.evidence.compute import compute
-from greenmine.evidence.deviations import Departure, deviations
+from greenmine.evidence.deviations import Departure, deviations, stated_deviations
 from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTACHMENTS, FROM_RECORD, FromRecord
@@ -224,7 +224,8 @@ def figures_checked(
     try:
         source = _source(folder, manifest)
     except _UNSOUND as error:
-        return Verified([*faults, _uncomputable(bundle.name, error)], key, trusted, software=manifest.software)
+        stated = stated_deviations(folder, catalogues)
+        return Verified([*faults, _uncomputable(bundle.name, error)], key, trusted, stated, manifest.software)
     deviating = deviations(source, catalogues)
     whole = not faults  # what is not what was signed need not be drawn anew
     undrawn = False

@@ -109,6 +109,10 @@ class Edition(Words):
                 found.setdefault(tag_of(rule), rule)
         return list(found.values())
 
+    def limits_of(self, theme: str) -> list[Rule]:
+        """Those of a theme's parameters."""
+        return self.limits(lambda limit: self.registry.parameters[limit.parameter].theme == theme)
+
     def limit_name(self, rule: Rule) -> str:
         """Name of a limit; that of a target or a warning says so and tells its number, as mines set their own."""
         name = self.name(rule.limit)

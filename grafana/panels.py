@@ -391,7 +391,7 @@ def grid(
     sort : (str, bool), optional
         Title of the column to sort by, and whether from the highest down.
     filterable : bool
-        Each column can be filtered.
+        Columns of words can be filtered.
     """
     transformations: list[Json] = []
     if join is not None:
@@ -427,14 +427,13 @@ def grid(
             "custom": {
                 "align": "auto",
                 "displayMode": "auto",
-                "filterable": filterable,
                 "minWidth": 60,
                 "wrapHeaderText": True,
             },
             "thresholds": PLAIN,
             "noValue": NOTHING,
         },
-        overrides=[_column(c) for c in columns if c.title is not None],
+        overrides=[_column(c, filterable=filterable) for c in columns if c.title is not None],
         options={
             "showHeader": True,
             # A row grows with what a query answers, not with the words in its place: two lines have room.
@@ -645,8 +644,12 @@ def _override(matcher: str, chosen: str, properties: Mapping[str, Any]) -> Json:
     }
 
 
-def _column(column: Column) -> Json:
+def _column(column: Column, *, filterable: bool) -> Json:
     properties = []
+    if (
+        filterable and column.words and column.link is None
+    ):  # the sign of a filter takes the place of the titles of numbers
+        properties.append(_property("custom.filterable", value=True))
     if column.unit is not None:
         properties.append(_property("unit", column.unit))
     if column.decimals is not None:

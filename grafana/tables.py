@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from greenmine.grafana.edition import Edition, tag_of
@@ -26,6 +26,7 @@ from greenmine.grafana.panels import (
 )
 from greenmine.grafana.queries import RANGE, SITES, STATIONS, one_of, table, until
 from greenmine.parameters import Parameter
+from greenmine.registry import Rule
 from greenmine.wording.words import NOTHING
 
 CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
@@ -45,7 +46,7 @@ def station(edition: Edition, **more: Any) -> Column:
 def parameter(edition: Edition) -> Column:
     """Names of parameters with their units."""
     names = {p.id: edition.label(p) for p in edition.registry.parameters.values()}
-    return Column(source="parameter", title=edition.t("column.parameter"), words=mapping(names))
+    return Column(source="parameter", title=edition.t("column.parameter"), words=mapping(names), wrapped=True)
 
 
 def limit(edition: Edition, **more: Any) -> Column:
@@ -58,7 +59,7 @@ def limit(edition: Edition, **more: Any) -> Column:
     return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), wrapped=True, **more)
 
 
-def finding(edition: Edition, *, width: int = 145) -> Column:
+def finding(edition: Edition, *, width: int = 115) -> Column:
     """Findings of single verdicts."""
     words = verdict_words(edition)
     return Column(
@@ -66,11 +67,11 @@ def finding(edition: Edition, *, width: int = 145) -> Column:
     )
 
 
-def capture(edition: Edition) -> Column:
+def capture(edition: Edition, *, width: int = 85) -> Column:
     """Shares of the readings due."""
     title = edition.t("column.capture")
     return Column(
-        source="capture", title=title, unit="percentunit", decimals=1, thresholds=CAPTURE, colored=True, width=110
+        source="capture", title=title, unit="percentunit", decimals=1, thresholds=CAPTURE, colored=True, width=width
     )
 
 
@@ -88,7 +89,7 @@ def newest(edition: Edition, key: str, parameters: Sequence[str], *, with_site: 
         [last("newest", parameters, "T"), *(last(p, [p], f"P{i}") for i, p in enumerate(parameters))],
         [
             site(edition, width=140) if with_site else Column(source="site"),
-            station(edition, width=160),
+            station(edition, wrapped=True, width=160),
             *(_reading(edition, about[p]) for p in parameters),
             Column(source="Time", title=edition.t("column.age"), unit=CLOCK, width=130),
             Column(source="newest"),
@@ -107,12 +108,27 @@ def _reading(edition: Edition, parameter: Parameter) -> Column:
 
 def judged(edition: Edition) -> Column:
     """The figure that was compared, as people are told it."""
-    return Column(source="judged", title=edition.t("column.judged"), right=True, width=95)
+    return Column(source="judged", title=edition.t("column.judged"), right=True, width=70)
+
+
+def two_sided(rules: Iterable[Rule]) -> bool:
+    """Whether some limit has a lower side."""
+    return any(threshold.low is not None for rule in rules for threshold in rule.limit.thresholds)
+
+
+def bounds(edition: Edition, rules: Iterable[Rule]) -> list[Column]:
+    """Columns of lower and upper limits; the former is hidden where no limit has one."""
+    return [
+        Column(source="low", title=edition.t("column.low") if two_sided(rules) else None, width=60),
+        Column(source="high", title=edition.t("column.high"), width=60),
+    ]
 
 
 def clause(edition: Edition) -> Column:
     """Standards with their clauses."""
-    return Column(source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), wrapped=True)
+    return Column(
+        source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), wrapped=True, least=135
+    )
 
 
 def explained(edition: Edition) -> Column:
@@ -127,12 +143,12 @@ def explained(edition: Edition) -> Column:
         words=words,
         link=page,
         link_title=edition.t("links.explanation"),
-        width=65,
+        width=50,
     )
 
 
-def verdicts(edition: Edition, key: str, where: str) -> Json:
-    """Every verdict of the time range, the newest first."""
+def verdicts(edition: Edition, key: str, where: str, rules: Sequence[Rule]) -> Json:
+    """Every verdict of the time range that is asked for, which are those by some rules; the newest first."""
     query = (
         'SELECT "finding", "judged", "low", "high", "capture", "reason", "clause", "asked" FROM "verdict"'
         f' WHERE {RANGE} AND {where} AND {STATIONS} GROUP BY "site", "station", "limit"'
@@ -143,20 +159,19 @@ def verdicts(edition: Edition, key: str, where: str) -> Json:
         [table(query)],
         [
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
-            site(edition, width=125),
-            station(edition, width=120),
-            limit(edition, width=210),
-            finding(edition),
+            site(edition, wrapped=True, width=75),
+            station(edition, wrapped=True, width=85),
+            limit(edition, width=140 if two_sided(rules) else 190),
+            finding(edition, width=100),
             judged(edition),
-            Column(source="low", title=edition.t("column.low"), width=85),
-            Column(source="high", title=edition.t("column.high"), width=85),
+            *bounds(edition, rules),
             capture(edition),
             Column(
                 source="reason",
                 title=edition.t("column.reason"),
                 words=mapping(edition.shared("reason")),
                 wrapped=True,
-                width=130,
+                width=100,
             ),
             explained(edition),
             clause(edition),
@@ -178,13 +193,13 @@ def conclusions(edition: Edition, key: str) -> Json:
         key,
         [table(query)],
         [
-            Column(source="theme", title=edition.t("column.theme"), words=mapping(themes), width=110),
+            Column(source="theme", title=edition.t("column.theme"), words=mapping(themes), width=80),
             Column(
                 source="addressee",
                 title=edition.t("column.addressee"),
                 words=mapping(edition.shared("addressee")),
                 wrapped=True,
-                width=270,
+                width=190,
             ),
             Column(
                 source="finding",
@@ -192,13 +207,17 @@ def conclusions(edition: Edition, key: str) -> Json:
                 words=conclusion_words(edition),
                 colored=True,
                 wrapped=True,
-                width=390,
+                least=200,
             ),
             Column(
-                source="reason", title=edition.t("column.reason"), words=mapping(edition.shared("reason")), wrapped=True
+                source="reason",
+                title=edition.t("column.reason"),
+                words=mapping(edition.shared("reason")),
+                wrapped=True,
+                least=200,
             ),
-            Column(source="running", title=edition.t("column.running"), width=100, nothing="0"),
-            Column(source="limits", title=edition.t("column.limits"), width=90),
+            Column(source="running", title=edition.t("column.running"), width=90, nothing="0"),
+            Column(source="limits", title=edition.t("column.limits"), width=75),
             Column(source="Time", title=edition.t("column.as-of"), unit=CLOCK, width=130),
         ],
     )
@@ -220,7 +239,7 @@ def headrooms(edition: Edition, key: str) -> Json:
         key,
         [table(query)],
         [
-            station(edition, width=120),
+            station(edition, wrapped=True, width=100),
             limit(edition),
             Column(
                 source="state",
@@ -228,7 +247,7 @@ def headrooms(edition: Edition, key: str) -> Json:
                 words=mapping(states),
                 colored=True,
                 wrapped=True,
-                width=155,
+                width=120,
             ),
             Column(
                 source="most",
@@ -236,11 +255,11 @@ def headrooms(edition: Edition, key: str) -> Json:
                 words=mapping({"0": NOTHING}),
                 right=True,
                 decimals=1,
-                width=150,
+                width=132,
             ),
-            Column(source="hours", title=edition.t("column.hours"), width=100),
-            Column(source="missing", title=edition.t("column.hours-missing"), width=100),
-            Column(source="end", title=edition.t("column.window-end"), unit=CLOCK, width=145),
+            Column(source="hours", title=edition.t("column.hours"), width=80),
+            Column(source="missing", title=edition.t("column.hours-missing"), width=80),
+            Column(source="end", title=edition.t("column.window-end"), unit=CLOCK, width=135),
             Column(source="Time", title=edition.t("column.as-of"), unit=CLOCK, width=130),
         ],
         sort=(edition.t("column.state"), True),
@@ -259,13 +278,13 @@ def health(edition: Edition, key: str, *, with_site: bool = True) -> Json:
         [table(query)],
         [
             Column(
-                source="code", title=edition.t("column.health"), words=health_words(edition), colored=True, width=90
+                source="code", title=edition.t("column.health"), words=health_words(edition), colored=True, width=70
             ),
-            site(edition, width=130) if with_site else Column(source="site"),
-            station(edition, width=195),
+            site(edition, wrapped=True) if with_site else Column(source="site"),
+            station(edition, wrapped=True),
             parameter(edition),
             Column(source="Time", title=edition.t("column.since"), unit=CLOCK, width=130),
-            Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition), width=115),
+            Column(source="detail", title=edition.t("column.detail"), words=detail_words(edition), wrapped=True),
         ],
         sort=(edition.t("column.health"), True),
     )

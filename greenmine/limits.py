@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +22,9 @@ from greenmine.wording.messages import LANGUAGES, SHARED, Language, texts
 CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
 """The catalogue that ships with the package."""
 
-Window = Literal["1min", "5min", "15min", "hour", "day", "daytime", "nighttime", "month", "quarter", "year"]
-"""Legal periods: one, five and fifteen minutes of the clock, clock hour, natural day, day and night periods, calendar month,
-quarter and year, all in the site's zone."""
+Window = Literal["1min", "5min", "15min", "hour", "8h", "day", "daytime", "nighttime", "month", "quarter", "year"]
+"""Legal periods: one, five and fifteen minutes of the clock, clock hour, eight hours from midnight on, natural day, day and night
+periods, calendar month, quarter and year, all in the site's zone."""
 
 SHORT: Final[dict[Window, int]] = {"1min": 1, "5min": 5, "15min": 15, "hour": 60}
 """Length of windows up to an hour [min]."""
@@ -485,15 +485,21 @@ def _check(
         if unseen is not (threshold.low is None and threshold.high is None):
             fault("thresholds: give low, high or both; only one whose text is to be confirmed has neither")
         if parameter is not None:
-            least = -parameter.high if limit.statistic in {"difference", "county-difference"} else parameter.low
-            for name, number in (("low", threshold.low), ("high", threshold.high)):
-                if number is not None and not least <= number <= parameter.high:
-                    fault(
-                        f"thresholds: {name} {number:g} is no {limit.parameter} that can be measured: those lie from "
-                        f"{parameter.low:g} to {parameter.high:g} {parameter.unit}"
-                    )
+            for text in not_measurable(limit, parameter, threshold.low, threshold.high):
+                fault(f"thresholds: {text}")
     for established in dict.fromkeys((None, limit.new_since)):
         _check_thresholds(limit_for(limit, established).thresholds, fault)
+
+
+def not_measurable(limit: Limit, parameter: Parameter, low: float | None, high: float | None) -> Iterator[str]:
+    """Tell which bounds no figure can reach: by them nothing would exceed, or everything."""
+    least = -parameter.high if limit.statistic in {"difference", "county-difference"} else parameter.low
+    for name, number in (("low", low), ("high", high)):
+        if number is not None and not least <= number <= parameter.high:
+            yield (
+                f"{name} {number:g} is no {parameter.id} that can be measured: those lie from "
+                f"{parameter.low:g} to {parameter.high:g} {parameter.unit}"
+            )
 
 
 def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
@@ -520,8 +526,10 @@ def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:
         fault("period = 'working' is for means of a day, a daytime or a nighttime")
     if limit.event is not None and (limit.statistic != "maximum" or limit.window in SHORT):
         fault("event is for maxima of a day, a daytime or a nighttime")
-    if limit.window != "hour" and limit.window in SHORT and limit.statistic != "mean":
+    if limit.window != "hour" and limit.window in {*SHORT, "8h"} and limit.statistic != "mean":
         fault(f"a {limit.window} is judged by its mean")
+    if limit.window == "8h" and (limit.period != "whole" or (limit.validity.hours or 1) > 8):
+        fault("8h: all of it is judged, and validity: hours must be from 1 to 8")
     if limit.allowed < 0:
         fault("allowed must not be below 0")
     if limit.window in SHORT and limit.allowed >= (windows := 24 * 60 // SHORT[limit.window]):

@@ -22,7 +22,7 @@ from greenmine.entries import (
     Station,
     Target,
 )
-from greenmine.limits import Limit, Threshold, limit_for
+from greenmine.limits import SHORT, Limit, Threshold, limit_for, not_measurable
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
@@ -287,6 +287,13 @@ class SiteResolution:
                 f"{place}: limits: {limit.id} judges {limit.parameter}, which no device serves here (served: {served}); "
                 "add it to a device of this station or leave the limit out"
             )
+        device = self._servers.get((station.id, limit.parameter))
+        speech = None if device is None else self._known.profiles.get(device.profile)
+        if device is not None and speech is not None and speech.interval > 60_000 * SHORT.get(limit.window, 60):
+            self._faults.append(
+                f'{place}: limits: {limit.id} judges windows of {limit.window}, and the device "{device.id}" sends '
+                f"{limit.parameter} every {speech.interval / 1000:g} s: that says nothing of them"
+            )
         if limit.works and self._file.site is not None and not self._file.site.works:
             self._faults.append(
                 f"{place}: limits: {limit.id} binds brick and tile works; give the site works = true, or take a limit for quarries"
@@ -309,6 +316,10 @@ class SiteResolution:
                 self._faults.append(f"{place}: limits: {limit.id} is a difference and needs {wind} at the site")
 
     def _check_target(self, place: str, limit: Limit, target: Target) -> None:
+        parameter = self._known.parameters.get(limit.parameter)
+        if parameter is not None:
+            wrong = not_measurable(limit, parameter, target.low, target.high)
+            self._faults.extend(f"{place}: {text}" for text in wrong)
         if target.low is None and target.high is None:
             self._faults.append(f"{place}: give low, high or both")
         if target.low is not None and target.high is not None and target.low > target.high:

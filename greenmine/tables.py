@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
@@ -15,6 +17,9 @@ import msgspec
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]*\Z", max_length=60)]
 """Identifier: safe in an MQTT topic, a URL and a file name."""
+
+Shown = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""What a paper says, such as the number of a certificate: blank would show nothing."""
 
 Number = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 """Finite number: TOML knows ``nan`` and ``inf``, which no value of a catalogue may be."""
@@ -164,7 +169,7 @@ def _value(kind: Any, value: Any, place: str, faults: list[str]) -> Any:
     except msgspec.ValidationError as error:
         allowed = _allowed(kind)
         wrong = f"is not one of {', '.join(map(repr, allowed))}" if allowed else f"does not fit: {_plain(str(error))}"
-        faults.append(f"{place}: {value!r} {wrong}")
+        faults.append(f"{place}: {value if isinstance(value, date) else repr(value)} {wrong}")
         return None
 
 
@@ -208,9 +213,30 @@ def _not_a_key(key: str, known: Iterable[str]) -> str:
     return f"{key!r} is not a key here; {nearest(key, known)}"
 
 
+_PATTERNS: Final = {
+    "a-z0-9][a-z0-9.-": "only lower-case letters, digits, '.' and '-', beginning with a letter or digit",
+    "[0-5]": "two times of day, such as 06:00-12:00",
+    "'\\\\S'": "it must not be blank; leave it out if there is none",
+}
+"""What a pattern asks for, by a part of it."""
+_KINDS_TOLD = re.compile(r"Expected (\w+)(?: \| null)?, got (\w+)")
+_NAMES_OF_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "date": "a date",
+}
+
+
 def _plain(message: str) -> str:
     """A message of msgspec without its notation."""
-    pattern = "Expected `str` matching regex"
-    if message.startswith(pattern):
-        return "only lower-case letters, digits, '.' and '-', beginning with a letter or digit"
-    return message.replace("`", "").replace("$[...]", "one of its values")
+    if message.startswith("Expected `str` matching regex"):
+        return next((said for part, said in _PATTERNS.items() if part in message), message.replace("`", ""))
+    bare = message.replace("`", "").replace("$[...]", "one of its values")
+    if (kinds := _KINDS_TOLD.fullmatch(bare)) is not None:
+        expected, given = (_NAMES_OF_KINDS.get(kind, kind) for kind in kinds.groups())
+        return f"{expected} is expected, not {given}"
+    return bare

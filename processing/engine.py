@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.limits import SHORT, Threshold, Window, addressee, threshold_on
+from greenmine.limits import SHORT, Limit, Threshold, Window, addressee, threshold_on
 from greenmine.processing.alarms import AlarmEngine, SlidingHour
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.exceedances import Exceedance
@@ -28,7 +28,7 @@ from greenmine.processing.statistics import Figures, figures
 from greenmine.processing.validity import enough
 from greenmine.processing.verdicts import Figure, Sufficiency, Verdict, judge
 from greenmine.processing.wind import OBSTACLES
-from greenmine.processing.windows import minute_of, moment_of, offset_minutes, windows_touching
+from greenmine.processing.windows import minute_of, moment_of, offset_minutes, thirds, windows_touching
 from greenmine.readings import NORMAL, OVER, Readings
 from greenmine.registry import Registry, Rule
 
@@ -208,8 +208,7 @@ class Engine:
         self._after = np.zeros(len(channels), np.int64)
         """How long after a minute the hours still hold it [min]: where any hour counts, the next clock hour's verdict does."""
         for rule in registry.rules:
-            window = "day" if rule.limit.allowed else "hour" if rule.limit.window in SHORT else rule.limit.window
-            self._rules[rule.channel, window].append(rule.index)
+            self._rules[rule.channel, _judged_with(rule.limit)].append(rule.index)
             if rule.limit.hour == "any":
                 self._after[rule.channel] = HOUR - 1
         dependants = self._resting()
@@ -675,7 +674,10 @@ class Engine:
             )
             for index in self._rules.get((c, window), ()):
                 rule = self.registry.rules[index]
-                if not rule.limit.allowed and SHORT.get(rule.limit.window, HOUR) < HOUR:
+                if rule.limit.window == "8h":
+                    for first, last in thirds(s, s + width, self._zone[c]):
+                        self._judge(index, replace(outcome.statistics[-1], start=first, end=last), outcome)
+                elif not rule.limit.allowed and SHORT.get(rule.limit.window, HOUR) < HOUR:
                     self._judge_parts(rule, outcome.statistics[-1], outcome)
                 elif self._by_hours(rule, s, s + width):
                     minutely.append((index, outcome.statistics[-1]))
@@ -913,6 +915,13 @@ def _hour(slid: Slid, row: int, at: int, first: int) -> _Worst:
         minute=first + at,
         corrected=bool(slid.corrected[row, at]),
     )
+
+
+def _judged_with(limit: Limit) -> Window:
+    """The window with whose statistic the verdicts of a limit are issued."""
+    if limit.allowed or limit.window == "8h":
+        return "day"
+    return "hour" if limit.window in SHORT else limit.window
 
 
 def _adjoining(statistics: Iterable[Statistic]) -> list[list[Statistic]]:

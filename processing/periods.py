@@ -79,7 +79,8 @@ class PeriodFigures:
         limit, parameter = rule.limit, self._registry.channels[rule.channel].parameter
         stricter = limit.validity.minutes_per_hour != self._registry.conditions.minutes_per_hour
         mean = limit.statistic == "mean" and limit.window != "hour" and limit.period == "whole"
-        return limit.statistic == "range" or rule.flow is not None or (stricter and mean and parameter.has_mean)
+        parts = limit.window == "8h" or limit.statistic == "range"
+        return parts or rule.flow is not None or (stricter and mean and parameter.has_mean)
 
     def used(self, rule: Rule, begin: int, finish: int, *, working: bool) -> NDArray[np.bool_]:
         """Minutes whose readings are judged; ``working``: of known working time alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -74,11 +75,21 @@ def windows_touching(window: Window, first: int, last: int, zone: str, condition
             day = _beginning(window, day + timedelta(days=_LONGEST[window]))
             found.append((start, _midnight(day, zone)))
         return found
+    if window == "8h":
+        return [part for whole in windows_touching("day", first, last, zone, conditions)
+                for part in thirds(*whole, zone) if part[0] < last and part[1] > first]  # fmt: skip
     while (edge := bounds(window, day, zone, conditions))[0] < last:
         if edge[1] > first:
             found.append(edge)
         day += timedelta(days=1)
     return found
+
+
+def thirds(start: int, end: int, zone: str) -> list[tuple[int, int]]:
+    """Return the eight hours of the clock that a natural day has, of a day with a clock change seven to nine."""
+    day = moment_of(start, zone).date()
+    inner = [minute_of(datetime.combine(day, time(hour), ZoneInfo(zone))) for hour in (8, 16)]
+    return list(pairwise((start, *inner, end)))
 
 
 _LONGEST: Final[dict[Window, int]] = {"month": 31, "quarter": 92, "year": 366}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from greenmine.api.http.views import LatestView, theme_judgements
+from greenmine.api.http.views import LatestView, theme_judgements, views_by_site
 from greenmine.entries import Position
 from greenmine.registry import Registry, Site
 
@@ -42,16 +42,17 @@ class Pin:
 
 def site_pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Registry) -> list[Pin]:
     """Place mines: each with the worst of what is concluded of its own emissions."""
-    told: dict[str, list[tuple[str, str]]] = {}
-    for site in sites:
-        own = [view for view in views if view.site == site.id]
-        told[site.id] = [
+    own = views_by_site(views)
+    told = {
+        site.id: [
             (judgement.verdict, judgement.standing)
             for theme in registry.judged_themes
-            for judgement in theme_judgements(own, theme.id, registry)
+            for judgement in theme_judgements(own[site.id], theme.id, registry)
             if judgement.addressee == "emission"
         ]
-    winds = {site.id: _wind(view for view in views if view.site == site.id) for site in sites}
+        for site in sites
+    }
+    winds = {site.id: _wind(own[site.id]) for site in sites}
     return _placed([(site.id, site.position) for site in sites], told, winds)
 
 

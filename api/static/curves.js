@@ -129,4 +129,7 @@ panel.addEventListener("click", (event) => {
   else if (button && "whole" in button.dataset) show(...whole);
 });
 
-panel.querySelectorAll("[data-parameter]").forEach(draw);
+// What is in sight is drawn first, the rest, which printing needs too, behind it.
+const plots = [...panel.querySelectorAll("[data-parameter]")];
+const later = plots.filter((plot) => plot.getBoundingClientRect().top > innerHeight);
+Promise.all(plots.filter((plot) => !later.includes(plot)).map(draw)).then(() => later.forEach(draw));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Final
@@ -244,6 +244,10 @@ _SHORT: Final = {
 """Spellings that count only where a unit must stand: in brackets, behind a comma or stroke."""
 _LIKE_A_UNIT: Final = re.compile(r"(?!S/N\b|N/A\b)[#%°\w·\u00b5μ.^³²]{1,8}\s?/\s?[\w·^³²]{1,8}")
 _BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕")
+_CONDITION: Final = re.compile(
+    r"[@ ]*(?:\b(?:at|in) )?(?:\b(?:STP|NTP|ambient|actual|atm|dry)\b|标况|实况|工况|标准状态|参比状态)", re.IGNORECASE
+)
+"""Under which conditions a volume is counted."""
 _REFERENCE: Final = re.compile(
     r"\bd[Bb] ?(?:\( ?A ?\)|A)?[\s(\[,]*"
     r"(?:re(?:f(?:erence|erred)?)?\b\.?|rel(?:ative)?\b\.?|bezogen auf|参考)(?: ?(?:to|level|value|pressure))?\W{0,3}"
@@ -419,11 +423,29 @@ def foreign_reference(text: str) -> str | None:
 
 def unclear(name: str) -> str | None:
     """What stands in brackets or behind a comma in the name of a column, and may be a unit that is not known."""
+    return next((part for part in _beside(name) if not says_nothing(part)), None)
+
+
+def qualified(name: str) -> str | None:
+    """What brackets or a comma add to the name of a column, beside its unit and what says nothing: ``PM10 (max) [ug/m3]``."""
+    for part in _beside(re.sub(r"(?<=dB) ?\(\w\)", "", name)):
+        said = _IN.sub("", _CONDITION.sub("", part)).strip()
+        rest, unit = split_unit(said)
+        alone = (said, said.replace(" ", ""), unit if unit is not None and says_nothing(rest) else "")
+        is_unit = any(text and known_unit(text, alone=True) is not None for text in alone)
+        plainly = is_unit or says_nothing(said) or said == split_unit(name)[1]
+        if not plainly or is_statistic(said) or "露点" in said:
+            return part
+    return None
+
+
+def _beside(name: str) -> Iterator[str]:
+    """Parts of a name that stand in brackets or behind a comma."""
     text = unicodedata.normalize("NFKC", written(name))
     inside = [part[1:-1] for part in _BRACKETS.findall(text)]
     behind = re.split(r"[,，]", _BRACKETS.sub(" ", text))[1:]
-    parts = (piece.strip() for said in (*inside, *behind) for piece in re.split(r"[,;，；]", said))
-    return next((part for part in parts if not says_nothing(part)), None)
+    for said in (*inside, *behind):
+        yield from (piece.strip() for piece in re.split(r"[,;，；]", said))
 
 
 def says_nothing(text: str) -> bool:

@@ -247,7 +247,8 @@ def pieces(
                 raise LoggerFileError(f"a line has more than {LINE_AT_MOST:,} signs: it is no text table")
             first = size == _FIRST
             size = _BLOCK
-            if first or (named and mark in text) or text.startswith("#") or "\n#" in text or not text.endswith("\n"):
+            comments = "#" in text and (text[0] == "#" or "\n#" in text)
+            if first or (named and mark in text) or comments or not text.endswith("\n"):
                 block = [row for row in re.split(r"(?<=\n)", text) if row]
                 if not text.endswith("\n"):
                     block[-1] = _last_line(block, layout, part, cut)

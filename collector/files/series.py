@@ -28,6 +28,7 @@ from greenmine.collector.files.columns import (
     listed,
     parameter_columns,
     plain,
+    qualified,
     split_unit,
     unclear,
     unit_of,
@@ -84,6 +85,7 @@ _LEAP: Final = 5 * 365 * _DAY
 _QUANTITIES: Final = words("""
     parameter param field variable channel analyte pollutant airpollutant entityid parametername pollutantname
     quantity item measurand tag 因子 监测因子 指标 监测指标 项目
+    polluant contaminante inquinante schadstoff komponente messgröße parametro parámetro parâmetro magnitud zanieczyszczenie
     监测项目 污染物 参数 污染物名称 因子名称 polid polcode pollutantcode pollutantid factorcode paramcode 因子编码 因子代码 因子编号
     污染物编码 污染物代码
 """)
@@ -95,6 +97,8 @@ _VALUES: Final = words("""
 """Plain names of columns that do not say what they hold."""
 _MEMBER: Final = re.compile(r"\A(?:[A-Za-z]\w*\.)+(?=[A-Za-z])")
 """The objects that a name of JSON goes through: ``object.pm10``."""
+_PM100: Final = re.compile(r"pm100(?:atm|cf1|env|standard)?")
+"""A plain name that shows that a make writes sizes in tenths of a micrometre."""
 _CHANNEL: Final = re.compile(r"(?:ch|chan|channel|col|column|input|ai|通道|[vxy])?\d*")
 """A plain name that counts channels, or is the letter of an axis."""
 _UNIT_COLUMNS: Final = words("""
@@ -375,6 +379,7 @@ class _Chosen:
     where: dict[str, str]
     described: Described | None = None
     note: str = ""
+    is_asked_for: bool = False
 
 
 def _read(
@@ -477,7 +482,7 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
         name = header.names[position]
         again = [other for other in header.names if other.startswith(f"{name}#")]
         note = f"column {name!r} is the first of {1 + len(again)} of that name" if again else ""
-        return _Chosen(name, {}, _described(name, parameter, described), note)
+        return _Chosen(name, {}, _described(name, parameter, described), note, is_asked_for=True)
     known = {name: column for name in others if (column := _described(name, parameter, described)) is not None}
     if len(known) == 1:
         return _Chosen(next(iter(known)), {}, next(iter(known.values())))
@@ -490,6 +495,14 @@ def _choose(file: LoggerFile, parameter: Parameter, wanted: str | None) -> _Chos
     if refused and not known:
         raise LoggerFileError(f"no column is {parameter.id}: {refused[0].refused}")
     fits = list(known) or _named_after(parameter, others)
+    if (
+        fits
+        and parameter.id == "pm10"
+        and (ten := next((n for n in others if _PM100.fullmatch(bare(n))), None)) is not None
+    ):
+        raise LoggerFileError(
+            f"column {ten!r} may be PM10.0, where its maker writes 10 times the size, and {listed(fits)} PM1.0; choose with --value"
+        )
     if len(fits) > 1:
         right = [name for name in fits if (unit := unit_of(name, parameter)) is None or convertible(unit, parameter)]
         fits = right or fits
@@ -692,7 +705,27 @@ def _stated_unit(
         raise LoggerFileError(f"{where} says {unit} but {there} says {another}; give --unit")
     if stated:
         unit, where = next(iter(stated.items()))
-        return _convertible(unit, chosen.name, parameter, where)
+        unit = _convertible(unit, chosen.name, parameter, where)
+        _refuse_qualified(chosen)
+        return unit
+    if (unit_said := _unit_of_heading(chosen.name, parameter, heading, notes)) is not None:
+        _refuse_qualified(chosen)
+        return unit_said
+    if (part := unclear(chosen.name)) is not None:
+        raise LoggerFileError(
+            f"column {chosen.name!r} says {part!r}, which may be a unit and is none that is known; give --unit"
+        )
+    return None
+
+
+def _unit_of_heading(name: str, parameter: Parameter, heading: Sequence[str], notes: list[str]) -> str | None:
+    """The unit that lines of the heading state.
+
+    Raises
+    ------
+    LoggerFileError
+        If it cannot be converted, or is open.
+    """
     lines: dict[str, str] = {}
     others: dict[str, str] = {}
     for line in heading:
@@ -723,13 +756,9 @@ def _stated_unit(
                 return other
             if _normal(other, parameter) != (1.0, 0.0):
                 raise LoggerFileError(
-                    f"column {chosen.name!r} states no unit, and a line of the heading speaks of {other}: "
+                    f"column {name!r} states no unit, and a line of the heading speaks of {other}: "
                     f"{line.strip()[:80]!r}; give --unit"
                 )
-    if (part := unclear(chosen.name)) is not None:
-        raise LoggerFileError(
-            f"column {chosen.name!r} says {part!r}, which may be a unit and is none that is known; give --unit"
-        )
     return None
 
 
@@ -749,6 +778,18 @@ def _convertible(unit: str, name: str, parameter: Parameter, where: str) -> str:
             "column with --value, or give --unit if it is not"
         )
     return unit
+
+
+def _refuse_qualified(chosen: _Chosen) -> None:
+    """Refuse a column whose name says more than parameter and unit: it may be a maximum, or of another place."""
+    if chosen.is_asked_for or chosen.where or chosen.described is not None:
+        return
+    name = chosen.name
+    if (more := qualified(name)) is not None:
+        raise LoggerFileError(
+            f"column {name!r} says {more!r}, which may make it something else: choose another with --value, or --value {name!r} if "
+            "it is meant"
+        )
 
 
 def _refuse_beside_feet(name: str, others: Sequence[str]) -> None:
@@ -777,7 +818,7 @@ def _refuse_hot_nights(
 
 def _converted(value: NDArray[np.float64], unit: str, parameter: Parameter) -> NDArray[np.float64]:
     scale, offset = conversion(unit, parameter.unit)
-    return converted(value, scale, offset)
+    return value if (scale, offset) == (1.0, 0.0) else converted(value, scale, offset)
 
 
 # Values
@@ -968,8 +1009,8 @@ def _is_far(
     others = (found != code) & np.array([_CODES.fullmatch(f"{x:g}") is None or abs(x) < 90 for x in found.tolist()])
     if counts[others].sum() < 3:
         return False
-    rest = np.repeat(found[others], counts[others])
-    low, middle, high = (float(x) for x in np.percentile(rest, (1, 50, 99)))
+    rest = found[others]
+    low, middle, high = _percentiles(rest, counts[others], (1, 50, 99))
     nearest = float(np.min(np.abs(rest - code)))
     typical = _CODES.fullmatch(f"{code:g}") is not None
     if code == 0:
@@ -986,10 +1027,19 @@ def _is_far(
     if typical:
         return nearest > max(high - low, 0.5 * abs(middle))
     far = max(5 * (high - low), _FAR.get(parameter.unit, 0.5 * max(abs(middle), 1.0)))
-    beyond, values = code < rest.min() or code > rest.max(), np.unique(rest)
-    if beyond and times >= _MANY and len(values) >= _ENOUGH:
-        far = min(far, max(10 * float(np.diff(values).max()), 0.5 * (high - low)))
+    beyond = code < rest[0] or code > rest[-1]
+    if beyond and times >= _MANY and len(rest) >= _ENOUGH:
+        far = min(far, max(10 * float(np.diff(rest).max()), 0.5 * (high - low)))
     return times >= _OFTEN and nearest > far
+
+
+def _percentiles(found: NDArray[np.float64], counts: NDArray[np.int64], shares: Sequence[float]) -> list[float]:
+    """Percentiles with linear interpolation of values that come as distinct ones in their order, each so many times."""
+    ends = np.cumsum(counts)
+    places = np.array(shares) / 100 * (ends[-1] - 1)
+    below = np.floor(places)
+    low, high = (found[np.searchsorted(ends, place, side="right")] for place in (below, np.ceil(places)))
+    return [float(x) for x in low + (high - low) * (places - below)]
 
 
 def _is_apart(

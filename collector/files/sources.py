@@ -448,7 +448,7 @@ def find_encoding(path: Path) -> str:
         odd = b""
         while block := file.read(_LOOKED_AT):
             size, zeros = size + len(block), zeros + block.count(0)
-            text = decoder.decode(block)
+            text = "" if block.isascii() and not decoder.getstate()[0] else decoder.decode(block)
             if not text.isascii():
                 bad = text.count("\ufffd")
                 damaged += bad

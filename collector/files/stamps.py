@@ -392,7 +392,10 @@ class StampReader:
         whole = _Block.unread(len(points))
         if not points.size:
             return whole
-        shapes = np.where((points >= ord("0")) & (points <= ord("9")), points.dtype.type(ord("0")), points)
+        zero = points.dtype.type(ord("0"))
+        shapes = np.where(
+            points - zero < points.dtype.type(10), zero, points
+        )  # without a sign, so that less than 0 is much
         for rows in _alike(shapes)[:_SHAPES_AT_MOST]:
             shape = "".join(map(chr, shapes[rows[0]].tolist())).rstrip("\0")
             match = next((m for m in (p.fullmatch(shape) for p in self._patterns) if m), None)

@@ -236,13 +236,14 @@ class LoggerFile:
             notes.append("stamps without offset are read as UTC; --zone names their zone")
         instants = np.where(absolute, local, 0)
         more: list[str] = []
-        zones = np.array(raw.zones or [""] * len(readable), object)[readable]
-        for name in dict.fromkeys(zones.tolist()):
-            rows = ~absolute & (zones == name)
+        zones = np.array(raw.zones, object)[readable] if raw.zones else None
+        named = [""] if zones is None else list(dict.fromkeys(zones.tolist()))
+        for name in named:
+            rows = ~absolute if zones is None else ~absolute & (zones == name)
             instants[rows], told = _instants(local[rows], _checked_zone(said.zone or name or stated or zone))
             more += told
-        if len(set(zones.tolist())) == 1 and said.zone is None:
-            stated = zones[0] or stated
+        if len(named) == 1 and said.zone is None:
+            stated = named[0] or stated
         if note := _disorder(instants):
             notes.append(note)
         cells = {name: reader.result().take(readable) for name, reader in raw.numbers.items()}
@@ -602,7 +603,7 @@ def _instants(local: NDArray[np.int64], clock: Zone) -> tuple[NDArray[np.int64],
     repeated = np.flatnonzero(second > time)
     gap = second < time
     skipped = int(np.count_nonzero(gap))
-    if np.isin(local[gap] + (time - second)[gap], local[~gap]).any():
+    if skipped and np.isin(local[gap] + (time - second)[gap], local[~gap]).any():
         first = local[gap].min()
         ahead = int(first - time[gap].min()) // 60_000
         raise LoggerFileError(

@@ -101,7 +101,7 @@ def build(edition: Edition) -> Json:
     days = edition.limits(lambda limit: limit.parameter in _PARAMETERS and limit.window == "day")
     if days:
         where = one_of("limit", [tag_of(r) for r in days])
-        board.add(tables.verdicts(edition, key("verdicts"), where), 24, 10)
+        board.add(tables.verdicts(edition, key("verdicts"), where, days), 24, 10)
     board.episodes()
     return board.made()
 
@@ -195,8 +195,8 @@ def _sprayer(edition: Edition, key: str) -> Json:
     )
     states = mapping({"0": edition.t("state.off"), "1": edition.t("state.on")})
     columns = [
-        tables.site(edition, width=130),
-        Column(source="on", title=edition.t("column.sprayer"), words=states, width=85),
+        tables.site(edition, wrapped=True, width=90),
+        Column(source="on", title=edition.t("column.sprayer"), words=states, width=70),
     ]
     # Grafana makes the groups: InfluxDB 1.6 loses rows that it made of two subqueries itself.
     made = grid(
@@ -217,7 +217,7 @@ def _dust(mean: str, count: str, edition: Edition) -> list[Column]:
     """Columns of a mean of dust and of how much it is a mean of."""
     return [
         Column(source=mean, title="PM₁₀", unit=unit_of("ug/m3"), decimals=1, thresholds=NEUTRAL, gauge=True),
-        Column(source=count, title=edition.t("column.spans"), width=75),
+        Column(source=count, title=edition.t("column.spans"), width=60),
     ]
 
 

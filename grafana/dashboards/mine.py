@@ -193,11 +193,7 @@ def _headroom_curves(edition: Edition, key: str) -> list[Json]:
     """How the headroom of the windows under way went, for each theme and unit beside the limits."""
     made = []
     for theme in edition.themes():
-        rules = [
-            rule
-            for rule in edition.limits(lambda _: True)
-            if has_headroom(rule) and edition.registry.parameters[rule.limit.parameter].theme == theme.id
-        ]
+        rules = [rule for rule in edition.limits_of(theme.id) if has_headroom(rule)]
         for unit in dict.fromkeys(rule.limit.unit for rule in rules):
             some = [rule for rule in rules if rule.limit.unit == unit]
             chosen = f"{one_of('limit', [tag_of(rule) for rule in some])} AND {STATIONS}"
@@ -230,12 +226,11 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         key,
         [table(query)],
         [
-            tables.station(edition, width=150),
-            tables.limit(edition, width=290),
+            tables.station(edition, wrapped=True, width=110),
+            tables.limit(edition, width=215),
             tables.finding(edition),
             tables.judged(edition),
-            Column(source="low", title=edition.t("column.low"), width=85),
-            Column(source="high", title=edition.t("column.high"), width=85),
+            *tables.bounds(edition, edition.limits(lambda _: True)),
             tables.capture(edition),
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
             tables.explained(edition),

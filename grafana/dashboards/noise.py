@@ -106,7 +106,7 @@ def build(edition: Edition) -> Json:
         9,
     )
     board.section(edition.t("section.verdicts"))
-    board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'noise'"), 24, 10)
+    board.add(tables.verdicts(edition, key("verdicts"), "\"theme\" = 'noise'", edition.limits_of("noise")), 24, 10)
     board.episodes()
     return board.made()
 

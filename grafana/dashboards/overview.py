@@ -37,7 +37,7 @@ def build(edition: Edition) -> Json:
     chosen = [variables.source(edition), variables.enterprise(edition), variables.site(edition)]
     board = Board(edition, "overview", chosen, span="now-30d", refresh="1m")
     key = "overview.{}".format
-    widths = {"sites": 3, "exceeding": 3, "above": 5, "open": 4, "open-indicative": 3, "warnings": 3, "silent": 3}
+    widths = {"sites": 3, "exceeding": 4, "above": 4, "open": 4, "open-indicative": 3, "warnings": 3, "silent": 3}
     for panel, width in zip(state_figures(edition, widths), widths.values(), strict=True):
         board.add(panel, width, 4)
     board.add(mines(edition, key("mines")), 24, 10)
@@ -90,6 +90,8 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
     """
     themes, words = edition.themes(), conclusion_words(edition)
     mine = path_to(edition, "mine", site="${__value.raw}")
+    brief_words = edition.language == "zh"
+    """Two lines hold the sentence. One that they do not is cut at its end, and shown whole under the pointer."""
     counted = (
         []
         if brief
@@ -101,11 +103,11 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
         ]
     )
     columns = [
-        Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=85),
-        Column(source="episodes", title=edition.t("column.open"), thresholds=_ANY, colored=True, width=95, nothing="0"),
+        Column(source="silent", title=edition.t("column.silent"), thresholds=_ANY, colored=True, width=84),
+        Column(source="episodes", title=edition.t("column.open"), thresholds=_ANY, colored=True, width=85, nothing="0"),
         Column(
             source="indicative", title=edition.t("column.open-indicative"), thresholds=_ANY_WARNING, colored=True,
-            width=95, nothing="0",
+            width=85, nothing="0",
         ),
         tables.capture(edition),
     ]  # fmt: skip
@@ -114,9 +116,16 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
         key,
         [*(table(_conclusion(theme.id), theme.id) for theme in themes), *counted],
         [
-            tables.site(edition, link=mine, link_title=edition.t("links.mine"), width=126),
+            tables.site(edition, link=mine, link_title=edition.t("links.mine"), wrapped=True, width=110),
             *(
-                Column(source=theme.id, title=edition.name(theme), words=words, colored=True, wrapped=True, least=215)
+                Column(
+                    source=theme.id,
+                    title=edition.name(theme),
+                    words=words,
+                    colored=True,
+                    wrapped=brief_words,
+                    least=165,
+                )
                 for theme in themes
             ),
             *([] if brief else columns),

@@ -53,6 +53,8 @@ def build(edition: Edition, theme: Theme) -> Json:
             judged=rules,
         )
     board.section(edition.t("section.verdicts"))
-    board.add(tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'"), 24, 10)
+    board.add(
+        tables.verdicts(edition, key("verdicts"), f"\"theme\" = '{theme.id}'", edition.limits_of(theme.id)), 24, 10
+    )
     board.episodes()
     return board.made()

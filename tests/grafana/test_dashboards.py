@@ -18,7 +18,7 @@ from greenmine.grafana.dashboards import as_text, dashboards
 from greenmine.grafana.edition import Edition, tag_of
 from greenmine.grafana.influx.influx_schema import BY_NAME, FINDINGS
 from greenmine.loading import load_registry
-from greenmine.wording.messages import LANGUAGES, texts
+from greenmine.wording.messages import LANGUAGES, Language, texts
 
 TYPES = {"timeseries", "stat", "table", "state-timeline", "geomap", "barchart", "bargauge", "text"}
 TRANSFORMATIONS = {"merge", "organize", "filterFieldsByName", "joinByField", "groupBy", "renameByRegex"}
@@ -46,6 +46,20 @@ def test_the_command_writes_them_as_json(tmp_path: Path) -> None:
     written = {(p.parent.name, p.stem): json.loads(p.read_text("utf-8")) for p in tmp_path.glob("*/*.json")}
     assert set(written) == set(ALL)
     assert all(board["title"] == BUILT[language][name]["title"] for (language, name), board in written.items())
+
+
+@pytest.mark.parametrize(("language", "name"), ALL)
+def test_all_columns_of_a_table_are_in_sight_at_1440_beside_the_menu(language: Language, name: str) -> None:
+    board = dashboards(Edition(language, load_registry(), DAY, "https://pages.example.org"))[name]
+    for panel in panels(board):
+        if panel["type"] == "table":
+            widths = [
+                {p["id"]: p["value"] for p in override["properties"]} for override in panel["fieldConfig"]["overrides"]
+            ]
+            # Measured in Grafana 12.3 with its menu docked, as it is at first: 1090 px of 24 columns, 532 of 12, 625 of 14.
+            left = 46.5 * panel["gridPos"]["w"] - 26 - sum(column.get("custom.width", 0) for column in widths)
+            least = [column.get("custom.minWidth", 60) for column in widths if "custom.width" not in column]
+            assert left >= max(least, default=0) * len(least), panel["title"]  # Grafana shares what is left out equally
 
 
 @pytest.mark.parametrize(("language", "name"), ALL)
@@ -179,7 +193,8 @@ def test_variables_show_names(language: str, name: str) -> None:
 
 @pytest.mark.parametrize(("language", "name"), ALL)
 def test_what_is_not_measured_is_a_grey_dash_in_tables(language: str, name: str) -> None:
-    for panel in panels(BUILT[language][name]):
+    board = dashboards(Edition(language, load_registry(), DAY, "https://pages.example.org"))[name]
+    for panel in panels(board):
         if panel["type"] == "table":
             config = panel["fieldConfig"]
             assert config["defaults"]["noValue"] == "—"

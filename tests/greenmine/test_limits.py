@@ -217,7 +217,7 @@ def test_each_limit_is_documented_with_every_threshold(limit):
             'confidence = "sure" },',
             ["'sure' is not one of 'verified: official text'"],
         ),
-        ('window = "day"', 'window = "week"', ["'week' is not one of '1min', '5min', '15min', 'hour', 'day'"]),
+        ('window = "day"', 'window = "week"', ["'week' is not one of '1min', '5min', '15min', 'hour', '8h'"]),
         ("minutes_per_hour = 45\nhours = 20\n", "minutes_per_hour = 45\n", ["say how many valid hours a day needs"]),
         ("minutes_per_hour = 45\nhours = 20\n", "minutes_per_hour = 75\nhours = 20\n", ["must be from 1 to 60"]),
         ("day_start = 6", "day_start = 23", ["[conditions]", "day_start must come before night_start"]),

@@ -211,13 +211,25 @@ CASES = {
         "sites/jiuchi.toml",
         "batch = 1",
         'batch = "1"',
-        ["sites/jiuchi.toml: batch: '1' does not fit", "int"],
+        ["sites/jiuchi.toml: batch: '1' does not fit", "a whole number is expected, not a text"],
     ),
     "papers of what it does not measure": (
         "sites/jiuchi.toml",
         'id = "boundary-dust"',
         'id = "boundary-dust"\nmethod = { ph = "electrode" }',
         ["boundary-dust", "method: there is no parameter of this device 'ph'"],
+    ),
+    "a method without a name": (
+        "sites/jiuchi.toml",
+        'id = "boundary-dust"',
+        'id = "boundary-dust"\nmethod = { tsp = " " }',
+        ["boundary-dust", "method: {'tsp': ' '} does not fit", "it must not be blank"],
+    ),
+    "a target that nothing can meet": (
+        "sites/jiuchi.toml",
+        "high = 800",
+        "high = -50",
+        [BOUNDARY, "targets for gb29620-boundary-tsp number 1: high -50 is no tsp that can be measured"],
     ),
     "verified until before it was": (
         "sites/jiuchi.toml",
@@ -510,6 +522,13 @@ def test_a_fault_is_named_with_its_place_and_the_right_form(
 ):
     change(directory, file, old, new)
     assert [fault for fault in faults(directory) if all(part in fault for part in [file, *expected])] != []
+
+
+def test_readings_further_apart_than_the_windows_of_a_limit_are_refused(directory: Path):
+    profile = 'id = "greenmine-60s"\nformat = "greenmine"\nzone = "Asia/Shanghai"\ninterval = '
+    change(directory, "profiles.toml", profile + '"60s"', profile + '"2h"')
+    said = 'gb29620-boundary-tsp judges windows of hour, and the device "boundary-dust" sends tsp every 7200 s'
+    assert [fault for fault in faults(directory) if BOUNDARY in fault and said in fault] != []
 
 
 def test_all_faults_are_reported_at_once(directory: Path):

@@ -194,8 +194,8 @@ def test_every_value_found_is_in_the_ledger(
 
 
 def test_each_share_of_the_ledger_is_reached(receiver: Receiver) -> None:
-    one = [(NOW - 1000, {"pm10": 0.04})]
-    again = [(NOW - 1000, {"pm10": 0.05})]
+    one = [(NOW - 1500, {"pm10": 0.04})]
+    again = [(NOW - 1500, {"pm10": 0.05})]
     old = [(NOW - 300 * HOUR, {"pm10": 0.06})]
     receiver.take(rows(one))
     counted = receiver.take([*rows(one), *rows(again), *rows(old), *telemetry([(NOW, {"nonsense": 1.0})])])

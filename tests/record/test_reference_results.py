@@ -46,3 +46,22 @@ def test_a_reference_result_added_later_makes_the_verdict_of_its_hour_statutory(
         pass
     (after,) = record.rows(this)
     assert (after["verdict"], after["value"], after["reasons"], after["revision"]) == ("exceeds", 1210.0, "", 1)
+
+
+def test_a_reference_result_that_refutes_the_readings_withdraws_their_exceedance(tmp_path: Path) -> None:
+    south = Station("south", ("tsp",), limits=("gb16297-fugitive",))
+    plain = registry_of(tmp_path / "plain", {"mine": ("Asia/Shanghai", [south])})
+    record = record_at(record_in(tmp_path), plain)
+    times = every(START, START + 10 * HOUR)
+    high = (times >= START + 2 * HOUR) & (times < START + 3 * HOUR)
+    feed(Pipeline(plain, record), [readings(0, times, [1500.0 if one else 300.0 for one in high])])
+    v, x = schema.verdict.c, schema.exceedance.c
+    exceeding = sa.select(v.start).where(v.latest, v.verdict == "exceeds").order_by(v.start)
+    assert [row["start"] for row in record.rows(exceeding)] == [START + 2 * HOUR, START + 3 * HOUR]
+    refuting = RESULT.replace("1210.0", "900.0")
+    known = registry_of(tmp_path / "known", {"mine": ("Asia/Shanghai", [south])}, more=refuting)
+    again = Pipeline(known, Record(record.engine, known))
+    while again.carry_on(START + DAY):
+        pass
+    assert list(record.rows(exceeding)) == []
+    assert [row["state"] for row in record.rows(sa.select(x.state))] == ["withdrawn"]

@@ -7,20 +7,15 @@ import os
 import resource
 import shutil
 import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
-from greenmine.cli.init import init
-from tests.ports import free_port
 from tests.system.deployed import PLACES
-from tests.system.running import until
+from tests.system.proxied import Proxy
 
 SLOW = 1_100
 """Connections; the default of nginx is 1024 in all."""
@@ -54,60 +49,6 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
 
 
-class Proxy:
-    """nginx with the configuration of an installation without Docker; only ports, and where files lie, are changed."""
-
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which("nginx", path=PLACES)
-        assert program is not None
-        init(folder, host=["localhost"], group=str(os.getgid()), without_docker=True)
-        self.pages = Server(("127.0.0.1", 0), Pages)
-        threading.Thread(target=self.pages.serve_forever, daemon=True).start()
-        self.port, grafana, health = free_port(), free_port(), free_port()
-        text = (folder / "proxy" / "nginx.conf").read_text()
-        changes = {
-            "/run/greenmine-proxy": str(folder),
-            "listen 443 ": f"listen {self.port} ",
-            "listen 3443 ": f"listen {grafana} ",
-            "127.0.0.1:8081": f"127.0.0.1:{health}",
-            "http://127.0.0.1:8000": f"http://127.0.0.1:{self.pages.server_address[1]}",
-        }
-        for old, new in changes.items():
-            assert old in text, old
-            text = text.replace(old, new)
-        configuration = folder / "nginx.conf"
-        configuration.write_text(text)
-        log = (folder / "nginx.log").open("wb")
-        command = [program, "-c", configuration, "-e", "stderr", "-g", "daemon off; master_process off;"]
-        self.process = subprocess.Popen(command, stderr=log)
-        log.close()
-        self.tls = ssl.create_default_context(cafile=folder / "authority" / "ca.crt")
-        until(self._listens, "nginx", 10)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def connect(self, source: str = "127.0.0.1") -> ssl.SSLSocket:
-        plain = socket.create_connection(("127.0.0.1", self.port), 10, source_address=(source, 0))
-        return self.tls.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=True)
-
-    def get(self, path: str = "/sign-in", source: str = "127.0.0.1") -> http.client.HTTPResponse:
-        with closing(self.connect(source)) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            answer = http.client.HTTPResponse(connection)
-            answer.begin()
-            answer.read()
-            return answer
-
-    def close(self) -> None:
-        Pages.closing.set()
-        self.process.terminate()
-        self.process.wait(10)
-        self.pages.shutdown()
-        self.pages.server_close()
-
-
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     if shutil.which("nginx", path=PLACES) is None:
@@ -117,9 +58,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8192), hard), hard))
     Pages.closing.clear()
-    made = Proxy(tmp_path_factory.mktemp("proxy"))
+    pages = Server(("127.0.0.1", 0), Pages)
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    made = Proxy(tmp_path_factory.mktemp("proxy"), pages.server_address[1])
     yield made
+    Pages.closing.set()
     made.close()
+    pages.shutdown()
+    pages.server_close()
 
 
 def test_connections_that_say_nothing_or_half_a_header_shut_nobody_out(proxy: Proxy) -> None:

@@ -306,8 +306,15 @@ def _chosen(label: str, words: Mapping[str, str], otherwise: str | None = None) 
     default = f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise
     if not words or len(words) > _NAMED_AT_MOST:
         return default
-    branches = "{{ else if ".join(f"eq .Labels.{label} {json.dumps(value)} }}}}{word}" for value, word in words.items())
+    branches = "{{ else if ".join(
+        f"eq .Labels.{label} {json.dumps(value)} }}}}{_literal(word)}" for value, word in words.items()
+    )
     return f"{{{{ if {branches}{{{{ else }}}}{default}{{{{ end }}}}"
+
+
+def _literal(word: str) -> str:
+    """A word of the registry as Go templates take it: braces in one name would spoil every message."""
+    return word.replace("{{", '{{ "{{" }}')
 
 
 def template(edition: Edition) -> str:

@@ -160,10 +160,10 @@ RULES: Final = (
         nothing=KEEP,
         board="operation",
     ),
-    # Fires by its states alone: a lag is never negative.
+    # Fires by its states alone: a lag is never negative. One series for all buckets, so that one alarm comes and not one for each.
     AlertRule(
         name="unseen",
-        queries={"A": _LAG_OF},
+        queries={"A": _LAG_OF.removesuffix(' GROUP BY "bucket"')},
         span=900,
         condition="$RA < 0",
         severity="critical",
@@ -228,6 +228,7 @@ def _rule(rule: AlertRule, edition: Edition, folder: str, panels: Mapping[str, i
         "noDataState": rule.nothing,
         "execErrState": rule.failing,
         "for": rule.lasting,
+        "isPaused": False,
         "labels": {**SYSTEM, "severity": rule.severity, "rule": rule.name},
         "annotations": {
             "summary": _guarded(summary, edition),

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from greenmine.mapping import Mapping
-from greenmine.tables import Id, Number
+from greenmine.tables import Id, Number, Shown
 
 Role = Literal["reference", "boundary", "receptor", "outfall", "weather", "equipment"]
 
@@ -58,7 +58,7 @@ class Background(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     period: Literal["daytime", "nighttime"]
     level: Level
     """[dB]"""
-    source: str
+    source: Shown
     """Report or record in which it is written."""
 
 
@@ -89,7 +89,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     valid_from: Annotated[datetime, msgspec.Meta(tz=True)]
     slope: Number = 1.0
     offset: Number = 0.0
-    certificate: str
+    certificate: Shown
     note: str = ""
 
 
@@ -185,7 +185,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     valid_from: date
     valid_to: date
-    certificate: str
+    certificate: Shown
     parameter: str | None = None
     """None: for everything that the device measures."""
 
@@ -226,9 +226,9 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     serial: str = ""
     measures_to: dict[str, Number] = {}
     """Upper end of the measuring range, per parameter in its canonical unit; a value beyond it is a lower bound."""
-    method: dict[str, str] = {}
+    method: dict[str, Shown] = {}
     """Principle of measurement, per parameter, such as ``beta-attenuation``."""
-    approval: dict[str, str] = {}
+    approval: dict[str, Shown] = {}
     """Type approval or product certificate, per parameter, by its number."""
     verified: tuple[Verification, ...] = ()
     grade: Literal[1, 2] | None = None
@@ -301,11 +301,11 @@ class ReferenceResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     end: Annotated[datetime, msgspec.Meta(tz=True)]
     value: Number
     """In the parameter's own unit, and in the state of gas in which the limit is given."""
-    laboratory: str
-    certificate: str
+    laboratory: Shown
+    certificate: Shown
     """Number of its accreditation (CMA 资质认定)."""
-    method: str
-    document: str
+    method: Shown
+    document: Shown
     """The report by its number or file."""
 
 

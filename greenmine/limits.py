@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -485,15 +485,21 @@ def _check(
         if unseen is not (threshold.low is None and threshold.high is None):
             fault("thresholds: give low, high or both; only one whose text is to be confirmed has neither")
         if parameter is not None:
-            least = -parameter.high if limit.statistic in {"difference", "county-difference"} else parameter.low
-            for name, number in (("low", threshold.low), ("high", threshold.high)):
-                if number is not None and not least <= number <= parameter.high:
-                    fault(
-                        f"thresholds: {name} {number:g} is no {limit.parameter} that can be measured: those lie from "
-                        f"{parameter.low:g} to {parameter.high:g} {parameter.unit}"
-                    )
+            for text in not_measurable(limit, parameter, threshold.low, threshold.high):
+                fault(f"thresholds: {text}")
     for established in dict.fromkeys((None, limit.new_since)):
         _check_thresholds(limit_for(limit, established).thresholds, fault)
+
+
+def not_measurable(limit: Limit, parameter: Parameter, low: float | None, high: float | None) -> Iterator[str]:
+    """Tell which bounds no figure can reach: by them nothing would exceed, or everything."""
+    least = -parameter.high if limit.statistic in {"difference", "county-difference"} else parameter.low
+    for name, number in (("low", low), ("high", high)):
+        if number is not None and not least <= number <= parameter.high:
+            yield (
+                f"{name} {number:g} is no {parameter.id} that can be measured: those lie from "
+                f"{parameter.low:g} to {parameter.high:g} {parameter.unit}"
+            )
 
 
 def _check_window(limit: Limit, fault: Callable[[str], None]) -> None:

@@ -172,8 +172,11 @@ def _parsed(text: str, reporting: Reporting) -> Period | None:
         return _months(text, int(text), 1, 12)
     if match := _SPAN.fullmatch(text):
         first, last = date.fromisoformat(match[1]), date.fromisoformat(match[2])
-        if first <= last < first + _LONGEST:
-            return Period(f"{first}..{last}", first, last)
+        if not first <= last < first + _LONGEST:
+            raise ValueError(
+                f"it must end on or after the day on which it begins, and last {_LONGEST.days} days at most"
+            )
+        return Period(f"{first}..{last}", first, last)
     if (match := _NAMED.fullmatch(text)) and match[2] in (ids := [p.id for p in reporting.periods]):
         place = ids.index(match[2])
         ends = [date.fromisoformat(f"{match[1]}-{p.ends}") for p in reporting.periods]

@@ -22,7 +22,7 @@ from greenmine.entries import (
     Station,
     Target,
 )
-from greenmine.limits import SHORT, Limit, Threshold, limit_for
+from greenmine.limits import SHORT, Limit, Threshold, limit_for, not_measurable
 from greenmine.parameters import Parameter
 from greenmine.registry import Channel, Rule, WorkingTime
 from greenmine.tables import Entry, nearest
@@ -316,6 +316,10 @@ class SiteResolution:
                 self._faults.append(f"{place}: limits: {limit.id} is a difference and needs {wind} at the site")
 
     def _check_target(self, place: str, limit: Limit, target: Target) -> None:
+        parameter = self._known.parameters.get(limit.parameter)
+        if parameter is not None:
+            wrong = not_measurable(limit, parameter, target.low, target.high)
+            self._faults.extend(f"{place}: {text}" for text in wrong)
         if target.low is None and target.high is None:
             self._faults.append(f"{place}: give low, high or both")
         if target.low is not None and target.high is not None and target.low > target.high:

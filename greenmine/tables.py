@@ -18,6 +18,9 @@ import msgspec
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]*\Z", max_length=60)]
 """Identifier: safe in an MQTT topic, a URL and a file name."""
 
+Shown = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""What a paper says, such as the number of a certificate: blank would show nothing."""
+
 Number = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 """Finite number: TOML knows ``nan`` and ``inf``, which no value of a catalogue may be."""
 
@@ -210,6 +213,12 @@ def _not_a_key(key: str, known: Iterable[str]) -> str:
     return f"{key!r} is not a key here; {nearest(key, known)}"
 
 
+_PATTERNS: Final = {
+    "a-z0-9][a-z0-9.-": "only lower-case letters, digits, '.' and '-', beginning with a letter or digit",
+    "[0-5]": "two times of day, such as 06:00-12:00",
+    "'\\\\S'": "it must not be blank; leave it out if there is none",
+}
+"""What a pattern asks for, by a part of it."""
 _KINDS_TOLD = re.compile(r"Expected (\w+)(?: \| null)?, got (\w+)")
 _NAMES_OF_KINDS = {
     "str": "a text",
@@ -224,9 +233,8 @@ _NAMES_OF_KINDS = {
 
 def _plain(message: str) -> str:
     """A message of msgspec without its notation."""
-    pattern = "Expected `str` matching regex"
-    if message.startswith(pattern):
-        return "only lower-case letters, digits, '.' and '-', beginning with a letter or digit"
+    if message.startswith("Expected `str` matching regex"):
+        return next((said for part, said in _PATTERNS.items() if part in message), message.replace("`", ""))
     bare = message.replace("`", "").replace("$[...]", "one of its values")
     if (kinds := _KINDS_TOLD.fullmatch(bare)) is not None:
         expected, given = (_NAMES_OF_KINDS.get(kind, kind) for kind in kinds.groups())

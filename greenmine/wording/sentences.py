@@ -53,11 +53,12 @@ def chinese_sentence(sentence: str) -> str | None:
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Those that leave least open come first: of several that fit, one says more."""
-    told = [pair for table in tomllib.loads(CATALOGUE.read_text("utf-8")).values() for pair in table.items()]
-    told.sort(key=lambda pair: -len(re.sub(r"\{\w+\}", "", pair[0])))
-    return tuple((_pattern(en), zh) for en, zh in told)
+    tables = tomllib.loads(CATALOGUE.read_text("utf-8"))
+    told = [(*pair, name == "registry") for name, table in tables.items() for pair in table.items()]
+    told.sort(key=lambda one: -len(re.sub(r"\{\w+\}", "", one[0])))
+    return tuple((_pattern(en, fields=of_registry), zh) for en, zh, of_registry in told)
 
 
-def _pattern(english: str) -> re.Pattern[str]:
-    bare = english.startswith("{") and not english.partition("}")[2].startswith(":")
+def _pattern(english: str, *, fields: bool) -> re.Pattern[str]:
+    bare = fields and english.startswith("{") and not english.partition("}")[2].startswith(":")
     return re.compile((_FIELD if bare else "") + _NAME.sub(r"(?P<\1>.+?)", re.escape(english)), re.DOTALL)

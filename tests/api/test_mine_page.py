@@ -144,6 +144,11 @@ def test_a_channel_that_never_had_data_is_not_called_good(bare: httpx.Client, re
     assert "channels good" not in page(bare, "/")
 
 
+@pytest.mark.parametrize(("language", "named"), [("en", "Mechanical mining"), ("zh", "机械式开采")])
+def test_requirements_are_named_in_the_language_of_the_page(served: Served, language: Language, named: str) -> None:
+    assert f">{named}</li>" in page(served.client, language=language)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_of_a_rejection_has_words(language: Language) -> None:
     shared = texts("greenmine.wording", language)

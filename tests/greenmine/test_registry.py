@@ -219,6 +219,18 @@ CASES = {
         'id = "boundary-dust"\nmethod = { ph = "electrode" }',
         ["boundary-dust", "method: there is no parameter of this device 'ph'"],
     ),
+    "a method without a name": (
+        "sites/jiuchi.toml",
+        'id = "boundary-dust"',
+        'id = "boundary-dust"\nmethod = { tsp = " " }',
+        ["boundary-dust", "method: {'tsp': ' '} does not fit", "it must not be blank"],
+    ),
+    "a target that nothing can meet": (
+        "sites/jiuchi.toml",
+        "high = 800",
+        "high = -50",
+        [BOUNDARY, "targets for gb29620-boundary-tsp number 1: high -50 is no tsp that can be measured"],
+    ),
     "verified until before it was": (
         "sites/jiuchi.toml",
         'id = "boundary-dust"',

@@ -68,6 +68,8 @@ def test_a_sentence_and_its_translation_name_the_same_things() -> None:
          "没有数据行；略去 3 行：时间读不出（首见第 2 行）"),
         ("yanjing/boundary/pm10: null needs a flag other than N that says why",
          "yanjing/boundary/pm10：空值须有 N 以外的标记说明原因"),
+        ("url: an address such as https://example.org/hook would be right - at `$.target`",
+         "`$.target` 处：请填写 https://example.org/hook 这样的网址"),
         ("sites/x.toml: 'targets' is not a key here; nearest: 'stages'",
          "sites/x.toml：这里没有 'targets' 这一项；相近的有 'stages'"),
         ("sites/x.toml: is not valid TOML: Invalid value (at line 3, column 5)",

@@ -160,10 +160,10 @@ RULES: Final = (
         nothing=KEEP,
         board="operation",
     ),
-    # Fires by its states alone: a lag is never negative.
+    # Fires by its states alone: a lag is never negative. One series for all buckets, so that one alarm comes and not one for each.
     AlertRule(
         name="unseen",
-        queries={"A": _LAG_OF},
+        queries={"A": _LAG_OF.removesuffix(' GROUP BY "bucket"')},
         span=900,
         condition="$RA < 0",
         severity="critical",
@@ -228,6 +228,7 @@ def _rule(rule: AlertRule, edition: Edition, folder: str, panels: Mapping[str, i
         "noDataState": rule.nothing,
         "execErrState": rule.failing,
         "for": rule.lasting,
+        "isPaused": False,
         "labels": {**SYSTEM, "severity": rule.severity, "rule": rule.name},
         "annotations": {
             "summary": _guarded(summary, edition),
@@ -305,8 +306,15 @@ def _chosen(label: str, words: Mapping[str, str], otherwise: str | None = None) 
     default = f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise
     if not words or len(words) > _NAMED_AT_MOST:
         return default
-    branches = "{{ else if ".join(f"eq .Labels.{label} {json.dumps(value)} }}}}{word}" for value, word in words.items())
+    branches = "{{ else if ".join(
+        f"eq .Labels.{label} {json.dumps(value)} }}}}{_literal(word)}" for value, word in words.items()
+    )
     return f"{{{{ if {branches}{{{{ else }}}}{default}{{{{ end }}}}"
+
+
+def _literal(word: str) -> str:
+    """A word of the registry as Go templates take it: braces in one name would spoil every message."""
+    return word.replace("{{", '{{ "{{" }}')
 
 
 def template(edition: Edition) -> str:

@@ -277,7 +277,7 @@ def _filled(edition: Edition, key: str) -> str:
     return edition.t(
         key,
         site=_chosen("site", {site.id: edition.name(site) for site in registry.sites}),
-        station=_chosen("station", edition.station_names),
+        station=_station(edition),
         parameter=_chosen("parameter", parameters),
         limit=_chosen("limit", names),
         clause=_chosen("limit", clauses),
@@ -303,13 +303,29 @@ def _guarded(summary: str, edition: Edition) -> str:
 
 def _chosen(label: str, words: Mapping[str, str], otherwise: str | None = None) -> str:
     """A Go template for the word of a label's value; the value itself where there is no word, or too many of them."""
-    default = f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise
-    if not words or len(words) > _NAMED_AT_MOST:
+    branches = {f"eq .Labels.{label} {json.dumps(value)}": word for value, word in words.items()}
+    return _switch(branches, f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise)
+
+
+def _station(edition: Edition) -> str:
+    """The name of a station, which may be another one at each mine."""
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for id_, names in edition.names_at.items():
+        if len(set(names.values())) == 1:
+            shared[id_] = next(iter(names.values()))
+        else:
+            station = f"(eq .Labels.station {json.dumps(id_)})"
+            own |= {f"and {station} (eq .Labels.site {json.dumps(site)})": name for site, name in names.items()}
+    return _chosen("station", shared, otherwise=_switch(own, "{{ .Labels.station }}"))
+
+
+def _switch(branches: Mapping[str, str], default: str) -> str:
+    """A Go template for the word of the first condition that holds; the default where there is none, or too many of them."""
+    if not branches or len(branches) > _NAMED_AT_MOST:
         return default
-    branches = "{{ else if ".join(
-        f"eq .Labels.{label} {json.dumps(value)} }}}}{_literal(word)}" for value, word in words.items()
-    )
-    return f"{{{{ if {branches}{{{{ else }}}}{default}{{{{ end }}}}"
+    chain = "{{ else if ".join(f"{condition} }}}}{_literal(word)}" for condition, word in branches.items())
+    return f"{{{{ if {chain}{{{{ else }}}}{default}{{{{ end }}}}"
 
 
 def _literal(word: str) -> str:

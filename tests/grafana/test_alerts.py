@@ -202,6 +202,18 @@ def test_templates_are_balanced_and_hold_no_dollar(
         assert text.count("{{") == text.count("}}")
 
 
+def test_a_station_that_mines_name_differently_has_its_names_and_not_its_id(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    shutil.copytree(DEFAULT, folder)
+    site = folder / "sites" / "kunyin.toml"
+    site.write_text(site.read_text("utf-8").replace('"厂界监测点"', '"东门"'), "utf-8")
+    edition = Edition("zh", load_registry(folder), date(2026, 11, 25))
+    assert edition.station_names["boundary"] == "厂界监测点／东门"
+    summary = rules(edition, "greenmine-zh", PANELS, PAGES)["greenmine-silent"]["annotations"]["summary"]
+    assert '(eq .Labels.station "boundary") (eq .Labels.site "kunyin") }}东门{{' in summary
+    assert '(eq .Labels.station "boundary") (eq .Labels.site "jiuchi") }}厂界监测点{{' in summary
+
+
 def test_braces_in_a_name_do_not_become_an_action_of_every_message(tmp_path: Path) -> None:
     folder = tmp_path / "registry"
     shutil.copytree(DEFAULT, folder)

@@ -21,7 +21,9 @@ Json = dict[str, Any]
 
 GROUP: Final = "greenmine"
 TEMPLATE: Final = "greenmine"
-"""Name of the message template; it defines ``greenmine.title`` and ``greenmine.message``."""
+"""Name of the message template; it defines ``greenmine.title``, ``greenmine.message`` and ``greenmine.brief``."""
+BRIEF: Final = 2
+"""Alerts that a brief message tells one by one: a robot of WeCom refuses more than 2048 bytes, which five may have."""
 INTERVAL: Final = 60
 """How often rules are evaluated [s]; what Grafana gives a new group by itself."""
 SYSTEM: Final = {"system": "greenmine"}
@@ -351,11 +353,17 @@ def template(edition: Edition) -> str:
         enterprise=_enterprises(edition),
         count="{{ len .Alerts }}",
     )
-    return (
-        f'{{{{ define "{TEMPLATE}.title" }}}}{title}{{{{ end }}}}\n'
-        f'{{{{ define "{TEMPLATE}.message" }}}}'
-        f"{{{{ range .Alerts.Firing }}}}{firing}\n{{{{ end }}}}{{{{ range .Alerts.Resolved }}}}{resolved}\n{{{{ end }}}}"
-        "{{ end }}\n"
+    lines = {".Alerts.Firing": firing, ".Alerts.Resolved": resolved}
+    every = {alerts: f"{{{{ range {alerts} }}}}{line}\n{{{{ end }}}}" for alerts, line in lines.items()}
+    rest = edition.t("alert.message.rest")
+    brief = "".join(
+        f"{{{{ if gt (len {alerts}) {BRIEF} }}}}"
+        f"{{{{ range slice {alerts} 0 {BRIEF} }}}}{lines[alerts]}\n{{{{ end }}}}{rest}\n{{{{ else }}}}{whole}{{{{ end }}}}"
+        for alerts, whole in every.items()
+    )
+    return "".join(
+        f'{{{{ define "{TEMPLATE}.{name}" }}}}{text}{{{{ end }}}}\n'
+        for name, text in (("title", title), ("message", "".join(every.values())), ("brief", brief))
     )
 
 

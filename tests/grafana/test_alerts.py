@@ -202,6 +202,25 @@ def test_templates_are_balanced_and_hold_no_dollar(
         assert text.count("{{") == text.count("}}")
 
 
+@pytest.mark.parametrize("alerts", ["Firing", "Resolved"])
+def test_a_brief_message_tells_two_alerts_and_that_there_are_more(edition: Edition, alerts: str) -> None:
+    brief = template(edition).partition('{{ define "greenmine.brief" }}')[2]
+    assert f"{{{{ if gt (len .Alerts.{alerts}) 2 }}}}{{{{ range slice .Alerts.{alerts} 0 2 }}}}- " in brief
+    assert f"其余各条请在看板查看。\n{{{{ else }}}}{{{{ range .Alerts.{alerts} }}}}- " in brief
+
+
+def test_a_station_that_mines_name_differently_has_its_names_and_not_its_id(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    shutil.copytree(DEFAULT, folder)
+    site = folder / "sites" / "kunyin.toml"
+    site.write_text(site.read_text("utf-8").replace('"厂界监测点"', '"东门"'), "utf-8")
+    edition = Edition("zh", load_registry(folder), date(2026, 11, 25))
+    assert edition.station_names["boundary"] == "厂界监测点／东门"
+    summary = rules(edition, "greenmine-zh", PANELS, PAGES)["greenmine-silent"]["annotations"]["summary"]
+    assert '(eq .Labels.station "boundary") (eq .Labels.site "kunyin") }}东门{{' in summary
+    assert '(eq .Labels.station "boundary") (eq .Labels.site "jiuchi") }}厂界监测点{{' in summary
+
+
 def test_braces_in_a_name_do_not_become_an_action_of_every_message(tmp_path: Path) -> None:
     folder = tmp_path / "registry"
     shutil.copytree(DEFAULT, folder)

@@ -87,9 +87,10 @@ def demo(
             shutil.copytree(DEFAULT, settings.data / OWN_REGISTRY)
             settings = settings.model_copy(update={"registry": settings.data / OWN_REGISTRY})
         registry = load_registry(settings.registry)
+        with Processes() as first:
+            visitors = first.once(_begin, settings)
         story = _story(settings.data / STORY, days)
         with start_broker(settings.data / "broker") as broker, Processes() as processes:
-            visitors = processes.once(_begin, settings)
             here = settings.model_copy(
                 update={
                     "broker_host": broker.host,

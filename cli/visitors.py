@@ -112,15 +112,15 @@ def hand_over(settings: Settings, site: str, day: date, stop: threading.Event) -
     try:
         if not good:
             wanted = {"site": site, "period": day.isoformat(), "language": "zh"}
-            bundle = _asked(settings, "POST", "/api/v1/bundles", wanted)
+            bundle = _asked(settings, stop, "POST", "/api/v1/bundles", wanted)
             while bundle.get("state") in {"waiting", "running"}:
                 if stop.wait(1):
                     return None
-                bundle = _asked(settings, "GET", f"/api/v1/bundles/{bundle['id']}")
+                bundle = _asked(settings, stop, "GET", f"/api/v1/bundles/{bundle['id']}")
             if bundle.get("state") != "done":
                 return None
             share = _asked(
-                settings, "POST", f"/api/v1/bundles/{bundle['id']}/shares", {"receiver": EVALUATOR, "days": 30}
+                settings, stop, "POST", f"/api/v1/bundles/{bundle['id']}/shares", {"receiver": EVALUATOR, "days": 30}
             )
             write_secret(path, share["code"] + "\n")
     except (OSError, HTTPException, ValueError, KeyError):
@@ -128,9 +128,18 @@ def hand_over(settings: Settings, site: str, day: date, stop: threading.Event) -
     return f"http://127.0.0.1:{settings.port}/shared#{path.read_text().strip()}"
 
 
-def _asked(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def _asked(
+    settings: Settings, stop: threading.Event, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What the demo's own server answers to the token for scripts."""
     server = HTTPConnection("127.0.0.1", settings.port, timeout=30)
+    while True:
+        try:
+            server.connect()
+            break
+        except ConnectionRefusedError:  # a short history may be in before the server listens
+            if stop.wait(1):
+                raise
     try:
         token = (settings.data / TOKEN).read_text().strip()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

@@ -21,7 +21,9 @@ Json = dict[str, Any]
 
 GROUP: Final = "greenmine"
 TEMPLATE: Final = "greenmine"
-"""Name of the message template; it defines ``greenmine.title`` and ``greenmine.message``."""
+"""Name of the message template; it defines ``greenmine.title``, ``greenmine.message`` and ``greenmine.brief``."""
+BRIEF: Final = 2
+"""Alerts that a brief message tells one by one: a robot of WeCom refuses more than 2048 bytes, which five may have."""
 INTERVAL: Final = 60
 """How often rules are evaluated [s]; what Grafana gives a new group by itself."""
 SYSTEM: Final = {"system": "greenmine"}
@@ -160,10 +162,10 @@ RULES: Final = (
         nothing=KEEP,
         board="operation",
     ),
-    # Fires by its states alone: a lag is never negative.
+    # Fires by its states alone: a lag is never negative. One series for all buckets, so that one alarm comes and not one for each.
     AlertRule(
         name="unseen",
-        queries={"A": _LAG_OF},
+        queries={"A": _LAG_OF.removesuffix(' GROUP BY "bucket"')},
         span=900,
         condition="$RA < 0",
         severity="critical",
@@ -228,6 +230,7 @@ def _rule(rule: AlertRule, edition: Edition, folder: str, panels: Mapping[str, i
         "noDataState": rule.nothing,
         "execErrState": rule.failing,
         "for": rule.lasting,
+        "isPaused": False,
         "labels": {**SYSTEM, "severity": rule.severity, "rule": rule.name},
         "annotations": {
             "summary": _guarded(summary, edition),
@@ -276,7 +279,7 @@ def _filled(edition: Edition, key: str) -> str:
     return edition.t(
         key,
         site=_chosen("site", {site.id: edition.name(site) for site in registry.sites}),
-        station=_chosen("station", edition.station_names),
+        station=_station(edition),
         parameter=_chosen("parameter", parameters),
         limit=_chosen("limit", names),
         clause=_chosen("limit", clauses),
@@ -302,11 +305,34 @@ def _guarded(summary: str, edition: Edition) -> str:
 
 def _chosen(label: str, words: Mapping[str, str], otherwise: str | None = None) -> str:
     """A Go template for the word of a label's value; the value itself where there is no word, or too many of them."""
-    default = f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise
-    if not words or len(words) > _NAMED_AT_MOST:
+    branches = {f"eq .Labels.{label} {json.dumps(value)}": word for value, word in words.items()}
+    return _switch(branches, f"{{{{ .Labels.{label} }}}}" if otherwise is None else otherwise)
+
+
+def _station(edition: Edition) -> str:
+    """The name of a station, which may be another one at each mine."""
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for id_, names in edition.names_at.items():
+        if len(set(names.values())) == 1:
+            shared[id_] = next(iter(names.values()))
+        else:
+            station = f"(eq .Labels.station {json.dumps(id_)})"
+            own |= {f"and {station} (eq .Labels.site {json.dumps(site)})": name for site, name in names.items()}
+    return _chosen("station", shared, otherwise=_switch(own, "{{ .Labels.station }}"))
+
+
+def _switch(branches: Mapping[str, str], default: str) -> str:
+    """A Go template for the word of the first condition that holds; the default where there is none, or too many of them."""
+    if not branches or len(branches) > _NAMED_AT_MOST:
         return default
-    branches = "{{ else if ".join(f"eq .Labels.{label} {json.dumps(value)} }}}}{word}" for value, word in words.items())
-    return f"{{{{ if {branches}{{{{ else }}}}{default}{{{{ end }}}}"
+    chain = "{{ else if ".join(f"{condition} }}}}{_literal(word)}" for condition, word in branches.items())
+    return f"{{{{ if {chain}{{{{ else }}}}{default}{{{{ end }}}}"
+
+
+def _literal(word: str) -> str:
+    """A word of the registry as Go templates take it: braces in one name would spoil every message."""
+    return word.replace("{{", '{{ "{{" }}')
 
 
 def template(edition: Edition) -> str:
@@ -327,11 +353,17 @@ def template(edition: Edition) -> str:
         enterprise=_enterprises(edition),
         count="{{ len .Alerts }}",
     )
-    return (
-        f'{{{{ define "{TEMPLATE}.title" }}}}{title}{{{{ end }}}}\n'
-        f'{{{{ define "{TEMPLATE}.message" }}}}'
-        f"{{{{ range .Alerts.Firing }}}}{firing}\n{{{{ end }}}}{{{{ range .Alerts.Resolved }}}}{resolved}\n{{{{ end }}}}"
-        "{{ end }}\n"
+    lines = {".Alerts.Firing": firing, ".Alerts.Resolved": resolved}
+    every = {alerts: f"{{{{ range {alerts} }}}}{line}\n{{{{ end }}}}" for alerts, line in lines.items()}
+    rest = edition.t("alert.message.rest")
+    brief = "".join(
+        f"{{{{ if gt (len {alerts}) {BRIEF} }}}}"
+        f"{{{{ range slice {alerts} 0 {BRIEF} }}}}{lines[alerts]}\n{{{{ end }}}}{rest}\n{{{{ else }}}}{whole}{{{{ end }}}}"
+        for alerts, whole in every.items()
+    )
+    return "".join(
+        f'{{{{ define "{TEMPLATE}.{name}" }}}}{text}{{{{ end }}}}\n'
+        for name, text in (("title", title), ("message", "".join(every.values())), ("brief", brief))
     )
 
 

@@ -30,6 +30,8 @@ _UNITS: Final = {
 }
 """Unit of Grafana by canonical unit, where Grafana has it."""
 
+_SIDE_BY_SIDE: Final = 3
+"""Names of one station id that are shown together."""
 _RENAMED_AT_MOST: Final = 60
 """Series are renamed by one transformation a name; with more names than this they keep their ids."""
 
@@ -163,13 +165,19 @@ class Edition(Words):
         return {site.id: self.short_name(site) for site in self.registry.sites}
 
     @cached_property
-    def station_names(self) -> dict[str, str]:
-        """Name of each station by its id, where it has the same at every site."""
-        names: dict[str, set[str]] = {}
+    def names_at(self) -> dict[str, dict[str, str]]:
+        """Names of the stations of an id, by their sites."""
+        names: dict[str, dict[str, str]] = {}
         for site in self.registry.sites:
             for station in site.stations:
-                names.setdefault(station.id, set()).add(self.name(station))
-        return {id_: found.pop() for id_, found in names.items() if len(found) == 1}
+                names.setdefault(station.id, {})[site.id] = self.name(station)
+        return names
+
+    @cached_property
+    def station_names(self) -> dict[str, str]:
+        """Name of each station by its id; where mines call it differently their names side by side, unless they are many."""
+        names = {id_: dict.fromkeys(of_sites.values()) for id_, of_sites in self.names_at.items()}
+        return {id_: self.t("alternatives").join(n) for id_, n in names.items() if len(n) <= _SIDE_BY_SIDE}
 
     @cached_property
     def parameter_names(self) -> dict[str, str]:

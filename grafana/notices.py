@@ -21,6 +21,8 @@ NOBODY: Final[Json] = {
 _TYPES: Final = {"email": "email", "webhook": "webhook", "dingtalk": "dingding", "wecom": "wecom"}
 _TITLE: Final = f'{{{{ template "{TEMPLATE}.title" . }}}}'
 _MESSAGE: Final = f'{{{{ template "{TEMPLATE}.message" . }}}}'
+_BRIEF: Final = f'{{{{ template "{TEMPLATE}.brief" . }}}}'
+"""For what refuses long messages."""
 
 
 def contact_points(access: Access, organisation: str) -> dict[str, Json]:
@@ -100,4 +102,4 @@ def _settings(contact: Contact, url: str) -> Json:
         case "dingtalk":
             return {"url": url, "msgType": "link", "title": _TITLE, "message": _MESSAGE}
         case "wecom":
-            return {"url": url, "msgtype": "text", "title": _TITLE, "message": _MESSAGE}
+            return {"url": url, "msgtype": "text", "title": _TITLE, "message": _BRIEF}

@@ -320,6 +320,7 @@ def gauges(edition: Edition, key: str, targets: Sequence[Json], *, unit: str, **
         "unit": unit,
         "color": {"mode": "thresholds"},
         "thresholds": extra.pop("thresholds", PLAIN),
+        "displayName": "${__series.name}",  # else a bar that is alone has no name
         **extra.pop("defaults", {}),
     }
     options = {

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from greenmine.grafana import notices
 from greenmine.grafana.access import DISTRICT, Access, GrafanaUser
-from greenmine.grafana.alerts import TEMPLATE, states_of
+from greenmine.grafana.alerts import GROUP, INTERVAL, TEMPLATE, states_of
 from greenmine.grafana.organisation import OWN_FOLDER, PREFIX, Organisation
 from greenmine.grafana.server import GrafanaError, GrafanaServer, UnreachableError, absent, understood
 from greenmine.grafana.variables import UID
@@ -91,8 +91,9 @@ def provision(
     """
     known, release = server.organisations(), server.release()
     works = [_Work(server, organisation, access, tell, release, dry=dry) for organisation in wanted]
+    renamed = _renamed(server, known, [work.key for work in works])
     for work in works:
-        work.attempt(work.organisation, known)
+        work.attempt(work.organisation, known, renamed)
     made = [work for work in works if work.found]
     for work in made:
         work.attempt(work.dashboards)
@@ -100,6 +101,23 @@ def provision(
     for work in made:
         work.attempt(work.alerting, deadline)
     return [fault for work in works for fault in work.faults]
+
+
+def _renamed(server: GrafanaServer, known: Mapping[int, str], keys: Iterable[str]) -> dict[str, int]:
+    """Organisations whose names tell no enterprise, by the bucket of our data source in them.
+
+    Without it an enterprise whose organisation somebody renamed would get a second one, and its people alarms from both.
+    """
+    suffixes = tuple(_suffix(key) for key in keys)
+    found = {}
+    for number, name in known.items():
+        if number != _FIRST and not name.endswith(suffixes):
+            found[server.database(number, UID)] = number
+    return found
+
+
+def _suffix(key: str) -> str:
+    return f" ({key})"
 
 
 class _Work:
@@ -121,6 +139,7 @@ class _Work:
         self._tell = tell
         self._release = release
         self._dry = dry
+        self.key = wanted.key
         self._number: int | None = None
         """Id of the organisation; None in a dry run while it does not exist, when there is nothing to read either."""
         self.found = False
@@ -136,9 +155,9 @@ class _Work:
         except GrafanaError as error:
             self.faults.append(str(error))
 
-    def organisation(self, known: Mapping[int, str]) -> None:
+    def organisation(self, known: Mapping[int, str], renamed: Mapping[str, int]) -> None:
         """The organisation with its data source, folders and users."""
-        self._number = self._organisation(known)
+        self._number = self._organisation(known, renamed)
         if self._number is not None and not self._dry:
             self._server.join(self._number)
         self._api = self._server.at(self._number)
@@ -216,13 +235,14 @@ class _Work:
     def _leave(self, kind: str, name: str) -> None:
         self._tell(ProvisionChange(self._wanted.key, "leave", kind, name, "comes from files"))
 
-    def _organisation(self, known: Mapping[int, str]) -> int | None:
+    def _organisation(self, known: Mapping[int, str], renamed: Mapping[str, int]) -> int | None:
         title = self._wanted.title
         if self._wanted.key == DISTRICT:
             if known.get(_FIRST) == _UNNAMED:
                 self._do("update", "organisation", title, self._server.rename, _FIRST, title, detail=_UNNAMED)
             return _FIRST
-        number = next((n for n, name in known.items() if name.endswith(f" ({self._wanted.key})")), None)
+        named = (n for n, name in known.items() if name.endswith(_suffix(self.key)))
+        number = next(named, renamed.get(self._wanted.source.database))
         if number is None:
             made: int | None = self._do("create", "organisation", title, self._server.create, title)
             return made
@@ -311,8 +331,12 @@ class _Work:
 
     def _mute_timing(self) -> None:
         name, api = notices.NOBODY["name"], self._alerting
-        if self._read("mute timing", api.get_mute_timing, name) is None:
+        present = self._read("mute timing", api.get_mute_timing, name)
+        if present is None:
             self._do("create", "mute timing", name, api.create_mute_timing, notices.NOBODY)
+        elif different := differences(notices.NOBODY, present):
+            detail = ", ".join(different)
+            self._do("update", "mute timing", name, api.update_mute_timing, name, notices.NOBODY, detail=detail)
 
     def _contacts(self) -> dict[str, str]:
         """Contact points, and names by uid of those that are no longer wanted."""
@@ -329,6 +353,18 @@ class _Work:
         surplus = self._each("alert rule", wanted, listed, api.create_alertrule, api.update_alertrule)
         for uid in surplus:
             self.attempt(self._do, "delete", "alert rule", uid, api.delete_alertrule, uid)
+        for folder in {rule["folderUID"] for rule in wanted.values()}:
+            self.attempt(self._interval, folder)
+
+    def _interval(self, folder: str) -> None:
+        """How often our rules are evaluated, which belongs to their group and not to them."""
+        api = self._alerting
+        group = self._read("group of alert rules", api.get_rule_group, folder, GROUP)
+        filed = any(rule.get("provenance") == "file" for rule in (group or {}).get("rules") or ())
+        if group and group["interval"] != INTERVAL and not filed:
+            detail = f"{group['interval']} s becomes {INTERVAL} s"
+            new = {**group, "interval": INTERVAL}
+            self._do("update", "group of alert rules", GROUP, api.update_rule_group, folder, GROUP, new, detail=detail)
 
     def _each(
         self,
@@ -356,7 +392,7 @@ class _Work:
         tree = self._read("notification policies", self._alerting.get_notification_policy_tree) or {}
         routes = tree.get("routes") or []
         ours = [route for route in routes if notices.ours(route)]
-        if not differences(self._wanted.routes, ours):
+        if not differences(self._wanted.routes, routes[: len(ours)]):
             return
         if tree.get("provenance") == "file":
             self._leave("notification policies", PREFIX)

@@ -91,6 +91,14 @@ class GrafanaServer:
                 user = {"loginOrEmail": self._user, "role": "Admin"}
                 self._client(None).organizations.organization_user_add(number, user)
 
+    def database(self, number: int, uid: str) -> str:
+        """Database that a data source of an organisation asks; empty where there is none, or the account is no member."""
+        with understood(f"organisation {number}"):
+            try:
+                return str(self._client(number).datasource.get_datasource_by_uid(uid).get("database") or "")
+            except GrafanaClientError:
+                return ""
+
     def account(self, login: str) -> Json | None:
         """An account of the server, None if there is none of this login."""
         with understood(f"user {login}"):

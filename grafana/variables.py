@@ -49,13 +49,8 @@ def site(edition: Edition, *, one: bool = False, first: str = "") -> Json:
 
 def station(edition: Edition, theme: str = "") -> Json:
     """Stations of the registry, all or those that measure something of a theme; one of an id stands for that id at every mine."""
-    measuring = {(c.site, c.station) for c in edition.registry.channels if theme in {"", c.parameter.theme}}
-    names: dict[str, list[str]] = {}
-    for site in edition.registry.sites:
-        for station in site.stations:
-            if (site.id, station.id) in measuring:
-                names.setdefault(station.id, []).append(edition.name(station))
-    texts = {key: edition.t("alternatives").join(dict.fromkeys(found)) for key, found in names.items()}
+    measuring = {c.station for c in edition.registry.channels if theme in {"", c.parameter.theme}}
+    texts = {id_: edition.station_names.get(id_, id_) for id_ in edition.names_at if id_ in measuring}
     return _chosen(edition, "station", texts)
 
 

@@ -136,6 +136,7 @@ def mine(
         percentile=PERCENTILE,
         rolling=_rolling(queries, scope, shown, instant),
         weather=_weather(views),
+        requirements=[context.evaluation.requirement(item) for item in shown.requirement_items],
         ledger=_ledger(queries, scope, shown, today),
         rejections=[
             (local(row.received, shown.zone), row)

@@ -22,7 +22,7 @@ from greenmine.api.http.views import latest
 from greenmine.api.pages.pages import limit_steps, notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
-from greenmine.limits import threshold_on
+from greenmine.limits import LONG, SHORT, threshold_on
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Channel, Site, Station
 from greenmine.times import DAY, HOUR, local, milliseconds, now
@@ -34,6 +34,8 @@ router = APIRouter()
 SPANS: Final = (1, 7, 30, 365)
 """Periods offered [days]."""
 POINTS: Final = 1_500
+_VERDICTS: Final = 10_000
+"""Of a limit on a chart at most."""
 _ROWS_BY_HOUR: Final = 7 * DAY
 """Longest period whose table has a row for each hour; beyond it a row is a day [ms]."""
 
@@ -176,7 +178,7 @@ def _spec(
         Note(local(a, site.zone), local(b, site.zone), wording.t("station.flagged", meaning=wording.t(f"flag.{flag}")))
         for a, b, flag in found.flagged
     ]
-    names = ("time", "mean", "low", "high", "note", "limit")
+    names = ("time", "mean", "low", "high", "note", "judged", "limit")
     return curve_chart(
         points,
         _limits(queries, site, channel, span, wording, limit),
@@ -193,7 +195,36 @@ def _spec(
         decimals=parameter.decimals,
         from_zero=parameter.unit not in {"dB(A)", "1", "kPa", "degC"},
         directions=parameter.is_direction,
+        judged=_judged(queries, scope, site, channel, span, wording, limit),
     )
+
+
+def _judged(
+    queries: Queries,
+    scope: Scope,
+    site: Site,
+    channel: Channel,
+    span: tuple[int, int],
+    wording: Wording,
+    only: str | None,
+) -> list[LimitStep]:
+    """Figures that were judged by legal limits, if need be by one only; beyond a week those of hours are too narrow to be seen."""
+    steps = {}
+    for rule in queries.registry.site_rules(site.id):
+        limit = rule.limit
+        if rule.channel != channel.index or limit.kind != "legal" or limit.statistic == "difference":
+            continue
+        if only not in {None, limit.id} or (limit.window in SHORT and span[1] - span[0] > MINUTES_UP_TO):
+            continue
+        begun = span[0] - (LONGEST if limit.window in LONG else DAY)
+        rows = queries.verdicts(scope, begun, span[1], site=site.id, limit_id=limit.id, key=rule.key, limit=_VERDICTS)
+        for row in rows:
+            begin, finish = (row.begin, row.finish) if row.finish else (row.start, row.end)
+            if row.value is not None and finish > span[0]:
+                text = wording.t("station.judged-of", limit=wording.name(limit), value=row.judged)
+                step = LimitStep(text, local(begin, site.zone), local(finish, site.zone), row.value)
+                steps[begin, finish, row.value] = step
+    return list(steps.values())
 
 
 def _limits(

@@ -31,6 +31,7 @@ function config() {
       extent: { opacity: 0.18 },
       excluded: { color: colour("quiet"), opacity: 0.14 },
       flagged: { color: colour("unsure"), opacity: 0.28 },
+      judged: { color: colour("ink"), strokeWidth: 2.6 },
       limit: { strokeWidth: 1.2, strokeDash: [5, 3] },
       "limit-halo": { fontSize: 11, font, stroke: colour("surface"), strokeWidth: 4, strokeJoin: "round" },
       "limit-label": { fontSize: 11, font },

@@ -201,7 +201,7 @@ def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack, 
                 f"is a zip archive of {len(names)} files, {listed(names[:6])}: say which one with --sheet"
             )
         return _unpack(_copy(archive.open(chosen[0]), stack), encoding, None, stack, depth + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
         raise LoggerFileError(f"is a damaged zip archive or workbook: {error}") from None
 
 

@@ -60,6 +60,7 @@ def read_text(
     """
     said, across = layout.description, layout.clock.kind == "across"
     names = layout.names
+    _refuse_fewer_cells(layout)
     if across:
         names = (layout.time_names[0], *(n for c, n in enumerate(names) if c not in layout.clock.columns), "value")
     part = Part.first(layout, names, columns, texts)
@@ -116,6 +117,23 @@ def read_text(
         kept.append(lines_here)
     raw.lines = np.concatenate([np.empty(0, np.int64), *kept])
     return raw
+
+
+def _refuse_fewer_cells(layout: Layout) -> None:
+    """Refuse rows that all have fewer cells than the header has names: which column has none is open.
+
+    Raises
+    ------
+    LoggerFileError
+        If so, and nobody says that the last columns have none.
+    """
+    cells = max(map(len, layout.sample), default=0)
+    named = sum(not name.startswith("#") for name in layout.written) if layout.header else 0
+    if 0 < cells < named and layout.delimiter != " " and (layout.description.tolerate or 0) < 1:
+        raise LoggerFileError(
+            f"the rows have {cells} cells, and the header names {named} columns: which of them has none is open; --tolerate 1 says "
+            "that the last have none"
+        )
 
 
 def _take_elapsed(stamps: StampReader, clock: TimeColumns, cells: Sequence[str]) -> NDArray[np.bool_]:

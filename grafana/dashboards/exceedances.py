@@ -53,6 +53,7 @@ def build(edition: Edition) -> Json:
         for product in ('("finding" - 3) * (5 - "finding")', '("finding" - 4) * ("finding" - 4)')
     )
     hours = edition.span("h")
+    no_time = f"0 {edition.t('span.h')}"
     tenths = {"decimals": 1}
     widths = (5, 6, 4, 5, 4)
     figures = (
@@ -77,7 +78,7 @@ def build(edition: Edition) -> Json:
             [series(f'SELECT sum("minutes") / 60 AS "hours" {of_episodes}')],
             unit=hours,
             color="none",
-            nothing="0",
+            nothing=no_time,
             defaults=tenths,
         ),
         figure(
@@ -86,7 +87,7 @@ def build(edition: Edition) -> Json:
             [series(f'SELECT max("duration") / 60 AS "longest" {of_episodes}')],
             unit=hours,
             color="none",
-            nothing="0",
+            nothing=no_time,
             defaults=tenths,
         ),
     )

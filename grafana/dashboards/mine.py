@@ -49,8 +49,13 @@ from greenmine.processing.headroom import has_headroom
 _DUST: Final = ("pm10", "tsp", "pm2.5")
 _NARROW: Final = ("dust", "noise")
 """Themes of few parameters."""
-_EXCEEDING: Final = [by_query("S", thresholds=steps((None, RED))), by_query("I", thresholds=steps((None, AMBER)))]
-"""Colours of bars of `_by_finding`."""
+_BY_FINDING: Final = {
+    "S": (("exceeds", "statutory"), RED),
+    "I": (("exceeds", "indicative"), AMBER),
+    "N": (("not assessable", "indicative"), GREY),
+}
+"""Findings whose bars have a colour of their own, by the letter of their query in `_by_finding`."""
+_COLOURS: Final = [by_query(ref, thresholds=steps((None, colour))) for ref, (_, colour) in _BY_FINDING.items()]
 _WEATHER: Final = ("wind-speed", "wind-direction", "air-temperature", "humidity", "pressure", "rain")
 
 
@@ -88,7 +93,7 @@ def build(edition: Edition) -> Json:
             _share(edition),
             unit="percentunit",
             thresholds=steps((None, BLUE), (0.8, YELLOW)),
-            overrides=_EXCEEDING,
+            overrides=_COLOURS,
             defaults={"min": 0, "max": 1.5, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
@@ -103,7 +108,7 @@ def build(edition: Edition) -> Json:
             _distance(),
             unit="suffix:dB",
             thresholds=steps((None, BLUE), (-3, YELLOW)),
-            overrides=_EXCEEDING,
+            overrides=_COLOURS,
             defaults={"min": -30, "max": 15, "decimals": 1},
             transformations=edition.renames(everything),
             about=about,
@@ -276,7 +281,7 @@ def _distance() -> list[Json]:
 
 def _by_finding(figure: str, chosen: str) -> list[Json]:
     """Query a figure of the latest verdicts, those that exceed first; its verdict gives a bar the colour."""
-    statutory, indicative = (FINDINGS.index(("exceeds", standing)) for standing in ("statutory", "indicative"))
+    own = {ref: FINDINGS.index(finding) for ref, (finding, _) in _BY_FINDING.items()}
     latest = (
         f'SELECT last("finding") AS "finding", "value", "high" FROM "verdict" WHERE {until(3)} AND "high" > 0'
         f' AND "kind" = \'legal\' AND {chosen} AND {STATIONS} GROUP BY "station", "limit"'
@@ -287,7 +292,7 @@ def _by_finding(figure: str, chosen: str) -> list[Json]:
             "$tag_station $tag_limit",
             ref,
         )
-        for ref, found in (("S", f"= {statutory}"), ("I", f"= {indicative}"), ("A", f"< {indicative}"))
+        for ref, found in [*((ref, f"= {number}") for ref, number in own.items()), ("A", f"< {min(own.values())}")]
     ]
 
 

@@ -119,17 +119,20 @@ def curve_chart(
     decimals: int = 0,
     from_zero: bool = True,
     directions: bool = False,
+    judged: Sequence[LimitStep] = (),
 ) -> dict[str, Any]:
     """A curve over local time: means as a line, smallest to largest reading as an area; it can be dragged and zoomed.
 
     Parameters
     ----------
+    judged : sequence of LimitStep
+        Figures that were judged, each over the period that it is of; they lie over the line, under the limits.
     bands : mapping of str to sequence of Note
         Periods behind the line by style: ``excluded`` and ``flagged``.
     span : (datetime, datetime)
         What the horizontal axis shows.
     columns : mapping
-        Words for ``time``, ``mean``, ``low``, ``high``, ``note`` and ``limit`` in the tooltip.
+        Words for ``time``, ``mean``, ``low``, ``high``, ``note``, ``judged`` and ``limit`` in the tooltip.
     directions : bool
         Means are directions [deg]: drawn as points from 0 to 360, as a line would leap where north is passed.
 
@@ -140,6 +143,7 @@ def curve_chart(
     """
     datasets: dict[str, Any] = {
         "points": [{"time": _wall(p.time), "mean": p.mean, "low": p.low, "high": p.high} for p in points],
+        "judged": _steps(judged),
         "limits": _steps(limits),
         "labels": _steps(_longest(limits)),
     }
@@ -211,9 +215,11 @@ def _curve_marks(
         for style in bands
     ]
     layers += [*drawn, hover.add_params(zoom)]
-    base = alt.Chart(alt.NamedData("limits")).encode(x="time:T", x2="end:T", y="value:Q")
-    layers.append(
-        base.mark_rule(style="limit", clip=True).encode(tooltip=[alt.Tooltip("series:N", title=word["limit"])])
+    layers.extend(
+        alt.Chart(alt.NamedData(name))
+        .mark_rule(style=style, clip=True)
+        .encode(x="time:T", x2="end:T", y="value:Q", tooltip=[alt.Tooltip("series:N", title=word[style])])
+        for name, style in (("judged", "judged"), ("limits", "limit"))
     )
     layers.extend(
         alt.Chart(alt.NamedData("labels"))

@@ -166,6 +166,7 @@ def test_the_page_shows_the_readings_with_the_mark_that_takes_them_out(mine: Min
     assert page.text.count(marked) == 60
     assert "hose off" in page.text
     assert "greenmine judge --registry registry" in page.text
+    assert "→" not in page.text, "a figure that is compared as it is was not rounded"
     chart = mine.client.get("/explanation/chart", params=params).json()
     assert len(chart["datasets"]["points"]) == 60
     assert [note["note"].split()[-2:] for note in chart["datasets"]["notes"]] == [["hose", "off"]]

@@ -144,6 +144,11 @@ def test_a_channel_that_never_had_data_is_not_called_good(bare: httpx.Client, re
     assert "channels good" not in page(bare, "/")
 
 
+@pytest.mark.parametrize(("language", "named"), [("en", "Mechanical mining"), ("zh", "机械式开采")])
+def test_requirements_are_named_in_the_language_of_the_page(served: Served, language: Language, named: str) -> None:
+    assert f">{named}</li>" in page(served.client, language=language)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_of_a_rejection_has_words(language: Language) -> None:
     shared = texts("greenmine.wording", language)
@@ -304,3 +309,17 @@ def test_the_curve_of_an_exceedance_has_its_own_limit_only(served: Served) -> No
     assert len(names[0]) == 2
     assert len(names[1]) == 1
     assert names[1] < names[0]
+
+
+def test_the_curve_has_the_judged_figures_over_their_periods(served: Served) -> None:
+    items = served.client.get("/api/v1/verdicts", params={"site": LOUD, "limit": "gb12348-class2-night"}).json()[
+        "items"
+    ]
+    (night,) = [item for item in items if item["value"] is not None][-1:]
+    query = {"lang": "en", "limit": "gb12348-class2-night", "from": night["start"][:16], "to": night["end"][:16]}
+    answer = served.client.get(f"/sites/{LOUD}/stations/boundary/charts/laeq", params=query)
+    judged = answer.json()["spec"]["datasets"]["judged"]
+    assert [(step["time"][:16], step["end"][:16], step["value"]) for step in judged] == [
+        (night["start"][:16], night["end"][:16], night["value"])
+    ]
+    assert judged[0]["series"].endswith(f": {night['judged']}")

@@ -49,6 +49,8 @@ class Org:
         """In a folder: 1 is to see, 2 to edit, 4 to administer."""
         self.dashboards: dict[str, Json] = {}
         self.rules: dict[str, Json] = {}
+        self.interval = 60
+        """How often the rules of all groups are evaluated [s]."""
         self.contacts: dict[str, Json] = {}
         self.templates: dict[str, Json] = {}
         self.mute_timings: dict[str, Json] = {}
@@ -148,6 +150,7 @@ class FakeGrafana:
             "search": self._search,
             "dashboards": self._dashboards,
             "alert-rules": self._alert_rules,
+            "folder": self._rule_groups,
             "contact-points": self._contact_points,
             "policies": self._policies,
             "templates": self._templates,
@@ -301,6 +304,18 @@ class FakeGrafana:
                 return Response(status_code=204)
         raise HTTPException(404, "Not found")
 
+    def _rule_groups(self, org: Org, method: str, parts: list[str], body: Json, _: Request) -> Response:
+        _, _, _, folder, _, name = parts
+        place = {"folderUID": folder, "ruleGroup": name}
+        rules = [rule for rule in org.rules.values() if place.items() <= rule.items()]
+        if not rules:
+            raise HTTPException(404, "rule group not found")
+        if method == "PUT":
+            org.interval = body["interval"]
+            kept = {rule["uid"] for rule in body["rules"]}
+            org.rules = {uid: rule for uid, rule in org.rules.items() if rule not in rules or uid in kept}
+        return JSONResponse({"folderUid": folder, "title": name, "interval": org.interval, "rules": rules})
+
     def _check_rule(self, org: Org, body: Json) -> None:
         refs = [part["refId"] for part in body["data"]]
         known = {*org.sources, "__expr__", "-100"}
@@ -357,7 +372,7 @@ class FakeGrafana:
             if parts[3] not in org.mute_timings:
                 raise HTTPException(404, "Not found")
             return JSONResponse(org.mute_timings[parts[3]])
-        if body["name"] in org.mute_timings:
+        if method == "POST" and body["name"] in org.mute_timings:
             raise HTTPException(400, "a time interval with this name already exists")
         org.mute_timings[body["name"]] = body
         return JSONResponse(body, 201)

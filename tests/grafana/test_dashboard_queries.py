@@ -15,7 +15,7 @@ from greenmine.api.http import views as shown_views
 from greenmine.grafana.dashboards import dashboards
 from greenmine.grafana.edition import Edition
 from greenmine.grafana.influx.influx_schema import FINDINGS
-from greenmine.grafana.panels import AMBER, RED
+from greenmine.grafana.panels import AMBER, GREY, RED
 from greenmine.grafana.queries import COARSE, FINE
 from greenmine.record import schema
 from greenmine.record.access import RecordAccess
@@ -25,8 +25,8 @@ from tests.grafana.conftest import Projected
 from tests.grafana.interpolating import View, everything, frames
 from tests.grafana.simulated import END, SITES, START
 
-BY_FINDING = ("S", "I")
-"""Letters of queries for what exceeds, at law and by an indicative method."""
+BY_FINDING = ("S", "I", "N")
+"""Letters of queries for what exceeds, at law and by an indicative method, and for what is not assessable."""
 BOARDS = ("overview", "wall", "mine", "dust", "noise", "water", "exceedances", "operation")
 
 
@@ -64,7 +64,7 @@ def test_every_panel_query_has_its_columns_and_a_row(
         if coarse(target):  # these readings are close enough together
             assert not rows, where
             continue
-        if target["refId"] in BY_FINDING and not rows:  # nothing exceeds in this way
+        if target["refId"] in BY_FINDING and not rows:  # nothing was found so
             continue
         assert rows, where
         figures = [
@@ -89,9 +89,12 @@ def test_bars_have_the_colour_of_the_latest_verdict(projected: Projected, boards
         for row in frames(projected.ask(view.fill(target["query"], panel)))
         for colour in [colours_of(panel).get(target["refId"])]
     ]
+    own = {("exceeds", "statutory"): RED, ("exceeds", "indicative"): AMBER, ("not assessable", "indicative"): GREY}
     assert {finding for finding, _ in bars} >= {("meets", "statutory"), ("exceeds", "indicative")}
+    gauges = [panel for panel in boards["mine"]["panels"] if panel["type"] == "bargauge"]
+    assert [colours_of(panel) for panel in gauges] == [dict(zip(BY_FINDING, own.values(), strict=True))] * 2
     for finding, colour in bars:
-        assert colour == {("exceeds", "statutory"): RED, ("exceeds", "indicative"): AMBER}.get(finding), finding
+        assert colour == own.get(finding), finding
 
 
 def colours_of(panel: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from greenmine.grafana.server import GrafanaError, GrafanaServer, UnreachableErr
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT
 from greenmine.tables import DataFileError
-from tests.grafana.grafana_server import PASSWORD, USER, FakeGrafana, serving
+from tests.grafana.grafana_server import PASSWORD, USER, FakeGrafana, Org, serving
 from tests.influxing import until
 
 REGISTRY = load_registry()
@@ -281,6 +281,32 @@ def test_what_somebody_changed_is_set_right(grafana: FakeGrafana, url: str, acce
     assert state(grafana) == before
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "kind"),
+    [
+        ("district", lambda org: org.rules["greenmine-exceedance"].update(isPaused=True), "alert rule"),
+        ("district", lambda org: setattr(org, "interval", 3600), "group of alert rules"),
+        ("district", lambda org: org.policies["routes"].insert(0, {"receiver": "Theirs"}), "notification policies"),
+        ("hengjie", lambda org: org.mute_timings["greenmine-nobody"].update(time_intervals=[]), "mute timing"),
+    ],
+    ids=["paused", "seldom", "behind another policy", "mute never"],
+)
+def test_what_kept_alarms_from_being_told_is_set_right(
+    grafana: FakeGrafana, url: str, access: Access, key: str, change: Callable[[Org], None], kind: str
+) -> None:
+    theirs = {"uid": "theirs", "name": "Theirs", "type": "email", "settings": {}, "provenance": ""}
+    grafana.orgs[1].contacts["theirs"] = dict(theirs)
+    grafana.orgs[1].policies["routes"] = [{"receiver": "Theirs"}]
+    run(url, wanted_of(access), access)
+    before = state(grafana)
+    one = grafana.orgs[1] if key == "district" else org(grafana, key)
+    if kind == "notification policies":
+        one.policies["routes"].pop()
+    change(one)
+    assert [(c.action, c.kind) for c in run(url, wanted_of(access), access)] == [("update", kind)]
+    assert state(grafana) == before
+
+
 def test_editors_see_our_folders_and_edit_the_one_of_their_own(grafana: FakeGrafana, url: str, access: Access) -> None:
     run(url, wanted_of(access), access)
     first = grafana.orgs[1]
@@ -449,13 +475,17 @@ def test_a_wrong_password_is_an_error_in_words_without_the_password(url: str, ac
     assert "wrong one" not in str(error.value)
 
 
-def test_an_organisation_is_found_again_by_its_id_and_renamed(grafana: FakeGrafana, url: str, access: Access) -> None:
+@pytest.mark.parametrize("name", ["Old name (kunyin)", "A name without its id"])
+def test_an_organisation_is_found_again_by_its_id_or_bucket_and_renamed(
+    grafana: FakeGrafana, url: str, access: Access, name: str
+) -> None:
+    grafana.orgs[90] = Org("Somebody else's, without the account")
     run(url, wanted_of(access), access)
     kunyin = org(grafana, "kunyin")
-    kunyin.name = "Old name (kunyin)"
+    kunyin.name = name
     assert [(c.action, c.kind) for c in run(url, wanted_of(access), access)] == [("update", "organisation")]
     assert kunyin.name == "重庆市万州区坤银矿业有限公司 (kunyin)"
-    assert len(grafana.orgs) == 3
+    assert len(grafana.orgs) == 4
 
 
 def test_the_account_joins_an_organisation_that_somebody_else_made(

@@ -134,4 +134,5 @@ def test_an_influxdb_that_is_killed_alarms_of_itself_only(
         new = inboxes.texts(kind)[told[kind] :]
         assert [text for text in new if "读数无法查看" not in text] == [], kind
         assert not any(re.search(r"限值|Datasource|no value|\{\{", text) for text in new), kind
+    assert {text.count("没有丢失") for text in inboxes.texts("webhook")[told["webhook"] :]} == {1}
     assert any("没有丢失" in text for text in inboxes.texts("email"))

@@ -29,6 +29,33 @@ def test_a_second_run_changes_nothing(provisioned: Provisioned, installation: In
     assert installation.run("grafana", "provision").stdout == f"0 changes, {organisations} organisations.\n"
 
 
+def test_what_kept_alarms_from_being_told_is_set_right(provisioned: Provisioned, installation: Installation) -> None:
+    grafana, organisations = provisioned.grafana, provisioned.grafana.organisations()
+    api, org = "/api/v1/provisioning", organisations["hengjie"]
+    rule = grafana.get(f"{api}/alert-rules/greenmine-silent", org=org)
+    path = f"{api}/folder/{rule['folderUID']}/rule-groups/{rule['ruleGroup']}"
+    group = grafana.get(path, org=org)
+    policies = grafana.get(f"{api}/policies", org=org)
+    policies["routes"].insert(0, {"receiver": policies["receiver"], "object_matchers": [["team", "=", "a"]]})
+    (muting,) = grafana.get(f"{api}/mute-timings", org=org)
+    muting["time_intervals"] = [{"times": [{"start_time": "00:00", "end_time": "00:01"}]}]
+    paused = [row | {"isPaused": row["uid"] == rule["uid"]} for row in group["rules"]]
+    for place, body in (
+        (path, group | {"interval": 3600, "rules": paused}),
+        (f"{api}/policies", policies),
+        (f"{api}/mute-timings/{muting['name']}", muting),
+        (f"/api/orgs/{org}", {"name": "A name without its id"}),
+    ):
+        assert grafana.call("PUT", place, body, org=org).status in {200, 202}, place
+    said = installation.run("grafana", "provision").stdout
+    kinds = "organisation|mute timing|notification policies|alert rule|group of alert rules"
+    changed = re.findall(rf"^hengjie: update ({kinds}) ", said, re.MULTILINE)
+    assert changed == ["organisation", "mute timing", "notification policies", "alert rule", "group of alert rules"]
+    assert said.endswith(f"5 changes, {len(organisations)} organisations.\n")
+    assert grafana.organisations() == organisations
+    assert installation.run("grafana", "provision").stdout == f"0 changes, {len(organisations)} organisations.\n"
+
+
 @pytest.mark.parametrize(("folder", "status"), [("greenmine-zh", 403), ("greenmine-own", 200)])
 def test_an_editor_changes_no_dashboard_of_ours_and_makes_own_ones(
     provisioned: Provisioned, folder: str, status: int

@@ -89,6 +89,11 @@ def test_influxdb_tells_nothing_of_itself_without_a_token(installation: Installa
     assert call("GET", f"{installation.settings.influx_url}{path}").status in {403, 404}
 
 
+def test_grafana_tells_no_alarms_of_organisations_without_a_token(provisioned: Provisioned) -> None:
+    answer = call("GET", f"{provisioned.grafana.url}/metrics")
+    assert answer.status == 404 or b"grafana_alerting" not in answer.body
+
+
 @pytest.mark.parametrize("path", ["/api/orgs", "/api/org/users", "/api/users/search"])
 def test_a_viewer_lists_neither_organisations_nor_people(
     provisioned: Provisioned, orgs: dict[str, int], path: str

@@ -101,7 +101,7 @@ def _make_and_see(visit: Visit, address: str, broker: RestartableBroker, capsys:
         {"id": "dust", "profile": "greenmine-60s-plain", "station": "boundary", "parameters": ["tsp", "pm10"]},
     )
     visit.add("limits", {"station": "boundary", "limits": ["gb16297-fugitive"]})
-    expect(page.get_by_text("greenmine/v1/tiefeng/dust/readings")).to_be_visible()
+    expect(page.get_by_text("greenmine/v1/tiefeng/dust/readings", exact=True)).to_be_visible()
     text = json.dumps(
         {"v": 1, "seq": 1, "time": datetime.now(UTC).isoformat(timespec="seconds"), "values": {"tsp": 123.4}}
     )

@@ -39,7 +39,7 @@ def test_a_wind_rose_has_a_sector_for_each_mean_within_its_rings(means: list[flo
 
 def test_directions_are_points_from_0_to_360_and_no_line() -> None:
     start = datetime(2026, 11, 30, tzinfo=UTC)
-    words = {name: name for name in ("time", "mean", "low", "high", "note", "limit")}
+    words = {name: name for name in ("time", "mean", "low", "high", "note", "judged", "limit")}
     span = start, start + timedelta(hours=1)
     spec = curve_chart([Point(start, 350.0, 1.0, 359.0)], [], {}, span, title="wind", columns=words, directions=True)
     marks = [layer["mark"]["type"] for layer in spec["layer"]]

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
+from greenmine import evaluation, limits, parameters, reporting, themes
 from greenmine.evidence.source import REGISTRY, Source
 from greenmine.limits import Limit
-from greenmine.shipped_profiles import ShippedProfiles
 
 Path_ = tuple[str | int, ...]
 """Keys that lead to a value."""
@@ -74,7 +73,7 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Departure
             evaluation.load_evaluation(trusted(evaluation.CATALOGUE), own),
         ),
     ]
-    return [*found, *_profiles(source), *_calibrations(source)]
+    return [*found, *_calibrations(source)]
 
 
 def stated_deviations(folder: Path, catalogues: Path | None = None) -> list[Departure]:
@@ -161,15 +160,6 @@ def _clause(path: Path_, trusted: Any) -> str:
     if path[1:2] == ("thresholds",) and len(path) > 2:
         return f" ({limit.thresholds[int(path[2])].citation})"
     return f" ({limit.standard})"
-
-
-def _profiles(source: Source) -> list[Departure]:
-    """Profiles of devices that have the name of one that ships and say something else: on their intervals rests what is due."""
-    used = {device.profile for device in source.site.devices}
-    entries = ShippedProfiles.shipped().entries(used, source.registry.parameters)
-    shipped = {entry.value.id: entry.value for entry in entries if entry.value is not None}
-    told = {name: source.registry.profiles[name] for name in shipped}
-    return _compared(shipped_profiles.CATALOGUE.name, told, shipped)
 
 
 def _calibrations(source: Source) -> Iterator[Departure]:

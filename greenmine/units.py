@@ -180,9 +180,19 @@ def converted_number(value: float, scale: float, offset: float) -> float:
     return round((term + offset) * 10**places) / 10**places if 0 <= places < len(_TENS) else term + offset
 
 
+_LONGEST: Final = 60
+"""Characters of a unit."""
+_TOWER: Final = re.compile(r"(\*\*|\^)\s*(\(|[+-]?[\d.]+\s*\)*\s*(\*\*|\^)|[+-]?\d{3})")
+"""Powers of powers, and those of three digits, which take minutes to be worked out."""
+
+
 def _convert(value: int, normal: str, target: str, sent: str, canonical: str) -> Fraction:
     import pint  # noqa: PLC0415 -- takes 0.3 s, and a registry whose units are all canonical never needs it
 
+    if len(sent) > _LONGEST or _TOWER.search(_spelled(normal)):
+        raise UnitError(
+            f"{sent[:_LONGEST]!r} is not a unit (powers of powers, or too long); write for example {canonical!r}"
+        )
     quantity = _registry().Quantity
     try:
         result: Any = quantity(Fraction(value), _spelled(normal)).to(_spelled(target)).magnitude

@@ -41,7 +41,10 @@ def number_of(cursor: str | None) -> int | None:
     return int(match[1]) if match else None
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+"""Those of ASCII and Latin 1, and those of Unicode that nobody sees or that turn the order of what is read."""
 
 
 def without_control(text: str) -> str:

@@ -45,7 +45,7 @@ def test_head_of_the_live_stream_ends(live: Served) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "a\x7fb", "a\x9bb"])
+@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "a\x7fb", "a\x9bb", "\u200b", "a\u202eb"])
 def test_control_characters_are_refused(live: Served, text: str) -> None:
     assert live.client.get("/api/v1/latest", params={"site": text}).status_code == 400
     exceedance = live.client.get("/api/v1/exceedances?size=1").json()["items"][0]["id"]

@@ -33,6 +33,10 @@ CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
 """Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""
 
 
+_TALLER: Final = 45
+"""What `limit` takes from `clause` in English, whose names need three lines [px]: Grafana makes rows as tall as citations need."""
+
+
 def site(edition: Edition, **more: Any) -> Column:
     """Names of mines."""
     return Column(source="site", title=edition.t("column.site"), words=mapping(edition.site_names), **more)
@@ -49,14 +53,15 @@ def parameter(edition: Edition) -> Column:
     return Column(source="parameter", title=edition.t("column.parameter"), words=mapping(names), wrapped=True)
 
 
-def limit(edition: Edition, **more: Any) -> Column:
-    """Names of limits with the units of their figures."""
+def limit(edition: Edition, *, width: int | None = None) -> Column:
+    """Names of limits with the units of their figures; a width is that of Chinese names, beside `clause`."""
+    width = width + _TALLER if width is not None and edition.language == "en" else width
     units = {tag_of(rule): edition.unit(rule.limit.unit) for rule in edition.limits(lambda _: True)}
     names = {
         tag: edition.t("with-unit", name=name, unit=units[tag]) if units[tag] else name
         for tag, name in edition.limit_names.items()
     }
-    return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), wrapped=True, **more)
+    return Column(source="limit", title=edition.t("column.limit"), words=mapping(names), wrapped=True, width=width)
 
 
 def finding(edition: Edition, *, width: int = 115) -> Column:
@@ -126,9 +131,9 @@ def bounds(edition: Edition, rules: Iterable[Rule]) -> list[Column]:
 
 def clause(edition: Edition) -> Column:
     """Standards with their clauses."""
-    return Column(
-        source="clause", title=edition.t("column.clause"), words=mapping(edition.clause_names), wrapped=True, least=135
-    )
+    least = 135 - _TALLER if edition.language == "en" else 135
+    words = mapping(edition.clause_names)
+    return Column(source="clause", title=edition.t("column.clause"), words=words, wrapped=True, least=least)
 
 
 def explained(edition: Edition) -> Column:
@@ -193,13 +198,13 @@ def conclusions(edition: Edition, key: str) -> Json:
         key,
         [table(query)],
         [
-            Column(source="theme", title=edition.t("column.theme"), words=mapping(themes), width=80),
+            Column(source="theme", title=edition.t("column.theme"), words=mapping(themes), width=64),
             Column(
                 source="addressee",
                 title=edition.t("column.addressee"),
                 words=mapping(edition.shared("addressee")),
                 wrapped=True,
-                width=190,
+                width=245,
             ),
             Column(
                 source="finding",
@@ -207,7 +212,7 @@ def conclusions(edition: Edition, key: str) -> Json:
                 words=conclusion_words(edition),
                 colored=True,
                 wrapped=True,
-                least=200,
+                width=290,
             ),
             Column(
                 source="reason",
@@ -216,8 +221,8 @@ def conclusions(edition: Edition, key: str) -> Json:
                 wrapped=True,
                 least=200,
             ),
-            Column(source="running", title=edition.t("column.running"), width=90, nothing="0"),
-            Column(source="limits", title=edition.t("column.limits"), width=75),
+            Column(source="running", title=edition.t("column.running"), width=70, nothing="0"),
+            Column(source="limits", title=edition.t("column.limits"), width=56),
             Column(source="Time", title=edition.t("column.as-of"), unit=CLOCK, width=130),
         ],
     )

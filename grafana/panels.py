@@ -646,9 +646,8 @@ def _override(matcher: str, chosen: str, properties: Mapping[str, Any]) -> Json:
 
 def _column(column: Column, *, filterable: bool) -> Json:
     properties = []
-    if (
-        filterable and column.words and column.link is None
-    ):  # the sign of a filter takes the place of the titles of numbers
+    # The sign of a filter takes the place of the titles of numbers.
+    if filterable and column.words and column.link is None:
         properties.append(_property("custom.filterable", value=True))
     if column.unit is not None:
         properties.append(_property("unit", column.unit))

@@ -24,7 +24,7 @@ from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.limits import LONG, SHORT, threshold_on
 from greenmine.record.reader import Queries, Scope
-from greenmine.registry import Channel, Site, Station
+from greenmine.registry import Channel, Registry, Rule, Site, Station
 from greenmine.times import DAY, HOUR, local, milliseconds, now
 from greenmine.wording.charts import LimitStep, Note, Point, curve_chart
 from greenmine.wording.words import NOTHING
@@ -199,6 +199,16 @@ def _spec(
     )
 
 
+def _drawn(registry: Registry, channel: Channel, only: str | None) -> list[Rule]:
+    """Rules whose limits stand on the scale of a channel's readings, if need be only that of one limit."""
+    rules = (rule for rule in registry.site_rules(channel.site) if rule.channel == channel.index)
+    return [
+        rule
+        for rule in rules
+        if rule.limit.kind == "legal" and rule.limit.statistic != "difference" and only in {None, rule.limit.id}
+    ]
+
+
 def _judged(
     queries: Queries,
     scope: Scope,
@@ -210,17 +220,15 @@ def _judged(
 ) -> list[LimitStep]:
     """Figures that were judged by legal limits, if need be by one only; beyond a week those of hours are too narrow to be seen."""
     steps = {}
-    for rule in queries.registry.site_rules(site.id):
+    for rule in _drawn(queries.registry, channel, only):
         limit = rule.limit
-        if rule.channel != channel.index or limit.kind != "legal" or limit.statistic == "difference":
-            continue
-        if only not in {None, limit.id} or (limit.window in SHORT and span[1] - span[0] > MINUTES_UP_TO):
+        if limit.window in SHORT and span[1] - span[0] > MINUTES_UP_TO:
             continue
         begun = span[0] - (LONGEST if limit.window in LONG else DAY)
         rows = queries.verdicts(scope, begun, span[1], site=site.id, limit_id=limit.id, key=rule.key, limit=_VERDICTS)
         for row in rows:
             begin, finish = (row.begin, row.finish) if row.finish else (row.start, row.end)
-            if row.value is not None and finish > span[0]:
+            if row.value is not None and row.judged is not None and finish > span[0]:
                 text = wording.t("station.judged-of", limit=wording.name(limit), value=row.judged)
                 step = LimitStep(text, local(begin, site.zone), local(finish, site.zone), row.value)
                 steps[begin, finish, row.value] = step
@@ -239,12 +247,8 @@ def _limits(
         return limit_steps(registry, site, {channel.index}, *span, wording, only)
     first, last = local(span[0], site.zone), local(span[1], site.zone)
     steps = []
-    for rule in registry.site_rules(site.id):
+    for rule in _drawn(registry, channel, only):
         limit = rule.limit
-        if rule.channel != channel.index or limit.kind != "legal" or limit.statistic == "difference":
-            continue
-        if only not in {None, limit.id}:
-            continue
         days = (first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1))
         for threshold in dict.fromkeys(filter(None, (threshold_on(limit, day) for day in days))):
             begin = max(first, datetime.combine(threshold.valid_from, datetime.min.time(), first.tzinfo))

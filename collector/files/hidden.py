@@ -174,16 +174,17 @@ def _records(book: bytes, place: int) -> Iterator[tuple[int, bytes]]:
 
 def _stream(data: bytes, names: tuple[str, ...]) -> bytes:
     """The first of these streams in a compound file."""
-    sector = 1 << struct.unpack_from("<H", data, 30)[0]
+    shift = struct.unpack_from("<H", data, 30)[0]
+    if shift not in (9, 12):
+        raise struct.error(f"sectors of 2^{shift} bytes are in no version of the format")
+    sector = 1 << shift
     first_directory, _, cutoff, first_small, _, first_more, _ = struct.unpack_from("<7I", data, 48)
 
     def read(number: int) -> bytes:
         return data[(number + 1) * sector : (number + 2) * sector]
 
     tables, more = list(struct.unpack_from("<109I", data, 76)), first_more
-    for _ in range(len(data) // sector):
-        if more >= _FREE:
-            break
+    while more < _FREE and len(tables) <= len(data) // sector:  # a list that goes round in a circle ends
         listed = struct.unpack(f"<{sector // 4}I", read(more))
         tables += listed[:-1]
         more = listed[-1]

@@ -90,8 +90,8 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
     """
     themes, words = edition.themes(), conclusion_words(edition)
     mine = path_to(edition, "mine", site="${__value.raw}")
-    brief_words = edition.language == "zh"
-    """Two lines hold the sentence. One that they do not is cut at its end, and shown whole under the pointer."""
+    # Two lines hold a Chinese sentence. An English one is cut at its end, and shown whole under the pointer.
+    wrapped = edition.language == "zh"
     counted = (
         []
         if brief
@@ -123,7 +123,7 @@ def mines(edition: Edition, key: str, *, brief: bool = False) -> Json:
                     title=edition.name(theme),
                     words=words,
                     colored=True,
-                    wrapped=brief_words,
+                    wrapped=wrapped,
                     least=165,
                 )
                 for theme in themes

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.providers import provider_of
 from greenmine.api.http.addresses import check_addresses
+from greenmine.api.watching import WatchedRegistry
 from greenmine.cli.processes import Processes
 from greenmine.collector.hj212.server.server import check_loggers
 from greenmine.collector.jetstream.connection import addresses
@@ -26,7 +27,6 @@ from greenmine.record.record import migrate, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
 from greenmine.uplink.plan import load_plan
-from greenmine.watching import WatchedRegistry
 
 UPLINK: Final = "greenmine.uplink.service:forward"
 """Task of the process that sends to the authority's platform."""

@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from greenmine.delivery import Delivery, Gap
+from greenmine.collector.hj212.server.delivery import Delivery, Gap
 from greenmine.processing.gaps import MINUTE, Span, minutes, missing, union, within, without
 from greenmine.record import reported, schema
 from greenmine.record.rows import HOUR, FrameRow, GapRow, InformationRow

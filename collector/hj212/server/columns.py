@@ -16,11 +16,11 @@ from greenmine.collector.hj212.equipment import read_state
 from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message
 from greenmine.collector.hj212.secret import hide, hide_in_segment
 from greenmine.collector.hj212.segment import read_text
+from greenmine.collector.hj212.server.delivery import Delivery, Information, RawFrame, Report
 from greenmine.collector.hj212.server.logged import unpacked
 from greenmine.collector.hj212.server.loggers import Logger
 from greenmine.collector.payloads.payload import EXCESS, BatchBuilder
 from greenmine.collector.payloads.reasons import Reason, RefusedError
-from greenmine.delivery import Delivery, Information, RawFrame, Report
 from greenmine.readings import NORMAL
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings

@@ -14,13 +14,13 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from greenmine.backoff import delay
+from greenmine.collector.hj212.server.delivery import Delivery, Gap
 from greenmine.collector.hj212.server.link import Arrival
 from greenmine.collector.hj212.server.logged import packed
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.jetstream.accounts import GATEWAY
 from greenmine.collector.jetstream.connection import SOURCE, JetStreamError, NatsAccount, closed, connected
 from greenmine.collector.jetstream.subjects import LOG, subject_of
-from greenmine.delivery import Delivery, Gap
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.topics import FRAMES

@@ -20,11 +20,11 @@ from greenmine.collector.hj212.keys import KeyRing
 from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.hj212.server.conversation import Conversation
 from greenmine.collector.hj212.server.counters import ServerCounters
+from greenmine.collector.hj212.server.delivery import Delivery
 from greenmine.collector.hj212.server.guard import Guesses, Places
 from greenmine.collector.hj212.server.link import Arrival, DropLog, LoggerLink
 from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.loggers import load_loggers
-from greenmine.delivery import Delivery
 from greenmine.errors import ListenError, StoreError
 from greenmine.registry import Registry
 from greenmine.settings import Settings

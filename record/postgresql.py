@@ -213,8 +213,7 @@ def state_of(server: RecordServer) -> ServerState:
     except psycopg.Error as error:
         raise StoreError(f"the record at {server} cannot be reached: {error}") from error
     assert row is not None
-    *told, encrypted = row
-    return ServerState(*told, encrypted=encrypted, verified=checked and encrypted)
+    return ServerState._make((*row, checked and row[-1]))
 
 
 def begin_migration(connection: sa.Connection) -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from greenmine.bounded import Onward
+from greenmine.evidence.bounded import Onward
 from greenmine.evidence.inclusion import moment
 from greenmine.evidence.receipts import Testimony
 from greenmine.evidence.verify import Verified, drawings_checked, figures_checked

@@ -22,6 +22,7 @@ from pyarrow import parquet as pq
 from greenmine.evidence.compute import compute
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import FROM_RECORD, from_record
+from greenmine.evidence.memory import release_memory
 from greenmine.evidence.recompute import days_needed
 from greenmine.evidence.report.content import Content, Witnessed
 from greenmine.evidence.report.document import makers, pdf
@@ -29,7 +30,6 @@ from greenmine.evidence.report.workbook import workbook
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.site_registry import files_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
-from greenmine.memory import release_memory
 from greenmine.record.archive.archive import Archive, faults_of_day, first_day, seal, unsealed
 from greenmine.record.archive.chain import ChainError, Entry, parse
 from greenmine.record.archive.signing import SigningKey

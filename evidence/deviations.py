@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
+from greenmine import limits, parameters, reporting, shipped_profiles, themes
+from greenmine.evidence import evaluation
 from greenmine.evidence.source import REGISTRY, Source
 from greenmine.limits import Limit
+from greenmine.tables import catalogue_of
 
 Path_ = tuple[str | int, ...]
 """Keys that lead to a value."""
@@ -57,7 +59,7 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Departure
     DataFileError
         If a catalogue of that directory is not sound.
     """
-    trusted = partial(_trusted, catalogues)
+    trusted = partial(catalogue_of, catalogues)
     own, registry = themes.load_themes(trusted(themes.CATALOGUE)), source.registry
     measured = parameters.load_parameters(trusted(parameters.CATALOGUE), own)
     bounds, conditions = limits.load_limits(trusted(limits.CATALOGUE), measured, own)
@@ -80,7 +82,7 @@ def stated_deviations(folder: Path, catalogues: Path | None = None) -> list[Depa
     """Deviations of limits as the files state them, of an unpacked bundle whose registry is not sound."""
     shipped = limits.CATALOGUE
     try:
-        told, trusted = _rows(folder / REGISTRY / shipped.name), _rows(_trusted(catalogues, shipped))
+        told, trusted = _rows(folder / REGISTRY / shipped.name), _rows(catalogue_of(catalogues, shipped))
     except (OSError, ValueError):
         return []
     found = []
@@ -103,11 +105,6 @@ def _by_id(text: str, *lists: str) -> dict[str, dict[str, Any]]:
     table = tomllib.loads(text)
     rows = [row for name in lists if isinstance(some := table.get(name), list) for row in some]
     return {str(row.get("id")): row for row in rows if isinstance(row, dict)}
-
-
-def _trusted(catalogues: Path | None, shipped: Path) -> Path:
-    own = shipped if catalogues is None else catalogues / shipped.name
-    return own if own.exists() else shipped
 
 
 def _compared(catalogue: str, told: Any, trusted: Any) -> list[Departure]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet as pq
 
-from greenmine.evaluation import Evaluation, load_evaluation
+from greenmine.evidence.evaluation import Evaluation, load_evaluation
 from greenmine.evidence.from_record import FROM_RECORD, FromRecord
 from greenmine.evidence.recompute import COLUMNS, days_needed, marks_of
 from greenmine.evidence.requirements import DOCUMENTS

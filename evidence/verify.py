@@ -48,6 +48,7 @@ from greenmine.evidence.differences import differences
 from greenmine.evidence.figures import FiguresDocument, hours_table
 from greenmine.evidence.from_record import ATTACHMENTS, FROM_RECORD, FromRecord
 from greenmine.evidence.inclusion import inclusion
+from greenmine.evidence.memory import release_memory
 from greenmine.evidence.receipts import Testimony, examine, registries, uncertain
 from greenmine.evidence.report.check import report_differences, workbook_differences
 from greenmine.evidence.report.document import makers
@@ -56,7 +57,6 @@ from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.signatures import signature_faults
 from greenmine.evidence.site_registry import digest_in, files_in, names_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
-from greenmine.memory import release_memory
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from greenmine.bounded import Bounds, BoundsError, Onward, bounded
+from greenmine.evidence.bounded import Bounds, BoundsError, Onward, bounded
 from greenmine.evidence.bundle import build, pretty
 from greenmine.evidence.deviations import deviations
 from greenmine.evidence.source import Source

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from greenmine.cli.authority import expiry
+from greenmine.cli.authority import expiry, issued_by
 from greenmine.collector.jetstream.inspection import LogFault, log_faults
 from greenmine.collector.mqtt.queue import OVERHEAD
 from greenmine.durations import show_duration
@@ -409,7 +409,7 @@ def _certificates(settings: Settings) -> Iterator[DoctorFinding]:
     fixes = {
         base / "broker" / "server.crt": "greenmine init --renew-certificates",
         base / "proxy" / "server.crt": "greenmine init --renew-certificates",
-        authority: f"move {authority.parent} away, run greenmine init, and give every device the new ca.crt",
+        authority: f"move {authority.parent} away, run greenmine init --renew-certificates, and give every device the new ca.crt",
     }
     for file in dict.fromkeys(path for path in (*named, *fixes) if path is not None and path.is_file()):
         fix = fixes.get(file, "have a new one made by whoever made it")
@@ -422,6 +422,10 @@ def _certificates(settings: Settings) -> Iterator[DoctorFinding]:
             yield DoctorFinding("certificates", "wrong", f"{file} has ended", fix)
         elif left < _LEFT:
             yield DoctorFinding("certificates", "soon", f"{file} ends in {left} days", fix)
+        elif file in fixes and not issued_by(file, authority):
+            yield DoctorFinding(
+                "certificates", "wrong", f"{file} is not of the authority {authority}, by which devices know it", fix
+            )
 
 
 def _versions(_settings: Settings) -> Iterator[DoctorFinding]:
@@ -432,7 +436,10 @@ def _versions(_settings: Settings) -> Iterator[DoctorFinding]:
     version = re.search(r"version (\d+)\.(\d+)", said)
     if version is not None and (int(version[1]), int(version[2])) < (2, 0):
         yield DoctorFinding(
-            "versions", "wrong", f"Mosquitto is {version[0]}", "use 2.0 or later: what it keeps rests on that"
+            "versions",
+            "wrong",
+            f"Mosquitto is {version[1]}.{version[2]}",
+            "use 2.0 or later: what it keeps rests on that",
         )
 
 

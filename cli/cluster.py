@@ -16,7 +16,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from greenmine.cli.authority import Authority
-from greenmine.collector.jetstream.accounts import OPERATOR, NatsCredentials
+from greenmine.collector.jetstream.accounts import GATEWAY, OPERATOR, NatsCredentials
 from greenmine.collector.jetstream.configuration import (
     CLIENT_PORT,
     MQTT_PORT,
@@ -45,6 +45,7 @@ _SECRETS: Final = {
     COLLECTOR: "greenmine_broker_password",
     NOTIFIER: "greenmine_notify_broker_password",
     OPERATOR: "greenmine_jetstream_operator_password",
+    GATEWAY: "greenmine_jetstream_gateway_password",
     MONITOR: "greenmine_jetstream_monitor_password",
 }
 """Accounts of services, and the files of their passwords."""

@@ -171,12 +171,13 @@ def _server(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             "server", "wrong", "PostgreSQL does not wait for its disk", "set fsync and full_page_writes on"
         )
-    if not state.encrypted:
+    if not (state.local or state.verified):
+        what = "leads to whoever answers at its address" if state.encrypted else "is not encrypted"
         yield DoctorFinding(
             "server",
             "wrong",
-            "the way to the server of the record is not encrypted",
-            "add ?sslmode=verify-full&sslrootcert=... to GREENMINE_RECORD",
+            f"the way to the server of the record crosses a network and {what}",
+            "add ?sslmode=verify-full&sslrootcert=FILE to GREENMINE_RECORD",
         )
 
 

@@ -15,7 +15,7 @@ from greenmine.api.http.response_cache import Kept
 from greenmine.api.http.turns import Turns
 from greenmine.api.live.broadcast import Broadcast
 from greenmine.api.live.crowd import Crowd
-from greenmine.evaluation import Evaluation, evaluation_of
+from greenmine.evidence.evaluation import Evaluation, evaluation_of
 from greenmine.loading import load_registry
 from greenmine.notify.store import Notices
 from greenmine.record.access import RecordAccess

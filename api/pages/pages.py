@@ -28,6 +28,7 @@ from greenmine.api.pages.selection import selection
 from greenmine.api.pages.sparkline import sparkline
 from greenmine.api.pages.vega import bundle
 from greenmine.api.pages.wording import Wording
+from greenmine.evidence.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
 from greenmine.limits import threshold_on
 from greenmine.processing.rolling import SPANS
 from greenmine.processing.rose import PERCENTILE, Rose, rose, source_bearings
@@ -36,7 +37,6 @@ from greenmine.record.reader import HourFigure, Queries, Scope, narrowed, valid
 from greenmine.registry import Channel, Registry, Site
 from greenmine.themes import Theme
 from greenmine.times import DAY, HOUR, MINUTE, local, now
-from greenmine.wording.charts import Bar, LimitStep, Note, Series, bar_chart, line_chart
 
 router = APIRouter()
 

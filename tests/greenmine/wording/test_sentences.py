@@ -21,7 +21,7 @@ FOLDERS = ("api/http", "api/pages", "api/live", "collector/files", "collector/pa
 SOURCES = {path: TOLD for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")} | {
     ROOT / path: TOLD | {"ValueError": 0} for path in (
         "api/accounts/caller.py", "api/accounts/shares.py", "api/accounts/tokens.py", "api/accounts/users.py",
-        "greenmine/editing.py", "greenmine/resolution.py", "greenmine/tables.py", "record/uploads.py",
+        "api/editing.py", "greenmine/resolution.py", "greenmine/tables.py", "record/uploads.py",
         "notify/subscriptions.py", "notify/targets.py", "greenmine/times.py",
         "api/pages/registry_pages.py", "api/http/arguments.py",
     )

@@ -54,7 +54,7 @@ class Newest:
     valid: np.void | None
 
 
-class HourFigure(NamedTuple):
+class ChannelHour(NamedTuple):
     """Figures of a channel in an hour; ``mean`` and ``maximum`` are numbers, or None without a reading that counts."""
 
     channel: int
@@ -273,19 +273,19 @@ class Queries:
             statement = statement.where(or_(c.start > after[0], and_(c.start == after[0], c.revision > after[1])))
         return self._connection.execute(statement.order_by(c.start, c.revision).limit(limit)).all()
 
-    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[HourFigure]]:
+    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[ChannelHour]]:
         """Latest hourly figures beginning in [start, end) of every channel in scope, by channel key and time."""
         channels = self.channels(narrowed(scope, site))
         c = schema.statistic.c
-        columns = [c["count" if name == "readings" else name] for name in HourFigure._fields]
+        columns = [c["count" if name == "readings" else name] for name in ChannelHour._fields]
         rows = self._connection.execute(
             select(*columns)
             .where(c.channel.in_(channels), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True))
             .order_by(c.channel, c.start)
         )
         assert rows.cursor is not None
-        found: dict[int, list[HourFigure]] = defaultdict(list)
-        for row in map(HourFigure._make, rows.cursor.fetchall()):  # as the driver gives them: a province has very many
+        found: dict[int, list[ChannelHour]] = defaultdict(list)
+        for row in map(ChannelHour._make, rows.cursor.fetchall()):  # as the driver gives them: a province has very many
             found[row.channel].append(row)
         rows.close()
         return {channels[number].key: own for number, own in found.items()}

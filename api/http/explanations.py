@@ -94,7 +94,7 @@ class WeatherPeriod(msgspec.Struct, frozen=True):
     end: datetime
 
 
-class ChannelHour(msgspec.Struct, frozen=True):
+class HourFigure(msgspec.Struct, frozen=True):
     """A clock hour of the window."""
 
     start: datetime
@@ -122,7 +122,7 @@ class WindowStep(msgspec.Struct, frozen=True):
     borrowed_weather: BorrowedWeather | None
     """Whose weather it is, where another mine's holds."""
     excluded: int
-    hours: list[ChannelHour]
+    hours: list[HourFigure]
     valid_hours: int | None
     count: int
     expected: float
@@ -358,9 +358,9 @@ def received(
     return Readings(np.full(len(rows), channel, np.int32), rows["time"], rows["value"], rows["flag"]), rows["quality"]
 
 
-def _hours(found: Explanation, zone: str) -> list[ChannelHour]:
+def _hours(found: Explanation, zone: str) -> list[HourFigure]:
     return [
-        ChannelHour(local(s.start * MINUTE, zone), s.mean, s.count, s.capture, s.excluded, s.valid) for s in found.hours
+        HourFigure(local(s.start * MINUTE, zone), s.mean, s.count, s.capture, s.excluded, s.valid) for s in found.hours
     ]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -55,6 +56,7 @@ _VERDICT_ISSUE: Final = frozenset({"rule", "start", "revision", "latest", "end",
 """Likewise of a verdict."""
 _COUNTS: Final = frozenset(LedgerRow._fields) - {"site", "device", "day", "sequence_last", "serial"}
 """Columns of the ledger that are added up."""
+_counts_of: Final[Callable[[LedgerEntry], tuple[Any, ...]]] = attrgetter(*LedgerRow._fields[:-1])
 Revised = TypeVar("Revised", StatisticRow, VerdictRow)
 
 
@@ -186,7 +188,7 @@ class Results:
         newest = {(entry.site, entry.device): entry for entry in counted}  # the later of two days, around midnight
         for key, told in news.items():
             newest[key].sequence_last, newest[key].sequence_missing = told.last, told.missing
-        counts = [LedgerRow(**asdict(entry), serial=issue.serial) for entry in counted]
+        counts = [LedgerRow._make((*_counts_of(entry), issue.serial)) for entry in counted]
         numbered = [row for row in counts if row.sequence_last >= 0]
         self._record.upsert(connection, schema.ledger, numbered, add=_COUNTS)
         # A batch without sequence numbers leaves the highest as it is: -1 is never above it.

@@ -18,7 +18,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-import psycopg
 from pydantic import SecretStr
 
 from greenmine import times
@@ -43,7 +42,9 @@ from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, SIMULATOR
 from greenmine.errors import StoreError
 from greenmine.files import replace
 from greenmine.loading import load_registry
+from greenmine.places import RecordServer
 from greenmine.record.record import DatabaseError
+from greenmine.record.standby import answers, make_database, promote, wait_for_standby
 from greenmine.registry import DEFAULT, Registry
 from greenmine.settings import OWN_REGISTRY, Settings
 from greenmine.simulators.faults import KINDS
@@ -261,14 +262,11 @@ class _Record:
         self._run("initdb", *make, f"--pwfile={word}")
         word.unlink()
         self._start("record 1", primary, self._ports[0])
-        with self._connect(self._ports[0]) as connection:
-            connection.execute("CREATE DATABASE greenmine TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+        make_database(self._at(self._ports[0]), "greenmine")
         where = f"host={HERE} port={self._ports[0]} user=greenmine application_name=second"
         self._run("pg_basebackup", "-D", str(standby), "-R", "-c", "fast", "-d", where)
         self._start("record 2", standby, self._ports[1])
-        with self._connect(self._ports[0]) as connection:
-            connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'second'")
-            connection.execute("SELECT pg_reload_conf()")
+        wait_for_standby(self._at(self._ports[0]), "second")
 
     def _start(self, name: str, data: Path, port: int) -> None:
         settings = (f"port={port}", "unix_socket_directories=", f"listen_addresses={HERE}")
@@ -276,7 +274,7 @@ class _Record:
         command = (self._programs["postgres"], "-D", str(data), *options)
         server = _Server(name, command, self._folder / f"{data.name}.log", ending="INT", **self._as_other())
         self.servers.append(server)
-        server.wait_for(lambda: self._answers(port))
+        server.wait_for(lambda: answers(self._at(port)))
 
     def _run(self, program: str, *arguments: str) -> None:
         given = {"env": {**os.environ, "PGPASSWORD": self.password.get_secret_value()}, **self._as_other()}
@@ -293,14 +291,8 @@ class _Record:
         user = pwd.getpwnam(_USER)
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/", "umask": 0o077}
 
-    def _connect(self, port: int) -> psycopg.Connection[Any]:
-        who = {"user": "greenmine", "password": self.password.get_secret_value(), "dbname": "postgres"}
-        return psycopg.connect(host=HERE, port=port, autocommit=True, connect_timeout=5, **who)  # type: ignore[arg-type]
-
-    def _answers(self, port: int) -> bool:
-        with suppress(psycopg.OperationalError), self._connect(port):
-            return True
-        return False
+    def _at(self, port: int) -> RecordServer:
+        return RecordServer(f"postgresql://greenmine@{HERE}:{port}/postgres", self.password)
 
     def look(self) -> None:
         """Let the standby take the place of a server that has ended, as Patroni would."""
@@ -311,8 +303,7 @@ class _Record:
             _say(f"{server.name} has ended")
             if server is first and second.lives():
                 first.given_up = True
-                with self._connect(self._ports[1]) as connection:
-                    connection.execute("SELECT pg_promote()")
+                promote(self._at(self._ports[1]))
                 _say(f"{second.name} has taken its place, without a standby from now on")
 
     def _end(self) -> None:

@@ -57,6 +57,7 @@ def test_a_trial_survives_its_servers_and_leaves_nothing_running(
 
             wait_for("Ctrl-C ends all of it")
             wait_for("record 2 ")
+            until(lambda: any(record > 300 for _, record in counts(said)), "the first messages")
             for name in ("n2", "record 1"):
                 pid = re.search(rf"^{name} +process (\d+)", said(), re.MULTILINE)
                 assert pid is not None

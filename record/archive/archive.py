@@ -328,11 +328,12 @@ def first_day(engine: sa.Engine, site: Site) -> date | None:
     return None if hour is None else _day(hour * HOUR, ZoneInfo(site.zone))
 
 
-def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry]) -> tuple[bytes, dict[str, int]]:
-    """The file of a day as it would be sealed now, and its rows by kind; without what its entries hold already."""
+def unsealed(
+    engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry], root: Root | None
+) -> tuple[bytes, dict[str, int]]:
+    """The file of a day as it would be sealed with a tree, and its rows by kind; without what its entries hold already."""
     reached = {entry.day: entry.through for entry in entries}
     with engine.connect() as connection:
-        root = newest(connection, site.id)
         range_ = (reached.get(day.isoformat(), Through()), Through() if root is None else root.through)
         channels = _channels(connection, site.id)
         return _file(connection, site.id, channels, day, ZoneInfo(site.zone), range_)

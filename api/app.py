@@ -64,13 +64,13 @@ from greenmine.api.pages import (
     users,
     wall_page,
 )
-from greenmine.evaluation import evaluation_of
+from greenmine.api.watching import EVERY, WatchedRegistry
+from greenmine.evidence.evaluation import evaluation_of
 from greenmine.notify.store import Notices
 from greenmine.record.access import RecordAccess
 from greenmine.registry import Registry
 from greenmine.reporting import reporting_of
 from greenmine.settings import Settings
-from greenmine.watching import EVERY, WatchedRegistry
 
 
 def _follow(context: Context, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from bench.table import Row
-from greenmine.evaluation import load_evaluation
+from greenmine.evidence.evaluation import load_evaluation
 from greenmine.evidence.measures import effects, watched
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import EffectFigures

@@ -7,7 +7,7 @@ import itertools
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +65,8 @@ _NUMBERS: Final = itertools.count(1)
 """Of messages: each device counts on, so that none seems to be missing."""
 _ASKED: Final = 30
 """How often each page is asked for."""
+_BETWEEN: Final = 0.1
+"""Two pages [s]."""
 _STEADY: Final = ((30_000, 60, 0.15), (9_990, 1, 1.0))
 """Channels, their interval [s], and the longest that 99 of 100 readings may take to their commit [s]."""
 _LASTING: Final = 120
@@ -314,7 +316,7 @@ def pages(scale: float) -> Iterable[Row]:
         write_registry(files, mines * _PER_MINE, parameter="pm10", interval="1min", per_site=_PER_MINE)
         registry = load_registry(files)
         pipeline = Pipeline(registry, _opened(folder, registry))
-        minutes = 180
+        minutes = 26 * 60
         begin = _now() // _MINUTE * _MINUTE - minutes * _MINUTE
         _feed(pipeline, begin, minutes)
         stop = threading.Event()
@@ -326,7 +328,10 @@ def pages(scale: float) -> Iterable[Row]:
                 minute += 1
 
         with serving(folder) as web:
-            paths = ["/", "/?page=2", "/comparison", f"/sites/{registry.sites[-1].id}", "/api/v1/latest", "/metrics"]
+            paths = [
+                "/", "/?page=2", "/comparison", "/wall", "/registry", "/public", "/exceedances",
+                f"/sites/{registry.sites[-1].id}", "/api/v1/latest", "/metrics",
+            ]  # fmt: skip
             server = psutil.Process(web.process)
             for path in paths:
                 web.get(path)
@@ -334,7 +339,7 @@ def pages(scale: float) -> Iterable[Row]:
             live = threading.Thread(target=commits)
             live.start()
             try:
-                asked = {path: _asked(web, server, path) for path in paths}
+                asked = _asked(web, server, paths)
             finally:
                 stop.set()
                 live.join()
@@ -346,11 +351,20 @@ def pages(scale: float) -> Iterable[Row]:
     )
 
 
-def _asked(web: Web, server: psutil.Process, path: str) -> tuple[list[float], float]:
-    """Time of each answer, and the CPU time of the server for one [s]."""
-    busy = sum(server.cpu_times()[:2])
-    times = [web.get(path)[1] for _ in range(_ASKED)]
-    return times, (sum(server.cpu_times()[:2]) - busy) / _ASKED
+def _asked(web: Web, server: psutil.Process, paths: Sequence[str]) -> dict[str, tuple[list[float], float]]:
+    """Time of each answer, and the CPU time of the server for one [s].
+
+    The paths take turns, slower than the commits come: no answer is one of a record at rest.
+    """
+    times: dict[str, list[float]] = {path: [] for path in paths}
+    busy = dict.fromkeys(paths, 0.0)
+    for _ in range(_ASKED):
+        for path in paths:
+            before = sum(server.cpu_times()[:2])
+            times[path].append(web.get(path)[1])
+            busy[path] += sum(server.cpu_times()[:2]) - before
+            time.sleep(_BETWEEN)
+    return {path: (times[path], busy[path] / _ASKED) for path in paths}
 
 
 def _answers(asked: dict[str, tuple[list[float], float]], mines: int) -> Iterator[Row]:

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from bench.table import Row
-from greenmine.bounded import Bounds, BoundsError, bounded
 from greenmine.cli.checking import checked
+from greenmine.evidence.bounded import Bounds, BoundsError, bounded
 from greenmine.record.archive.signing import SigningKey
 from tests.evidence import crafted, hostile
 from tests.evidence.bundles import Made, contents, packed

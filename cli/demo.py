@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from greenmine import times
 from greenmine.api.http.addresses import check_addresses
+from greenmine.api.watching import WatchedRegistry
 from greenmine.cli.boards import with_boards
 from greenmine.cli.mines import SENT, STORY, stored
 from greenmine.cli.processes import GRAFANA, Processes
@@ -30,7 +31,6 @@ from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, Registry, RegistryError, Site
 from greenmine.settings import OWN_REGISTRY, Settings
 from greenmine.times import local
-from greenmine.watching import WatchedRegistry
 
 _DAY: Final = 86_400_000
 _SEED: Final = 1

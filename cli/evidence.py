@@ -11,8 +11,8 @@ import cyclopts
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from greenmine.bounded import Bounds, BoundsError, Onward, bounded
 from greenmine.cli import fault_of
+from greenmine.evidence.bounded import Bounds, BoundsError, Onward, bounded
 
 _MEMORY: Final = 480_000_000
 _MEMORY_SHARE: Final = 16

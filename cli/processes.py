@@ -18,9 +18,9 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
-from greenmine.memory import release_memory
+from greenmine.api.watching import EVERY, WatchedRegistry
+from greenmine.evidence.memory import release_memory
 from greenmine.settings import Settings
-from greenmine.watching import EVERY, WatchedRegistry
 
 _PATIENCE: Final = 10.0
 """Longest time for a process to end in order [s]."""

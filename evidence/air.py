@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from greenmine.air_index import AirIndex, air_index, air_index_table
+from greenmine.evidence.air_index import AirIndex, air_index, air_index_table
 from greenmine.limits import Window
 from greenmine.processing.engine import Statistic
 from greenmine.processing.upwind import Hours

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from greenmine.evaluation import Evaluation
+from greenmine.evidence.evaluation import Evaluation
 from greenmine.evidence.from_record import ATTACHMENTS, FromRecord
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import (

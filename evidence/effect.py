@@ -56,7 +56,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.evaluation import EffectTerms
+from greenmine.evidence.evaluation import EffectTerms
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -18,10 +18,10 @@ from greenmine.evidence.borrowed import BorrowedWeather, borrowed_weather
 from greenmine.evidence.figures import ConclusionFigures, conclusion_figures, windows_due
 from greenmine.evidence.recompute import Recomputed, days_needed, midnight, recompute
 from greenmine.limits import LONG, Addressee, addressee, threshold_on
-from greenmine.neighbours import copied
 from greenmine.processing.engine import Judged
 from greenmine.processing.exceedances import Exceedance
 from greenmine.processing.exclusion import Mark, carried, excluded_channels, rests_on
+from greenmine.processing.neighbours import copied
 from greenmine.processing.panes import MINUTE
 from greenmine.processing.restatement import site_part
 from greenmine.processing.slide import by_minute

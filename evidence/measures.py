@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from greenmine.evaluation import EffectTerms
 from greenmine.evidence.effect import Effect, Minutes, effect_between, effect_of_runs
+from greenmine.evidence.evaluation import EffectTerms
 from greenmine.evidence.recompute import Recomputed
 from greenmine.evidence.sections import NOTE_EN, NOTE_ZH, EffectFigures, ResponseFigures
 from greenmine.processing.wind import bearing

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
-from greenmine.evaluation import Evaluation
+from greenmine.evidence.evaluation import Evaluation
 from greenmine.evidence.figures import FiguresDocument
 from greenmine.evidence.sections import (
     DocumentFigures,

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from greenmine import evaluation, limits, parameters, reporting, shipped_profiles, themes
+from greenmine import limits, parameters, reporting, shipped_profiles, themes
+from greenmine.evidence import evaluation
 from greenmine.loading import NEIGHBOURS
 from greenmine.registry import DEFAULT, Neighbour, Registry, Site
 

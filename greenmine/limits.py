@@ -15,11 +15,11 @@ import msgspec
 
 from greenmine.clauses import in_language
 from greenmine.parameters import Parameter, load_parameters
-from greenmine.tables import DataFile, DataFileError, Entry, Id, Number, build, nearest
+from greenmine.tables import CATALOGUES, DataFile, Entry, Id, Number, build, nearest, read_catalogue
 from greenmine.themes import Theme, load_themes
 from greenmine.wording.messages import LANGUAGES, SHARED, Language, texts
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "limits.toml"
+CATALOGUE: Final = CATALOGUES / "limits.toml"
 """The catalogue that ships with the package."""
 
 Window = Literal["1min", "5min", "15min", "hour", "8h", "day", "daytime", "nighttime", "month", "quarter", "year"]
@@ -294,18 +294,14 @@ def load_limits(
     DataFileError
         With every fault of the file.
     """
-    path = path or CATALOGUE
-    faults: list[str] = []
-    file = DataFile.read(path, path.name, faults)
-    limits: dict[str, Limit] = {}
-    conditions = None
-    if file:
-        themes = load_themes() if themes is None else themes
-        parameters = load_parameters(themes=themes) if parameters is None else parameters
-        limits, conditions = read_limits(file, parameters, themes, faults)
-    if faults or conditions is None:
-        raise DataFileError(faults)
-    return limits, conditions
+    about = load_themes() if themes is None else themes
+    measured = load_parameters(themes=about) if parameters is None else parameters
+
+    def read(file: DataFile, faults: list[str]) -> tuple[dict[str, Limit], Conditions] | None:
+        limits, conditions = read_limits(file, measured, about, faults)
+        return None if conditions is None else (limits, conditions)
+
+    return read_catalogue(path or CATALOGUE, read)
 
 
 def read_limits(

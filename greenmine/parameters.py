@@ -9,11 +9,11 @@ from typing import Final, Literal
 import msgspec
 
 from greenmine.rounding import three_figures
-from greenmine.tables import DataFile, DataFileError, Id, Number, nearest
+from greenmine.tables import CATALOGUES, DataFile, Id, Number, nearest, read_catalogue
 from greenmine.themes import Theme, load_themes
 from greenmine.units import UnitError, conversion
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "parameters.toml"
+CATALOGUE: Final = CATALOGUES / "parameters.toml"
 """The catalogue that ships with the package."""
 
 Averaging = Literal["arithmetic", "energy", "vector", "sum", "maximum", "state"]
@@ -118,13 +118,8 @@ def load_parameters(path: Path | None = None, themes: Mapping[str, Theme] | None
     DataFileError
         With every fault of the file.
     """
-    path = path or CATALOGUE
-    faults: list[str] = []
-    file = DataFile.read(path, path.name, faults)
-    parameters = read_parameters(file, load_themes() if themes is None else themes, faults) if file else {}
-    if faults:
-        raise DataFileError(faults)
-    return parameters
+    known = load_themes() if themes is None else themes
+    return read_catalogue(path or CATALOGUE, lambda file, faults: read_parameters(file, known, faults))
 
 
 def read_parameters(file: DataFile, themes: Mapping[str, Theme], faults: list[str]) -> dict[str, Parameter]:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from greenmine.entries import (
@@ -28,7 +27,7 @@ from greenmine.entries import (
 )
 from greenmine.limits import Conditions, Limit
 from greenmine.parameters import Parameter
-from greenmine.tables import DataFileError
+from greenmine.tables import CATALOGUES, DataFileError
 from greenmine.themes import Theme
 
 __all__ = [
@@ -55,7 +54,7 @@ __all__ = [
     "WorkingTime",
 ]
 
-DEFAULT: Final = Path(__file__).parent / "catalogues" / "registry"
+DEFAULT: Final = CATALOGUES / "registry"
 """The registry that ships with the package: five mines of Wanzhou, with example stations."""
 
 

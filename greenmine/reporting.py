@@ -12,9 +12,9 @@ from typing import Annotated, Final
 import msgspec
 
 from greenmine.limits import Confidence
-from greenmine.tables import DataFile, DataFileError, build
+from greenmine.tables import CATALOGUES, DataFile, build, catalogue_of, read_catalogue
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "reporting.toml"
+CATALOGUE: Final = CATALOGUES / "reporting.toml"
 """The periods of Wanzhou District, which ship with the package."""
 
 _MONTH: Final = re.compile(r"([0-9]{4})-([0-9][0-9])")
@@ -79,14 +79,13 @@ def load_reporting(path: Path | None = None) -> Reporting:
     DataFileError
         With every fault of the file.
     """
-    path = path or CATALOGUE
-    faults: list[str] = []
-    file = DataFile.read(path, path.name, faults)
-    found = build(Reporting, file.table, path.name, faults) if file else None
+    return read_catalogue(path or CATALOGUE, _read)
+
+
+def _read(file: DataFile, faults: list[str]) -> Reporting | None:
+    found = build(Reporting, file.table, file.name, faults)
     if found is not None and list(found.periods) != sorted(found.periods, key=lambda p: p.ends):
-        faults.append(f"{path.name}: periods must be in the order of the days on which they end")
-    if faults or found is None:
-        raise DataFileError(faults)
+        faults.append(f"{file.name}: periods must be in the order of the days on which they end")
     return found
 
 
@@ -98,8 +97,7 @@ def reporting_of(registry: Path | None) -> Reporting:
     DataFileError
         With every fault of the file.
     """
-    own = None if registry is None else registry / "reporting.toml"
-    return load_reporting(own if own is not None and own.exists() else None)
+    return load_reporting(catalogue_of(registry, CATALOGUE))
 
 
 def around(today: date, reporting: Reporting) -> list[Period]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from greenmine.entries import Profile
-from greenmine.tables import DataFile, DataFileError, Entry, Id, nearest
+from greenmine.tables import CATALOGUES, DataFile, Entry, Id, nearest, read_catalogue
 from greenmine.topics import TopicPattern, overlap
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "profiles.toml"
+CATALOGUE: Final = CATALOGUES / "profiles.toml"
 """The profiles that ship with the package."""
 KEPT: Final = "shipped-profiles.toml"
 """Name under which a registry may keep a copy of that catalogue, which then takes its place: so that what it means does not change
@@ -60,11 +59,7 @@ class ShippedProfiles:
     @staticmethod
     def shipped() -> ShippedProfiles:
         """All of the package's own; they are sound, or this raises DataFileError."""
-        faults: list[str] = []
-        shipped = ShippedProfiles(DataFile.read(CATALOGUE, CATALOGUE.name, faults), faults)
-        if faults:
-            raise DataFileError(faults)
-        return shipped
+        return read_catalogue(CATALOGUE, ShippedProfiles)
 
     @property
     def ids(self) -> list[str]:

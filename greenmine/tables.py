@@ -24,7 +24,11 @@ Shown = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Number = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 """Finite number: TOML knows ``nan`` and ``inf``, which no value of a catalogue may be."""
 
+CATALOGUES: Final = Path(__file__).parent / "catalogues"
+"""Folder of the catalogues that ship with the package."""
+
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _NAMED_AT_MOST: Final = 12
 
@@ -126,6 +130,28 @@ class DataFile:
         texts = enumerate(self.content.decode("utf-8-sig").splitlines(), start=1)
         lines = [f", line {n}" for n, text in texts if header in text and text.split("#")[0].strip() == header]
         return lines if len(lines) == count else [""] * count
+
+
+def read_catalogue(path: Path, read: Callable[[DataFile, list[str]], T | None]) -> T:
+    """Give what ``read`` makes of a file; it adds faults to the list that it is given.
+
+    Raises
+    ------
+    DataFileError
+        With every fault of the file.
+    """
+    faults: list[str] = []
+    file = DataFile.read(path, path.name, faults)
+    found = None if file is None else read(file, faults)
+    if faults or found is None:
+        raise DataFileError(faults)
+    return found
+
+
+def catalogue_of(registry: Path | None, shipped: Path) -> Path:
+    """Return the file of a registry's directory that takes the place of a shipped catalogue, else that one."""
+    own = shipped if registry is None else registry / shipped.name
+    return own if own.exists() else shipped
 
 
 def build(kind: type[S], table: Mapping[str, Any], place: str, faults: list[str]) -> S | None:

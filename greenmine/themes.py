@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from greenmine.tables import DataFile, DataFileError, Id
+from greenmine.tables import CATALOGUES, DataFile, Id, read_catalogue
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "themes.toml"
+CATALOGUE: Final = CATALOGUES / "themes.toml"
 """The catalogue that ships with the package."""
 
 
@@ -40,13 +40,7 @@ def load_themes(path: Path | None = None) -> dict[str, Theme]:
     DataFileError
         With every fault of the file.
     """
-    path = path or CATALOGUE
-    faults: list[str] = []
-    file = DataFile.read(path, path.name, faults)
-    themes = read_themes(file, faults) if file else {}
-    if faults:
-        raise DataFileError(faults)
-    return themes
+    return read_catalogue(path or CATALOGUE, read_themes)
 
 
 def read_themes(file: DataFile, faults: list[str]) -> dict[str, Theme]:

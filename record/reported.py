@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import sqlalchemy as sa
 
-from greenmine.delivery import Report
+from greenmine.collector.hj212.server.delivery import Report
 from greenmine.processing.averaging import difference
 from greenmine.processing.series import summarise
 from greenmine.record import schema

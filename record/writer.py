@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from greenmine.batch import Batch
 from greenmine.errors import StoreError
-from greenmine.neighbours import shared
 from greenmine.processing.engine import DAY, Engine, Outcome
 from greenmine.processing.exclusion import Mark
 from greenmine.processing.flags import counted
 from greenmine.processing.identity import Sorted
 from greenmine.processing.ledger import SequenceNews, Sequences
+from greenmine.processing.neighbours import shared
 from greenmine.processing.panes import MINUTE
 from greenmine.record import schema
 from greenmine.record.basis import Basis, bases_of, take_over

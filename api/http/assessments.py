@@ -22,7 +22,7 @@ from greenmine.api.http.items import Attachment
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import file, listed, single, taking, taking_file
-from greenmine.evaluation import Evaluation, Requirement
+from greenmine.evidence.evaluation import Evaluation, Requirement
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.registry import Site
 from greenmine.reporting import Period, Reporting, around, parse_period

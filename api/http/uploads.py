@@ -24,7 +24,7 @@ from greenmine.api.http.exports import answer
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking_file
-from greenmine.bounded import Bounds, BoundsError, bounded
+from greenmine.evidence.bounded import Bounds, BoundsError, bounded
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.record.uploads import keep, packed
 from greenmine.registry import Registry

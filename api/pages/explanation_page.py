@@ -21,13 +21,13 @@ from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.evidence.borrowed import borrowed_sentence
+from greenmine.evidence.charts import LimitStep, Note, Series, line_chart
 from greenmine.evidence.recomputation import judge_command
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.flags import counted
 from greenmine.record.reader import Queries, Row, Rows, Scope
 from greenmine.registry import Rule
 from greenmine.times import DAY, local, milliseconds, now
-from greenmine.wording.charts import LimitStep, Note, Series, line_chart
 
 router = APIRouter()
 

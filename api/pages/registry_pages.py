@@ -15,6 +15,7 @@ from msgspec import inspect
 from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
+from greenmine.api.editing import FILES, ConflictError, Editing, RegistryChange, digest, table, with_limits
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.context import Context
@@ -22,7 +23,6 @@ from greenmine.api.http.dependencies import ContextOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
-from greenmine.editing import FILES, ConflictError, Editing, RegistryChange, digest, table, with_limits
 from greenmine.entries import (
     Approval,
     Calibration,

@@ -22,11 +22,11 @@ from greenmine.api.http.views import latest
 from greenmine.api.pages.pages import limit_steps, notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
+from greenmine.evidence.charts import LimitStep, Note, Point, curve_chart
 from greenmine.limits import LONG, SHORT, threshold_on
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Channel, Registry, Rule, Site, Station
 from greenmine.times import DAY, HOUR, local, milliseconds, now
-from greenmine.wording.charts import LimitStep, Note, Point, curve_chart
 from greenmine.wording.words import NOTHING
 
 router = APIRouter()

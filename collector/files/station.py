@@ -116,7 +116,7 @@ def read_content(
     *,
     workspace: Path,
 ) -> StationFile:
-    """Read what was handed in as a logger's file, as ``read_station`` does; a task for `greenmine.bounded`.
+    """Read what was handed in as a logger's file, as ``read_station`` does; a task for `greenmine.evidence.bounded`.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def drawn(specs: Sequence[dict[str, Any]], font: str) -> list[str]:
     Parameters
     ----------
     specs : sequence of dict
-        Vega-Lite specifications of `greenmine.wording.charts`.
+        Vega-Lite specifications of `greenmine.evidence.charts`.
     font : str
         Family of all text.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from greenmine.evidence.charts import Place, site_map
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Facts, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
 from greenmine.processing.wind import DEGREE
 from greenmine.registry import Position
-from greenmine.wording.charts import Place, site_map
 from greenmine.wording.words import NOTHING
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from greenmine.evaluation import PROOFS
+from greenmine.evidence.evaluation import PROOFS
 from greenmine.evidence.report.blocks import Block, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
 from greenmine.evidence.sections import IndicatorSetFigures, ProofFigures

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 
 from greenmine.evidence.borrowed import borrowed_sentence, borrowed_weather
+from greenmine.evidence.charts import LimitStep, Series, line_chart, wind_rose
 from greenmine.evidence.figures import JUDGED, RuleFigures, VerdictFigures
 from greenmine.evidence.hourly import Distribution
 from greenmine.evidence.report.blocks import Block, Chart, Charts, Column, Heading, Paragraph, Table
 from greenmine.evidence.report.content import Content
 from greenmine.processing.rose import PERCENTILE, Rose, source_bearings
 from greenmine.themes import Theme
-from greenmine.wording.charts import LimitStep, Series, line_chart, wind_rose
 from greenmine.wording.words import NOTHING
 
 _LEAST: Final = 24

@@ -10,7 +10,7 @@ import pytest
 
 from greenmine.api.http import uploads
 from greenmine.api.http.turns import Turns
-from greenmine.bounded import Bounds
+from greenmine.evidence.bounded import Bounds
 from greenmine.loading import load_registry
 from greenmine.record.record import migrate, open_engine
 from tests.api.serving import serving

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from greenmine.api.watching import WatchedRegistry
 from greenmine.cli.processes import Processes
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT
 from greenmine.settings import Settings
-from greenmine.watching import WatchedRegistry
 from tests.system.running import until
 
 _INSPECTION = '\n[[inspections]]\nday = 2026-01-05\nunit = "environment"\nfinding = "堆场未覆盖"\n'

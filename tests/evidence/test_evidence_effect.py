@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.effect import estimate
-from greenmine.evaluation import load_evaluation
 from greenmine.evidence.effect import Effect, Minutes, effect_between, effect_of_runs
+from greenmine.evidence.evaluation import load_evaluation
 from greenmine.simulators.dust import SPRAYER_FACTOR
 
 TERMS = load_evaluation().effect

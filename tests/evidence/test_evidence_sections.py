@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from greenmine.evaluation import CATALOGUE, load_evaluation
 from greenmine.evidence.bundle import Installation, build
+from greenmine.evidence.evaluation import CATALOGUE, load_evaluation
 from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.archive.archive import Archive

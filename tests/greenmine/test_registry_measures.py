@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.evaluation import CATALOGUE, load_evaluation
+from greenmine.evidence.evaluation import CATALOGUE, load_evaluation
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, RegistryError
 from greenmine.tables import DataFileError

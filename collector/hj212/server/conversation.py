@@ -11,10 +11,10 @@ from typing import Any, Final
 import structlog
 
 from greenmine import times
+from greenmine.collector.hj212.server.delivery import Gap
 from greenmine.collector.hj212.server.link import LoggerLink
 from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.request import End
-from greenmine.delivery import Gap
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from greenmine.delivery import Delivery, Gap
+from greenmine.collector.hj212.server.delivery import Delivery, Gap
 
 
 class LoggerStore(Protocol):

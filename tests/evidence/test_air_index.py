@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenmine.air_index import air_index, air_index_table
+from greenmine.evidence.air_index import air_index, air_index_table
 
 
 @pytest.mark.parametrize(

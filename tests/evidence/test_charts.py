@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from greenmine.wording.charts import Place, Point, curve_chart, site_map, wind_rose
+from greenmine.evidence.charts import Place, Point, curve_chart, site_map, wind_rose
 
 
 def test_a_map_is_to_scale_and_holds_all_places() -> None:

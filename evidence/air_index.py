@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from greenmine.limits import Confidence
 from greenmine.rounding import round_half_even
+from greenmine.tables import CATALOGUES
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "air-index.toml"
+CATALOGUE: Final = CATALOGUES / "air-index.toml"
 """The catalogue that ships with the package."""
 
 

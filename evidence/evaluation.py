@@ -10,10 +10,10 @@ from typing import Annotated, Final
 import msgspec
 
 from greenmine.limits import Confidence
-from greenmine.tables import DataFile, DataFileError, build, nearest
+from greenmine.tables import CATALOGUES, DataFile, build, catalogue_of, nearest, read_catalogue
 from greenmine.themes import Theme, load_themes
 
-CATALOGUE: Final = Path(__file__).parent / "catalogues" / "evaluation.toml"
+CATALOGUE: Final = CATALOGUES / "evaluation.toml"
 """The catalogue that ships with the package."""
 
 PROOFS: Final = ("effect", "capture")
@@ -144,8 +144,7 @@ def evaluation_of(registry: Path | None, themes: Mapping[str, Theme]) -> Evaluat
     DataFileError
         With every fault of the file.
     """
-    own = None if registry is None else registry / CATALOGUE.name
-    return load_evaluation(own if own is not None and own.exists() else None, themes)
+    return load_evaluation(catalogue_of(registry, CATALOGUE), themes)
 
 
 def load_evaluation(path: Path | None = None, themes: Mapping[str, Theme] | None = None) -> Evaluation:
@@ -163,15 +162,14 @@ def load_evaluation(path: Path | None = None, themes: Mapping[str, Theme] | None
     DataFileError
         With every fault of the file.
     """
-    path = path or CATALOGUE
-    faults: list[str] = []
-    file = DataFile.read(path, path.name, faults)
-    found = build(Evaluation, file.table, path.name, faults) if file else None
-    if found is not None:
-        faults += _unknown(found, load_themes() if themes is None else themes, path.name)
-    if faults or found is None:
-        raise DataFileError(faults)
-    return found
+
+    def read(file: DataFile, faults: list[str]) -> Evaluation | None:
+        found = build(Evaluation, file.table, file.name, faults)
+        if found is not None:
+            faults += _unknown(found, load_themes() if themes is None else themes, file.name)
+        return found
+
+    return read_catalogue(path or CATALOGUE, read)
 
 
 def _unknown(found: Evaluation, themes: Mapping[str, Theme], name: str) -> Iterable[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from greenmine.editing import ConflictError, Editing, with_limits
+from greenmine.api.editing import ConflictError, Editing, with_limits
+from greenmine.api.watching import WatchedRegistry
 from greenmine.loading import load_registry
 from greenmine.registry import DEFAULT, RegistryError
-from greenmine.watching import WatchedRegistry
 
 FILE = "sites/jiuchi.toml"
 

@@ -265,6 +265,8 @@ def _status(
         registry=digest,
         queue=session.queue.size,
         behind=session.queue.filling(settings.broker_queue),
+        clock=builder.clock.behind,
+        doubted=builder.clock.doubted,
         deviations=dict(builder.deviations),
         loggers=None
         if loggers is None

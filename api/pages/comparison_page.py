@@ -19,7 +19,7 @@ from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.selection import selection
 from greenmine.api.pages.wording import Wording
-from greenmine.record.reader import Row
+from greenmine.record.reader import ChannelHour
 from greenmine.registry import Registry, Site
 from greenmine.times import DAY, HOUR, now
 
@@ -68,7 +68,9 @@ def comparison_page(
     )
 
 
-def _row(registry: Registry, site: Site, own: Sequence[LatestView], hours: dict[str, list[Row]]) -> dict[str, Any]:
+def _row(
+    registry: Registry, site: Site, own: Sequence[LatestView], hours: dict[str, list[ChannelHour]]
+) -> dict[str, Any]:
     judgements = {theme.id: theme_judgements(own, theme.id, registry) for theme in registry.judged_themes}
     captures = [row.capture for view in own for row in hours.get(view.channel, [])]
     return {

@@ -31,6 +31,7 @@ from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.selection import selection
 from greenmine.api.pages.wording import Wording
 from greenmine.record.bundles import file_of
 from greenmine.record.reader import Queries
@@ -54,20 +55,20 @@ class ShareForm(arguments.Filled):
 
 @router.get("/evidence")
 def all_evidence(
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Annotated[arguments.SelectionArguments, Query()],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
     queries: QueriesOf,
 ) -> Response:
-    """Page of the reporting dates and bundles of all mines; to an evaluator, of the bundles that were handed to it."""
+    """Page of the reporting dates of all mines, fifty at a time, and of bundles; to an evaluator, of those handed to it."""
     instant = now()
+    chosen = selection(queries, caller.scope, Wording(language_of(request, given.lang), context.registry), given)
     rows = queries.bundles(caller.scope, named(handed_to(context, caller, instant)), limit=SHOWN)
-    sites = [site for site in context.registry.sites if site.id in caller.scope]
-    dates = {site.id: reporting_dates(context, queries, caller.scope, site, instant) for site in sites}
+    dates = {site.id: reporting_dates(context, queries, caller.scope, site, instant) for site in chosen.sites}
     return _render(
         request, context, queries, given.lang, "evidence.html",
-        sites=sites,
+        selection=chosen,
         dates=dates,
         bundles=[bundle_view(context.registry, row) for row in rows],
         all_sites={site.id: site for site in context.registry.sites},

@@ -126,6 +126,18 @@ class Archive:
         else:
             self._store, self._root = fs.LocalFileSystem(), str(Path(place).absolute())
 
+    def sites(self) -> list[str]:
+        """Ids of all sites that have something here, in order; `ChainError` if they cannot be listed."""
+        try:
+            found = self._store.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
+        except OSError as error:
+            raise ChainError(f"{self._root} cannot be listed: {error}") from error
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+    def place(self, site: str, file: str) -> tuple[str, fs.FileSystem]:
+        """Path of a file of a site, and the store that it is in."""
+        return f"{self._root}/{site}/{file}", self._store
+
     def chain(self, site: str) -> Chain:
         """The chain of a site, which may be empty."""
         return Chain(self._store, self._root, site)

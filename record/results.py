@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -56,8 +57,10 @@ _VERDICT_ISSUE: Final = frozenset({"rule", "start", "revision", "latest", "end",
 """Likewise of a verdict."""
 _COUNTS: Final = frozenset(LedgerRow._fields) - {"site", "device", "day", "sequence_last", "serial"}
 """Columns of the ledger that are added up."""
+_counts_of: Final[Callable[[LedgerEntry], tuple[Any, ...]]] = attrgetter(*LedgerRow._fields[:-1])
 _TOTALS: Final = frozenset(LedgerTotalRow._fields) - {"site"}
 """Likewise of its sums."""
+_totals_of: Final[Callable[[LedgerEntry], tuple[int, ...]]] = attrgetter(*LedgerTotalRow._fields[1:])
 Revised = TypeVar("Revised", StatisticRow, VerdictRow)
 
 
@@ -190,16 +193,16 @@ class Results:
         newest = {(entry.site, entry.device): entry for entry in counted}  # the later of two days, around midnight
         for key, told in news.items():
             newest[key].sequence_last, newest[key].sequence_missing = told.last, told.missing
-        counts = [LedgerRow(**asdict(entry), serial=issue.serial) for entry in counted]
+        counts = [LedgerRow._make((*_counts_of(entry), issue.serial)) for entry in counted]
         numbered = [row for row in counts if row.sequence_last >= 0]
         self._record.upsert(connection, schema.ledger, numbered, add=_COUNTS)
         # A batch without sequence numbers leaves the highest as it is: -1 is never above it.
         without = [row for row in counts if row.sequence_last < 0]
         self._record.upsert(connection, schema.ledger, without, add=_COUNTS, leave={"sequence_last"})
-        of_site: dict[str, Counter[str]] = defaultdict(Counter)
-        for row in counts:
-            of_site[row.site].update({name: getattr(row, name) for name in _TOTALS})
-        totals = [LedgerTotalRow(site, **{name: added[name] for name in _TOTALS}) for site, added in of_site.items()]
+        of_site: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        for entry in counted:
+            of_site[entry.site].append(_totals_of(entry))
+        totals = [LedgerTotalRow(site, *map(sum, zip(*some, strict=True))) for site, some in of_site.items()]
         self._record.upsert(connection, schema.ledger_total, totals, add=_TOTALS)
         table = schema.sequence_gap
         for (site, device), told in news.items():

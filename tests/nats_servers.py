@@ -166,6 +166,10 @@ class NatsCluster:
             "broker_password": self.passwords[account],
         }
 
+    def process(self, name: str) -> int:
+        """Id of a node's process."""
+        return self._running[name].pid
+
     def device(self, name: str) -> str:
         """Make an account for a device, known to all nodes at once; its password."""
         password = self.credentials.add(name)

@@ -10,15 +10,17 @@ import sqlalchemy as sa
 
 from greenmine.cli.rejections import listed, retry
 from greenmine.cli.work import _take_again
-from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.payloads.server_clock import ServerClock
 from greenmine.loading import load_registry
 from greenmine.record import schema
+from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.times import now
+from tests.records import record_setting
 
 MINUTE = 60_000
 DEVICES = {("kunyin", "boundary-dust"): "pm10", ("jiuchi", "boundary-noise"): "laeq"}
@@ -28,12 +30,13 @@ class Collector:
     """What the worker does with messages, without a broker."""
 
     def __init__(self, data: Path, registry: Registry) -> None:
-        settings = Settings(data=data)
+        settings = Settings(data=data, **record_setting(data))
         engine = open_engine(settings.record_place)
         migrate(engine)
         self.record = Record(engine, registry)
         self.pipeline = Pipeline(registry, self.record)
-        self.builder = BatchBuilder(registry, settings)
+        self.builder = FrameBuilder(registry, settings)
+        self.loggers = LoggerRecord(self.pipeline, catchup_hours=0, frame_days=0)
 
     def take(self, times: list[int], received: int) -> None:
         for (site, device), name in DEVICES.items():
@@ -43,7 +46,7 @@ class Collector:
         self.pipeline.commit(self.builder.finish(), received)
 
     def again(self) -> None:
-        _take_again(self.record, self.builder, self.pipeline.commit)
+        _take_again(self.record, self.builder, self.loggers.commit)
 
     def count(self, column: str) -> int:
         return int(self.record.rows(sa.select(sa.func.sum(schema.ledger.c[column]).label("n")))[0]["n"])

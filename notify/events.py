@@ -6,9 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,6 +17,7 @@ from greenmine.record import schema
 from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.record.follower import PORTION, newest
 from greenmine.registry import Channel, Registry, Rule
+from greenmine.times import local
 
 Notified = Callable[[Collection[str]], Mapping[str, str]]
 """States that have been told of subjects."""
@@ -127,7 +126,7 @@ class Follower:
 
     def _episode_data(self, connection: sa.Connection, rule: Rule, row: sa.Row[Any]) -> dict[str, Any]:
         zone = self._registry.site(rule.site).zone
-        threshold = threshold_on(rule.limit, _local(row.start, zone).date())
+        threshold = threshold_on(rule.limit, local(row.start, zone).date())
         return {
             "addressee": addressee(rule.limit),
             "standing": exceedance_standing(connection, self._registry, self._grounds, rule, row),
@@ -211,7 +210,7 @@ class Follower:
                 states[subject] = "low"
                 found[row.start, channel.site, channel.station].append((channel, row.capture))
         for (start, site, station), several in sorted(found.items(), key=lambda item: item[0]):
-            day = _local(start, self._registry.site(site).zone).date().isoformat()
+            day = local(start, self._registry.site(site).zone).date().isoformat()
             data = {
                 "station": station,
                 "day": day,
@@ -316,9 +315,5 @@ def _level(rule: Rule) -> str:
     return rule.key.split("/", 2)[2].replace("#", "/")
 
 
-def _local(time: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(time / 1000, UTC).astimezone(ZoneInfo(zone))
-
-
 def _iso(time: int | None, zone: str) -> str | None:
-    return None if time is None else _local(time, zone).isoformat()
+    return None if time is None else local(time, zone).isoformat()

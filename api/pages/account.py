@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
@@ -16,7 +16,7 @@ from greenmine.api.accounts.users import User
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single
@@ -64,15 +64,13 @@ class CallerView(msgspec.Struct, frozen=True):
 
 
 @api.get("/api/v1/caller", responses=single(CallerView))
-def caller_view(_: Annotated[arguments.NoArguments, Query()], caller: CallerOf) -> Response:
+def caller_view(_: NothingGiven, caller: CallerOf) -> Response:
     """Who you are to the server, which sites you see and may act on."""
     return JSON(CallerView(caller.name, caller.role, *map(sorted, (caller.scope, caller.writable, caller.commentable))))
 
 
 @router.get("/account")
-def account(
-    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def account(given: Given[arguments.PageArguments], request: Request, context: ContextOf, caller: CallerOf) -> Response:
     """Page of the account."""
     return _page(request, context, caller, given.lang)
 

@@ -15,7 +15,7 @@ from greenmine.api.accounts.audit import Entry
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import visible_entries
-from greenmine.api.http.dependencies import ContextOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
@@ -51,7 +51,7 @@ class AuditItem(msgspec.Struct, frozen=True):
 
 
 @api.get("/api/v1/audit", responses=listed(AuditItem))
-def audit_log(given: Annotated[arguments.AuditArguments, Query()], context: ContextOf, caller: CallerOf) -> Response:
+def audit_log(given: Given[arguments.AuditArguments], context: ContextOf, caller: CallerOf) -> Response:
     """What was done by whom, newest first: what you and your colleagues did, and what concerns the sites that you see."""
     if given.site is not None:
         visible_site(context.registry, caller.scope, given.site)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf
 from greenmine.api.http.health import service_health
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.rolling import site_weeks
@@ -30,7 +30,7 @@ _BAD = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 @router.get("/comparison")
 def comparison_page(
-    given: Annotated[arguments.SelectionArguments, Query()],
+    given: Given[arguments.SelectionArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,

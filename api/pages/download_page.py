@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_channel, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf, visible_channel, visible_site
 from greenmine.api.http.formats import Format
 from greenmine.api.http.health import service_health
 from greenmine.api.http.problems import Problem
@@ -28,7 +28,7 @@ FORMATS: Final[tuple[Format, ...]] = ("csv", "xlsx", "ndjson", "arrow", "parquet
 @router.get("/sites/{site}/downloads")
 def download_page(
     site: str,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
@@ -60,11 +60,7 @@ def download_page(
 
 @router.get("/sites/{site}/download")
 def download(
-    site: str,
-    given: Annotated[arguments.DownloadArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
+    site: str, given: Given[arguments.DownloadArguments], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Lead from the form of the page to the file."""
     shown = visible_site(context.registry, scope, site)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
@@ -27,7 +27,7 @@ from greenmine.api.http.bundles import (
 )
 from greenmine.api.http.calendar import reporting_dates
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
@@ -54,11 +54,7 @@ class ShareForm(arguments.Filled):
 
 @router.get("/evidence")
 def all_evidence(
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
+    given: Given[arguments.PageArguments], request: Request, context: ContextOf, caller: CallerOf, queries: QueriesOf
 ) -> Response:
     """Page of the reporting dates and bundles of all mines; to an evaluator, of the bundles that were handed to it."""
     instant = now()
@@ -77,7 +73,7 @@ def all_evidence(
 @router.get("/sites/{site}/evidence")
 def site_evidence(
     site: str,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
@@ -99,7 +95,7 @@ def site_evidence(
 @router.get("/sites/{site}/assessment")
 def assessment_page(
     site: str,
-    given: Annotated[arguments.AssessmentPageArguments, Query()],
+    given: Given[arguments.AssessmentPageArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
@@ -127,7 +123,7 @@ def assessment_page(
 @router.get("/bundles/{number}")
 def bundle_page(
     number: int,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.attachments import TYPES
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.handling import ExceedanceDetail, exceedance_detail
 from greenmine.api.http.health import service_health
 from greenmine.api.http.views import VerdictView, exceedance_view, verdict_view
@@ -31,7 +31,7 @@ _CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
 
 @router.get("/exceedances")
 def all_exceedances(
-    given: Annotated[arguments.ExceedancePageArguments, Query()],
+    given: Given[arguments.ExceedancePageArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
@@ -44,7 +44,7 @@ def all_exceedances(
 @router.get("/sites/{site}/exceedances")
 def site_exceedances(
     site: str,
-    given: Annotated[arguments.ExceedancePageArguments, Query()],
+    given: Given[arguments.ExceedancePageArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
@@ -58,7 +58,7 @@ def site_exceedances(
 @router.get("/exceedances/{number}")
 def exceedance_page(
     number: int,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,

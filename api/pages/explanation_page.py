@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf
 from greenmine.api.http.explanations import ExplanationView, explained, verdict_of
 from greenmine.api.http.health import service_health
 from greenmine.api.http.responses import JSON
@@ -37,7 +37,7 @@ _LISTED: Final = 3_000
 
 @router.get("/explanation")
 def explanation_page(
-    given: Annotated[arguments.ExplanationPageArguments, Query()],
+    given: Given[arguments.ExplanationPageArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
@@ -81,7 +81,7 @@ def explanation_page(
 
 @router.get("/explanation/chart")
 def explanation_chart(
-    given: Annotated[arguments.ExplanationChartArguments, Query()],
+    given: Given[arguments.ExplanationChartArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf, visible_site
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.entries import ReferenceResult
@@ -27,7 +27,7 @@ router = APIRouter()
 @router.get("/sites/{site}/file")
 def acceptance_file(
     site: str,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,

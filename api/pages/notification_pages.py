@@ -14,7 +14,7 @@ from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments, subscriptions
 from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import ContextOf, Given
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.subscriptions import NewSubscription, SubscriptionChange, visible_subscription
 from greenmine.api.pages.rendering import language_of, render
@@ -116,11 +116,7 @@ def make_subscription(
 
 @router.get(_PATH + "/{number}")
 def notification(
-    number: int,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
+    number: int, given: Given[arguments.PageArguments], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Page of one subscription."""
     return _one(request, context, caller, number, given.lang)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.air_days import air_days
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, context_of, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, QueriesOf, ScopeOf, context_of, visible_site
 from greenmine.api.http.health import ServiceHealth, service_health
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
@@ -59,7 +59,7 @@ _ISSUED_AFTER: Final = 3 * MINUTE
 
 @router.get("/")
 def overview(
-    given: Annotated[arguments.SelectionArguments, Query()],
+    given: Given[arguments.SelectionArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
@@ -99,7 +99,7 @@ def overview(
 @router.get("/sites/{site}")
 def mine(
     site: str,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
@@ -151,7 +151,7 @@ def mine(
 def chart(
     site: str,
     parameter: str,
-    given: Annotated[arguments.ChartArguments, Query()],
+    given: Given[arguments.ChartArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,
@@ -166,7 +166,7 @@ def chart(
 
 
 @router.get("/static/vega.js")
-def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Response:
+def vega(_: NothingGiven, context: ContextOf) -> Response:
     """Vega, Vega-Lite and Vega-Embed, as vl-convert ships them."""
     return FileResponse(bundle(context.settings.data), media_type="text/javascript")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -44,7 +44,7 @@ class DayView(msgspec.Struct, frozen=True):
 
 
 @router.get("/public")
-def public_sites(given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf) -> Response:
+def public_sites(given: Given[arguments.PageArguments], request: Request, context: ContextOf) -> Response:
     """Page of all mines that are public."""
     public = context.accounts.publications.sites()
     return render(
@@ -61,11 +61,7 @@ def public_sites(given: Annotated[arguments.PageArguments, Query()], request: Re
 
 @router.get("/public/{site}")
 def public_site(
-    site: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    queries: QueriesOf,
+    site: str, given: Given[arguments.PageArguments], request: Request, context: ContextOf, queries: QueriesOf
 ) -> Response:
     """Page of the daily compliance of a mine; the same for everybody, signed in or not."""
     shown = next((found for found in context.registry.sites if found.id == site), None)

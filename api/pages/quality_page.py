@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.http.marks import mark_items, request_item
 from greenmine.api.http.views import latest
@@ -32,7 +32,7 @@ _COUNTS: Final = ("received", "stored", "duplicate", "conflict", "rejected", "la
 @router.get("/sites/{site}/quality")
 def quality_page(
     site: str,
-    given: Annotated[arguments.QualityArguments, Query()],
+    given: Given[arguments.QualityArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,

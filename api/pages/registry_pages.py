@@ -19,7 +19,7 @@ from greenmine.api.editing import FILES, ConflictError, Editing, RegistryChange,
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -103,7 +103,7 @@ class FileForm(arguments.Filled):
 
 @router.get("/registry")
 def registry_page(
-    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+    given: Given[arguments.PageArguments], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Page of the registry: its mines and files, forms for new ones, and what was changed."""
     _administrator(caller)
@@ -146,7 +146,7 @@ async def filled(request: Request) -> dict[str, list[str]]:
 
 @router.post("/registry/entry")
 def add_entry(
-    _: Annotated[arguments.NoArguments, Query()],
+    _: NothingGiven,
     form: Annotated[dict[str, list[str]], Depends(filled)],
     request: Request,
     context: ContextOf,

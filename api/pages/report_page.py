@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.pages.pages import notice_of
 from greenmine.api.pages.rendering import language_of, render
@@ -23,7 +22,7 @@ router = APIRouter()
 
 @router.get("/reports")
 def report_page(
-    given: Annotated[arguments.ReportPageArguments, Query()],
+    given: Given[arguments.ReportPageArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,

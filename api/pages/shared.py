@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -17,7 +17,7 @@ from greenmine.api.http import arguments
 from greenmine.api.http.audit import client_address
 from greenmine.api.http.bundles import bundle_view, file_response, named
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -35,7 +35,7 @@ class CodeForm(arguments.Filled):
 
 
 @router.get("/shared")
-def shared(given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf) -> Response:
+def shared(given: Given[arguments.PageArguments], request: Request, context: ContextOf) -> Response:
     """Page to which links lead; its script sends the code that stands behind the address."""
     return _page(request, context, given.lang, None)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.curves import LONGEST, MINUTES_UP_TO, Curve, curve
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.http.marks import mark_items
 from greenmine.api.http.problems import Problem
@@ -44,7 +44,7 @@ _ROWS_BY_HOUR: Final = 7 * DAY
 def station_page(
     site: str,
     station: str,
-    given: Annotated[arguments.StationArguments, Query()],
+    given: Given[arguments.StationArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
@@ -95,7 +95,7 @@ def station_chart(
     site: str,
     station: str,
     parameter: str,
-    given: Annotated[arguments.WallArguments, Query()],
+    given: Given[arguments.WallArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,

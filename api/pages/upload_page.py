@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, visible_site
 from greenmine.api.http.health import service_health
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.uploads import upload_item
@@ -47,7 +45,7 @@ _UNITS = (
 def upload_page(
     site: str,
     station: str,
-    given: Annotated[arguments.PageArguments, Query()],
+    given: Given[arguments.PageArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,

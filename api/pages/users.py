@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
@@ -14,7 +14,7 @@ from greenmine.api.accounts.users import ROLES, User, UserRole
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import ContextOf, Given
 from greenmine.api.http.problems import Problem
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
@@ -35,9 +35,7 @@ class UserForm(arguments.Filled):
 
 
 @router.get("/users")
-def users(
-    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def users(given: Given[arguments.PageArguments], request: Request, context: ContextOf, caller: CallerOf) -> Response:
     """Page of all users."""
     _administrator(caller)
     return _page(request, context, given.lang)

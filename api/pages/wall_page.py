@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf
 from greenmine.api.http.health import service_health
 from greenmine.api.http.views import latest
 from greenmine.api.pages.attention import LISTED, attention, waiting
@@ -23,11 +21,7 @@ router = APIRouter()
 
 @router.get("/wall")
 def wall(
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    given: Given[arguments.PageArguments], request: Request, context: ContextOf, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Page for a screen on a wall."""
     wording = Wording(language_of(request, given.lang), context.registry)

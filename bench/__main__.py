@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 import psutil
 import structlog
@@ -63,6 +64,7 @@ def main() -> int:
         default=1.0,
         help="share of the stated size of restart, steady, mark, disk and pages; default 1",
     )
+    parser.add_argument("--kept", type=Path, help="folder in which restart keeps its records, to use them again")
     parser.add_argument("--minutes", type=float, default=chaos.MINUTES, help="of chaos; default 15")
     arguments = parser.parse_args()
     if unknown := set(arguments.subject) - {*subjects, *when_named}:
@@ -90,7 +92,7 @@ def main() -> int:
         "truth": lambda: chain(truth.measure(), judged_truth.measure()),
         "tamper": tamper.measure,
         "record": record.measure,
-        "restart": partial(province.restart, arguments.scale),
+        "restart": partial(province.restart, arguments.scale, arguments.kept),
         "steady": partial(province.steady, arguments.scale),
         "mark": partial(province.mark, arguments.scale),
         "disk": partial(province.disk, arguments.scale),

@@ -128,13 +128,18 @@ def _committed(
 
 def _wait_at_the_broker(port: int, client_id: str, publishing: Connection) -> None:
     """Have all messages published for a client that has subscribed and is away."""
+    subscribe(port, client_id)
+    publishing.send("go")
+    publishing.recv()
+
+
+def subscribe(port: int, client_id: str) -> None:
+    """Have the broker keep messages for a client that is away."""
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
     client.on_connect = lambda client, *_: client.subscribe(TOPIC, qos=1)
     client.on_subscribe = lambda client, *_: client.disconnect()
     client.connect("127.0.0.1", port)
     client.loop_forever()
-    publishing.send("go")
-    publishing.recv()
 
 
 def _consumed(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
+from datetime import time as time_of_day
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import cyclopts
 import msgspec
+import pyarrow as pa
 import structlog
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
@@ -131,6 +136,69 @@ def list_(*, data: Path | None = None, site: Sequence[str] = (), format: Literal
             f"{entry.size:,}", f"{entry.sha256[:16]}…",
         )  # fmt: skip
     Console().print(table)
+
+
+@app.command
+def query(
+    question: str,
+    /,
+    *,
+    data: Path | None = None,
+    archive: Annotated[list[str] | None, Parameter(negative="")] = None,
+    site: Annotated[list[str] | None, Parameter(negative="")] = None,
+    first: date | None = None,
+    last: date | None = None,
+    format: Literal["csv", "json"] = "csv",  # noqa: A002 - the option's name
+) -> None:
+    """Answer a question in SQL about sealed days, of this installation or of many.
+
+    The tables are `reading`, and `sealed` with rows of all kinds, both with the columns of a sealed file and site, day and part;
+    see docs/archive.md. It reads sealed files only, of which each is what its entry says, and writes nothing.
+
+    Parameters
+    ----------
+    question
+        One SELECT in the words of DuckDB.
+    data
+        Directory of the installation. Default: GREENMINE_DATA, or var.
+    archive
+        Directory or address of an archive; may be given several times. Default: that of the installation.
+    site
+        Only this site; may be given several times. Default: all.
+    first
+        First day, YYYY-MM-DD. Default: the oldest.
+    last
+        Last day. Default: the newest.
+    format
+        CSV, or an object of JSON on each line.
+    """
+    from greenmine.record.archive.querying import QueryError, answers, sealed_files  # noqa: PLC0415 - loads DuckDB
+
+    settings = Settings() if data is None else Settings(data=data)
+    try:
+        files = []
+        for place in archive or [settings.archive_place]:
+            there = Archive(place)
+            sites = [one for one in there.sites() if site is None or one in site]
+            files += sealed_files(there, sites, first, last)
+        _write(answers(question, files), format)
+    except (ChainError, QueryError, OSError) as error:
+        raise SystemExit(f"greenmine archive query: {error}") from error
+
+
+def _write(batches: Iterable[pa.RecordBatch], form: Literal["csv", "json"]) -> None:
+    writer = csv.writer(sys.stdout)
+    for number, batch in enumerate(batches):
+        if form == "csv" and not number:
+            writer.writerow(batch.schema.names)
+        for row in batch.to_pylist():
+            cells = {
+                name: cell.isoformat() if isinstance(cell, date | time_of_day) else cell for name, cell in row.items()
+            }
+            if form == "csv":
+                writer.writerow(cells.values())
+            else:
+                sys.stdout.write(json.dumps(cells, ensure_ascii=False, default=str) + "\n")
 
 
 @app.command(name="prune")

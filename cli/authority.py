@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -122,6 +123,19 @@ def named_hosts(certificate: Path) -> list[str]:
 def expiry(certificate: Path) -> datetime:
     """Last instant of a certificate's validity."""
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+def issued_by(certificate: Path, authority: Path) -> bool:
+    """Return whether an authority, whose certificate need not be there, signed a certificate."""
+    if not authority.is_file():
+        return True
+    try:
+        x509.load_pem_x509_certificate(certificate.read_bytes()).verify_directly_issued_by(
+            x509.load_pem_x509_certificate(authority.read_bytes())
+        )
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _builder(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from greenmine.evidence.bounded import Onward
 from greenmine.evidence.inclusion import moment
@@ -15,6 +15,9 @@ from greenmine.evidence.verify import Verified, drawings_checked, figures_checke
 from greenmine.record.archive.archive import Finding
 from greenmine.record.archive.signing import PublicKey, fingerprints
 from greenmine.record.archive.witness import Witnesses, read_receipts
+
+_LONGEST: Final = 2_000
+"""Characters of a line: what a bundle says of itself may have millions."""
 
 
 def checked(
@@ -78,6 +81,7 @@ def _drawn(
 def _told(bundle: Path, found: Sequence[Finding], said: Said) -> tuple[list[str], int | str]:
     lines = [f"{finding.place}: {finding.what}" for finding in found] + said.lines
     lines = ["".join(sign if sign.isprintable() else "\ufffd" for sign in line) for line in lines]  # texts of its maker
+    lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines]
     if found:
         return lines, f"{len(found)} {'finding' if len(found) == 1 else 'findings'}"
     lines.append(f"{bundle}: whole; every figure follows from the raw data")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import string
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,8 @@ import cyclopts
 from cyclopts import Parameter
 
 from greenmine.cli.authority import Authority
-from greenmine.collector.jetstream.accounts import OPERATOR, NatsCredentials
+from greenmine.cli.trial import TrialError, run_trial
+from greenmine.collector.jetstream.accounts import GATEWAY, OPERATOR, NatsCredentials
 from greenmine.collector.jetstream.configuration import (
     CLIENT_PORT,
     MQTT_PORT,
@@ -45,6 +48,7 @@ _SECRETS: Final = {
     COLLECTOR: "greenmine_broker_password",
     NOTIFIER: "greenmine_notify_broker_password",
     OPERATOR: "greenmine_jetstream_operator_password",
+    GATEWAY: "greenmine_jetstream_gateway_password",
     MONITOR: "greenmine_jetstream_monitor_password",
 }
 """Accounts of services, and the files of their passwords."""
@@ -95,6 +99,32 @@ def apply(*, dry_run: Annotated[bool, Parameter(negative="")] = False) -> None:
     sys.stdout.write("".join(f"{'would change' if dry_run else 'changed'}  {line}\n" for line in done))
     if not done:
         sys.stdout.write("the streams are as they should be\n")
+
+
+@app.command
+def trial(directory: Path, /, *, port: int = 8000, days: float = 0.25) -> None:
+    """Bring up a province on this machine, to be tried: servers, workers, pages and simulated mines, all in one folder.
+
+    Three nats-servers, PostgreSQL with a standby that it waits for, the worker, and what `greenmine run` brings with it. Kill any
+    of them: it prints their processes, and starts again what was killed; a killed PostgreSQL is followed by its standby. Nothing
+    is reached from other machines. Ctrl-C ends it and leaves no process behind.
+
+    Parameters
+    ----------
+    directory
+        An empty folder, or a new one.
+    port
+        Port of the pages on 127.0.0.1.
+    days
+        Days of history that the mines send first.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run_trial(directory, port, days, stop)
+    except (TrialError, RegistryError, OSError) as error:
+        raise SystemExit(f"greenmine cluster trial: {error}") from error
 
 
 async def _applied(settings: Settings, account: NatsAccount, *, dry: bool) -> list[str]:

@@ -10,16 +10,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from greenmine.cli.authority import expiry
+from greenmine.cli.authority import expiry, issued_by
 from greenmine.collector.jetstream.inspection import LogFault, log_faults
 from greenmine.collector.mqtt.queue import OVERHEAD
+from greenmine.durations import show_duration
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
@@ -28,9 +30,11 @@ from greenmine.record.postgresql import state_of
 from greenmine.record.reader import Queries, Scope
 from greenmine.record.record import DatabaseError, there_is
 from greenmine.record.status import WorkerStatus
-from greenmine.registry import Registry, RegistryError
+from greenmine.registry import RegistryError
 from greenmine.settings import Settings
-from greenmine.times import DAY, local, now
+from greenmine.times import DAY, HOUR, local, now
+from greenmine.wording.messages import Language
+from greenmine.wording.sentences import chinese_sentence
 
 Level = Literal["wrong", "soon"]
 
@@ -44,6 +48,9 @@ _LEFT: Final = 30
 """A certificate that ends within so many days is to be renewed."""
 _SKEW: Final = 120_000
 """Devices whose readings are ahead of the clock, or behind it, by this much [ms]."""
+_OLD: Final = 2 * HOUR
+"""Readings of most devices that are older may be those of a clock that is ahead; hours are sent when they are over [ms]."""
+_SET_CLOCK: Final = "set the clock by NTP (timedatectl set-ntp true)"
 _ALIVE: Final = 10_000
 _POSTGRESQL: Final = 15
 """Oldest version of PostgreSQL that was tried."""
@@ -61,7 +68,12 @@ class DoctorFinding(msgspec.Struct, frozen=True):
 Check = Callable[[Settings], Iterator[DoctorFinding]]
 
 
-def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
+def doctor(
+    *,
+    data: Path | None = None,
+    format: Literal["text", "json"] = "text",  # noqa: A002 - the option's name
+    language: Language = "en",
+) -> None:
     """Look for what is not as it should be.
 
     Registry, worker, server of the record, queue, log, disk, clock, permissions, certificates, versions.
@@ -74,17 +86,31 @@ def doctor(*, data: Path | None = None, format: Literal["text", "json"] = "text"
         Directory of the installation. Default: GREENMINE_DATA, or var.
     format
         A sentence and a fix for each finding, or JSON.
+    language
+        Of the sentences: zh or en.
     """
     settings = Settings() if data is None else Settings(data=data)
     found = [finding for check in CHECKS.values() for finding in check(settings)]
+    if language == "zh":
+        found = [
+            msgspec.structs.replace(
+                one, what=chinese_sentence(one.what) or one.what, fix=chinese_sentence(one.fix) or one.fix
+            )
+            for one in found
+        ]
     if format == "json":
         sys.stdout.write(json.dumps(msgspec.to_builtins(found), ensure_ascii=False, indent=2) + "\n")
     else:
         for finding in found:
-            sys.stdout.write(f"{finding.level}: {finding.what}\n    {finding.fix}\n")
-        sys.stdout.write(
-            f"{len(found)} finding{'s' if len(found) != 1 else ''} in {len(CHECKS)} checks: {', '.join(CHECKS)}\n"
-        )
+            level = {"wrong": "有误", "soon": "将到"}[finding.level] if language == "zh" else finding.level
+            sys.stdout.write(f"{level}{'：' if language == 'zh' else ': '}{finding.what}\n    {finding.fix}\n")
+        checks = ", ".join(CHECKS)
+        if language == "zh":
+            sys.stdout.write(f"{len(CHECKS)} 项检查，{len(found)} 处发现：{checks}\n")
+        else:
+            sys.stdout.write(
+                f"{len(found)} finding{'s' if len(found) != 1 else ''} in {len(CHECKS)} checks: {checks}\n"
+            )
     if any(finding.level == "wrong" for finding in found):
         raise SystemExit(1)
 
@@ -113,10 +139,11 @@ def _worker(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             "worker", "wrong", f"no worker has run on {settings.data}", "start greenmine run, or name another --data"
         )
-    elif age > _ALIVE:
-        yield DoctorFinding(
-            "worker", "wrong", f"the worker has said nothing for {age // 1000} s", "start it; its log says why it ended"
-        )
+    elif abs(age) > _ALIVE:
+        what = f"the worker has said nothing for {age // 1000} s"
+        if age < 0:
+            what = "the worker has said nothing since this machine's clock was set back"
+        yield DoctorFinding("worker", "wrong", what, "start it; its log says why it ended")
     elif not said.connected:
         yield DoctorFinding(
             "worker",
@@ -144,12 +171,13 @@ def _server(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             "server", "wrong", "PostgreSQL does not wait for its disk", "set fsync and full_page_writes on"
         )
-    if not state.encrypted:
+    if not (state.local or state.verified):
+        what = "leads to whoever answers at its address" if state.encrypted else "is not encrypted"
         yield DoctorFinding(
             "server",
             "wrong",
-            "the way to the server of the record is not encrypted",
-            "add ?sslmode=verify-full&sslrootcert=... to GREENMINE_RECORD",
+            f"the way to the server of the record crosses a network and {what}",
+            "add ?sslmode=verify-full&sslrootcert=FILE to GREENMINE_RECORD",
         )
 
 
@@ -317,29 +345,32 @@ def _sync(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _clock(settings: Settings) -> Iterator[DoctorFinding]:
     """Doubt our own clock before the devices' where most of them agree with each other, and not with us."""
-    registry, rows = _ledger(settings)
-    if registry is None:
+    try:
+        said, age = _status(settings)
+    except (RegistryError, StoreError, DatabaseError):
         return
-    today = {site.id: local(now(), site.zone).date().isoformat() for site in registry.sites}
-    lags = [row.latency_sum / row.stored for row in rows if row.stored and row.day == today.get(row.site)]
-    ahead = [lag for lag in lags if lag < -_SKEW]
-    if len(lags) >= 3 and len(ahead) > len(lags) / 2:
+    if said is None or abs(age) > _ALIVE:
+        return
+    ahead = show_duration(abs(said.clock))
+    if said.clock > _SKEW:
+        what = f"most devices are ahead of this machine by {ahead}: its clock is behind"
+        if said.doubted:
+            what = f"its clock is behind: most devices are ahead of this machine by {ahead}, and readings are held until it is set"
+        yield DoctorFinding("clock", "wrong", what, _SET_CLOCK)
+    elif said.clock < -_OLD:
         yield DoctorFinding(
             "clock",
             "wrong",
-            f"{len(ahead)} of {len(lags)} devices are ahead of this machine by about "
-            f"{-sorted(ahead)[len(ahead) // 2] / 1000:.0f} s: its clock is behind",
-            "set the clock by NTP (timedatectl set-ntp true)",
+            f"the newest readings of most devices are {ahead} old: this machine's clock is ahead, or they come that late",
+            _SET_CLOCK,
         )
 
 
 def _permissions(settings: Settings) -> Iterator[DoctorFinding]:
     places = [settings.data, settings.broker_files, *([settings.secrets] if settings.secrets else [])]
     for place in places:
-        files = (
-            [path for path in place.rglob("*") if path.is_file() and not path.is_symlink()] if place.is_dir() else []
-        )
-        bare = [path for path in files if path.stat().st_mode & 0o007 and path.suffix not in {".crt", ".pub"}]
+        files = dict(_files(place))
+        bare = [path for path, told in files.items() if told.st_mode & 0o007 and path.suffix not in {".crt", ".pub"}]
         if bare:
             yield DoctorFinding(
                 "permissions",
@@ -347,21 +378,54 @@ def _permissions(settings: Settings) -> Iterator[DoctorFinding]:
                 f"{len(bare)} files under {place} are for everybody on this machine, such as {bare[0].relative_to(place)}",
                 f"chmod -R o-rwx {place}",
             )
+        owner = place.stat() if files and place == settings.data else None
+        foreign = [path for path, told in files.items() if owner is not None and not _may_write(owner, told)]
+        if foreign:
+            yield DoctorFinding(
+                "permissions",
+                "wrong",
+                f"{len(foreign)} files under {place} are not of its owner, who may not write them, such as "
+                f"{foreign[0].relative_to(place)}",
+                f"chown -R --reference={place} {place}; run commands as the user of the services",
+            )
+
+
+def _files(place: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files under a directory; some may go while they are looked at."""
+    for path in place.rglob("*") if place.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if path.is_file() and not path.is_symlink():
+                yield path, path.stat()
+
+
+def _may_write(owner: os.stat_result, file: os.stat_result) -> bool:
+    """Return whether the owner of a directory may write a file in it; not if somebody ran a command there as another user."""
+    return owner.st_uid in {0, file.st_uid} or (owner.st_gid == file.st_gid and bool(file.st_mode & 0o020))
 
 
 def _certificates(settings: Settings) -> Iterator[DoctorFinding]:
     base = settings.broker_files.parent
     named = [settings.broker_ca, settings.broker_certificate, settings.hj212_certificate]
-    known = [base / "broker" / "server.crt", base / "proxy" / "server.crt", base / "authority" / "ca.crt"]
-    for file in dict.fromkeys(path for path in (*named, *known) if path is not None and path.is_file()):
-        left = (expiry(file) - datetime.now(UTC)).days
-        if left < _LEFT:
-            ended = "has ended" if left < 0 else f"ends in {left} days"
+    authority = base / "authority" / "ca.crt"
+    fixes = {
+        base / "broker" / "server.crt": "greenmine init --renew-certificates",
+        base / "proxy" / "server.crt": "greenmine init --renew-certificates",
+        authority: f"move {authority.parent} away, run greenmine init --renew-certificates, and give every device the new ca.crt",
+    }
+    for file in dict.fromkeys(path for path in (*named, *fixes) if path is not None and path.is_file()):
+        fix = fixes.get(file, "have a new one made by whoever made it")
+        try:
+            left = (expiry(file) - datetime.now(UTC)).days
+        except (ValueError, OSError) as error:
+            yield DoctorFinding("certificates", "wrong", f"{file} cannot be read: {_line(error)}", fix)
+            continue
+        if left < 0:
+            yield DoctorFinding("certificates", "wrong", f"{file} has ended", fix)
+        elif left < _LEFT:
+            yield DoctorFinding("certificates", "soon", f"{file} ends in {left} days", fix)
+        elif file in fixes and not issued_by(file, authority):
             yield DoctorFinding(
-                "certificates",
-                "wrong" if left < 0 else "soon",
-                f"{file} {ended}",
-                "greenmine init --renew-certificates",
+                "certificates", "wrong", f"{file} is not of the authority {authority}, by which devices know it", fix
             )
 
 
@@ -373,7 +437,10 @@ def _versions(_settings: Settings) -> Iterator[DoctorFinding]:
     version = re.search(r"version (\d+)\.(\d+)", said)
     if version is not None and (int(version[1]), int(version[2])) < (2, 0):
         yield DoctorFinding(
-            "versions", "wrong", f"Mosquitto is {version[0]}", "use 2.0 or later: what it keeps rests on that"
+            "versions",
+            "wrong",
+            f"Mosquitto is {version[1]}.{version[2]}",
+            "use 2.0 or later: what it keeps rests on that",
         )
 
 
@@ -404,21 +471,6 @@ def _status(settings: Settings) -> tuple[WorkerStatus | None, int]:
     if worker is None:
         return None, 0
     return msgspec.json.decode(worker.status, type=WorkerStatus), now() - worker.updated
-
-
-def _ledger(settings: Settings) -> tuple[Registry | None, Sequence[Any]]:
-    """Registry, and the ledger of the last week; nothing where one of them cannot be read, which is another check's finding."""
-    try:
-        registry = load_registry(settings.registry)
-        access = RecordAccess(settings.record_place, registry)
-        first = local(now() - 7 * DAY, "UTC").date().isoformat()
-        with access.queries() as queries:
-            scope = Scope(frozenset(site.id for site in registry.sites))
-            rows = queries.ledger(scope, first, None, site=None, limit=10_000, after=None)
-        access.close()
-    except (RegistryError, StoreError, DatabaseError):
-        return None, ()
-    return registry, rows
 
 
 def _line(error: Any) -> str:

@@ -30,10 +30,11 @@ from greenmine.uplink.plan import load_plan
 
 UPLINK: Final = "greenmine.uplink.service:forward"
 """Task of the process that sends to the authority's platform."""
-Part = Literal["worker", "archivist", "builder", "web", "projection", "uplink", "notifier"]
+Part = Literal["worker", "gateway", "archivist", "builder", "web", "projection", "uplink", "notifier"]
 """Processes of an installation."""
 TASKS: Final[dict[Part, str]] = {
     "worker": "greenmine.cli.work:work",
+    "gateway": "greenmine.cli.gateway:gateway",
     "archivist": "greenmine.cli.archive:archivist",
     "builder": "greenmine.cli.builder:build_bundles",
     "web": "greenmine.cli.web:web",
@@ -44,6 +45,10 @@ TASKS: Final[dict[Part, str]] = {
 """What each does, in the order in which they start."""
 ASIDE: Final = frozenset({"builder", "archivist", "projection", "uplink", "notifier"})
 """Those whose end does not end the others: each is started again, later and later while it keeps ending at once."""
+
+
+NAMED: Final = frozenset({"gateway"})
+"""Those that run only where they are named; without a record, if no other part is."""
 
 
 def run(
@@ -78,7 +83,8 @@ def run(
         registry = load_registry(settings.registry)
         for part in chosen:
             _check(part, settings, registry)
-        prepare(settings)
+        if not NAMED.issuperset(chosen):
+            prepare(settings)
     except (RegistryError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine run: {error}") from error
     stop = threading.Event()
@@ -106,6 +112,10 @@ def _check(part: Part, settings: Settings, registry: Registry) -> None:
                 addresses(settings)
             if settings.hj212_port is not None:
                 check_loggers(registry, settings)
+        case "gateway":
+            broker_tls(settings)
+            addresses(settings)
+            check_loggers(registry, settings)
         case "archivist":
             load_witnesses(settings.witnesses)
         case "web":
@@ -135,11 +145,13 @@ def parts(settings: Settings, only: Sequence[Part]) -> list[Part]:
         wanting["projection"] = "GREENMINE_INFLUX_URL"
     if settings.uplink is None:
         wanting["uplink"] = "GREENMINE_UPLINK"
+    if settings.jetstream is None or settings.hj212_port is None:
+        wanting["gateway"] = "GREENMINE_JETSTREAM and GREENMINE_HJ212_PORT"
     for part in only:
         if part in wanting:
             raise SystemExit(f"greenmine run: --only {part} needs {wanting[part]}")
     if not only:
-        return [part for part in TASKS if part not in wanting]
+        return [part for part in TASKS if part not in {*wanting, *NAMED}]
     named = set(only)
     if "worker" in named and not named & {"archivist", "builder"}:
         named |= {"archivist", "builder"}

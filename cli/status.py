@@ -75,7 +75,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
         "record": str(settings.record_place),
         "registry": str(settings.registry or DEFAULT),
         "worker": {
-            "running": age is not None and age < _ALIVE,
+            "running": age is not None and abs(age) < _ALIVE,
             "connected": said is not None and said.connected,
             "last_message": None if said is None or not said.last_message else utc_text(said.last_message),
             **(
@@ -114,7 +114,7 @@ def _uplink(settings: Settings) -> list[dict[str, Any]]:
     return [
         {
             "feed": state.feed,
-            "running": now - state.told < _ALIVE,
+            "running": abs(now - state.told) < _ALIVE,
             "connected": state.connected,
             "waiting": state.waiting,
             "oldest": None if state.oldest is None else utc_text(state.oldest),

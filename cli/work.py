@@ -18,13 +18,14 @@ import structlog
 
 from greenmine import times
 from greenmine.collector.gate import Gate
+from greenmine.collector.hj212.server.columns import FrameBuilder
+from greenmine.collector.hj212.server.loggers import load_loggers
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
 from greenmine.collector.intake import LogPlace, Message
 from greenmine.collector.jetstream.log_intake import LogIntake
 from greenmine.collector.mqtt.session import Session
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
-from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
 from greenmine.record import retry, schema
@@ -40,6 +41,7 @@ from greenmine.record.writer import Beside, Pipeline
 from greenmine.registry import Registry
 from greenmine.routes import filters, routes
 from greenmine.settings import Settings
+from greenmine.topics import FRAMES
 
 NAME: Final = "worker"
 """Name of the worker in the record; there is one for a partition of sites."""
@@ -74,16 +76,20 @@ def work(settings: Settings, stop: threading.Event) -> None:
     logger_record = LoggerRecord(
         pipeline, catchup_hours=settings.hj212_catchup_hours, frame_days=settings.hj212_frame_days
     )
-    uploads, builder = UploadDesk(pipeline, settings.uploads), BatchBuilder(registry, settings)
+    uploads, builder = UploadDesk(pipeline, settings.uploads), _builder(registry, settings)
     # Whatever receives, one thread alone writes the record: this one, or where loggers come in as well, one for both.
     writer = ThreadPoolExecutor(1, "record")
     loggers = None
     if settings.hj212_port is not None:
         loggers = ServerThread(LoggerServer(registry, settings, logger_record, writer, stop, gate), stop)
-    elif any(device.mn for site in registry.sites for device in site.devices):
+    elif settings.jetstream is None and any(device.mn for site in registry.sites for device in site.devices):
         _log.warning("there are data loggers in the registry and no port for them; set GREENMINE_HJ212_PORT")
     # Where all devices are data loggers there need be no broker.
-    alone = loggers is not None and all(device.mn for site in registry.sites for device in site.devices)
+    alone = (
+        loggers is not None
+        and settings.jetstream is None
+        and all(device.mn for site in registry.sites for device in site.devices)
+    )
     broker = "" if alone else settings.jetstream or f"{settings.broker_host}:{settings.broker_port}"
     written = _at_once if loggers is None else partial(_handed_over, writer)
     started = times.now()
@@ -94,7 +100,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             builder.add(
                 message.topic, message.payload, message.received, retained=message.retained, excess=message.excess
             )
-        written(pipeline.commit, builder.finish(), times.now(), beside)
+        written(logger_record.commit, builder.deliver(), times.now(), beside)
 
     refused = False
 
@@ -108,7 +114,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             if clock >= due["work"]:
                 # While there is something to restate every other moment is left to readings.
                 due["work"] = clock + _STATUS
-                _take_again(record, builder, partial(written, pipeline.commit))
+                _take_again(record, builder, partial(written, logger_record.commit))
                 while any(written(desk.carry_on, times.now()) for desk in (pipeline, uploads, causes)):
                     if time.monotonic() > clock + STEPS:
                         due["work"] = time.monotonic() + STEPS
@@ -131,6 +137,12 @@ def work(settings: Settings, stop: threading.Event) -> None:
     pipeline.keep(times.now(), everything=True)
 
 
+def _builder(registry: Registry, settings: Settings) -> FrameBuilder:
+    """What decodes messages; frames of data loggers come from a log only."""
+    loggers = {} if settings.jetstream is None else load_loggers(registry, settings, admitting=False)
+    return FrameBuilder(registry, settings, loggers=loggers)
+
+
 def _session(
     settings: Settings,
     registry: Registry,
@@ -150,7 +162,8 @@ def _session(
     def handle_place(messages: list[Message], place: LogPlace) -> None:
         handle(messages, lambda connection, _: reader.store(connection, place))
 
-    return LogIntake(settings, handle_place, stop, reader.place, tick, filters(routes(registry)), gate)
+    wanted = (*filters(routes(registry)), FRAMES.format(site="+", device="+"))
+    return LogIntake(settings, handle_place, stop, reader.place, tick, wanted, gate)
 
 
 def _begin_collecting() -> None:
@@ -226,7 +239,7 @@ def _handed_over(writer: ThreadPoolExecutor, task: Callable[..., Any], *argument
 def _status(
     settings: Settings,
     session: Session | LogIntake,
-    builder: BatchBuilder,
+    builder: FrameBuilder,
     broker: str,
     started: int,
     digest: str,
@@ -252,6 +265,8 @@ def _status(
         registry=digest,
         queue=session.queue.size,
         behind=session.queue.filling(settings.broker_queue),
+        clock=builder.clock.behind,
+        doubted=builder.clock.doubted,
         deviations=dict(builder.deviations),
         loggers=None
         if loggers is None
@@ -259,7 +274,7 @@ def _status(
     )
 
 
-def _take_again(record: Record, builder: BatchBuilder, commit: Callable[..., Any]) -> None:
+def _take_again(record: Record, builder: FrameBuilder, commit: Callable[..., Any]) -> None:
     """Take in some of the rejected messages that were asked for, or held until the server's clock was set."""
     now = times.now()
     with record.transaction() as connection:
@@ -271,7 +286,7 @@ def _take_again(record: Record, builder: BatchBuilder, commit: Callable[..., Any
         builder.add(row.topic, row.payload, now, dated=row.received)
     if rows:
         numbers = [row.id for row in rows]
-        commit(builder.finish(), now, lambda connection, _: retry.note(connection, numbers, now))
+        commit(builder.deliver(), now, lambda connection, _: retry.note(connection, numbers, now))
 
 
 def _say(record: Record, status: WorkerStatus) -> None:

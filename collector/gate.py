@@ -11,7 +11,7 @@ from greenmine.registry import Registry
 from greenmine.routes import Table, routes
 from greenmine.settings import Settings
 from greenmine.times import HOUR, day_end
-from greenmine.topics import OWN
+from greenmine.topics import FRAMES, OWN
 
 _LONGEST_DAY: Final = 25 * HOUR
 """[ms]"""
@@ -117,8 +117,11 @@ class Gate:
             for site in registry.sites
             for device in site.devices
         }
-        own = {names: OWN.format(site=names[0], device=names[1]) for names in self._accounts}
-        self._own = {topic: self._accounts[names] for names, topic in own.items()}
+        self._own = {
+            topic.format(site=site, device=device): account
+            for (site, device), account in self._accounts.items()
+            for topic in (OWN, FRAMES)
+        }
         self._tables = routes(registry)
         self._shared: dict[str, Account] = {}
         self._strangers = Account(self._rates, "UTC")

@@ -30,9 +30,9 @@ from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.site_registry import files_in, write_site_registry
 from greenmine.evidence.source import ARCHIVE, PROVISIONAL, RECEIPTS, REGISTRY, Source
 from greenmine.record.archive.archive import Archive, faults_of_day, first_day, seal, unsealed
-from greenmine.record.archive.chain import ChainError, parse
+from greenmine.record.archive.chain import ChainError, Entry, parse
 from greenmine.record.archive.signing import SigningKey
-from greenmine.record.archive.tree import KeptTree, kept_tree
+from greenmine.record.archive.tree import KeptTree, Root, kept_tree, newest
 from greenmine.record.archive.witness import chosen, receipts_of, statement_of
 from greenmine.record.record import Engine
 from greenmine.registry import DEFAULT, Registry, Site
@@ -198,9 +198,19 @@ def collect(here: Installation, site: Site, period: Period, folder: Path, now: i
     """Put into a folder what figures rest on: registry, sealed days, their tree and receipts; returns days that are not sealed."""
     write_site_registry(here.registry, here.registry_folder, site, folder / REGISTRY)
     _documents(here, site, folder / DOCUMENTS)
-    provisional = _days(here, site, period, folder, now, progress)
-    (folder / TREE).write_bytes(kept_tree(here.engine, site.id, {day.isoformat() for day in days_needed(period)}))
-    given = receipts_of(here.engine, site.id)
+    for entry in seal(here.engine, [site], here.archive, here.key, now, here.lateness):
+        progress(f"sealing {entry.day}", 0, 0)
+    with here.engine.connect() as connection:
+        root = newest(connection, site.id)
+    size = 0 if root is None else root.head.size  # what comes meanwhile is for another bundle
+    entries = _chain(here, site, folder, size)
+    provisional = _days(here, site, period, folder, now, progress, entries, root)
+    (folder / TREE).write_bytes(kept_tree(here.engine, site.id, {day.isoformat() for day in days_needed(period)}, size))
+    given = [
+        receipt
+        for receipt in receipts_of(here.engine, site.id)
+        if (said := statement_of(receipt.signed)[0]).tree.size <= size and said.entries <= len(entries)
+    ]
     (folder / RECEIPTS).write_bytes(pretty(chosen(given, KeptTree((folder / TREE).read_bytes(), site.id).first)))
     return provisional
 
@@ -265,29 +275,46 @@ def _documents(here: Installation, site: Site, folder: Path) -> None:
             shutil.copyfile(given, folder / document.file)
 
 
-def _days(here: Installation, site: Site, period: Period, folder: Path, now: int, progress: Progress) -> list[date]:
-    """Copy the chain and the files of the days needed; returns the days of which something is not sealed."""
-    for entry in seal(here.engine, [site], here.archive, here.key, now, here.lateness):
-        progress(f"sealing {entry.day}", 0, 0)
+def _chain(here: Installation, site: Site, folder: Path, size: int) -> list[tuple[Entry, bool]]:
+    """Copy the chain up to a tree of so many leaves; its entries, and whether each is signed by the installation."""
     chain = here.archive.chain(site.id)
-    signed = [parse(chain.content(n), f"{site.id}, entry {n}", here.key.ring) for n in chain.numbers()]
-    entries = chain.entries()
-    target = folder / ARCHIVE / site.id
-    (target / "chain").mkdir(parents=True)
-    for entry in entries:
-        (target / f"chain/{entry.number:08d}.json").write_bytes(chain.content(entry.number))
+    target = folder / ARCHIVE / site.id / "chain"
+    target.mkdir(parents=True)
+    found = []
+    for number in chain.numbers():
+        content = chain.content(number)
+        entry, genuine = parse(content, f"{site.id}, entry {number}", here.key.ring)
+        if entry.tree.size > size:
+            break
+        found.append((entry, genuine))
+        (target / f"{number:08d}.json").write_bytes(content)
+    return found
+
+
+def _days(
+    here: Installation,
+    site: Site,
+    period: Period,
+    folder: Path,
+    now: int,
+    progress: Progress,
+    entries: Sequence[tuple[Entry, bool]],
+    root: Root | None,
+) -> list[date]:
+    """Copy the files of the days needed; returns the days of which something is not sealed."""
+    chain = here.archive.chain(site.id)
     days, today, begun = days_needed(period), _today(now, site), first_day(here.engine, site)
     provisional = []
     for done, day in enumerate(days):
         progress("collecting", done, len(days))
-        mine = [entry for entry in entries if entry.day == day.isoformat()]
-        if wrong := faults_of_day(chain, (signed[entry.number] for entry in mine)):
+        mine = [(entry, genuine) for entry, genuine in entries if entry.day == day.isoformat()]
+        if wrong := faults_of_day(chain, mine):
             raise ChainError(f"{wrong[0].place}: {wrong[0].what}; no bundle is built of what was not sealed so")
-        for entry in mine:
-            (target / entry.file).write_bytes(chain.data(entry.file))
+        for entry, _ in mine:
+            (folder / ARCHIVE / site.id / entry.file).write_bytes(chain.data(entry.file))
         if mine or day > today:
             continue
-        content, rows = unsealed(here.engine, site, day, mine)
+        content, rows = unsealed(here.engine, site, day, (), root)
         if sum(rows.values()):
             (folder / PROVISIONAL).mkdir(exist_ok=True)
             (folder / PROVISIONAL / f"{day}.parquet").write_bytes(content)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from greenmine import limits, parameters, reporting, themes
+from greenmine import limits, parameters, reporting, shipped_profiles, themes
 from greenmine.evidence import evaluation
 from greenmine.evidence.source import REGISTRY, Source
 from greenmine.limits import Limit
@@ -75,7 +75,7 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Departure
             evaluation.load_evaluation(trusted(evaluation.CATALOGUE), own),
         ),
     ]
-    return [*found, *_calibrations(source)]
+    return [*found, *_profiles(source, catalogues), *_calibrations(source)]
 
 
 def stated_deviations(folder: Path, catalogues: Path | None = None) -> list[Departure]:
@@ -97,8 +97,14 @@ def stated_deviations(folder: Path, catalogues: Path | None = None) -> list[Depa
 
 def _rows(file: Path) -> dict[str, dict[str, Any]]:
     """Limits of a file by id, unchecked."""
-    rows = tomllib.loads(file.read_text("utf-8")).get("limits")
-    return {str(row.get("id")): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+    return _by_id(file.read_text("utf-8"), "limits")
+
+
+def _by_id(text: str, *lists: str) -> dict[str, dict[str, Any]]:
+    """Rows of lists of a catalogue by id, unchecked."""
+    table = tomllib.loads(text)
+    rows = [row for name in lists if isinstance(some := table.get(name), list) for row in some]
+    return {str(row.get("id")): row for row in rows if isinstance(row, dict)}
 
 
 def _compared(catalogue: str, told: Any, trusted: Any) -> list[Departure]:
@@ -157,6 +163,28 @@ def _clause(path: Path_, trusted: Any) -> str:
     if path[1:2] == ("thresholds",) and len(path) > 2:
         return f" ({limit.thresholds[int(path[2])].citation})"
     return f" ({limit.standard})"
+
+
+def _profiles(source: Source, catalogues: Path | None) -> Iterator[Departure]:
+    """Shipped profiles that say something else, and what devices' own profiles make of values and times besides units."""
+    kept, shipped = shipped_profiles.KEPT, shipped_profiles.CATALOGUE
+    own = source.catalogue(kept)
+    trusted = shipped if catalogues is None or not (catalogues / kept).exists() else catalogues / kept
+    told, due = (
+        _by_id(path.read_text("utf-8"), "profiles", "templates") for path in (own if own.exists() else shipped, trusted)
+    )
+    yield from _compared(kept, told, due)
+    for device in source.site.devices:
+        profile = source.registry.profiles[device.profile]
+        place = f"registry: {source.site.id}/{device.id}: profile {profile.id}"
+        if profile.zone not in {"", source.site.zone}:
+            what = f"{source.site.zone}, the zone of the mine"
+            yield Departure(f"{place}: zone", profile.zone, what, legal=False)
+        if profile.id in due or profile.mapping is None:
+            continue
+        for value in profile.mapping.values:
+            if value.scale != 1.0 and value.parameter in device.parameters:
+                yield Departure(f"{place}: {value.parameter}", f"scale {value.scale}", "the value as sent", legal=False)
 
 
 def _calibrations(source: Source) -> Iterator[Departure]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import UTC
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -72,19 +74,46 @@ def inclusion(source: Source, tree: KeptTree, place: str) -> tuple[list[Finding]
                 waited = f"{len(latest)} leaves from {latest[0]} on"
                 remarks.append(f"{name}: {waited} were put in over an hour after their rows came")
     known = set(days)
-    last = max(days, default="")
+    last = max([*days, *_begun(source, tree)], default="")
+    ahead: list[int] = []
     for leaf in tree.leaves:
-        if leaf.day in source.wanted and leaf.day <= last and leaf.number not in held.get(leaf.day, ()):
-            what = "its file" if leaf.day in known else "the bundle"
-            found.append(
-                Finding(f"{leaf.day}, leaf {leaf.number}", f"put in at {moment(leaf.made)}, is missing from {what}")
-            )
+        if leaf.day not in source.wanted or leaf.number in held.get(leaf.day, ()):
+            continue
+        if leaf.day > last:
+            ahead.append(leaf.number)
+            continue
+        what = "its file" if leaf.day in known else "the bundle"
+        found.append(
+            Finding(f"{leaf.day}, leaf {leaf.number}", f"put in at {moment(leaf.made)}, is missing from {what}")
+        )
+    if ahead:
+        remarks.append(
+            f"{len(ahead)} leaves from {ahead[0]} on are of days that had not begun: they are not in the bundle"
+        )
+    remarks += _before(source, tree, known)
     if unbound:
         named = " and ".join(sorted(unbound))
         remarks.append(
             f"rows of {named} are in no leaf of the tree: what they say may have been changed until their day was sealed"
         )
     return found, remarks, unnumbered
+
+
+def _before(source: Source, tree: KeptTree, known: Collection[str]) -> Iterator[str]:
+    """Days of which a bundle has nothing, although leaves of theirs may be among those in front of its part of the tree."""
+    first = min((leaf.day for leaf in tree.leaves), default="9999")
+    if tree.first and (empty := sorted(day for day in source.wanted if day < first and day not in known)):
+        yield (
+            f"nothing of {', '.join(empty)} is in the bundle: whether anything had come for these days cannot be seen, "
+            f"as the {tree.first} leaves in front of its part of the tree may be of them"
+        )
+
+
+def _begun(source: Source, tree: KeptTree) -> Iterator[str]:
+    """The local day on which the last leaf was put in: it had begun, so whatever the tree has of it and before is in a bundle."""
+    for leaf in tree.leaves[-1:]:
+        with suppress(OverflowError, ValueError, OSError):
+            yield datetime.fromtimestamp(leaf.made / 1000, ZoneInfo(source.site.zone)).date().isoformat()
 
 
 def _clock(tree: KeptTree, place: str) -> Iterator[Finding]:

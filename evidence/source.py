@@ -59,9 +59,9 @@ class Source:
         if len(self.registry.sites) != 1:
             raise ValueError(f"the registry of a bundle holds one site; this one holds {len(self.registry.sites)}")
         self.site: Site = self.registry.sites[0]
-        self.reporting: Reporting = load_reporting(folder / REGISTRY / "reporting.toml")
+        self.reporting: Reporting = load_reporting(self.catalogue("reporting.toml"))
         self.archive = Archive(folder / ARCHIVE)
-        self.evaluation: Evaluation = load_evaluation(folder / REGISTRY / "evaluation.toml", self.registry.themes)
+        self.evaluation: Evaluation = load_evaluation(self.catalogue("evaluation.toml"), self.registry.themes)
         self.entries: list[Entry] = self.archive.chain(self.site.id).entries()
         self._by_day: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.entries:
@@ -88,6 +88,10 @@ class Source:
             If the file is missing or has another form.
         """
         return msgspec.json.decode((self._folder / RECEIPTS).read_bytes(), type=list[Receipt])
+
+    def catalogue(self, name: str) -> Path:
+        """File of the registry that was packed with it."""
+        return self._folder / REGISTRY / name
 
     @property
     def documents(self) -> Path:

@@ -51,6 +51,8 @@ from greenmine.evidence.inclusion import inclusion
 from greenmine.evidence.memory import release_memory
 from greenmine.evidence.receipts import Testimony, examine, registries, uncertain
 from greenmine.evidence.report.check import report_differences, workbook_differences
+from greenmine.evidence.report.document import makers
+from greenmine.evidence.report.font import FontMissingError
 from greenmine.evidence.requirements import DOCUMENTS
 from greenmine.evidence.signatures import signature_faults
 from greenmine.evidence.site_registry import digest_in, files_in, names_in, write_site_registry
@@ -219,7 +221,7 @@ def figures_checked(
     faults += _digests(folder, manifest)
     if any(fault.place.startswith(_INPUTS) for fault in faults):
         return Verified(faults, key, trusted, software=manifest.software)  # figures rest on what was not signed
-    remarks: list[str] = []
+    remarks = [*_made_otherwise(folder, manifest)]
     seen: list[Testimony] = []
     try:
         source = _source(folder, manifest)
@@ -282,6 +284,29 @@ def _of_another_version(manifest: Manifest) -> list[Finding]:
         return []
     other = f"names greenmine {manifest.software}; this is {mine}, which may compute and draw otherwise"
     return [Finding(MANIFEST, f"{other}: check with that version as well")]
+
+
+def _made_otherwise(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """What is compared less closely, as the manifest says that other versions made it; its maker may say so of anything."""
+    try:
+        mine = makers()
+    except FontMissingError:
+        return  # the report cannot be drawn anew, which is a finding
+    told = {name: manifest.makers.get(name) for name in mine}
+    if told["xlsxwriter"] != mine["xlsxwriter"]:
+        yield (
+            f"{WORKBOOK} is told to be written by xlsxwriter {told['xlsxwriter']}, here is {mine['xlsxwriter']}: its cells are "
+            "compared, and not how they are shown (formats, hidden rows)"
+        )
+    others = [name for name in mine if name != "xlsxwriter" and told[name] != mine[name]]
+    if others:
+        yield (
+            f"{REPORT} is told to be drawn by another {' and '.join(others)} than is here: its text is compared, and its looks "
+            "roughly; look at it, and draw it with those"
+        )
+    readme = folder / README
+    if manifest.software != version("greenmine") and not (readme.is_file() and readme.read_bytes() == ABOUT):
+        yield f"{README} is not that of this version, and was not compared; the manifest names greenmine {manifest.software}"
 
 
 def _source(folder: Path, manifest: Manifest) -> Source:
@@ -469,6 +494,7 @@ def verify_raw(
 def _open(tree: KeptTree, seen: Sequence[Testimony], unnumbered: Collection[str]) -> Iterator[str]:
     """What cannot be excluded of data that are whole."""
     yield from uncertain(seen, tree)
+    yield f"what people said and attached ({FROM_RECORD}, {ATTACHMENTS}/, {DOCUMENTS}/) is the record's word: no tree holds it"
     if unnumbered:
         names = ", ".join(sorted(unnumbered))
         yield f"devices that do not number their messages: {names}: what was dropped before it was received cannot be seen"

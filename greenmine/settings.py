@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Of the account that makes the streams."""
     jetstream_monitor_password: SecretStr | None = None
     """Of the account that asks the servers how they are set up."""
+    jetstream_gateway_password: SecretStr | None = None
+    """Of the account that puts frames of data loggers into the log."""
     ingress_port: Port | None = None
     """Port at which devices are let in to the broker; None: nothing is before the broker."""
     ingress_host: str = "127.0.0.1"

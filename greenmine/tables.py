@@ -124,9 +124,11 @@ class DataFile:
 
     def _lines(self, key: str, count: int) -> list[str]:
         """Line of each ``[[key]]`` header, as text; empty if the array is not written with headers."""
+        if not count:
+            return []
         header = f"[[{key}]]"
-        texts = self.content.decode("utf-8-sig").splitlines()
-        lines = [f", line {n}" for n, text in enumerate(texts, start=1) if text.split("#")[0].strip() == header]
+        texts = enumerate(self.content.decode("utf-8-sig").splitlines(), start=1)
+        lines = [f", line {n}" for n, text in texts if header in text and text.split("#")[0].strip() == header]
         return lines if len(lines) == count else [""] * count
 
 
@@ -199,6 +201,7 @@ def _value(kind: Any, value: Any, place: str, faults: list[str]) -> Any:
         return None
 
 
+@cache
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
     """The struct that a field holds, bare or as ``Struct | None``."""
     options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)

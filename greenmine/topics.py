@@ -13,6 +13,9 @@ PLACES: Final[tuple[Place, ...]] = ("site", "device", "address", "name")
 OWN: Final = "greenmine/v1/{site}/{device}/readings"
 """Topic of every device of the registry; no other pattern may take its messages."""
 
+FRAMES: Final = "greenmine/v1/{site}/{device}/hj212"
+"""Topic in the log of what a gateway took from a data logger; nobody else may publish there."""
+
 _LONGEST: Final = 65_535
 """Longest topic [bytes] (MQTT 3.1.1, 1.5.3)."""
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")

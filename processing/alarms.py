@@ -68,6 +68,7 @@ class AlarmEngine:
         self.rules: tuple[Rule, ...] = tuple(r for r in registry.rules if r.index in self.slider.alarms)
         self._channel = np.array([r.channel for r in self.rules], np.intp)
         self._index = np.array([r.index for r in self.rules], np.intp)
+        self._row = {rule.index: row for row, rule in enumerate(self.rules)}
         self._minutely = np.array([by_minute(r) for r in self.rules], np.bool_)
         self._alarm = [self.slider.alarms[r.index] for r in self.rules]
         self._width = np.array([a.sliding_minutes for a in self._alarm], np.int64)
@@ -123,9 +124,7 @@ class AlarmEngine:
         Where minutes of a rule are known already, only those are evaluated that were touched since then. What is newer than they
         are is left to the next evaluation, unless an episode is known there.
         """
-        chosen = set(range(len(self.rules)))
-        if rules is not None:
-            chosen = {row for row in chosen if self.rules[row].index in rules}
+        chosen = set(range(len(self.rules)) if rules is None else (self._row[i] for i in rules if i in self._row))
         for index in list(self._known) if rules is None else rules:
             self._known.pop(index, None)
         for exceedance in known:

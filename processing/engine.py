@@ -152,6 +152,8 @@ class Engine:
         See `greenmine.processing.health.Health`.
     marks : iterable of Mark
         Marks that are known at the start.
+    begun : bool
+        False: each channel is begun by ``panes.begin`` or by `forget`, before anything else is asked for it.
 
     Raises
     ------
@@ -169,6 +171,7 @@ class Engine:
         grace: int = 2,
         silent_minutes: int = 15,
         marks: Iterable[Mark] = (),
+        begun: bool = True,
     ) -> None:
         channels = registry.channels
         self.registry = registry
@@ -180,7 +183,7 @@ class Engine:
         self._shift = shift
         ring = DAY + -(-lateness // 60) * 60 + _MARGIN
         interval = np.array([c.interval for c in channels], np.int64)
-        self.panes = Panes([c.parameter.averaging for c in channels], ring, shift, lateness, interval)
+        self.panes = Panes([c.parameter.averaging for c in channels], ring, shift, lateness, interval, begun=begun)
         # Readings are taken in by stretches so short that no window leaves the ring before it is issued.
         self._step = min(12 * 60, (ring - DAY - _MARGIN // 2) // 2)
         self.exclusion = Exclusion(registry, self.panes, marks)

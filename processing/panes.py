@@ -63,6 +63,8 @@ class Panes:
         A reading this much older than its channel's newest is still taken in [min]; the whole ring if not given.
     interval : int array (n,), optional
         Distance of the readings due [ms]; a minute if not given.
+    begun : bool
+        False: nothing of a channel is asked for before `begin` or `clear`.
 
     Notes
     -----
@@ -79,6 +81,8 @@ class Panes:
         shift: NDArray[np.int64] | None = None,
         lateness: int | None = None,
         interval: NDArray[np.int64] | None = None,
+        *,
+        begun: bool = True,
     ) -> None:
         if minutes % 60:
             raise ValueError(f"ring of {minutes} minutes: must be whole hours")
@@ -100,11 +104,11 @@ class Panes:
         self._shift = np.zeros(n, np.int64) if shift is None else shift
         self._count: NDArray[np.uint16] = np.zeros((n, minutes), np.uint16)
         self._total: NDArray[np.float64] = np.zeros((n, minutes))
-        self._low: NDArray[np.float64] = np.full((n, minutes), np.inf)
-        self._high: NDArray[np.float64] = np.full((n, minutes), -np.inf)
+        self._low: NDArray[np.float64] = np.zeros((n, minutes))
+        self._high: NDArray[np.float64] = np.zeros((n, minutes))
         self._seen: NDArray[np.uint64] = np.zeros((n, minutes), np.uint64)
         self._over: NDArray[np.bool_] = np.zeros((n, minutes), np.bool_)
-        self._early: NDArray[np.uint8] = np.full((n, minutes), 60, np.uint8)
+        self._early: NDArray[np.uint8] = np.zeros((n, minutes), np.uint8)
         self._late: NDArray[np.uint8] = np.zeros((n, minutes), np.uint8)
         every = np.full(n, MINUTE) if interval is None else interval
         self._due = MINUTE / every
@@ -119,6 +123,17 @@ class Panes:
         self._other: NDArray[np.float64] = np.zeros((int(self.vector.sum()), minutes))
         self._hours = minutes // 60 + 1
         self._histogram: NDArray[np.uint16] = np.zeros((self._hours, int(self.sound.sum()), BINS), np.uint16)
+        if begun:
+            self.begin(slice(None))
+
+    def begin(self, channels: Index | slice) -> None:
+        """Make the rings of channels ready for their first reading.
+
+        Memory that was never written takes longer to come by than to fill, and is needed at the first reading only.
+        """
+        for ring, empty in self._plain.values():
+            if empty:
+                ring[channels] = empty
 
     def __len__(self) -> int:
         return len(self.head)

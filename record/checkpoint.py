@@ -6,9 +6,9 @@ import hashlib
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from greenmine.processing.engine import Engine
 from greenmine.processing.panes import UNTOUCHED
 from greenmine.record.basis import Basis
 
-_VERSION: Final = 4
+_VERSION: Final = 5
 """Of the form of the file; another one is ignored."""
 _CODEC: Final = "zstd"
 """Unpacks in two thirds of the time of zlib and packs in a third."""
@@ -36,6 +36,8 @@ CREATE TABLE site (site TEXT PRIMARY KEY, digest TEXT NOT NULL, position INTEGER
 CREATE TABLE ring (site TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, size INTEGER NOT NULL,
                    sum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (site, name, place)) WITHOUT ROWID;
 """
+
+_IGNORED: Final = "the checkpoint is ignored; building the state from the record"
 
 _log = structlog.get_logger(__name__)
 
@@ -64,8 +66,8 @@ class Checkpoint:
         self._channels: dict[str, slice] = {}
         self._rules: dict[str, slice] = {}
         self._digest: dict[str, str] = {}
-        self._known: dict[str, int] = {}
-        """Sites that are in the file, each with its newest restatement of which it knows."""
+        self._known: set[str] = set()
+        """Sites of which the file holds what is in the engine, but for what was touched since."""
         self._connection: sqlite3.Connection | None = None
         layout = [_VERSION, identity, engine.panes.minutes, engine.lateness, engine.alarms.length]
         watched = Counter(rule.site for rule in engine.alarms.rules)
@@ -77,13 +79,32 @@ class Checkpoint:
             content = msgspec.json.encode([layout, [c.key for c in own], bases[site.id]], order="sorted")
             self._digest[site.id] = hashlib.sha256(content).hexdigest()
 
-    def read(self, newest: int, restated: Mapping[str, int]) -> dict[str, int]:
-        """Fill the engine.
+    def begin(self, newest: int) -> None:
+        """Do away with a file that is not of this record, or of one that has gone on from an older state since.
 
         Parameters
         ----------
         newest : int
-            Number of the newest block in the record: what is beyond it is no checkpoint of this record.
+            Number of the newest block in the record at the start.
+        """
+        if not self._path.exists():
+            return
+        try:
+            with self._readable() as connection:
+                beyond = connection.execute("SELECT site FROM site WHERE position > ?", (newest,)).fetchone()
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self._do_away(str(error))
+        else:
+            if beyond is not None:
+                self._do_away("it knows of more than the record")
+
+    def read(self, sites: Collection[str], restated: Mapping[str, int]) -> dict[str, int]:
+        """Fill the engine with what is known of some sites, of which there is nothing in it yet.
+
+        Parameters
+        ----------
+        sites : collection of str
+            Their ids.
         restated : mapping of str to int
             Transaction of the newest restatement of each site that had one; the alarms of one before it are left out.
 
@@ -96,49 +117,76 @@ class Checkpoint:
         found: dict[str, int] = {}
         if not self._path.exists():
             return found
+        site = ""
         try:
-            with (
-                ThreadPoolExecutor() as threads,
-                closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection,
-            ):
-                connection.row_factory = sqlite3.Row
-                for row in _sites(connection):
-                    site = row["site"]
-                    if row["digest"] == self._digest.get(site) and row["position"] <= newest:
-                        found[site], self._known[site] = row["position"], row["restated"]
-                        self._restore(connection, threads, site, _content(row))
+            with ThreadPoolExecutor() as threads, self._readable() as connection:
+                for site in sites:
+                    row = connection.execute("SELECT * FROM site WHERE site = ?", (site,)).fetchone()
+                    if (
+                        row is not None
+                        and row["digest"] == self._digest[site]
+                        and self._restore(connection, threads, row)
+                    ):
+                        found[site] = row["position"]
                         if row["restated"] != restated.get(site, 0):
-                            channels = self._channels[site]
-                            self._engine.alarms.forget(np.arange(channels.start, channels.stop))
-        except (sqlite3.Error, OSError, ValueError, KeyError, msgspec.MsgspecError) as error:
-            _log.warning(
-                "the checkpoint is ignored; building the state from the record", file=str(self._path), reason=str(error)
-            )
-            self._known.clear()
-            for site in found:
-                channels = self._channels[site]
-                self._engine.forget(np.arange(channels.start, channels.stop))
-            for name in (self._path, *(Path(f"{self._path}{end}") for end in ("-wal", "-shm"))):
-                with suppress(OSError):
-                    name.unlink(missing_ok=True)
+                            self._engine.alarms.forget(self._numbers(site))
+        except (sqlite3.Error, OSError, ValueError) as error:
+            for begun in {*found, site} - {""}:
+                self._engine.forget(self._numbers(begun))
+            self._do_away(str(error))
             return {}
+        self._known.update(found)
         return found
 
-    def _restore(
-        self, connection: sqlite3.Connection, threads: ThreadPoolExecutor, site: str, content: dict[str, Any]
-    ) -> None:
-        engine, channels = self._engine, self._channels[site]
-        for name, view in self._arrays(site).items():
-            _put(view, content[name])
-        engine.health.restore_clocks(site, msgspec.convert(content["clocks"], dict[str, tuple[int, Any]]))
-        rows = connection.execute("SELECT name, place, size, sum, data FROM ring WHERE site = ?", (site,)).fetchall()
-        for row, stored in zip(rows, threads.map(_content, rows), strict=True):
-            views = self._views(channels, row["name"], row["place"])
+    @contextmanager
+    def _readable(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(f"file:{self._path.resolve()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            if _version(connection) != _VERSION:
+                raise ValueError("it has the form of another version")
+            yield connection
+
+    def _do_away(self, reason: str) -> None:
+        _log.warning(_IGNORED, file=str(self._path), reason=reason)
+        self._known.clear()
+        self.close()
+        for name in (self._path, *(Path(f"{self._path}{end}") for end in ("-wal", "-shm"))):
+            with suppress(OSError):
+                name.unlink(missing_ok=True)
+
+    def _numbers(self, site: str) -> NDArray[np.intp]:
+        """Indices of a site's channels."""
+        return np.arange(self._channels[site].start, self._channels[site].stop)
+
+    def _restore(self, connection: sqlite3.Connection, threads: ThreadPoolExecutor, kept: sqlite3.Row) -> bool:
+        """Fill in a site; False where it is damaged."""
+        engine, site = self._engine, kept["site"]
+        channels = self._channels[site]
+
+        def fill(row: sqlite3.Row) -> None:
+            views, stored = self._views(channels, row["name"], row["place"]), _content(row)
             for ring, view in views.items():
                 _put(view, stored[ring])
             for ring in views.keys() & set(_LIKE_HIGH):
                 views[ring].view(np.uint64)[...] ^= views["high"].view(np.uint64)
+
+        rings = connection.execute("SELECT * FROM ring WHERE site = ?", (site,)).fetchall()
+        try:
+            content = _content(kept)
+            if content["rings"] != len(rings):
+                raise ValueError("a part of it is missing")  # noqa: TRY301 - as all else that is wrong with it
+            for name, view in self._arrays(site).items():
+                _put(view, content[name])
+            engine.health.restore_clocks(site, msgspec.convert(content["clocks"], dict[str, tuple[int, Any]]))
+            # All have ended before anything is forgotten.
+            for done in wait([threads.submit(fill, row) for row in rings]).done:
+                done.result()
+        except (ValueError, KeyError, IndexError, msgspec.MsgspecError) as error:
+            _log.warning(_IGNORED, file=str(self._path), site=site, reason=str(error))
+            engine.forget(self._numbers(site))
+            return False
         engine.panes.touched[channels] = UNTOUCHED
+        return True
 
     def _arrays(self, site: str) -> dict[str, NDArray[Any]]:
         """Views of what is kept once a channel or rule."""
@@ -167,38 +215,34 @@ class Checkpoint:
             Transaction of the site's newest restatement; 0 if there was none.
         """
         panes, channels = self._engine.panes, self._channels[site]
-        untouched = bool((panes.touched[channels] == UNTOUCHED).all())
         try:
             connection = self._opened()
             with connection:
-                if untouched and self._known.get(site) == restated:
-                    connection.execute("UPDATE site SET position = ? WHERE site = ?", (position, site))
-                    return
-                if site not in self._known:
+                if site not in self._known:  # whatever is there, nothing of it may stay
                     connection.execute("DELETE FROM ring WHERE site = ?", (site,))
+                    panes.touched[channels] = 0
                 places = [("panes", place) for place in panes.places(channels, _WIDTH)]
                 places += [("levels", place) for place in panes.hours_touched(channels)]
                 connection.executemany(
                     "INSERT OR REPLACE INTO ring VALUES (:site, :name, :place, :size, :sum, :data)",
                     [
-                        {
-                            "site": site,
-                            "name": name,
-                            "place": place,
-                            **_packed(_alike(self._views(channels, name, place))),
-                        }
+                        _packed(
+                            {"site": site, "name": name, "place": place},
+                            _alike(self._views(channels, name, place)),
+                        )
                         for name, place in places
                     ],
                 )
-                state = _packed(self._arrays(site), clocks=self._engine.health.clocks(site))
-                row = {"site": site, "digest": self._digest[site], "position": position, "restated": restated, **state}
+                (many,) = connection.execute("SELECT count(*) FROM ring WHERE site = ?", (site,)).fetchone()
+                known = {"site": site, "digest": self._digest[site], "position": position, "restated": restated}
                 connection.execute(
-                    "INSERT OR REPLACE INTO site VALUES (:site, :digest, :position, :restated, :size, :sum, :data)", row
+                    "INSERT OR REPLACE INTO site VALUES (:site, :digest, :position, :restated, :size, :sum, :data)",
+                    _packed(known, self._arrays(site), clocks=self._engine.health.clocks(site), rings=many),
                 )
         except (sqlite3.Error, OSError) as error:
             _log.warning("the checkpoint cannot be written", file=str(self._path), reason=str(error))
         else:
-            self._known[site] = restated
+            self._known.add(site)
             panes.touched[channels] = UNTOUCHED
 
     def close(self) -> None:
@@ -222,27 +266,27 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _sites(connection: sqlite3.Connection) -> list[Any]:
-    if _version(connection) != _VERSION:
-        raise ValueError("it has the form of another version")
-    return connection.execute("SELECT site, digest, position, restated, size, sum, data FROM site").fetchall()
-
-
 def _alike(views: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Rings as they are stored."""
     some = views.keys() & set(_LIKE_HIGH)
     return views | {name: views[name].view(np.uint64) ^ views["high"].view(np.uint64) for name in some}
 
 
-def _packed(views: dict[str, NDArray[Any]], **more: Any) -> dict[str, Any]:
-    """Length, checksum and compressed content of arrays."""
+def _packed(known: dict[str, Any], views: dict[str, NDArray[Any]], **more: Any) -> dict[str, Any]:
+    """A row: what is known of arrays, with length, checksum and compressed content."""
     plain = msgspec.msgpack.encode({name: view.tobytes() for name, view in views.items()} | more)
-    data = pa.compress(plain, codec=_CODEC, asbytes=True)
-    return {"size": len(plain), "sum": zlib.crc32(data), "data": data}
+    row = known | {"size": len(plain), "data": pa.compress(plain, codec=_CODEC, asbytes=True)}
+    return row | {"sum": _sum(row)}
+
+
+def _sum(row: Mapping[str, Any]) -> int:
+    """Checksum of a row: of its content, and of what tells where it belongs."""
+    others = msgspec.json.encode([row[name] for name in sorted(row) if name not in {"data", "sum"}])
+    return zlib.crc32(row["data"], zlib.crc32(others))
 
 
 def _content(row: sqlite3.Row) -> dict[str, Any]:
-    if zlib.crc32(row["data"]) != row["sum"]:
+    if _sum(dict(row)) != row["sum"]:
         raise ValueError("its content is damaged")
     found: dict[str, Any] = msgspec.msgpack.decode(
         pa.decompress(row["data"], decompressed_size=row["size"], codec=_CODEC)

@@ -14,7 +14,7 @@ from greenmine.collector.hj212.server.delivery import Delivery, Gap
 from greenmine.processing.gaps import MINUTE, Span, minutes, missing, union, within, without
 from greenmine.record import reported, schema
 from greenmine.record.rows import HOUR, FrameRow, GapRow, InformationRow
-from greenmine.record.writer import Pipeline
+from greenmine.record.writer import Beside, Pipeline
 from greenmine.registry import Channel
 
 _DAY: Final = 24 * HOUR
@@ -43,12 +43,14 @@ class LoggerRecord:
         self._look_back = catchup_hours * HOUR
         self._frame_days = frame_days
 
-    def commit(self, delivery: Delivery, now: int) -> None:
-        """Store all of a delivery, or nothing; the clock is ``now`` [ms UTC]."""
-        self._pipeline.commit(delivery.batch, now, partial(self._store, delivery))
+    def commit(self, delivery: Delivery, now: int, beside: Beside | None = None) -> None:
+        """Store all of a delivery, and what goes with it beside, or nothing; the clock is ``now`` [ms UTC]."""
+        self._pipeline.commit(delivery.batch, now, partial(self._store, delivery, beside))
 
-    def _store(self, delivery: Delivery, connection: sa.Connection, serial: int) -> None:
+    def _store(self, delivery: Delivery, beside: Beside | None, connection: sa.Connection, serial: int) -> None:
         record = self._record
+        if beside is not None:
+            beside(connection, serial)
         reported.store(record, connection, delivery.reports, serial)
         record.insert(
             connection,

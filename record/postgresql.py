@@ -38,6 +38,8 @@ _WRITER: Final = {"synchronous_commit": "on", "idle_in_transaction_session_timeo
 that is waited for is away, PostgreSQL would answer as if it had it."""
 _LOCKS: Final = 0x67726E6D
 """Class of our advisory locks: ``grnm``."""
+_CHECKED: Final = {"verify-ca", "verify-full"}
+"""Values of ``sslmode`` by which a server has to show a certificate of an authority that we trust."""
 _PATIENCE: Final = 120.0
 """How long a server is waited for that has to say what became of a commit [s]."""
 _AGAIN: Final = 0.5
@@ -104,6 +106,8 @@ def connect(server: RecordServer, *, read_only: bool = False, autocommit: bool =
         The server is out of reach, or does not let us in; the text holds no password.
     """
     given = conninfo_to_dict(server.address)
+    if read_only and given.get("target_session_attrs") == "read-write":
+        given["target_session_attrs"] = "primary"  # libpq would take our own wish to read only for the server's
     session = {**_SESSION, **(_READER if read_only else _WRITER)}
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
     password = {} if server.password is None else {"password": server.password.get_secret_value()}
@@ -182,8 +186,12 @@ class ServerState(NamedTuple):
     """Number of its major version."""
     fsync: bool
     full_page_writes: bool
+    local: bool
+    """The way leads through this machine only."""
     encrypted: bool
-    """By TLS; or the way leads through this machine only."""
+    """By TLS."""
+    verified: bool
+    """The server has shown who it is."""
 
 
 def state_of(server: RecordServer) -> ServerState:
@@ -199,12 +207,13 @@ def state_of(server: RecordServer) -> ServerState:
             row = connection.execute(
                 "SELECT current_setting('server_version_num')::int / 10000, current_setting('fsync')::bool,"
                 " current_setting('full_page_writes')::bool, coalesce(inet_client_addr() <<= '127.0.0.0/8' OR"
-                " inet_client_addr() = '::1' OR (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), true)"
+                " inet_client_addr() = '::1', true), (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())"
             ).fetchone()
+            checked = connection.info.get_parameters().get("sslmode") in _CHECKED
     except psycopg.Error as error:
         raise StoreError(f"the record at {server} cannot be reached: {error}") from error
     assert row is not None
-    return ServerState(*row)
+    return ServerState._make((*row, checked and row[-1]))
 
 
 def begin_migration(connection: sa.Connection) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NamedTuple, NewType
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, tuple_
 
 from greenmine.processing.flags import counted
 from greenmine.processing.verdicts import Verdict
@@ -52,6 +52,21 @@ class Newest:
 
     last: np.void
     valid: np.void | None
+
+
+class ChannelHour(NamedTuple):
+    """Figures of a channel in an hour; ``mean`` and ``maximum`` are numbers, or None without a reading that counts."""
+
+    channel: int
+    start: int
+    end: int
+    mean: Any
+    maximum: Any
+    readings: int
+    valid: bool
+    capture: float
+    excluded: int
+    suspect: int
 
 
 class ChannelNumbers:
@@ -258,22 +273,21 @@ class Queries:
             statement = statement.where(or_(c.start > after[0], and_(c.start == after[0], c.revision > after[1])))
         return self._connection.execute(statement.order_by(c.start, c.revision).limit(limit)).all()
 
-    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[Row]]:
+    def hours(self, scope: Scope, start: int, end: int, site: str | None = None) -> dict[str, list[ChannelHour]]:
         """Latest hourly figures beginning in [start, end) of every channel in scope, by channel key and time."""
         channels = self.channels(narrowed(scope, site))
         c = schema.statistic.c
-        columns: list[Any] = [
-            *(c.channel, c.start, c.end, c.mean, c.maximum, c.count.label("readings")),
-            *(c.valid, c.capture, c.excluded, c.suspect),
-        ]
+        columns = [c["count" if name == "readings" else name] for name in ChannelHour._fields]
         rows = self._connection.execute(
             select(*columns)
             .where(c.channel.in_(channels), c.window == "hour", c.start >= start, c.start < end, c.latest.is_(True))
             .order_by(c.channel, c.start)
         )
-        found: dict[int, list[Row]] = defaultdict(list)
-        for row in rows.all():
+        assert rows.cursor is not None
+        found: dict[int, list[ChannelHour]] = defaultdict(list)
+        for row in map(ChannelHour._make, rows.cursor.fetchall()):  # as the driver gives them: a province has very many
             found[row.channel].append(row)
+        rows.close()
         return {channels[number].key: own for number, own in found.items()}
 
     def hours_between(self, scope: Scope, key: str, start: int, end: int) -> Sequence[Row]:
@@ -368,13 +382,10 @@ class Queries:
         Periods that began more than three days before the newest one of the record are not "last" any more.
         """
         c, last = schema.verdict.c, schema.current.c
-        newest = self._connection.scalar(select(func.max(last.time)).where(last.kind == "verdict"))
-        if newest is None:
-            return {}
         rows = self._connection.execute(
             select(schema.verdict)
             .join(schema.current, and_(c.rule == last.key, c.start == last.time))
-            .where(last.site.in_(scope), last.kind == "verdict", last.time >= newest - 3 * DAY, c.latest.is_(True))
+            .where(last.site.in_(scope), last.kind == "verdict", last.time >= self._first_verdict(), c.latest.is_(True))
         )
         known = {rule.key for rule in self._rules(scope)}
         return {row.rule: row for row in rows if row.rule in known}
@@ -506,12 +517,13 @@ class Queries:
 
     def ledger_totals(self, scope: Scope, day: str | None = None) -> Sequence[Row]:
         """Sums of the ledger per site over all days, or of one local day."""
-        c = schema.ledger.c
-        names = ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
-        sums = select(c.site, *(func.sum(c[name]).label(name) for name in names)).where(c.site.in_(scope))
-        if day is not None:
-            sums = sums.where(c.day == day)
-        return self._connection.execute(sums.group_by(c.site).order_by(c.site)).all()
+        total, c = schema.ledger_total, schema.ledger.c
+        if day is None:
+            return self._connection.execute(select(total).where(total.c.site.in_(scope)).order_by(total.c.site)).all()
+        names = [column.name for column in total.columns if column is not total.c.site]
+        sums = select(c.site, *(func.sum(c[name]).label(name) for name in names))
+        sums = sums.where(c.site.in_(scope), c.day == day).group_by(c.site)
+        return self._connection.execute(sums.order_by(c.site)).all()
 
     def stored_by_day(self, scope: Scope, first: str) -> dict[str, int]:
         """Readings stored on each day from a local day on, all sites together."""
@@ -664,8 +676,9 @@ class Queries:
         c = schema.bundle.c
         given = [and_(c.id == bundle, c.digest == digest) for bundle, digest in handed]
         statement = select(schema.bundle).where(or_(c.site.in_(scope), *given))
-        statement = statement.where(c.site.in_([known.id for known in self.registry.sites]))
-        for column, value in ((c.site, site), (c.id, number), (c.period, period), (c.state, state)):
+        known = [one.id for one in self.registry.sites if site in {None, one.id}]
+        statement = statement.where(c.site.in_(known))
+        for column, value in ((c.id, number), (c.period, period), (c.state, state)):
             if value is not None:
                 statement = statement.where(column == value)
         if before is not None:
@@ -782,8 +795,31 @@ class Queries:
 
     def changes(self, scope: Scope) -> tuple[int, ...]:
         """Numbers that change whenever readings, figures, verdicts or health of the sites in scope do, and with no other's."""
+        return self._newest_note(scope, "change")
+
+    def figures(self, scope: Scope) -> tuple[int, ...]:
+        """Likewise numbers that change with statistics, verdicts, exceedances and health, and not with readings alone."""
+        return self._newest_note(scope, "figures")
+
+    def figures_by_site(self, scope: Scope) -> dict[str, tuple[int, int]]:
+        """Likewise for each site in scope of which there are figures."""
         c = schema.current.c
-        told = select(func.max(c.time), func.count()).where(c.site.in_(scope), c.kind == "change")
+        first = self._first_verdict()
+        told = select(
+            c.site,
+            func.max(case((c.kind == "figures", c.time), else_=0)),
+            func.sum(case((and_(c.kind == "verdict", c.time >= first), 1), else_=0)),
+        ).where(c.site.in_(scope), c.kind.in_(("figures", "verdict")))
+        return {site: (serial, last) for site, serial, last in self._connection.execute(told.group_by(c.site))}
+
+    def _first_verdict(self) -> int:
+        """Start of a verdict's period before which it is none of the last any more."""
+        newest = select(func.max(schema.current.c.time)).where(schema.current.c.kind == "verdict")
+        return (self._connection.scalar(newest) or 0) - 3 * DAY
+
+    def _newest_note(self, scope: Scope, kind: str) -> tuple[int, ...]:
+        c = schema.current.c
+        told = select(func.max(c.time), func.count()).where(c.site.in_(scope), c.kind == kind)
         return tuple(number or 0 for number in self._connection.execute(told).one())
 
     def open_exceedances(self, scope: Scope) -> dict[str, int]:

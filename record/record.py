@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
@@ -32,6 +32,9 @@ _NUMBER: Final = 8
 
 _BLOCKS: Final = 20_000
 """Blocks read at once."""
+
+_NAMED: Final = 1_000
+"""So many values at most are named in a statement."""
 
 COPYING: Final = "copying"
 """Key in the table ``meta`` of a record that is being copied into another database."""
@@ -343,19 +346,26 @@ class Record:
         return rows[np.argsort(rows["time"], kind="stable")]
 
     def extremes(
-        self, value: sa.ColumnElement[int], channel: sa.ColumnElement[int], *where: sa.ColumnElement[bool]
+        self,
+        value: sa.ColumnElement[int],
+        channel: sa.ColumnElement[int],
+        channels: NDArray[np.intp],
+        *where: sa.ColumnElement[bool],
+        connection: sa.Connection | None = None,
     ) -> NDArray[np.int64]:
-        """For each channel of the registry the value, such as a maximum, of its rows; -1 if there are none.
+        """For some channels of the registry the value, such as a maximum, of its rows; -1 if there are none, and for all others.
 
-        Asked channel by channel: a place in an index is found at once, however many rows there are.
+        Asked channel by channel: a place in an index is found at once, however many rows there are. It is done in the transaction
+        of a ``connection``, or in one of its own.
         """
         numbers = schema.channel.c.id
         one = (
             sa.select(value).where(channel == numbers, *where).correlate(schema.channel).scalar_subquery().label("one")
         )
+        chosen = sa.select(numbers, one).where(among(numbers, self.channel_ids[channels].tolist()))
         out = np.full(len(self.channel_ids), -1, np.int64)
-        with self.transaction() as connection:
-            for row in connection.execute(sa.select(numbers, one)):
+        with self.transaction() if connection is None else nullcontext(connection) as within:
+            for row in within.execute(chosen):
                 if row.one is not None and row.id in self._index:
                     out[self._index[row.id]] = row.one
         return out
@@ -390,7 +400,8 @@ class Record:
         if not positions:
             return
         block = schema.reading_block.c
-        some = sa.select(*COLUMNS).where(block.id > min(positions.values())).order_by(block.id)
+        mine = among(block.channel, self.channel_ids[list(positions)].tolist())
+        some = sa.select(*COLUMNS).where(block.id > min(positions.values()), mine).order_by(block.id)
         some = some.execution_options(yield_per=_BLOCKS)
         # One query, so one state of the record: blocks become others meanwhile.
         with self.transaction() as connection:
@@ -414,10 +425,13 @@ class Record:
 
         Which they are cannot be told any more.
         """
+        if not positions:
+            return set()
         block = schema.reading_block.c
         pruned = sa.select(block.channel, block.first, block.id).where(
-            block.id > min(positions.values(), default=-1), block.first.is_not(None), sa.func.length(block.data) == 0
-        )
+            among(block.channel, self.channel_ids[list(positions)].tolist()), block.id > min(positions.values()),
+            block.first.is_not(None), sa.func.length(block.data) == 0,
+        )  # fmt: skip
         found = [(self._index.get(row["channel"], -1), row["first"], row["id"]) for row in self.rows(pruned)]
         return {channel for channel, first, last in found if first <= positions.get(channel, -1) < last}
 
@@ -425,10 +439,15 @@ class Record:
         """The largest value of a column; 0 if its table has no row."""
         return int(self.rows(sa.select(sa.func.max(column).label("highest")))[0]["highest"] or 0)
 
-    def rows(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
-        """Result of a query as mappings."""
+    def rows(self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
+        """Result of a query as mappings; ``values`` are those of its parameters."""
         with self.transaction() as connection:
-            return [dict(row) for row in connection.execute(statement).mappings()]
+            return [dict(row) for row in connection.execute(statement, values).mappings()]
+
+
+def among(column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of some values; always, where they are so many that a database had better tell all."""
+    return column.in_(values) if len(values) <= _NAMED else sa.true()
 
 
 def _insert_for(connection: sa.Connection) -> Any:

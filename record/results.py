@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -32,6 +33,7 @@ from greenmine.record.rows import (
     CurrentRow,
     HealthRow,
     LedgerRow,
+    LedgerTotalRow,
     RejectionRow,
     SequenceGapRow,
     SignedRow,
@@ -55,6 +57,10 @@ _VERDICT_ISSUE: Final = frozenset({"rule", "start", "revision", "latest", "end",
 """Likewise of a verdict."""
 _COUNTS: Final = frozenset(LedgerRow._fields) - {"site", "device", "day", "sequence_last", "serial"}
 """Columns of the ledger that are added up."""
+_counts_of: Final[Callable[[LedgerEntry], tuple[Any, ...]]] = attrgetter(*LedgerRow._fields[:-1])
+_TOTALS: Final = frozenset(LedgerTotalRow._fields) - {"site"}
+"""Likewise of its sums."""
+_totals_of: Final[Callable[[LedgerEntry], tuple[int, ...]]] = attrgetter(*LedgerTotalRow._fields[1:])
 Revised = TypeVar("Revised", StatisticRow, VerdictRow)
 
 
@@ -156,20 +162,21 @@ class Results:
     def store_current(
         self, connection: sa.Connection, found: Outcome | Restatement, sites: set[str], serial: int
     ) -> None:
-        """Note the last verdict of each rule, and which sites have changed."""
+        """Note the last verdict of each rule, and of which sites anything, and figures, have changed."""
         rules, channels = self._registry.rules, self._registry.channels
         last: dict[int, int] = {}
         for v in found.verdicts:
             last[v.rule] = max(v.start, last.get(v.rule, v.start))
         rows = [CurrentRow(rules[r].key, "verdict", rules[r].site, start * MINUTE) for r, start in last.items()]
-        touched = sites | {rules[x.rule].site for some in (found.verdicts, found.exceedances) for x in some}
-        touched |= {channels[s.channel].site for s in found.statistics}
+        figures = {rules[x.rule].site for some in (found.verdicts, found.exceedances) for x in some}
+        figures |= {channels[s.channel].site for s in found.statistics}
         if isinstance(found, Outcome):
             since = {c.channel: c.since for c in found.health}
             told = [(channels[c], since) for c, since in since.items()]
             rows += [CurrentRow(channel.key, "health", channel.site, time) for channel, time in told]
-            touched |= {channel.site for channel, _ in told}
-        rows += [CurrentRow(site, "change", site, serial) for site in sorted(touched)]
+            figures |= {channel.site for channel, _ in told}
+        rows += [CurrentRow(site, "figures", site, serial) for site in sorted(figures)]
+        rows += [CurrentRow(site, "change", site, serial) for site in sorted(sites | figures)]
         self._record.upsert(connection, schema.current, rows, newer="time")
 
     def _offset(self, now: int) -> Any:
@@ -186,12 +193,17 @@ class Results:
         newest = {(entry.site, entry.device): entry for entry in counted}  # the later of two days, around midnight
         for key, told in news.items():
             newest[key].sequence_last, newest[key].sequence_missing = told.last, told.missing
-        counts = [LedgerRow(**asdict(entry), serial=issue.serial) for entry in counted]
+        counts = [LedgerRow._make((*_counts_of(entry), issue.serial)) for entry in counted]
         numbered = [row for row in counts if row.sequence_last >= 0]
         self._record.upsert(connection, schema.ledger, numbered, add=_COUNTS)
         # A batch without sequence numbers leaves the highest as it is: -1 is never above it.
         without = [row for row in counts if row.sequence_last < 0]
         self._record.upsert(connection, schema.ledger, without, add=_COUNTS, leave={"sequence_last"})
+        of_site: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        for entry in counted:
+            of_site[entry.site].append(_totals_of(entry))
+        totals = [LedgerTotalRow(site, *map(sum, zip(*some, strict=True))) for site, some in of_site.items()]
+        self._record.upsert(connection, schema.ledger_total, totals, add=_TOTALS)
         table = schema.sequence_gap
         for (site, device), told in news.items():
             if told.gaps is not None:

@@ -93,6 +93,20 @@ class LedgerRow(NamedTuple):
     serial: int
 
 
+class LedgerTotalRow(NamedTuple):
+    """A row of ``ledger_total``: counts to be added to those of the site."""
+
+    site: str
+    messages: int
+    received: int
+    stored: int
+    duplicate: int
+    conflict: int
+    rejected: int
+    late: int
+    sequence_missing: int
+
+
 class SequenceGapRow(NamedTuple):
     """A row of ``sequence_gap``."""
 

@@ -173,7 +173,19 @@ ledger = Table(
     Column("latency_sum", BigInteger, nullable=False, comment="sum over stored readings of receipt - time [ms]"),
     _serial(),
     PrimaryKeyConstraint("site", "device", "day"),
+    Index(None, "day", "site"),
     comment="received = stored + duplicate + rejected + late, for every device and day.",
+)
+
+ledger_total = Table(
+    "ledger_total",
+    metadata,
+    Column("site", String(80), primary_key=True),
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in ("messages", "received", "stored", "duplicate", "conflict", "rejected", "late", "sequence_missing")
+    ),
+    comment="Sums of ledger over all devices and days of a site, written with it, so that nobody need add up years of days.",
 )
 
 sequence_gap = Table(
@@ -399,7 +411,12 @@ current = Table(
     "current",
     metadata,
     Column("key", String(200), nullable=False, comment="of a channel, of a rule, or id of a site"),
-    Column("kind", String(10), nullable=False, comment="reading, valid, health, verdict; change, restated: of a site"),
+    Column(
+        "kind",
+        String(10),
+        nullable=False,
+        comment="reading, valid, health, verdict; change, figures, restated: of a site",
+    ),
     Column("site", String(80), nullable=False),
     Column(
         "time", BigInteger, nullable=False, comment="of the newest; start of a verdict's period; serial of a change"

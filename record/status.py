@@ -63,6 +63,10 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Memory that messages take at the broker [bytes]; None: it does not say."""
     behind: bool = False
     """Whether that is so much that devices are let in more slowly."""
+    clock: int = 0
+    """By so much the newest stamps of most devices are ahead of the server's clock [ms]; below 0 behind it."""
+    doubted: bool = False
+    """Whether that is so much that readings are held until the clock has been set."""
     deviations: dict[str, int] = {}
     """What was tolerated in payloads, by name."""
     loggers: LoggerServerStatus | None = None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import numpy as np
@@ -29,7 +29,7 @@ from greenmine.record.basis import Basis, bases_of, take_over
 from greenmine.record.checkpoint import Checkpoint
 from greenmine.record.claims import Claims, stored_mark
 from greenmine.record.episodes import Episodes
-from greenmine.record.record import Record
+from greenmine.record.record import Record, among
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.restatements import Restatements
 from greenmine.record.results import Issue, Results, sender_of
@@ -91,25 +91,44 @@ class Pipeline:
         self._options = {"lateness": lateness, "grace": grace, "silent_minutes": silent_minutes}
         self._patience = silent_minutes * MINUTE
         self._heard = {site.id: now for site in registry.sites}
-        self._site = np.array([[s.id for s in registry.sites].index(c.site) for c in registry.channels], np.int64)
+        place = {site.id: number for number, site in enumerate(registry.sites)}
+        self._site = np.array([place[c.site] for c in registry.channels], np.int64)
         self._zone = {site.id: site.zone for site in registry.sites}
         self._room = RefusedRoom(registry) if room is None else room
         self._room.restore(record, now)
         self._unstored: _Unstored | None = None
+        self._unbuilt = set(self._zone)
+        """Sites of which there is nothing in the engine yet."""
         self._stale: set[str] = set()
-        self.sequences = Sequences()
-        self.engine = Engine(registry, record.stored, self.samples, marks=self._marks(), **self._options)
+        """Sites whose state has to be built again."""
+        self._sequences = Sequences()
+        self._engine = Engine(registry, record.stored, self.samples, marks=self._marks(), begun=False, **self._options)
         self._episodes = Episodes(registry, record)
         self._results = Results(registry, record, self._episodes, self._room)
         self._claims = Claims(registry, record)
-        self._restatements = Restatements(self.engine, record, self._results, self._episodes, self._claims, self._whole)
+        self._restatements = Restatements(
+            self._engine, record, self._results, self._episodes, self._claims, self._whole
+        )
         bases = bases_of(registry)
-        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self.engine, bases)
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self._engine, bases)
         self._keep_after = checkpoint_seconds * 1000
         sites = list(enumerate(registry.sites))
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
-        self._fill(set(self._zone), self._positions())
+        if self._checkpoint is not None:
+            self._checkpoint.begin(self._position())
         self._take_over(bases, now)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, with the state of all sites."""
+        self._settle(self._zone)
+        return self._engine
+
+    @property
+    def sequences(self) -> Sequences:
+        """The sequence numbers of the devices of all sites."""
+        self._settle(self._zone)
+        return self._sequences
 
     def _identity(self) -> str:
         """A name of the record that no other one has."""
@@ -121,14 +140,16 @@ class Pipeline:
                 connection.execute(sa.insert(table).values(key="identity", value=found))
         return found
 
-    def _positions(self) -> dict[str, int]:
-        """Sites that the checkpoint has brought into the engine, each with the block up to which it has."""
+    def _positions(self, sites: Collection[str]) -> dict[str, int]:
+        """Those of some sites that the checkpoint has brought into the engine, each with the block up to which it has."""
         if self._checkpoint is None:
             return {}
-        found = self._checkpoint.read(self._position(), self._restatements.newest)
-        divided = self.record.divided({c.index: found[c.site] for c in self.registry.channels if c.site in found})
+        found = self._checkpoint.read(sites, self._restatements.newest)
+        divided = self.record.divided(
+            {c.index: at for site, at in found.items() for c in self.registry.site_channels(site)}
+        )
         for site in {self.registry.channels[index].site for index in divided}:
-            self.engine.forget(np.array([c.index for c in self.registry.site_channels(site)], np.intp))
+            self._engine.forget(self._channels_of([site]))
             del found[site]
         return found
 
@@ -146,9 +167,14 @@ class Pipeline:
         everything : bool
             Of all sites, as at the end.
         """
-        if self._checkpoint is None or self._unstored is not None or self._stale:
+        if self._checkpoint is None or self._unstored is not None:
             return
-        due = [site for site, kept in self._kept.items() if everything or now - kept >= self._keep_after]
+        apart = self._unbuilt | self._stale
+        due = [
+            site
+            for site, kept in self._kept.items()
+            if site not in apart and (everything or now - kept >= self._keep_after)
+        ]
         position = self._position() if due else 0
         for site in due if everything else due[: 1 + len(self._kept) // 50]:
             self._checkpoint.write(site, position, self._restatements.newest.get(site, 0))
@@ -161,15 +187,15 @@ class Pipeline:
 
         Of those in ``positions`` the engine holds what was committed up to a block; of the others there is nothing in it yet.
         """
-        engine, record = self.engine, self.record
-        channels = [c.index for c in self.registry.channels if c.site in sites]
-        for c in self.registry.channels:
-            if c.site in sites and c.site not in positions:
-                readings, quality = record.recent(c.index, engine.panes.minutes)
+        engine, record = self._engine, self.record
+        channels = self._channels_of(sites)
+        for number in channels.tolist():
+            if self.registry.channels[number].site not in positions:
+                readings, quality = record.recent(number, engine.panes.minutes)
                 if len(readings):
                     engine.fill(readings, quality)
         for readings, quality in record.since(
-            {c.index: positions[c.site] for c in self.registry.channels if c.site in positions}
+            {number: positions[site] for site in positions for number in self._channels_of([site]).tolist()}
         ):
             # What was handed in about the past may be older than the rings.
             minute, heads = readings.time // MINUTE, engine.panes.head.copy()
@@ -177,45 +203,51 @@ class Pipeline:
             within = minute > heads[readings.channel] - engine.panes.minutes
             engine.fill(readings.take(within), quality[within])
         issued = engine.issued.copy()
-        issued[channels] = self._hours(sa.func.max(schema.statistic.c.start), 60)[channels]
+        issued[channels] = self._issued(channels)[channels]
         known = [e for site in sites for e in self._episodes.recent(site, self._newest(site))]
         engine.resume(
-            issued, known, self._episodes.next_id(), {r.index for r in self.registry.rules if r.site in sites}
+            issued, known, self._episodes.next_id(), {r.index for s in sites for r in self.registry.site_rules(s)}
         )
         health, newest, numbers = schema.health.c, schema.current, schema.channel.c
-        keys = {c.key: c.index for c in self.registry.channels if c.site in sites}
+        keys = {self.registry.channels[number].key: number for number in channels.tolist()}
         told = sa.select(numbers.key, health.state, health.since).join_from(
             newest, schema.channel, sa.and_(newest.c.key == numbers.key, newest.c.kind == "health")
         )
         of = sa.and_(health.channel == numbers.id, health.since == newest.c.time)
-        for row in record.rows(told.join(schema.health, of)):
+        for row in record.rows(told.join(schema.health, of).where(among(newest.c.site, sites))):
             if row["key"] in keys:
                 engine.health.restore(keys[row["key"]], row["state"], row["since"])
         gaps: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-        for row in record.rows(sa.select(schema.sequence_gap)):
+        for row in record.rows(sa.select(schema.sequence_gap).where(among(schema.sequence_gap.c.site, sites))):
             gaps[row["site"], row["device"]].append((row["first"], row["last"]))
         for site in (s for s in self.registry.sites if s.id in sites and s.devices):
             served = {device.id for device in site.devices}
-            for row in record.rows(_last_sequences(site.id)):
+            for row in record.rows(_LAST_SEQUENCES, {"site": site.id}):
                 if row["last"] is not None and row["device"] in served:
                     device = site.id, row["device"]
-                    self.sequences.restore(device, row["last"], gaps.get(device, ()))
+                    self._sequences.restore(device, row["last"], gaps.get(device, ()))
+
+    def _channels_of(self, sites: Iterable[str]) -> NDArray[np.intp]:
+        """Indices of the channels of sites, ascending."""
+        return np.sort(np.array([c.index for site in sites for c in self.registry.site_channels(site)], np.intp))
 
     def _marks(self) -> list[Mark]:
         return [stored_mark(row) for row in self.record.rows(sa.select(schema.mark))]
 
-    def _hours(self, of_start: sa.ColumnElement[int], after: int) -> NDArray[np.int64]:
-        """A minute this long after the first or last hour issued of each channel [min]; -1 if none was."""
-        table = schema.statistic.c
-        found = self.record.extremes(of_start, table.channel, table.window == "hour")
-        return np.where(found < 0, -1, found // MINUTE + after)
+    def _issued(self, channels: NDArray[np.intp], connection: sa.Connection | None = None) -> NDArray[np.int64]:
+        """End of the last hour issued of channels [min]; -1 if none was, and of others."""
+        c = schema.statistic.c
+        hours = c.window == "hour"
+        found = self.record.extremes(sa.func.max(c.start), c.channel, channels, hours, connection=connection)
+        return np.where(found < 0, -1, found // MINUTE + 60)
 
     def _take_over(self, bases: Mapping[str, Basis], now: int) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
         with self.record.transaction() as connection:
             changed = take_over(connection, bases, now, self.record.serial(connection))
+            issued = self._issued(self._channels_of(changed), connection)
             for site, since in changed.items():
-                last = self.engine.issued[[c.index for c in self.registry.site_channels(site)]].max(initial=-1)
+                last = issued[self._channels_of([site])].max(initial=-1)
                 if last >= 0:
                     row = {"site": site, "start": since, "end": int(last) * MINUTE, "reason": "limits or instruments"}
                     connection.execute(sa.insert(schema.restatement).values(row))
@@ -226,7 +258,7 @@ class Pipeline:
         valid = counted(rows["flag"], rows["quality"])
         rows = rows[valid]
         columns = np.full(len(rows), channel, np.intp)
-        return rows["time"], self.engine.calibrated(columns, rows["time"], rows["value"])
+        return rows["time"], self._engine.calibrated(columns, rows["time"], rows["value"])
 
     @property
     def parts(self) -> Sorted:
@@ -252,17 +284,17 @@ class Pipeline:
             If the record cannot take it. Nothing is stored then; the batch may be given again, and what it led to is stored
             before anything else.
         """
-        self._settle()
         batch = shared(self.registry, batch)
         if self._unstored is not None and not (self._unstored.batch and _same_batch(self._unstored.batch, batch)):
             self._store(now)
         if self._unstored is None:
             sites = _sites_of(batch)
+            self._settle(sites | {rejection.site for rejection in batch.rejections})
             with self._whole(sites):
-                outcome = self.engine.ingest(batch.readings, past=sender_of(batch) is not None)
+                outcome = self._engine.ingest(batch.readings, past=sender_of(batch) is not None)
                 self._clocks(batch, outcome)
                 self._restatements.take(sites, batch.readings.take(outcome.parts.fresh), outcome.quality)
-                self._unstored = _Unstored(batch, outcome, self.sequences.take(batch))
+                self._unstored = _Unstored(batch, outcome, self._sequences.take(batch))
         outcome = self._unstored.outcome
         self._store(now, beside)
         for site, _ in batch.devices:
@@ -279,12 +311,12 @@ class Pipeline:
         """
         self._heard = {site: heard + leapt for site, heard in self._heard.items()}
         self._ready(now)
-        heads = self.engine.panes.head
+        heads = self._engine.panes.head
         live = np.array([int(heads[self._site == i].max(initial=-1)) for i in range(len(self.registry.sites))])
         quiet = np.array([now - heard > self._patience for heard in self._heard.values()])
         current = live * MINUTE > now - self._patience
         with self._whole(self._zone):
-            outcome = self.engine.wait(now, (quiet | current)[self._site])
+            outcome = self._engine.wait(now, (quiet | current)[self._site])
             self._unstored = _Unstored(None, outcome, {})
         self._store(now)
         return outcome
@@ -379,21 +411,33 @@ class Pipeline:
         StoreError
             If the record cannot be read or written; what was underway begins again, after others.
         """
+        if self._unbuilt:
+            self._settle([min(self._unbuilt)])
+            return True
         self._ready(now)
         return self._restatements.step(now)
 
     def _ready(self, now: int) -> None:
         """Bring engine and record to the same state."""
-        self._settle()
         if self._unstored is not None:
             self._store(now)
+        self._settle(self._zone)
 
-    def _settle(self) -> None:
-        """Build again what was left half done."""
-        if self._stale:
-            self.engine.forget(np.array([c.index for c in self.registry.channels if c.site in self._stale], np.intp))
-            self._fill(self._stale)
-            self._stale = set()
+    def _settle(self, sites: Collection[str]) -> None:
+        """Build the state of those of some sites of which it was not built yet, or was left half done."""
+        again, new = self._stale.intersection(sites), self._unbuilt.intersection(sites)
+        if again:
+            self._engine.forget(self._channels_of(again))
+            self._fill(again)
+            self._stale -= again
+        if new:
+            try:
+                self._engine.panes.begin(self._channels_of(new))
+                self._fill(new, self._positions(new))
+            except BaseException:
+                self._engine.forget(self._channels_of(new))
+                raise
+            self._unbuilt -= new
 
     @contextmanager
     def _whole(self, sites: Iterable[str]) -> Iterator[None]:
@@ -433,13 +477,13 @@ class Pipeline:
 
     def _newest(self, site: str) -> NDArray[np.int64]:
         """Newest minute of each channel of a site; -1 for none."""
-        return self.engine.panes.newest[[c.index for c in self.registry.site_channels(site)]]
+        return self._engine.panes.newest[[c.index for c in self.registry.site_channels(site)]]
 
     def _floods(self, batch: Batch, outcome: Outcome) -> None:
         """Note the devices that send more than their budget."""
         received = int(batch.message_received.max()) if batch.messages else 0
         for device in self._room.overflowed(batch):
-            outcome.health.extend(self.engine.health.flood(device, received))
+            outcome.health.extend(self._engine.health.flood(device, received))
 
     def _clocks(self, batch: Batch, outcome: Outcome) -> None:
         """Compare the devices' clocks with ours; a stamp from the future was rejected, and tells of the clock too."""
@@ -452,7 +496,7 @@ class Pipeline:
         told = told[np.argsort(newest[told], kind="stable")]
         newest_of_device = dict(zip(batch.message_device[told].tolist(), told.tolist(), strict=True))
         for device, message in newest_of_device.items():
-            changes = self.engine.health.message(
+            changes = self._engine.health.message(
                 batch.devices[device], int(batch.message_received[message]), int(newest[message])
             )
             outcome.health.extend(changes)
@@ -463,7 +507,7 @@ def _sites_of(batch: Batch) -> set[str]:
     return {batch.devices[device][0] for device in np.unique(batch.message_device).tolist() if device >= 0}
 
 
-def _last_sequences(site: str) -> sa.Select[Any]:
+def _last_sequences(site: sa.ColumnElement[str]) -> sa.Select[Any]:
     """The devices of a site in the ledger, each found behind the one before it, with the last sequence number of each."""
     ledger = schema.ledger.c
     first = sa.select(sa.func.min(ledger.device).label("device")).where(ledger.site == site).cte(recursive=True)
@@ -472,6 +516,9 @@ def _last_sequences(site: str) -> sa.Select[Any]:
     mine = ledger.site == site, ledger.device == served.c.device, ledger.sequence_last >= 0
     last = sa.select(ledger.sequence_last).where(*mine).order_by(ledger.day.desc()).limit(1).scalar_subquery()
     return sa.select(served.c.device, last.label("last"))
+
+
+_LAST_SEQUENCES: Final = _last_sequences(sa.bindparam("site", type_=sa.String))
 
 
 def _same_batch(a: Batch, b: Batch) -> bool:

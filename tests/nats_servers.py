@@ -19,7 +19,7 @@ from typing import Any, Self
 import pytest
 
 from greenmine.cli.authority import Authority
-from greenmine.collector.jetstream.accounts import OPERATOR, NatsCredentials
+from greenmine.collector.jetstream.accounts import GATEWAY, OPERATOR, NatsCredentials
 from greenmine.collector.jetstream.configuration import ServerFiles, ServerNode, replicas
 from greenmine.collector.jetstream.connection import (
     SOURCE,
@@ -42,7 +42,7 @@ from greenmine.simulators.publish import Published, publish
 from tests.ports import free_ports
 
 _PATIENCE = 60.0
-_SERVICES = (COLLECTOR, MONITOR, NOTIFIER, OPERATOR, SIMULATOR)
+_SERVICES = (COLLECTOR, MONITOR, NOTIFIER, OPERATOR, GATEWAY, SIMULATOR)
 
 
 def nats_program() -> str:
@@ -138,6 +138,10 @@ class NatsCluster:
             "broker_user": account,
             "broker_password": self.passwords[account],
         }
+
+    def process(self, name: str) -> int:
+        """Id of a node's process."""
+        return self._running[name].pid
 
     def device(self, name: str) -> str:
         """Make an account for a device, known to all nodes at once; its password."""

@@ -45,9 +45,13 @@ class PostgresServer:
     ----------
     durable : bool
         As it is by default; without it, it does not wait for the disk.
+    primary : PostgresServer, optional
+        Whose standby it is: a copy of it that follows, and may be promoted.
+    options : str
+        Further settings, such as ``synchronous_standby_names=*``.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *options: str, durable: bool = False, primary: PostgresServer | None = None) -> None:
         self.port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="greenmine-postgresql-"))
         self._folder.chmod(0o711)  # whoever runs it must get to its data
@@ -57,8 +61,12 @@ class PostgresServer:
         if os.getuid() == 0:
             shutil.chown(self._data, _USER)
         lax = () if durable else ("fsync=off", "full_page_writes=off")
-        self._options = (f"port={self.port}", "unix_socket_directories=", "max_connections=300", *lax)
-        self._run(("initdb", "-D", str(self._data), "-E", "UTF8", "--locale=C", "-A", "trust", "-U", "greenmine"))
+        self._options = (f"port={self.port}", "unix_socket_directories=", "max_connections=300", *lax, *options)
+        where = ("-D", str(self._data))
+        if primary is None:
+            self._run(("initdb", *where, "-E", "UTF8", "--locale=C", "-A", "trust", "-U", "greenmine"))
+        else:
+            self._run(("pg_basebackup", *where, "-R", "-c", "fast", "-d", primary.address("postgres")))
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -73,6 +81,25 @@ class PostgresServer:
                 psycopg.connect(self.address("postgres")).close()
                 break
             time.sleep(0.02)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the server's folder that it alone may read."""
+        file = self._data / name
+        file.write_bytes(content)
+        file.chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(file, _USER)
+
+    def reset(self, *statements: str) -> None:
+        """Change settings for good, and have the server read them, and its files, again."""
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            for statement in (*statements, "SELECT pg_reload_conf()"):
+                connection.execute(statement.encode())
+
+    def promote(self) -> None:
+        """Let a standby be the one that is written, and wait until it is."""
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
 
     def kill(self) -> None:
         """Let the power fail: no process of it does anything more."""

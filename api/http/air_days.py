@@ -15,7 +15,7 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
 from greenmine.evidence.air import AirIndexDay, air_index_days, takes_part
-from greenmine.record.reader import Queries, Scope
+from greenmine.record.reader import Queries, Scope, narrowed
 from greenmine.registry import Site
 from greenmine.times import DAY, MINUTE, local, now
 
@@ -55,6 +55,11 @@ def air_quality_index(
     if not 0 < end - start <= _LONGEST * DAY:
         raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to'")
     tag = entity_tag(
-        request, scope, queries.version("statistic"), start // MINUTE, end // MINUTE, queries.registry.digest
+        request,
+        scope,
+        queries.figures(narrowed(scope, site.id)),
+        start // MINUTE,
+        end // MINUTE,
+        queries.registry.digest,
     )
     return unchanged(request, tag) or tagged(listing(list(air_days(queries, scope, site, start, end))), tag)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenmine.api.accounts.accounts import Accounts
 from greenmine.api.accounts.lockout import Lockout
 from greenmine.api.http.addresses import Addresses
+from greenmine.api.http.kept_per_mine import KeptPerMine
 from greenmine.api.http.response_cache import Kept
 from greenmine.api.http.turns import Turns
 from greenmine.api.live.broadcast import Broadcast
@@ -55,6 +56,8 @@ class Context:
     """Who has one read that takes long."""
     bodies: Kept = field(default_factory=Kept)
     """Encoded answers that cost much to make, by their entity tags."""
+    mine_states: KeptPerMine[Any] = field(default_factory=KeptPerMine)
+    """What the screen on a wall shows of each mine."""
     response_cache: Remembered[Hashable, tuple[str, int | None]] = field(init=False)
     """Entity tags of answers by what was asked, and until when they hold [ms UTC], as long as the record stays as it is."""
 
@@ -78,6 +81,7 @@ class Context:
             ("reporting", reporting_of(self.settings.registry)),
             ("evaluation", evaluation_of(self.settings.registry, registry.themes)),
             ("bodies", Kept()),
+            ("mine_states", KeptPerMine()),
             ("response_cache", Remembered(self.record.changes)),
         ):
             object.__setattr__(self, name, value)

@@ -24,7 +24,7 @@ from greenmine.api.http.problems import Problem
 from greenmine.api.http.schemas import single
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.series import summarise
-from greenmine.record.reader import Queries, Scope, valid
+from greenmine.record.reader import Queries, Scope, narrowed, valid
 from greenmine.registry import Channel
 from greenmine.times import DAY, HOUR, MINUTE, now
 
@@ -179,7 +179,7 @@ def chart(given: Given[arguments.CurveArguments], request: Request, context: Con
 
     def version(queries: Queries) -> object:
         newest = queries.extent(scope, {channel.key}, start, end)[0] if end - start <= MINUTES_UP_TO else 0
-        return newest, queries.version("statistic", "mark")
+        return newest, queries.figures(narrowed(scope, channel.site)), queries.version("mark")
 
     def make(queries: Queries) -> bytes:
         found = curve(queries, scope, channel, start, end, given.points)

@@ -34,7 +34,9 @@ class ServiceHealth(msgspec.Struct, frozen=True):
 def service_health(queries: Queries, now: int) -> ServiceHealth:
     """Health of the service at an instant [ms UTC]."""
     workers = [
-        WorkerView(row.name, now - row.updated <= STALE_MS, local(row.updated, "UTC"), msgspec.json.decode(row.status))
+        WorkerView(
+            row.name, abs(now - row.updated) <= STALE_MS, local(row.updated, "UTC"), msgspec.json.decode(row.status)
+        )
         for row in queries.workers()
     ]
     state = "no worker yet"

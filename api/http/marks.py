@@ -21,7 +21,7 @@ from greenmine.api.http.items import MarkItem, MarkRequestItem, RemovedItem
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import listed, single, taking
-from greenmine.record.reader import Queries, Row, Scope
+from greenmine.record.reader import Queries, Row, Scope, narrowed
 from greenmine.registry import Registry
 from greenmine.times import DAY, local, now, parse_time
 
@@ -119,7 +119,7 @@ def marks(given: Given[arguments.MarksArguments], request: Request, context: Con
         return mark_items(queries, scope, rows[:size]), str(rows[size - 1].id) if len(rows) > size else None
 
     def version(queries: Queries) -> object:
-        return queries.version("mark", "statistic")
+        return queries.version("mark"), queries.figures(narrowed(scope, given.site))
 
     return answer(request, context, scope, given, "marks", MarkItem, page, version, zone)
 

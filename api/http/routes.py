@@ -52,7 +52,7 @@ from greenmine.api.live.events import Cursor
 from greenmine.durations import parse_duration
 from greenmine.processing.calibration import Calibrations
 from greenmine.processing.series import summarise, window_bounds
-from greenmine.record.reader import Queries, Rows, Scope, valid
+from greenmine.record.reader import Queries, Rows, Scope, narrowed, valid
 from greenmine.registry import Channel, Registry
 from greenmine.times import DAY, MINUTE, local, now
 
@@ -262,7 +262,7 @@ def statistics(
         return items, None
 
     def version(queries: Queries) -> object:
-        return queries.version("statistic")
+        return queries.figures(narrowed(scope, channels[0].site))
 
     if chosen(given.format, request.headers.get("accept", "")) == "json":
 
@@ -306,7 +306,7 @@ def verdicts(
         return items, f"{last.start}-{last.revision}-{last.rule}" if last is not None else None
 
     def version(queries: Queries) -> object:
-        return queries.version("verdict")
+        return queries.figures(narrowed(scope, site or None))
 
     zone = registry.site(site).zone if site else "UTC"
     return answer(request, context, scope, given, "verdicts", VerdictRevision, page, version, zone)
@@ -386,7 +386,7 @@ def limit_statistics(
         if not 0 < end - start <= _LONGEST:
             raise Problem(400, "from, to: choose a period of at most 366 days, 'from' before 'to', not in the future")
         period = start, end
-    version = queries.version("sliding_hour", "exceedance")
+    version = queries.changes(narrowed(scope, site.id))
     tag = entity_tag(request, scope, version, instant // MINUTE, context.registry.digest)
     return unchanged(request, tag) or tagged(
         listing(list(rolling_statistics(queries, scope, site, instant, period))), tag

@@ -16,7 +16,7 @@ from greenmine.processing.averaging import mean_of_figures
 from greenmine.processing.headroom import headroom_under_way
 from greenmine.processing.summary import conclude, last_tally, stands_now
 from greenmine.processing.verdicts import Verdict
-from greenmine.record.reader import Newest, Queries, Row, Scope, narrowed
+from greenmine.record.reader import ChannelHour, Newest, Queries, Row, Scope, narrowed
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR, MINUTE, local
 
@@ -224,7 +224,7 @@ def latest(
     scope: Scope,
     now: int,
     site: str | None = None,
-    hours: dict[str, list[Row]] | None = None,
+    hours: dict[str, list[ChannelHour]] | None = None,
 ) -> list[LatestView]:
     """The state of every channel of the registry in scope, in the registry's order.
 
@@ -381,7 +381,7 @@ def _limit(
     registry: Registry,
     rule: Rule,
     channel: Channel,
-    hours: list[Row],
+    hours: list[ChannelHour],
     verdicts: dict[str, Row],
     now: int,
     *,
@@ -427,7 +427,7 @@ def _limit(
     )
 
 
-def _running(rule: Rule, channel: Channel, threshold: Threshold, used: list[Row]) -> float:
+def _running(rule: Rule, channel: Channel, threshold: Threshold, used: list[ChannelHour]) -> float:
     """A limit's figure so far, of the hours of its present period."""
     if rule.limit.statistic == "maximum":
         return max(float(row.maximum) for row in used)
@@ -450,7 +450,7 @@ def _told_by_hours(rule: Rule) -> bool:
     return limit.statistic != "difference" and not limit.event and rule.working is None and rule.flow is None
 
 
-def _headroom(registry: Registry, rule: Rule, hours: list[Row], now: int) -> HeadroomView | None:
+def _headroom(registry: Registry, rule: Rule, hours: list[ChannelHour], now: int) -> HeadroomView | None:
     """Headroom of the limit's window under way; None where it has none."""
     under_way = headroom_under_way(registry, rule, hours, now)
     if under_way is None:
@@ -460,7 +460,7 @@ def _headroom(registry: Registry, rule: Rule, hours: list[Row], now: int) -> Hea
     return HeadroomView(found.state, found.value, found.hours, found.missing, start, end)
 
 
-def _hours_of(registry: Registry, rule: Rule, hours: list[Row], now: int) -> list[Row]:
+def _hours_of(registry: Registry, rule: Rule, hours: list[ChannelHour], now: int) -> list[ChannelHour]:
     """Hourly figures that the present period of a limit rests on: none when they are more than two hours old."""
     usable = [row for row in hours if row.mean is not None and row.readings > 0]
     if not usable or usable[-1].end < now - 2 * HOUR:
@@ -472,7 +472,7 @@ def _hours_of(registry: Registry, rule: Rule, hours: list[Row], now: int) -> lis
     zone = registry.site(rule.site).zone
     conditions = registry.conditions
     night = rule.limit.window == "nighttime"
-    chosen: list[Row] = []
+    chosen: list[ChannelHour] = []
     for row in reversed(usable):
         hour = local(row.start, zone).hour
         if (conditions.day_start <= hour < conditions.night_start) == night:

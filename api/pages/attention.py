@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,16 @@ class Attention:
     """Limits that are exceeded by the end of the window if it goes on like the hours before."""
     faulty: list[LatestView]
     """Channels that are silent, frozen, skewed or implausible."""
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Attention]) -> Attention:
+        """Put together what calls at several mines."""
+        found = cls([], [], [])
+        for one in parts:
+            found.breach.extend(one.breach)
+            found.course.extend(one.course)
+            found.faulty.extend(one.faulty)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

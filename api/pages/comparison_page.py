@@ -15,7 +15,7 @@ from greenmine.api.http.rolling import site_weeks
 from greenmine.api.http.views import LatestView, latest, theme_judgements, views_by_site
 from greenmine.api.pages.page import RecordPageOf
 from greenmine.api.pages.selection import selection
-from greenmine.record.reader import Row
+from greenmine.record.reader import ChannelHour
 from greenmine.registry import Registry, Site
 from greenmine.times import DAY, HOUR
 
@@ -52,7 +52,9 @@ def comparison_page(given: Given[arguments.SelectionArguments], page: RecordPage
     )
 
 
-def _row(registry: Registry, site: Site, own: Sequence[LatestView], hours: dict[str, list[Row]]) -> dict[str, Any]:
+def _row(
+    registry: Registry, site: Site, own: Sequence[LatestView], hours: dict[str, list[ChannelHour]]
+) -> dict[str, Any]:
     judgements = {theme.id: theme_judgements(own, theme.id, registry) for theme in registry.judged_themes}
     captures = [row.capture for view in own for row in hours.get(view.channel, [])]
     return {

@@ -28,6 +28,7 @@ from greenmine.api.http.bundles import (
 from greenmine.api.http.calendar import reporting_dates
 from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf
 from greenmine.api.pages.page import RecordPage, RecordPageOf
+from greenmine.api.pages.selection import selection
 from greenmine.record.bundles import file_of
 from greenmine.reporting import around
 from greenmine.times import local, now
@@ -47,15 +48,15 @@ class ShareForm(arguments.Filled):
 
 
 @router.get("/evidence")
-def all_evidence(_: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
-    """Page of the reporting dates and bundles of all mines; to an evaluator, of the bundles that were handed to it."""
+def all_evidence(given: Given[arguments.SelectionArguments], page: RecordPageOf) -> Response:
+    """Page of the reporting dates of all mines, fifty at a time, and of bundles; to an evaluator, of those handed to it."""
     queries, scope, registry = page.queries, page.scope, page.registry
+    chosen = selection(queries, scope, page.wording, given)
     rows = queries.bundles(scope, named(handed_to(page.context, page.caller, page.instant)), limit=SHOWN)
-    sites = page.sites
-    dates = {site.id: reporting_dates(page.context, queries, scope, site, page.instant) for site in sites}
+    dates = {site.id: reporting_dates(page.context, queries, scope, site, page.instant) for site in chosen.sites}
     return _render(
         page, "evidence.html",
-        sites=sites,
+        selection=chosen,
         dates=dates,
         bundles=[bundle_view(registry, row) for row in rows],
         all_sites={site.id: site for site in registry.sites},

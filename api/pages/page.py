@@ -15,7 +15,7 @@ from greenmine.api.http.health import ServiceHealth, service_health
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.wording import Wording
 from greenmine.registry import Site
-from greenmine.times import local, now
+from greenmine.times import MINUTE, local, now
 from greenmine.wording.messages import LANGUAGES
 
 
@@ -95,6 +95,8 @@ class RecordPage(Page):
                 if not last:
                     return t("collector.unheard", broker=broker)
                 return t("collector.disconnected", broker=broker, time=self.wording.date_time(local(last, self.zone)))
+            if worker.running and worker.status.get("doubted"):
+                return t("collector.clock", minutes=round(worker.status["clock"] / MINUTE))
             if worker.running and worker.status.get("behind"):
                 return t("collector.behind", size=round(worker.status["queue"] / 1e6))
         return None

@@ -31,7 +31,7 @@ from greenmine.limits import threshold_on
 from greenmine.processing.rolling import SPANS
 from greenmine.processing.rose import PERCENTILE, Rose, rose, source_bearings
 from greenmine.processing.series import summarise, window_bounds
-from greenmine.record.reader import Queries, Row, Scope, narrowed, valid
+from greenmine.record.reader import ChannelHour, Queries, Scope, narrowed, valid
 from greenmine.registry import Channel, Registry, Site
 from greenmine.themes import Theme
 from greenmine.times import DAY, HOUR, MINUTE, local, now
@@ -156,7 +156,7 @@ def _visible(registry: Registry, scope: Scope) -> list[Site]:
 
 
 def _card(
-    site: Site, own: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
+    site: Site, own: Sequence[LatestView], hours: dict[str, list[ChannelHour]], registry: Registry, instant: int
 ) -> dict[str, Any]:
     bad = [view for view in own if view.health.state in BAD_HEALTH]
     return {
@@ -170,7 +170,7 @@ def _card(
 
 
 def _theme(
-    theme: Theme, own: Sequence[LatestView], hours: dict[str, list[Row]], registry: Registry, instant: int
+    theme: Theme, own: Sequence[LatestView], hours: dict[str, list[ChannelHour]], registry: Registry, instant: int
 ) -> dict[str, Any]:
     judgements = theme_judgements(own, theme.id, registry)
     rows = [view for view in own if registry.parameters[view.parameter].theme == theme.id and view.limits]
@@ -265,7 +265,7 @@ def _rolling(queries: Queries, scope: Scope, site: Site, instant: int) -> list[d
 
 
 def _hourly(
-    registry: Registry, site: Site, parameter: str, hours: dict[str, list[Row]], instant: int
+    registry: Registry, site: Site, parameter: str, hours: dict[str, list[ChannelHour]], instant: int
 ) -> dict[str, Any]:
     """Hourly figures of a parameter over 24 hours, newest first, a column for each station; gaps stay visible."""
     channels = [c for c in registry.site_channels(site.id) if c.parameter.id == parameter]
@@ -373,7 +373,7 @@ def _chart(
     )
 
 
-def _excluded(site: Site, figures: Sequence[tuple[str, list[Row]]], wording: Wording) -> list[Note]:
+def _excluded(site: Site, figures: Sequence[tuple[str, list[ChannelHour]]], wording: Wording) -> list[Note]:
     """A note for each hour of which some minutes were excluded at some station."""
     texts: dict[tuple[int, int], list[str]] = {}
     for station, rows in figures:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from greenmine.api.http.views import LatestView, theme_judgements, views_by_site
+from greenmine.api.http.views import LatestView, theme_judgements
 from greenmine.entries import Position
 from greenmine.registry import Registry, Site
 
@@ -15,6 +15,8 @@ WIDTH: Final = 640
 HEIGHT: Final = 420
 _EDGE: Final = 70
 """Map, and what is left free around its places [pixels]."""
+WIND: Final = "wind-direction"
+"""Parameter that tells where the wind comes from."""
 _WORST: Final = (
     ("exceeds", "statutory"),
     ("exceeds", "indicative"),
@@ -40,20 +42,22 @@ class Pin:
     """Its name stands to the left of it."""
 
 
-def site_pins(sites: Sequence[Site], views: Sequence[LatestView], registry: Registry) -> list[Pin]:
-    """Place mines: each with the worst of what is concluded of its own emissions."""
-    own = views_by_site(views)
-    told = {
-        site.id: [
-            (judgement.verdict, judgement.standing)
-            for theme in registry.judged_themes
-            for judgement in theme_judgements(own[site.id], theme.id, registry)
-            if judgement.addressee == "emission"
-        ]
-        for site in sites
-    }
-    winds = {site.id: _wind(own[site.id]) for site in sites}
+def site_pins(
+    sites: Sequence[Site], told: Mapping[str, Sequence[tuple[str, str]]], comes: Mapping[str, float]
+) -> list[Pin]:
+    """Place mines: each with the worst conclusion on its own emissions, and where the wind comes from [degrees], if known."""
+    winds = {site.id: _blows(comes.get(site.id)) for site in sites}
     return _placed([(site.id, site.position) for site in sites], told, winds)
+
+
+def conclusions(own: Sequence[LatestView], registry: Registry) -> list[tuple[str, str]]:
+    """Verdict and standing of what is concluded of a mine's own emissions."""
+    return [
+        (judgement.verdict, judgement.standing)
+        for theme in registry.judged_themes
+        for judgement in theme_judgements(own, theme.id, registry)
+        if judgement.addressee == "emission"
+    ]
 
 
 def station_pins(site: Site, views: Sequence[LatestView]) -> list[Pin]:
@@ -71,13 +75,16 @@ def station_pins(site: Site, views: Sequence[LatestView]) -> list[Pin]:
 
 
 def _wind(views: Iterable[LatestView]) -> float | None:
-    comes = next((v.value for v in views if v.parameter == "wind-direction" and v.value is not None), None)
+    return _blows(next((v.value for v in views if v.parameter == WIND and v.value is not None), None))
+
+
+def _blows(comes: float | None) -> float | None:
     return None if comes is None else (comes + 180) % 360
 
 
 def _placed(
     places: Sequence[tuple[str, Position]],
-    told: dict[str, list[tuple[str, str]]],
+    told: Mapping[str, Sequence[tuple[str, str]]],
     winds: dict[str, float | None],
 ) -> list[Pin]:
     """Pins in the scale that shows all of them; a single one stands in the middle."""

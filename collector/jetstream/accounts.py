@@ -9,14 +9,17 @@ from typing import Any, Final
 import bcrypt
 
 from greenmine.collector.jetstream.connection import SOURCE, STREAM, inbox
-from greenmine.collector.jetstream.subjects import subject_of
+from greenmine.collector.jetstream.subjects import LOG, subject_of
 from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, NOTIFIER, SIMULATOR, CredentialError, Credentials
 from greenmine.registry import Registry
+from greenmine.topics import FRAMES
 
 OPERATOR: Final = "operator"
 """Account that makes and changes the streams."""
 ACCOUNTS: Final = "accounts.conf"
-NATS_SERVICES: Final = (COLLECTOR, MONITOR, NOTIFIER, SIMULATOR, OPERATOR)
+GATEWAY: Final = "gateway"
+"""Account that puts the frames of data loggers into the log."""
+NATS_SERVICES: Final = (COLLECTOR, MONITOR, NOTIFIER, SIMULATOR, OPERATOR, GATEWAY)
 """Accounts that belong to no device."""
 
 _ROUNDS: Final = 4
@@ -37,7 +40,7 @@ class NatsCredentials(Credentials):
     def __init__(self, directory: Path, registry: Registry) -> None:
         super().__init__(directory, registry)
         self._rights = {name: of for name, of in self._rights.items() if name in NATS_SERVICES or not _is_service(name)}
-        self._rights[OPERATOR] = ()
+        self._rights |= {OPERATOR: (), GATEWAY: ()}
 
     @staticmethod
     def hashed(password: str) -> str:
@@ -59,7 +62,7 @@ class NatsCredentials(Credentials):
         )
 
     def _user(self, name: str, secret: str) -> dict[str, Any]:
-        kinds = _WORKERS if name in {COLLECTOR, OPERATOR} else _DEVICES
+        kinds = _WORKERS if name in {COLLECTOR, OPERATOR, GATEWAY} else _DEVICES
         permissions = self._permissions(name)
         return {"user": name, "password": secret, "allowed_connection_types": kinds, "permissions": permissions}
 
@@ -68,6 +71,9 @@ class NatsCredentials(Credentials):
             calls = (f"STREAM.INFO.{SOURCE}", f"STREAM.INFO.{STREAM}", f"STREAM.MSG.GET.{STREAM}")
             reading = (f"CONSUMER.CREATE.{STREAM}.>", f"CONSUMER.MSG.NEXT.{STREAM}.>")
             return {"publish": [f"$JS.API.{call}" for call in (*calls, *reading)], "subscribe": f"{inbox(name)}.>"}
+        if name == GATEWAY:
+            frames = LOG + subject_of(FRAMES.format(site="+", device="+"))
+            return {"publish": frames, "subscribe": f"{inbox(name)}.>"}
         if name == OPERATOR:
             return {"publish": "$JS.API.>", "subscribe": f"{inbox(name)}.>"}
         rights = [right.partition(" ") for right in self._rights.get(name, ())]

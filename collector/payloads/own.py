@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from greenmine.collector.payloads.documents import refuse_repeats
@@ -117,14 +118,14 @@ class OwnDecoder:
             refuse_repeats(payload, _quotes(listed, listed.columns, listed.flags, *times))
             if str in set(map(type, times)):
                 times = [*map(self._instant, times)]
-            self._series(listed, times)  # type: ignore[arg-type]
+            self._series(listed, array("q", times).tobytes(), len(times))  # type: ignore[type-var]
         else:
             stepped = _stepped(payload)
             refuse_repeats(payload, _quotes(stepped, stepped.columns, stepped.flags, stepped.start))
-            start, step = self._instant(stepped.start), stepped.step
+            start = self._instant(stepped.start)
+            step = 0 if start == UNREADABLE else stepped.step
             rows = max(map(len, stepped.columns.values()), default=0)
-            stop = start + rows * step
-            self._series(stepped, [UNREADABLE] * rows if start == UNREADABLE else range(start, stop, step))
+            self._series(stepped, (start + step * np.arange(rows, dtype=np.int64)).tobytes(), rows)
 
     def _instant(self, time: int | str) -> int:
         return parse_instant(time, self._source.zone) if isinstance(time, str) else time
@@ -151,8 +152,8 @@ class OwnDecoder:
             number(value)
             flag(NORMAL if flags is None or name not in flags else _CODES.get(flags[name], 0))
 
-    def _series(self, message: Listed | Stepped, times: Sequence[int]) -> None:
-        buffer, columns, rows = self._buffer, message.columns, len(times)
+    def _series(self, message: Listed | Stepped, times: bytes, rows: int) -> None:
+        buffer, columns = self._buffer, message.columns
         if message.seq is not None:
             buffer.sequence = message.seq
         total = sum(map(len, columns.values()))
@@ -170,7 +171,7 @@ class OwnDecoder:
                 continue
             buffer.channel.append(index)
             buffer.run.append(rows)
-            buffer.time.extend(times)
+            buffer.time.frombytes(times)
             buffer.value.extend(values)
             buffer.flag += normal if flags is None or name not in flags else flags[name].encode("ascii", "replace")
 

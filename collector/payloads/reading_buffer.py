@@ -1,7 +1,8 @@
-"""Where decoders put what they read: plain lists, filled at the speed of C."""
+"""Where decoders put what they read: lists and arrays, filled at the speed of C."""
 
 from __future__ import annotations
 
+from array import array
 from typing import Protocol
 
 from greenmine.collector.payloads.reasons import Reason
@@ -39,7 +40,7 @@ class ReadingBuffer:
         Index of the channel, one for each run of readings.
     run : list of int
         Length of each run.
-    time : list of int
+    time : array of int64
         Instant [ms UTC]; ``greenmine.collector.payloads.instant.UNREADABLE`` where it could not be read.
     value : list of float or None
         Value in the unit that the device sends; None where it sent null.
@@ -56,7 +57,7 @@ class ReadingBuffer:
     def __init__(self) -> None:
         self.channel: list[int] = []
         self.run: list[int] = []
-        self.time: list[int] = []
+        self.time: array[int] = array("q")
         self.value: list[float | None] = []
         self.flag = bytearray()
         self.sequence = -1
@@ -77,5 +78,6 @@ class ReadingBuffer:
 
     def clear(self) -> None:
         """Forget all rows."""
-        for column in (self.channel, self.run, self.time, self.value, self.flag):
+        for column in (self.channel, self.run, self.value, self.flag):
             column.clear()
+        del self.time[:]

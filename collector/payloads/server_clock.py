@@ -46,6 +46,8 @@ class ServerClock:
         """How far the stamps of each device (site, device) are ahead [ms], and when that was."""
         self.behind = 0
         """By so much the clock is behind [ms]; below 0 it is ahead."""
+        self._trusted = False
+        """Whether devices agree with the clock; they may have found it wrong before this process began."""
         self._mended = False
         self._leapt = 0
         self._due = 0
@@ -63,13 +65,19 @@ class ServerClock:
         agree = [device for device, (ahead, _) in self._ahead.items() if abs(ahead - middle) <= _AGREE]
         if len(agree) >= _FEWEST and 2 * len(agree) > len(self._ahead) and len({site for site, _ in agree}) > 1:
             self.behind = middle
+            self._judge()
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the clock is so far behind that stamps ahead of it are held."""
+        return self.behind > self._tolerance
 
     def explains(self, ahead: int) -> bool:
         """Tell if it is the server's clock, rather than the device's, for which a stamp is so far ahead [ms]."""
-        return self.behind > self._tolerance and abs(ahead - self.behind) <= _AGREE
+        return self.doubted and abs(ahead - self.behind) <= _AGREE
 
     def has_been_mended(self) -> bool:
-        """Tell, once, if the clock has been set from behind to where stamps are no longer ahead of it."""
+        """Tell, once, if the clock is found right for the first time, or since stamps were ahead of it."""
         self._look()
         mended, self._mended = self._mended, False
         return mended
@@ -86,8 +94,11 @@ class ServerClock:
         leap = 0 if self._apart is None else apart - self._apart
         self._apart = apart
         if abs(leap) > _LEAP:
-            was_behind = self.behind > self._tolerance
             self._leapt += leap
             self.behind -= leap
             self._ahead.clear()  # told of the clock as it was
-            self._mended = was_behind and self.behind <= self._tolerance
+            self._judge()
+
+    def _judge(self) -> None:
+        self._mended = not self.doubted and (self._mended or not self._trusted)
+        self._trusted = not self.doubted

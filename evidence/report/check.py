@@ -32,6 +32,7 @@ _BLOCK: Final = 6
 """Pages are compared by squares of this size [pt]."""
 _APART: Final = 64
 """Squares look different when their mean differs by more, of 255: other versions smooth edges otherwise."""
+_XML: Final = (".xml", ".rels")
 _SPARE: Final = 1 << 20
 """Bytes that another version may write more."""
 _BROKEN: Final = (
@@ -61,6 +62,11 @@ def workbook_differences(path: Path, figures: FiguresDocument, made_by: dict[str
         if sum(map(len, told.values())) > 2 * sum(map(len, true.values())) + _SPARE:
             return [Finding(name, "unpacks to more than the figures take")]
         found = [
+            Finding(f"{name}: {part}", "is no part of a workbook of figures, whoever wrote it")
+            for part in sorted(told.keys() - true.keys())
+            if not part.endswith(_XML)
+        ]
+        found += [
             Finding(f"{name}: {place}", f"says {left!r}; computed: {right!r}")
             for place, left, right in _cells(path, figures)
         ]

@@ -127,6 +127,18 @@ class Archive:
         else:
             self._store, self._root = fs.LocalFileSystem(), str(Path(place).absolute())
 
+    def sites(self) -> list[str]:
+        """Ids of all sites that have something here, in order; `ChainError` if they cannot be listed."""
+        try:
+            found = self._store.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
+        except OSError as error:
+            raise ChainError(f"{self._root} cannot be listed: {error}") from error
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+    def place(self, site: str, file: str) -> tuple[str, fs.FileSystem]:
+        """Path of a file of a site, and the store that it is in."""
+        return f"{self._root}/{site}/{file}", self._store
+
     def chain(self, site: str) -> Chain:
         """The chain of a site, which may be empty."""
         return Chain(self._store, self._root, site)
@@ -317,11 +329,12 @@ def first_day(engine: sa.Engine, site: Site) -> date | None:
     return None if hour is None else local(hour * HOUR, site.zone).date()
 
 
-def unsealed(engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry]) -> tuple[bytes, dict[str, int]]:
-    """The file of a day as it would be sealed now, and its rows by kind; without what its entries hold already."""
+def unsealed(
+    engine: sa.Engine, site: Site, day: date, entries: Iterable[Entry], root: Root | None
+) -> tuple[bytes, dict[str, int]]:
+    """The file of a day as it would be sealed with a tree, and its rows by kind; without what its entries hold already."""
     reached = {entry.day: entry.through for entry in entries}
     with engine.connect() as connection:
-        root = newest(connection, site.id)
         range_ = (reached.get(day.isoformat(), Through()), Through() if root is None else root.through)
         channels = _channels(connection, site.id)
         return _file(connection, site.id, channels, day, ZoneInfo(site.zone), range_)

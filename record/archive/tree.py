@@ -189,13 +189,13 @@ def numbering(connection: sa.Connection, site: str, day: str) -> dict[str, Any]:
     return found | {"number": np.array([row.number for row in rows], np.int32)}
 
 
-def kept_tree(engine: sa.Engine, site: str, days: Collection[str]) -> bytes:
-    """The part of a tree that shows rows of these days to be in it, as a Parquet file.
+def kept_tree(engine: sa.Engine, site: str, days: Collection[str], size: int) -> bytes:
+    """The part of a tree of so many leaves that shows rows of these days to be in it, as a Parquet file.
 
     Its leaves begin with the first of those days; ``before`` in its metadata are the full subtrees of all leaves before them.
     """
     with engine.connect() as connection:
-        leaves = leaves_of(connection, site)
+        leaves = leaves_of(connection, site)[:size]
     first = next((leaf.number for leaf in leaves if leaf.day in days), len(leaves))
     before = Frontier()
     for leaf in leaves[:first]:

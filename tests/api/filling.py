@@ -391,6 +391,9 @@ def _bookkeeping(connection: Connection, registry: Registry, now: int, days: int
         for back in range(days)
     ]
     _insert(connection, schema.ledger, rows)
+    names = [column.name for column in schema.ledger_total.columns if column.name != "site"]
+    sums = select(schema.ledger.c.site, *(func.sum(schema.ledger.c[name]) for name in names)).group_by("site")
+    connection.execute(insert(schema.ledger_total).from_select(["site", *names], sums))
     connection.execute(
         insert(schema.rejection),
         [

@@ -56,7 +56,7 @@ def test_a_silent_channel_calls_for_somebody() -> None:
 
 
 def test_mines_stand_on_the_map_as_they_lie(registry: Registry) -> None:
-    found = {pin.id: pin for pin in site_pins(registry.sites, [], registry)}
+    found = {pin.id: pin for pin in site_pins(registry.sites, {}, {})}
     for id_, one in found.items():
         site = registry.site(id_)
         for neighbour, other in ((registry.site(name), pin) for name, pin in found.items()):
@@ -65,7 +65,7 @@ def test_mines_stand_on_the_map_as_they_lie(registry: Registry) -> None:
             if site.position.longitude > neighbour.position.longitude:
                 assert one.x >= other.x
     assert all(0 < pin.x < 640 and 0 < pin.y < 420 for pin in found.values())
-    (alone,) = site_pins(registry.sites[:1], [], registry)
+    (alone,) = site_pins(registry.sites[:1], {}, {})
     assert (alone.x, alone.y) == (320, 210)
 
 

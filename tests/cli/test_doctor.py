@@ -12,13 +12,11 @@ import pytest
 
 from greenmine.cli.doctor import CHECKS, DoctorFinding, doctor
 from greenmine.cli.init import init
-from greenmine.collector.payloads.payload import BatchBuilder
 from greenmine.loading import load_registry
 from greenmine.record import schema
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.rows import LedgerRow, WorkerRow
 from greenmine.record.status import WorkerStatus
-from greenmine.record.writer import Pipeline
 from greenmine.settings import Settings
 from greenmine.times import local, now
 
@@ -114,13 +112,58 @@ def test_files_for_everybody_are_found(house: House) -> None:
     assert "grafana_secret_key" in only(house.found("permissions")).what
 
 
-def test_our_clock_is_doubted_where_most_devices_agree_with_each_other(house: House) -> None:
-    builder = BatchBuilder(house.registry, house.settings)
-    for device, parameter in (("boundary-dust", "pm10"), ("boundary-noise", "laeq"), ("reference-dust", "tsp")):
-        payload = b'{"v":1,"time":%d,"values":{"%s":20},"flags":{}}' % (now() + 200_000, parameter.encode())
-        builder.add(f"greenmine/v1/kunyin/{device}/readings", payload, now())
-    Pipeline(house.registry, house.record).commit(builder.finish(), now())
-    assert "its clock is behind" in only(house.found("clock")).what
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ({"clock": 200_000}, "most devices are ahead of this machine by 3 min: its clock is behind"),
+        ({"clock": 86_400_000, "doubted": True}, "readings are held until it is set"),
+        ({"clock": -86_400_000}, "the newest readings of most devices are 24 h old"),
+        ({"clock": -3_700_000}, ""),  # hours that were sent when they were over
+    ],
+)
+def test_our_clock_is_doubted_where_most_devices_agree_with_each_other(
+    house: House, said: dict[str, object], what: str
+) -> None:
+    house.say(**said)
+    assert what in "".join(one.what for one in house.found("clock"))
+    assert len(house.found("clock")) == bool(what)
+
+
+def test_a_worker_that_ended_before_the_clock_was_set_back_is_no_running_one(house: House) -> None:
+    house.say(ago=-3_600_000)
+    assert "since this machine's clock was set back" in only(house.found("worker")).what
+
+
+def test_files_that_the_services_may_not_write_are_found(house: House) -> None:
+    data = house.settings.data
+    os.chown(data, 65534, 65534)
+    for file in data.iterdir():
+        os.chown(file, 65534, 65534)
+    assert house.found("permissions") == []
+    os.chown(data / "record.sqlite", 0, 0)
+    assert "1 files under" in only(house.found("permissions")).what
+    (data / "record.sqlite").chmod(0o660)
+    assert len(house.found("permissions")) == 1, "of another group"
+
+
+def test_a_certificate_is_told_with_the_fix_for_it(house: House) -> None:
+    (house.folder / "broker" / "server.crt").write_text("nonsense")
+    assert "--renew-certificates" in only(house.found("certificates")).fix
+    (house.folder / "authority" / "ca.crt").write_text("nonsense")
+    found = house.found("certificates")
+    assert [one.what.split(" ", 1)[1].split(":")[0] for one in found] == [
+        "cannot be read", "is not of the authority " + str(house.folder / "authority" / "ca.crt") + ", by which devices know it",
+        "cannot be read",
+    ]  # fmt: skip
+    assert "give every device the new ca.crt" in found[-1].fix
+
+
+def test_findings_are_told_in_chinese(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        doctor(data=house.folder / "none", language="zh")
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"有误：{house.folder}/none 上还没有运行过 worker"
+    assert told[1] == "    请启动 greenmine run，或用 --data 指定其他目录"
 
 
 def test_a_damaged_record_and_registry_are_findings_and_no_tracebacks(

@@ -16,6 +16,8 @@ import pytest
 
 from greenmine.evidence.bounded import Bounds, BoundsError, Onward, bounded
 from greenmine.evidence.bundle import build, pretty
+from greenmine.evidence.deviations import deviations
+from greenmine.evidence.source import Source
 from greenmine.evidence.verify import verify as verified
 from greenmine.record.archive.archive import Archive
 from greenmine.record.archive.chain import ChainError
@@ -127,6 +129,74 @@ def test_a_changed_legal_limit_is_told_with_both_values_and_its_clause(made: Mad
         assert (high.told, high.legal) == (shown, True)
         assert re.match(r"50(\.0)? \(GB 12348-2008", high.trusted)
         assert not found.lawful
+
+
+_HALVED = """id = "every-900s"
+format = "mapped"
+interval = "900s"
+sends_flags = false
+receive_time = true
+[profiles.mapping]
+values = [
+  { parameter = "ph", value = "ph", unit = "1", scale = 0.5 },
+  { parameter = "do", value = "do", unit = "mg/L" },
+  { parameter = "flow", value = "flow", unit = "L/s" },
+  { parameter = "rain", value = "rain", unit = "mm", scale = 0.5 },
+]
+[[profiles]]
+id = "other"
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        (
+            "shipped-profiles.toml",
+            'value = "pm10", unit = "ug/m3"',
+            'value = "pm10", unit = "mg/m3"',
+            [("shipped-profiles.toml: airgradient.mapping.values[2].unit", "mg/m3", "ug/m3")],
+        ),
+        (
+            "shipped-profiles.toml",
+            'value = "pm10", unit',
+            'value = "pm10", scale = 2.0, unit',
+            [("shipped-profiles.toml: airgradient.mapping.values[2].scale", "2.0", "nothing")],
+        ),
+        (
+            "profiles.toml",
+            'id = "every-60s"\nformat = "greenmine"\nzone = "Asia/Shanghai"',
+            'id = "every-60s"\nformat = "greenmine"\nzone = "Asia/Tokyo"',
+            [
+                (
+                    f"registry: mine/{device}: profile every-60s: zone",
+                    "Asia/Tokyo",
+                    "Asia/Shanghai, the zone of the mine",
+                )
+                for device in ("north", "south", "fence", "homes", "weather")
+            ],
+        ),
+        (
+            "profiles.toml",
+            'id = "every-900s"',
+            _HALVED,
+            [("registry: mine/pond: profile every-900s: ph", "scale 0.5", "the value as sent")],
+        ),
+        ("shipped-profiles.toml", "\nid =", "\nid  =", []),
+    ],
+)
+def test_a_payload_profile_that_says_something_else_than_what_ships_or_changes_values_is_told(
+    made: Made, tmp_path: Path, file: str, old: str, new: str, told: list[tuple[str, str, str]]
+) -> None:
+    for name, content in contents(made.bundle).items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    text = (tmp_path / "registry" / file).read_text("utf-8")
+    assert old in text
+    (tmp_path / "registry" / file).write_text(text.replace(old, new, 1), "utf-8")
+    found = [(one.place, one.told, one.trusted) for one in deviations(Source(tmp_path, PERIOD)) if not one.legal]
+    assert found == told
 
 
 def test_the_status_tells_whole_from_changed_from_unknown_from_wrongly_called(made: Made, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import string
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -44,6 +45,7 @@ from greenmine.evidence.sections import (
     ResponseFigures,
 )
 from greenmine.evidence.source import Source
+from greenmine.evidence.verify import verify as verified
 from greenmine.limits import load_limits
 from greenmine.parameters import load_parameters
 from greenmine.rounding import round_half_even
@@ -400,6 +402,21 @@ def _marked(_: Content, files: Files) -> Files:
     return {"report.pdf": files["report.pdf"].replace(b"/Title", b"/Titel")}
 
 
+def _restyled(_: Content, files: Files) -> Files:
+    """All numbers are shown as 45.0, whatever they are."""
+    book = openpyxl.load_workbook(io.BytesIO(files["figures.xlsx"]))
+    for cell in itertools.chain.from_iterable(book["windows"].iter_rows()):
+        cell.number_format = '"45.0"'
+    return {"figures.xlsx": _saved(book)}
+
+
+def _with_macros(_: Content, files: Files) -> Files:
+    file = io.BytesIO(files["figures.xlsx"])
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("xl/vbaProject.bin", b"macro")
+    return {"figures.xlsx": file.getvalue()}
+
+
 def _broken(_: Content, files: Files) -> Files:
     return {"report.pdf": files["report.pdf"][:5000], "figures.xlsx": b"PK no workbook"}
 
@@ -432,19 +449,27 @@ def test_a_report_of_another_version_must_read_and_look_the_same(
     made: Made, files: Files, told: Content, tmp_path: Path
 ) -> None:
     manifest = json.loads(files["manifest.json"])
-    manifest["makers"]["typst"] = "0.0.1"
+    manifest["makers"] |= {"typst": "0.0.1", "xlsxwriter": "0.0.2"}
     other = files | {"manifest.json": json.dumps(manifest).encode()}
-    assert verify(packed(tmp_path / "a.zip", other | _marked(told, files), made.key), made.key.public) == []
-    found = verify(packed(tmp_path / "b.zip", other | _repainted(told, files), made.key), made.key.public)
-    assert [f.place for f in found] == ["report.pdf: page 1"]
+    bent = other | _marked(told, files) | _restyled(told, files)
+    found = verified(packed(tmp_path / "a.zip", bent, made.key))
+    assert found.findings == []
+    written, drawn_ = (one for one in found.remarks if "is told to be" in one)
+    assert "written by xlsxwriter 0.0.2" in written
+    assert "drawn by another typst than is here" in drawn_
+    bent = other | _repainted(told, files) | _with_macros(told, files)
+    seen = verify(packed(tmp_path / "b.zip", bent, made.key), made.key.public)
+    assert [f.place for f in seen] == ["figures.xlsx: xl/vbaProject.bin", "report.pdf: page 1"]
 
 
 def test_a_difference_to_what_another_version_made_is_told_with_that_version(
     made: Made, files: Files, tmp_path: Path
 ) -> None:
     manifest = json.loads(files["manifest.json"]) | {"software": "0.0.1"}
-    other = files | {"manifest.json": json.dumps(manifest).encode()}
-    report, told = verify(packed(tmp_path / "a.zip", other, made.key), made.key.public)
+    other = files | {"manifest.json": json.dumps(manifest).encode(), "README.txt": b"all is well\n"}
+    found = verified(packed(tmp_path / "a.zip", other, made.key))
+    report, told = found.findings
+    assert any(one.startswith("README.txt is not that of this version") for one in found.remarks)
     assert "greenmine 0.0.1" in report.what
     assert told.place == "manifest.json"
     assert "names greenmine 0.0.1" in told.what

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from greenmine.evidence.bundle import Installation, collect
+from greenmine.evidence.bundle import Installation, Progress, collect
 from greenmine.evidence.inclusion import moment
 from greenmine.evidence.site_registry import registry_digest
 from greenmine.evidence.source import Source
@@ -27,6 +27,7 @@ from greenmine.record.archive.archive import Archive, grow, reaching, seal
 from greenmine.record.archive.archive import verify as verify_chain
 from greenmine.record.archive.chain import ChainError
 from greenmine.record.archive.signing import SigningKey, rotate
+from greenmine.record.archive.tree import kept_tree
 from greenmine.record.archive.witness import (
     KeptStatement,
     Receipt,
@@ -53,6 +54,13 @@ NOW = FIRST + 6 * DAY
 DUST = "mine/homes/pm10"
 
 
+def _rejection(received: int) -> dict[str, Any]:
+    return {
+        "received": received, "site": "mine", "device": "logger", "topic": "t", "reason": "undecodable", "detail": "",
+        "readings": 1, "size": 2, "payload": b"{}",
+    }  # fmt: skip
+
+
 class Watched:
     """An installation whose trees one witness sees."""
 
@@ -75,12 +83,8 @@ class Watched:
         self.turn(NOW, witnessed=witnessed)
 
     def reject(self, received: int) -> None:
-        row = {
-            "received": received, "site": "mine", "device": "logger", "topic": "t", "reason": "undecodable", "detail": "",
-            "readings": 1, "size": 2, "payload": b"{}",
-        }  # fmt: skip
         with self.record.transaction() as connection:
-            connection.execute(sa.insert(schema.rejection), row)
+            connection.execute(sa.insert(schema.rejection), _rejection(received))
 
     def turn(self, now: int, *, witnessed: bool) -> None:
         site = self.registry.sites[0]
@@ -123,6 +127,13 @@ class Copy:
         with self.engine.begin() as connection:
             connection.execute(sa.delete(schema.receipt))
 
+    def unseal(self) -> None:
+        """Forget what was sealed."""
+        shutil.rmtree(self.folder / "archive")
+        with self.engine.begin() as connection:
+            for table in (schema.archive_head, schema.sealed_day):
+                connection.execute(sa.delete(table))
+
     def begin_again(self, now: int, step: int = 0) -> None:
         """Forget trees, chain and receipts, and make all of it again of what the record says now."""
         shutil.rmtree(self.folder / "archive")
@@ -147,7 +158,13 @@ class Copy:
         list(seal(self.engine, [site], Archive(self.folder / "archive"), self.key, now, DAY))
 
     def told(
-        self, given: Sequence[Receipt | KeptStatement] | None = None, *, receipts: bool = True
+        self,
+        given: Sequence[Receipt | KeptStatement] | None = None,
+        *,
+        receipts: bool = True,
+        lateness: int = DAY,
+        progress: Progress = lambda *_: None,
+        cut: Callable[[Path], object] = lambda _: None,
     ) -> tuple[list[str], list[str]]:
         """What whoever checks is told: findings, and what cannot be excluded. Without others, the witness hands out all it gave."""
         folder = self.folder / "bundle"
@@ -158,10 +175,11 @@ class Copy:
             self.folder / "registry",
             Archive(self.folder / "archive"),
             self.key,
-            DAY,
+            lateness,
         )
         folder.mkdir()
-        collect(here, site, PERIOD, folder, NOW, lambda *_: None)
+        collect(here, site, PERIOD, folder, NOW, progress)
+        cut(folder)
         source = Source(folder, PERIOD)
         trusted = Witnesses(frozenset({self.watched.witness.public.fingerprint}))
         given = given if given is not None else self.watched.given if receipts else []
@@ -206,10 +224,7 @@ def test_readings_edited_before_sealing_are_found_in_their_leaf(
 ) -> None:
     copy = Copy(watched, tmp_path / "copy")
     copy.rewrite(change)
-    shutil.rmtree(copy.folder / "archive")
-    with copy.engine.begin() as connection:
-        for table in (schema.archive_head, schema.sealed_day):
-            connection.execute(sa.delete(table))
+    copy.unseal()
     found, _ = copy.told()
     assert any("are not those of the tree, put in at 2026-03-0" in one for one in found)
 
@@ -219,10 +234,7 @@ def test_readings_shifted_by_an_hour_before_sealing_are_in_no_leaf_of_their_day(
 ) -> None:
     copy = Copy(watched, tmp_path / "copy")
     copy.rewrite(_shifted)
-    shutil.rmtree(copy.folder / "archive")
-    with copy.engine.begin() as connection:
-        for table in (schema.archive_head, schema.sealed_day):
-            connection.execute(sa.delete(table))
+    copy.unseal()
     with pytest.raises(ChainError, match="rows of 2026-03-01 are in no leaf of the tree"):
         copy.told()
 
@@ -278,13 +290,57 @@ def test_without_a_witness_the_same_is_not_found_and_that_is_said(tmp_path: Path
 
 def test_a_deleted_rejection_is_found(watched: Watched, tmp_path: Path) -> None:
     copy = Copy(watched, tmp_path / "copy")
-    shutil.rmtree(copy.folder / "archive")
+    copy.unseal()
     with copy.engine.begin() as connection:
         connection.execute(sa.delete(schema.rejection).where(schema.rejection.c.id % 7 == 0))
-        for table in (schema.archive_head, schema.sealed_day):
-            connection.execute(sa.delete(table))
     found, _ = copy.told()
     assert any("are not those of the tree" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("day", "found"),
+    [
+        ("2026-03-05", "2026-03-05, leaf 12: put in at 2026-03-04 22:00:00 UTC, is missing from the bundle"),
+        ("2026-03-03", "2026-03-03, leaf 4: put in at 2026-03-02 22:00:00 UTC, is missing from the bundle"),
+        (
+            "2026-03-02",
+            "nothing of 2026-03-02 is in the bundle: whether anything had come for these days cannot be seen",
+        ),
+    ],
+)
+def test_a_day_that_is_not_sealed_and_left_out_is_told(watched: Watched, tmp_path: Path, day: str, found: str) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    copy.unseal()
+
+    def cut(folder: Path) -> None:
+        (folder / f"provisional/{day}.parquet").unlink()
+        others = {path.stem for path in (folder / "provisional").iterdir()}
+        (folder / "tree.parquet").write_bytes(kept_tree(copy.engine, "mine", others, 1000))  # no longer than it must be
+
+    told, open_ = copy.told(watched.given[:-1], lateness=30 * DAY, cut=cut)
+    assert any(found in one for one in [*told, *open_])
+
+
+def test_what_comes_while_a_bundle_is_built_is_for_another(watched: Watched, tmp_path: Path) -> None:
+    copy = Copy(watched, tmp_path / "copy")
+    site, chain = watched.registry.sites[0], Archive(copy.folder / "archive").chain("mine")
+
+    def meanwhile(what: str, done: int, total: int) -> None:
+        if (what, done) == ("collecting", total - 1):
+            with copy.engine.begin() as connection:
+                connection.execute(sa.insert(schema.rejection), _rejection(FIRST + 2 * DAY + HOUR))
+            list(seal(copy.engine, [site], Archive(copy.folder / "archive"), copy.key, NOW + HOUR, DAY))
+            signed = stated(
+                copy.engine, chain, copy.key, registry_digest(watched.registry, copy.folder / "registry", site)
+            )
+            assert signed is not None
+            keep(copy.engine, countersigned(signed, "district", watched.witness, NOW + HOUR), own=True)
+
+    before = len(chain.numbers())
+    told, open_ = copy.told([], progress=meanwhile)
+    assert len(chain.numbers()) == before + 1
+    assert told == []
+    assert not any("its end was cut off" in one for one in open_)
 
 
 def test_a_new_key_is_not_that_of_the_receipts(watched: Watched, tmp_path: Path) -> None:
@@ -438,14 +494,13 @@ def test_days_sealed_by_the_key_before_stay_valid_and_none_comes_behind_those_of
     new = SigningKey(copy.folder / "keys")
     site, archive = watched.registry.sites[0], Archive(copy.folder / "archive")
     with copy.engine.begin() as connection:
-        row = {"received": NOW, "site": "mine", "device": "logger", "topic": "t", "reason": "undecodable", "detail": ""}
-        connection.execute(sa.insert(schema.rejection), row | {"readings": 1, "size": 2, "payload": b"{}"})
+        connection.execute(sa.insert(schema.rejection), _rejection(NOW))
     list(seal(copy.engine, [site], archive, new, NOW + 3 * DAY, DAY))
     assert {entry.key for entry in archive.chain("mine").entries()} == set(ring.fingerprints)
     assert verify_chain(archive, "mine", ring) == []
     assert verify_chain(archive, "mine", reaching(archive.chain("mine"), ring, old.public)) == []
     assert verify_chain(archive, "mine", new.public) != []
     with copy.engine.begin() as connection:
-        connection.execute(sa.insert(schema.rejection), row | {"readings": 1, "size": 2, "payload": b"{}"})
+        connection.execute(sa.insert(schema.rejection), _rejection(NOW))
     list(seal(copy.engine, [site], archive, old, NOW + 4 * DAY, DAY))  # by who has the old key
     assert any("is not signed with the key" in one.what for one in verify_chain(archive, "mine", ring))

@@ -17,7 +17,19 @@ from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
-from tests.processing.mine import DAY, EVENING, HOUR, assert_same, calibration, feed, held, record_at, registry_of
+from tests.processing.mine import (
+    DAY,
+    EVENING,
+    HOUR,
+    MINE,
+    Station,
+    assert_same,
+    calibration,
+    feed,
+    held,
+    record_at,
+    registry_of,
+)
 from tests.processing.streams import disordered, far_later, pieces, stream
 from tests.records import copy_record, record_in
 
@@ -32,7 +44,9 @@ def parts_of(registry: Registry, seed: int, hours: int, number: int) -> list[Rea
 
 
 def started(record: Record, folder: Path) -> Pipeline:
-    return Pipeline(record.registry, record, checkpoint=folder / "rings.checkpoint")
+    pipeline = Pipeline(record.registry, record, checkpoint=folder / "rings.checkpoint")
+    assert len(pipeline.engine.issued)  # of all sites, at once
+    return pipeline
 
 
 def health(record: Record) -> list[tuple[int, str, int]]:
@@ -55,6 +69,14 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return read
 
 
+@pytest.fixture(scope="module")
+def quarries(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """Two mines that do not know of each other."""
+    stations = (Station("south", ("tsp",), limits=("db50-418-fugitive",), place=MINE[1].place), MINE[2])
+    mines = dict.fromkeys(("mine", "quarry"), ("Asia/Shanghai", stations))
+    return registry_of(tmp_path_factory.mktemp("quarries"), mines)
+
+
 @pytest.mark.parametrize(("seed", "every"), [(1, 1), (2, 3), (3, 100)])
 def test_kills_at_any_moment_after_a_checkpoint_change_no_figure(
     registry: Registry, tmp_path: Path, unread: list[int], seed: int, every: int
@@ -70,7 +92,7 @@ def test_kills_at_any_moment_after_a_checkpoint_change_no_figure(
         if number % every == 0:
             pipeline.keep(LATER, everything=True)
         if number % 2 == 0:
-            pipeline = started(record, tmp_path)
+            pipeline = Pipeline(registry, record, checkpoint=tmp_path / "rings.checkpoint")
     assert unread == []
     assert_same(held(expected), held(record))
     assert every > 1 or health(expected) == health(record)
@@ -113,6 +135,60 @@ def cut(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     path.write_bytes(path.read_bytes()[:5000])
+
+
+DAMAGES = {
+    "content": "UPDATE ring SET data = zeroblob(length(data)) WHERE site = 'mine'",
+    "place": "UPDATE ring SET place = place + 1 WHERE site = 'mine' AND name = 'panes' "
+    "AND place = (SELECT max(place) FROM ring WHERE site = 'mine' AND name = 'panes')",
+    "length": "UPDATE ring SET size = size + 1 WHERE site = 'mine'",
+    "a ring less": "DELETE FROM ring WHERE site = 'mine' AND name = 'levels'",
+    "position": "UPDATE site SET position = position - 1 WHERE site = 'mine'",
+    "restatement": "UPDATE site SET restated = restated + 1 WHERE site = 'mine'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_mine_whose_part_is_damaged_is_built_from_its_readings_and_no_other(
+    quarries: Registry, tmp_path: Path, unread: list[int], damage: str
+) -> None:
+    parts = parts_of(quarries, 5, 3, 3)
+    expected, record = (record_at(record_in(tmp_path / name), quarries) for name in ("expected", "record"))
+    feed(Pipeline(quarries, expected), parts)
+    pipeline = started(record, tmp_path)
+    feed(pipeline, parts[:-1])
+    pipeline.keep(LATER, everything=True)
+    with closing(sqlite3.connect(tmp_path / "rings.checkpoint")) as connection, connection:
+        connection.execute(damage)
+    unread.clear()
+    pipeline = started(record, tmp_path)
+    assert sorted(unread) == [c.index for c in quarries.site_channels("mine")]
+    feed(pipeline, parts[-1:])
+    assert_same(held(expected), held(record))
+    pipeline.keep(LATER, everything=True)
+    unread.clear()
+    started(record, tmp_path)
+    assert unread == [], "what was damaged is written anew"
+
+
+def test_a_mine_is_built_when_something_comes_of_it_and_keeps_its_part_until_then(
+    quarries: Registry, tmp_path: Path, unread: list[int]
+) -> None:
+    parts = parts_of(quarries, 6, 3, 4)
+    mine = np.isin(parts[2].channel, [c.index for c in quarries.site_channels("mine")])
+    parts[2:3] = [parts[2].take(mine), parts[2].take(~mine)]
+    expected, record = (record_at(record_in(tmp_path / name), quarries) for name in ("expected", "record"))
+    feed(Pipeline(quarries, expected), parts)
+    pipeline = started(record, tmp_path)
+    feed(pipeline, parts[:2])
+    pipeline.keep(LATER, everything=True)
+    unread.clear()
+    for some in (parts[2:3], parts[3:]):
+        pipeline = Pipeline(quarries, record, checkpoint=tmp_path / "rings.checkpoint")
+        feed(pipeline, some)
+        pipeline.keep(LATER, everything=True)
+    assert unread == []
+    assert_same(held(expected), held(record))
 
 
 def age(path: Path) -> None:
@@ -159,6 +235,7 @@ def test_that_of_another_record_or_of_a_newer_one_is_ignored(
         unread.clear()
         started(some, tmp_path)
         assert len(unread) == len(registry.channels)
+    assert not (tmp_path / "rings.checkpoint").exists(), "a record that was put back may come to where it ends"
 
 
 def test_a_mine_that_has_changed_is_built_from_its_readings_and_no_other(tmp_path: Path, unread: list[int]) -> None:

@@ -30,7 +30,11 @@ def test_it_holds_the_newest_of_what_came_in_any_order(registry: Registry, tmp_p
     with access.queries() as queries:
         newest = {queries.channels(MINE)[number].key: found for number, found in queries.newest(MINE).items()}
         verdicts, health = queries.last_verdicts(MINE), queries.health(MINE)
+        (total,) = queries.ledger_totals(MINE)
     access.close()
+    sums = (sa.func.sum(schema.ledger.c[name]).label(name) for name in total._fields if name != "site")
+    assert record.rows(sa.select(*sums)) == [{k: v for k, v in total._mapping.items() if k != "site"}]
+    assert total.received == total.stored + total.duplicate + total.rejected + total.late > total.stored > 0
     for c in registry.channels:
         rows = record.readings(c.index, 0, EVENING + 40 * HOUR)
         assert newest[c.key].last == rows[-1]

@@ -108,7 +108,7 @@ def tables(path: Path, scripts: Path) -> list[tuple[str, str]]:
     record.migrate(engine, scripts)
     engine.dispose()
     with sqlite3.connect(path) as connection:
-        version = {"record": "0.1.11", "notify": "0.1.2", "accounts": "0.2"}.get(scripts.parent.name, "0.1")
+        version = {"record": "0.1.12", "notify": "0.1.2", "accounts": "0.2"}.get(scripts.parent.name, "0.1")
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(version,)]
         return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
@@ -172,3 +172,23 @@ def test_a_command_says_in_one_line_how_to_begin_again(tmp_path: Path, command: 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"greenmine {command}: {tmp_path / file} was made by another version of greenmine")
+
+
+def test_the_sums_of_a_ledger_are_made_of_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    tables(path, _RECORD)
+    days = [("kunyin", f"device-{n}", f"2026-0{n}-01", n, 10 * n) for n in (1, 2, 3)] + [
+        ("jiuchi", "one", "2026-01-01", 7, 9)
+    ]
+    with sqlite3.connect(path) as older:
+        older.executescript(
+            "DROP TABLE ledger_total; DROP INDEX ix_ledger_day_site; UPDATE alembic_version SET version_num = '0.1.11'"
+        )
+        older.executemany(
+            "INSERT INTO ledger (site, device, day, messages, received, stored, duplicate, conflict, rejected, late, reordered, "
+            "sequence_missing, latency_sum) VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 1, 0)", days,
+        )  # fmt: skip
+    tables(path, _RECORD)
+    with sqlite3.connect(path) as migrated:
+        found = migrated.execute("SELECT site, messages, received, sequence_missing FROM ledger_total ORDER BY site")
+        assert found.fetchall() == [("jiuchi", 7, 9, 1), ("kunyin", 6, 60, 3)]

@@ -1,4 +1,4 @@
-"""The server of the record is killed under load: the worker goes on when it is back, and nothing is lost or twice."""
+"""The server of the record is killed under load: the worker goes on when it or its standby is there, nothing is lost or twice."""
 
 from __future__ import annotations
 
@@ -10,36 +10,47 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from greenmine.places import RecordServer
 from greenmine.registry import Registry
 from tests.records import PostgresServer, need_postgresql
 from tests.system.disturbed import DAY, Traffic
 from tests.system.running import RestartableBroker, Worker
 from tests.system.stored import Stored, assert_same
 
-KILLS = 6
+KILLS = 5
+"""Of the first server, which is started again, before the one after which the standby takes its place."""
 LASTING = 12.0
 """How long the three days take to send meanwhile [s]."""
 
 
 @pytest.fixture(scope="module")
-def durable() -> Iterator[PostgresServer]:
-    """A server that waits for the disk, as it does by default."""
+def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
+    """A server that waits for the disk, as it does by default, and for its standby."""
     need_postgresql()
-    server = PostgresServer(durable=True)
-    yield server
-    server.stop()
+    primary = PostgresServer("wal_retrieve_retry_interval=200ms", durable=True)
+    standby = None
+    try:
+        standby = PostgresServer("wal_retrieve_retry_interval=200ms", durable=True, primary=primary)
+        primary.reset("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        yield primary, standby
+    finally:
+        for server in filter(None, (standby, primary)):
+            server.stop()
 
 
 @pytest.fixture(scope="module")
 def server_killed(
     brokers: type[RestartableBroker],
-    durable: PostgresServer,
+    pair: tuple[PostgresServer, PostgresServer],
     mines: Registry,
     traffic: Traffic,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Stored:
-    """The record after a replay during which its server was killed."""
-    folder, place = tmp_path_factory.mktemp("server-killed"), durable.database("record")
+    """The record after a replay during which its server was killed, in the end for good."""
+    folder, (primary, standby) = tmp_path_factory.mktemp("server-killed"), pair
+    primary.database("record")
+    hosts = ",".join(f"127.0.0.1:{server.port}" for server in pair)
+    place = RecordServer(f"postgresql://greenmine@{hosts}/record?target_session_attrs=read-write")
     moments = np.random.default_rng(4).uniform(0.5, 1.5, KILLS)
     with (
         brokers(folder / "broker") as broker,
@@ -50,13 +61,18 @@ def server_killed(
         publication = pool.submit(broker.publish, traffic.messages, speed=3 * DAY / 1000 / LASTING)
         for moment in moments:
             time.sleep(moment)
-            durable.kill()
+            primary.kill()
             time.sleep(0.2)
-            durable.start()
+            primary.start()
+        time.sleep(0.5)
+        behind = worker.accounted() < len(traffic.instants)
+        primary.kill()
+        standby.promote()
         assert publication.result().messages == len(traffic.messages)
         worker.await_all(worker.accounted, len(traffic.instants))
         worker.stop()
         said = worker.lines()
+    assert behind, "nothing was under way any more when the standby took over"
     assert any("the record" in line and "cannot be written or read" in line for line in said), "no kill was noticed"
     assert sum('"connected"' in line for line in said) >= 1
     return Stored(place, mines)

@@ -18,7 +18,6 @@ from greenmine.uplink.figures import UplinkFigures
 from greenmine.uplink.outbox import UplinkOutbox
 from greenmine.uplink.plan import load_plan
 from tests.hj212_platform import Platform
-from tests.records import record_in
 from tests.uplink.uplink_site import (
     DUST,
     EQUIPMENT,
@@ -42,20 +41,20 @@ COMMANDS = '["2011", "2021", "2051"]'
 
 @pytest.fixture
 def mine(registry, tmp_path):
-    return Mine(registry, record_in(tmp_path))
+    return Mine(registry, tmp_path)
 
 
 class Running:
     """The uplink with one feed, in this process."""
 
     def __init__(self, mine, platform, factors=DUST, plan=None, **options):
-        folder = mine.path.parent
+        folder = mine.folder
         path = plan_of(folder, platform.port, factors, **options)
         if plan is not None:
             path.write_text(plan)
         (route,) = load_plan(path, mine.registry, {"UPLINK_WORD": WORD})
         self.outbox = UplinkOutbox(folder / "uplink.sqlite")
-        self.engine = open_engine(mine.path, read_only=True)
+        self.engine = open_engine(mine.place, read_only=True)
         self.client = Client(route, self.outbox, UplinkFigures(self.engine), lambda: LATER)
         self.mn = route.sender.mn
 
@@ -379,8 +378,8 @@ def test_a_days_report_of_noise_tells_day_night_and_both_with_the_weight_of_the_
     day = range(START - 2 * HOUR, evening, MINUTE)
     mine.commit("mine/fence/laeq", [*day, *range(evening, morning + 2 * HOUR, MINUTE)], [60.0] * 960 + [50.0] * 600)
     midnight = START - 8 * HOUR
-    (route,) = load_plan(plan_of(mine.path.parent, 9212, NOISE), mine.registry, {"UPLINK_WORD": WORD})
-    engine = open_engine(mine.path, read_only=True)
+    (route,) = load_plan(plan_of(mine.folder, 9212, NOISE), mine.registry, {"UPLINK_WORD": WORD})
+    engine = open_engine(mine.place, read_only=True)
     found = {(v.code, v.kind): v.text for v in UplinkFigures(engine).report(route, "2031", midnight)}
     engine.dispose()
     assert found["Ld", "DayData"] == "60.0"
@@ -395,9 +394,9 @@ def test_encrypted_reports_arrive_with_each_key_around_a_change(mine):
 
     async def go(word, known):
         async with Platform(keys=[Sm4Key(key) for key in known]) as platform:
-            path = plan_of(mine.path.parent, platform.port, version=2025, minutes=1, commands=INSTANTS)
+            path = plan_of(mine.folder, platform.port, version=2025, minutes=1, commands=INSTANTS)
             text = path.read_text().replace("recount = 3", 'recount = 3\nkeys_file = "keys"')
-            (mine.path.parent / "keys").write_text(f"AABBCCDDEEFF001122334455 = {word}\n")
+            (mine.folder / "keys").write_text(f"AABBCCDDEEFF001122334455 = {word}\n")
             async with running(mine, platform, plan=text) as uplink:
                 await uplink.settled()
             found.extend(message.datatime for message in platform.arrivals)
@@ -413,7 +412,7 @@ def test_encrypted_reports_arrive_with_each_key_around_a_change(mine):
 def test_heartbeats_are_sent_in_the_edition_of_2025(mine):
     async def go():
         async with Platform() as platform:
-            plan = plan_of(mine.path.parent, platform.port, version=2025, minutes=1).read_text()
+            plan = plan_of(mine.folder, platform.port, version=2025, minutes=1).read_text()
             plan = plan.replace("recount = 3", "recount = 3\nheartbeat = 0.05")
             async with running(mine, platform, plan=plan):
                 await platform.until(lambda: len(platform.notices) >= 2)

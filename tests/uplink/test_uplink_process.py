@@ -21,7 +21,7 @@ from greenmine.record.record import migrate, open_engine
 from greenmine.settings import Settings
 from greenmine.uplink.outbox import FILE, UplinkOutbox
 from tests.hj212_platform import Platform
-from tests.records import record_in
+from tests.records import record_in, record_setting, record_variables
 from tests.uplink.uplink_site import (
     DUST,
     HOUR,
@@ -44,7 +44,7 @@ def mine(registry, tmp_path):
     engine = open_engine(record_in(tmp_path))
     migrate(engine)
     engine.dispose()
-    return Mine(registry, record_in(tmp_path))
+    return Mine(registry, tmp_path)
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def environment(registry_folder, tmp_path):
         "GREENMINE_REGISTRY": str(registry_folder),
         "GREENMINE_UPLINK": str(tmp_path / "uplink.toml"),
         "UPLINK_WORD": WORD,
+        **record_variables(tmp_path),
     }
 
 
@@ -166,7 +167,13 @@ def test_run_refuses_to_start_with_a_faulty_plan(environment, tmp_path, monkeypa
 
 def test_a_process_of_run_sends_until_its_parent_ends(mine, registry_folder, tmp_path):
     (tmp_path / "word").write_text(WORD)
-    settings = Settings(data=tmp_path, registry=registry_folder, uplink=tmp_path / "uplink.toml", _env_file=None)
+    settings = Settings(
+        data=tmp_path,
+        registry=registry_folder,
+        uplink=tmp_path / "uplink.toml",
+        _env_file=None,
+        **record_setting(tmp_path),
+    )
 
     async def go():
         mine.live(START, START + 5 * MINUTE)

@@ -32,7 +32,7 @@ def certificate(folder, name):
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_platform_gets_something_only_with_a_certificate_that_is_trusted(registry, tmp_path, trusted):
-    mine = Mine(registry, tmp_path / "record.sqlite")
+    mine = Mine(registry, tmp_path)
     mine.live(START, START + 2 * MINUTE)
     contexts = {name: certificate(tmp_path, name) for name in ("known", "other")}
 

@@ -16,6 +16,7 @@ from greenmine.record.record import Record
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.processing.mine import HOUR, MINUTE, Station, batch_of, channel, every, readings, record_at
+from tests.records import record_in
 
 MINE = (
     Station("south", ("tsp", "pm10"), place=(29.99, 108.0)),
@@ -108,13 +109,14 @@ def plan_of(folder: Path, port: int, factors: str = DUST, **options) -> Path:
 
 @dataclass
 class Mine:
-    """A record that grows."""
+    """An installation in a folder, whose record grows."""
 
     registry: Registry
-    path: Path
+    folder: Path
 
     def __post_init__(self) -> None:
-        self.record: Record = record_at(self.path, self.registry)
+        self.place = record_in(self.folder)
+        self.record: Record = record_at(self.place, self.registry)
         self.pipeline = Pipeline(self.registry, self.record)
 
     def commit(self, key: str, times, values, flags: str = "N") -> None:

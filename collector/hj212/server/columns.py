@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,10 +13,11 @@ import msgspec
 from greenmine.collector.gate import Gate
 from greenmine.collector.hj212.deviation import Deviation
 from greenmine.collector.hj212.equipment import read_state
-from greenmine.collector.hj212.message import Message, SegmentField, Value
+from greenmine.collector.hj212.message import Message, SegmentField, Value, read_message
 from greenmine.collector.hj212.secret import hide, hide_in_segment
 from greenmine.collector.hj212.segment import read_text
 from greenmine.collector.hj212.server.delivery import Delivery, Information, RawFrame, Report
+from greenmine.collector.hj212.server.logged import unpacked
 from greenmine.collector.hj212.server.loggers import Logger
 from greenmine.collector.payloads.payload import EXCESS, BatchBuilder
 from greenmine.collector.payloads.reasons import Reason, RefusedError
@@ -24,6 +25,7 @@ from greenmine.readings import NORMAL
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
 from greenmine.times import local
+from greenmine.topics import FRAMES
 from greenmine.units import converted_number
 
 MINUTE: Final = 60_000
@@ -57,10 +59,20 @@ class FrameBuilder(BatchBuilder):
         As for ``BatchBuilder``; ``hj212_frame_days`` says whether frames are kept.
     gate : Gate, optional
         The loggers' budgets: a message beyond them is answered, counted and not taken. Without it there are none.
+    loggers : mapping of str to Logger
+        By MN, those whose frames come from a log.
     """
 
-    def __init__(self, registry: Registry, settings: Settings, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        gate: Gate | None = None,
+        loggers: Mapping[str, Logger] | None = None,
+    ) -> None:
         super().__init__(registry, settings)
+        self._loggers = loggers or {}
+        self._topics = {FRAMES.format(site=logger.site, device=logger.device) for logger in self._loggers.values()}
         self._registry = registry
         self._gate = gate
         self._keeps = settings.hj212_frame_days > 0
@@ -68,7 +80,26 @@ class FrameBuilder(BatchBuilder):
         self._information: list[Information] = []
         self._frames: list[RawFrame] = []
 
-    def add_message(self, logger: Logger, message: Message, raw: bytes, received: int) -> None:
+    def add(
+        self,
+        topic: str,
+        payload: bytes,
+        received: int,
+        *,
+        retained: bool = False,
+        excess: bool = False,
+        dated: int | None = None,
+    ) -> None:
+        """Take a message of MQTT, or a frame from the log."""
+        frame = unpacked(payload) if topic in self._topics else None
+        logger = None if frame is None else self._loggers.get(read_message(frame.segment).mn or "")
+        if frame is None or logger is None:
+            super().add(topic, payload, received, retained=retained, excess=excess, dated=dated)
+            return
+        message = read_message(frame.segment, logger.dialect)
+        self.add_message(logger, message, frame.raw, received if dated is None else dated, excess=excess)
+
+    def add_message(self, logger: Logger, message: Message, raw: bytes, received: int, *, excess: bool = False) -> None:
         """Take a message.
 
         Parameters
@@ -81,12 +112,15 @@ class FrameBuilder(BatchBuilder):
             Its frame.
         received : int
             When it was received [ms UTC].
+        excess : bool
+            Whether it was found to be beyond its logger's budget already.
         """
         buffer = self._buffer
         shown = hide_in_segment(read_text(raw)[0]).encode()
         topic, counted = f"hj212/{logger.mn}/{hide(message.cn or '')[:20]}", len(shown)
         account = None if self._gate is None else self._gate.account_of(logger.site, logger.device)
-        excess = account is not None and not account.admit(len(message.values), len(raw), received)
+        if account is not None and not account.admit(len(message.values), len(raw), received):
+            excess = True
         for device, share in logger.shares(message):
             start = len(buffer.time)
             buffer.sequence = -1

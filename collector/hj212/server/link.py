@@ -57,6 +57,8 @@ class Arrival:
     logger: Logger
     message: Message
     raw: bytes
+    segment: bytes
+    """Of the frame, decrypted."""
     received: int
 
 
@@ -294,7 +296,7 @@ class LoggerLink:
         if wait := logger.pace.take(time.monotonic()):
             counters.paused += 1
             await asyncio.sleep(wait)
-        await self._take(Arrival(self, logger, message, frame.raw, received))
+        await self._take(Arrival(self, logger, message, frame.raw, frame.segment, received))
 
     def _open(self, frame: Frame, message: Message, logger: Logger) -> tuple[Frame, Message] | None:
         """The frame and its message, decrypted; None: no key of the logger fits, and it is dropped."""

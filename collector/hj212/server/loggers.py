@@ -120,8 +120,17 @@ class Logger:
         return f"'{name[:40]}' is no factor of this logger; it has {', '.join(sorted(self.channels))}"
 
 
-def load_loggers(registry: Registry, settings: Settings) -> dict[str, Logger]:
+def load_loggers(registry: Registry, settings: Settings, *, admitting: bool = True) -> dict[str, Logger]:
     """The loggers of a registry by MN.
+
+    Parameters
+    ----------
+    registry : Registry
+        Names them.
+    settings : Settings
+        ``hj212_...``.
+    admitting : bool
+        Whether they are to be let in; without that, passwords and addresses are not looked at.
 
     Raises
     ------
@@ -129,10 +138,9 @@ def load_loggers(registry: Registry, settings: Settings) -> dict[str, Logger]:
         If a logger has no password, the file of passwords cannot be read, or it names an MN that no device has.
     """
     devices = [(site.id, device) for site in registry.sites for device in site.devices]
-    passwords = _lines(settings.hj212_passwords, "passwords", "PW")
-    addresses = {
-        mn: _networks(text, settings) for mn, text in _lines(settings.hj212_addresses, "addresses", "ADDRESS").items()
-    }
+    passwords = _lines(settings.hj212_passwords if admitting else None, "passwords", "PW")
+    places = _lines(settings.hj212_addresses if admitting else None, "addresses", "ADDRESS")
+    addresses = {mn: _networks(text, settings) for mn, text in places.items()}
     if strangers := addresses.keys() - {device.mn for _, device in devices}:
         raise ValueError(
             f"{settings.hj212_addresses}: no device of the registry has the MN {', '.join(sorted(strangers))}"
@@ -148,7 +156,7 @@ def load_loggers(registry: Registry, settings: Settings) -> dict[str, Logger]:
         named.add(device.mn)
         if not text and common is not None and device.mn not in addresses:
             text = common.get_secret_value()
-        if not text and device.mn not in addresses:
+        if admitting and not text and device.mn not in addresses:
             without.append(f"{device.mn} ({site}/{device.id})")
             continue
         profile = registry.profiles[device.profile]

@@ -7,7 +7,7 @@ import resource
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar
 
@@ -61,8 +61,8 @@ class LoggerServer:
         ``hj212_...``.
     store : LoggerStore
         The record.
-    writer : Executor
-        Runs what uses the store.
+    writer : Executor or None
+        Runs what uses the store; None: any thread may.
     stop : threading.Event
         Ends ``run`` when set.
     gate : Gate, optional
@@ -79,7 +79,7 @@ class LoggerServer:
         registry: Registry,
         settings: Settings,
         store: LoggerStore,
-        writer: Executor,
+        writer: Executor | None,
         stop: threading.Event,
         gate: Gate | None = None,
     ) -> None:
@@ -250,15 +250,19 @@ class LoggerServer:
             while len(taken) < _BATCH and not queue.empty():
                 taken.append(queue.get_nowait())
             arrivals = [one for one in taken if isinstance(one, Arrival)]
-            for arrival in arrivals:
-                self._builder.add_message(arrival.logger, arrival.message, arrival.raw, arrival.received)
             if arrivals:
-                await self._commit(self._builder.deliver())
+                await self.keep(arrivals)
             for one in taken:
                 if isinstance(one, Arrival):
                     one.link.answer(one)
                 elif not one.done():
                     one.set_result(None)
+
+    async def keep(self, arrivals: Sequence[Arrival]) -> None:
+        """Have messages kept durably, however often that has to be tried; then they are answered."""
+        for arrival in arrivals:
+            self._builder.add_message(arrival.logger, arrival.message, arrival.raw, arrival.received)
+        await self._commit(self._builder.deliver())
 
     async def _commit(self, delivery: Delivery) -> None:
         failures = 0

@@ -73,6 +73,16 @@ def test_most_devices_of_several_sites_outvote_the_clock(
     assert clock.explains(10 * MINUTE) is doubted
 
 
+def test_a_clock_that_devices_agree_with_from_the_start_has_been_set_before(clock: ServerClock) -> None:
+    assert not clock.has_been_mended()
+    clock.hear([(names, 10 * MINUTE) for names in product("ab", "xy")])
+    assert not clock.has_been_mended()
+    clock.hear([(names, -500) for names in product("ab", "xy")])
+    assert clock.has_been_mended()
+    clock.hear([(names, -500) for names in product("ab", "xy")])
+    assert not clock.has_been_mended()
+
+
 def test_devices_that_disagree_with_each_other_do_not_outvote_it(clock: ServerClock) -> None:
     clock.hear([(("a", str(n)), n * 10 * MINUTE) for n in range(9)] + [(("b", "x"), 0)])
     assert not any(clock.explains(n * 10 * MINUTE) for n in range(9))

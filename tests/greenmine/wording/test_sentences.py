@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ import pytest
 from greenmine.wording.sentences import CATALOGUE, chinese_sentence
 
 ROOT = Path(__file__).parents[3]
+FINDINGS = {"DoctorFinding": (2, 3), "LogFault": (0, 1)}
+"""Likewise of more than one."""
 TOLD = {"Problem": 1, "LoggerFileError": 0, "RefusedError": 1, "refuse": 1, "faults.append": 0}
 """Calls with a sentence that a person may read, and which argument it is."""
 FOLDERS = ("api/http", "api/pages", "api/live", "collector/files", "collector/payloads", "collector/hj212/server")
@@ -26,7 +28,7 @@ SOURCES = {path: TOLD for folder in FOLDERS for path in (ROOT / folder).rglob("*
 }  # fmt: skip
 
 
-def _sentences(source: str, calls: dict[str, int]) -> Iterator[str]:
+def _sentences(source: str, calls: Mapping[str, int], named: str = "detail") -> Iterator[str]:
     """Sentences of such calls, and of names that are given to them, with a sign for what is filled in."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -36,7 +38,7 @@ def _sentences(source: str, calls: dict[str, int]) -> Iterator[str]:
             if name == "append":
                 name = f"{ast.unparse(node.func.value)[-6:]}.append".removeprefix("_")  # type: ignore[attr-defined]
             told = node.args[calls[name]] if name in calls and len(node.args) > calls[name] else None
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "detail":
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == named:
             told = node.value
         if isinstance(told, ast.Constant):
             yield told.value
@@ -50,6 +52,14 @@ def test_what_a_person_may_read_has_a_chinese_sentence(path: Path) -> None:
         sentence for sentence in _sentences(path.read_text("utf-8"), SOURCES[path]) if re.search(r"[a-z]{2}", sentence)
     ]
     assert [sentence for sentence in told if chinese_sentence(sentence) is None] == []
+
+
+@pytest.mark.parametrize("path", ["cli/doctor.py", "collector/jetstream/inspection.py"])
+def test_what_the_doctor_finds_has_a_chinese_sentence(path: str) -> None:
+    source = (ROOT / path).read_text("utf-8")
+    told = {text for k in (0, 1) for text in _sentences(source, {name: at[k] for name, at in FINDINGS.items()}, "what")}
+    assert len(told) > 10
+    assert [text for text in told if re.search(r"[a-z]{2}", text) and chinese_sentence(text) is None] == []
 
 
 def test_a_sentence_and_its_translation_name_the_same_things() -> None:

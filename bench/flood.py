@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from socket import create_connection
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import psutil
@@ -24,10 +24,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.table import Row
 from greenmine.cli.work import work
-from greenmine.collector.mqtt.broker import Broker, start_broker
+from greenmine.collector.mqtt.broker import start_broker
 from greenmine.collector.mqtt.ingress import ingress
+from greenmine.loading import load_registry
 from greenmine.settings import Settings
 from greenmine.times import DAY, now
+from tests.nats_servers import NatsCluster
 from tests.ports import free_port
 
 SECONDS: Final = 60.0
@@ -77,11 +79,20 @@ def _text(text: bytes) -> bytes:
     return struct.pack(">H", len(text)) + text
 
 
-def flood(port: int, kind: str, qos: int, seconds: float, sent: multiprocessing.sharedctypes.Synchronized[int]) -> None:
+def flood(
+    port: int,
+    kind: str,
+    qos: int,
+    seconds: float,
+    sent: multiprocessing.sharedctypes.Synchronized[int],
+    account: tuple[str, str] | None = None,
+) -> None:
     """Publish as fast as the broker takes it, without waiting for anything."""
     make, begun, number = KINDS[kind], now(), 0
     with create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(_packet(0x10, _text(b"MQTT") + b"\4\2\0\0" + _text(b"noisy")))
+        named = b"" if account is None else b"".join(_text(part.encode()) for part in account)
+        flags = b"\4\2\0\0" if account is None else b"\4\xc2\0\0"
+        connection.sendall(_packet(0x10, _text(b"MQTT") + flags + _text(b"noisy") + named))
         connection.recv(4)
         threading.Thread(target=_drain, args=(connection,), daemon=True).start()
         deadline = time.monotonic() + seconds
@@ -132,30 +143,55 @@ def _let_in(settings: Settings) -> None:
     ingress(settings, threading.Event())
 
 
+class Entrance(NamedTuple):
+    """Where devices come in: port, process of the broker, what it keeps on disk, and accounts by name, if they need any."""
+
+    port: int
+    broker: int
+    store: Path
+    accounts: dict[str, tuple[str, str]]
+
+
 @contextmanager
-def collecting(folder: Path, **settings: object) -> Iterator[tuple[Broker, Settings]]:
+def collecting(folder: Path, **settings: object) -> Iterator[tuple[Entrance, Settings]]:
     """Run Mosquitto, what is before it, and a worker with the registry that ships."""
     with start_broker(folder / "broker") as broker:
-        given = Settings(data=folder / "data", broker_port=broker.port, ingress_port=free_port(), **settings)  # type: ignore[arg-type]
-        (folder / "data").mkdir()
-        context = multiprocessing.get_context("spawn")
-        processes = [context.Process(target=task, args=(given,)) for task in (_work, _let_in)]
+        port = free_port()
+        given = Settings(data=folder / "data", broker_port=broker.port, ingress_port=port, **settings)  # type: ignore[arg-type]
+        assert broker.pid is not None
+        with _running(given, _work, _let_in):
+            yield Entrance(port, broker.pid, folder / "broker", {}), given
+
+
+@contextmanager
+def logging(folder: Path) -> Iterator[tuple[Entrance, Settings]]:
+    """Run nats-server as `greenmine cluster` sets it up, and a worker with the registry that ships."""
+    with NatsCluster(folder / "log", load_registry()) as log:
+        accounts = {name: (name, log.device(name)) for name in ("/".join(NOISY), "/".join(QUIET))}
+        given = Settings(data=folder / "data", **log.settings())
+        with _running(given, _work):
+            yield Entrance(log.port, log.process("n0"), folder / "log", accounts), given
+
+
+@contextmanager
+def _running(given: Settings, *tasks: Callable[[Settings], None]) -> Iterator[None]:
+    given.data.mkdir()
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=task, args=(given,)) for task in tasks]
+    for process in processes:
+        process.start()
+    try:
+        _await(
+            partial(_asked, given.record_place, "select count(*) from worker where status like '%connected\":true%'")
+        )
+        yield
+    finally:
         for process in processes:
-            process.start()
-        try:
-            _await(
-                partial(
-                    _asked, given.record_place, "select count(*) from worker where status like '%connected\":true%'"
-                )
-            )
-            yield broker, given
-        finally:
-            for process in processes:
-                process.terminate()
-                process.join()
+            process.terminate()
+            process.join()
 
 
-def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: float) -> Flooded:
+def flooded(entrance: Entrance, settings: Settings, kind: str, qos: int, seconds: float) -> Flooded:
     """Flood for some seconds, meanwhile publishing one reading after another from the quiet device.
 
     Raises
@@ -163,13 +199,15 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
     TimeoutError
         A reading of the quiet device did not come.
     """
-    assert broker.pid is not None
     context = multiprocessing.get_context("spawn")
     sent = context.Value("q", 0)
-    noisy = context.Process(target=flood, args=(settings.ingress_port, kind, qos, seconds, sent))
+    noisy = context.Process(
+        target=flood, args=(entrance.port, kind, qos, seconds, sent, entrance.accounts.get("/".join(NOISY)))
+    )
     quiet = Client(CallbackAPIVersion.VERSION2)
-    assert settings.ingress_port is not None
-    quiet.connect(broker.host, settings.ingress_port)
+    if account := entrance.accounts.get("/".join(QUIET)):
+        quiet.username_pw_set(*account)
+    quiet.connect("127.0.0.1", entrance.port)
     quiet.loop_start()
     stored = "select coalesce(sum(stored),0) from ledger where site='{}' and device='{}'".format(*QUIET)
     before, already, memory = _size(settings.record_place), _asked(settings.record_place, stored), 0
@@ -182,7 +220,7 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
         quiet.publish("greenmine/v1/{}/{}/readings".format(*QUIET), payload, qos=1).wait_for_publish(_PATIENCE)
         _await(lambda: _asked(settings.record_place, stored) > already + len(waits))
         waits.append(time.monotonic() - begun)
-        memory = max(memory, psutil.Process(broker.pid).memory_info().rss)
+        memory = max(memory, psutil.Process(entrance.broker).memory_info().rss)
         time.sleep(0.05)
     quiet.disconnect()
     site = NOISY[0] if kind != "100,000 topics" else ""
@@ -208,22 +246,26 @@ def flooded(broker: Broker, settings: Settings, kind: str, qos: int, seconds: fl
 
 
 def measure() -> Iterator[Row]:
-    """Rows of the table."""
-    for kind in KINDS:
-        for qos in (0, 1):
-            with tempfile.TemporaryDirectory() as folder, collecting(Path(folder)) as (broker, settings):
-                found = flooded(broker, settings, kind, qos, SECONDS)
-            what = f"flood of {kind}, QoS {qos}, {SECONDS:g} s"
-            slow = float(np.percentile(found.waits, 99))
-            waits = f"median {np.median(found.waits) * 1000:.0f} ms, 99 % {slow * 1000:.0f} ms"
-            yield Row("flood", f"{what}: wait of another mine", waits, "1 s", slow, "<=", 1.0)
-            lost = found.acknowledged - found.stored
-            yield Row(
-                "flood", f"{what}: readings of it lost", f"{lost} of {found.acknowledged}", "0", float(lost), "<=", 0.0
-            )
-            grown = found.growth / 1e6
-            about = f"{grown:.0f} MB, {found.sent:,} sent, broker {found.memory / 1e6:.0f} MB"
-            yield Row("flood", f"{what}: growth of the record", about, "100 MB", grown, "<=", 100.0)
+    """Rows of the table: by Mosquitto, and by nats-server, where an account of a device has no other topics."""
+    cases = [("", collecting, kind, qos) for kind in KINDS for qos in (0, 1)]
+    cases += [(" by nats-server", logging, kind, 1) for kind in KINDS if "topics" not in kind]
+    for by, running, kind, qos in cases:
+        with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (entrance, settings):
+            found = flooded(entrance, settings, kind, qos, SECONDS)
+            kept = sum(file.stat().st_size for file in entrance.store.rglob("*") if file.is_file())
+        what = f"flood of {kind}{by}, QoS {qos}, {SECONDS:g} s"
+        slow = float(np.percentile(found.waits, 99))
+        waits = f"median {np.median(found.waits) * 1000:.0f} ms, 99 % {slow * 1000:.0f} ms"
+        yield Row("flood", f"{what}: wait of another mine", waits, "1 s", slow, "<=", 1.0)
+        lost = found.acknowledged - found.stored
+        yield Row(
+            "flood", f"{what}: readings of it lost", f"{lost} of {found.acknowledged}", "0", float(lost), "<=", 0.0
+        )
+        grown = found.growth / 1e6
+        about = (
+            f"{grown:.0f} MB, {found.sent:,} sent, broker {found.memory / 1e6:.0f} MB, {kept / 1e6:.0f} MB on its disk"
+        )
+        yield Row("flood", f"{what}: growth of the record", about, "100 MB", grown, "<=", 100.0)
 
 
 def _size(record: Path) -> int:

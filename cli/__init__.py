@@ -113,14 +113,19 @@ def _faults(error: ValidationError) -> str:
     """Settings that cannot be read, by the names that people gave them."""
     if error.title != "Settings":
         raise error
-    return "; ".join(
-        f"GREENMINE_{str(fault['loc'][0]).upper()}={fault['input']!s:.80}: {fault['msg'].removeprefix('Value error, ')}"
-        if not any(
-            word in str(fault["loc"][0]) for word in ("password", "record")
-        )  # an address may hold one by mistake
-        else f"GREENMINE_{str(fault['loc'][0]).upper()}: {fault['msg']}"
-        for fault in error.errors()
-    )
+    told = []
+    for fault in error.errors():
+        name, what = str(fault["loc"][0]), fault["msg"].removeprefix("Value error, ")
+        secret = any(word in name for word in ("password", "record"))  # an address may hold one by mistake
+        given = "" if secret else f"={_plain(str(fault['input']), 80)}"
+        told.append(f"GREENMINE_{name.upper()}{given}: {_plain(what, 300)}")
+    return "; ".join(told)
+
+
+def _plain(text: str, longest: int) -> str:
+    """A text on one line, of so many characters, and whatever cannot be seen as its code."""
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
 def fault_of(error: BaseException) -> str:

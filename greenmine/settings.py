@@ -27,19 +27,41 @@ def web_address(text: str) -> str:
     try:
         parts = urlsplit(text)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # an error of the encoding is one
         sound = False
     if not sound or not text.isprintable() or " " in text:
         raise ValueError("is no address such as https://example.org:8086")
     return text
 
 
+def host_names(text: str) -> str:
+    """Names or addresses of hosts, several with commas, as they are.
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be looked up: with an empty part, or one of more than 63 characters.
+    """
+    for name in text.split(","):
+        plain = name.strip().isprintable() and " " not in name.strip()
+        try:
+            name.strip().encode("idna")
+        except UnicodeError:
+            plain = False
+        if not plain:
+            raise ValueError("is no name of a host such as broker.example.org")
+    return text
+
+
 def _no_file(path: Path) -> Path:
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         raise ValueError("is a file; a directory would be right")
     return path
 
 
+Hosts = Annotated[str, AfterValidator(host_names)]
+"""Names or addresses of hosts."""
 WebAddress = Annotated[str, AfterValidator(web_address)]
 """Address of a web server."""
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -71,7 +93,7 @@ class Settings(BaseSettings):
     record_password: SecretStr | None = None
     """Password there."""
 
-    broker_host: str = "127.0.0.1"
+    broker_host: Hosts = "127.0.0.1"
     broker_port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     broker_tls: bool = False
     """TLS with the system's certificate authorities, or with ``broker_ca``."""
@@ -98,7 +120,7 @@ class Settings(BaseSettings):
     """Of the account that puts frames of data loggers into the log."""
     ingress_port: Port | None = None
     """Port at which devices are let in to the broker; None: nothing is before the broker."""
-    ingress_host: str = "127.0.0.1"
+    ingress_host: Hosts = "127.0.0.1"
     """Its addresses, with commas."""
     ingress_rate: Annotated[float, Field(gt=0, le=1e12)] = 64_000.0
     """Most that a connection may send, on average [bytes/s]; who sends more waits."""
@@ -119,7 +141,7 @@ class Settings(BaseSettings):
     linger_ms: Span = 50
     """Longest time a message waits for its commit while others keep coming."""
     idle_ms: Span = 2
-    """A pause in the stream this long commits at once."""
+    """A pause in the stream this long commits at once; a little later where a commit takes longer."""
     payload_limit: Count = 1_000_000
     """Largest payload that is decoded [bytes]."""
     rejection_bytes: Annotated[int, Field(ge=0, le=10**9)] = 2_000
@@ -151,7 +173,7 @@ class Settings(BaseSettings):
 
     hj212_port: Port | None = None
     """Port for data loggers; None: there is no server for them, 0: any free one."""
-    hj212_host: str = "127.0.0.1"
+    hj212_host: Hosts = "127.0.0.1"
     hj212_password: SecretStr | None = None
     """PW of all loggers that ``hj212_passwords`` does not name."""
     hj212_passwords: Path | None = None
@@ -194,7 +216,7 @@ class Settings(BaseSettings):
     hj212_frame_days: Span = 0
     """How long frames are kept as they came; 0: not at all."""
 
-    host: str = "127.0.0.1"
+    host: Hosts = "127.0.0.1"
     """Address of the web server; beyond loopback only behind a TLS proxy, see ``public_url`` and ``trusted_proxies``."""
     port: Port = 8000
 
@@ -248,7 +270,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what is given nowhere else from the files in ``secrets``."""
         directory = (dotenv_settings() | env_settings() | init_settings()).get("secrets")
-        if directory is not None and Path(directory).is_file():
+        if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
             directory = None  # what is told of the setting itself
         files = SecretsSettingsSource(settings_cls, secrets_dir=directory)
         return init_settings, env_settings, dotenv_settings, files
@@ -317,7 +339,7 @@ class Settings(BaseSettings):
     """From this hour on, on the clock of the mine, the report of the day, week, month, quarter or year that ended is sent."""
     notify_dingtalk_url: WebAddress = "https://oapi.dingtalk.com/robot/send"
     notify_wecom_url: WebAddress = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
-    smtp_host: str | None = None
+    smtp_host: Hosts | None = None
     """Mail server; None: there is no e-mail."""
     smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"

@@ -25,6 +25,11 @@ _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 """``::a.b.c.d``, deprecated by RFC 4291, 2.5.5.1; some systems still route it to the IPv4 address."""
 
 
+_NOT_GIVEN_OUT: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Reserved, whatever this version of Python knows of them: assignments of protocols (RFC 6890), relays of 6to4 (RFC 7526), examples
+(RFC 9637)."""
+
+
 class ForbiddenAddressError(OSError):
     """A name that stands for no address that may be called."""
 
@@ -57,7 +62,7 @@ def may_be_called(address: str, private: Iterable[Network]) -> bool:
         parsed = parsed if inner is None else inner
     if any(parsed.version == network.version and parsed in network for network in private):
         return True
-    if parsed.version == 6 and parsed not in _UNICAST:
+    if (parsed.version == 6 and parsed not in _UNICAST) or any(parsed in network for network in _NOT_GIVEN_OUT):
         return False
     return parsed.is_global and not parsed.is_multicast
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,6 +125,20 @@ def test_nats_server_takes_the_configuration_of_each_node(tmp_path: Path, nodes:
         done = subprocess.run([nats_program(), "-t", "-c", str(file)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert file.read_text().count("sync_interval: always") == 1
+
+
+def test_units_of_a_cluster_pass_systemds_own_check(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    units = sorted(made(tmp_path, ["n1=10.0.0.1"]).glob("*.service"))
+    assert [unit.stem for unit in units] == ["greenmine-gateway", "greenmine-nats@", "greenmine-worker@"]
+    # Programs that are not installed on this machine are no fault of the units.
+    programs = re.compile(r"^ExecStart=\S+", re.MULTILINE)
+    for unit in units:
+        unit.write_text(programs.sub("ExecStart=/bin/true", unit.read_text()))
+    run = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units]
+    said = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert [line for line in said.stderr.splitlines() if "greenmine" in line] == []
 
 
 def test_the_second_time_changes_nothing_and_passwords_stay(tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from greenmine.cli import _faults
 from greenmine.record.record import migrate, open_engine
+from greenmine.settings import Settings
 
 COMMAND = Path(sys.executable).with_name("greenmine")
 
@@ -31,7 +34,7 @@ def said(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, s
         ("GREENMINE_DEVICE_MESSAGES", "many"),
         ("GREENMINE_SMTP_PORT", "-1"),
         ("GREENMINE_INFLUX_URL", "http://[::1"),
-        ("GREENMINE_SECRETS", sys.executable),
+        ("GREENMINE_SECRETS", "/dev/null"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, name: str, value: str) -> None:
@@ -59,6 +62,15 @@ def test_a_file_that_a_setting_names_and_that_is_not_there_is_one_line_at_the_st
     assert status == 1
     assert error.count("\n") == 1
     assert "nothing.pem" in error
+
+
+def test_a_fault_of_settings_is_one_line_that_can_be_read_whatever_was_given() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(broker_port="a\nb\u202e", device_messages="9" * 5_000)
+    told = _faults(caught.value)
+    assert told.startswith("GREENMINE_BROKER_PORT=a\\nb\\u202e: ")
+    assert told.isprintable()
+    assert len(told) < 700
 
 
 def test_the_list_of_commands_says_what_each_does(tmp_path: Path) -> None:

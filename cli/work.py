@@ -26,6 +26,8 @@ from greenmine.collector.intake import LogPlace, Message
 from greenmine.collector.jetstream.log_intake import LogIntake
 from greenmine.collector.mqtt.session import Session
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
+from greenmine.collector.payloads.reasons import Reason
+from greenmine.collector.payloads.server_clock import AGREE
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
 from greenmine.record import retry, schema
@@ -278,8 +280,10 @@ def _take_again(record: Record, builder: FrameBuilder, commit: Callable[..., Any
     """Take in some of the rejected messages that were asked for, or held until the server's clock was set."""
     now = times.now()
     with record.transaction() as connection:
-        if builder.clock.has_been_mended():
-            many = retry.release(connection)
+        if builder.clock.doubt_has_begun():
+            sites = [site.id for site in record.registry.sites]
+            retry.ask(connection, sites, None, Reason.FUTURE.value, now - AGREE, now)
+        if builder.clock.has_been_mended() and (many := retry.release(connection)):
             _log.info("the server's clock has been set; taking in what was held", messages=many)
         rows = retry.waiting(connection, _AGAIN)
     for row in rows:

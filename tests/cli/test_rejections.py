@@ -20,6 +20,7 @@ from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.times import now
+from tests.records import record_setting
 
 MINUTE = 60_000
 DEVICES = {("kunyin", "boundary-dust"): "pm10", ("jiuchi", "boundary-noise"): "laeq"}
@@ -29,7 +30,7 @@ class Collector:
     """What the worker does with messages, without a broker."""
 
     def __init__(self, data: Path, registry: Registry) -> None:
-        settings = Settings(data=data)
+        settings = Settings(data=data, **record_setting(data))
         engine = open_engine(settings.record_place)
         migrate(engine)
         self.record = Record(engine, registry)

@@ -72,7 +72,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     SystemExit
         With the reason, if the port for data loggers cannot be listened on, or another worker has taken over the log.
     """
-    pipeline = _pipeline(settings)
+    pipeline = _pipeline(settings, stop)
     registry, record, causes = pipeline.registry, pipeline.record, Suggestions(pipeline.record)
     gate = _gate(registry, record, settings)
     logger_record = LoggerRecord(
@@ -174,24 +174,35 @@ def _begin_collecting() -> None:
     gc.enable()
 
 
-def _pipeline(settings: Settings) -> Pipeline:
+def _pipeline(settings: Settings, stop: threading.Event) -> Pipeline:
     gc.disable()  # hardly anything that a start makes is garbage
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record_place, owner=NAME)
     migrate(engine)
-    return Pipeline(
-        registry,
-        Record(engine, registry, settings.archive_place),
-        lateness=settings.lateness_hours * 60,
-        grace=math.ceil(settings.grace_seconds / 60),
-        silent_minutes=settings.silent_minutes,
-        now=times.now(),
-        room=RefusedRoom(
-            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
-        ),
-        checkpoint=settings.data / "rings.checkpoint",
-        checkpoint_seconds=settings.checkpoint_seconds,
-    )
+    record = Record(engine, registry, settings.archive_place)
+
+    def begin() -> Pipeline:
+        return Pipeline(
+            registry,
+            record,
+            lateness=settings.lateness_hours * 60,
+            grace=math.ceil(settings.grace_seconds / 60),
+            silent_minutes=settings.silent_minutes,
+            now=times.now(),
+            room=RefusedRoom(
+                registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+            ),
+            checkpoint=settings.data / "rings.checkpoint",
+            checkpoint_seconds=settings.checkpoint_seconds,
+        )
+
+    while True:
+        try:
+            return begin()
+        except StoreError as error:  # the start itself notes something, and the disk may be full
+            _log.error("the record takes nothing; trying again", error=str(error))
+            if stop.wait(_STATUS):
+                raise SystemExit(0) from None
 
 
 def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:

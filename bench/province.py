@@ -128,7 +128,7 @@ def restart(scale: float, kept: Path | None = None) -> Iterable[Row]:
         took[readings] = commits.instant[0] - begun
         size = f"{channels:,} channels, {channels * minutes / 1e6:.2g} million readings"
         yield Row(
-            "restart", f"from its start to its first commit, {size}", f"{took[readings]:.1f} s, {commits.begun:.1f} s CPU",
+            "restart", f"from its start to its first commit, {size}", f"{took[readings]:.1f} s, {commits.busy[0]:.1f} s CPU",
             f"{_START_AT_MOST:.0f} s", took[readings] / _START_AT_MOST, "<=", 1.0,
         )  # fmt: skip
         instant, waited = np.array(commits.instant), np.array([late.max() for late in commits.latency])
@@ -206,7 +206,8 @@ def steady(scale: float) -> Iterable[Row]:
             "steady", f"{what}: publish to commit", f"median {p50 * 1000:.0f} ms, 99 % {p99 * 1000:.0f} ms", f"{slowest:g} s",
             p99 / slowest, "<=", 1.0,
         )  # fmt: skip
-        share = commits.cpu / _LASTING
+        warm = int(np.searchsorted(commits.instant, commits.instant[0] + _WARM))
+        share = (commits.busy[-1] - commits.busy[warm]) / (commits.instant[-1] - commits.instant[warm])
         busy, judged = f"{share:.0%} of a core", interval > 1
         yield Row(
             "steady", f"{what}: CPU of the worker", busy, f"{_CORE_AT_MOST:.0%}", share / _CORE_AT_MOST, "<=" if judged else "",
@@ -329,7 +330,7 @@ def pages(scale: float) -> Iterable[Row]:
 
         with serving(folder) as web:
             paths = [
-                "/", "/?page=2", "/comparison", "/wall", "/registry", "/public", "/exceedances",
+                "/", "/?page=2", "/comparison", "/wall", "/evidence", "/public", "/exceedances",
                 f"/sites/{registry.sites[-1].id}", "/api/v1/latest", "/metrics",
             ]  # fmt: skip
             server = psutil.Process(web.process)

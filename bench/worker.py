@@ -26,8 +26,8 @@ class Commits:
     """Commits of a worker, in order.
 
     ``instant`` is when each was durable, ``first`` when the first message of it was received [s since 1970]; ``messages``
-    and ``stored`` (readings) are counts; ``latency`` is from the time in each reading to its commit [ms]; ``begun`` is CPU
-    time of the process up to the first of them, ``cpu`` that since it was ready [s].
+    and ``stored`` (readings) are counts; ``latency`` is from the time in each reading to its commit [ms]; ``busy`` is the CPU
+    time of the process up to each of them [s].
     """
 
     instant: list[float] = field(default_factory=list)
@@ -35,8 +35,7 @@ class Commits:
     messages: list[int] = field(default_factory=list)
     stored: list[int] = field(default_factory=list)
     latency: list[NDArray[np.float64]] = field(default_factory=list)
-    begun: float = 0.0
-    cpu: float = 0.0
+    busy: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -70,9 +69,8 @@ def _run(pipe: Connection, settings: Settings, messages: int) -> None:
         def commit(self, batch: Batch, now: int, beside: Beside | None = None) -> Outcome:
             outcome = super().commit(batch, now, beside)
             instant = time.time()
-            if not commits.instant:
-                commits.begun = time.process_time()
             commits.instant.append(instant)
+            commits.busy.append(time.process_time())
             commits.first.append(float(batch.message_received.min()) / 1000)
             commits.messages.append(batch.messages)
             commits.stored.append(len(outcome.parts.fresh))
@@ -88,10 +86,8 @@ def _run(pipe: Connection, settings: Settings, messages: int) -> None:
             super()._on_subscribe(*arguments)  # type: ignore[arg-type]
             if not ready.is_set():
                 ready.set()
-                commits.cpu = time.process_time()
                 pipe.send("ready")
 
     work.Pipeline, work.Session = NotingPipeline, ReadySession  # type: ignore[misc]
     work.work(settings, stop)
-    commits.cpu = time.process_time() - commits.cpu
     pipe.send(commits)

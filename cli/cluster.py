@@ -41,6 +41,7 @@ app = cyclopts.App(name="cluster", help="nats-servers in place of Mosquitto: the
 
 _FOLDER: Final = "cluster"
 _UNIT: Final = Path(__file__).parent / "deployment" / "cluster" / "greenmine-nats@.service"
+_WORKER: Final = Path("systemd", "greenmine-worker.service")
 _STATE: Final = Path("/var/lib/greenmine-nats")
 _RUN: Final = Path("/run/greenmine-nats")
 _INSIDE: Final = ("localhost", "127.0.0.1", "::1")
@@ -172,6 +173,7 @@ class _Cluster:
         self._accounts()
         unit = string.Template(_UNIT.read_text()).substitute(directory=self._directory, group=self._group)
         self._render(f"{_FOLDER}/{_UNIT.name}", unit)
+        self._services()
         self._render(f"{_FOLDER}/settings.env", self._settings())
 
     def _node(self, name: str) -> ServerNode:
@@ -211,6 +213,17 @@ class _Cluster:
                 replace(place, password, _READABLE, self._group)
             _say("kept" if known else "made", f"secrets/{file}")
         credentials.refresh()
+
+    def _services(self) -> None:
+        """Units of any number of workers, and of the gateway for data loggers, as that of the one worker."""
+        one = self._directory / _WORKER
+        if not one.exists():
+            raise ValueError(f"{one} is missing; greenmine init --without-docker makes it")
+        common = one.read_text().replace(" greenmine-broker.service", "")
+        self._render(f"{_FOLDER}/greenmine-worker@.service", common.replace("greenmine: ", "greenmine %i: "))
+        what, part = "gateway for data loggers", "--only gateway"
+        gateway = common.replace("collector, processing and record", what).replace("--only worker", part)
+        self._render(f"{_FOLDER}/greenmine-gateway.service", gateway)
 
     def _settings(self) -> str:
         """Settings of the worker and of `greenmine device`, to be put into .env in place of the broker's."""

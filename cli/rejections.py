@@ -20,7 +20,7 @@ from greenmine.record.record import DatabaseError, migrate, open_engine, there_i
 from greenmine.record.retry import ask
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
-from greenmine.times import now
+from greenmine.times import now, utc_text
 
 app = cyclopts.App(name="rejections", help="List messages that were not taken, and have them taken in again.")
 
@@ -69,7 +69,7 @@ def listed(
     finally:
         access.close()
     names = ("received", "site", "device", "reason", "readings", "size", "detail")
-    found = [{name: getattr(row, name) for name in names} | {"received": _iso(row.received)} for row in rows]
+    found = [{name: getattr(row, name) for name in names} | {"received": utc_text(row.received)} for row in rows]
     if format == "json":
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
         return
@@ -136,7 +136,3 @@ def _opened(data: Path | None, site: str | None) -> tuple[Settings, Registry]:
 
 def _sites(registry: Registry, site: str | None) -> list[str]:
     return [known.id for known in registry.sites] if site is None else [site]
-
-
-def _iso(instant: int) -> str:
-    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="seconds")

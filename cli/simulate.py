@@ -34,6 +34,7 @@ from greenmine.simulators.recording import write_recording
 from greenmine.simulators.score import score as compare
 from greenmine.simulators.score import table
 from greenmine.simulators.truth import Truth
+from greenmine.times import local
 
 _LABEL_EVERY = 500
 _TOLERANCE = 31 * MINUTE_MS
@@ -243,7 +244,7 @@ def progress_over(start: int, end: int | None) -> Iterator[Report]:
         task = bar.add_task("starting", total=total, done=0)
 
         def report(done: int, reached: int) -> None:
-            label = datetime.fromtimestamp(max(reached, start) / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            label = f"{local(max(reached, start), UTC):%Y-%m-%d %H:%M UTC}"
             bar.update(task, completed=max(0, reached - start), done=done, description=label)
 
         yield report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from greenmine.record.record import DatabaseError, there_is
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import Settings
+from greenmine.times import local, utc_text
 from greenmine.uplink.outbox import FILE, UplinkOutbox
 
 _ALIVE = 10_000
@@ -76,7 +77,7 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
         "worker": {
             "running": age is not None and abs(age) < _ALIVE,
             "connected": said is not None and said.connected,
-            "last_message": None if said is None or not said.last_message else _iso(said.last_message),
+            "last_message": None if said is None or not said.last_message else utc_text(said.last_message),
             **(
                 {}
                 if said is None
@@ -116,9 +117,9 @@ def _uplink(settings: Settings) -> list[dict[str, Any]]:
             "running": abs(now - state.told) < _ALIVE,
             "connected": state.connected,
             "waiting": state.waiting,
-            "oldest": None if state.oldest is None else _iso(state.oldest),
+            "oldest": None if state.oldest is None else utc_text(state.oldest),
             "acknowledged": state.acknowledged,
-            "last_acknowledged": None if not state.last else _iso(state.last),
+            "last_acknowledged": None if not state.last else utc_text(state.last),
             "trouble": state.trouble,
         }
         for state in UplinkOutbox(path, read_only=True).states(now)
@@ -147,7 +148,7 @@ def _print(found: dict[str, Any]) -> None:
             f"Data loggers: port {loggers['port']}, {loggers['connections']} connections, {loggers['frames']} frames, "
             f"{loggers['answered']} answered, {sum(loggers['damaged'].values())} damaged, "
             f"{loggers['strangers'] + loggers['passwords']} dropped; "
-            f"newest frame {_iso(loggers['newest']) if loggers['newest'] else 'none'}."
+            f"newest frame {local(loggers['newest'], UTC).isoformat(timespec='seconds') if loggers['newest'] else 'none'}."
         )
     table = Table("site", "name", "received", "stored", "duplicate", "rejected", "late", "open exceedances")
     for site in found["sites"]:
@@ -163,7 +164,3 @@ def _print(found: dict[str, Any]) -> None:
             f", the oldest since {feed['oldest']}" if feed["waiting"] else ""
         )
         console.print(f"Uplink {feed['feed']}: {connected}; {feed['acknowledged']} acknowledged; {waiting}.")
-
-
-def _iso(instant: int) -> str:
-    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="seconds")

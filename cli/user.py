@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from greenmine.api.accounts.users import User, UserRole
 from greenmine.loading import load_registry
 from greenmine.registry import RegistryError, townships
 from greenmine.settings import Settings
+from greenmine.times import utc_text
 
 app = cyclopts.App(name="user", help="Accounts: who may sign in, and what they see.")
 
@@ -240,6 +240,6 @@ def _item(user: User) -> dict[str, str]:
         "role": user.role,
         "enterprises": ", ".join(user.enterprises),
         "townships": ", ".join(user.townships),
-        "created": datetime.fromtimestamp(user.created / 1000, UTC).isoformat(timespec="seconds"),
+        "created": utc_text(user.created),
         "state": "in use" if user.disabled is None else "shut",
     }

@@ -19,6 +19,10 @@ from greenmine.settings import Settings
 
 _LONGEST_LINGER: Final = 1.0
 """Longest time that messages are gathered for one commit, however long commits take [s]."""
+_SHARE: Final = 8
+"""Messages that keep coming are gathered for so many times as long as a commit takes, where that is within the linger."""
+_PAUSE: Final = 0.06
+"""A pause in the stream is waited for at most this part of the linger."""
 
 _log = structlog.get_logger(__name__)
 
@@ -138,6 +142,8 @@ class BatchCommitter:
         Longest time from the first message of a batch to its commit while others keep coming [s].
     pace : float
         Shortest time of gathering, unless the batch is full [s].
+    pause : float
+        When nothing has come for this long, nothing is waited for [s].
     """
 
     def __init__(self, settings: Settings, counters: Counters, stop: threading.Event) -> None:
@@ -146,6 +152,7 @@ class BatchCommitter:
         self._least = settings.linger_ms / 1000, settings.idle_ms / 1000
         self._failures = 0
         self.linger, self.pace = self._least
+        self.pause = self.pace
 
     def begin(self, batch: list[Message], size: int) -> None:
         """Count a batch that is to be committed, whose payloads are so long together [bytes]."""
@@ -190,9 +197,13 @@ class BatchCommitter:
         took = time.monotonic() - begun
         self._counters.commits.append(took)
         self._counters.batches += 1
-        # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog.
-        self.linger = max(self._least[0], min(took, _LONGEST_LINGER))
-        self.pace = max(self._least[1], took)
+        # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog. Where it takes
+        # less, a message may come while one commit runs, be gathered, and wait for the next: all of that within the linger.
+        linger, idle = self._least
+        self.linger = max(linger, min(took, _LONGEST_LINGER))
+        self.pace = max(idle, took, min(_SHARE * took, linger - 3 * took))
+        # To wait for others as long as they would save is at worst to wait twice.
+        self.pause = max(idle, min(took, _PAUSE * linger))
         if self._failures:
             _log.info("the record takes readings again", messages=messages)
         return None

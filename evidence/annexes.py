@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +27,7 @@ from greenmine.processing.exclusion import Mark, excluded_channels, rests_on
 from greenmine.processing.panes import MINUTE
 from greenmine.registry import Calibration, Registry, Site
 from greenmine.reporting import Period
+from greenmine.times import local
 
 
 def calibrations(site: Site, found: Recomputed) -> list[CalibrationFigures]:
@@ -182,4 +182,4 @@ def citations(evaluation: Evaluation, period: Period) -> list[CitationFigures]:
 
 def _text(instant: int, site: Site) -> str:
     """ISO 8601 of an instant [ms UTC] in the site's zone."""
-    return datetime.fromtimestamp(instant / 1000, UTC).astimezone(ZoneInfo(site.zone)).isoformat()
+    return local(instant, site.zone).isoformat()

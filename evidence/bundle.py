@@ -10,11 +10,10 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from pyarrow import parquet as pq
@@ -38,6 +37,7 @@ from greenmine.record.archive.witness import chosen, receipts_of, statement_of
 from greenmine.record.record import Engine
 from greenmine.registry import DEFAULT, Registry, Site
 from greenmine.reporting import Period, period_before
+from greenmine.times import local
 from greenmine.wording.messages import Language
 
 FORM: Final = "greenmine-bundle-1"
@@ -324,7 +324,7 @@ def _days(
 
 
 def _today(now: int, site: Site) -> date:
-    return datetime.fromtimestamp(now / 1000, ZoneInfo(site.zone)).date()
+    return local(now, site.zone).date()
 
 
 def pretty(value: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:

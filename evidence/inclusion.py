@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from greenmine.evidence.source import Source
 from greenmine.record.archive.archive import Finding, parts_of
 from greenmine.record.archive.tree import KeptTree, by_leaf
+from greenmine.times import local
 
 _BACKWARDS = 60_000
 """So far may a clock be set back that is kept right [ms]."""
@@ -139,6 +140,6 @@ def _heads(source: Source, tree: KeptTree, place: str) -> Iterator[Finding]:
 def moment(instant: int) -> str:
     """An instant [ms UTC] as people read it."""
     try:
-        return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{local(instant, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):
         return f"{instant} ms"

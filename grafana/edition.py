@@ -86,6 +86,13 @@ class Edition(Words):
         assert ahead is not None
         return ahead
 
+    def wide(self, zh: int, en: int) -> int:
+        """Width of a column [px], which the words of each language need.
+
+        Grafana makes rows as tall as citations need: what names in English take more for three lines, `tables.clause` gives.
+        """
+        return zh if self.language == "zh" else en
+
     def span(self, unit: str) -> str:
         """Grafana's name of a unit of time, ``s``, ``min`` or ``h``, as words of the language; Grafana's own are English."""
         return f"suffix:{self.t(f'span.{unit}')}"

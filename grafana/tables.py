@@ -33,10 +33,6 @@ CAPTURE: Final = steps((None, RED), (0.75, AMBER), (0.9, GREEN))
 """Colours of a capture: the alarm is at 90 %, most rules of validity ask for 75 %."""
 
 
-_TALLER: Final = 45
-"""What `limit` takes from `clause` in English, whose names need three lines [px]: Grafana makes rows as tall as citations need."""
-
-
 def site(edition: Edition, **more: Any) -> Column:
     """Names of mines."""
     return Column(source="site", title=edition.t("column.site"), words=mapping(edition.site_names), **more)
@@ -54,8 +50,7 @@ def parameter(edition: Edition) -> Column:
 
 
 def limit(edition: Edition, *, width: int | None = None) -> Column:
-    """Names of limits with the units of their figures; a width is that of Chinese names, beside `clause`."""
-    width = width + _TALLER if width is not None and edition.language == "en" else width
+    """Names of limits with the units of their figures."""
     units = {tag_of(rule): edition.unit(rule.limit.unit) for rule in edition.limits(lambda _: True)}
     names = {
         tag: edition.t("with-unit", name=name, unit=units[tag]) if units[tag] else name
@@ -131,8 +126,7 @@ def bounds(edition: Edition, rules: Iterable[Rule]) -> list[Column]:
 
 def clause(edition: Edition) -> Column:
     """Standards with their clauses."""
-    least = 135 - _TALLER if edition.language == "en" else 135
-    words = mapping(edition.clause_names)
+    words, least = mapping(edition.clause_names), edition.wide(zh=135, en=90)
     return Column(source="clause", title=edition.t("column.clause"), words=words, wrapped=True, least=least)
 
 
@@ -166,7 +160,7 @@ def verdicts(edition: Edition, key: str, where: str, rules: Sequence[Rule]) -> J
             Column(source="Time", title=edition.t("column.start"), unit=CLOCK, width=130),
             site(edition, wrapped=True, width=75),
             station(edition, wrapped=True, width=85),
-            limit(edition, width=140 if two_sided(rules) else 190),
+            limit(edition, width=edition.wide(zh=140, en=185) if two_sided(rules) else edition.wide(zh=190, en=235)),
             finding(edition, width=100),
             judged(edition),
             *bounds(edition, rules),

@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     linger_ms: Span = 50
     """Longest time a message waits for its commit while others keep coming."""
     idle_ms: Span = 2
-    """A pause in the stream this long commits at once."""
+    """A pause in the stream this long commits at once; a little later where a commit takes longer."""
     payload_limit: Count = 1_000_000
     """Largest payload that is decoded [bytes]."""
     rejection_bytes: Annotated[int, Field(ge=0, le=10**9)] = 2_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 MINUTE = 60_000
@@ -23,9 +24,18 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def local(instant: int, zone: str) -> datetime:
+def local(instant: int, zone: str | tzinfo) -> datetime:
     """Instant [ms UTC] as an aware time of a zone."""
-    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(ZoneInfo(zone))
+    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(_zone(zone))
+
+
+def _zone(zone: str | tzinfo) -> tzinfo:
+    return ZoneInfo(zone) if isinstance(zone, str) else zone
+
+
+def iso(instant: int) -> str:
+    """Instant [ms UTC] as RFC 3339 has it."""
+    return local(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def milliseconds(moment: datetime) -> int:
@@ -33,10 +43,20 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def utc_text(instant: int) -> str:
+    """Instant [ms UTC] to the second, for people who work at the machine."""
+    return local(instant, UTC).isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=4096)
+def midnight(day: date, zone: str | tzinfo) -> int:
+    """Instant at which a local day begins [ms UTC]."""
+    return milliseconds(datetime(day.year, day.month, day.day, tzinfo=_zone(zone)))
+
+
 def day_end(instant: int, zone: str) -> int:
     """End of the local day that holds an instant [ms UTC]."""
-    morning = local(instant, zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    return milliseconds(morning + timedelta(days=1))  # on the clock of the zone, however long the day is
+    return midnight(local(instant, zone).date() + timedelta(days=1), zone)
 
 
 def parse_time(text: object) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,6 +17,7 @@ from greenmine.record import schema
 from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.record.follower import PORTION, newest
 from greenmine.registry import Channel, Registry, Rule
+from greenmine.times import local
 
 Notified = Callable[[Collection[str]], Mapping[str, str]]
 """States that have been told of subjects."""
@@ -36,6 +35,22 @@ class RecordNews:
     """States that are told with these."""
     more: bool
     """Whether there is more behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """Transactions of the record that are looked through, and what follows from them."""
+
+    connection: sa.Connection
+    begin: int
+    end: int
+    notified: Notified
+    events: list[Event] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+
+    def holds(self, serial: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """Condition that a row was written by one of them."""
+        return sa.and_(serial > self.begin, serial <= self.end)
 
 
 class Follower:
@@ -90,44 +105,38 @@ class Follower:
         with self._engine.connect() as connection:
             head = newest(connection)
             end = min(head, serial + PORTION)
-            events: list[Event] = []
-            states: dict[str, str] = {}
+            portion = _Portion(connection, serial, end, notified)
             if end > serial:
                 for part in (self._exceedances, self._silence, self._captures, self._claims, self._registry_changes):
-                    part(connection, (serial, end), notified, events, states)
-        return RecordNews(serial=end, events=events, states=states, more=end < head)
+                    part(portion)
+        return RecordNews(serial=end, events=portion.events, states=portion.states, more=end < head)
 
-    def _exceedances(
-        self,
-        connection: sa.Connection,
-        span: tuple[int, int],
-        notified: Notified,
-        events: list[Event],
-        states: dict[str, str],
-    ) -> None:
+    def _exceedances(self, portion: _Portion) -> None:
         e = schema.exceedance.c
-        rows = connection.execute(
-            sa.select(schema.exceedance).where(e.serial > span[0], e.serial <= span[1]).order_by(e.serial, e.id)
+        rows = portion.connection.execute(
+            sa.select(schema.exceedance).where(portion.holds(e.serial)).order_by(e.serial, e.id)
         ).all()
-        before = notified([f"exceedance/{row.id}" for row in rows])
+        before = portion.notified([f"exceedance/{row.id}" for row in rows])
         for row in rows:
             subject, state = f"exceedance/{row.id}", _episode(row)
             rule = self._rules.get(row.rule)
             if before.get(subject) == state or rule is None:
                 continue
-            states[subject] = state
+            portion.states[subject] = state
             later = sa.select(e.id).where(e.rule == row.rule, e.start > row.start, e.state != "withdrawn").limit(1)
-            last = connection.execute(later).first() is None
+            last = portion.connection.execute(later).first() is None
             theme = "exceedance" if rule.limit.kind == "legal" else "warning"
             for word in _words(before.get(subject), row):
                 kind: EventKind = f"{theme}-{word}"  # type: ignore[assignment]
                 time = row.end if word == "closed" else row.start if word == "opened" else row.changed
-                data = self._episode_data(connection, rule, row)
-                events.append(Event(kind, row.site, subject, time, f"{rule.station}/{_level(rule)}", last, data))
+                data = self._episode_data(portion.connection, rule, row)
+                portion.events.append(
+                    Event(kind, row.site, subject, time, f"{rule.station}/{_level(rule)}", last, data)
+                )
 
     def _episode_data(self, connection: sa.Connection, rule: Rule, row: sa.Row[Any]) -> dict[str, Any]:
         zone = self._registry.site(rule.site).zone
-        threshold = threshold_on(rule.limit, _local(row.start, zone).date())
+        threshold = threshold_on(rule.limit, local(row.start, zone).date())
         return {
             "addressee": addressee(rule.limit),
             "standing": exceedance_standing(connection, self._registry, self._grounds, rule, row),
@@ -138,31 +147,22 @@ class Follower:
             "minutes_above": row.minutes, "state": row.state, "revision": row.revision, "href": f"/exceedances/{row.id}",
         }  # fmt: skip
 
-    def _silence(
-        self,
-        connection: sa.Connection,
-        span: tuple[int, int],
-        notified: Notified,
-        events: list[Event],
-        states: dict[str, str],
-    ) -> None:
+    def _silence(self, portion: _Portion) -> None:
         h = schema.health.c
-        changed = set(
-            connection.scalars(sa.select(h.channel).where(h.serial > span[0], h.serial <= span[1]).distinct())
-        )
+        changed = set(portion.connection.scalars(sa.select(h.channel).where(portion.holds(h.serial)).distinct()))
         if not changed:
             return
-        latest = self._health(connection, changed)
-        before = notified([f"channel/{number}" for number in latest])
+        latest = self._health(portion.connection, changed)
+        before = portion.notified([f"channel/{number}" for number in latest])
         found: dict[tuple[EventKind, str, str], list[tuple[Channel, sa.Row[Any]]]] = defaultdict(list)
-        channels = self._numbers(connection)
+        channels = self._numbers(portion.connection)
         for number, row in latest.items():
             subject = f"channel/{number}"
             channel = channels.get(number)
             was = before.get(subject, "good")
             if channel is None or row.state == was:
                 continue
-            states[subject] = row.state
+            portion.states[subject] = row.state
             if "silent" in {row.state, was}:
                 kind: EventKind = "station-silent" if row.state == "silent" else "station-back"
                 found[kind, channel.site, channel.station].append((channel, row))
@@ -171,7 +171,7 @@ class Follower:
                 found[kind, channel.site, channel.station].append((channel, row))
         if not found:
             return
-        silent = {n for n, row in self._health(connection, None).items() if row.state == "silent"}
+        silent = {n for n, row in self._health(portion.connection, None).items() if row.state == "silent"}
         for (kind, site, station), several in found.items():
             zone = self._registry.site(site).zone
             all_of_it = {n for n, channel in channels.items() if (channel.site, channel.station) == (site, station)}
@@ -186,32 +186,25 @@ class Follower:
             }
             time = max(row.since for _, row in several)
             place = f"{station}/flooding" if kind in {"station-flooding", "station-calm"} else station
-            events.append(Event(kind, site, f"station/{site}/{station}", time, place, newest=True, data=data))
+            portion.events.append(Event(kind, site, f"station/{site}/{station}", time, place, newest=True, data=data))
 
-    def _captures(
-        self,
-        connection: sa.Connection,
-        span: tuple[int, int],
-        notified: Notified,
-        events: list[Event],
-        states: dict[str, str],
-    ) -> None:
+    def _captures(self, portion: _Portion) -> None:
         s = schema.statistic.c
-        rows = connection.execute(
+        rows = portion.connection.execute(
             sa.select(s.channel, s.start, s.capture).where(
-                s.serial > span[0], s.serial <= span[1], s.window == "day", s.latest, s.capture < self._capture
+                portion.holds(s.serial), s.window == "day", s.latest, s.capture < self._capture
             )
         ).all()
-        before = notified([f"capture/{row.channel}/{row.start}" for row in rows])
+        before = portion.notified([f"capture/{row.channel}/{row.start}" for row in rows])
         found: dict[tuple[int, str, str], list[tuple[Channel, float]]] = defaultdict(list)
-        channels = self._numbers(connection) if rows else {}
+        channels = self._numbers(portion.connection) if rows else {}
         for row in rows:
             subject, channel = f"capture/{row.channel}/{row.start}", channels.get(row.channel)
             if subject not in before and channel is not None:
-                states[subject] = "low"
+                portion.states[subject] = "low"
                 found[row.start, channel.site, channel.station].append((channel, row.capture))
         for (start, site, station), several in sorted(found.items(), key=lambda item: item[0]):
-            day = _local(start, self._registry.site(site).zone).date().isoformat()
+            day = local(start, self._registry.site(site).zone).date().isoformat()
             data = {
                 "station": station,
                 "day": day,
@@ -220,28 +213,21 @@ class Follower:
                 "href": f"/sites/{site}/quality",
             }
             subject = f"capture/{site}/{station}/{day}"
-            events.append(Event("capture-low", site, subject, start, f"{station}/capture", newest=True, data=data))
+            portion.events.append(
+                Event("capture-low", site, subject, start, f"{station}/capture", newest=True, data=data)
+            )
 
-    def _claims(
-        self,
-        connection: sa.Connection,
-        span: tuple[int, int],
-        notified: Notified,
-        events: list[Event],
-        states: dict[str, str],
-    ) -> None:
+    def _claims(self, portion: _Portion) -> None:
         r = schema.mark_request.c
-        rows = connection.execute(
-            sa.select(schema.mark_request)
-            .where(r.serial > span[0], r.serial <= span[1], r.state == "claimed")
-            .order_by(r.serial, r.id)
+        rows = portion.connection.execute(
+            sa.select(schema.mark_request).where(portion.holds(r.serial), r.state == "claimed").order_by(r.serial, r.id)
         ).all()
-        before = notified([f"claim/{row.id}" for row in rows])
+        before = portion.notified([f"claim/{row.id}" for row in rows])
         for row in rows:
             subject = f"claim/{row.id}"
             if subject in before or row.site not in self._sites:
                 continue
-            states[subject] = "claimed"
+            portion.states[subject] = "claimed"
             zone = self._registry.site(row.site).zone
             data = {
                 "station": row.station, "parameter": row.parameter, "mark": row.kind, "reason": row.reason, "author": row.author,
@@ -249,35 +235,28 @@ class Follower:
                 "href": f"/sites/{row.site}/quality#marks",
             }  # fmt: skip
             place = f"{row.station}/marks"
-            events.append(
+            portion.events.append(
                 Event("mark-claimed", row.site, subject, row.answered or row.made, place, newest=True, data=data)
             )
 
-    def _registry_changes(
-        self,
-        connection: sa.Connection,
-        span: tuple[int, int],
-        notified: Notified,
-        events: list[Event],
-        states: dict[str, str],
-    ) -> None:
+    def _registry_changes(self, portion: _Portion) -> None:
         c = schema.registry_change.c
-        rows = connection.execute(
-            sa.select(schema.registry_change)
-            .where(c.serial > span[0], c.serial <= span[1], c.part != "")
-            .order_by(c.id)
+        rows = portion.connection.execute(
+            sa.select(schema.registry_change).where(portion.holds(c.serial), c.part != "").order_by(c.id)
         ).all()
         found: dict[tuple[str, int], list[sa.Row[Any]]] = defaultdict(list)
         for row in rows:
             found[row.site, row.serial].append(row)
-        before = notified([f"registry/{site}/{serial}" for site, serial in found])
+        before = portion.notified([f"registry/{site}/{serial}" for site, serial in found])
         for (site, serial), some in found.items():
             subject = f"registry/{site}/{serial}"
             if subject in before or site not in self._sites:
                 continue
-            states[subject] = "changed"
+            portion.states[subject] = "changed"
             data = {"author": some[0].author, "parts": [row.part for row in some], "href": "/audit"}
-            events.append(Event("registry-changed", site, subject, some[0].time, "registry", newest=True, data=data))
+            portion.events.append(
+                Event("registry-changed", site, subject, some[0].time, "registry", newest=True, data=data)
+            )
 
     def _health(self, connection: sa.Connection, some: Collection[int] | None) -> dict[int, Any]:
         """Newest state of channels, by their numbers; None: of all."""
@@ -316,9 +295,5 @@ def _level(rule: Rule) -> str:
     return rule.key.split("/", 2)[2].replace("#", "/")
 
 
-def _local(time: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(time / 1000, UTC).astimezone(ZoneInfo(zone))
-
-
 def _iso(time: int | None, zone: str) -> str | None:
-    return None if time is None else _local(time, zone).isoformat()
+    return None if time is None else local(time, zone).isoformat()

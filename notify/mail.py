@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
@@ -15,6 +15,7 @@ from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import Mail
 from greenmine.notify.wording import NoticeWords
 from greenmine.settings import Settings
+from greenmine.times import local
 
 
 def check_mail(settings: Settings) -> None:
@@ -48,7 +49,7 @@ def mail_of(settings: Settings, subscription: Subscription, message: Message, wo
     mail["From"] = sender
     mail["To"] = ", ".join(target.to)
     mail["Subject"] = wording.subject(message.events)
-    mail["Date"] = format_datetime(datetime.fromtimestamp(message.since / 1000, UTC))
+    mail["Date"] = format_datetime(local(message.since, UTC))
     mail["Message-ID"] = f"<{message.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(wording.text(message.events) + "\n")

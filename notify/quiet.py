@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from datetime import time as time_of_day
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
+
+from greenmine.times import local
 
 _Time = Annotated[str, msgspec.Meta(max_length=5)]
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -53,7 +55,7 @@ def quiet_until(quiet: QuietHours | None, now: int, zone: str) -> int | None:
     if quiet is None:
         return None
     start, end = time_of_day.fromisoformat(quiet.start), time_of_day.fromisoformat(quiet.end)
-    here = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(zone))
+    here = local(now, zone)
     clock = here.time().replace(tzinfo=None)
     over_midnight = end < start
     inside = clock >= start or clock < end if over_midnight else start <= clock < end

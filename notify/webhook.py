@@ -20,7 +20,8 @@ from greenmine.notify.http import Http
 from greenmine.notify.outbox import Message
 from greenmine.notify.subscriptions import Subscription
 from greenmine.notify.targets import Webhook, secret_bytes
-from greenmine.notify.wording import NoticeWords, iso
+from greenmine.notify.wording import NoticeWords
+from greenmine.times import iso
 
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from greenmine.entries import ALL_SITES
@@ -155,11 +155,6 @@ class NoticeWords(Words):
 
     def _list(self, parts: Sequence[str]) -> str:
         return self.t("text.separator").join(parts)
-
-
-def iso(time: int) -> str:
-    """Instant [ms UTC] as RFC 3339 has it."""
-    return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _clock(time: str) -> str:

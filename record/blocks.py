@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,6 +17,7 @@ from greenmine.record import schema
 from greenmine.record.hour_blocks import unpacked
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry
+from greenmine.times import local
 
 if TYPE_CHECKING:  # most processes never read an archive
     from greenmine.record.archive.archive import Archive
@@ -154,4 +154,4 @@ def _content(rows: NDArray[np.void], received: NDArray[np.int64], block: Any) ->
 
 def local_day(instant: int, zone: ZoneInfo) -> str:
     """Local day of an instant [ms UTC], ``YYYY-MM-DD``."""
-    return datetime.fromtimestamp(instant / 1000, UTC).astimezone(zone).date().isoformat()
+    return local(instant, zone).date().isoformat()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -13,6 +11,7 @@ from greenmine.processing.standing import Grounds
 from greenmine.processing.verdicts import Standing
 from greenmine.record import schema
 from greenmine.registry import Registry, Rule
+from greenmine.times import local
 
 _MINUTE: Final = 60_000
 """[ms]"""
@@ -46,7 +45,7 @@ def exceedance_standing(
     reasons = connection.scalars(behind).all()
     if reasons:
         return "indicative" if all(reasons) else "statutory"
-    day = datetime.fromtimestamp(row.start // 1000, ZoneInfo(registry.site(rule.site).zone)).date()
+    day = local(row.start, registry.site(rule.site).zone).date()
     threshold = threshold_on(rule.limit, day)
     if threshold is None:
         return "indicative"

@@ -39,6 +39,7 @@ from greenmine.settings import Settings
 from greenmine.simulators.messages import Message
 from greenmine.simulators.pace import Speed
 from greenmine.simulators.publish import Published, publish
+from tests.cutting import Ways
 from tests.ports import free_ports
 
 _PATIENCE = 60.0
@@ -69,6 +70,7 @@ class NatsCluster:
         streams: bool = True,
         careless: bool = False,
         tls: bool = False,
+        ways: Ways | None = None,
     ) -> None:
         self._program = nats_program()
         self._folder = folder
@@ -78,7 +80,8 @@ class NatsCluster:
         ports = iter(free_ports(4 * nodes))
         names = [f"n{number}" for number in range(nodes)]
         routes = {name: next(ports) for name in names}
-        peers = {name: f"127.0.0.1:{port}" for name, port in routes.items()} if nodes > 1 else {}
+        self._ways = ways
+        peers = {name: self._peers(name, routes) if nodes > 1 else {} for name in names}
         self.nodes = [
             ServerNode(
                 name,
@@ -88,7 +91,7 @@ class NatsCluster:
                 mqtt_port=next(ports),
                 monitor=next(ports),
                 route=routes[name],
-                peers=peers,
+                peers=peers[name],
                 files=files.get(name),
             )
             for name in names
@@ -98,12 +101,36 @@ class NatsCluster:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         for node in self.nodes:
             configuration = node.configuration()
+            if ways is not None:  # or they tell each other of ways around
+                configuration = configuration.replace("cluster {", 'cluster {\n    advertise: "127.0.0.1:1"', 1)
             if careless:
                 configuration = configuration.replace("sync_interval: always", "")
             (folder / f"{node.name}.conf").write_text(configuration)
             self.start(node.name)
         if streams:
             self.make_streams()
+
+    def _peers(self, name: str, routes: Mapping[str, int]) -> dict[str, str]:
+        """Where a node finds the others: directly, or by ways that can be cut."""
+        ports = {
+            other: port if self._ways is None or other == name else self._ways.add(f"{name} {other}", port)
+            for other, port in routes.items()
+        }
+        return {other: f"127.0.0.1:{port}" for other, port in ports.items()}
+
+    def _between(self, name: str) -> list[str]:
+        others = [node.name for node in self.nodes if node.name != name]
+        return [way for other in others for way in (f"{name} {other}", f"{other} {name}")]
+
+    def cut_off(self, name: str) -> None:
+        """Let nothing pass between a node and the others."""
+        assert self._ways is not None
+        self._ways.cut(*self._between(name))
+
+    def mend(self, name: str) -> None:
+        """Let all pass again."""
+        assert self._ways is not None
+        self._ways.mend(*self._between(name))
 
     def _certificates(self, nodes: int) -> dict[str, ServerFiles]:
         """Certificates of all nodes, as `greenmine cluster init` issues them; none without TLS."""

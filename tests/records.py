@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import psutil
@@ -143,6 +143,37 @@ class PostgresServer:
     def _run(self, command: tuple[str, ...]) -> None:
         program = (_program(command[0]), *command[1:])
         subprocess.run(program, stdout=self._log, stderr=self._log, check=True, **_as_other())
+
+
+class PostgresPair:
+    """A server that waits for the disk, as it does by default, and for its standby."""
+
+    def __init__(self) -> None:
+        self.primary = PostgresServer("wal_retrieve_retry_interval=200ms", durable=True)
+        try:
+            self.standby = PostgresServer("wal_retrieve_retry_interval=200ms", durable=True, primary=self.primary)
+        except BaseException:
+            self.primary.stop()
+            raise
+        self.primary.reset("ALTER SYSTEM SET synchronous_standby_names = '*'")
+
+    def database(self, name: str) -> RecordServer:
+        """A new database, on whichever of the two can be written."""
+        self.primary.database(name)
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self.primary, self.standby))
+        return RecordServer(f"postgresql://greenmine@{hosts}/{name}?target_session_attrs=read-write")
+
+    def fail_over(self) -> None:
+        """Let the power of the first fail for good, and the standby take its place."""
+        self.primary.kill()
+        self.standby.promote()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.standby.stop()
+        self.primary.stop()
 
 
 def _as_other() -> dict[str, Any]:

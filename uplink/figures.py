@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
@@ -23,6 +21,7 @@ from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.follower import newest
 from greenmine.record.rows import HOUR, ROW
+from greenmine.times import day_end, local, midnight
 from greenmine.uplink.outbox import UplinkCursor
 from greenmine.uplink.plan import Command, UplinkColumn, UplinkRoute
 
@@ -131,9 +130,9 @@ class UplinkFigures:
         figures = sa.select(table.window, table.start, table.end).where(*new, table.serial <= end)
         for row in self._rows(figures.where(table.window.in_(_WINDOWS))):
             command = _WINDOWS[row.window]
-            begin = row.start if command == "2061" else _midnight(row.start, route.zone)
+            begin = row.start if command == "2061" else midnight(local(row.start, route.zone).date(), route.zone)
             if command in route.commands and begin >= cursor.since:
-                due = row.end if row.window in {"hour", "day"} else _midnight(begin + DAY + HOUR, route.zone)
+                due = row.end if row.window in {"hour", "day"} else day_end(begin, route.zone)
                 reports[command, begin] = due + route.wait
         return end, more
 
@@ -313,12 +312,6 @@ def _touch(
     for start in np.unique(times // step * step).tolist():
         if start >= since:
             reports[command, start] = start + after
-
-
-def _midnight(instant: int, zone: str) -> int:
-    """Begin of the local day of an instant [ms UTC]."""
-    moment = datetime.fromtimestamp(instant / 1000, ZoneInfo(zone))
-    return round(moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp() * 1000)
 
 
 def _calibrated(column: UplinkColumn, rows: NDArray[np.void]) -> NDArray[np.float64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import Given, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
@@ -46,7 +46,7 @@ def air_days(queries: Queries, scope: Scope, site: Site, start: int, end: int) -
 
 @router.get("/api/v1/air-index", responses=listed(AirDay))
 def air_quality_index(
-    given: Annotated[arguments.RollingArguments, Query()], request: Request, scope: ScopeOf, queries: QueriesOf
+    given: Given[arguments.RollingArguments], request: Request, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Air quality index and primary pollutant of each day at the stations of homes (HJ 633-2026); by default of 30 days."""
     site = visible_site(queries.registry, scope, given.site)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
@@ -17,7 +17,7 @@ from greenmine.api.http.attachments import StoredFile, checked_name, disposition
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import body, decoded
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.items import Attachment
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
@@ -108,7 +108,7 @@ def period_named(reporting: Reporting, site: Site, name: str | None, instant: in
 
 @router.get("/api/v1/assessments", responses=listed(ItemView))
 def assessments(
-    given: Annotated[arguments.AssessmentArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Given[arguments.AssessmentArguments], context: ContextOf, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Requirement items of a site with what its enterprise says of them in a reporting period."""
     site = visible_site(context.registry, scope, given.site)
@@ -128,13 +128,7 @@ def assessments(
         NewAssessment, {"site": "hengjie", "item": "降尘降噪", "state": "underway", "text": "third sprayer ordered"}
     ),
 )
-async def assess(
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
-) -> Response:
+async def assess(_: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf) -> Response:
     """Say how it stands with a requirement item; the last word holds, earlier ones stay."""
     asked = await decoded(request, NewAssessment)
     site, period = _assessable(context, caller, asked.site, asked.period, asked.item)
@@ -151,11 +145,7 @@ async def assess(
     openapi_extra=taking_file(),
 )
 async def attach_proof(
-    given: Annotated[arguments.ProofArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    given: Given[arguments.ProofArguments], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Attach a file to a requirement item: the body is its content, ``name`` its name."""
     site, period = _assessable(context, caller, given.site, given.period, given.item)
@@ -170,13 +160,7 @@ async def attach_proof(
 
 
 @router.get("/api/v1/assessments/{number}/attachment", responses=file())
-def proof(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def proof(number: int, _: NothingGiven, context: ContextOf, scope: ScopeOf, queries: QueriesOf) -> Response:
     """A file that was attached to a requirement item, to be saved."""
     row = _attached(queries, scope, number)
     path = path_of(context.settings.attachments, row.digest) if row is not None else None

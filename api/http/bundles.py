@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
@@ -21,7 +21,7 @@ from greenmine.api.http.arguments import number_of
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, QueriesOf, visible_site
 from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
@@ -202,11 +202,7 @@ def shareable_bundle(context: Context, queries: Queries, caller: Caller, number:
 
 @router.get("/api/v1/bundles", responses=listed(BundleView))
 def bundles(
-    given: Annotated[arguments.BundlesArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
+    given: Given[arguments.BundlesArguments], request: Request, context: ContextOf, caller: CallerOf, queries: QueriesOf
 ) -> Response:
     """Evidence bundles that were asked for, newest first; to an evaluator, those that were handed to it."""
     if given.site is not None:
@@ -227,11 +223,7 @@ def bundles(
     openapi_extra=taking(NewBundle, {"site": "hengjie", "period": "2026-H1"}),
 )
 async def ask_for_bundle(
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Ask for an evidence bundle; it is built by another process, and ``Location`` tells how far it is."""
     asked = await decoded(request, NewBundle)
@@ -243,12 +235,7 @@ async def ask_for_bundle(
 
 @router.get("/api/v1/bundles/{number}", responses=single(BundleView))
 def bundle(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
+    number: int, _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, queries: QueriesOf
 ) -> Response:
     """A bundle, and how far it is."""
     row = visible_bundle(context, queries, caller, number).row
@@ -258,12 +245,7 @@ def bundle(
 
 @router.get("/api/v1/bundles/{number}/file", responses=zipped())
 def bundle_file(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-    audit: AuditOf,
+    number: int, _: NothingGiven, context: ContextOf, caller: CallerOf, queries: QueriesOf, audit: AuditOf
 ) -> Response:
     """The file of a bundle; it may be fetched in parts."""
     seen = visible_bundle(context, queries, caller, number)
@@ -291,13 +273,7 @@ def file_response(context: Context, row: Row) -> FileResponse:
 
 
 @router.get("/api/v1/bundles/{number}/shares", responses=listed(ShareView))
-def shares(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def shares(number: int, _: NothingGiven, context: ContextOf, caller: CallerOf, queries: QueriesOf) -> Response:
     """To whom a bundle is, or was, opened."""
     row = shareable_bundle(context, queries, caller, number)
     instant = now()
@@ -312,12 +288,7 @@ def shares(
     openapi_extra=taking(NewShare, {"receiver": "evaluation centre", "days": 30}),
 )
 async def share_bundle(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    number: int, _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Open a bundle to somebody for some days: the ``code`` of the link is told here and never again."""
     await run_in_threadpool(_shareable, context, caller, number)
@@ -330,13 +301,7 @@ async def share_bundle(
 
 @router.post("/api/v1/bundles/{number}/shares/{entry}/revoke", responses=single(ShareView))
 def revoke_share(
-    number: int,
-    entry: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-    audit: AuditOf,
+    number: int, entry: int, _: NothingGiven, context: ContextOf, caller: CallerOf, queries: QueriesOf, audit: AuditOf
 ) -> Response:
     """Shut a bundle to somebody; what was downloaded stays with whoever has it."""
     return JSON(end_share(context, queries, caller, audit, number, entry))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
 from greenmine.record.reader import Queries, Scope
@@ -134,7 +134,7 @@ def _midnight(day: date, zone: str) -> int:
 
 @router.get("/api/v1/reporting", responses=listed(ReportingDate))
 def reporting(
-    given: Annotated[arguments.SiteArguments, Query()], context: ContextOf, scope: ScopeOf, queries: QueriesOf
+    given: Given[arguments.SiteArguments], context: ContextOf, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Reporting dates of each site: the last, the one that comes next, and the one after it, with what is there for them."""
     if given.site is not None:

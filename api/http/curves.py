@@ -7,19 +7,19 @@ smallest and largest readings go with their means. So a year costs no more than 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 from tsdownsample import MinMaxDownsampler
 
 from greenmine.api.http import arguments
 from greenmine.api.http.answers import kept_answer
-from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_channel
+from greenmine.api.http.dependencies import ContextOf, Given, ScopeOf, visible_channel
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.schemas import single
 from greenmine.processing.calibration import Calibrations
@@ -169,9 +169,7 @@ def _runs(time: Times, letter: NDArray[Any], apart: int, length: int) -> list[tu
 
 
 @router.get("/api/v1/chart", responses=single(CurveView))
-def chart(
-    given: Annotated[arguments.CurveArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def chart(given: Given[arguments.CurveArguments], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Course of a channel in columns, thinned so that no extreme is lost: minutes up to 7 days, hours up to 366."""
     channel = visible_channel(context.registry, scope, given.channel)
     end = given.end if given.end is not None else now() // MINUTE * MINUTE

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import reads_all
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_channel, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, ScopeOf, visible_channel, visible_site
 from greenmine.api.http.exports import answer
 from greenmine.api.http.items import GapItem, HealthItem, LedgerItem, RejectionItem, SideItem
 from greenmine.api.http.schemas import listed
@@ -29,11 +29,7 @@ _GAP = re.compile(r"([^/]+)/([^/]+)/(\d{1,18})")
 
 @router.get("/api/v1/ledger", responses=listed(LedgerItem, files=True))
 def ledger(
-    given: Annotated[arguments.LedgerArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    scope: ScopeOf,
+    given: Given[arguments.LedgerArguments], request: Request, context: ContextOf, caller: CallerOf, scope: ScopeOf
 ) -> Response:
     """Ledger of each device and day: received = stored + duplicate + rejected + late; administrators see what names no mine."""
     zone = _zone(context, scope, given.site)
@@ -63,9 +59,7 @@ def ledger(
 
 
 @router.get("/api/v1/gaps", responses=listed(GapItem, files=True))
-def gaps(
-    given: Annotated[arguments.SiteListing, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def gaps(given: Given[arguments.SiteListing], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Messages that never came, told by their sequence numbers."""
     zone = _zone(context, scope, given.site)
 
@@ -82,28 +76,20 @@ def gaps(
 
 
 @router.get("/api/v1/conflicts", responses=listed(SideItem, files=True))
-def conflicts(
-    given: Annotated[arguments.SidePeriod, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def conflicts(given: Given[arguments.SidePeriod], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Other values for instants already stored, newest receipt first: kept, shown, not used."""
     return _aside(request, context, scope, given, "conflict", "conflicts")
 
 
 @router.get("/api/v1/late", responses=listed(SideItem, files=True))
-def late(
-    given: Annotated[arguments.SidePeriod, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def late(given: Given[arguments.SidePeriod], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Readings later than the allowed lateness, newest receipt first: kept, shown, not used."""
     return _aside(request, context, scope, given, "late", "late")
 
 
 @router.get("/api/v1/rejections", responses=listed(RejectionItem, files=True))
 def rejections(
-    given: Annotated[arguments.RejectionsArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    caller: CallerOf,
+    given: Given[arguments.RejectionsArguments], request: Request, context: ContextOf, scope: ScopeOf, caller: CallerOf
 ) -> Response:
     """What could not be taken, newest first; administrators see messages that name no mine of the registry, too."""
     zone = _zone(context, scope, given.site)
@@ -127,9 +113,7 @@ def rejections(
 
 
 @router.get("/api/v1/health", responses=listed(HealthItem, files=True))
-def health(
-    given: Annotated[arguments.SitePeriod, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def health(given: Given[arguments.SitePeriod], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Changes of the channels' health, newest first; the newest of a channel is its state."""
     zone = _zone(context, scope, given.site)
     start, end = _period(given)

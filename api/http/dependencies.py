@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from greenmine.api.accounts.caller import CallerOf
+from greenmine.api.http.arguments import NoArguments
 from greenmine.api.http.context import Context
 from greenmine.api.http.problems import Problem
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Channel, Registry, Site
+
+_T = TypeVar("_T")
 
 
 def context_of(request: Request) -> Context:
@@ -52,6 +55,10 @@ def visible_channel(registry: Registry, scope: Scope, key: str) -> Channel:
     raise Problem(404, f"There is no channel {key!r}; /api/v1/stations lists them as site/station/parameter.")
 
 
+Given = Annotated[_T, Query()]
+"""The query parameters of a route, all in one model."""
+NothingGiven = Given[NoArguments]
+"""None, and a refusal of any."""
 ContextOf = Annotated[Context, Depends(get_context)]
 ScopeOf = Annotated[Scope, Depends(get_scope)]
 QueriesOf = Annotated[Queries, Depends(get_queries)]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import get_audit
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, ScopeOf
 from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
@@ -192,7 +192,7 @@ class ExplanationView(msgspec.Struct, frozen=True):
 
 @router.get("/api/v1/explanation", responses=single(ExplanationView))
 def explanation(
-    given: Annotated[arguments.ExplanationArguments, Query()], request: Request, scope: ScopeOf, queries: QueriesOf
+    given: Given[arguments.ExplanationArguments], request: Request, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Explain a verdict: raw readings, flags, calibration, window, rounding, clause; computed now, beside what was stored."""
     rule, row = verdict_of(queries, scope, given)
@@ -202,7 +202,7 @@ def explanation(
 
 @router.get("/api/v1/explanation/recomputation", responses=zipped())
 def recomputation_file(
-    given: Annotated[arguments.ExplanationArguments, Query()],
+    given: Given[arguments.ExplanationArguments],
     request: Request,
     context: ContextOf,
     scope: ScopeOf,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
@@ -15,7 +15,7 @@ from greenmine.api.http.attachments import StoredFile, checked_name, disposition
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import body, decoded
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, QueriesOf, ScopeOf
 from greenmine.api.http.exports import entity_tag, tagged, unchanged
 from greenmine.api.http.items import Attachment, EpisodeRevision, HandlingItem
 from greenmine.api.http.problems import Problem
@@ -84,13 +84,7 @@ def exceedance_detail(queries: Queries, scope: Scope, number: int, time: int) ->
 
 
 @router.get("/api/v1/exceedances/{number}", responses=single(ExceedanceDetail))
-def exceedance(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def exceedance(number: int, _: NothingGiven, request: Request, scope: ScopeOf, queries: QueriesOf) -> Response:
     """An exceedance with its revisions and the history of its handling."""
     instant = now()
     tag = entity_tag(request, scope, queries.version("exceedance", "handling", "mark"), instant // 60_000)
@@ -104,12 +98,7 @@ def exceedance(
     openapi_extra=taking(Entry, {"kind": "cause", "text": "dry road"}),
 )
 async def handle(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    number: int, _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Add an acknowledgement, a cause, what is done about it, or a comment; nothing is ever taken back."""
     site = await run_in_threadpool(_site_of, context, caller.scope, number)
@@ -132,7 +121,7 @@ async def handle(
 )
 async def attach(
     number: int,
-    given: Annotated[arguments.AttachmentArguments, Query()],
+    given: Given[arguments.AttachmentArguments],
     request: Request,
     context: ContextOf,
     caller: CallerOf,
@@ -152,12 +141,7 @@ async def attach(
 
 @router.get("/api/v1/exceedances/{number}/attachments/{entry}", responses=file())
 def attachment(
-    number: int,
-    entry: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    number: int, entry: int, _: NothingGiven, context: ContextOf, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """An attached file, to be saved."""
     _visible(queries, scope, number)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from greenmine.api.http import arguments
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, ScopeOf, visible_site
 from greenmine.api.http.exports import answer
 from greenmine.api.http.items import InformationItem, LoggerGapItem, ReportedItem
 from greenmine.api.http.pagination import Page
@@ -114,7 +114,7 @@ def logger_gaps(
 
 @router.get("/api/v1/loggers/information", responses=listed(InformationItem, files=True))
 def logger_information(
-    given: Annotated[arguments.SiteListing, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Given[arguments.SiteListing], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Logs, states, serial numbers and the like that data loggers sent, newest first."""
     chosen = _sites(context, scope, given.site)

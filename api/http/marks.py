@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from greenmine.api.http import arguments
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.exports import answer
 from greenmine.api.http.items import MarkItem, MarkRequestItem, RemovedItem
 from greenmine.api.http.problems import Problem
@@ -105,9 +105,7 @@ def request_item(registry: Registry, row: Row) -> MarkRequestItem:
 
 
 @router.get("/api/v1/marks", responses=listed(MarkItem, files=True))
-def marks(
-    given: Annotated[arguments.MarksArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def marks(given: Given[arguments.MarksArguments], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Marks that share an instant with a period, in the order in which they were made."""
     zone = "UTC" if given.site is None else visible_site(context.registry, scope, given.site).zone
     start = given.start if given.start is not None else 0
@@ -142,13 +140,7 @@ def marks(
         },
     ),
 )
-async def ask(
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
-) -> Response:
+async def ask(_: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf) -> Response:
     """Ask for a mark: maintenance, calibration, stop, fault and weather take readings out of the figures, blasting explains.
 
     The worker makes it within seconds of its end and restates what it touches; ``Location`` tells how that went. One that would
@@ -163,9 +155,7 @@ async def ask(
 
 
 @router.get("/api/v1/mark-requests", responses=listed(MarkRequestItem, files=True))
-def requests(
-    given: Annotated[arguments.SiteListing, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def requests(given: Given[arguments.SiteListing], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Marks that were asked for, newest first, with what became of them."""
     zone = "UTC" if given.site is None else visible_site(context.registry, scope, given.site).zone
 
@@ -181,9 +171,7 @@ def requests(
 
 
 @router.get("/api/v1/mark-requests/{number}", responses=single(MarkRequestItem))
-def asked_for(
-    number: int, _: Annotated[arguments.NoArguments, Query()], scope: ScopeOf, queries: QueriesOf
-) -> Response:
+def asked_for(number: int, _: NothingGiven, scope: ScopeOf, queries: QueriesOf) -> Response:
     """What became of a mark that was asked for."""
     rows = queries.mark_requests(scope, limit=1, number=number) if 0 <= number < 1 << 62 else []
     if not rows:
@@ -204,12 +192,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     openapi_extra=taking(Decision, {"decision": "confirm"}),
 )
 async def decide(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    number: int, _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Confirm or refuse a claim: a mark that takes an exceedance away. Supervisors may, and nobody of their own."""
     said = await decoded(request, Decision)

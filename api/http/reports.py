@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import get_audit
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.schemas import file
 from greenmine.reporting import parse_period
@@ -27,11 +27,7 @@ MEDIA_TYPES: Final = {
 
 @router.get("/api/v1/report", responses=file())
 def report_file(
-    given: Annotated[arguments.ReportArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
+    given: Given[arguments.ReportArguments], request: Request, context: ContextOf, caller: CallerOf, queries: QueriesOf
 ) -> Response:
     """Report of a mine over a period, or of all mines for those who oversee them, as XLSX, PDF or DOCX."""
     from greenmine.evidence.filed.content import filed_report  # noqa: PLC0415 - loads Arrow

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from greenmine.api.accounts.caller import CallerOf, still_admitted, unauthenticated
@@ -20,7 +20,15 @@ from greenmine.api.http.answers import kept_answer
 from greenmine.api.http.arguments import cursor_parts
 from greenmine.api.http.audit import client_address
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_channel, visible_site
+from greenmine.api.http.dependencies import (
+    ContextOf,
+    Given,
+    NothingGiven,
+    QueriesOf,
+    ScopeOf,
+    visible_channel,
+    visible_site,
+)
 from greenmine.api.http.exports import answer, entity_tag, stream, tagged, unchanged
 from greenmine.api.http.formats import XLSX_ROWS, chosen
 from greenmine.api.http.health import ServiceHealth, service_health
@@ -64,7 +72,7 @@ _COMPARED = ("verdict", "value", "judged", "low", "high", "capture", "reason")
 
 
 @router.get("/healthz", responses={status: single(ServiceHealth, status)[status] for status in (200, 503)})
-def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, caller: CallerOf) -> Response:
+def healthz(_: NothingGiven, queries: QueriesOf, caller: CallerOf) -> Response:
     """Health: 200 while a worker reports, 503 otherwise; what workers say of themselves is for those who see all mines."""
     health = service_health(queries, now())
     if not caller.oversees:
@@ -74,11 +82,7 @@ def healthz(_: Annotated[arguments.NoArguments, Query()], queries: QueriesOf, ca
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=problems())
 def metrics_text(
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    queries: QueriesOf,
-    caller: CallerOf,
+    _: NothingGiven, request: Request, context: ContextOf, queries: QueriesOf, caller: CallerOf
 ) -> Response:
     """Metrics of the sites that you see in the Prometheus text format, and those of the workers for who sees all mines."""
     scope, workers = caller.scope, caller.oversees
@@ -102,9 +106,7 @@ def metrics_text(
 
 
 @router.get("/api/v1/sites", responses=listed(SiteItem))
-def sites(
-    _: Annotated[arguments.NoArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def sites(_: NothingGiven, request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Sites, as in the registry."""
     tag = entity_tag(request, scope, context.registry.digest)
     items: list[Any] = [
@@ -120,9 +122,7 @@ def sites(
 
 
 @router.get("/api/v1/stations", responses=listed(StationItem))
-def stations(
-    given: Annotated[arguments.SiteArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def stations(given: Given[arguments.SiteArguments], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Stations with their channels and rules."""
     registry = context.registry
     chosen_sites = _sites(registry, scope, given.site)
@@ -164,7 +164,7 @@ def stations(
 
 @router.get("/api/v1/latest", responses=listed(LatestView))
 def latest_readings(
-    given: Annotated[arguments.LatestArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Given[arguments.LatestArguments], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Newest valid reading of each channel, its health, and the limits on it, in the registry's order."""
     registry, chosen_sites = context.registry, _sites(context.registry, scope, given.site)
@@ -192,11 +192,7 @@ def latest_readings(
 
 @router.get("/api/v1/readings", responses=listed(ReadingItem, files=True))
 def readings(
-    given: Annotated[arguments.ReadingsArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    given: Given[arguments.ReadingsArguments], request: Request, context: ContextOf, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """Readings as they came, by time: pages of one channel, or files of a channel, a station or a site."""
     channels = _channels_of(context, scope, given)
@@ -231,7 +227,7 @@ def readings(
 
 @router.get("/api/v1/statistics", responses=listed(StatisticItem, WindowItem, files=True))
 def statistics(
-    given: Annotated[arguments.StatisticsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Given[arguments.StatisticsArguments], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Figures of a channel, or of a parameter at all stations of a site, over legal windows; of a channel over any others."""
     channels = _measured_channels(context, scope, given)
@@ -281,7 +277,7 @@ def statistics(
 
 @router.get("/api/v1/verdicts", responses=listed(VerdictRevision, files=True))
 def verdicts(
-    given: Annotated[arguments.VerdictsArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Given[arguments.VerdictsArguments], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Verdicts with their reasons, by period; with ``revisions=all`` every revision, and what changed and why."""
     registry = context.registry
@@ -349,7 +345,7 @@ def verdict_revision(queries: Queries, scope: Scope, row: Any) -> VerdictRevisio
 
 @router.get("/api/v1/exceedances", responses=listed(ExceedanceView, files=True))
 def exceedances(
-    given: Annotated[arguments.ExceedancesArguments, Query()], request: Request, context: ContextOf, scope: ScopeOf
+    given: Given[arguments.ExceedancesArguments], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Exceedances, newest first."""
     _sites(context.registry, scope, given.site)
@@ -378,11 +374,7 @@ def exceedances(
 
 @router.get("/api/v1/exceedance-statistics", responses=listed(RollingView))
 def limit_statistics(
-    given: Annotated[arguments.RollingArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    given: Given[arguments.RollingArguments], request: Request, context: ContextOf, scope: ScopeOf, queries: QueriesOf
 ) -> Response:
     """How often, how long and how far each limit was exceeded over 24 hours, 7 days, 30 days, and a period."""
     site = visible_site(context.registry, scope, given.site)
@@ -403,7 +395,7 @@ def limit_statistics(
 
 @router.get("/api/v1/events")
 async def live(
-    given: Annotated[arguments.EventsArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+    given: Given[arguments.EventsArguments], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Live stream; an interrupted one goes on behind its ``Last-Event-ID``."""
     chosen = _sites(context.registry, caller.scope, given.site)

@@ -6,17 +6,16 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
-from greenmine.api.http import arguments
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, NothingGiven, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import listed, nothing, single, taking
@@ -251,7 +250,7 @@ def message_items(context: Context, subscription: Subscription) -> list[MessageI
 
 
 @router.get("/api/v1/subscriptions", responses=listed(SubscriptionItem))
-def subscriptions(_: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf) -> Response:
+def subscriptions(_: NothingGiven, context: ContextOf, caller: CallerOf) -> Response:
     """Subscriptions of your enterprise, or of the district, with how they fare."""
     return listing(items(context, context.notices.subscriptions.of(owners(context, caller))))
 
@@ -263,11 +262,7 @@ def subscriptions(_: Annotated[arguments.NoArguments, Query()], context: Context
     openapi_extra=taking(NewSubscription, _EXAMPLE),
 )
 async def subscribe(
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Have events told by webhook, e-mail, a robot in DingTalk or WeCom, or at the broker."""
     asked = await decoded(request, NewSubscription)
@@ -277,9 +272,7 @@ async def subscribe(
 
 
 @router.get("/api/v1/subscriptions/{number}", responses=single(SubscriptionItem))
-def subscription(
-    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf
-) -> Response:
+def subscription(number: int, _: NothingGiven, context: ContextOf, caller: CallerOf) -> Response:
     """One subscription."""
     return JSON(items(context, [visible_subscription(context, caller, number)])[0])
 
@@ -290,12 +283,7 @@ def subscription(
     openapi_extra=taking(SubscriptionChange, {"enabled": False}),
 )
 async def change_subscription(
-    number: int,
-    _: Annotated[arguments.NoArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    number: int, _: NothingGiven, request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Change what is told, when and in which language, or switch it off and on."""
     found = await run_in_threadpool(visible_subscription, context, caller, number)
@@ -306,18 +294,14 @@ async def change_subscription(
 
 
 @router.delete("/api/v1/subscriptions/{number}", status_code=204, responses=nothing())
-def unsubscribe(
-    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def unsubscribe(number: int, _: NothingGiven, context: ContextOf, caller: CallerOf, audit: AuditOf) -> Response:
     """Remove a subscription, and what it has not been told yet."""
     remove(context, caller, audit, visible_subscription(context, caller, number))
     return Response(status_code=204)
 
 
 @router.post("/api/v1/subscriptions/{number}/test", status_code=202, responses=single(SubscriptionItem, 202))
-def try_subscription(
-    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def try_subscription(number: int, _: NothingGiven, context: ContextOf, caller: CallerOf, audit: AuditOf) -> Response:
     """Send a test, quiet hours or not; the messages of the subscription tell what became of it."""
     found = visible_subscription(context, caller, number)
     try_out(context, caller, audit, found)
@@ -325,9 +309,7 @@ def try_subscription(
 
 
 @router.get("/api/v1/subscriptions/{number}/messages", responses=listed(MessageItem))
-def subscription_messages(
-    number: int, _: Annotated[arguments.NoArguments, Query()], context: ContextOf, caller: CallerOf
-) -> Response:
+def subscription_messages(number: int, _: NothingGiven, context: ContextOf, caller: CallerOf) -> Response:
     """The newest 100 messages of a subscription, newest first: delivered, waiting, or given up and why."""
     return listing(message_items(context, visible_subscription(context, caller, number)))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -19,7 +19,7 @@ from greenmine.api.http.attachments import named
 from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.bodies import body
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, QueriesOf, ScopeOf, visible_site
 from greenmine.api.http.exports import answer
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
@@ -135,7 +135,7 @@ def upload_item(registry: Registry, row: Row) -> UploadItem:
 
 @router.post("/api/v1/uploads/preview", responses=single(UploadPreview), openapi_extra=taking_file())
 async def preview_upload(
-    given: Annotated[arguments.UploadArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
+    given: Given[arguments.UploadArguments], request: Request, context: ContextOf, caller: CallerOf
 ) -> Response:
     """Show what a logger's file becomes: the body is its content. Nothing is stored."""
     _checked(context, caller, given)
@@ -146,11 +146,7 @@ async def preview_upload(
 
 @router.post("/api/v1/uploads", status_code=202, responses=single(UploadItem, 202), openapi_extra=taking_file())
 async def hand_in(
-    given: Annotated[arguments.UploadArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    given: Given[arguments.UploadArguments], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
 ) -> Response:
     """Hand in a logger's file of a station: the body is its content.
 
@@ -171,9 +167,7 @@ async def hand_in(
 
 
 @router.get("/api/v1/uploads", responses=listed(UploadItem, files=True))
-def uploads(
-    given: Annotated[arguments.SiteListing, Query()], request: Request, context: ContextOf, scope: ScopeOf
-) -> Response:
+def uploads(given: Given[arguments.SiteListing], request: Request, context: ContextOf, scope: ScopeOf) -> Response:
     """Files that were handed in, newest first, with what became of them."""
     zone = "UTC" if given.site is None else visible_site(context.registry, scope, given.site).zone
 
@@ -187,9 +181,7 @@ def uploads(
 
 
 @router.get("/api/v1/uploads/{number}", responses=single(UploadItem))
-def handed_in(
-    number: int, _: Annotated[arguments.NoArguments, Query()], scope: ScopeOf, queries: QueriesOf
-) -> Response:
+def handed_in(number: int, _: NothingGiven, scope: ScopeOf, queries: QueriesOf) -> Response:
     """What became of a file that was handed in."""
     rows = queries.uploads(scope, limit=1, number=number) if 0 <= number < 1 << 62 else []
     if not rows:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from greenmine.api.http import arguments
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.bodies import decoded
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import ContextOf, NothingGiven
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON, listing
 from greenmine.api.http.schemas import listed, single, taking
@@ -43,9 +42,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     responses=single(Receipt, 201),
     openapi_extra=taking(SignedStatement, _EXAMPLE),
 )
-async def witness(
-    _: Annotated[arguments.NoArguments, Query()], request: Request, context: ContextOf, audit: AuditOf
-) -> Response:
+async def witness(_: NothingGiven, request: Request, context: ContextOf, audit: AuditOf) -> Response:
     """Countersign and keep the state of another installation's data; its key must be in the file of GREENMINE_WITNESS_FOR."""
     given = await decoded(request, SignedStatement)
     return JSON(await run_in_threadpool(_countersign, context, audit, given), 201)
@@ -71,7 +68,7 @@ def _countersign(context: Context, audit: Audit, given: SignedStatement) -> Rece
 
 
 @router.get("/api/v1/public/statements", responses=listed(SignedStatement))
-def statements(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Response:
+def statements(_: NothingGiven, context: ContextOf) -> Response:
     """Signed state of the data of the mines that are public, for everybody to keep."""
     public = context.accounts.publications.sites()
     told = statements_in(context.settings.statements)

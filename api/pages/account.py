@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
@@ -16,14 +16,12 @@ from greenmine.api.accounts.users import User
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.schemas import single
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.times import local, now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 api = APIRouter()
@@ -64,40 +62,37 @@ class CallerView(msgspec.Struct, frozen=True):
 
 
 @api.get("/api/v1/caller", responses=single(CallerView))
-def caller_view(_: Annotated[arguments.NoArguments, Query()], caller: CallerOf) -> Response:
+def caller_view(_: NothingGiven, caller: CallerOf) -> Response:
     """Who you are to the server, which sites you see and may act on."""
     return JSON(CallerView(caller.name, caller.role, *map(sorted, (caller.scope, caller.writable, caller.commentable))))
 
 
 @router.get("/account")
-def account(
-    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def account(_: Given[arguments.PageArguments], page: PageOf) -> Response:
     """Page of the account."""
-    return _page(request, context, caller, given.lang)
+    return _page(page)
 
 
 @router.post("/account/password")
-def change_password(
-    given: Annotated[PasswordForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def change_password(given: Annotated[PasswordForm, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Change the password; all other sessions end."""
-    user, session = _signed_in(context, caller)
+    context = page.context
+    user, session = _signed_in(context, page.caller)
     wait = context.lockout.attempt(user.name, audit.address, known=True)
     if wait:
-        return _page(request, context, caller, None, fault="locked", minutes=-(-wait // 60), status=429)
+        return _page(page, fault="locked", minutes=-(-wait // 60), status=429)
     if context.accounts.users.sign_in(user.name, given.current) is None:
         audit.add("password-refused")
-        return _page(request, context, caller, None, fault="wrong", status=400)
+        return _page(page, fault="wrong", status=400)
     context.lockout.succeeded(user.name, audit.address, known=True)
     if given.new != given.again:
-        return _page(request, context, caller, None, fault="different", status=400)
+        return _page(page, fault="different", status=400)
     try:
         context.accounts.users.set_password(user, given.new, keep=session)
     except WeakPasswordError as error:
-        return _page(request, context, caller, None, fault=error.key, status=400)
+        return _page(page, fault=error.key, status=400)
     audit.add("password-changed")
-    return _page(request, context, caller, None, done="password")
+    return _page(page, done="password")
 
 
 @router.post("/account/sessions/{number}/end")
@@ -113,19 +108,19 @@ def end_session(
 
 
 @router.post("/account/tokens")
-def make_token(
-    given: Annotated[TokenForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def make_token(given: Annotated[TokenForm, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Make a token; the page that answers shows it, once."""
-    user, _ = _signed_in(context, caller)
-    sites = sorted({visible_site(context.registry, caller.scope, site).id for site in given.sites})
-    write = given.write and bool(caller.commentable)
+    user, _ = _signed_in(page.context, page.caller)
+    sites = sorted({page.site(site).id for site in given.sites})
+    write = given.write and bool(page.caller.commentable)
     try:
-        secret = context.accounts.tokens.add(user, given.name, now(), days=given.days, sites=sites or None, write=write)
+        secret = page.context.accounts.tokens.add(
+            user, given.name, now(), days=given.days, sites=sites or None, write=write
+        )
     except ValueError as error:
         raise Problem(400, str(error)) from error
     audit.add("token-made", subject=given.name, days=given.days, sites=sites, write=write)
-    return _page(request, context, caller, None, secret=secret)
+    return _page(page, secret=secret)
 
 
 @router.post("/account/tokens/{number}/revoke")
@@ -164,56 +159,33 @@ def _signed_in(context: Context, caller: Caller) -> tuple[User, int]:
 
 
 def _page(
-    request: Request,
-    context: Context,
-    caller: Caller,
-    chosen: Language | None,
-    *,
-    fault: str = "",
-    minutes: int = 0,
-    done: str = "",
-    secret: str = "",
-    status: int = 200,
+    page: Page, *, fault: str = "", minutes: int = 0, done: str = "", secret: str = "", status: int = 200
 ) -> Response:
-    user, session = _signed_in(context, caller)
-    wording = Wording(language_of(request, chosen), context.registry)
-    instant = now()
-    public = context.accounts.publications.sites()
-    page = render(
-        request,
+    accounts = page.context.accounts
+    user, session = _signed_in(page.context, page.caller)
+    return page.render(
         "account.html",
-        wording,
-        chosen,
-        instant,
-        notice=None,
-        events="",
+        status=status,
         user=user,
-        sites=[site for site in context.registry.sites if site.id in caller.scope],
-        public=public,
+        sites=page.sites,
+        public=accounts.publications.sites(),
         sessions=[
-            (found, _time(context, found.used), _time(context, found.created), found.id == session)
-            for found in context.accounts.sessions.of_user(user, instant)
+            (found, local(found.used, page.zone), local(found.created, page.zone), found.id == session)
+            for found in accounts.sessions.of_user(user, page.instant)
         ],
-        tokens=[_token(context, token, instant) for token in context.accounts.tokens.of_user(user)],
+        tokens=[_token(page, token) for token in accounts.tokens.of_user(user)],
         longest=LONGEST_DAYS,
-        fault=wording.t(f"account.fault-{fault}", minutes=minutes) if fault else "",
+        fault=page.wording.t(f"account.fault-{fault}", minutes=minutes) if fault else "",
         done=done,
         secret=secret,
     )
-    page.status_code = status
-    return page
 
 
-def _token(context: Context, token: Token, instant: int) -> dict[str, Any]:
-    state = "revoked" if token.revoked is not None else ("expired" if token.expires <= instant else "good")
+def _token(page: Page, token: Token) -> dict[str, Any]:
+    state = "revoked" if token.revoked is not None else ("expired" if token.expires <= page.instant else "good")
     return {
         "token": token,
         "state": state,
-        "expires": _time(context, token.expires),
-        "used": None if token.used is None else _time(context, token.used),
+        "expires": local(token.expires, page.zone),
+        "used": None if token.used is None else local(token.used, page.zone),
     }
-
-
-def _time(context: Context, instant: int) -> Any:
-    zone = context.registry.sites[0].zone if context.registry.sites else "UTC"
-    return local(instant, zone)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
@@ -15,14 +15,13 @@ from greenmine.api.accounts.audit import Entry
 from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import visible_entries
-from greenmine.api.http.dependencies import ContextOf, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, visible_site
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import listing
 from greenmine.api.http.schemas import listed
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import PageOf
 from greenmine.registry import Registry
-from greenmine.times import local, now
+from greenmine.times import local
 
 router = APIRouter()
 api = APIRouter()
@@ -51,7 +50,7 @@ class AuditItem(msgspec.Struct, frozen=True):
 
 
 @api.get("/api/v1/audit", responses=listed(AuditItem))
-def audit_log(given: Annotated[arguments.AuditArguments, Query()], context: ContextOf, caller: CallerOf) -> Response:
+def audit_log(given: Given[arguments.AuditArguments], context: ContextOf, caller: CallerOf) -> Response:
     """What was done by whom, newest first: what you and your colleagues did, and what concerns the sites that you see."""
     if given.site is not None:
         visible_site(context.registry, caller.scope, given.site)
@@ -70,24 +69,16 @@ def audit_log(given: Annotated[arguments.AuditArguments, Query()], context: Cont
 
 
 @router.get("/audit")
-def audit_page(
-    given: Annotated[AuditPageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def audit_page(given: Given[AuditPageArguments], page: PageOf) -> Response:
     """Page of the audit log."""
-    wording = Wording(language_of(request, given.lang), context.registry)
-    entries = visible_entries(context, caller, site=None, action=None, before=given.before, limit=SHOWN + 1)
-    return render(
-        request,
+    registry = page.registry
+    entries = visible_entries(page.context, page.caller, site=None, action=None, before=given.before, limit=SHOWN + 1)
+    return page.render(
         "audit.html",
-        wording,
-        given.lang,
-        now(),
-        notice=None,
-        events="",
-        entries=[(entry, local(entry.time, _zone(context.registry, entry.site))) for entry in entries[:SHOWN]],
+        entries=[(entry, local(entry.time, _zone(registry, entry.site))) for entry in entries[:SHOWN]],
         following=entries[SHOWN - 1].id if len(entries) > SHOWN else None,
         first=given.before is None,
-        sites={site.id: site for site in context.registry.sites},
+        sites={site.id: site for site in registry.sites},
     )
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf
-from greenmine.api.http.health import service_health
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.rolling import site_weeks
 from greenmine.api.http.views import LatestView, latest, theme_judgements, views_by_site
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.api.pages.selection import selection
-from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import ChannelHour
 from greenmine.registry import Registry, Site
-from greenmine.times import DAY, HOUR, now
+from greenmine.times import DAY, HOUR
 
 router = APIRouter()
 
@@ -29,41 +25,29 @@ _BAD = {"silent", "frozen", "skewed", "implausible", "flooding"}
 
 
 @router.get("/comparison")
-def comparison_page(
-    given: Annotated[arguments.SelectionArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def comparison_page(given: Given[arguments.SelectionArguments], page: RecordPageOf) -> Response:
     """Page that compares all mines, fifty at a time; on a page the one with the largest share of time above a limit first."""
-    if not caller.oversees:
+    queries, scope, instant = page.queries, page.scope, page.instant
+    if not page.caller.oversees:
         raise Problem(404, "There is no such page.")
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
-    chosen = selection(queries, caller.scope, wording, given)
+    chosen = selection(queries, scope, page.wording, given)
     scope = chosen.scope
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
     views = latest(queries, scope, instant, hours=hours)
     own, weeks = views_by_site(views), site_weeks(queries, scope, chosen.sites, instant)
     lasting, waiting = queries.open_exceedances(scope), queries.unacknowledged_exceedances(scope)
     rows = [
-        _row(context.registry, site, own[site.id], hours)
+        _row(page.registry, site, own[site.id], hours)
         | {"week": weeks[site.id], "open": lasting.get(site.id, 0), "waiting": waiting.get(site.id, 0)}
         for site in chosen.sites
     ]
     if given.group is None:
         rows.sort(key=lambda row: row["week"].share or 0.0, reverse=True)
-    return render(
-        request,
+    return page.render(
         "comparison.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         rows=rows,
         selection=chosen,
-        themes=context.registry.judged_themes,
+        themes=page.registry.judged_themes,
         events="/api/v1/events",
     )
 

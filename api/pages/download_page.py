@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_channel, visible_site
+from greenmine.api.http.dependencies import ContextOf, Given, ScopeOf, visible_channel, visible_site
 from greenmine.api.http.formats import Format
-from greenmine.api.http.health import service_health
 from greenmine.api.http.problems import Problem
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
-from greenmine.times import local, now
+from greenmine.api.pages.page import RecordPageOf
+from greenmine.api.pages.rendering import language_of
+from greenmine.times import local
 
 router = APIRouter()
 
@@ -26,45 +24,26 @@ FORMATS: Final[tuple[Format, ...]] = ("csv", "xlsx", "ndjson", "arrow", "parquet
 
 
 @router.get("/sites/{site}/downloads")
-def download_page(
-    site: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def download_page(site: str, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page of downloads of a mine."""
-    shown = visible_site(context.registry, scope, site)
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
-    today = local(instant, shown.zone).date()
+    shown = page.site(site)
+    today = local(page.instant, shown.zone).date()
     before = today.replace(day=1) - timedelta(days=1)
-    return render(
-        request,
+    return page.render(
         "downloads.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         site=shown,
-        channels=context.registry.site_channels(site),
+        channels=page.registry.site_channels(site),
         first=today - timedelta(days=7),
         last=today,
         month=(before.replace(day=1), before),
-        parameters=list(dict.fromkeys(channel.parameter.id for channel in context.registry.site_channels(site))),
+        parameters=list(dict.fromkeys(channel.parameter.id for channel in page.registry.site_channels(site))),
         formats=FORMATS,
-        events="",
     )
 
 
 @router.get("/sites/{site}/download")
 def download(
-    site: str,
-    given: Annotated[arguments.DownloadArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
+    site: str, given: Given[arguments.DownloadArguments], request: Request, context: ContextOf, scope: ScopeOf
 ) -> Response:
     """Lead from the form of the page to the file."""
     shown = visible_site(context.registry, scope, site)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
-from greenmine.api.accounts.caller import Caller, CallerOf
+from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.accounts.shares import LONGEST_DAYS
 from greenmine.api.http import arguments
 from greenmine.api.http.assessments import STATES, assessment_of, period_named
@@ -26,18 +26,12 @@ from greenmine.api.http.bundles import (
     visible_bundle,
 )
 from greenmine.api.http.calendar import reporting_dates
-from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
-from greenmine.api.http.health import service_health
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf
+from greenmine.api.pages.page import RecordPage, RecordPageOf
 from greenmine.api.pages.selection import selection
-from greenmine.api.pages.wording import Wording
 from greenmine.record.bundles import file_of
-from greenmine.record.reader import Queries
 from greenmine.reporting import around
 from greenmine.times import local, now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 
@@ -54,103 +48,68 @@ class ShareForm(arguments.Filled):
 
 
 @router.get("/evidence")
-def all_evidence(
-    given: Annotated[arguments.SelectionArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def all_evidence(given: Given[arguments.SelectionArguments], page: RecordPageOf) -> Response:
     """Page of the reporting dates of all mines, fifty at a time, and of bundles; to an evaluator, of those handed to it."""
-    instant = now()
-    chosen = selection(queries, caller.scope, Wording(language_of(request, given.lang), context.registry), given)
-    rows = queries.bundles(caller.scope, named(handed_to(context, caller, instant)), limit=SHOWN)
-    dates = {site.id: reporting_dates(context, queries, caller.scope, site, instant) for site in chosen.sites}
+    queries, scope, registry = page.queries, page.scope, page.registry
+    chosen = selection(queries, scope, page.wording, given)
+    rows = queries.bundles(scope, named(handed_to(page.context, page.caller, page.instant)), limit=SHOWN)
+    dates = {site.id: reporting_dates(page.context, queries, scope, site, page.instant) for site in chosen.sites}
     return _render(
-        request, context, queries, given.lang, "evidence.html",
+        page, "evidence.html",
         selection=chosen,
         dates=dates,
-        bundles=[bundle_view(context.registry, row) for row in rows],
-        all_sites={site.id: site for site in context.registry.sites},
+        bundles=[bundle_view(registry, row) for row in rows],
+        all_sites={site.id: site for site in registry.sites},
     )  # fmt: skip
 
 
 @router.get("/sites/{site}/evidence")
-def site_evidence(
-    site: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def site_evidence(site: str, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page of the reporting dates and bundles of a mine."""
-    shown = visible_site(context.registry, caller.scope, site)
-    dates = reporting_dates(context, queries, caller.scope, shown, now())
-    rows = queries.bundles(caller.scope, site=site, limit=SHOWN)
+    queries = page.queries
+    shown = page.site(site)
+    dates = reporting_dates(page.context, queries, page.scope, shown, now())
+    rows = queries.bundles(page.scope, site=site, limit=SHOWN)
     return _render(
-        request, context, queries, given.lang, "site-evidence.html",
+        page, "site-evidence.html",
         site=shown,
         dates=dates,
-        bundles=[bundle_view(context.registry, row) for row in rows],
-        asks=caller.may_comment(site),
+        bundles=[bundle_view(page.registry, row) for row in rows],
+        asks=page.caller.may_comment(site),
     )  # fmt: skip
 
 
 @router.get("/sites/{site}/assessment")
-def assessment_page(
-    site: str,
-    given: Annotated[arguments.AssessmentPageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def assessment_page(site: str, given: Given[arguments.AssessmentPageArguments], page: RecordPageOf) -> Response:
     """Page of the self-assessment of a mine."""
-    shown = visible_site(context.registry, caller.scope, site)
-    instant = now()
-    period = period_named(context.reporting, shown, given.period, instant)
-    items = assessment_of(queries, caller.scope, context.evaluation, shown, period)
+    shown = page.site(site)
+    period = period_named(page.context.reporting, shown, given.period, page.instant)
+    items = assessment_of(page.queries, page.scope, page.context.evaluation, shown, period)
     return _render(
-        request, context, queries, given.lang, "assessment.html",
+        page, "assessment.html",
         site=shown,
         period=period,
-        periods=around(local(instant, shown.zone).date(), context.reporting),
+        periods=around(local(page.instant, shown.zone).date(), page.context.reporting),
         items=items,
         states=STATES,
         count={state: sum(item.state == state for item in items) for state in STATES},
-        acts=caller.may_act(site),
+        acts=page.caller.may_act(site),
         endings=",".join(sorted(TYPES)),
-        megabytes=context.settings.attachment_bytes // 1_000_000,
+        megabytes=page.context.settings.attachment_bytes // 1_000_000,
     )  # fmt: skip
 
 
 @router.get("/bundles/{number}")
-def bundle_page(
-    number: int,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def bundle_page(number: int, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page of a bundle: what it is about, its file, and whom it is open to."""
-    return _bundle_page(request, context, caller, queries, number, given.lang)
+    return _bundle_page(page, number)
 
 
 @router.post("/bundles/{number}/shares")
-def share_on_page(
-    number: int,
-    given: Annotated[ShareForm, Form()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-    audit: AuditOf,
-) -> Response:
+def share_on_page(number: int, given: Annotated[ShareForm, Form()], page: RecordPageOf, audit: AuditOf) -> Response:
     """Open a bundle to somebody; the page that answers shows the link, once."""
-    made = add_share(context, caller, audit, number, given.receiver, given.days, given.evaluator or None)
-    return _bundle_page(request, context, caller, queries, number, None, made)
+    made = add_share(page.context, page.caller, audit, number, given.receiver, given.days, given.evaluator or None)
+    return _bundle_page(page, number, made)
 
 
 @router.post("/bundles/{number}/shares/{entry}/revoke")
@@ -168,39 +127,26 @@ def revoke_on_page(
     return RedirectResponse(f"/bundles/{number}", 303)
 
 
-def _bundle_page(
-    request: Request,
-    context: Context,
-    caller: Caller,
-    queries: Queries,
-    number: int,
-    chosen: Language | None,
-    made: ShareView | None = None,
-) -> Response:
-    seen = visible_bundle(context, queries, caller, number)
-    view: BundleView = bundle_view(context.registry, seen.row)
-    instant = now()
-    shares = caller.may_comment(view.site) and view.digest is not None
+def _bundle_page(page: RecordPage, number: int, made: ShareView | None = None) -> Response:
+    context, registry = page.context, page.registry
+    seen = visible_bundle(context, page.queries, page.caller, number)
+    view: BundleView = bundle_view(registry, seen.row)
+    shares = page.caller.may_comment(view.site) and view.digest is not None
     return _render(
-        request, context, queries, chosen, "bundle.html",
-        site=context.registry.site(view.site),
+        page, "bundle.html",
+        site=registry.site(view.site),
         bundle=view,
         there=view.state == "done" and file_of(context.settings.bundles, number).is_file(),
-        own=view.site in caller.scope,
-        shares=[share_view(context, share, instant) for share in context.accounts.shares.of_bundle(number, view.digest)]
+        own=view.site in page.scope,
+        shares=[share_view(context, share, page.instant) for share in context.accounts.shares.of_bundle(number, view.digest)]
         if shares and view.digest is not None
         else None,
         made=made,
-        link=f"{request.url.scheme}://{request.url.netloc}/shared#{made.code}" if made is not None and made.code else "",
+        link=f"{page.request.url.scheme}://{page.request.url.netloc}/shared#{made.code}" if made is not None and made.code else "",
         longest=LONGEST_DAYS,
     )  # fmt: skip
 
 
-def _render(
-    request: Request, context: Context, queries: Queries, chosen: Language | None, template: str, **values: Any
-) -> Response:
-    wording = Wording(language_of(request, chosen), context.registry)
-    instant = now()
-    notice = notice_of(wording, service_health(queries, instant))
-    names = {period.id: period for period in context.reporting.periods}
-    return render(request, template, wording, chosen, instant, notice=notice, events="", names=names, **values)
+def _render(page: RecordPage, template: str, **values: Any) -> Response:
+    names = {period.id: period for period in page.context.reporting.periods}
+    return page.render(template, names=names, **values)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.attachments import TYPES
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.handling import ExceedanceDetail, exceedance_detail
-from greenmine.api.http.health import service_health
 from greenmine.api.http.views import VerdictView, exceedance_view, verdict_view
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import RecordPage, RecordPageOf
 from greenmine.record.reader import Queries, Scope
-from greenmine.times import DAY, HOUR, local, milliseconds, now
+from greenmine.times import DAY, HOUR, local, milliseconds
 
 router = APIRouter()
 
@@ -30,85 +26,50 @@ _CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})")
 
 
 @router.get("/exceedances")
-def all_exceedances(
-    given: Annotated[arguments.ExceedancePageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def all_exceedances(given: Given[arguments.ExceedancePageArguments], page: RecordPageOf) -> Response:
     """Page of the exceedances of all mines."""
-    return _list(request, given, queries, scope, None, Wording(language_of(request, given.lang), context.registry))
+    return _list(page, given, None)
 
 
 @router.get("/sites/{site}/exceedances")
-def site_exceedances(
-    site: str,
-    given: Annotated[arguments.ExceedancePageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def site_exceedances(site: str, given: Given[arguments.ExceedancePageArguments], page: RecordPageOf) -> Response:
     """Page of the exceedances of one mine."""
-    visible_site(context.registry, scope, site)
-    return _list(request, given, queries, scope, site, Wording(language_of(request, given.lang), context.registry))
+    page.site(site)
+    return _list(page, given, site)
 
 
 @router.get("/exceedances/{number}")
-def exceedance_page(
-    number: int,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def exceedance_page(number: int, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page of one exceedance."""
-    instant = now()
-    detail = exceedance_detail(queries, caller.scope, number, instant)
+    instant = page.instant
+    detail = exceedance_detail(page.queries, page.scope, number, instant)
     item = detail.exceedance
-    wording = Wording(language_of(request, given.lang), context.registry)
-    site = context.registry.site(item.site)
+    site = page.registry.site(item.site)
     start = milliseconds(item.start) - 2 * HOUR
     end = (milliseconds(item.end) if item.end is not None else instant) + 2 * HOUR
-    rule = context.registry.rule(item.rule)
-    return render(
-        request,
+    rule = page.registry.rule(item.rule)
+    return page.render(
         "exceedance.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         site=site,
         item=item,
         suggestion=detail.suggestion,
         timeline=_timeline(detail),
-        verdicts=_verdicts(queries, caller.scope, detail, instant),
+        verdicts=_verdicts(page.queries, page.scope, detail, instant),
         indicative=rule is not None and rule.limit.indicative,
         start=local(start, site.zone),
         end=local(min(end, start + 31 * 24 * HOUR), site.zone),
         drawn=rule is not None and rule.limit.statistic != "difference",
-        acts=caller.may_act(item.site),
-        comments=caller.may_comment(item.site),
+        acts=page.caller.may_act(item.site),
+        comments=page.caller.may_comment(item.site),
         endings=",".join(sorted(TYPES)),
-        megabytes=context.settings.attachment_bytes // 1_000_000,
-        events="",
+        megabytes=page.context.settings.attachment_bytes // 1_000_000,
     )
 
 
-def _list(
-    request: Request,
-    given: arguments.ExceedancePageArguments,
-    queries: Queries,
-    scope: Scope,
-    site: str | None,
-    wording: Wording,
-) -> Response:
-    instant = now()
+def _list(page: RecordPage, given: arguments.ExceedancePageArguments, site: str | None) -> Response:
     cursor = arguments.cursor_parts(_CURSOR, given.cursor)
-    rows = queries.exceedances(
-        scope,
+    rows = page.queries.exceedances(
+        page.scope,
         0,
         1 << 62,
         site=site,
@@ -118,15 +79,10 @@ def _list(
         before=(int(cursor[1]), int(cursor[2])) if cursor else None,
     )
     last = rows[SHOWN - 1] if len(rows) > SHOWN else None
-    return render(
-        request,
+    return page.render(
         "exceedances.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
-        site=queries.registry.site(site) if site is not None else None,
-        items=[exceedance_view(queries.registry, row, instant) for row in rows[:SHOWN]],
+        site=page.registry.site(site) if site is not None else None,
+        items=[exceedance_view(page.registry, row, page.instant) for row in rows[:SHOWN]],
         filters=given,
         next=f"{last.start}-{last.id}" if last is not None else None,
         events="/api/v1/events" if site is None else f"/api/v1/events?site={site}",

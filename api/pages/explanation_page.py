@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.explanations import ExplanationView, explained, verdict_of
-from greenmine.api.http.health import service_health
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.views import verdict_view
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.api.pages.wording import Wording
 from greenmine.evidence.borrowed import borrowed_sentence
 from greenmine.evidence.charts import LimitStep, Note, Series, line_chart
@@ -27,7 +25,7 @@ from greenmine.processing.calibration import Calibrations
 from greenmine.processing.flags import counted
 from greenmine.record.reader import Queries, Row, Rows, Scope
 from greenmine.registry import Rule
-from greenmine.times import DAY, local, milliseconds, now
+from greenmine.times import DAY, local, milliseconds
 
 router = APIRouter()
 
@@ -36,63 +34,44 @@ _LISTED: Final = 3_000
 
 
 @router.get("/explanation")
-def explanation_page(
-    given: Annotated[arguments.ExplanationPageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def explanation_page(given: Given[arguments.ExplanationPageArguments], page: RecordPageOf) -> Response:
     """Page of how a verdict came about."""
+    queries, scope, registry = page.queries, page.scope, page.registry
     rule, row = verdict_of(queries, scope, given)
-    wording = Wording(language_of(request, given.lang), context.registry)
-    zone = context.registry.site(rule.site).zone
+    zone = registry.site(rule.site).zone
     view = explained(queries, scope, rule, row)
-    instant = now()
     asked = {"rule": rule.key, "start": view.window.start.isoformat(), "revision": row.revision}
-    return render(
-        request,
+    return page.render(
         "explanation.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
-        site=context.registry.site(rule.site),
+        site=registry.site(rule.site),
         rule=rule,
         limit=rule.limit,
-        parameter=context.registry.channels[rule.channel].parameter,
+        parameter=registry.channels[rule.channel].parameter,
         view=view,
-        verdict=verdict_view(context.registry, row),
-        readings=_listed(queries, scope, rule, row, view, wording),
+        verdict=verdict_view(registry, row),
+        readings=_listed(queries, scope, rule, row, view, page.wording),
         states=_states(queries, scope, rule, row),
         revisions=[
-            (verdict_view(context.registry, one), local(one.issued, zone))
+            (verdict_view(registry, one), local(one.issued, zone))
             for one in queries.verdict_revisions(scope, rule.key, row.start)
         ],
         exceedances=_exceedances(queries, scope, rule, row),
         query=urlencode(asked),
         borrowed=None
         if view.window.borrowed_weather is None
-        else borrowed_sentence(view.window.borrowed_weather, wording),
+        else borrowed_sentence(view.window.borrowed_weather, page.wording),
         command=judge_command(rule, view.window.start.date()),
-        events="",
     )
 
 
 @router.get("/explanation/chart")
-def explanation_chart(
-    given: Annotated[arguments.ExplanationChartArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def explanation_chart(given: Given[arguments.ExplanationChartArguments], page: RecordPageOf) -> Response:
     """Vega-Lite specification of a verdict's readings, with the judged figure over them."""
+    queries, scope, wording = page.queries, page.scope, page.wording
     rule, row = verdict_of(queries, scope, given)
-    wording = Wording(language_of(request, given.lang), context.registry)
     view = explained(queries, scope, rule, row)
-    parameter = context.registry.channels[rule.channel].parameter
-    zone = context.registry.site(rule.site).zone
+    parameter = page.registry.channels[rule.channel].parameter
+    zone = page.registry.site(rule.site).zone
     window = view.window
     shown = min(window.start, window.judged_start), max(window.end, window.judged_end)
     rows = _received(queries, scope, rule, row, shown)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.http.dependencies import Given
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.entries import ReferenceResult
 from greenmine.limits import threshold_on
 from greenmine.processing.calibration import Calibrations
@@ -19,45 +18,31 @@ from greenmine.processing.flags import counted
 from greenmine.readings import OVER
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import DEFAULT, Channel, Site
-from greenmine.times import HOUR, local, milliseconds, now
+from greenmine.times import HOUR, local, milliseconds
 
 router = APIRouter()
 
 
 @router.get("/sites/{site}/file")
-def acceptance_file(
-    site: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def acceptance_file(site: str, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page of a mine's acceptance file."""
-    registry = context.registry
-    shown = visible_site(registry, scope, site)
-    instant = now()
-    today = local(instant, shown.zone).date()
+    registry = page.registry
+    shown = page.site(site)
+    today = local(page.instant, shown.zone).date()
     legal = [
         (rule, threshold)
         for rule in registry.site_rules(site)
         if rule.limit.kind == "legal" and (threshold := threshold_on(rule.limit, today)) is not None
     ]
-    folder = (context.settings.registry or DEFAULT) / "documents" / site
+    folder = (page.context.settings.registry or DEFAULT) / "documents" / site
     named = [
         *(one.file for one in shown.stages),
         *(one.file for one in shown.approvals),
         *(one.file for one in shown.inspections),
         *(one.file for one in shown.documents),
     ]
-    return render(
-        request,
+    return page.render(
         "file.html",
-        Wording(language_of(request, given.lang), registry),
-        given.lang,
-        instant,
-        notice=None,
-        events="",
         site=shown,
         stages=sorted(shown.stages, key=lambda stage: stage.day),
         approvals=sorted(shown.approvals, key=lambda approval: approval.day),
@@ -65,7 +50,7 @@ def acceptance_file(
         inspections=sorted(shown.inspections, key=lambda inspection: inspection.day, reverse=True),
         missing={name for name in named if name is not None and not (folder / name).is_file()},
         today=today,
-        references=_references(queries, scope, shown),
+        references=_references(page.queries, page.scope, shown),
     )
 
 

@@ -6,24 +6,20 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.accounts.caller import Caller, CallerOf
 from greenmine.api.http import arguments, subscriptions
 from greenmine.api.http.audit import AuditOf
-from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import ContextOf, Given
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.subscriptions import NewSubscription, SubscriptionChange, visible_subscription
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.notify.event import EVENTS, INSTALLATION, EventKind
 from greenmine.notify.targets import CLASSES, KINDS
 from greenmine.registry import Site
-from greenmine.times import now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 
@@ -86,67 +82,48 @@ class ChangeForm(WishForm):
 
 
 @router.get(_PATH)
-def notifications(
-    given: Annotated[NotificationsArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def notifications(given: Given[NotificationsArguments], page: PageOf) -> Response:
     """Page of subscriptions."""
-    return _list(request, context, caller, given.lang, given.kind)
+    return _list(page, given.kind)
 
 
 @router.post(_PATH)
-def make_subscription(
-    given: Annotated[NewForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def make_subscription(given: Annotated[NewForm, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Make a subscription; the page that answers shows its secret, once."""
-    _signed_in(caller)
+    _signed_in(page.caller)
     asked = given.wishes() | {"target": given.target(), "enterprise": given.enterprise or None}
     try:
-        made = subscriptions.make(context, caller, audit, msgspec.convert(asked, NewSubscription))
+        made = subscriptions.make(page.context, page.caller, audit, msgspec.convert(asked, NewSubscription))
     except msgspec.ValidationError as error:
-        return _list(request, context, caller, None, given.kind, form=given, fault=str(error), status=400)
+        return _list(page, given.kind, form=given, fault=str(error), status=400)
     except Problem as problem:
         if problem.status not in {400, 409}:
             raise
-        return _list(
-            request, context, caller, None, given.kind, form=given, fault=problem.detail, status=problem.status
-        )
+        return _list(page, given.kind, form=given, fault=problem.detail, status=problem.status)
     secret = subscriptions.secret_of(made)
-    return _list(request, context, caller, None, given.kind, secret=secret or "", made=made.name)
+    return _list(page, given.kind, secret=secret or "", made=made.name)
 
 
 @router.get(_PATH + "/{number}")
-def notification(
-    number: int,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-) -> Response:
+def notification(number: int, _: Given[arguments.PageArguments], page: PageOf) -> Response:
     """Page of one subscription."""
-    return _one(request, context, caller, number, given.lang)
+    return _one(page, number)
 
 
 @router.post(_PATH + "/{number}")
-def change_notification(
-    number: int,
-    given: Annotated[ChangeForm, Form()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
-) -> Response:
+def change_notification(number: int, given: Annotated[ChangeForm, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Change a subscription."""
-    _signed_in(caller)
-    found = visible_subscription(context, caller, number)
+    _signed_in(page.caller)
+    found = visible_subscription(page.context, page.caller, number)
     try:
         asked = msgspec.convert(given.wishes() | {"enabled": given.enabled}, SubscriptionChange)
-        subscriptions.change(context, caller, audit, found, asked)
+        subscriptions.change(page.context, page.caller, audit, found, asked)
     except msgspec.ValidationError as error:
-        return _one(request, context, caller, number, None, fault=str(error), status=400)
+        return _one(page, number, fault=str(error), status=400)
     except Problem as problem:
         if problem.status != 400:
             raise
-        return _one(request, context, caller, number, None, fault=problem.detail, status=400)
+        return _one(page, number, fault=problem.detail, status=400)
     return RedirectResponse(f"{_PATH}/{number}", 303)
 
 
@@ -181,10 +158,7 @@ def _signed_in(caller: Caller) -> None:
 
 
 def _list(
-    request: Request,
-    context: Context,
-    caller: Caller,
-    chosen: Language | None,
+    page: Page,
     kind: str,
     *,
     form: NewForm | None = None,
@@ -193,17 +167,16 @@ def _list(
     made: str = "",
     status: int = 200,
 ) -> Response:
+    context, caller = page.context, page.caller
     _signed_in(caller)
     known = subscriptions.owners(context, caller)
     kinds = [name for name in KINDS if name != "mail" or context.settings.smtp_host is not None]
     return _page(
-        request,
-        context,
-        chosen,
+        page,
         "notifications.html",
-        status,
+        status=status,
         all_events=_events(known),
-        sites=_sites(context, caller, None),
+        sites=_sites(page, None),
         items=subscriptions.items(context, context.notices.subscriptions.of(known)),
         owners=known,
         kinds=kinds,
@@ -216,29 +189,18 @@ def _list(
     )
 
 
-def _one(
-    request: Request,
-    context: Context,
-    caller: Caller,
-    number: int,
-    chosen: Language | None,
-    *,
-    fault: str = "",
-    status: int = 200,
-) -> Response:
-    _signed_in(caller)
-    found = visible_subscription(context, caller, number)
-    [item] = subscriptions.items(context, [found])
+def _one(page: Page, number: int, *, fault: str = "", status: int = 200) -> Response:
+    _signed_in(page.caller)
+    found = visible_subscription(page.context, page.caller, number)
+    [item] = subscriptions.items(page.context, [found])
     return _page(
-        request,
-        context,
-        chosen,
+        page,
         "notification.html",
-        status,
+        status=status,
         all_events=_events([found.enterprise]),
-        sites=_sites(context, caller, found.enterprise),
+        sites=_sites(page, found.enterprise),
         item=item,
-        messages=subscriptions.message_items(context, found),
+        messages=subscriptions.message_items(page.context, found),
         form=ChangeForm(
             name=found.name,
             events=list(found.events),
@@ -257,30 +219,11 @@ def _events(owners: Sequence[str | None]) -> list[EventKind]:
     return [kind for kind in EVENTS if None in owners or kind not in INSTALLATION]
 
 
-def _sites(context: Context, caller: Caller, owner: str | None) -> list[Site]:
+def _sites(page: Page, owner: str | None) -> list[Site]:
     """Sites of which an owner can be told, as far as the caller sees them."""
-    return [s for s in context.registry.sites if s.id in caller.scope and owner in {None, s.enterprise}]
+    return [site for site in page.sites if owner in {None, site.enterprise}]
 
 
-def _page(
-    request: Request,
-    context: Context,
-    chosen: Language | None,
-    template: str,
-    status: int,
-    **values: Any,
-) -> Response:
-    registry = context.registry
-    page = render(
-        request,
-        template,
-        Wording(language_of(request, chosen), registry),
-        chosen,
-        now(),
-        notice=None,
-        events="",
-        enterprises={enterprise.id: enterprise for enterprise in registry.enterprises},
-        **values,
-    )
-    page.status_code = status
-    return page
+def _page(page: Page, template: str, **values: Any) -> Response:
+    enterprises = {enterprise.id: enterprise for enterprise in page.registry.enterprises}
+    return page.render(template, enterprises=enterprises, **values)

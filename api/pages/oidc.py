@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.accounts.persons import LASTS, Person, SignInError
 from greenmine.api.accounts.users import User
 from greenmine.api.http.audit import client_address
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.problems import Problem
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.api.pages.sign_in import SignInArguments, begin_session, end_session_of, own_path, refusal
 from greenmine.times import now
 
@@ -31,35 +31,36 @@ _log = structlog.get_logger(__name__)
 
 
 @router.get(START)
-def begin(given: Annotated[SignInArguments, Query()], request: Request, context: ContextOf) -> Response:
+def begin(given: Given[SignInArguments], page: PageOf) -> Response:
     """Lead the browser to the provider."""
-    provider = _provider(context)
+    provider = _provider(page.context)
     try:
-        address, sealed = provider.begin(_own_address(request, context), own_path(given.next))
+        address, sealed = provider.begin(_own_address(page.request, page.context), own_path(given.next))
     except SignInError as error:
-        return _refused(request, context, error)
+        return _refused(page, error)
     answer = RedirectResponse(address, 303)
-    _set_cookie(answer, request, sealed, LASTS)
+    _set_cookie(answer, page.request, sealed, LASTS)
     return answer
 
 
 @router.get(BACK)
-def come_back(request: Request, context: ContextOf, caller: CallerOf) -> Response:
+def come_back(page: PageOf) -> Response:
     """Begin a session for whom the provider has sent back; its answer may carry parameters of all kinds."""
+    context, caller, request = page.context, page.caller, page.request
     provider = _provider(context)
-    answer = dict(request.query_params)
+    told = dict(request.query_params)
     try:
-        flow = provider.opened(request.cookies.get(_COOKIE, ""), answer)
-        person = provider.finish(flow, answer["code"])
+        flow = provider.opened(request.cookies.get(_COOKIE, ""), told)
+        person = provider.finish(flow, told["code"])
         user = _user(context, person)
     except SignInError as error:
-        page = _refused(request, context, error)
+        answer = _refused(page, error)
     else:
         if caller.session is not None and caller.user is not None:
             end_session_of(context, caller.user, caller.session.id)
-        page = begin_session(request, context, user, flow.next)
-    _set_cookie(page, request, "", 0)
-    return page
+        answer = begin_session(request, context, user, flow.next)
+    _set_cookie(answer, request, "", 0)
+    return answer
 
 
 def _user(context: Context, person: Person) -> User:
@@ -89,12 +90,17 @@ def _user(context: Context, person: Person) -> User:
     return user
 
 
-def _refused(request: Request, context: Context, error: SignInError) -> Response:
+def _refused(page: Page, error: SignInError) -> Response:
     _log.warning("sign-in at the provider failed", reason=str(error))
-    context.accounts.audit.add(
-        now(), "sign-in-failed", user=None, name="OpenID Connect", address=client_address(request), reason=error.key
+    page.context.accounts.audit.add(
+        now(),
+        "sign-in-failed",
+        user=None,
+        name="OpenID Connect",
+        address=client_address(page.request),
+        reason=error.key,
     )
-    return refusal(request, context, error.key, _STATUS.get(error.key, 401))
+    return refusal(page, error.key, _STATUS.get(error.key, 401))
 
 
 def _provider(context: Context) -> Provider:

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
+from typing import Any, Final
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.air_days import air_days
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, context_of, visible_site
-from greenmine.api.http.health import ServiceHealth, service_health
+from greenmine.api.http.dependencies import ContextOf, Given, NothingGiven, context_of
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.rolling import rolling_statistics, site_weeks
 from greenmine.api.http.views import LatestView, exceedance_view, latest, theme_judgements, views_by_site
 from greenmine.api.pages.attention import BAD_HEALTH, attention, waiting
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.api.pages.pins import station_pins
 from greenmine.api.pages.rendering import language_of, render
 from greenmine.api.pages.selection import selection
@@ -58,35 +56,21 @@ _ISSUED_AFTER: Final = 3 * MINUTE
 
 
 @router.get("/")
-def overview(
-    given: Annotated[arguments.SelectionArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def overview(given: Given[arguments.SelectionArguments], page: RecordPageOf) -> Response:
     """Page of all mines, fifty at a time."""
-    language = language_of(request, given.lang)
-    wording = Wording(language, context.registry)
-    instant = now()
-    chosen = selection(queries, caller.scope, wording, given)
+    queries, instant = page.queries, page.instant
+    chosen = selection(queries, page.scope, page.wording, given)
     sites, scope = chosen.sites, chosen.scope
     hours = queries.hours(scope, instant - DAY - HOUR, instant)
     views = latest(queries, scope, instant, hours=hours)
-    service = service_health(queries, instant)
     weeks = site_weeks(queries, scope, sites, instant)
     own = views_by_site(views)
-    cards = [_card(site, own[site.id], hours, context.registry, instant) | {"week": weeks[site.id]} for site in sites]
-    return render(
-        request,
+    cards = [_card(site, own[site.id], hours, page.registry, instant) | {"week": weeks[site.id]} for site in sites]
+    return page.render(
         "overview.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service),
-        watched=service.state == "running",
+        watched=page.service.state == "running",
         attention=attention(views),
-        waits=waiting(queries, scope, context.settings.registry, instant),
+        waits=waiting(queries, scope, page.context.settings.registry, instant),
         listed=_CALLS,
         cards=cards,
         selection=chosen,
@@ -97,36 +81,22 @@ def overview(
 
 
 @router.get("/sites/{site}")
-def mine(
-    site: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def mine(site: str, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page of one mine."""
-    registry = context.registry
-    shown = visible_site(registry, scope, site)
-    wording = Wording(language_of(request, given.lang), registry)
-    instant = now()
+    queries, scope, instant, registry = page.queries, page.scope, page.instant, page.registry
+    shown = page.site(site)
     hours = queries.hours(scope, instant - DAY - HOUR, instant, site)
     views = latest(queries, scope, instant, site, hours)
     today = f"{local(instant, shown.zone):%Y-%m-%d}"
-    return render(
-        request,
+    return page.render(
         "site.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         card=_card(shown, views, hours, registry, instant),
         views=views,
         stations=sorted(shown.stations, key=lambda station: _ROLES.index(station.role)),
         charts=[_hourly(registry, shown, parameter, hours, instant) for parameter in _charted(registry, site)],
         leading=_leading(registry, site),
         pins=station_pins(shown, views),
-        names={station.id: wording.name(station) for station in shown.stations},
+        names={station.id: page.wording.name(station) for station in shown.stations},
         roses=_roses(queries, scope, shown, instant),
         bearings={
             s.id: found for s in shown.stations if s.role == "boundary" and (found := source_bearings(shown, s.id))
@@ -136,7 +106,7 @@ def mine(
         percentile=PERCENTILE,
         rolling=_rolling(queries, scope, shown, instant),
         weather=_weather(views),
-        requirements=[context.evaluation.requirement(item) for item in shown.requirement_items],
+        requirements=[page.context.evaluation.requirement(item) for item in shown.requirement_items],
         ledger=_ledger(queries, scope, shown, today),
         rejections=[
             (local(row.received, shown.zone), row)
@@ -148,25 +118,16 @@ def mine(
 
 
 @router.get("/sites/{site}/charts/{parameter}")
-def chart(
-    site: str,
-    parameter: str,
-    given: Annotated[arguments.ChartArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def chart(site: str, parameter: str, given: Given[arguments.ChartArguments], page: RecordPageOf) -> Response:
     """Vega-Lite specification of a parameter at all stations of a mine."""
-    shown = visible_site(context.registry, scope, site)
-    if parameter not in _charted(context.registry, site):
+    shown = page.site(site)
+    if parameter not in _charted(page.registry, site):
         raise Problem(404, f"There is no chart of {parameter!r} at {site!r}.")
-    wording = Wording(language_of(request, given.lang), context.registry)
-    return JSON(_chart(queries, scope, shown, parameter, given.days, wording, now()))
+    return JSON(_chart(page.queries, page.scope, shown, parameter, given.days, page.wording, now()))
 
 
 @router.get("/static/vega.js")
-def vega(_: Annotated[arguments.NoArguments, Query()], context: ContextOf) -> Response:
+def vega(_: NothingGiven, context: ContextOf) -> Response:
     """Vega, Vega-Lite and Vega-Embed, as vl-convert ships them."""
     return FileResponse(bundle(context.settings.data), media_type="text/javascript")
 
@@ -260,28 +221,6 @@ def _summary(queries: Queries, scope: Scope, cards: list[dict[str, Any]], instan
         "bad": sum(len(card["bad"]) for card in cards),
         "ledger": totals,
     }
-
-
-def notice_of(wording: Wording, service: ServiceHealth) -> str | None:
-    """What the reader must know of the collector before believing the page; None while all is well."""
-    zone = wording.registry.sites[0].zone if wording.registry.sites else "UTC"
-    if service.state == "no worker yet":
-        return wording.t("collector.none")
-    if service.state == "stopped":
-        newest = max(worker.updated for worker in service.workers)
-        return wording.t("collector.stopped", time=wording.date_time(newest.astimezone(ZoneInfo(zone))))
-    for worker in service.workers:
-        if worker.running and worker.status.get("connected") is False:
-            last = worker.status.get("last_message")
-            broker = worker.status.get("broker", "")
-            if not last:
-                return wording.t("collector.unheard", broker=broker)
-            return wording.t("collector.disconnected", broker=broker, time=wording.date_time(local(last, zone)))
-        if worker.running and worker.status.get("doubted"):
-            return wording.t("collector.clock", minutes=round(worker.status["clock"] / MINUTE))
-        if worker.running and worker.status.get("behind"):
-            return wording.t("collector.behind", size=round(worker.status["queue"] / 1e6))
-    return None
 
 
 def _roses(queries: Queries, scope: Scope, site: Site, instant: int) -> list[tuple[Channel, Rose]]:

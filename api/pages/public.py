@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.dependencies import Given, QueriesOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import PageOf
 from greenmine.limits import addressee
 from greenmine.processing.summary import conclude, tally
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Site
-from greenmine.times import local, milliseconds, now
+from greenmine.times import local, milliseconds
 
 router = APIRouter()
 
@@ -44,45 +43,23 @@ class DayView(msgspec.Struct, frozen=True):
 
 
 @router.get("/public")
-def public_sites(given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf) -> Response:
+def public_sites(_: Given[arguments.PageArguments], page: PageOf) -> Response:
     """Page of all mines that are public."""
-    public = context.accounts.publications.sites()
-    return render(
-        request,
-        "public.html",
-        Wording(language_of(request, given.lang), context.registry),
-        given.lang,
-        now(),
-        notice=None,
-        events="",
-        sites=[site for site in context.registry.sites if site.id in public],
-    )
+    public = page.context.accounts.publications.sites()
+    return page.render("public.html", sites=[site for site in page.registry.sites if site.id in public])
 
 
 @router.get("/public/{site}")
-def public_site(
-    site: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    queries: QueriesOf,
-) -> Response:
+def public_site(site: str, _: Given[arguments.PageArguments], page: PageOf, queries: QueriesOf) -> Response:
     """Page of the daily compliance of a mine; the same for everybody, signed in or not."""
-    shown = next((found for found in context.registry.sites if found.id == site), None)
-    if shown is None or site not in context.accounts.publications.sites():
+    shown = next((found for found in page.registry.sites if found.id == site), None)
+    if shown is None or site not in page.context.accounts.publications.sites():
         raise Problem(404, f"There is no public page of {site!r}; /public lists them.")
-    instant = now()
-    days = daily_compliance(queries, shown, instant)
-    return render(
-        request,
+    days = daily_compliance(queries, shown, page.instant)
+    return page.render(
         "public-site.html",
-        Wording(language_of(request, given.lang), context.registry),
-        given.lang,
-        instant,
-        notice=None,
-        events="",
         site=shown,
-        themes=[theme for theme in context.registry.judged_themes if any(day[theme.id].verdict for _, day in days)],
+        themes=[theme for theme in page.registry.judged_themes if any(day[theme.id].verdict for _, day in days)],
         days=days,
     )
 

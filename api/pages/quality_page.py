@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
-from greenmine.api.http.health import service_health
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.marks import mark_items, request_item
 from greenmine.api.http.views import latest
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.processing.exclusion import EXCLUDING, KINDS, Mark, excluded_channels
 from greenmine.record.reader import Queries, Scope
 from greenmine.registry import Registry, Site
-from greenmine.times import DAY, local, now
+from greenmine.times import DAY, local
 
 router = APIRouter()
 
@@ -30,34 +26,18 @@ _COUNTS: Final = ("received", "stored", "duplicate", "conflict", "rejected", "la
 
 
 @router.get("/sites/{site}/quality")
-def quality_page(
-    site: str,
-    given: Annotated[arguments.QualityArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def quality_page(site: str, given: Given[arguments.QualityArguments], page: RecordPageOf) -> Response:
     """Page of a mine's data quality."""
-    scope = caller.scope
-    shown = visible_site(context.registry, scope, site)
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
+    queries, scope, instant, registry = page.queries, page.scope, page.instant, page.registry
+    shown = page.site(site)
     start = instant - given.days * DAY
     views = {view.channel: view for view in latest(queries, scope, instant, site)}
     captures = queries.captures(scope, start, None, site)
-    return render(
-        request,
+    return page.render(
         "quality.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         site=shown,
         days=given.days,
-        channels=[
-            (channel, views[channel.key], captures.get(channel.key)) for channel in context.registry.site_channels(site)
-        ],
+        channels=[(channel, views[channel.key], captures.get(channel.key)) for channel in registry.site_channels(site)],
         ledger=_ledger(queries, scope, shown, instant, given.days),
         gaps=queries.gaps(scope, site=site, limit=SHOWN, after=None),
         conflicts=_local(
@@ -81,14 +61,14 @@ def quality_page(
             reverse=True,
         ),
         requests=[
-            request_item(context.registry, row)
+            request_item(registry, row)
             for row in queries.mark_requests(scope, site=site, limit=SHOWN)
             if row.state == "claimed" or (row.state != "done" and row.made > instant - 7 * DAY)
         ],
         kinds=sorted(KINDS),
-        places=_places(context.registry, shown),
-        acts=caller.may_act(site),
-        oversees=caller.oversees,
+        places=_places(registry, shown),
+        acts=page.caller.may_act(site),
+        oversees=page.caller.oversees,
         events=f"/api/v1/events?site={site}",
     )
 

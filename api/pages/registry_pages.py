@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Request
 from msgspec import inspect
 from starlette.responses import RedirectResponse, Response
 
-from greenmine.api.accounts.caller import Caller, CallerOf
+from greenmine.api.accounts.caller import Caller
 from greenmine.api.editing import FILES, ConflictError, Editing, RegistryChange, digest, table, with_limits
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import Audit, AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import Given, NothingGiven
 from greenmine.api.http.problems import Problem
-from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.api.pages.wording import Wording
 from greenmine.entries import (
     Approval,
@@ -38,7 +38,6 @@ from greenmine.entries import (
 from greenmine.record.basis import announce
 from greenmine.registry import Registry, RegistryError
 from greenmine.times import local, now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 
@@ -102,37 +101,31 @@ class FileForm(arguments.Filled):
 
 
 @router.get("/registry")
-def registry_page(
-    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def registry_page(_: Given[arguments.PageArguments], page: PageOf) -> Response:
     """Page of the registry: its mines and files, forms for new ones, and what was changed."""
-    _administrator(caller)
-    return _overview(request, context, given.lang)
+    _administrator(page.caller)
+    return _overview(page)
 
 
 @router.get("/registry/file")
-def registry_file(
-    given: Annotated[FileArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def registry_file(given: Given[FileArguments], page: PageOf) -> Response:
     """Page of a file of the registry."""
-    _administrator(caller)
-    return _file(request, context, given.lang, given.name)
+    _administrator(page.caller)
+    return _file(page, given.name)
 
 
 @router.post("/registry/file")
-def save_file(
-    given: Annotated[FileForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def save_file(given: Annotated[FileForm, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Write a file, if the registry is sound with it."""
-    _administrator(caller)
+    _administrator(page.caller)
     text = given.text.replace("\r\n", "\n")
-    before = _editing(context).text(given.name)
+    before = _editing(page.context).text(given.name)
     try:
         if digest(before) != given.digest:
             raise ConflictError(f"{given.name}: was changed by somebody else meanwhile; load it again")
-        _change(context, audit, given.name, before, text)
+        _change(page.context, audit, given.name, before, text)
     except (RegistryError, ValueError) as error:
-        return _file(request, context, None, given.name, text=text, faults=_faults(error))
+        return _file(page, given.name, text=text, faults=_faults(error))
     return RedirectResponse(f"/registry/file?name={given.name}", 303)
 
 
@@ -146,15 +139,11 @@ async def filled(request: Request) -> dict[str, list[str]]:
 
 @router.post("/registry/entry")
 def add_entry(
-    _: Annotated[arguments.NoArguments, Query()],
-    form: Annotated[dict[str, list[str]], Depends(filled)],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
+    _: NothingGiven, form: Annotated[dict[str, list[str]], Depends(filled)], page: PageOf, audit: AuditOf
 ) -> Response:
     """Add an entry by the fields of its form: a mine makes a file, an enterprise or a mine's entry is put at a file's end."""
-    _administrator(caller)
+    _administrator(page.caller)
+    context = page.context
     kind: Any = form.get("kind", [""])[0]
     if kind not in _KINDS:
         raise Problem(400, f"kind: one of {', '.join(_KINDS)} would be right")
@@ -177,27 +166,21 @@ def add_entry(
             _change(context, audit, name, before, after)
     except (RegistryError, ValueError) as error:
         if kind in _OF_SITES:
-            return _file(request, context, None, name, faults=_faults(error), filled=(kind, form))
-        return _overview(request, context, None, faults=_faults(error), filled=(kind, form))
+            return _file(page, name, faults=_faults(error), filled=(kind, form))
+        return _overview(page, faults=_faults(error), filled=(kind, form))
     return RedirectResponse("/registry" if kind == "enterprises" else f"/registry/file?name={name}", 303)
 
 
 @router.post("/registry/changes/{change}/undo")
-def undo_change(
-    change: int,
-    _: Annotated[arguments.Filled, Form()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
-) -> Response:
+def undo_change(change: int, _: Annotated[arguments.Filled, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Take a change back, if the file has not been changed since and the registry is sound without it."""
-    _administrator(caller)
+    _administrator(page.caller)
+    context = page.context
     measured = context.registry.measured()
     try:
-        done = _editing(context).undo(change, author=caller.name, now=now())
+        done = _editing(context).undo(change, author=page.caller.name, now=now())
     except (RegistryError, ValueError) as error:
-        return _overview(request, context, None, faults=_faults(error))
+        return _overview(page, faults=_faults(error))
     _note(context, audit, done, measured)
     return RedirectResponse("/registry", 303)
 
@@ -250,42 +233,34 @@ def _faults(error: ValueError) -> list[str]:
 
 
 def _overview(
-    request: Request,
-    context: Context,
-    chosen: Language | None,
-    *,
-    faults: list[str] | None = None,
-    filled: tuple[Kind, Mapping[str, list[str]]] | None = None,
+    page: Page, *, faults: list[str] | None = None, filled: tuple[Kind, Mapping[str, list[str]]] | None = None
 ) -> Response:
-    editing = _editing(context)
-    wording = Wording(language_of(request, chosen), context.registry)
-    forms = [(kind, _fields(context.registry, kind, None, wording)) for kind in ("sites", "enterprises")]
+    editing = _editing(page.context)
+    forms = [(kind, _fields(page.registry, kind, None, page.wording)) for kind in ("sites", "enterprises")]
     return _page(
-        request, context, chosen, "registry.html", faults, filled,
-        names=editing.names(), forms=forms, changes=_listed(context, editing.changes()),
+        page, "registry.html", faults, filled,
+        names=editing.names(), forms=forms, changes=_listed(page, editing.changes()),
     )  # fmt: skip
 
 
 def _file(
-    request: Request,
-    context: Context,
-    chosen: Language | None,
+    page: Page,
     name: str,
     *,
     text: str | None = None,
     faults: list[str] | None = None,
     filled: tuple[Kind, Mapping[str, list[str]]] | None = None,
 ) -> Response:
+    context, registry = page.context, page.registry
     editing = _editing(context)
     there = _text(context, name)
-    site = next((one for one in context.registry.sites if name == f"sites/{one.id}.toml"), None)
-    wording = Wording(language_of(request, chosen), context.registry)
-    forms = [] if site is None else [(kind, _fields(context.registry, kind, site, wording)) for kind in _OF_SITES]
+    site = next((one for one in registry.sites if name == f"sites/{one.id}.toml"), None)
+    forms = [] if site is None else [(kind, _fields(registry, kind, site, page.wording)) for kind in _OF_SITES]
     changes = [change for change in editing.changes() if change.file == name]
     return _page(
-        request, context, chosen, "registry-file.html", faults, filled,
+        page, "registry-file.html", faults, filled,
         name=name, site=site, forms=forms, text=there if text is None else text, digest=digest(there),
-        changes=_listed(context, changes),
+        changes=_listed(page, changes),
         devices=[] if site is None else [(device, _commands(context, site, device)) for device in site.devices],
     )  # fmt: skip
 
@@ -322,27 +297,19 @@ def _commands(context: Context, site: Site, device: Device) -> list[str]:
     ]
 
 
-def _listed(context: Context, changes: list[RegistryChange]) -> list[tuple[datetime, RegistryChange]]:
-    zone = context.registry.sites[0].zone if context.registry.sites else "UTC"
-    return [(local(change.time, zone), change) for change in changes[:_SHOWN]]
+def _listed(page: Page, changes: list[RegistryChange]) -> list[tuple[datetime, RegistryChange]]:
+    return [(local(change.time, page.zone), change) for change in changes[:_SHOWN]]
 
 
 def _page(
-    request: Request,
-    context: Context,
-    chosen: Language | None,
+    page: Page,
     template: str,
     faults: list[str] | None,
     filled: tuple[Kind, Mapping[str, list[str]]] | None,
     **values: Any,
 ) -> Response:
-    wording = Wording(language_of(request, chosen), context.registry)
-    page = render(
-        request, template, wording, chosen, now(), notice=None, events="", faults=faults or [],
-        filled=filled or ("", {}), **values,
-    )  # fmt: skip
-    page.status_code = 400 if faults else 200
-    return page
+    status = 400 if faults else 200
+    return page.render(template, status=status, faults=faults or [], filled=filled or ("", {}), **values)
 
 
 def _fields(registry: Registry, kind: Kind, site: Site | None, wording: Wording) -> list[FormField]:

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
-from greenmine.api.http.health import service_health
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.http.dependencies import Given, visible_site
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.reporting import Reporting, around
-from greenmine.times import local, now
+from greenmine.times import local
 
 router = APIRouter()
 
 
 @router.get("/reports")
-def report_page(
-    given: Annotated[arguments.ReportPageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
-    """Page of the reports that a caller may have."""
+def report_page(given: Given[arguments.ReportPageArguments], page: RecordPageOf) -> Response:
+    """Page of the reports that a page.caller may have."""
     if given.site:
-        visible_site(context.registry, caller.scope, given.site)
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
-    sites = [site for site in context.registry.sites if site.id in caller.scope]
-    today = local(instant, sites[0].zone if sites else "UTC").date()
-    return render(
-        request,
+        visible_site(page.registry, page.scope, given.site)
+    sites = page.sites
+    today = local(page.instant, sites[0].zone if sites else "UTC").date()
+    return page.render(
         "reports.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         sites=sites,
         subject=given.site,
-        periods=periods(today, context.reporting),
-        names={period.id: period for period in context.reporting.periods},
-        events="",
+        periods=periods(today, page.context.reporting),
+        names={period.id: period for period in page.context.reporting.periods},
     )
 
 

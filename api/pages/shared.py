@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -17,13 +17,11 @@ from greenmine.api.http import arguments
 from greenmine.api.http.audit import client_address
 from greenmine.api.http.bundles import bundle_view, file_response, named
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf, QueriesOf
+from greenmine.api.http.dependencies import ContextOf, Given, QueriesOf
 from greenmine.api.http.problems import Problem
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.times import local, now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 
@@ -35,20 +33,16 @@ class CodeForm(arguments.Filled):
 
 
 @router.get("/shared")
-def shared(given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf) -> Response:
+def shared(_: Given[arguments.PageArguments], page: PageOf) -> Response:
     """Page to which links lead; its script sends the code that stands behind the address."""
-    return _page(request, context, given.lang, None)
+    return _page(page, None)
 
 
 @router.post("/shared")
-def open_shared(
-    given: Annotated[CodeForm, Form()], request: Request, context: ContextOf, queries: QueriesOf
-) -> Response:
+def open_shared(given: Annotated[CodeForm, Form()], page: PageOf, queries: QueriesOf) -> Response:
     """Page of the bundle that a code opens."""
-    found = _opened(context, queries, given.code)
-    page = _page(request, context, None, found, given.code)
-    page.status_code = 200 if found else 404
-    return page
+    found = _opened(page.context, queries, given.code)
+    return _page(page, found, given.code, status=200 if found else 404)
 
 
 @router.post("/shared/file")
@@ -77,20 +71,13 @@ def _opened(context: Context, queries: Queries, code: str) -> tuple[Share, Row] 
     return (share, rows[0]) if rows else None
 
 
-def _page(
-    request: Request, context: Context, chosen: Language | None, found: tuple[Share, Row] | None, code: str = ""
-) -> Response:
-    site = None if found is None else context.registry.site(found[0].site)
-    return render(
-        request,
+def _page(page: Page, found: tuple[Share, Row] | None, code: str = "", status: int = 200) -> Response:
+    site = None if found is None else page.registry.site(found[0].site)
+    return page.render(
         "shared.html",
-        Wording(language_of(request, chosen), context.registry),
-        chosen,
-        now(),
-        notice=None,
-        events="",
+        status=status,
         site=site,
-        bundle=None if found is None else bundle_view(context.registry, found[1]),
+        bundle=None if found is None else bundle_view(page.registry, found[1]),
         expires=None if found is None or site is None else local(found[0].expires, site.zone),
         code=code,
         wrong=bool(code) and found is None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from greenmine.api.accounts.caller import CallerOf, cookie
@@ -13,11 +13,9 @@ from greenmine.api.accounts.users import User, plain_name
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import client_address
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.http.dependencies import ContextOf, Given
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.times import DAY, now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 
@@ -40,21 +38,19 @@ class SignInForm(arguments.Filled):
 
 
 @router.get("/sign-in")
-def sign_in_page(
-    given: Annotated[SignInArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def sign_in_page(given: Given[SignInArguments], page: PageOf) -> Response:
     """Page to sign in."""
-    if caller.session is not None:
+    if page.caller.session is not None:
         return RedirectResponse(own_path(given.next), 303)
-    return _page(request, context, given.lang, own_path(given.next))
+    return _page(page, own_path(given.next))
 
 
 @router.post("/sign-in")
-def sign_in(given: Annotated[SignInForm, Form()], request: Request, context: ContextOf, caller: CallerOf) -> Response:
+def sign_in(given: Annotated[SignInForm, Form()], page: PageOf) -> Response:
     """Begin a session under a new cookie; one that the browser had before ends."""
-    instant = now()
+    context, caller, instant = page.context, page.caller, page.instant
     accounts = context.accounts
-    address = client_address(request)
+    address = client_address(page.request)
     name = plain_name(given.name)
     user = accounts.users.named(name)
     known = accounts.audit.came_from(-1 if user is None else user.id, address, instant - KNOWN_DAYS * DAY)
@@ -62,23 +58,23 @@ def sign_in(given: Annotated[SignInForm, Form()], request: Request, context: Con
     next_path = own_path(given.next)
     if wait:
         minutes = -(-wait // 60)
-        page = _page(request, context, None, next_path, given.name, fault="locked", minutes=minutes, status=429)
-        page.headers["Retry-After"] = str(wait)
-        return page
+        answer = _page(page, next_path, given.name, fault="locked", minutes=minutes, status=429)
+        answer.headers["Retry-After"] = str(wait)
+        return answer
     try:
         right = accounts.users.sign_in(given.name, given.password)
     except TimeoutError:
-        return _page(request, context, None, next_path, given.name, fault="busy", status=503)
+        return _page(page, next_path, given.name, fault="busy", status=503)
     if right is None:
         told = name if user is not None else f"{name[:_SHOWN]}…"
         accounts.audit.add(
             instant, "sign-in-failed", user=None if user is None else user.id, name=told, address=address
         )
-        return _page(request, context, None, next_path, given.name, fault="wrong", status=401)
+        return _page(page, next_path, given.name, fault="wrong", status=401)
     context.lockout.succeeded(name, address, known=known)
     if caller.session is not None and caller.user is not None:
         end_session_of(context, caller.user, caller.session.id)
-    return begin_session(request, context, right, next_path)
+    return begin_session(page.request, context, right, next_path)
 
 
 @router.post("/sign-out")
@@ -106,9 +102,9 @@ def begin_session(request: Request, context: Context, user: User, next_path: str
     return RedirectResponse(next_path, 303)
 
 
-def refusal(request: Request, context: Context, fault: str, status: int) -> Response:
+def refusal(page: Page, fault: str, status: int) -> Response:
     """Page to sign in that says why nobody was."""
-    return _page(request, context, None, "/", fault=fault, status=status)
+    return _page(page, "/", fault=fault, status=status)
 
 
 def own_path(text: str) -> str:
@@ -125,30 +121,15 @@ def end_session_of(context: Context, number: int, session: int) -> None:
 
 
 def _page(
-    request: Request,
-    context: Context,
-    chosen: Language | None,
-    next_path: str,
-    name: str = "",
-    *,
-    fault: str = "",
-    minutes: int = 0,
-    status: int = 200,
+    page: Page, next_path: str, name: str = "", *, fault: str = "", minutes: int = 0, status: int = 200
 ) -> Response:
-    wording = Wording(language_of(request, chosen), context.registry)
-    page = render(
-        request,
+    context = page.context
+    return page.render(
         "sign-in.html",
-        wording,
-        chosen,
-        now(),
-        notice=None,
-        events="",
+        status=status,
         next=next_path,
         name=name,
-        fault=wording.t(f"sign-in.{fault}", minutes=minutes) if fault else "",
+        fault=page.wording.t(f"sign-in.{fault}", minutes=minutes) if fault else "",
         public=bool(context.accounts.publications.sites()),
         provider=None if context.provider is None else context.provider.name,
     )
-    page.status_code = status
-    return page

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
 from greenmine.api.http.curves import LONGEST, MINUTES_UP_TO, Curve, curve
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf, visible_site
-from greenmine.api.http.health import service_health
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.marks import mark_items
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.responses import JSON
 from greenmine.api.http.views import latest
-from greenmine.api.pages.pages import limit_steps, notice_of
-from greenmine.api.pages.rendering import language_of, render
+from greenmine.api.pages.page import RecordPageOf
+from greenmine.api.pages.pages import limit_steps
 from greenmine.api.pages.wording import Wording
 from greenmine.evidence.charts import LimitStep, Note, Point, curve_chart
 from greenmine.limits import LONG, SHORT, threshold_on
@@ -41,34 +39,19 @@ _ROWS_BY_HOUR: Final = 7 * DAY
 
 
 @router.get("/sites/{site}/stations/{station}")
-def station_page(
-    site: str,
-    station: str,
-    given: Annotated[arguments.StationArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def station_page(site: str, station: str, given: Given[arguments.StationArguments], page: RecordPageOf) -> Response:
     """Page of one station."""
-    scope = caller.scope
-    shown = visible_site(context.registry, scope, site)
+    queries, scope = page.queries, page.scope
+    shown = page.site(site)
     place, channels = _channels(queries, shown, station)
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
     if given.at is not None:
         day = local(given.at, shown.zone).date().isoformat()
         given = given.model_copy(update={"first": day, "last": day})
-    start, end = _period(given, shown.zone, instant)
-    views = {view.channel: view for view in latest(queries, scope, instant, site)}
+    start, end = _period(given, shown.zone, page.instant)
+    views = {view.channel: view for view in latest(queries, scope, page.instant, site)}
     rows = queries.marks(scope, start, end, site=site, station=station, limit=50)
-    return render(
-        request,
+    return page.render(
         "station.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         site=shown,
         station=place,
         start=local(start, shown.zone),
@@ -80,34 +63,27 @@ def station_page(
             {
                 "channel": channel,
                 "view": views[channel.key],
-                "rows": _rows(queries, scope, channel, start, end, wording),
+                "rows": _rows(queries, scope, channel, start, end, page.wording),
             }
             for channel in channels
         ],
         marks=mark_items(queries, scope, rows),
-        acts=caller.may_act(site),
+        acts=page.caller.may_act(site),
         events=f"/api/v1/events?site={site}",
     )
 
 
 @router.get("/sites/{site}/stations/{station}/charts/{parameter}")
 def station_chart(
-    site: str,
-    station: str,
-    parameter: str,
-    given: Annotated[arguments.WallArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
+    site: str, station: str, parameter: str, given: Given[arguments.WallArguments], page: RecordPageOf
 ) -> Response:
     """A curve and the rows of its table over a period on the site's clock."""
-    shown = visible_site(context.registry, scope, site)
+    queries, scope = page.queries, page.scope
+    shown = page.site(site)
     _, channels = _channels(queries, shown, station)
     channel = next((channel for channel in channels if channel.parameter.id == parameter), None)
     if channel is None:
         raise Problem(404, f"There is no chart of {parameter!r} at {station!r}.")
-    wording = Wording(language_of(request, given.lang), context.registry)
     end = _instant(given.end, shown.zone) if given.end is not None else now()
     start = _instant(given.start, shown.zone) if given.start is not None else end - DAY
     if not 0 < end - start <= LONGEST + DAY:
@@ -115,8 +91,8 @@ def station_chart(
     found = curve(queries, scope, channel, start, min(end, start + LONGEST), POINTS)
     return JSON(
         {
-            "spec": _spec(queries, scope, shown, channel, found, (start, end), wording, given.limit),
-            "rows": _rows(queries, scope, channel, start, end, wording),
+            "spec": _spec(queries, scope, shown, channel, found, (start, end), page.wording, given.limit),
+            "rows": _rows(queries, scope, channel, start, end, page.wording),
         }
     )
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from greenmine.api.accounts.caller import CallerOf
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, visible_site
-from greenmine.api.http.health import service_health
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.problems import Problem
 from greenmine.api.http.uploads import upload_item
-from greenmine.api.pages.pages import notice_of
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
-from greenmine.times import now
+from greenmine.api.pages.page import RecordPageOf
 
 router = APIRouter()
 
@@ -44,37 +37,21 @@ _UNITS = (
 
 
 @router.get("/sites/{site}/stations/{station}/upload")
-def upload_page(
-    site: str,
-    station: str,
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    queries: QueriesOf,
-) -> Response:
+def upload_page(site: str, station: str, _: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page for handing in a logger's file of one station."""
-    shown = visible_site(context.registry, caller.scope, site)
+    shown = page.site(site)
     place = next((place for place in shown.stations if place.id == station), None)
     if place is None:
         raise Problem(404, f"There is no station {station!r} at {site!r}.")
-    if not caller.may_act(site):
-        raise Problem(403, f"{caller.name} may not hand in files at {site!r}.")
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
-    rows = queries.uploads(caller.scope, site=site, limit=_SHOWN)
-    return render(
-        request,
+    if not page.caller.may_act(site):
+        raise Problem(403, f"{page.caller.name} may not hand in files at {site!r}.")
+    rows = page.queries.uploads(page.scope, site=site, limit=_SHOWN)
+    return page.render(
         "upload.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         site=shown,
         station=place,
-        channels=[c for c in context.registry.site_channels(site) if c.station == station],
+        channels=[c for c in page.registry.site_channels(site) if c.station == station],
         units=_UNITS,
-        megabytes=context.settings.upload_bytes // 1_000_000,
-        events="",
-        uploads=[upload_item(context.registry, row) for row in rows],
+        megabytes=page.context.settings.upload_bytes // 1_000_000,
+        uploads=[upload_item(page.registry, row) for row in rows],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form
 from pydantic import Field
 from starlette.responses import RedirectResponse, Response
 
@@ -14,13 +14,11 @@ from greenmine.api.accounts.users import ROLES, User, UserRole
 from greenmine.api.http import arguments
 from greenmine.api.http.audit import AuditOf
 from greenmine.api.http.context import Context
-from greenmine.api.http.dependencies import ContextOf
+from greenmine.api.http.dependencies import ContextOf, Given
 from greenmine.api.http.problems import Problem
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
+from greenmine.api.pages.page import Page, PageOf
 from greenmine.registry import townships
 from greenmine.times import local, now
-from greenmine.wording.messages import Language
 
 router = APIRouter()
 
@@ -35,28 +33,24 @@ class UserForm(arguments.Filled):
 
 
 @router.get("/users")
-def users(
-    given: Annotated[arguments.PageArguments, Query()], request: Request, context: ContextOf, caller: CallerOf
-) -> Response:
+def users(_: Given[arguments.PageArguments], page: PageOf) -> Response:
     """Page of all users."""
-    _administrator(caller)
-    return _page(request, context, given.lang)
+    _administrator(page.caller)
+    return _page(page)
 
 
 @router.post("/users")
-def add_user(
-    given: Annotated[UserForm, Form()], request: Request, context: ContextOf, caller: CallerOf, audit: AuditOf
-) -> Response:
+def add_user(given: Annotated[UserForm, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Make an account; the page that answers shows its first password, once."""
-    _administrator(caller)
-    known = {enterprise.id for enterprise in context.registry.enterprises}
+    _administrator(page.caller)
+    known = {enterprise.id for enterprise in page.registry.enterprises}
     if not set(given.enterprises) <= known:
         raise Problem(400, f"enterprises: of {', '.join(sorted(known))}")
-    if not set(given.townships) <= set(townships(context.registry)):
-        raise Problem(400, f"townships: of {', '.join(townships(context.registry))}")
+    if not set(given.townships) <= set(townships(page.registry)):
+        raise Problem(400, f"townships: of {', '.join(townships(page.registry))}")
     password = new_secret()
     try:
-        user = context.accounts.users.add(
+        user = page.context.accounts.users.add(
             given.name,
             given.role,
             now(),
@@ -65,7 +59,7 @@ def add_user(
             password=password,
         )
     except ValueError as error:
-        return _page(request, context, None, fault=str(error), status=400)
+        return _page(page, fault=str(error), status=400)
     audit.add(
         "user-added",
         subject=user.name,
@@ -73,25 +67,18 @@ def add_user(
         enterprises=list(user.enterprises),
         townships=list(user.townships),
     )
-    return _page(request, context, None, user=user, password=password)
+    return _page(page, user=user, password=password)
 
 
 @router.post("/users/{number}/password")
-def reset_password(
-    number: int,
-    _: Annotated[arguments.Filled, Form()],
-    request: Request,
-    context: ContextOf,
-    caller: CallerOf,
-    audit: AuditOf,
-) -> Response:
+def reset_password(number: int, _: Annotated[arguments.Filled, Form()], page: PageOf, audit: AuditOf) -> Response:
     """Give an account a new password, shown once; its sessions end."""
-    _administrator(caller)
-    user = _user(context, number)
+    _administrator(page.caller)
+    user = _user(page.context, number)
     password = new_secret()
-    context.accounts.users.set_password(user, password)
+    page.context.accounts.users.set_password(user, password)
     audit.add("password-reset", subject=user.name)
-    return _page(request, context, None, user=user, password=password)
+    return _page(page, user=user, password=password)
 
 
 @router.post("/users/{number}/disable")
@@ -132,28 +119,12 @@ def _user(context: Context, number: int) -> User:
     return user
 
 
-def _page(
-    request: Request,
-    context: Context,
-    chosen: Language | None,
-    *,
-    user: User | None = None,
-    password: str = "",
-    fault: str = "",
-    status: int = 200,
-) -> Response:
-    registry = context.registry
-    wording = Wording(language_of(request, chosen), registry)
-    zone = registry.sites[0].zone if registry.sites else "UTC"
-    page = render(
-        request,
+def _page(page: Page, *, user: User | None = None, password: str = "", fault: str = "", status: int = 200) -> Response:
+    registry = page.registry
+    return page.render(
         "users.html",
-        wording,
-        chosen,
-        now(),
-        notice=None,
-        events="",
-        users=[(known, local(known.created, zone)) for known in context.accounts.users.all()],
+        status=status,
+        users=[(known, local(known.created, page.zone)) for known in page.context.accounts.users.all()],
         enterprises={enterprise.id: enterprise for enterprise in registry.enterprises},
         townships=townships(registry),
         roles=ROLES,
@@ -161,5 +132,3 @@ def _page(
         password=password,
         fault=fault,
     )
-    page.status_code = status
-    return page

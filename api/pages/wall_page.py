@@ -2,58 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from greenmine.api.http import arguments
-from greenmine.api.http.dependencies import ContextOf, QueriesOf, ScopeOf
-from greenmine.api.http.health import service_health
+from greenmine.api.http.dependencies import Given
 from greenmine.api.http.views import latest, views_by_site
 from greenmine.api.pages.attention import LISTED, Attention, attention, waiting
-from greenmine.api.pages.pages import notice_of
+from greenmine.api.pages.page import RecordPageOf
 from greenmine.api.pages.pins import WIND, conclusions, site_pins
-from greenmine.api.pages.rendering import language_of, render
-from greenmine.api.pages.wording import Wording
 from greenmine.record.reader import Queries, Scope
-from greenmine.times import now
 
 router = APIRouter()
 
 
 @router.get("/wall")
-def wall(
-    given: Annotated[arguments.PageArguments, Query()],
-    request: Request,
-    context: ContextOf,
-    scope: ScopeOf,
-    queries: QueriesOf,
-) -> Response:
+def wall(_: Given[arguments.PageArguments], page: RecordPageOf) -> Response:
     """Page for a screen on a wall."""
-    wording = Wording(language_of(request, given.lang), context.registry)
-    instant = now()
-    registry = context.registry
+    queries, scope, registry = page.queries, page.scope, page.registry
 
     def conclude(some: Scope) -> dict[str, tuple[Attention, list[tuple[str, str]]]]:
-        own = views_by_site(latest(queries, some, instant))
+        own = views_by_site(latest(queries, some, page.instant))
         return {site: (attention(own[site]), conclusions(own[site], registry)) for site in some}
 
-    states = context.mine_states.of(queries, scope, instant, conclude)
+    states = page.context.mine_states.of(queries, scope, page.instant, conclude)
     sites = [registry.site(site) for site in states]
-    return render(
-        request,
+    return page.render(
         "wall.html",
-        wording,
-        given.lang,
-        instant,
-        notice=notice_of(wording, service_health(queries, instant)),
         attention=Attention.of_all(calls for calls, _ in states.values()),
         listed=LISTED,
-        waits=waiting(queries, scope, context.settings.registry, instant),
+        waits=waiting(queries, scope, page.context.settings.registry, page.instant),
         pins=site_pins(sites, {site: told for site, (_, told) in states.items()}, _winds(queries, scope)),
-        names={site.id: wording.short_name(site) for site in sites},
-        labels={site.id: wording.name(site) for site in sites},
+        names={site.id: page.wording.short_name(site) for site in sites},
+        labels={site.id: page.wording.name(site) for site in sites},
         events="/api/v1/events",
     )
 

@@ -128,9 +128,6 @@ def _tags(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
     return [{key: unescape(value) for key, value in re.findall(r'([\w:]+)="([^"]*)"', tag)} for tag in tags]
 
 
-_FREE: Final = 0xFFFFFFFA
-"""Numbers of sectors from here on are none."""
-_SECTOR_OF_SMALL: Final = 64
 _BOF, _SHEET, _ROW, _COLUMNS = 0x809, 0x85, 0x208, 0x7D
 
 
@@ -139,11 +136,14 @@ def _hidden_in_xls(path: Path) -> dict[str, Hidden]:
 
     References
     ----------
-    Microsoft, MS-CFB (compound files) and MS-XLS 2.4.28 BoundSheet8, 2.4.53 ColInfo, 2.4.221 Row.
+    Microsoft, MS-XLS 2.4.28 BoundSheet8, 2.4.53 ColInfo, 2.4.221 Row.
     """
+    import olefile  # noqa: PLC0415 -- most files are text
+
     found: dict[str, Hidden] = {}
     try:
-        book = _stream(path.read_bytes(), ("Workbook", "Book"))
+        with olefile.OleFileIO(path) as file:
+            book = file.openstream(next(name for name in ("Workbook", "Book") if file.exists(name))).read()
         for kind, body in _records(book, 0):
             if kind == _SHEET and len(body) > 8:
                 size, wide = body[6], body[7] & 1
@@ -155,7 +155,7 @@ def _hidden_in_xls(path: Path) -> dict[str, Hidden]:
                     elif what == _COLUMNS and of[8] & 1:
                         first, last = struct.unpack_from("<HH", of)
                         hidden.columns.update(range(first, min(last, 1 << 8) + 1))
-    except (struct.error, IndexError, StopIteration):
+    except (OSError, ValueError, struct.error, IndexError, StopIteration):
         return found
     return found
 
@@ -170,40 +170,3 @@ def _records(book: bytes, place: int) -> Iterator[tuple[int, bytes]]:
         if depth <= 0:
             return
         place += 4 + size
-
-
-def _stream(data: bytes, names: tuple[str, ...]) -> bytes:
-    """The first of these streams in a compound file."""
-    shift = struct.unpack_from("<H", data, 30)[0]
-    if shift not in (9, 12):
-        raise struct.error(f"sectors of 2^{shift} bytes are in no version of the format")
-    sector = 1 << shift
-    first_directory, _, cutoff, first_small, _, first_more, _ = struct.unpack_from("<7I", data, 48)
-
-    def read(number: int) -> bytes:
-        return data[(number + 1) * sector : (number + 2) * sector]
-
-    tables, more = list(struct.unpack_from("<109I", data, 76)), first_more
-    while more < _FREE and len(tables) <= len(data) // sector:  # a list that goes round in a circle ends
-        listed = struct.unpack(f"<{sector // 4}I", read(more))
-        tables += listed[:-1]
-        more = listed[-1]
-    nexts = [n for table in tables if table < _FREE for n in struct.unpack(f"<{sector // 4}I", read(table))]
-
-    def chain(number: int, follows: list[int]) -> list[int]:
-        found: list[int] = []
-        while number < _FREE and len(found) <= len(follows):
-            found.append(number)
-            number = follows[number]
-        return found
-
-    directory = b"".join(map(read, chain(first_directory, nexts)))
-    entries = [directory[i : i + 128] for i in range(0, len(directory) - 127, 128)]
-    known = {e[: max(0, e[64] - 2)].decode("utf-16-le", "replace"): struct.unpack_from("<II", e, 116) for e in entries}
-    start, size = next(known[name] for name in names if name in known)
-    if size >= cutoff:
-        return b"".join(map(read, chain(start, nexts)))[:size]
-    small = b"".join(map(read, chain(struct.unpack_from("<I", entries[0], 116)[0], nexts)))
-    numbers = b"".join(map(read, chain(first_small, nexts)))
-    places = chain(start, list(struct.unpack(f"<{len(numbers) // 4}I", numbers)))
-    return b"".join(small[n * _SECTOR_OF_SMALL : (n + 1) * _SECTOR_OF_SMALL] for n in places)[:size]

@@ -352,7 +352,7 @@ class LogIntake:
         before, timeout = len(self._pending), _TICK
         if before:
             left = self._begun + self._committer.linger - time.monotonic()
-            timeout = max(0.0, min(self._settings.idle_ms / 1000, left))
+            timeout = max(0.0, min(self._committer.pause, left))
         self._arrival.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._arrival.wait(), timeout)

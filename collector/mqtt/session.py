@@ -278,7 +278,7 @@ class Session:
         timeout = _TICK
         if self._pending:
             left = self._begun + self._committer.linger - time.monotonic()
-            timeout = max(0.0, min(self._settings.idle_ms / 1000, left))
+            timeout = max(0.0, min(self._committer.pause, left))
         self._selector.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if sock.unsent else 0))
         return bool(self._selector.select(timeout))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 from greenmine.evidence.figures import ConclusionFigures, RuleFigures
 from greenmine.evidence.report.blocks import Block, Bullets, Facts, Finding, Findings, Heading, Paragraph, Title
 from greenmine.evidence.report.content import Content
 from greenmine.evidence.report.words import ReportWords
 from greenmine.evidence.sections import RemovedFigures
+from greenmine.times import local
 from greenmine.wording.words import NOTHING
 
 _LISTED = 8
@@ -228,7 +228,7 @@ def _witnessed(content: Content) -> str:
     if told is None:
         return w.t("opening.unwitnessed")
     names = w.t("list.comma").join(told.witnesses[:_LISTED])
-    newest = datetime.fromtimestamp(told.newest / 1000, ZoneInfo(content.figures.zone)).strftime("%Y-%m-%d %H:%M")
+    newest = f"{local(told.newest, content.figures.zone):%Y-%m-%d %H:%M}"
     return w.t("opening.witnessed", n=told.receipts, witnesses=names, newest=newest, days=told.days)
 
 

@@ -227,7 +227,7 @@ def _limits(edition: Edition, key: str, about: Json) -> Json:
         [table(query)],
         [
             tables.station(edition, wrapped=True, width=110),
-            tables.limit(edition, width=215),
+            tables.limit(edition, width=edition.wide(zh=215, en=260)),
             tables.finding(edition),
             tables.judged(edition),
             *tables.bounds(edition, edition.limits(lambda _: True)),

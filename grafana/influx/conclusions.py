@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from greenmine.grafana.influx.feed import rule_tags
 from greenmine.grafana.influx.influx_schema import BY_NAME, finding_of
@@ -17,6 +16,7 @@ from greenmine.processing.summary import RuleTally, conclude, last_tally, stands
 from greenmine.processing.verdicts import Verdict
 from greenmine.record.reader import Queries, Row, Scope
 from greenmine.registry import Rule
+from greenmine.times import local
 
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
@@ -41,7 +41,7 @@ def standing_lines(queries: Queries) -> dict[str, list[str]]:
         return {}
     last, lasting = queries.last_verdicts(everything), queries.exceeding_rules(everything)
     hours = queries.hours(everything, now - _DAY - _HOUR, now)
-    days = {site.id: datetime.fromtimestamp(now // 1000, ZoneInfo(site.zone)).date() for site in registry.sites}
+    days = {site.id: local(now, site.zone).date() for site in registry.sites}
     by_site: dict[str, list[Rule]] = defaultdict(list)
     for rule in registry.rules:
         by_site[rule.site].append(rule)

@@ -7,14 +7,11 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
-from functools import cache
+from datetime import UTC, date, timedelta
 from itertools import chain, compress, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -37,6 +34,7 @@ from greenmine.record.exceedance_standing import exceedance_standing
 from greenmine.record.follower import BY_ID, BY_SERIAL, Positions
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry, Rule
+from greenmine.times import local, midnight
 from greenmine.wording.messages import LANGUAGES
 from greenmine.wording.words import Words
 
@@ -424,7 +422,7 @@ class Feed:
                 if lawful and (row.verdict == "exceeds" or row.revision):
                     exceeding[row.rule].append(row)
                 if addressee(rule.limit) == "emission":
-                    days[rule.site].add(_day(self._sites[rule.site].zone, row.start))
+                    days[rule.site].add(local(row.start, self._sites[rule.site].zone).date())
         self._conclude_days(connection, days, oldest, portion)
         self._judge_episodes(connection, exceeding, oldest, portion)
 
@@ -436,7 +434,7 @@ class Feed:
             return
         rules = {k: r for k, r in self._rules.items() if r.site in days and addressee(r.limit) == "emission"}
         spans = {
-            (site, day): tuple(_midnight(self._sites[site].zone, d.isoformat()) for d in (day, day + timedelta(days=1)))
+            (site, day): tuple(midnight(d, self._sites[site].zone) for d in (day, day + timedelta(days=1)))
             for site, some in days.items()
             for day in some
         }
@@ -447,7 +445,7 @@ class Feed:
         for keys in _parts(sorted(rules), _TOGETHER):
             for row in connection.execute(sa.select(*columns).where(v.rule.in_(keys), *within)):
                 site = rules[row.rule].site
-                day = _day(self._sites[site].zone, row.start)
+                day = local(row.start, self._sites[site].zone).date()
                 if (site, day) in spans:
                     told = Verdict(row.verdict, row.reason, None, None, None, tuple(row.reasons.split()))
                     found[site, day][row.rule].append(told)
@@ -676,7 +674,7 @@ class Feed:
             site = self._sites.get(row.site)
             if site is None:
                 continue
-            time = _midnight(site.zone, row.day)
+            time = midnight(date.fromisoformat(row.day), site.zone)
             if self._wanted("ledger", row.serial, time, oldest):
                 latency = row.latency_sum / row.stored if row.stored else None
                 values = (
@@ -736,7 +734,7 @@ class Feed:
     def _threshold(self, rule: Rule, time: int) -> Threshold | None:
         """The threshold in force at an instant [ms UTC]; None, too, where no calendar reaches."""
         try:
-            return threshold_on(rule.limit, _day(self._sites[rule.site].zone, time))
+            return threshold_on(rule.limit, local(time, self._sites[rule.site].zone).date())
         except (ValueError, OverflowError, OSError):
             return None
 
@@ -835,16 +833,5 @@ def _parts(some: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield some[i : i + size]
 
 
-@cache
-def _midnight(zone: str, day: str) -> int:
-    return round(datetime.combine(date.fromisoformat(day), time_of_day(0), ZoneInfo(zone)).timestamp()) * 1000
-
-
 def _asked(row: Any) -> str:
-    start = datetime.fromtimestamp(row.start / 1000, UTC).isoformat()
-    return urlencode({"rule": row.rule, "start": start})
-
-
-def _day(zone: str, time: int) -> date:
-    """Local day of an instant [ms UTC]."""
-    return datetime.fromtimestamp(time // 1000, ZoneInfo(zone)).date()
+    return urlencode({"rule": row.rule, "start": local(row.start, UTC).isoformat()})

@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,6 +19,7 @@ from influxdb_client.rest import ApiException
 
 from greenmine.grafana.influx.influx_schema import Precision
 from greenmine.settings import Settings
+from greenmine.times import iso
 
 _POISONED: Final = {400, 413, 422}
 """Answers that lie in what was sent: sending it again is of no use."""
@@ -248,8 +248,8 @@ class Influx:
             for name, value in [("_measurement", measurement), *tags]
         )
         # Its bounds are times with nanoseconds, and points lie on whole milliseconds or just behind them.
-        first = "1678-01-01T00:00:00Z" if start is None else _instant(start)
-        last = "2262-01-01T00:00:00Z" if end is None else _instant(end + 1)
+        first = "1678-01-01T00:00:00Z" if start is None else iso(start)
+        last = "2262-01-01T00:00:00Z" if end is None else iso(end + 1)
         self.request(
             "POST",
             "/api/v2/delete?" + urlencode({"org": self.settings.influx_org, "bucket": bucket}),
@@ -288,7 +288,3 @@ def understood(status: int, body: bytes | str | None) -> InfluxError:
 
 def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "\\'")
-
-
-def _instant(time: int) -> str:
-    return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

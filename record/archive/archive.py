@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ from greenmine.record.archive.tree import Root, digest, grown, newest, numbering
 from greenmine.record.hour_blocks import hour_block
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
+from greenmine.times import local, midnight
 
 KINDS: Final = ("reading", "conflict", "late", "rejection", "mark", "signed", "ledger", "gap")
 """Kinds of rows in a sealed file, in their order."""
@@ -309,7 +310,7 @@ def _seal_site(
             parts[day] += 1
             count += 1
             yield entry
-    due = datetime.fromtimestamp((now - lateness) / 1000, zone).date()
+    due = local(now - lateness, zone).date()
     _remember(engine, site.id, Head(top, due, count, previous), {day.isoformat() for day in parts})
 
 
@@ -325,7 +326,7 @@ def first_day(engine: sa.Engine, site: Site) -> date | None:
         hour = connection.scalar(
             sa.select(sa.func.min(block.hour)).where(block.channel.in_(list(_channels(connection, site.id))))
         )
-    return None if hour is None else _day(hour * HOUR, ZoneInfo(site.zone))
+    return None if hour is None else local(hour * HOUR, site.zone).date()
 
 
 def unsealed(
@@ -585,10 +586,10 @@ def _days(
     signed = schema.signed.c
     new = sa.or_(signed.id > since.signed, signed.start >= open_from)
     instants |= set(connection.scalars(sa.select(signed.start).where(signed.site == site.id, new)))
-    days = {_day(instant, zone) for instant in instants}
+    days = {local(instant, zone).date() for instant in instants}
     new = sa.or_(marked.id > since.mark, marked.end > open_from)
     for mark in connection.execute(sa.select(marked.start, marked.end).where(marked.site == site.id, new)):
-        first, last = _day(mark.start, zone), _day(mark.end - 1, zone)
+        first, last = local(mark.start, zone).date(), local(mark.end - 1, zone).date()
         days |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
     return days
 
@@ -831,11 +832,6 @@ def _json(**values: Any) -> str:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
-def _day(instant: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(instant / 1000, zone).date()
-
-
 def bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
     """Instants at which a local day begins and ends [ms UTC]."""
-    first, last = (datetime.combine(day + timedelta(days=n), time(), zone).astimezone(UTC).timestamp() for n in (0, 1))
-    return round(first * 1000), round(last * 1000)
+    return midnight(day, zone), midnight(day + timedelta(days=1), zone)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,6 +128,20 @@ def test_nats_server_takes_the_configuration_of_each_node(tmp_path: Path, nodes:
         assert file.read_text().count("sync_interval: always") == 1
 
 
+def test_units_of_a_cluster_pass_systemds_own_check(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    units = sorted(made(tmp_path, ["n1=10.0.0.1"]).glob("*.service"))
+    assert [unit.stem for unit in units] == ["greenmine-gateway", "greenmine-nats@", "greenmine-worker@"]
+    # Programs that are not installed on this machine are no fault of the units.
+    programs = re.compile(r"^ExecStart=\S+", re.MULTILINE)
+    for unit in units:
+        unit.write_text(programs.sub("ExecStart=/bin/true", unit.read_text()))
+    run = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units]
+    said = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert [line for line in said.stderr.splitlines() if "greenmine" in line] == []
+
+
 def test_the_second_time_changes_nothing_and_passwords_stay(tmp_path: Path) -> None:
     folder = made(tmp_path, ["n1=10.0.0.1"])
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
@@ -147,6 +164,17 @@ def test_a_device_gets_an_account_with_its_own_subjects(
     line = next(text for text in (folder / "accounts.conf").read_text().splitlines() if '"yanjing/weather"' in text)
     assert '"publish": ["greenmine.v1.yanjing.weather.readings", "greenmine.v1.yanjing.weather.status"' in line
     assert '"subscribe": {"deny": ">"}' in line
+
+
+def test_a_gateway_may_put_frames_into_the_log_and_read_nothing(tmp_path: Path) -> None:
+    folder = made(tmp_path, ["n1=10.0.0.1"])
+    line = next(text for text in (folder / "accounts.conf").read_text().splitlines() if '"user": "gateway"' in text)
+    account = json.loads(line)
+    assert account["permissions"] == {
+        "publish": "$MQTT.msgs.greenmine.v1.*.*.hj212", "subscribe": "_INBOX_gateway.>"
+    }  # fmt: skip
+    assert account["allowed_connection_types"] == ["STANDARD"]
+    assert (tmp_path / "secrets" / "greenmine_jetstream_gateway_password").stat().st_mode & 0o007 == 0
 
 
 @pytest.mark.parametrize("nodes", [["10.0.0.1"], ["a=1", "a=2"], ["a=1", "b=2"], ["a b=1"], ["=1"]])

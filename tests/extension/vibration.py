@@ -11,22 +11,13 @@ from tests.extension.recipes import blocks
 
 CHANNEL = "kunyin/receptor/ppv"
 
-_MAKERS_DEVICE = """
-[[devices]]
-id = "geophone-maker"
-profile = "geophone"
-station = "boundary"
-parameters = ["ppv"]
-address = "A7"
-"""
-
 
 def extended(folder: Path) -> Path:
     """Write the registry: the mines that ship, a reading in five minutes, and a geophone at the homes near Kunyin."""
     shutil.copytree(DEFAULT, folder)
     theme, parameter, profile, device = blocks("A parameter, and a theme for it", "toml")
     (limit,) = blocks("A limit", "toml")
-    (makers_profile,) = blocks("A payload format", "toml")
+    makers_profile, makers_device = blocks("A payload format", "toml")
     for catalogue, added in ((themes.CATALOGUE, theme), (parameters.CATALOGUE, parameter), (limits.CATALOGUE, limit)):
         (folder / catalogue.name).write_text(f"{catalogue.read_text('utf-8')}\n{added}", "utf-8")
     profiles = folder / "profiles.toml"
@@ -36,6 +27,6 @@ def extended(folder: Path) -> Path:
     text = site.read_text("utf-8").replace(
         '  "gb3096-class2-night",\n]', '  "gb3096-class2-night",\n  "example-ppv",\n]'
     )
-    devices = f"{device}\n{_MAKERS_DEVICE}\n[[calibrations]]"
+    devices = f"{device}\n{makers_device}\n[[calibrations]]"
     site.write_text(text.replace("[[calibrations]]", devices, 1), "utf-8")
     return folder

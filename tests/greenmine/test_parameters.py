@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
+from greenmine.entries import Level
 from greenmine.parameters import CATALOGUE, load_parameters
 from greenmine.tables import DataFileError
 
@@ -53,6 +56,11 @@ def test_the_catalogue_holds_the_parameters_in_order():
 )
 def test_each_parameter_says_how_it_is_averaged(parameter: str, averaging: str):
     assert load_parameters()[parameter].averaging == averaging
+
+
+def test_no_registry_may_tell_of_a_level_that_no_instrument_could():
+    (bound,) = (part for part in get_args(Level) if isinstance(part, msgspec.Meta))
+    assert {(p.low, p.high) for p in load_parameters().values() if p.unit == "dB(A)"} == {(bound.ge, bound.le)}
 
 
 @pytest.mark.parametrize("sentinel", [-9999.0, -999.0, -99.9, 999_999.0])

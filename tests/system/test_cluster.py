@@ -1,4 +1,6 @@
-"""Three real nats-servers that keep each message, all by TLS: leaders of streams, any server and the worker are killed under load.
+"""Three real nats-servers that keep each message, all by TLS, and PostgreSQL with a standby: any of them is killed under load.
+
+Leaders of streams, the server that devices call, the worker and the primary are killed, and a node is cut off from the others.
 
 ``GREENMINE_CLUSTER_SEEDS=20`` is the long mode: so many orders of what is killed, in place of one.
 """
@@ -19,14 +21,17 @@ from greenmine.collector.jetstream.connection import SOURCE, STREAM
 from greenmine.record import schema
 from greenmine.record.record import open_engine
 from greenmine.registry import Registry
+from tests.cutting import Ways
 from tests.nats_servers import NatsCluster
-from tests.records import record_in
+from tests.records import PostgresPair, need_postgresql
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import Worker, until
 from tests.system.stored import Stored
 
 MESSAGES = 1_500
-VICTIMS = ("leader of the source", "leader of the log", "worker", "server of the devices")
+VICTIMS = ("leader of the source", "leader of the log", "worker", "server of the devices", "node cut off", "primary")
+CUT = 8.0
+"""How long a node is cut off: longer than the others wait until they choose another leader [s]."""
 LASTING = 3.0
 """How long the messages between two kills take to send [s]."""
 
@@ -42,9 +47,18 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_twice_whatever_of_a_cluster
 ) -> None:
     victims = np.random.default_rng(seed).permutation(VICTIMS).tolist()
     parts = [part.tolist() for part in np.array_split(np.arange(MESSAGES), len(victims) + 1)]
+    need_postgresql()
     with (
-        NatsCluster(tmp_path / "log", mines, nodes=3, tls=True) as log,
-        Worker(tmp_path, log.port, batch_readings=200, **log.settings()) as worker,
+        PostgresPair() as servers,
+        Ways() as ways,
+        NatsCluster(tmp_path / "log", mines, nodes=3, tls=True, ways=ways) as log,
+        Worker(
+            tmp_path,
+            log.port,
+            batch_readings=200,
+            record=(place := servers.database("record")).address,
+            **log.settings(),
+        ) as worker,
         ThreadPoolExecutor() as pool,
     ):
         worker.await_connection()
@@ -58,6 +72,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_twice_whatever_of_a_cluster
             if victim == "worker":
                 worker.kill()
                 worker.start()
+            elif victim == "primary":
+                servers.fail_over()
+            elif victim == "node cut off":
+                name = log.leader(SOURCE)
+                log.cut_off(name)
+                time.sleep(CUT)
+                log.mend(name)
             else:
                 name = (
                     log.nodes[0].name
@@ -72,14 +93,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_twice_whatever_of_a_cluster
         last = log.settled()
         worker.await_all(lambda: worker.count("messages"), last)
         worker.stop()
-    assert acknowledged == MESSAGES <= last
-    stored = Stored(record_in(tmp_path), mines)
-    counts = Counter(stored.instants())
-    assert set(counts.values()) == {1}
-    assert counts.keys() | stored.late == some.instants
-    assert stored.ledger["messages"] == last
-    engine = open_engine(record_in(tmp_path), read_only=True)
-    with engine.connect() as connection:
-        of = schema.log_position.c
-        assert connection.execute(sa.select(of.partition, of.position)).all() == [(0, last)]
-    engine.dispose()
+        assert acknowledged == MESSAGES <= last
+        stored = Stored(place, mines)
+        counts = Counter(stored.instants())
+        assert set(counts.values()) == {1}
+        assert counts.keys() | stored.late == some.instants
+        assert stored.ledger["messages"] == last
+        engine = open_engine(place, read_only=True)
+        with engine.connect() as connection:
+            of = schema.log_position.c
+            assert connection.execute(sa.select(of.partition, of.position)).all() == [(0, last)]
+        engine.dispose()

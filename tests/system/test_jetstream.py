@@ -16,7 +16,7 @@ from greenmine.record import schema
 from greenmine.record.record import open_engine
 from greenmine.registry import Registry
 from tests.nats_servers import NatsCluster
-from tests.records import record_in
+from tests.records import copy_record, record_in
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import RestartableBroker, Worker, until
 from tests.system.stored import Stored, assert_same
@@ -37,6 +37,8 @@ class Run:
     """Number of the newest message of the log."""
     place: tuple[int, int, int]
     """Partition, epoch and position, as the record has them."""
+    restored: Stored
+    """What becomes of a copy of the record that was made in the midst of it, once a worker has begun on it."""
 
 
 def connections(worker: Worker) -> int:
@@ -83,6 +85,9 @@ def killed(mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFact
             busy += not sending.done()
             if "worker" in victims:
                 worker.kill()
+                if not (folder / "older").exists():
+                    copy_record(folder, folder / "older")
+                    (folder / "older").mkdir(exist_ok=True)
             if "server" in victims:
                 log.kill()
                 log.start()
@@ -95,13 +100,19 @@ def killed(mines: Registry, some: Traffic, tmp_path_factory: pytest.TempPathFact
         last = log.settled()
         worker.await_all(lambda: worker.count("messages"), last)
         worker.stop()
+        with Worker(folder / "older", log.port, **log.settings()) as later:
+            assert 0 < later.count("messages") < last
+            later.await_all(lambda: later.count("messages"), last)
+            later.stop()
     assert busy >= 3, "too few kills found anybody at work"
     engine = open_engine(record_in(folder), read_only=True)
     with engine.connect() as connection:
         of = schema.log_position.c
         place = connection.execute(sa.select(of.partition, of.epoch, of.position)).one()
     engine.dispose()
-    return Run(Stored(record_in(folder), mines), acknowledged, last, tuple(place))
+    return Run(
+        Stored(record_in(folder), mines), acknowledged, last, tuple(place), Stored(record_in(folder / "older"), mines)
+    )
 
 
 def test_each_acknowledged_reading_is_stored_once(killed: Run, some: Traffic) -> None:
@@ -125,6 +136,15 @@ def test_figures_are_those_of_an_undisturbed_run_by_mosquitto(what: str, killed:
     assert by_mosquitto.statistics
     assert by_mosquitto.verdicts
     assert_same(getattr(killed.stored, what), getattr(by_mosquitto, what))
+    assert_same(getattr(killed.restored, what), getattr(by_mosquitto, what))
+
+
+def test_an_older_copy_of_the_record_becomes_whole_from_the_log(killed: Run) -> None:
+    assert sorted(killed.restored.instants()) == sorted(killed.stored.instants())
+    ledgers = [
+        run.ledger | {"reordered": 0} for run in (killed.restored, killed.stored)
+    ]  # that depends on how batches fall
+    assert ledgers[0] == ledgers[1]
 
 
 def test_a_worker_that_stood_still_while_another_took_over_commits_nothing_and_ends(

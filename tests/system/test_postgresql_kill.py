@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from greenmine.places import RecordServer
 from greenmine.registry import Registry
-from tests.records import PostgresServer, need_postgresql
+from tests.records import PostgresPair, need_postgresql
 from tests.system.disturbed import DAY, Traffic
 from tests.system.running import RestartableBroker, Worker
 from tests.system.stored import Stored, assert_same
@@ -24,33 +23,22 @@ LASTING = 12.0
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """A server that waits for the disk, as it does by default, and for its standby."""
+def pair() -> Iterator[PostgresPair]:
     need_postgresql()
-    primary = PostgresServer("wal_retrieve_retry_interval=200ms", durable=True)
-    standby = None
-    try:
-        standby = PostgresServer("wal_retrieve_retry_interval=200ms", durable=True, primary=primary)
-        primary.reset("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        yield primary, standby
-    finally:
-        for server in filter(None, (standby, primary)):
-            server.stop()
+    with PostgresPair() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
 def server_killed(
     brokers: type[RestartableBroker],
-    pair: tuple[PostgresServer, PostgresServer],
+    pair: PostgresPair,
     mines: Registry,
     traffic: Traffic,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Stored:
     """The record after a replay during which its server was killed, in the end for good."""
-    folder, (primary, standby) = tmp_path_factory.mktemp("server-killed"), pair
-    primary.database("record")
-    hosts = ",".join(f"127.0.0.1:{server.port}" for server in pair)
-    place = RecordServer(f"postgresql://greenmine@{hosts}/record?target_session_attrs=read-write")
+    folder, place = tmp_path_factory.mktemp("server-killed"), pair.database("record")
     moments = np.random.default_rng(4).uniform(0.5, 1.5, KILLS)
     with (
         brokers(folder / "broker") as broker,
@@ -61,13 +49,12 @@ def server_killed(
         publication = pool.submit(broker.publish, traffic.messages, speed=3 * DAY / 1000 / LASTING)
         for moment in moments:
             time.sleep(moment)
-            primary.kill()
+            pair.primary.kill()
             time.sleep(0.2)
-            primary.start()
+            pair.primary.start()
         time.sleep(0.5)
         behind = worker.accounted() < len(traffic.instants)
-        primary.kill()
-        standby.promote()
+        pair.fail_over()
         assert publication.result().messages == len(traffic.messages)
         worker.await_all(worker.accounted, len(traffic.instants))
         worker.stop()

@@ -24,6 +24,7 @@ from greenmine.collector.payloads.reasons import Reason, RefusedError
 from greenmine.readings import NORMAL
 from greenmine.registry import Channel, Registry
 from greenmine.settings import Settings
+from greenmine.times import local
 from greenmine.topics import FRAMES
 from greenmine.units import converted_number
 
@@ -284,7 +285,7 @@ class FrameBuilder(BatchBuilder):
     def _day_hours(self, logger: Logger, start: int) -> tuple[int, int]:
         """The day hours of a local day that has begun [ms UTC, half-open]."""
         zone, hours = ZoneInfo(self._registry.site(logger.site).zone), self._registry.conditions
-        day = datetime.fromtimestamp(start / 1000, zone).date()
+        day = local(start, zone).date()
         begin, end = (datetime.combine(day, time(hour), zone) for hour in (hours.day_start, hours.night_start))
         return round(begin.timestamp()) * 1000, round(end.timestamp()) * 1000
 

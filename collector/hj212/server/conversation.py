@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from greenmine.collector.hj212.server.logger_store import LoggerStore
 from greenmine.collector.hj212.server.request import End
 from greenmine.errors import StoreError
 from greenmine.settings import Settings
+from greenmine.times import local
 
 _MINUTE: Final = 60_000
 _HOUR: Final = 60 * _MINUTE
@@ -155,4 +155,4 @@ class Conversation:
         return end
 
     def _stamp(self, instant: int) -> str:
-        return datetime.fromtimestamp(instant // 1000, self._logger.dialect.zone).strftime("%Y%m%d%H%M%S")
+        return f"{local(instant, self._logger.dialect.zone):%Y%m%d%H%M%S}"

@@ -29,7 +29,8 @@ def report(values, **options):
     return compose(SENDER, "2051", INSTANT, values, Numbers(lambda: INSTANT), **options)
 
 
-@given(st.lists(st.tuples(st.from_regex(r"[a-z][0-9]{1,60}", fullmatch=True), st.integers(1, 4)), max_size=60))
+# None begins with l: l5 is L5 in the wrong case.
+@given(st.lists(st.tuples(st.from_regex(r"[a-km-z][0-9]{1,60}", fullmatch=True), st.integers(1, 4)), max_size=60))
 def test_packets_hold_all_values_in_order_within_the_longest_content(codes):
     kinds = ("Min", "Avg", "Max", "Cou")
     given_codes = dict(codes)

@@ -155,8 +155,7 @@ def _fill(settings: Settings, registry: Registry, together: int) -> None:
 def _bodies(settings: Settings, registry: Registry) -> tuple[list[bytes], int]:
     """What the projection sends for one bucket, ready to be sent."""
     engine = open_engine(settings.record_place, read_only=True)
-    with engine.connect() as connection:
-        ends = heads(connection)
+    ends = heads(engine)
     feed = Feed(registry, engine, Cursor("raw"), None, hourly_statistics, settings.influx_batch, lambda: 0, {})
     lines = [line for portion in feed.portions(ends) for part in portion.of(None) for line in part.lines["ms"]]
     engine.dispose()

@@ -52,7 +52,7 @@ from greenmine.simulators.mine import stream
 from greenmine.simulators.publish import connection, publish
 
 HERE: Final = "127.0.0.1"
-WORKERS: Final = 1
+WORKERS: Final = 2
 """How many share the partitions."""
 _NODES: Final = ("n1", "n2", "n3")
 _SEED: Final = 1

@@ -330,7 +330,7 @@ def pages(scale: float) -> Iterable[Row]:
 
         with serving(folder) as web:
             paths = [
-                "/", "/?page=2", "/comparison", "/wall", "/registry", "/public", "/exceedances",
+                "/", "/?page=2", "/comparison", "/wall", "/evidence", "/public", "/exceedances",
                 f"/sites/{registry.sites[-1].id}", "/api/v1/latest", "/metrics",
             ]  # fmt: skip
             server = psutil.Process(web.process)

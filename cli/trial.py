@@ -62,7 +62,7 @@ _AGAIN: Final = 20.0
 """After so long a server that was killed is started again [s]."""
 _EVERY: Final = 5.0
 """How often messages are counted [s]."""
-_DRAIN: Final = 30.0
+_DRAIN: Final = 120.0
 """How long the record may take for the last of them [s]."""
 _LOOK: Final = 0.5
 """How often the servers are looked at [s]."""
@@ -140,18 +140,25 @@ def run_trial(directory: Path, port: int, days: float, stop: threading.Event) ->
 
 
 def _count(log: _Log, settings: Settings, stop: threading.Event | None) -> None:
-    """Say again and again how many messages the log has, and the ledger of the record; in the end, when it has all of them."""
+    """Say again and again how many messages the log has, and the ledger of the record; in the end, when it has all of them.
+
+    Raises
+    ------
+    TrialError
+        It does not take all of them.
+    """
     deadline = time.monotonic() + _DRAIN
     while stop is None or not stop.wait(_EVERY):
         with suppress(JetStreamError, DatabaseError, StoreError):
             there = asyncio.run(log.messages(settings))
             counted, _ = stored(settings)
-            over = there == counted or time.monotonic() > deadline
-            if stop is not None or over:
+            if stop is not None or there == counted:
                 _say(f"messages: {there} in the log, {counted} in the record")
-            if stop is None and over:
+            if stop is None and there == counted:
                 return
         if stop is None:
+            if time.monotonic() > deadline:
+                raise TrialError(f"the record did not take all of the log in {_DRAIN:.0f} s")
             time.sleep(_LOOK)
 
 

@@ -26,6 +26,8 @@ from greenmine.collector.intake import LogPlace, Message
 from greenmine.collector.jetstream.log_intake import LogIntake
 from greenmine.collector.mqtt.session import Session
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
+from greenmine.collector.payloads.reasons import Reason
+from greenmine.collector.payloads.server_clock import AGREE
 from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
 from greenmine.record import retry, schema
@@ -70,7 +72,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     SystemExit
         With the reason, if the port for data loggers cannot be listened on, or another worker has taken over the log.
     """
-    pipeline = _pipeline(settings)
+    pipeline = _pipeline(settings, stop)
     registry, record, causes = pipeline.registry, pipeline.record, Suggestions(pipeline.record)
     gate = _gate(registry, record, settings)
     logger_record = LoggerRecord(
@@ -172,24 +174,35 @@ def _begin_collecting() -> None:
     gc.enable()
 
 
-def _pipeline(settings: Settings) -> Pipeline:
+def _pipeline(settings: Settings, stop: threading.Event) -> Pipeline:
     gc.disable()  # hardly anything that a start makes is garbage
     registry = load_registry(settings.registry)
     engine = open_engine(settings.record_place, owner=NAME)
     migrate(engine)
-    return Pipeline(
-        registry,
-        Record(engine, registry, settings.archive_place),
-        lateness=settings.lateness_hours * 60,
-        grace=math.ceil(settings.grace_seconds / 60),
-        silent_minutes=settings.silent_minutes,
-        now=times.now(),
-        room=RefusedRoom(
-            registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
-        ),
-        checkpoint=settings.data / "rings.checkpoint",
-        checkpoint_seconds=settings.checkpoint_seconds,
-    )
+    record = Record(engine, registry, settings.archive_place)
+
+    def begin() -> Pipeline:
+        return Pipeline(
+            registry,
+            record,
+            lateness=settings.lateness_hours * 60,
+            grace=math.ceil(settings.grace_seconds / 60),
+            silent_minutes=settings.silent_minutes,
+            now=times.now(),
+            room=RefusedRoom(
+                registry, settings.device_rejections, settings.device_rejected_bytes, settings.rejection_bytes
+            ),
+            checkpoint=settings.data / "rings.checkpoint",
+            checkpoint_seconds=settings.checkpoint_seconds,
+        )
+
+    while True:
+        try:
+            return begin()
+        except StoreError as error:  # the start itself notes something, and the disk may be full
+            _log.error("the record takes nothing; trying again", error=str(error))
+            if stop.wait(_STATUS):
+                raise SystemExit(0) from None
 
 
 def _gate(registry: Registry, record: Record, settings: Settings) -> Gate:
@@ -278,8 +291,10 @@ def _take_again(record: Record, builder: FrameBuilder, commit: Callable[..., Any
     """Take in some of the rejected messages that were asked for, or held until the server's clock was set."""
     now = times.now()
     with record.transaction() as connection:
-        if builder.clock.has_been_mended():
-            many = retry.release(connection)
+        if builder.clock.doubt_has_begun():
+            sites = [site.id for site in record.registry.sites]
+            retry.ask(connection, sites, None, Reason.FUTURE.value, now - AGREE, now)
+        if builder.clock.has_been_mended() and (many := retry.release(connection)):
             _log.info("the server's clock has been set; taking in what was held", messages=many)
         rows = retry.waiting(connection, _AGAIN)
     for row in rows:

@@ -21,7 +21,7 @@ _LONGEST_LINGER: Final = 1.0
 """Longest time that messages are gathered for one commit, however long commits take [s]."""
 _SHARE: Final = 8
 """Messages that keep coming are gathered for so many times as long as a commit takes, where that is within the linger."""
-_PAUSE: Final = 0.08
+_PAUSE: Final = 0.06
 """A pause in the stream is waited for at most this part of the linger."""
 
 _log = structlog.get_logger(__name__)
@@ -198,10 +198,10 @@ class BatchCommitter:
         self._counters.commits.append(took)
         self._counters.batches += 1
         # Gathering for as long as a commit takes shares its fixed cost among more messages when there is a backlog. Where it takes
-        # less, a message comes while a commit runs, is gathered, and committed: all that is to be done in the linger.
+        # less, a message may come while one commit runs, be gathered, and wait for the next: all of that within the linger.
         linger, idle = self._least
         self.linger = max(linger, min(took, _LONGEST_LINGER))
-        self.pace = max(idle, took, min(_SHARE * took, linger - 2 * took))
+        self.pace = max(idle, took, min(_SHARE * took, linger - 3 * took))
         # To wait for others as long as they would save is at worst to wait twice.
         self.pause = max(idle, min(took, _PAUSE * linger))
         if self._failures:

@@ -181,7 +181,7 @@ def _run(
             told = task(*arguments, lambda *done: there.send(("progress", done)), workspace=workspace, **options)
         except (ValueError, OSError) as error:
             there.send(("raised", error))
-        except MemoryError:
+        except (MemoryError, RecursionError):
             return
         else:
             there.send(("done", told))

@@ -77,7 +77,7 @@ def _tables(path: Path) -> list[dict[str, Any]]:
             return list(csv.DictReader(text.decode("utf-8-sig").splitlines(), strict=True))
         toml = path.suffix.lower() == ".toml"
         read = tomllib.loads(text.decode("utf-8-sig")) if toml else json.loads(text)
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise DataFileError([f"{path.name}: cannot be read as {path.suffix or 'JSON'}: {error}"]) from None
     rows = read.get("marks") if isinstance(read, dict) and set(read) == {"marks"} else read
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

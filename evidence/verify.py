@@ -347,7 +347,7 @@ def _unpacked(bundle: Path, folder: Path) -> Iterator[Finding]:
     ) as error:
         if isinstance(error, OSError) and not bundle.exists():
             raise
-        yield Finding(bundle.name, f"is damaged: {error}")
+        yield Finding(bundle.name, f"is damaged: {getattr(error, 'strerror', None) or error}")
         return
     again = folder.with_suffix(".again")
     try:
@@ -522,6 +522,8 @@ def _content(folder: Path, manifest: Manifest, source: Source, progress: Progres
     if pq.read_metadata(folder / HOURS).num_rows != computed.num_rows:
         return [*faults, Finding(HOURS, f"holds other rows than the {computed.num_rows} that are computed")]
     hours = pq.read_table(folder / HOURS)
+    if hours.schema.metadata:
+        faults.append(Finding(HOURS, "holds notes besides its rows"))
     if not hours.equals(computed):  # as on the machine that built it
         faults += differences(HOURS, _columns(hours), _columns(computed))
     if bent:

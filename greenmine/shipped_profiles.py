@@ -48,11 +48,10 @@ class ShippedProfiles:
     def __init__(self, file: DataFile | None, faults: list[str]) -> None:
         self._file = file
         self._faults = faults
-        table = file.table if file else {}
         if file:
             file.expect(["profiles", "templates", "unsupported"], faults)
-        self._complete: dict[str, dict[str, Any]] = {row["id"]: row for row in table.get("profiles", [])}
-        self._templates: dict[str, dict[str, Any]] = {row["id"]: row for row in table.get("templates", [])}
+        self._complete = _rows(file, "profiles", faults)
+        self._templates = _rows(file, "templates", faults)
         rows = file.entries("unsupported", Unsupported, faults) if file else []
         self._unsupported = [entry.value for entry in rows if entry.value is not None]
 
@@ -125,12 +124,30 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         values = above.get("values", [])
         if isinstance(values, list) and all(isinstance(value, dict) for value in values):
             given = {str(value.get("parameter")) for value in values}
-            rest = [value for value in beneath.get("values", []) if value["parameter"] not in given]
+            rest = [value for value in beneath.get("values", []) if str(value.get("parameter")) not in given]
             merged["mapping"]["values"] = values + rest
     return merged
 
 
+def _rows(file: DataFile | None, key: str, faults: list[str]) -> dict[str, dict[str, Any]]:
+    """Tables of a list by their ids; what is in them is checked where they are used, but for the values that a base lends."""
+    rows = file.table.get(key, []) if file else []
+    if not isinstance(rows, list) or not all(map(_sound, rows)):
+        name = file.name if file else ""
+        faults.append(f"{name}: {key}: each has to be a table [[{key}]] with an id, and values of its mapping tables")
+        return {}
+    return {row["id"]: row for row in rows}
+
+
+def _sound(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+        return False
+    mapping = row.get("mapping", {})
+    values = mapping.get("values", []) if isinstance(mapping, dict) else None
+    return isinstance(values, list) and all(isinstance(value, dict) for value in values)
+
+
 def _known(row: dict[str, Any], parameters: Container[str]) -> dict[str, Any]:
     mapping = row.get("mapping", {})
-    values = [value for value in mapping.get("values", []) if value["parameter"] in parameters]
+    values = [value for value in mapping.get("values", []) if str(value.get("parameter")) in parameters]
     return row | {"mapping": mapping | {"values": values}}

@@ -87,7 +87,7 @@ class DataFile:
             faults.append(f"{name}: cannot be read from {path}: {error.strerror}")
         except UnicodeDecodeError as error:
             faults.append(f"{name}: is not UTF-8 text (byte {error.start}); save it as UTF-8")
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists of thousands of levels
             faults.append(f"{name}: is not valid TOML: {error}")
         return None
 

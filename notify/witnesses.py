@@ -62,7 +62,7 @@ def load_witnesses(path: Path | None) -> list[Witness]:
         return []
     try:
         found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).witnesses
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
     for one in found:
         if not (one.to if one.kind == "mail" else one.url):

@@ -310,8 +310,10 @@ def _overlap(a: Exceedance, b: Exceedance) -> bool:
 
 def _touches(registry: Registry, exceedance: Exceedance, rule: Rule, span: tuple[int, int]) -> bool:
     """Whether the judged period in which an exceedance begins shares a minute with a span."""
-    [(start, end)] = _windows(registry, registry.site(rule.site), _period(rule), exceedance.start + 1)
-    return start < span[1] and end > span[0]
+    for start, end in _windows(registry, registry.site(rule.site), _period(rule), exceedance.start + 1):
+        return start < span[1] and end > span[0]
+    # It was found in a period of another zone, or of other hours of the night.
+    return exceedance.start + 1 < span[1] and (exceedance.end is None or exceedance.end >= span[0])
 
 
 def _period(rule: Rule) -> Window:

@@ -220,7 +220,8 @@ class Checkpoint:
             with connection:
                 if site not in self._known:  # whatever is there, nothing of it may stay
                     connection.execute("DELETE FROM ring WHERE site = ?", (site,))
-                    panes.touched[channels] = 0
+                    tail = panes.tail[channels]
+                    panes.touched[channels] = np.where(tail < 0, UNTOUCHED, tail)
                 places = [("panes", place) for place in panes.places(channels, _WIDTH)]
                 places += [("levels", place) for place in panes.hours_touched(channels)]
                 connection.executemany(

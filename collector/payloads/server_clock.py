@@ -11,7 +11,7 @@ from greenmine.times import now
 
 _LEAP: Final = 60_000
 """A clock that goes on by so much more or less than time does has been set [ms]."""
-_AGREE: Final = 60_000
+AGREE: Final = 60_000
 """Devices whose clocks differ by less agree [ms]."""
 _FEWEST: Final = 3
 """So many devices are asked, at least, of more than one site: those of one may share a gateway, whose clock it is then."""
@@ -46,9 +46,9 @@ class ServerClock:
         """How far the stamps of each device (site, device) are ahead [ms], and when that was."""
         self.behind = 0
         """By so much the clock is behind [ms]; below 0 it is ahead."""
-        self._trusted = False
+        self._trusted = self._doubting = False
         """Whether devices agree with the clock; they may have found it wrong before this process began."""
-        self._mended = False
+        self._mended = self._begun = False
         self._leapt = 0
         self._due = 0
 
@@ -62,7 +62,7 @@ class ServerClock:
         self._due = steady + _PAUSE
         self._ahead = {d: told for d, told in self._ahead.items() if steady - told[1] <= _SPAN}
         middle = int(median([ahead for ahead, _ in self._ahead.values()] or [0]))
-        agree = [device for device, (ahead, _) in self._ahead.items() if abs(ahead - middle) <= _AGREE]
+        agree = [device for device, (ahead, _) in self._ahead.items() if abs(ahead - middle) <= AGREE]
         if len(agree) >= _FEWEST and 2 * len(agree) > len(self._ahead) and len({site for site, _ in agree}) > 1:
             self.behind = middle
             self._judge()
@@ -74,13 +74,18 @@ class ServerClock:
 
     def explains(self, ahead: int) -> bool:
         """Tell if it is the server's clock, rather than the device's, for which a stamp is so far ahead [ms]."""
-        return self.doubted and abs(ahead - self.behind) <= _AGREE
+        return self.doubted and abs(ahead - self.behind) <= AGREE
 
     def has_been_mended(self) -> bool:
         """Tell, once, if the clock is found right for the first time, or since stamps were ahead of it."""
         self._look()
         mended, self._mended = self._mended, False
         return mended
+
+    def doubt_has_begun(self) -> bool:
+        """Tell, once, if the clock has come to be doubted: stamps just before were taken for those of wrong devices."""
+        begun, self._begun = self._begun, False
+        return begun
 
     def leapt(self) -> int:
         """By how much the clock was set since this was asked last [ms]."""
@@ -101,4 +106,5 @@ class ServerClock:
 
     def _judge(self) -> None:
         self._mended = not self.doubted and (self._mended or not self._trusted)
-        self._trusted = not self.doubted
+        self._begun = self.doubted and (self._begun or not self._doubting)
+        self._trusted, self._doubting = not self.doubted, self.doubted

@@ -159,8 +159,8 @@ def opened(content: bytes) -> pq.ParquetFile:
         If it has other columns, or unpacks to far more than any day of readings in so many bytes.
     """
     file = pq.ParquetFile(pa.BufferReader(content))
-    if not file.schema_arrow.equals(FIELDS):
-        raise ValueError("it has other columns than a sealed file")
+    if not file.schema_arrow.equals(FIELDS, check_metadata=True):
+        raise ValueError("it has other columns than a sealed file, or notes")
     groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
     rows, size = file.metadata.num_rows, sum(group.total_byte_size for group in groups)
     if rows > _PLAIN_ROWS + len(content) or size > _PLAIN_BYTES + _DENSEST * len(content):

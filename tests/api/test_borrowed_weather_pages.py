@@ -22,6 +22,7 @@ from tests.api.serving import serving
 from tests.api.signing import bearer, token_for
 from tests.processing.mine import ENTERPRISE, HOUR, feed
 from tests.processing.two_mines import DAWN, END, RULE, two_mines, weathered
+from tests.records import record_in
 
 SPAN = {"from": "2026-06-01T06:00:00+08:00", "to": "2026-06-02T06:00:00+08:00"}
 
@@ -40,7 +41,7 @@ def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbours]
     path = folder / "registry/sites/high.toml"
     path.write_text(path.read_text("utf-8").replace('enterprise = "owner"', 'enterprise = "hill"'), "utf-8")
     registry = load_registry(folder / "registry")
-    engine = open_engine(folder / "record.sqlite")
+    engine = open_engine(record_in(folder))
     migrate(engine)
     feed(Pipeline(registry, Record(engine, registry)), [weathered(registry, DAWN, END + HOUR, rain=0.4)])
     tokens = [bearer(token_for(folder, name, "enterprise", name)) for name in ("owner", "hill")]

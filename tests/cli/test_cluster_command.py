@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -163,6 +164,17 @@ def test_a_device_gets_an_account_with_its_own_subjects(
     line = next(text for text in (folder / "accounts.conf").read_text().splitlines() if '"yanjing/weather"' in text)
     assert '"publish": ["greenmine.v1.yanjing.weather.readings", "greenmine.v1.yanjing.weather.status"' in line
     assert '"subscribe": {"deny": ">"}' in line
+
+
+def test_a_gateway_may_put_frames_into_the_log_and_read_nothing(tmp_path: Path) -> None:
+    folder = made(tmp_path, ["n1=10.0.0.1"])
+    line = next(text for text in (folder / "accounts.conf").read_text().splitlines() if '"user": "gateway"' in text)
+    account = json.loads(line)
+    assert account["permissions"] == {
+        "publish": "$MQTT.msgs.greenmine.v1.*.*.hj212", "subscribe": "_INBOX_gateway.>"
+    }  # fmt: skip
+    assert account["allowed_connection_types"] == ["STANDARD"]
+    assert (tmp_path / "secrets" / "greenmine_jetstream_gateway_password").stat().st_mode & 0o007 == 0
 
 
 @pytest.mark.parametrize("nodes", [["10.0.0.1"], ["a=1", "a=2"], ["a=1", "b=2"], ["a b=1"], ["=1"]])

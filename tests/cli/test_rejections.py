@@ -10,15 +10,17 @@ import sqlalchemy as sa
 
 from greenmine.cli.rejections import listed, retry
 from greenmine.cli.work import _take_again
-from greenmine.collector.payloads.payload import BatchBuilder
+from greenmine.collector.hj212.server.columns import FrameBuilder
 from greenmine.collector.payloads.server_clock import ServerClock
 from greenmine.loading import load_registry
 from greenmine.record import schema
+from greenmine.record.loggers import LoggerRecord
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from greenmine.settings import Settings
 from greenmine.times import now
+from tests.records import record_setting
 
 MINUTE = 60_000
 DEVICES = {("kunyin", "boundary-dust"): "pm10", ("jiuchi", "boundary-noise"): "laeq"}
@@ -28,12 +30,12 @@ class Collector:
     """What the worker does with messages, without a broker."""
 
     def __init__(self, data: Path, registry: Registry) -> None:
-        settings = Settings(data=data)
+        settings = Settings(data=data, **record_setting(data))
         engine = open_engine(settings.record_place)
         migrate(engine)
         self.record = Record(engine, registry)
         self.pipeline = Pipeline(registry, self.record)
-        self.builder = BatchBuilder(registry, settings)
+        self.builder = FrameBuilder(registry, settings, loggers={})
 
     def take(self, times: list[int], received: int) -> None:
         for (site, device), name in DEVICES.items():
@@ -43,7 +45,7 @@ class Collector:
         self.pipeline.commit(self.builder.finish(), received)
 
     def again(self) -> None:
-        _take_again(self.record, self.builder, self.pipeline.commit)
+        _take_again(self.record, self.builder, LoggerRecord(self.pipeline, catchup_hours=0, frame_days=0).commit)
 
     def count(self, column: str) -> int:
         return int(self.record.rows(sa.select(sa.func.sum(schema.ledger.c[column]).label("n")))[0]["n"])
@@ -95,6 +97,28 @@ def test_what_came_while_the_clock_was_behind_is_held_and_taken_in_when_it_is_se
     clocks[0] += 24 * 60 * MINUTE
     collector.again()
     assert (collector.count("stored"), collector.states()) == (6, ["done"] * 4)
+
+
+def test_what_came_before_the_clock_was_doubted_is_held_too(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = now()
+    clocks = [right - 24 * 60 * MINUTE, 0]
+    monkeypatch.setattr("greenmine.times.now", lambda: clocks[0])
+    collector.builder.clock = ServerClock(120_000, lambda: (clocks[0], clocks[1]))
+    monkeypatch.setitem(DEVICES, ("yanjing", "boundary-dust"), "pm10")
+    for number, device in enumerate(list(DEVICES.items())):
+        with monkeypatch.context() as one:
+            one.setattr(f"{__name__}.DEVICES", dict([device]))
+            collector.take([right + number * 1_000], clocks[0] + number * 1_000)
+    assert [row["reason"] for row in collector.record.rows(sa.select(schema.rejection.c.reason))] == [
+        "future", "future", "server-clock"
+    ]  # fmt: skip
+    collector.again()
+    assert sorted(collector.states()) == ["done", "done", "held", "held", "held"]
+    clocks[0] += 24 * 60 * MINUTE
+    collector.again()
+    assert (collector.count("stored"), collector.states()) == (3, ["done"] * 5)
 
 
 def test_a_clock_that_is_set_lets_nobody_fall_silent(collector: Collector) -> None:

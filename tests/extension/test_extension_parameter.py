@@ -31,6 +31,7 @@ from tests.api.signing import bearer, token_for
 from tests.extension.vibration import CHANNEL, extended
 from tests.grafana.simulated import DAY, simulate
 from tests.processing.mine import at, channel
+from tests.records import record_setting
 
 FIRST = at("2026-11-16T00:00")
 PERIOD = Period("2026-11-16", date(2026, 11, 16), date(2026, 11, 16))
@@ -49,7 +50,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Extended:
     data = tmp_path_factory.mktemp("extended")
     folder = extended(data / "registry")
     registry = load_registry(folder)
-    settings = Settings(data=data, registry=folder)
+    settings = Settings(data=data, registry=folder, **record_setting(data))
     return Extended(
         settings, folder, registry, simulate(settings, registry, ["kunyin"], FIRST, FIRST + 3 * DAY // 2, 3)
     )

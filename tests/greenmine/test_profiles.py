@@ -268,6 +268,22 @@ def test_values_that_an_own_catalogue_does_not_know_are_no_fault_of_a_shipped_pr
     assert "pm1" not in {value.parameter for value in mapping.values}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "profiles = 3",
+        "profiles = [1]",
+        "[[profiles]]\nx = 1",
+        "[[templates]]\nid = [1]",
+        '[[profiles]]\nid = "a"\nmapping = 3',
+        '[[profiles]]\nid = "a"\n[profiles.mapping]\nvalues = [1]',
+    ],
+)
+def test_a_copy_of_the_shipped_profiles_that_holds_none_is_a_fault(directory: Path, text: str) -> None:
+    (directory / "shipped-profiles.toml").write_text(text)
+    assert "each has to be a table [[" in faults(directory)
+
+
 @pytest.mark.parametrize("kind", [Mapping, MappedValue, Binary, Record, Part])
 def test_every_key_of_a_mapping_is_documented(kind: type) -> None:
     documented = DOCS.read_text(encoding="utf-8")

@@ -507,6 +507,18 @@ CASES = {
         ["enterprises.toml", "the id 'jiuchi' is already that of number 1"],
     ),
     "not TOML": ("enterprises.toml", "name_zh =", "name_zh", ["enterprises.toml: is not valid TOML", "line 5"]),
+    "TOML of many levels": (
+        "enterprises.toml",
+        "name_zh =",
+        "a = " + "[" * 5_000,
+        ["is not valid TOML: maximum recursion"],
+    ),
+    "TOML of many digits": (
+        "enterprises.toml",
+        "name_zh =",
+        f"a = {'9' * 5_000}\nb =",
+        ["is not valid TOML: Exceeds the limit"],
+    ),
     "top level": (
         "enterprises.toml",
         "[[enterprises]]",

@@ -24,7 +24,7 @@ from greenmine.record import schema
 from greenmine.record.record import Record, migrate, next_serial, open_engine
 from greenmine.registry import Registry
 from greenmine.settings import Settings
-from tests.records import record_in
+from tests.records import record_in, record_setting
 
 HOUR = 3_600_000
 START = 1_795_269_600_000
@@ -168,7 +168,7 @@ def receiving(answer: Callable[[Call], tuple[int, dict[str, str], bytes]] | None
 def settings_of(data: Path, **more: Any) -> Settings:
     given = {
         "data": data, "notify_private_networks": "127.0.0.0/8", "notify_retry_seconds": 0.2, "notify_timeout_seconds": 5,
-        "public_url": "https://mines.example.org", **more,
+        "public_url": "https://mines.example.org", **record_setting(data), **more,
     }  # fmt: skip
     return Settings(**given)
 

@@ -15,6 +15,7 @@ from greenmine.notify.service import NotifierError, run
 from greenmine.notify.store import Notices
 from greenmine.notify.targets import Webhook
 from tests.notify.notify_site import HOUR, START, Call, Mine, notifying, now, receiving, settings_of, until
+from tests.records import record_variables
 
 MAIN = "from greenmine.cli.notify import notify; notify()"
 
@@ -25,6 +26,7 @@ def test_a_kill_between_sending_and_its_note_delivers_again_under_the_same_id(tm
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GREENMINE_")}
     environment = clean | {
         "GREENMINE_DATA": str(tmp_path),
+        **record_variables(tmp_path),
         "GREENMINE_NOTIFY_PRIVATE_NETWORKS": given.notify_private_networks,
     }
     killed = threading.Event()

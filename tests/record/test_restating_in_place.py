@@ -130,6 +130,17 @@ def test_what_the_registry_changes_is_restated_by_itself_since_it_holds(
     assert carry_on(Pipeline(new, again), EVENING) == 1, "the state of the mine is built; nothing has changed since"
 
 
+def test_a_mine_whose_zone_was_put_right_is_restated_to_the_end(tmp_path: Path) -> None:
+    """An episode of a night is of no night of the other zone."""
+    old, new = registry_of(tmp_path / "old"), registry_of(tmp_path / "new", {"mine": ("UTC", MINE)})
+    record = record_at(record_in(tmp_path), old)
+    rng = np.random.default_rng(0)
+    feed(Pipeline(old, record), pieces(stream(old, rng, EVENING, EVENING + 30 * HOUR), rng, 3))
+    again = Record(record.engine, new)
+    assert carry_on(Pipeline(new, again), EVENING) > 5
+    assert again.rows(sa.select(schema.restatement)) == []
+
+
 def test_a_long_span_is_restated_in_parts_and_taken_up_again_after_a_crash(tmp_path: Path) -> None:
     south = Station("south", ("tsp",), "900s", limits=("db50-418-fugitive",))
     registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [south])})

@@ -99,8 +99,7 @@ def rebuild(
         since = None if from_ is None else parse_time(from_)
         names = _chosen(registry, enterprise)
         engine = open_engine(settings.record_place, read_only=True)
-        with engine.connect() as connection:
-            ends = heads(connection)
+        ends = heads(engine)
         cursors = Cursors(cursors_file(settings))
         for name in names:
             cursors.reset(name, ends, since)

@@ -23,6 +23,7 @@ from greenmine.notify.service import check
 from greenmine.notify.store import Notices
 from greenmine.notify.witnesses import load_witnesses
 from greenmine.record.archive.signing import fingerprints
+from greenmine.record.partitions import settle_partitions
 from greenmine.record.record import migrate, open_engine
 from greenmine.registry import Registry, RegistryError
 from greenmine.settings import Settings
@@ -110,6 +111,12 @@ def _check(part: Part, settings: Settings, registry: Registry) -> None:
             broker_tls(settings)
             if settings.jetstream is not None:
                 addresses(settings)
+            elif settings.partitions > 1:
+                raise ValueError("GREENMINE_PARTITIONS needs a log that workers share; set GREENMINE_JETSTREAM")
+            if settings.partitions > 1 and settings.hj212_port is not None:
+                raise ValueError(
+                    "GREENMINE_HJ212_PORT: data loggers call one worker; with GREENMINE_PARTITIONS, call a gateway"
+                )
             if settings.hj212_port is not None:
                 check_loggers(registry, settings)
         case "gateway":
@@ -165,9 +172,12 @@ def prepare(settings: Settings) -> None:
     ------
     SchemaError
         One was made by another version of greenmine.
+    ValueError
+        The record has another number of partitions.
     """
     engine = open_engine(settings.record_place)
     migrate(engine)
+    settle_partitions(engine, settings.partitions)
     engine.dispose()
     Accounts(settings).close()
     Notices(settings).close()

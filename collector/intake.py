@@ -68,15 +68,15 @@ class LogPlace(NamedTuple):
 
     Parameters
     ----------
-    partition : int
-        Which part of the log; there is one, 0.
+    partitions : tuple of int
+        Which parts of the log.
     position : int
         Number of the newest message that was read; 0: none was.
     stamp : int
         When that one was put into the log [ns UTC]; another stamp at the same number is of another log.
     """
 
-    partition: int
+    partitions: tuple[int, ...]
     position: int = 0
     stamp: int = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -118,6 +119,18 @@ class Rule:
     backgrounds: tuple[Background, ...] = ()
     """For limits on the noise of a source: background levels of their period, by day."""
 
+    def moved(self, index: int, place: Mapping[int, int]) -> Rule:
+        """Return the same rule where it and its channels have other numbers."""
+        working = self.working and replace(self.working, equipment=tuple(place[c] for c in self.working.equipment))
+        return replace(
+            self,
+            index=index,
+            channel=place[self.channel],
+            references=tuple(place[c] for c in self.references),
+            working=working,
+            flow=None if self.flow is None else place[self.flow],
+        )
+
     def background_on(self, day: date) -> float | None:
         """Background level that holds on a day; None: none was measured up to then."""
         return next((b.level for b in reversed(self.backgrounds) if b.date <= day), None)
@@ -163,6 +176,21 @@ class Registry:
     def measured(self) -> Registry:
         """What is measured where and judged how: without the mines' acceptance files, and without a digest."""
         return replace(self, digest="", sites=tuple(site.without_file() for site in self.sites))
+
+    def part(self, sites: Collection[str]) -> Registry:
+        """Return some sites of it, with all that they rest on; channels and rules are counted anew."""
+        if len(sites) == len(self.sites):
+            return self
+        channels = tuple(c for c in self.channels if c.site in sites)
+        place = {c.index: index for index, c in enumerate(channels)}
+        rules = tuple(rule for rule in self.rules if rule.site in sites)
+        return replace(
+            self,
+            sites=tuple(site for site in self.sites if site.id in sites),
+            channels=tuple(replace(c, index=place[c.index]) for c in channels),
+            rules=tuple(rule.moved(index, place) for index, rule in enumerate(rules)),
+            neighbours={site: one for site, one in self.neighbours.items() if site in sites},
+        )
 
     def site(self, site: str) -> Site:
         """The site of this id; KeyError if there is none."""

@@ -77,8 +77,8 @@ class Follower:
 
     def states(self) -> tuple[int, dict[str, str]]:
         """Newest transaction of the record, and the states of all that it holds: what one who begins now is not told."""
+        head = newest(self._engine)
         with self._engine.connect() as connection:
-            head = newest(connection)
             e = schema.exceedance.c
             found = {
                 f"exceedance/{row.id}": _episode(row)
@@ -102,8 +102,8 @@ class Follower:
         DBAPIError
             The record cannot be read.
         """
+        head = newest(self._engine)
         with self._engine.connect() as connection:
-            head = newest(connection)
             end = min(head, serial + PORTION)
             portion = _Portion(connection, serial, end, notified)
             if end > serial:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Engine, StaticPool, create_engine
 
 from greenmine.errors import NoRecordError
+from greenmine.partitions import partitions_of
 from greenmine.places import Place
 from greenmine.record import schema
 from greenmine.record.blocks import Blocks
 from greenmine.record.changes import Changes
 from greenmine.record.contributions import Contributions
+from greenmine.record.follower import ends
+from greenmine.record.partitions import partitions_in
 from greenmine.record.reader import ChannelNumbers, Queries
 from greenmine.record.record import next_serial, open_engine, there_is
 from greenmine.registry import Registry
+
+T = TypeVar("T")
 
 
 class RecordAccess:
@@ -60,9 +66,25 @@ class RecordAccess:
         with engine.connect() as connection:
             yield Queries(connection, self._registry, self._blocks, self._numbers)
 
+    def end(self, told: Callable[[Queries], T]) -> T:
+        """Where something ends, for queries that begin afterwards: these see all up to there, see `greenmine.record.follower.ends`.
+
+        Raises
+        ------
+        StoreError
+            As `queries`, or somebody writes for very long.
+        """
+        with ends(self._filled if self._is_there() else self._empty) as connection:
+            return told(Queries(connection, self._registry, self._blocks, self._numbers))
+
     @contextmanager
-    def contributions(self) -> Iterator[Contributions]:
+    def contributions(self, site: str | None = None) -> Iterator[Contributions]:
         """Add what people say, in a transaction that is durable when the block ends; figures are the worker's alone.
+
+        Parameters
+        ----------
+        site : str, optional
+            Of which it is; None: all partitions are waited for.
 
         Raises
         ------
@@ -70,7 +92,9 @@ class RecordAccess:
             No worker has run.
         """
         with self.writable.begin() as connection:
-            yield Contributions(connection, next_serial(connection))
+            many = 1 if isinstance(self._place, Path) else partitions_in(connection)
+            of = partitions_of(self._registry, many)
+            yield Contributions(connection, next_serial(connection, [of[site]] if site in of else range(many)))
 
     def close(self) -> None:
         """Close all connections."""

@@ -57,10 +57,13 @@ class Checkpoint:
         At work, with nothing in it yet.
     bases : mapping of str to Basis
         What the figures of each site rest on; what rested on something else is ignored.
+    owner : str
+        Where several processes use the file: who has the sites from now on. A former owner writes nothing of them any more.
     """
 
-    def __init__(self, path: Path, identity: str, engine: Engine, bases: Mapping[str, Basis]) -> None:
+    def __init__(self, path: Path, identity: str, engine: Engine, bases: Mapping[str, Basis], owner: str = "") -> None:
         self._path = path
+        self._owner = owner
         self._engine = engine
         registry = engine.registry
         self._channels: dict[str, slice] = {}
@@ -87,11 +90,14 @@ class Checkpoint:
         newest : int
             Number of the newest block in the record at the start.
         """
+        if self._owner:
+            self._own()
         if not self._path.exists():
             return
         try:
             with self._readable() as connection:
-                beyond = connection.execute("SELECT site FROM site WHERE position > ?", (newest,)).fetchone()
+                found = connection.execute("SELECT site FROM site WHERE position > ?", (newest,)).fetchall()
+                beyond = next((row["site"] for row in found if not self._owner or row["site"] in self._digest), None)
         except (sqlite3.Error, OSError, ValueError) as error:
             self._do_away(str(error))
         else:
@@ -137,6 +143,23 @@ class Checkpoint:
             return {}
         self._known.update(found)
         return found
+
+    def _own(self) -> None:
+        """Note whose the sites are, before anything is read: what a former owner writes afterwards would not fit to it."""
+        try:
+            with self._opened() as connection:
+                rows = [(site, self._owner) for site in self._digest]
+                connection.executemany("INSERT OR REPLACE INTO owner VALUES (?, ?)", rows)
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("the checkpoint cannot be written", file=str(self._path), reason=str(error))
+
+    def _is_own(self, connection: sqlite3.Connection, site: str) -> bool:
+        """Whether nobody else has taken a site since; asked in the transaction that writes."""
+        if not self._owner:
+            return True
+        connection.execute("BEGIN IMMEDIATE")
+        found = connection.execute("SELECT owner FROM owner WHERE site = ?", (site,)).fetchone()
+        return found is not None and found[0] == self._owner
 
     @contextmanager
     def _readable(self) -> Iterator[sqlite3.Connection]:
@@ -218,6 +241,8 @@ class Checkpoint:
         try:
             connection = self._opened()
             with connection:
+                if not self._is_own(connection, site):
+                    return
                 if site not in self._known:  # whatever is there, nothing of it may stay
                     connection.execute("DELETE FROM ring WHERE site = ?", (site,))
                     tail = panes.tail[channels]
@@ -259,6 +284,10 @@ class Checkpoint:
             connection.execute("PRAGMA synchronous=NORMAL")
             if _version(connection) != _VERSION:
                 connection.executescript(f"{_TABLES} PRAGMA user_version={_VERSION};")
+            if self._owner:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS owner (site TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID"
+                )
         return self._connection
 
 

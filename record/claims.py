@@ -128,7 +128,9 @@ class Claims:
             )
         )
 
-    def withhold(self, connection: sa.Connection, hidden: Mapping[int, Sequence[Window]], now: int) -> list[Mark]:
+    def withhold(
+        self, connection: sa.Connection, hidden: Mapping[int, Sequence[Window]], now: int, serial: int
+    ) -> list[Mark]:
         """Make claims of marks, which no longer count, and return them.
 
         Parameters
@@ -139,9 +141,10 @@ class Claims:
             As of `hidden`.
         now : int
             The clock [ms UTC].
+        serial : int
+            Number of the transaction.
         """
         marks, requests = schema.mark, schema.mark_request
-        serial = self._record.serial(connection)
         for number, windows in hidden.items():
             row = connection.execute(sa.select(marks).where(marks.c.id == number)).mappings().one()
             claimed = {

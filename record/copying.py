@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from greenmine.places import Place
 from greenmine.record import schema
-from greenmine.record.record import COPYING, hand_over, migrate, open_engine, transaction
+from greenmine.record.record import COPYING, hand_over, last_number, migrate, open_engine, transaction
 
 _BYTES: Final = 500
 """Rows that are looked at together, where they hold data; blocks of an hour at one reading a second have 65 kB."""
@@ -63,7 +63,7 @@ def copy(source: Place, target: Place, *, owner: str | None = None) -> Iterator[
             if old.dialect.name == "sqlite":
                 old.exec_driver_sql("BEGIN")  # the driver begins no transaction by itself for reading
             _begin(old, writing)
-            tables = [table for table in schema.metadata.sorted_tables if table is not schema.meta]
+            tables = [table for table in schema.metadata.sorted_tables if table not in {schema.meta, schema.counter}]
             for table in tables:
                 _copy_rows(old, writing, table)
             for table in tables:
@@ -73,7 +73,7 @@ def copy(source: Place, target: Place, *, owner: str | None = None) -> Iterator[
                 new.execute(sa.delete(schema.meta))
                 for rows in _portions(old, schema.meta):
                     _hand_over(new, schema.meta, rows)
-                _continue_numbers(new)
+                _continue_numbers(new, last_number(old))
                 found = CopiedTable(schema.meta.name, _compared(old, new, schema.meta))
             yield found
     finally:
@@ -171,10 +171,13 @@ def _row(table: sa.Table, row: Any) -> str:
     return f"{table.name} " + ", ".join(f"{key.name} {getattr(row, key.name)}" for key in table.primary_key)
 
 
-def _continue_numbers(new: sa.Connection) -> None:
-    """Let the next row of each table have the next number."""
-    if new.dialect.name == "sqlite":
-        return  # its numbers go on behind the highest by themselves
+def _continue_numbers(new: sa.Connection, transactions: int) -> None:
+    """Let the next row of each table have the next number, and the next transaction."""
+    if new.dialect.name == "sqlite":  # numbers of its rows go on behind the highest by themselves
+        new.execute(sa.delete(schema.counter))
+        new.execute(sa.insert(schema.counter).values(name="transaction", value=transactions))
+        return
+    new.execute(sa.select(sa.func.setval(schema.transaction_number.name, max(1, transactions), transactions > 0)))
     for table in schema.metadata.sorted_tables:
         column = table.autoincrement_column
         if column is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ from greenmine.record import schema
 from greenmine.record.record import Record
 from greenmine.record.rows import EpisodeRow
 from greenmine.registry import Registry
+
+RANGE: Final = 40
+"""Bits of the numbers of exceedances in the range of a partition; those of 1,024 partitions stay whole in JSON."""
 
 
 class Episodes:
@@ -43,8 +47,13 @@ class Episodes:
         return self._those(sa.and_(table.site == site, sa.or_(table.end.is_(None), table.end > time)))
 
     def next_id(self) -> int:
-        """Return the id of the next episode that begins."""
-        return self._record.highest(schema.exceedance.c.id) + 1
+        """Return the id of the next episode that begins.
+
+        They are counted in memory. Each worker does it in the range of its first partition, which nobody else has meanwhile.
+        """
+        number, first = schema.exceedance.c.id, self._record.partitions[0] << RANGE
+        mine = sa.select(sa.func.max(number).label("last")).where(number >= first, number < first + (1 << RANGE))
+        return int(self._record.rows(mine)[0]["last"] or first) + 1
 
     def store(self, connection: sa.Connection, found: Sequence[Exceedance], now: int, serial: int) -> None:
         """Store episodes that are new or have changed; of the latter the former revision is kept.

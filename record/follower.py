@@ -19,7 +19,7 @@ import structlog
 from greenmine.backoff import delay
 from greenmine.errors import StoreError
 from greenmine.record import schema
-from greenmine.record.record import DatabaseError
+from greenmine.record.record import DatabaseError, last_number
 
 BY_ID: Final = (schema.rejection, schema.mark, schema.reading_block)
 """Tables whose rows say the same for ever, however they are packed: followed by their id."""
@@ -114,16 +114,32 @@ class Attempts:
             self._failures, self._trouble = 0, ""
 
 
-def heads(connection: sa.Connection) -> dict[str, int]:
-    """Where each table of the projection ends."""
-    ends = {table: connection.scalar(sa.select(sa.func.max(_KEY[table]))) for table in FOLLOWED}
-    return {table: -1 if end is None else int(end) for table, end in ends.items()}
+@contextmanager
+def ends(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection on which is to be asked where tables end: who begins a transaction after the block sees all up to there.
+
+    On a server, transactions of several partitions are committed in another order than that of their numbers. Those are waited
+    for that are underway when the ends have been told, a few milliseconds as a rule.
+    """
+    with engine.connect() as connection:
+        yield connection
+        if connection.dialect.name != "sqlite":
+            from greenmine.record.postgresql import await_writers  # noqa: PLC0415 - as in `open_engine`
+
+            await_writers(connection)
 
 
-def newest(connection: sa.Connection) -> int:
-    """Return the number of the newest transaction of the record."""
-    counter = schema.counter.c
-    return connection.scalar(sa.select(counter.value).where(counter.name == "transaction")) or 0
+def heads(engine: sa.Engine) -> dict[str, int]:
+    """Where each table of the projection ends, for who begins to read afterwards."""
+    with ends(engine) as connection:
+        found = {table: connection.scalar(sa.select(sa.func.max(_KEY[table]))) for table in FOLLOWED}
+    return {table: -1 if end is None else int(end) for table, end in found.items()}
+
+
+def newest(engine: sa.Engine) -> int:
+    """Return the number of the newest transaction of the record, for who begins to read afterwards."""
+    with ends(engine) as connection:
+        return last_number(connection)
 
 
 def behind(connection: sa.Connection, positions: Positions) -> tuple[int | None, int]:

@@ -82,7 +82,7 @@ class LoggerRecord:
         reported.compare(self._pipeline, now)
         old = schema.frame.c.received < now - self._frame_days * _DAY
         if self._record.rows(sa.select(schema.frame.c.id).where(old).limit(1)):
-            with self._record.transaction() as connection:
+            with self._record.writing() as connection:
                 connection.execute(sa.delete(schema.frame).where(old))
 
     def gaps(self, site: str, device: str, now: int) -> list[Gap]:

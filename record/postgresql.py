@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from greenmine.errors import SchemaError, StoreError, UncertainError
 from greenmine.places import RecordServer
+from greenmine.record import schema
 
 _CONNECTION: Final = {
     "application_name": "greenmine", "client_encoding": "UTF8", "connect_timeout": 10,
@@ -38,6 +40,11 @@ _WRITER: Final = {"synchronous_commit": "on", "idle_in_transaction_session_timeo
 that is waited for is away, PostgreSQL would answer as if it had it."""
 _LOCKS: Final = 0x67726E6D
 """Class of our advisory locks: ``grnm``."""
+_PARTITIONS: Final = _LOCKS + 1
+"""Class of those that whoever writes in a partition holds up to the end of the transaction, each by the number of its partition."""
+_ENDING: Final = 10.0
+"""How long transactions of others are waited for that have drawn numbers already [s]."""
+_SOON: Final = 0.005
 _CHECKED: Final = {"verify-ca", "verify-full"}
 """Values of ``sslmode`` by which a server has to show a certificate of an authority that we trust."""
 _PATIENCE: Final = 120.0
@@ -97,7 +104,9 @@ def _plain(number: Decimal) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def connect(server: RecordServer, *, read_only: bool = False, autocommit: bool = False) -> psycopg.Connection[Any]:
+def connect(
+    server: RecordServer, *, read_only: bool = False, autocommit: bool = False, application: str | None = None
+) -> psycopg.Connection[Any]:
     """Open a connection.
 
     Raises
@@ -111,7 +120,14 @@ def connect(server: RecordServer, *, read_only: bool = False, autocommit: bool =
     session = {**_SESSION, **(_READER if read_only else _WRITER)}
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
     password = {} if server.password is None else {"password": server.password.get_secret_value()}
-    parameters = {**_CONNECTION, **given, **password, "options": f"{options} {given.get('options', '')}".strip()}
+    named = {} if application is None else {"application_name": application}
+    parameters = {
+        **_CONNECTION,
+        **given,
+        **named,
+        **password,
+        "options": f"{options} {given.get('options', '')}".strip(),
+    }
     connection = psycopg.connect(**parameters, autocommit=autocommit)  # type: ignore[arg-type]  # by name, as libpq's
     adapters = connection.adapters
     adapters.register_dumper(str, _Text)
@@ -122,7 +138,20 @@ def connect(server: RecordServer, *, read_only: bool = False, autocommit: bool =
     return connection
 
 
-def open_server(server: RecordServer, *, read_only: bool = False, owner: str | None = None) -> sa.Engine:
+def end_sessions(connection: sa.Connection, names: Iterable[str]) -> None:
+    """End all sessions of some processes, which hold locks as long as they stand still; see `open_server`."""
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY(%s)"
+    connection.exec_driver_sql(ended, ([_application(name) for name in names],))
+
+
+def _application(name: str) -> str:
+    """Name of a process as the server knows it, which takes 63 bytes."""
+    return f"greenmine {hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def open_server(
+    server: RecordServer, *, read_only: bool = False, owner: str | None = None, name: str | None = None
+) -> sa.Engine:
     """Open a record on a server; commits are durable, and a connection that was lost is made anew.
 
     Parameters
@@ -134,10 +163,12 @@ def open_server(server: RecordServer, *, read_only: bool = False, owner: str | N
     owner : str, optional
         Name of a task that one process does at a time: there is one connection, and who has it has the task. Who waits
         for it longer than ten seconds gets an error that may pass.
+    name : str, optional
+        Of this process, by which others may end its sessions.
     """
 
     def connected() -> psycopg.Connection[Any]:
-        connection = connect(server, read_only=read_only)
+        connection = connect(server, read_only=read_only, application=None if name is None else _application(name))
         if owner is not None:
             own(connection, owner)
         return connection
@@ -160,6 +191,50 @@ def own(connection: psycopg.Connection[Any], task: str) -> None:
     except errors.LockNotAvailable as error:
         connection.close()
         raise psycopg.OperationalError(f"another process is the {task} of this record") from error
+
+
+def enter(connection: sa.Connection, partitions: Collection[int]) -> None:
+    """Write in some partitions, alone up to the end of the transaction; before anything else in it."""
+    held = "SELECT pg_advisory_xact_lock(%s, number) FROM unnest(%s::int[]) number"
+    connection.exec_driver_sql(held, (_PARTITIONS, sorted(partitions)))
+
+
+def numbered(connection: sa.Connection, partitions: Collection[int]) -> tuple[int, str]:
+    """Write in some partitions, as `enter`, and return the number of the transaction and the name that the server gives it."""
+    enter(connection, partitions)
+    told = sa.select(schema.transaction_number.next_value(), sa.cast(sa.func.pg_current_xact_id(), sa.Text))
+    number, name = connection.execute(told).one()
+    return number, name
+
+
+def last_number(connection: sa.Connection) -> int:
+    """Return the highest number that a transaction has drawn, if ended or not."""
+    told = sa.table(schema.transaction_number.name, sa.column("last_value"), sa.column("is_called"))
+    number: int = connection.execute(sa.select(sa.case((told.c.is_called, told.c.last_value), else_=0))).scalar_one()
+    return number
+
+
+def await_writers(connection: sa.Connection) -> None:
+    """Wait until all have ended who write in any partition now: who begins then sees all that has drawn a number up to now.
+
+    A transaction holds the lock of its partition from before it draws a number until what it wrote is seen, or is not.
+
+    Raises
+    ------
+    StoreError
+        One of them lasts too long.
+    """
+    told = (
+        "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s AND objsubid = 2"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    until = time.monotonic() + _ENDING
+    waited = there = set(connection.exec_driver_sql(told, (_PARTITIONS,)).scalars())
+    while waited := waited & there:
+        if time.monotonic() > until:
+            raise StoreError(f"a transaction that writes the record has not ended for {_ENDING:.0f} s")
+        time.sleep(_SOON)
+        there = set(connection.exec_driver_sql(told, (_PARTITIONS,)).scalars())
 
 
 def is_made(server: RecordServer) -> bool:

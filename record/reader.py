@@ -6,17 +6,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, NewType
+from zlib import crc32
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, or_, select, tuple_
 
 from greenmine.processing.flags import counted
 from greenmine.processing.verdicts import Verdict
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.follower import COMPARED, Positions, behind
+from greenmine.record.partitions import partitions_in
 from greenmine.record.rows import ROW
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR
@@ -638,15 +640,14 @@ class Queries:
             statement = statement.where(table.c.id == number)
         return self._connection.execute(statement.order_by(table.c.id.desc()).limit(limit)).all()
 
-    def uploads_version(self) -> int:
+    def uploads_version(self) -> tuple[int, ...]:
         """Number that changes whenever a file is handed in, taken in or refused."""
-        return self._connection.scalar(select(func.max(schema.upload.c.serial))) or 0
+        return self.version("upload")
 
     def mark_requests_version(self) -> tuple[int, ...]:
         """Number that changes whenever a mark is asked for or answered."""
         c = schema.mark_request.c
-        found = self._connection.execute(select(func.max(c.id), func.max(c.answered))).one()
-        return tuple(number or 0 for number in found)
+        return self._told(*self._connection.execute(select(func.max(c.id), func.max(c.answered))).one())
 
     def assessments(self, scope: Scope, site: str, period: str) -> Sequence[Row]:
         """Entries of the self-assessment of a site for a period, the first first."""
@@ -791,7 +792,7 @@ class Queries:
         """Numbers that change whenever one of some tables does: highest serial, else highest id."""
         named = [schema.metadata.tables[name] for name in tables]
         columns = [table.c.serial if "serial" in table.c else table.c.id for table in named]
-        return tuple(self._connection.scalar(select(func.max(column))) or 0 for column in columns)
+        return self._told(*(self._connection.scalar(select(func.max(column))) for column in columns))
 
     def changes(self, scope: Scope) -> tuple[int, ...]:
         """Numbers that change whenever readings, figures, verdicts or health of the sites in scope do, and with no other's."""
@@ -819,7 +820,8 @@ class Queries:
 
     def _newest_note(self, scope: Scope, kind: str) -> tuple[int, ...]:
         c = schema.current.c
-        told = select(func.max(c.time), func.count()).where(c.site.in_(scope), c.kind == kind)
+        # The sum: of two sites, the change with the higher number may be committed first.
+        told = select(func.sum(c.time), func.count()).where(c.site.in_(scope), c.kind == kind)
         return tuple(number or 0 for number in self._connection.execute(told).one())
 
     def open_exceedances(self, scope: Scope) -> dict[str, int]:
@@ -867,6 +869,16 @@ class Queries:
         return None if found is None else {"statistic": int(found)}
 
     # Helpers
+
+    def _told(self, *numbers: int | None) -> tuple[int, ...]:
+        """Numbers that only grow; where partitions write side by side, with one that differs after every transaction."""
+        told = tuple(number or 0 for number in numbers)
+        if self._connection.dialect.name == "sqlite" or partitions_in(self._connection) == 1:
+            return told
+        return (
+            *told,
+            crc32(self._connection.execute(select(cast(func.pg_current_snapshot(), Text))).scalar_one().encode()),
+        )
 
     def _exceedances_by_site(self, scope: Scope, *where: ColumnElement[bool]) -> dict[str, int]:
         c = schema.exceedance.c

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from operator import itemgetter
@@ -47,7 +47,9 @@ Engine = sa.Engine
 """From `open_engine`."""
 
 
-def open_engine(place: Place, *, read_only: bool = False, owner: str | None = None) -> sa.Engine:
+def open_engine(
+    place: Place, *, read_only: bool = False, owner: str | None = None, name: str | None = None
+) -> sa.Engine:
     """Open a record; commits are durable.
 
     Parameters
@@ -58,11 +60,13 @@ def open_engine(place: Place, *, read_only: bool = False, owner: str | None = No
         For readers in other processes: nothing can be written by mistake.
     owner : str, optional
         Task that one process does at a time, where the database is a server's; see `greenmine.record.postgresql.open_server`.
+    name : str, optional
+        Of this process; see `end_sessions`.
     """
     if not isinstance(place, Path):
         from greenmine.record.postgresql import open_server  # noqa: PLC0415 - whoever only checks evidence has no driver
 
-        return open_server(place, read_only=read_only, owner=owner)
+        return open_server(place, read_only=read_only, owner=owner, name=name)
     path = place
     if not read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +86,18 @@ def open_engine(place: Place, *, read_only: bool = False, owner: str | None = No
         cursor.close()
 
     return engine
+
+
+def end_sessions(engine: sa.Engine, names: Collection[str]) -> None:
+    """Let a server forget processes that do nothing any more, so that nobody waits for what they were in the midst of.
+
+    In a file of SQLite that cannot be done: who stands still in a commit holds up all others until it goes on, or is killed.
+    """
+    if names and engine.dialect.name != "sqlite":
+        from greenmine.record import postgresql as server  # noqa: PLC0415 - as in `open_engine`
+
+        with transaction(engine, "the record") as connection:
+            server.end_sessions(connection, names)
 
 
 def there_is(place: Place) -> bool:
@@ -171,21 +187,43 @@ def transaction(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
         raise StoreError(f"{what} cannot be written or read: {getattr(error, 'orig', None) or error}") from error
 
 
-def next_serial(connection: sa.Connection) -> int:
+def next_serial(connection: sa.Connection, partitions: Collection[int] = (0,)) -> int:
     """Number of a transaction for the column ``serial`` of what it writes; to be drawn before anything is read in it.
 
-    It is higher than that of every transaction committed before, and a later one begins only when this has ended: whoever
-    has read all rows up to a number misses none by going on above it.
+    It is higher than that of every transaction of these partitions committed before, and a later one of them begins only when
+    this has ended. A file has one writer at a time, so this holds for all partitions there. On a server those of other
+    partitions go on side by side: who follows them all asks `greenmine.record.follower` up to which number nothing is missing.
     """
-    insert = _insert_for(connection)(schema.counter).values(name="transaction", value=1)
-    one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
     number: int
     if connection.dialect.name == "sqlite":
+        insert = sqlite.insert(schema.counter).values(name="transaction", value=1)
+        one_more = insert.on_conflict_do_update(index_elements=["name"], set_={"value": schema.counter.c.value + 1})
         number = connection.execute(one_more.returning(schema.counter.c.value)).scalar_one()
         return number
-    name = sa.cast(sa.func.pg_current_xact_id(), sa.Text)
-    number, connection.info[_TRANSACTION] = connection.execute(one_more.returning(schema.counter.c.value, name)).one()
+    from greenmine.record.postgresql import numbered  # noqa: PLC0415 - as in `open_engine`
+
+    number, connection.info[_TRANSACTION] = numbered(connection, partitions)
     return number
+
+
+def last_number(connection: sa.Connection) -> int:
+    """Return the highest number that a transaction has drawn."""
+    if connection.dialect.name != "sqlite":
+        from greenmine.record import postgresql as server  # noqa: PLC0415 - as in `open_engine`
+
+        return server.last_number(connection)
+    counter = schema.counter.c
+    return connection.scalar(sa.select(counter.value).where(counter.name == "transaction")) or 0
+
+
+def begin_writing(connection: sa.Connection, partitions: Collection[int] = (0,)) -> None:
+    """Let no other writer of these partitions go on before this transaction has ended, which has no number."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    from greenmine.record.postgresql import enter  # noqa: PLC0415 - as in `open_engine`
+
+    enter(connection, partitions)
 
 
 class Record:
@@ -199,6 +237,13 @@ class Record:
         Its channels get stable numbers in the record the first time they are seen.
     archive : str, optional
         Where readings lie that were pruned from the record.
+    partitions : collection of int
+        Those that the sites of the registry are in.
+    fence : callable, optional
+        Called in each transaction that writes, before anything else; raises what says that somebody else writes these partitions.
+
+    others : collection of str
+        Sites of other partitions, which other workers have.
 
     Raises
     ------
@@ -206,15 +251,33 @@ class Record:
         By every method, when the database cannot do its work: disk full, file missing, locked for too long.
     """
 
-    def __init__(self, engine: sa.Engine, registry: Registry, archive: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        registry: Registry,
+        archive: str | None = None,
+        partitions: Collection[int] = (0,),
+        fence: Callable[[sa.Connection], None] | None = None,
+        others: Collection[str] = (),
+    ) -> None:
+        self._others = sorted(others)
         self.engine = engine
         self.registry = registry
+        self.partitions = tuple(sorted(partitions))
+        self._fence = fence
         self._archived = Blocks(registry, archive)
         with self.transaction() as connection:
             meta = schema.meta.c
             if connection.scalar(sa.select(meta.value).where(meta.key == COPYING)) is not None:
                 raise StoreError("a copy into this record was interrupted; let `greenmine record copy` end it")
-            self.channel_ids: NDArray[np.int64] = _bind(connection, registry)
+            known = _numbers(connection)
+        missing = [c.key for c in registry.channels if c.key not in known]
+        if missing:
+            with self.writing() as connection:
+                known = _numbers(connection)
+                connection.execute(sa.insert(schema.channel), [{"key": key} for key in missing if key not in known])
+                known = _numbers(connection)
+        self.channel_ids: NDArray[np.int64] = np.array([known[c.key] for c in registry.channels], np.int64)
         self._index = {int(i): k for k, i in enumerate(self.channel_ids)}
 
     @contextmanager
@@ -223,9 +286,27 @@ class Record:
         with transaction(self.engine, "the record") as connection:
             yield connection
 
+    def own(self, site: sa.Column[str]) -> sa.ColumnElement[bool]:
+        """Condition that a site is one of the registry's, or nobody's where the first partition is among these."""
+        if not self._others:
+            return sa.true()
+        return site.not_in(self._others) if 0 in self.partitions else site.in_([s.id for s in self.registry.sites])
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """The same for what is written without a number of a transaction."""
+        with self.transaction() as connection:
+            begin_writing(connection, self.partitions)
+            if self._fence is not None:
+                self._fence(connection)
+            yield connection
+
     def serial(self, connection: sa.Connection) -> int:
         """Number of this transaction; see `next_serial`."""
-        return next_serial(connection)
+        number = next_serial(connection, self.partitions)
+        if self._fence is not None:
+            self._fence(connection)
+        return number
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[NamedTuple]) -> None:
         """Insert many rows of one class of `greenmine.record.rows`."""
@@ -450,11 +531,6 @@ def among(column: sa.ColumnElement[Any], values: Collection[Any]) -> sa.ColumnEl
     return column.in_(values) if len(values) <= _NAMED else sa.true()
 
 
-def _insert_for(connection: sa.Connection) -> Any:
-    """The database's own ``INSERT``, which knows ``ON CONFLICT``."""
-    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
-
-
 def hand_over(
     connection: sa.Connection,
     table: sa.Table,
@@ -511,16 +587,6 @@ def _statement(
             new = new.on_conflict_do_update(index_elements=keys, set_=values, where=where)
     compiled = new.compile(dialect=kind)
     return str(compiled).replace("%%", "%"), tuple(getattr(compiled, "positiontup", None) or columns)
-
-
-def _bind(connection: sa.Connection, registry: Registry) -> NDArray[np.int64]:
-    table = schema.channel
-    known = _numbers(connection)
-    missing = [c.key for c in registry.channels if c.key not in known]
-    if missing:
-        connection.execute(sa.insert(table), [{"key": key} for key in missing])
-        known = _numbers(connection)
-    return np.array([known[c.key] for c in registry.channels], np.int64)
 
 
 def _numbers(connection: sa.Connection) -> dict[str, int]:

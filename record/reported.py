@@ -80,10 +80,13 @@ def compare(pipeline: Pipeline, now: int) -> int:
     """
     record, table = pipeline.record, schema.reported
     c, s = table.c, schema.statistic.c
-    new = sa.select(table).where(c.compared.is_(None), c.latest, c.end <= now - _GRACE)
+    # Others' reports are compared by the workers who have them; nobody's, by the one who has the first partition.
+    mine = c.channel.in_(record.channel_ids.tolist()) if record.partitions != (0,) else sa.true()
+    followed_by = COMPARED if record.partitions[0] == 0 else f"{COMPARED}-{record.partitions[0]}"
+    new = sa.select(table).where(c.compared.is_(None), c.latest, c.end <= now - _GRACE, mine)
     new = new.order_by(c.channel, c.start).limit(_AT_ONCE)
     rows = record.rows(new)
-    followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == COMPARED))
+    followed = record.rows(sa.select(schema.meta.c.value).where(schema.meta.c.key == followed_by))
     since = int(followed[0]["value"]) if followed else 0
     newest = record.rows(sa.select(sa.func.max(s.serial).label("serial")))[0]["serial"] or 0
     for command, window in _WINDOWS:
@@ -93,7 +96,7 @@ def compare(pipeline: Pipeline, now: int) -> int:
         rows += record.rows(
             sa.select(table)
             .join(schema.statistic, restated)
-            .where(c.command == command, c.latest, c.compared.is_not(None))
+            .where(c.command == command, c.latest, c.compared.is_not(None), mine)
         )
     if not rows and newest == since:
         return 0
@@ -110,7 +113,7 @@ def compare(pipeline: Pipeline, now: int) -> int:
         for update in updates:
             where = [c[name] == update.pop(name) for name in _KEY]
             connection.execute(sa.update(table).where(*where).values(**update, serial=serial))
-        record.upsert(connection, schema.meta, [MetaRow(key=COMPARED, value=str(newest))])
+        record.upsert(connection, schema.meta, [MetaRow(key=followed_by, value=str(newest))])
     return len(updates)
 
 

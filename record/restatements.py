@@ -178,7 +178,10 @@ class Restatements:
         # What is still to come cannot be told yet.
         ready = sa.or_(table.c.end <= now, table.c.decided_by.is_not(None), table.c.kind.not_in(sorted(EXCLUDING)))
         waiting = self._record.rows(
-            sa.select(table).where(table.c.state == "waiting", ready).order_by(table.c.id).limit(1)
+            sa.select(table)
+            .where(table.c.state == "waiting", self._record.own(table.c.site), ready)
+            .order_by(table.c.id)
+            .limit(1)
         )
         for row in waiting:
             if fault := self._fault(
@@ -275,15 +278,16 @@ class Restatements:
             return
         made = None
         with self._record.transaction() as connection:
+            serial = self._record.serial(connection)
             if job.mark is not None:
                 made = connection.execute(sa.insert(schema.mark), job.mark | {"made": now}).inserted_primary_key
                 assert made is not None
-                done = {"state": "done", "mark": made[0], "answered": now, "serial": self._record.serial(connection)}
+                done = {"state": "done", "mark": made[0], "answered": now, "serial": serial}
                 asked = schema.mark_request.c.id == job.request
                 connection.execute(sa.update(schema.mark_request).where(asked).values(**done))
-                self._carry(connection, job.mark, now)
+                self._carry(connection, job.mark, now, serial)
             self._dequeue(connection, job)
-            issue = Issue(now, job.reason, self._record.serial(connection))
+            issue = Issue(now, job.reason, serial)
             self._results.store_outcome(connection, found, issue)
             self._results.store_current(connection, found, {job.site}, issue.serial)
             if job.mark is None:
@@ -301,20 +305,21 @@ class Restatements:
             recent = self._episodes.recent(job.site, self._engine.panes.newest[channels])
             alarms.restore(recent, self._episodes.next_id(), rules)
 
-    def _carry(self, connection: sa.Connection, mark: Mapping[str, Any], now: int) -> None:
+    def _carry(self, connection: sa.Connection, mark: Mapping[str, Any], now: int, serial: int) -> None:
         """Ask for a mark of a weather station at the sites that borrow its weather, too: there it may become a claim."""
         for one in carried(self._registry, stored_mark(mark)):
             names = "parameter", "start", "end", "kind", "reason", "author"
             asked = {name: mark[name] for name in names} | {"site": one.site, "station": one.station}
-            values = {"made": now, "state": "waiting", "answer": "", "serial": self._record.serial(connection)}
+            values = {"made": now, "state": "waiting", "answer": "", "serial": serial}
             connection.execute(sa.insert(schema.mark_request), asked | values)
 
     def _review(self, job: _Job, found: Restatement, now: int) -> None:
         """Make claims of the marks that take something away by now; ``found`` is what holds without those that nobody confirmed."""
         hidden = self._claims.hidden(found.verdicts)
         with self._record.transaction() as connection:
+            serial = self._record.serial(connection)
             self._dequeue(connection, job)
-            withheld = self._claims.withhold(connection, hidden, now)
+            withheld = self._claims.withhold(connection, hidden, now, serial)
             if withheld:
                 first, last = min(m.start for m in withheld), max(m.end for m in withheld)
                 self.queue(connection, job.site, (first * MINUTE, last * MINUTE), "mark: claim")

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    Sequence,
     String,
     Table,
     Text,
@@ -391,13 +392,33 @@ log_position = Table(
     comment="How far each partition of the log has been read, written in the transaction of what was read.",
 )
 
+member = Table(
+    "member",
+    metadata,
+    Column("name", String(200), primary_key=True, comment="machine, process and start"),
+    Column("beat", BigInteger, nullable=False, comment="grows as long as it works"),
+    Column("updated", BigInteger, nullable=False, comment="by its own clock, for people"),
+    comment="Workers that share the partitions; who has not beaten for a while is taken as gone by the others.",
+)
+
+site_partition = Table(
+    "site_partition",
+    metadata,
+    Column("site", String(80), primary_key=True),
+    Column("partition", _WHOLE, nullable=False),
+    comment="Partition in which each site's readings were taken from the log last.",
+)
+
 counter = Table(
     "counter",
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", BigInteger, nullable=False),
-    comment="Numbers handed out, such as those of transactions.",
+    comment="Numbers of transactions that were handed out; on PostgreSQL the sequence transaction_number does it.",
 )
+
+transaction_number = Sequence("transaction_number", metadata=metadata)
+"""Numbers of transactions on PostgreSQL, where those of several partitions do not wait for each other."""
 
 meta = Table(
     "meta",

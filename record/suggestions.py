@@ -93,9 +93,9 @@ class Suggestions:
             "share": None if found is None or found.cause is None else found.share,
         }
         with self._record.transaction() as connection:
-            table = schema.suggestion
+            table, told["serial"] = schema.suggestion, self._record.serial(connection)
             connection.execute(sa.delete(table).where(table.c.exceedance == row["id"]))
-            connection.execute(sa.insert(table), told | {"serial": self._record.serial(connection)})
+            connection.execute(sa.insert(table), told)
 
 
 def _readings(record: Record, channel: int, start: int, end: int) -> tuple[Readings, NDArray[np.uint8]]:

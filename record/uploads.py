@@ -107,7 +107,8 @@ class UploadDesk:
             If the record cannot be read or written; the same readings are taken in again then.
         """
         record, table = self._pipeline.record, schema.upload
-        waiting = record.rows(sa.select(table).where(table.c.state == "waiting").order_by(table.c.id).limit(1))
+        mine = table.c.state == "waiting", record.own(table.c.site)
+        waiting = record.rows(sa.select(table).where(*mine).order_by(table.c.id).limit(1))
         if not waiting:
             self._held = None
             return False

@@ -33,6 +33,7 @@ from greenmine.record.record import Record, among
 from greenmine.record.refused import RefusedRoom
 from greenmine.record.restatements import Restatements
 from greenmine.record.results import Issue, Results, sender_of
+from greenmine.record.rows import MetaRow
 from greenmine.registry import Registry
 
 Beside = Callable[[sa.Connection, int], None]
@@ -69,6 +70,8 @@ class Pipeline:
         File from which a start is short; see `greenmine.record.checkpoint`.
     checkpoint_seconds : int
         How old a site's part of it becomes [s].
+    owner : str
+        Where several processes use that file: who has the sites now.
     room : RefusedRoom, optional
         Budgets of what is kept of readings that were not taken; without it all is kept.
     """
@@ -84,6 +87,7 @@ class Pipeline:
         now: int = 0,
         checkpoint: Path | None = None,
         checkpoint_seconds: int = 240,
+        owner: str = "",
         room: RefusedRoom | None = None,
     ) -> None:
         self.registry = registry
@@ -110,7 +114,9 @@ class Pipeline:
             self._engine, record, self._results, self._episodes, self._claims, self._whole
         )
         bases = bases_of(registry)
-        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self._engine, bases)
+        self._checkpoint = (
+            None if checkpoint is None else Checkpoint(checkpoint, self._identity(), self._engine, bases, owner)
+        )
         self._keep_after = checkpoint_seconds * 1000
         sites = list(enumerate(registry.sites))
         self._kept = {site.id: now - i * self._keep_after // len(sites) for i, site in sites}
@@ -132,12 +138,15 @@ class Pipeline:
 
     def _identity(self) -> str:
         """A name of the record that no other one has."""
+        table = schema.meta
+        named = sa.select(table.c.value).where(table.c.key == "identity")
         with self.record.transaction() as connection:
-            table = schema.meta
-            found: str | None = connection.execute(sa.select(table.c.value).where(table.c.key == "identity")).scalar()
-            if found is None:
-                found = uuid4().hex
-                connection.execute(sa.insert(table).values(key="identity", value=found))
+            found: str | None = connection.scalar(named)
+        if found is None:
+            with self.record.transaction() as connection:
+                self.record.upsert(connection, table, [MetaRow(key="identity", value=uuid4().hex)], keep=True)
+            with self.record.transaction() as connection:
+                found = connection.execute(named).scalar_one()
         return found
 
     def _positions(self, sites: Collection[str]) -> dict[str, int]:

@@ -101,8 +101,7 @@ class Projecting:
     def caught_up(self, *names: str) -> bool:
         """Whether these buckets, or all, hold what the record does now."""
         assert self.process.is_alive(), self.lines()[-5:]
-        with open_engine(self._settings.record_place, read_only=True).connect() as connection:
-            ends = heads(connection)
+        ends = heads(open_engine(self._settings.record_place, read_only=True))
         found = self.cursors()
         return all(
             name in found and not found[name].clear and all(found[name].position(t) >= end for t, end in ends.items())

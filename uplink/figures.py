@@ -19,7 +19,8 @@ from greenmine.processing.series import summarise
 from greenmine.readings import NORMAL
 from greenmine.record import schema
 from greenmine.record.blocks import COLUMNS, Blocks
-from greenmine.record.follower import newest
+from greenmine.record.follower import ends
+from greenmine.record.record import last_number
 from greenmine.record.rows import HOUR, ROW
 from greenmine.times import day_end, local, midnight
 from greenmine.uplink.outbox import UplinkCursor
@@ -282,8 +283,10 @@ class UplinkFigures:
     def _newest(self) -> tuple[int, int]:
         """Number of the newest block of readings, and of the newest transaction."""
         try:
-            with self._engine.connect() as connection:
-                return connection.scalar(sa.select(sa.func.max(schema.reading_block.c.id))) or 0, newest(connection)
+            with ends(self._engine) as connection:
+                return connection.scalar(sa.select(sa.func.max(schema.reading_block.c.id))) or 0, last_number(
+                    connection
+                )
         except sa.exc.DBAPIError as error:
             raise StoreError(f"the record cannot be read: {error.orig}") from error
 

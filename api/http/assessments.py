@@ -191,7 +191,7 @@ def _add(
     context: Context, caller: Caller, site: Site, period: Period, item: str, values: dict[str, object]
 ) -> AssessmentEntry:
     row = {"site": site.id, "period": period.name, "item": item, "made": now(), "author": caller.name, **values}
-    with context.record.contributions() as contributions:
+    with context.record.contributions(site.id) as contributions:
         if contributions.assessed(site.id, period.name) >= ENTRIES:
             raise Problem(409, f"The assessment of {site.id!r} for {period.name} is full: it holds {ENTRIES} entries.")
         return _entry(contributions.assess(row), site.zone)

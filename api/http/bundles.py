@@ -376,7 +376,7 @@ def _ask(context: Context, caller: Caller, audit: Audit, asked: NewBundle) -> Bu
         raise Problem(400, str(error)) from None
     if period.first > local(instant, site.zone).date():
         raise Problem(400, f"period {period.name}: begins on {period.first}, which is still to come")
-    with context.record.contributions() as contributions:
+    with context.record.contributions(site.id) as contributions:
         if contributions.bundles_under_way(site.id, period.name, asked.language):
             raise Problem(409, f"A bundle of {site.id!r} for {period.name} in this language is under way already.")
         if contributions.bundles_under_way(site.id) >= WAITING:

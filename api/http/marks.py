@@ -213,7 +213,7 @@ def _decide(context: Context, caller: Caller, audit: Audit, number: int, said: D
         raise undecided
     if rows[0].author.partition("/")[0] == caller.name.partition("/")[0]:
         raise Problem(403, f"{caller.name} may not decide about a claim of their own.")
-    with context.record.contributions() as contributions:
+    with context.record.contributions(rows[0].site) as contributions:
         refusal = said.reason.strip() if said.decision == "refuse" else None
         row = contributions.decide_claim(number, caller.name, now(), refusal)
         if row is None:
@@ -255,7 +255,7 @@ def _checked(context: Context, caller: Caller, asked: NewMark) -> dict[str, obje
 
 
 def _add(context: Context, audit: Audit, row: dict[str, object]) -> MarkRequestItem:
-    with context.record.contributions() as contributions:
+    with context.record.contributions(str(row["site"])) as contributions:
         if contributions.marks_waiting(str(row["site"])) >= WAITING:
             raise Problem(429, f"{WAITING} marks are waiting at {row['site']!r} already; is the worker running?")
         item = request_item(context.registry, contributions.ask_for_mark(row))

@@ -333,7 +333,7 @@ def _add(
         "readings": len(readings), "start": int(readings.time.min()), "end": int(readings.time.max()),
         "said": msgspec.json.encode(said).decode(),
     }  # fmt: skip
-    with context.record.contributions() as contributions:
+    with context.record.contributions(given.site) as contributions:
         if contributions.uploads_waiting(given.site) >= WAITING:
             raise Problem(429, f"{WAITING} files are waiting at {given.site!r} already; is the worker running?")
         return upload_item(context.registry, contributions.hand_in(row))

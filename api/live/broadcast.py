@@ -191,8 +191,8 @@ class Broadcast:
         _log.error("live streams end, as their record cannot be followed", error=str(error), trace=trace)
 
     def _new(self, scopes: set[Scope], after: Cursor | None) -> tuple[Cursor, dict[Scope, list[Event]]]:
+        last = self._record.end(newest_cursor)
         with self._record.queries() as queries:
-            last = newest_cursor(queries)
             everything = Scope(frozenset().union(*scopes))
             if after is None or after.beyond(last):  # the latter: the record was replaced
                 self._known = everything, {}

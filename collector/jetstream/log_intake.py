@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -98,7 +98,9 @@ class LogQueue:
 
 
 class LogIntake:
-    """Receives readings from a partition of a log, in the order of the log.
+    """Receives readings of some partitions from a log, in the order of the log.
+
+    Partitions that are behind others, as where they had another reader, are read alone until they are as far.
 
     Nothing is acknowledged. The handler commits, in one transaction, what the messages led to and how far the log has been
     read; a start reads on from there. So a message is taken in once, whatever is killed, and needs no memory at the server.
@@ -114,14 +116,16 @@ class LogIntake:
         Called with each batch and the place after it.
     stop : threading.Event
         Ends ``run`` when set.
-    place : LogPlace
-        How far the log has been read, by the record.
+    places : sequence of LogPlace
+        How far the log has been read for each of the partitions, by the record.
     tick : callable, optional
         Called after each turn of the loop, a few times a second when nothing comes; for work that the clock asks for.
     wanted : iterable of str
         Topics to take besides the devices' own, as filters of MQTT; others are passed over.
     gate : Gate, optional
         The senders' budgets.
+    subjects : callable, optional
+        Gives the subjects of some partitions, or None: all that there are; without it, all.
 
     Raises
     ------
@@ -134,10 +138,11 @@ class LogIntake:
         settings: Settings,
         handler: LogHandler,
         stop: threading.Event,
-        place: LogPlace,
+        places: Sequence[LogPlace],
         tick: Callable[[], None] = lambda: None,
         wanted: Iterable[str] = (),
         gate: Gate | None = None,
+        subjects: Callable[[Collection[int]], list[str] | None] = lambda _: None,
     ) -> None:
         addresses(settings)
         self.counters = Counters()
@@ -145,7 +150,13 @@ class LogIntake:
         self._settings = settings
         self._handler = handler
         self._stop = stop
-        self._place = place
+        self._places = list(places)
+        self._place, self._goal = self._places[0], self._places[0]
+        self._behind = self._reached = False
+        """Whether the partitions that are read are behind others; whether they are no more."""
+        self._subjects = subjects
+        self._chosen: list[str] | None = None
+        self._level()
         self._tick = tick
         self._filters = (TOPIC, *wanted)
         self._wanted: dict[str, bool] = {}
@@ -161,7 +172,7 @@ class LogIntake:
         self._trouble: str | None = None
         self._expected = 1
         """Number, by the consumer's own count, of the message that comes next."""
-        self._newest = place.position
+        self._newest = self._place.position
         """Number of the newest message that came."""
         self._due = 0
         """Messages that were asked for and may still come."""
@@ -206,6 +217,7 @@ class LogIntake:
 
     async def _receive(self) -> None:
         """Read from the place on, until ``stop`` is set or something is wrong with the connection."""
+        self._level()
         client = await connected(self._settings)
         try:
             consumer = await self._seek(client)
@@ -216,7 +228,7 @@ class LogIntake:
             _log.info(
                 "connected", server=client.connected_url.netloc if client.connected_url else "", after=self._newest
             )
-            while not self._stop.is_set() and not self._is_broken(client):
+            while not self._stop.is_set() and not self._is_broken(client) and not self._reached:
                 await self._ask(client, consumer, inbox)
                 await self._turn()
                 begun = time.monotonic()
@@ -226,6 +238,9 @@ class LogIntake:
             await self._flush_all()
             if self._trouble is not None:
                 raise JetStreamError(self._trouble)
+            if self._reached and not self._pending and not self._stop.is_set():
+                self._place = self._goal._replace(partitions=self._place.partitions)
+                self._attempts = 0
         finally:
             # What was not committed is read again.
             self._pending, self._readings, self._bytes = [], 0, 0
@@ -233,17 +248,35 @@ class LogIntake:
 
     # The place in the log.
 
+    def _level(self) -> None:
+        """Choose what to read: the partitions that are furthest behind, up to where the next ones are."""
+        read = set(self._place.partitions)
+        self._places = [p for p in self._places if not read.issuperset(p.partitions)] + [self._place]
+        groups: dict[int, list[LogPlace]] = {}
+        for place in self._places:
+            groups.setdefault(place.position, []).append(place)
+        first, *others = sorted(groups)
+        numbers = tuple(sorted(number for place in groups[first] for number in place.partitions))
+        self._place = LogPlace(numbers, first, groups[first][0].stamp)
+        self._behind, self._reached = bool(others), False
+        self._goal = groups[others[0]][0] if others else self._place
+
     async def _seek(self, client: Client) -> str:
         """Make a consumer that begins after the place; its name."""
-        await _ends(client)
+        first, _ = await _ends(client)
         await self._compare(client)
-        name = f"{STREAM}-{self._place.partition}-{uuid4().hex[:12]}"
+        self._chosen = self._subjects(self._place.partitions)
+        name = f"{STREAM}-{self._place.partitions[0]}-{uuid4().hex[:12]}"
         # It lives in memory on one server: where that one is gone another consumer takes its place, by our position.
         consumer = {
             "name": name, "deliver_policy": "by_start_sequence", "opt_start_seq": self._place.position + 1, "ack_policy": "none",
             "replay_policy": "instant", "inactive_threshold": _FORGOTTEN * _NANO, "num_replicas": 1, "mem_storage": True,
+            **({} if self._chosen is None else {"filter_subjects": self._chosen}),
         }  # fmt: skip
-        await asked(client, f"CONSUMER.CREATE.{STREAM}.{name}", {"stream_name": STREAM, "config": consumer})
+        made = await asked(client, f"CONSUMER.CREATE.{STREAM}.{name}", {"stream_name": STREAM, "config": consumer})
+        self._reached = self._behind and not made["num_pending"]
+        if self._chosen is not None and (gone := first - self._place.position - 1) > 0 and self._place.position:
+            self._missed(gone)
         self._trouble, self._expected, self._due = None, 1, 0
         self._newest = self._place.position
         self._heard = time.monotonic()
@@ -263,7 +296,7 @@ class LogIntake:
         there = await stored_stamp(client, STREAM, position) if first <= position <= last else None
         if last < position or (there is not None and there != stamp):
             _log.error("the log is another one than was read before; reading all of it", position=position, last=last)
-            self._place = LogPlace(self._place.partition, max(first - 1, 0))
+            self._place = LogPlace(self._place.partitions, max(first - 1, 0))
 
     # What comes.
 
@@ -282,7 +315,7 @@ class LogIntake:
     async def _on_message(self, message: Msg) -> None:
         self._heard = time.monotonic()
         self._arrival.set()
-        if self._trouble is not None:
+        if self._trouble is not None or self._reached:
             return
         if not message.reply.startswith("$JS.ACK."):
             self._told(message)
@@ -293,13 +326,20 @@ class LogIntake:
             return
         self._expected += 1
         self._due -= 1
-        if position != self._newest + 1:
-            missing = position - self._newest - 1
-            self.counters.missing += missing
-            _log.error("the log had no longer what was to be read", first=self._newest + 1, messages=missing)
+        if self._behind:
+            self._reached = position > self._goal.position or not behind
+            if position > self._goal.position:
+                return
+        if self._chosen is None and position != self._newest + 1:
+            self._missed(position - self._newest - 1)
         self._newest = position
         self.queue.messages = behind
         self._take(message, position, stamp)
+
+    def _missed(self, messages: int) -> None:
+        """Count messages that are gone; where only those of some partitions are read, they may be all of others."""
+        self.counters.missing += messages
+        _log.error("the log had no longer what was to be read", first=self._newest + 1, messages=messages)
 
     def _told(self, message: Msg) -> None:
         """Take in what the server says of the request."""
@@ -388,7 +428,7 @@ class LogIntake:
             if readings >= self._settings.batch_readings:
                 break
         newest = self._pending[count - 1]
-        place = LogPlace(self._place.partition, newest.position, newest.stamp)
+        place = LogPlace(self._place.partitions, newest.position, newest.stamp)
         if batch and not await self._commit(batch, size, place):
             self._pending = []
             return False

@@ -50,6 +50,8 @@ _Message = tuple[str, bytes, int, int, int, int, int, int]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = 80
 """Characters of a name from a topic that the record keeps."""
+_REMEMBERED: Final = 10_000
+"""Topics of which is remembered if their messages are taken."""
 _STRANGERS: Final = 100
 """Devices outside the registry that the ledger names; the others are counted together."""
 EXCESS: Final = "more than the device's budget of messages, readings or bytes; see GREENMINE_DEVICE_MESSAGES"
@@ -66,6 +68,13 @@ _ROW_REASONS: Final = (
 _FUTURE: Final = 1 + _ROW_REASONS.index(Reason.FUTURE)
 
 
+class _Elsewhere:
+    """In place of a decoder, for devices of another part of the registry, whose messages are not taken."""
+
+    def decode(self, payload: bytes, received: int, /) -> None:
+        """Take nothing."""
+
+
 class BatchBuilder:
     """Decodes messages, one after another, into a batch.
 
@@ -77,6 +86,10 @@ class BatchBuilder:
         Says which devices exist and how each speaks.
     settings : Settings
         ``payload_limit`` and ``future_seconds`` are used.
+    whole : Registry, optional
+        What the registry is a part of: messages of the sites of other parts are passed over.
+    strangers : bool
+        Whether messages of nobody in the whole registry are taken, and rejected.
 
     Attributes
     ----------
@@ -84,7 +97,10 @@ class BatchBuilder:
         What was tolerated in payloads since the builder was made, by ``greenmine.collector.payloads.reasons.PayloadDeviation``.
     """
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings, whole: Registry | None = None, *, strangers: bool = True
+    ) -> None:
+        whole = registry if whole is None else whole
         self._limit = settings.payload_limit
         self._future = settings.future_seconds * 1000
         self._keys = [channel.key for channel in registry.channels]
@@ -105,12 +121,20 @@ class BatchBuilder:
                 "json" if mapping is None else mapping.payload,
             )
         self.deviations: Counter[str] = Counter()
+        self._index = {names: index for index, names in enumerate(self._devices)}
         self._router = Router(
-            registry,
-            lambda route: _decoder(registry, route.site, route.device, self._buffer, route.name),
+            whole,
+            lambda route: (
+                _decoder(registry, route.site, route.device, self._buffer, route.name)
+                if (route.site, route.device) in self._index
+                else _Elsewhere()
+            ),
             self.deviations,
         )
-        self._index = {names: index for index, names in enumerate(self._devices)}
+        self._sites = frozenset(site.id for site in registry.sites)
+        self._elsewhere = frozenset(site.id for site in whole.sites) - self._sites
+        self._strangers_too = strangers
+        self._taken: dict[str, bool] = {}
         self._messages: list[_Message] = []
         self._rejections: list[Rejection] = []
         self._keys_of = {
@@ -122,6 +146,22 @@ class BatchBuilder:
         """Messages of the batch that their device signed, by their index."""
         self._strangers: set[tuple[str, str]] = set()
         self.clock = ServerClock(self._future)
+
+    def takes(self, topic: str) -> bool:
+        """Whether messages on a topic are this builder's: of its sites, or where it takes strangers', of nobody's."""
+        if not self._elsewhere and self._strangers_too:
+            return True
+        known = self._taken.get(topic)
+        if known is None:
+            if len(self._taken) >= _REMEMBERED:
+                self._taken.clear()
+            known = self._taken[topic] = self._looks_taken(topic)
+        return known
+
+    def _looks_taken(self, topic: str) -> bool:
+        site, _ = _names(topic)
+        owners = {site} if site else {route.site for route in self._router.owners(topic)}
+        return bool(owners & self._sites) or (self._strangers_too and not owners & self._elsewhere)
 
     def __len__(self) -> int:
         """Messages added since the last batch was finished; one that is of several devices counts for each."""
@@ -207,6 +247,8 @@ class BatchBuilder:
     def _shares(self, topic: str, payload: bytes, *, excess: bool) -> list[tuple[int, Callable[[int], None]]]:
         """Index of each device that a message is of, and what takes its readings; of nobody, one that says why."""
         known = self._decoders.get(topic)
+        if known is None and not self.takes(topic):
+            return []
         if excess:
             sender = self._sender(topic) if known is None else known[0]
             return [(sender, partial(_refuse, RefusedError(Reason.OVER_BUDGET, EXCESS)))]

@@ -92,6 +92,13 @@ class Router:
                 return route
         return None
 
+    def owners(self, topic: str) -> list[Route]:
+        """Routes of all devices that a message on a topic may be of."""
+        found: list[Route] = []
+        for devices, said in self._matches(topic):
+            found += devices.owners(said)
+        return found
+
     def _look(self, topic: str) -> list[Match]:
         matches = ((devices, devices.table.pattern.match(topic)) for devices in self._tables)
         return [(devices, said) for devices, said in matches if said is not None]
@@ -109,6 +116,11 @@ class _Devices:
         self._content = PayloadContent(mapping)
         self._deviations = deviations
         self._routes = {key: (route, make(route)) for key, route in table.routes.items()}
+
+    def owners(self, said: tuple[str, ...]) -> list[Route]:
+        if self._address is None:
+            return [self._routes[said][0]] if said in self._routes else []
+        return [route for key, (route, _) in self._routes.items() if key[: len(said)] == said]
 
     def named(self, said: tuple[str, ...]) -> Route | None:
         found = self._routes.get(said)

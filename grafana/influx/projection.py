@@ -139,8 +139,8 @@ class Projection:
         return busy
 
     def _turn(self) -> bool:
+        ends = heads(self._engine)
         with self._engine.connect() as connection:
-            ends = heads(connection)
             self._standing.look(Queries(connection, self._registry), ends)
         ready = [bucket for bucket in self._buckets if bucket.ready(ends)]
         busy = False

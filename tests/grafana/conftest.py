@@ -81,8 +81,7 @@ def _project(settings: Settings, registry: Registry) -> None:
 
     def caught_up() -> bool:
         assert time.monotonic() < deadline, "waited in vain for the projection"
-        with engine.connect() as connection:
-            ends = heads(connection)
+        ends = heads(engine)
         found = {c.bucket: c for c in stored_cursors(cursors_file(settings))}
         return all(
             name in found and not found[name].clear and all(found[name].position(t) >= end for t, end in ends.items())

@@ -53,33 +53,33 @@ def messages(pipeline: Pipeline) -> int:
 
 
 def test_a_place_is_stored_with_its_batch_and_found_by_the_next_reader(pipeline: Pipeline, mines: Registry) -> None:
-    reader = LogReader(pipeline.record, 0, "one")
-    assert reader.place == LogPlace(0, 0, 0)
-    place = LogPlace(0, 12, 345)
+    reader = LogReader(pipeline.record.engine, [0], "one")
+    assert reader.places == [LogPlace((0,), 0, 0)]
+    place = LogPlace((0,), 12, 345)
     pipeline.commit(batch(mines, 0), NOW, lambda connection, _: reader.store(connection, place))
-    assert LogReader(pipeline.record, 0, "two").place == place
-    assert LogReader(pipeline.record, 1, "two").place == LogPlace(1)
+    assert LogReader(pipeline.record.engine, [0], "two").places == [place]
+    assert LogReader(pipeline.record.engine, [1], "two").places == [LogPlace((1,))]
 
 
 def test_a_former_reader_commits_nothing_any_more(pipeline: Pipeline, mines: Registry) -> None:
-    former = LogReader(pipeline.record, 0, "former")
-    current = LogReader(pipeline.record, 0, "current")
-    with pytest.raises(SupersededError, match="another worker reads partition 0"):
-        pipeline.commit(batch(mines, 0), NOW, lambda c, _: former.store(c, LogPlace(0, 5, 5)))
+    former = LogReader(pipeline.record.engine, [0], "former")
+    current = LogReader(pipeline.record.engine, [0], "current")
+    with pytest.raises(SupersededError, match="another worker has one of the partitions 0"):
+        pipeline.commit(batch(mines, 0), NOW, lambda c, _: former.store(c, LogPlace((0,), 5, 5)))
     assert messages(pipeline) == 0
-    pipeline.commit(batch(mines, 0), NOW, lambda c, _: current.store(c, LogPlace(0, 5, 5)))
+    pipeline.commit(batch(mines, 0), NOW, lambda c, _: current.store(c, LogPlace((0,), 5, 5)))
     assert messages(pipeline) == 1
-    assert LogReader(pipeline.record, 0, "next").place.position == 5
+    assert LogReader(pipeline.record.engine, [0], "next").places[0].position == 5
 
 
 def test_what_the_record_refuses_leaves_the_place_as_it_was(pipeline: Pipeline, mines: Registry) -> None:
-    reader = LogReader(pipeline.record, 0, "one")
+    reader = LogReader(pipeline.record.engine, [0], "one")
 
     def refuse(connection: sa.Connection, _: int) -> None:
-        reader.store(connection, LogPlace(0, 7, 7))
+        reader.store(connection, LogPlace((0,), 7, 7))
         raise StoreError("the disk is full")
 
     with pytest.raises(StoreError):
         pipeline.commit(batch(mines, 0), NOW, refuse)
-    assert LogReader(pipeline.record, 0, "two").place.position == 0
+    assert LogReader(pipeline.record.engine, [0], "two").places[0].position == 0
     assert messages(pipeline) == 0

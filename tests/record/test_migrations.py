@@ -108,7 +108,7 @@ def tables(path: Path, scripts: Path) -> list[tuple[str, str]]:
     record.migrate(engine, scripts)
     engine.dispose()
     with sqlite3.connect(path) as connection:
-        version = {"record": "0.1.12", "notify": "0.1.2", "accounts": "0.2"}.get(scripts.parent.name, "0.1")
+        version = {"record": "0.1.13", "notify": "0.1.2", "accounts": "0.2"}.get(scripts.parent.name, "0.1")
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(version,)]
         return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 

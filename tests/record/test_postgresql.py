@@ -29,7 +29,7 @@ from greenmine.record import postgresql as driver
 from greenmine.record import schema
 from greenmine.record.access import RecordAccess
 from greenmine.record.changes import Changes
-from greenmine.record.follower import passes
+from greenmine.record.follower import newest, passes
 from greenmine.record.record import Record, migrate, next_serial, open_engine, there_is, transaction
 from greenmine.record.rows import CurrentRow, MetaRow, SlidingHourRow
 from greenmine.record.writer import Pipeline
@@ -229,6 +229,27 @@ def test_who_numbers_a_transaction_waits_for_the_one_before(engine: sa.Engine) -
     thread.join()
     assert [who for who, _ in order] == ["first", "second"]
     assert order[1][1] == order[0][1] + 1
+
+
+def test_who_follows_waits_for_a_lower_number_of_another_partition(place: RecordServer, engine: sa.Engine) -> None:
+    reading, told = open_engine(place, read_only=True), []
+    with engine.begin() as slow:
+        lower = next_serial(slow, [0])
+        with engine.begin() as quick:
+            higher = next_serial(quick, [1])
+        thread = threading.Thread(target=lambda: told.append(newest(reading)))
+        thread.start()
+        asked = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%virtualtransaction%' AND pid <> pg_backend_pid()"
+        )
+        with engine.connect() as looking:
+            while not looking.scalar(asked):
+                looking.rollback()
+        assert not told
+        assert lower < higher
+    thread.join()
+    assert told == [higher]
+    reading.dispose()
 
 
 def test_changes_are_told_and_only_changes(place: RecordServer, engine: sa.Engine) -> None:

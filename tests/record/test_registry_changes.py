@@ -17,7 +17,7 @@ from greenmine.notify.wording import NoticeWords
 from greenmine.record import schema
 from greenmine.record.access import RecordAccess
 from greenmine.record.basis import announce, changes_since
-from greenmine.record.record import Record
+from greenmine.record.record import Record, last_number
 from greenmine.record.writer import Pipeline
 from greenmine.registry import Registry
 from tests.api.signing import accounts_in
@@ -106,7 +106,7 @@ def test_a_name_that_changes_is_noticed_and_restates_nothing(tmp_path: Path, rec
 def test_the_audit_log_has_each_change_once_and_the_district_is_told(tmp_path: Path, record: Record) -> None:
     new = registry_of(tmp_path / "new", more=CALIBRATION)
     with record.transaction() as connection:
-        before = connection.scalar(sa.select(sa.func.max(schema.counter.c.value))) or 0
+        before = last_number(connection)
     (change,) = _started(record, new, FIRST + DAY)
     access = RecordAccess(record_in(tmp_path), new)
     with accounts_in(tmp_path) as accounts:

@@ -61,6 +61,8 @@ class FrameBuilder(BatchBuilder):
         The loggers' budgets: a message beyond them is answered, counted and not taken. Without it there are none.
     loggers : mapping of str to Logger
         By MN, those whose frames come from a log.
+    whole, strangers
+        As for ``BatchBuilder``.
     """
 
     def __init__(
@@ -69,8 +71,11 @@ class FrameBuilder(BatchBuilder):
         settings: Settings,
         gate: Gate | None = None,
         loggers: Mapping[str, Logger] | None = None,
+        whole: Registry | None = None,
+        *,
+        strangers: bool = True,
     ) -> None:
-        super().__init__(registry, settings)
+        super().__init__(registry, settings, whole, strangers=strangers)
         self._loggers = loggers or {}
         self._topics = {FRAMES.format(site=logger.site, device=logger.device) for logger in self._loggers.values()}
         self._registry = registry

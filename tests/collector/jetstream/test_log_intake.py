@@ -81,7 +81,7 @@ def send(log: NatsCluster) -> Iterator[Callable[..., None]]:
 @contextmanager
 def reading(log: NatsCluster, book: LogBook, place: LogPlace, wanted: tuple[str, ...] = ()) -> Iterator[LogIntake]:
     stop = threading.Event()
-    intake = LogIntake(Settings(**log.settings()), book, stop, place, wanted=wanted)
+    intake = LogIntake(Settings(**log.settings()), book, stop, [place], wanted=wanted)
     thread = threading.Thread(target=intake.run)
     thread.start()
     try:
@@ -95,9 +95,9 @@ def end(log: NatsCluster) -> LogPlace:
     """Where the log ends."""
     last = log.settled()
     if not last:
-        return LogPlace(0)
+        return LogPlace((0,))
     time = log.ask(f"STREAM.MSG.GET.{STREAM}", {"seq": last})["message"]["time"]
-    return LogPlace(0, last, nanoseconds(time))
+    return LogPlace((0,), last, nanoseconds(time))
 
 
 def test_messages_come_in_order_with_their_place_and_their_time_of_receipt(
@@ -203,7 +203,7 @@ def test_a_log_that_is_shorter_than_what_was_read_of_it_is_read_from_its_beginni
 ) -> None:
     send(b"made anew")
     there, book = end(log), LogBook()
-    with reading(log, book, LogPlace(0, there.position + 1000, there.stamp)):
+    with reading(log, book, LogPlace((0,), there.position + 1000, there.stamp)):
         until(lambda: book.payloads[-1:] == [b"made anew"], "all of it")
 
 

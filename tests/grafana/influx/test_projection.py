@@ -349,7 +349,6 @@ def test_rebuilding_gives_the_same_points(projected: Projected, registry: Regist
 
 def rebuild(settings: Settings, registry: Registry, bucket: str, since: int | None) -> None:
     projection = Projection(settings, registry, hourly_statistics)
-    with open_engine(settings.record_place, read_only=True).connect() as connection:
-        projection.cursors.reset(bucket, heads(connection), since)
+    projection.cursors.reset(bucket, heads(open_engine(settings.record_place, read_only=True)), since)
     while projection.turn():
         pass

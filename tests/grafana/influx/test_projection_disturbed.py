@@ -47,8 +47,7 @@ def fresh_points(mines: Mines, server: RealInflux) -> Points:
         server.query(f'DROP DATABASE "{name}"')
     provision(settings, mines.registry)
     projection = Projection(settings, mines.registry, hourly_statistics)
-    with open_engine(settings.record_place, read_only=True).connect() as connection:
-        ends = heads(connection)
+    ends = heads(open_engine(settings.record_place, read_only=True))
     for name in projection.buckets:
         projection.cursors.reset(name, ends)
     while projection.turn():

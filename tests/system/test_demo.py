@@ -174,6 +174,7 @@ def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) 
             "loggers": None,
             "deviations": {},
             "behind": False,
+            "doubted": False,
         }
         status = msgspec.json.encode(WorkerStatus(**fields)).decode()
         with record.begin() as connection:

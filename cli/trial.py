@@ -119,7 +119,7 @@ def run_trial(directory: Path, port: int, days: float, stop: threading.Event) ->
         )
         processes = stack.enter_context(Processes())
         for number in range(WORKERS):
-            processes.start_aside("worker" if WORKERS == 1 else f"worker {number + 1}", TASKS["worker"], settings)
+            processes.start_aside(f"worker {number + 1}", TASKS["worker"], settings)
         for part in ("archivist", "builder"):
             processes.start_aside(part, TASKS[part], settings)
         processes.start("web", TASKS["web"], settings)

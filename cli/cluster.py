@@ -106,7 +106,7 @@ def apply(*, dry_run: Annotated[bool, Parameter(negative="")] = False) -> None:
 def trial(directory: Path, /, *, port: int = 8000, days: float = 0.25) -> None:
     """Bring up a province on this machine, to be tried: servers, workers, pages and simulated mines, all in one folder.
 
-    Three nats-servers, PostgreSQL with a standby that it waits for, the worker, and what `greenmine run` brings with it. Kill any
+    Three nats-servers, PostgreSQL with a standby that it waits for, two workers, and what they bring with them. Kill any
     of them: it prints their processes, and starts again what was killed; a killed PostgreSQL is followed by its standby. Nothing
     is reached from other machines. Ctrl-C ends it and leaves no process behind.
 

@@ -52,7 +52,7 @@ from greenmine.simulators.mine import stream
 from greenmine.simulators.publish import connection, publish
 
 HERE: Final = "127.0.0.1"
-WORKERS: Final = 1
+WORKERS: Final = 2
 """How many share the partitions."""
 _NODES: Final = ("n1", "n2", "n3")
 _SEED: Final = 1
@@ -119,7 +119,7 @@ def run_trial(directory: Path, port: int, days: float, stop: threading.Event) ->
         )
         processes = stack.enter_context(Processes())
         for number in range(WORKERS):
-            processes.start_aside("worker" if WORKERS == 1 else f"worker {number + 1}", TASKS["worker"], settings)
+            processes.start_aside(f"worker {number + 1}", TASKS["worker"], settings)
         for part in ("archivist", "builder"):
             processes.start_aside(part, TASKS[part], settings)
         processes.start("web", TASKS["web"], settings)

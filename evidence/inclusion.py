@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -113,7 +112,7 @@ def _begun(source: Source, tree: KeptTree) -> Iterator[str]:
     """The local day on which the last leaf was put in: it had begun, so whatever the tree has of it and before is in a bundle."""
     for leaf in tree.leaves[-1:]:
         with suppress(OverflowError, ValueError, OSError):
-            yield datetime.fromtimestamp(leaf.made / 1000, ZoneInfo(source.site.zone)).date().isoformat()
+            yield local(leaf.made, source.site.zone).date().isoformat()
 
 
 def _clock(tree: KeptTree, place: str) -> Iterator[Finding]:

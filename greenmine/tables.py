@@ -132,8 +132,8 @@ class DataFile:
         return lines if len(lines) == count else [""] * count
 
 
-def read_catalogue(path: Path, read: Callable[[DataFile, list[str]], T | None]) -> T:
-    """Give what ``read`` makes of a file; it adds faults to the list that it is given.
+def read_catalogue(path: Path, read: Callable[[DataFile, list[str]], T | None], name: str | None = None) -> T:
+    """Give what ``read`` makes of a file; it adds faults, which call the file ``name``, to the list that it is given.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def read_catalogue(path: Path, read: Callable[[DataFile, list[str]], T | None]) 
         With every fault of the file.
     """
     faults: list[str] = []
-    file = DataFile.read(path, path.name, faults)
+    file = DataFile.read(path, name or path.name, faults)
     found = None if file is None else read(file, faults)
     if faults or found is None:
         raise DataFileError(faults)

@@ -6,17 +6,17 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from greenmine import parameters
 from greenmine.collector.files.columns import LoggerFileError, known_unit
 from greenmine.durations import parse_duration
-from greenmine.tables import DataFile, DataFileError, Id, Number, build
+from greenmine.tables import CATALOGUES, DataFile, Id, Number, build, read_catalogue
 from greenmine.zones import Zone
 
-CATALOGUE: Final = parameters.CATALOGUE.with_name("makes.toml")
+CATALOGUE: Final = CATALOGUES / "makes.toml"
 """The descriptions that ship with the package."""
 
 Flag = Annotated[str, msgspec.Meta(pattern=r"^[NFMSDCTB]\Z")]
@@ -156,18 +156,14 @@ def makes() -> tuple[Description, ...]:
     DataFileError
         With every fault of the catalogue.
     """
-    faults: list[str] = []
-    file = DataFile.read(CATALOGUE, CATALOGUE.name, faults)
-    found: list[Description] = []
-    if file is not None:
+
+    def read(file: DataFile, faults: list[str]) -> tuple[Description, ...]:
         file.expect(["makes"], faults)
-        for entry in file.entries("makes", Description, faults):
-            if entry.value is not None:
-                found.append(entry.value)
-                faults += entry.value.faults(entry.place)
-    if faults:
-        raise DataFileError(faults)
-    return tuple(found)
+        entries = [(entry.value, entry.place) for entry in file.entries("makes", Description, faults) if entry.value]
+        faults += [fault for value, place in entries for fault in value.faults(place)]
+        return tuple(value for value, _ in entries)
+
+    return read_catalogue(CATALOGUE, read)
 
 
 def read_description(path: Path) -> Description:
@@ -178,15 +174,14 @@ def read_description(path: Path) -> Description:
     DataFileError
         With every fault of the file.
     """
-    faults: list[str] = []
-    file = DataFile.read(path, str(path), faults)
-    table: dict[str, Any] = file.table if file is not None else {}
-    description = build(Description, table, str(path), faults) if file is not None else None
-    if description is not None:
-        faults += description.faults(str(path))
-    if faults or description is None:
-        raise DataFileError(faults)
-    return description
+
+    def read(file: DataFile, faults: list[str]) -> Description | None:
+        description = build(Description, file.table, file.name, faults)
+        if description is not None:
+            faults += description.faults(file.name)
+        return description
+
+    return read_catalogue(path, read, str(path))
 
 
 def recognise(lines: Sequence[str]) -> Description | None:

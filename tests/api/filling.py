@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -57,14 +60,24 @@ def engine_of(place: Place) -> Engine:
                 connection.exec_driver_sql(_SERVED.format(table=table, source=source, key=key, time=time))
         return engine
     place.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{place}")
+    with closing(sqlite3.connect(place)) as file:
+        file.executescript("PRAGMA journal_mode=WAL;" + _statements())
+    return create_engine(f"sqlite:///{place}")
+
+
+@cache
+def _statements() -> str:
+    """All tables, which take longer to be put into words than to be made."""
+    engine = create_engine("sqlite://")
     with engine.begin() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         schema.metadata.create_all(connection)
         for table, source, key, time in _NOTED:
             connection.exec_driver_sql(_NOTE.format(table=table, source=source, key=key, kind=table, time=time))
             connection.exec_driver_sql(_CHANGE.format(table=table, source=source, key=key))
-    return engine
+        made = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'sqlite_sequence' ORDER BY rowid"
+        )
+        return ";".join(["BEGIN", *made.scalars(), "COMMIT;"])
 
 
 _NOTED = (

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from greenmine.files import locked
 from greenmine.loading import load_registry
 from greenmine.registry import Registry
-from tests.records import record_in
+from tests.records import chosen, record_in
 from tests.system.disturbed import Traffic, disturbed_traffic
 from tests.system.running import Environment, RestartableBroker, Worker
 from tests.system.stored import Stored
@@ -31,10 +32,16 @@ def brokers() -> type[RestartableBroker]:
     return RestartableBroker
 
 
+def _common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that processes which test side by side have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Environment of the processes under test; they share compiled modules, so that restarts are quick."""
-    return Environment(tmp_path_factory.mktemp("compiled"))
+    """Environment of the processes under test; all share compiled modules, so that starts are quick."""
+    return Environment(_common(tmp_path_factory) / "compiled")
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +63,16 @@ def undisturbed(
     traffic: Traffic,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Stored:
-    """What the record holds when nothing goes wrong."""
-    folder: Path = tmp_path_factory.mktemp("undisturbed")
-    with brokers(folder / "broker") as broker, Worker(folder, broker.port) as worker:
-        worker.await_connection()
-        broker.publish(traffic.messages)
-        worker.await_all(lambda: worker.count("received"), traffic.received)
+    """What the record holds when nothing goes wrong; processes that test side by side share one run."""
+    # A file of SQLite outlives the process that made it, a server of records does not.
+    base = _common(tmp_path_factory) if chosen["kind"] == "sqlite" else tmp_path_factory.getbasetemp()
+    folder = base / "undisturbed"
+    folder.mkdir(exist_ok=True)
+    with locked(folder / "lock"):
+        if not (folder / "done").exists():
+            with brokers(folder / "broker") as broker, Worker(folder, broker.port) as worker:
+                worker.await_connection()
+                broker.publish(traffic.messages)
+                worker.await_all(lambda: worker.count("received"), traffic.received)
+            (folder / "done").touch()
     return Stored(record_in(folder), mines)

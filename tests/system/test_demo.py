@@ -90,9 +90,9 @@ class Demo:
 
 
 @pytest.fixture
-def demo(environment: Environment, tmp_path: Path) -> Iterator[Demo]:
-    """The live demo, with its history in and its page served."""
-    running = Demo(environment, tmp_path / "var", "--days", "0.2")
+def demo(environment: Environment, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Demo]:
+    """The live demo with a history of some days, which is in, and its page served."""
+    running = Demo(environment, tmp_path / "var", "--days", request.param)
     try:
         until(running.served, "the page to be served")
         until(lambda: "History complete" in running.log.read_text(), f"the history: {running.log.read_text()}")
@@ -103,6 +103,7 @@ def demo(environment: Environment, tmp_path: Path) -> Iterator[Demo]:
         running.process.wait(PATIENCE)
 
 
+@pytest.mark.parametrize("demo", ["0.2"], indirect=True)
 def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo: Demo) -> None:
     token = (demo.data / "demo-token").read_text().strip()
     sites = demo.get("/api/v1/sites", Authorization=f"Bearer {token}")
@@ -130,6 +131,7 @@ def test_it_shows_five_mines_with_live_values_in_little_memory_until_ctrl_c(demo
     until(lambda: not demo.family(), "its processes to end", PATIENCE)
 
 
+@pytest.mark.parametrize("demo", ["0.01"], indirect=True)
 def test_killed_it_leaves_no_process_behind(demo: Demo) -> None:
     assert len(demo.family()) >= 5  # itself, Mosquitto, the worker, the web server, the simulator
     demo.process.kill()
@@ -172,6 +174,7 @@ def test_the_mines_send_nothing_before_the_worker_is_subscribed(tmp_path: Path) 
             "loggers": None,
             "deviations": {},
             "behind": False,
+            "doubted": False,
         }
         status = msgspec.json.encode(WorkerStatus(**fields)).decode()
         with record.begin() as connection:

@@ -253,13 +253,11 @@ def test_a_missing_archive_is_told_and_hides_nothing_else(plant: Plant) -> None:
     assert [status for status, _ in plant.answers([ANSWERS[0], "/api/v1/late"])] == [503, 200]
 
 
-def test_pruning_that_is_killed_loses_nothing(plant: Plant, tmp_path: Path) -> None:
+def test_pruning_that_is_killed_loses_nothing(plant: Plant, environment: Environment) -> None:
     before = plant.contents()
-    environment = Environment(tmp_path / "compiled").variables(
-        {"data": plant.settings.data, "registry": plant.settings.registry}
-    )
+    variables = environment.variables({"data": plant.settings.data, "registry": plant.settings.registry})
     command = [str(COMMAND), "archive", "prune", "--days", "2"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as killed:
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
         assert killed.stdout.readline().startswith("mine  2026-03-02")
         killed.kill()

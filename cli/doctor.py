@@ -201,11 +201,12 @@ def _server(settings: Settings) -> Iterator[DoctorFinding]:
             "server", "wrong", "PostgreSQL does not wait for its disk", "set fsync and full_page_writes on"
         )
     if not (state.local or state.verified):
-        what = "leads to whoever answers at its address" if state.encrypted else "is not encrypted"
         yield DoctorFinding(
             "server",
             "wrong",
-            f"the way to the server of the record crosses a network and {what}",
+            "the way to the server of the record crosses a network and leads to whoever answers at its address"
+            if state.encrypted
+            else "the way to the server of the record crosses a network and is not encrypted",
             "add ?sslmode=verify-full&sslrootcert=FILE to GREENMINE_RECORD",
         )
 

@@ -40,6 +40,7 @@ from greenmine.record.partitions import settle_partitions
 from greenmine.record.record import DatabaseError, Engine, Record, end_sessions, migrate, open_engine
 from greenmine.record.refused import RefusedRoom, sent_today
 from greenmine.record.rows import WorkerRow
+from greenmine.record.sharing import worker_row
 from greenmine.record.status import LoggerServerStatus, WorkerStatus
 from greenmine.record.suggestions import Suggestions
 from greenmine.record.uploads import UploadDesk
@@ -233,7 +234,9 @@ class _Part:
         archive = settings.archive_place
         others = {site.id for site in registry.sites} - {site.id for site in self._registry.sites}
         self._record = Record(engine, self._registry, archive, partitions=partitions, fence=fence, others=others)
-        self._name = NAME if settings.partitions == 1 else f"{NAME}-{partitions[0]}"
+        self._name = NAME if settings.partitions == 1 else worker_row(partitions[0])
+        self._left = [worker_row(number) for number in partitions[1:]]
+        """Rows of former owners of what this one has."""
         self._pipeline = self._begun()
         # Frames of data loggers come from a log only.
         loggers = {} if reader is None else load_loggers(self._registry, settings, admitting=False)
@@ -373,6 +376,8 @@ class _Part:
         with self._record.writing() as connection:
             row = WorkerRow(name=self._name, updated=times.now(), status=msgspec.json.encode(status).decode())
             self._record.upsert(connection, schema.worker, [row])
+            if self._left:
+                connection.execute(schema.worker.delete().where(schema.worker.c.name.in_(self._left)))
 
 
 def _begin_collecting() -> None:

@@ -35,7 +35,7 @@ from greenmine.collector.mqtt.credentials import COLLECTOR, MONITOR, NOTIFIER, C
 from greenmine.files import replace
 from greenmine.loading import load_registry
 from greenmine.registry import RegistryError
-from greenmine.settings import Settings
+from greenmine.settings import MOST_PARTITIONS, Settings
 
 app = cyclopts.App(name="cluster", help="nats-servers in place of Mosquitto: their configuration, and their streams.")
 
@@ -57,7 +57,9 @@ _READABLE: Final = 0o640
 
 
 @app.command
-def init(directory: Path = Path(), /, *, node: Annotated[list[str], Parameter(negative="")]) -> None:
+def init(
+    directory: Path = Path(), /, *, node: Annotated[list[str], Parameter(negative="")], partitions: int | None = None
+) -> None:
     """Make configuration, certificates and accounts of nats-servers, in an installation of `greenmine init --without-docker`.
 
     What exists is kept, and a difference is told; a file that was removed is made anew.
@@ -68,9 +70,11 @@ def init(directory: Path = Path(), /, *, node: Annotated[list[str], Parameter(ne
         Of the installation. Default: the working directory.
     node
         NAME=HOST of each server, such as n1=10.0.0.1: one, or three.
+    partitions
+        Into how many partitions the mines fall, for several workers: 4, 16 or 64. Fixed when the record is begun.
     """
     try:
-        _Cluster(directory.resolve(), _nodes(node)).make()
+        _Cluster(directory.resolve(), _nodes(node), partitions).make()
     except (RegistryError, CredentialError, ValueError, OSError) as error:
         raise SystemExit(f"greenmine cluster init: {error}") from error
 
@@ -155,9 +159,12 @@ def _nodes(given: list[str]) -> dict[str, str]:
 class _Cluster:
     """The servers in the making."""
 
-    def __init__(self, directory: Path, nodes: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, nodes: Mapping[str, str], partitions: int | None) -> None:
         self._directory = directory
         self._nodes = nodes
+        self._partitions = partitions
+        if partitions is not None and not 1 <= partitions <= MOST_PARTITIONS:
+            raise ValueError(f"--partitions {partitions}: from 1 to {MOST_PARTITIONS}")
         self._certificate, key = (directory / "authority" / name for name in ("ca.crt", "ca.key"))
         if not (self._certificate.exists() and key.exists()):
             raise ValueError(f"{directory} has no authority; greenmine init --without-docker makes one")
@@ -238,6 +245,8 @@ class _Cluster:
             "GREENMINE_BROKER_FILES": str(self._directory / _FOLDER),
             "GREENMINE_BROKER_PID": str(_RUN / f"{next(iter(self._nodes))}.pid"),
         }
+        if self._partitions is not None:
+            lines["GREENMINE_PARTITIONS"] = str(self._partitions)
         return "".join(f"{name}={value}\n" for name, value in lines.items())
 
     def _folder(self, name: str) -> None:

@@ -29,10 +29,11 @@ from greenmine.record.disk import lasting_days
 from greenmine.record.postgresql import state_of
 from greenmine.record.reader import Queries, Scope
 from greenmine.record.record import DatabaseError, there_is
+from greenmine.record.sharing import SharingWorker
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import RegistryError
 from greenmine.settings import Settings
-from greenmine.times import DAY, HOUR, local, now
+from greenmine.times import DAY, HOUR, local, now, utc_text
 from greenmine.wording.messages import Language
 from greenmine.wording.sentences import chinese_sentence
 
@@ -51,6 +52,7 @@ _SKEW: Final = 120_000
 _OLD: Final = 2 * HOUR
 """Readings of most devices that are older may be those of a clock that is ahead; hours are sent when they are over [ms]."""
 _SET_CLOCK: Final = "set the clock by NTP (timedatectl set-ntp true)"
+_SEE_LOG: Final = "start it; its log says why it ended"
 _ALIVE: Final = 10_000
 _POSTGRESQL: Final = 15
 """Oldest version of PostgreSQL that was tried."""
@@ -126,6 +128,7 @@ def _registry(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _worker(settings: Settings) -> Iterator[DoctorFinding]:
     try:
+        workers = _sharing(settings)
         said, age = _status(settings)
     except (RegistryError, StoreError, DatabaseError) as error:
         yield DoctorFinding(
@@ -135,7 +138,10 @@ def _worker(settings: Settings) -> Iterator[DoctorFinding]:
             "put it back from a backup (docs/deploy.md)",
         )
         return
-    if said is None:
+    if workers:
+        for worker in workers:
+            yield from _sharing_findings(worker)
+    elif said is None:
         yield DoctorFinding(
             "worker", "wrong", f"no worker has run on {settings.data}", "start greenmine run, or name another --data"
         )
@@ -143,7 +149,7 @@ def _worker(settings: Settings) -> Iterator[DoctorFinding]:
         what = f"the worker has said nothing for {age // 1000} s"
         if age < 0:
             what = "the worker has said nothing since this machine's clock was set back"
-        yield DoctorFinding("worker", "wrong", what, "start it; its log says why it ended")
+        yield DoctorFinding("worker", "wrong", what, _SEE_LOG)
     elif not said.connected:
         yield DoctorFinding(
             "worker",
@@ -151,6 +157,29 @@ def _worker(settings: Settings) -> Iterator[DoctorFinding]:
             f"the worker has no connection to the broker {said.broker}",
             "see that the broker runs and its account is right",
         )
+
+
+def _sharing_findings(worker: SharingWorker) -> Iterator[DoctorFinding]:
+    """Look at one of several workers, or at what nobody has."""
+    name, listed = worker.name, ", ".join(map(str, worker.partitions))
+    if not name:
+        what, fix = f"nobody reads the partitions {listed}", "start a worker; its log says why it takes none"
+    elif not worker.updated:
+        what, fix = f"the worker {name} tells nothing, and has the partitions {listed}", _SEE_LOG
+    elif abs(now() - worker.updated) > _ALIVE and listed:
+        what = f"the worker {name} told of itself last at {utc_text(worker.updated)}, and has the partitions {listed}"
+        fix = _SEE_LOG
+    elif abs(now() - worker.updated) > _ALIVE:
+        what = (
+            f"the worker {name} told of itself last at {utc_text(worker.updated)}; what it had is shared by the others"
+        )
+        fix = "start it; where another one has taken its place, it is forgotten within ten minutes"
+    elif worker.status is not None and not (said := msgspec.json.decode(worker.status, type=WorkerStatus)).connected:
+        what = f"the worker {name} has no connection to the log {said.broker}"
+        fix = "see that the nats-servers run and its account is right"
+    else:
+        return
+    yield DoctorFinding("worker", "wrong", what, fix)
 
 
 def _server(settings: Settings) -> Iterator[DoctorFinding]:
@@ -172,11 +201,12 @@ def _server(settings: Settings) -> Iterator[DoctorFinding]:
             "server", "wrong", "PostgreSQL does not wait for its disk", "set fsync and full_page_writes on"
         )
     if not (state.local or state.verified):
-        what = "leads to whoever answers at its address" if state.encrypted else "is not encrypted"
         yield DoctorFinding(
             "server",
             "wrong",
-            f"the way to the server of the record crosses a network and {what}",
+            "the way to the server of the record crosses a network and leads to whoever answers at its address"
+            if state.encrypted
+            else "the way to the server of the record crosses a network and is not encrypted",
             "add ?sslmode=verify-full&sslrootcert=FILE to GREENMINE_RECORD",
         )
 
@@ -240,21 +270,23 @@ def _log(settings: Settings) -> Iterator[DoctorFinding]:
     for fault in faults:
         yield DoctorFinding("log", "wrong", fault.what, fault.fix)
     try:
-        said, _ = _status(settings)
+        told = [msgspec.json.decode(one.status, type=WorkerStatus) for one in _sharing(settings) if one.status]
+        if not told:
+            told = [said for said, _ in [_status(settings)] if said is not None]
     except (RegistryError, StoreError, DatabaseError):
         return
-    if said is not None and said.behind:
+    if any(said.behind for said in told):
         yield DoctorFinding(
             "log",
             "wrong",
-            f"about {(said.queue or 0) / 1e6:.0f} MB of messages wait in the log",
+            f"about {sum(said.queue or 0 for said in told) / 1e6:.0f} MB of messages wait in the log",
             "see in /metrics and on the pages which device sends so much, and what keeps the worker busy",
         )
-    if said is not None and said.missing:
+    if missing := max((said.missing for said in told), default=0):  # each of several counts the same gap
         yield DoctorFinding(
             "log",
             "wrong",
-            f"{said.missing} messages were gone from the log before the worker came to read them",
+            f"{missing} messages were gone from the log before the worker came to read them",
             "the worker's log says when; set GREENMINE_JETSTREAM_DAYS higher, and run greenmine cluster apply",
         )
 
@@ -458,6 +490,17 @@ CHECKS: Final[dict[str, Check]] = {
     "versions": _versions,
 }
 """All checks, by name."""
+
+
+def _sharing(settings: Settings) -> list[SharingWorker]:
+    """Who has which partitions, where there are several."""
+    if not there_is(settings.record_place):
+        return []
+    access = RecordAccess(settings.record_place, load_registry(settings.registry))
+    with access.queries() as queries:
+        found = queries.sharing()
+    access.close()
+    return found
 
 
 def _status(settings: Settings) -> tuple[WorkerStatus | None, int]:

@@ -19,6 +19,7 @@ from greenmine.loading import load_registry
 from greenmine.record.access import RecordAccess
 from greenmine.record.reader import Scope
 from greenmine.record.record import DatabaseError, there_is
+from greenmine.record.sharing import SharingWorker
 from greenmine.record.status import WorkerStatus
 from greenmine.registry import DEFAULT, Registry, RegistryError
 from greenmine.settings import Settings
@@ -68,15 +69,17 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
         totals = {row.site: {c: int(getattr(row, c)) for c in counts} for row in queries.ledger_totals(scope)}
         open_now = queries.open_exceedances(scope)
         lasts = horizon(settings, queries, scope)
+        sharing = queries.sharing()
     access.close()
     said = None if worker is None else msgspec.json.decode(worker.status, type=WorkerStatus)
     age = None if worker is None else time.time_ns() // 1_000_000 - worker.updated
+    shared = [_sharing(one) for one in sharing]
     return {
         "record": str(settings.record_place),
         "registry": str(settings.registry or DEFAULT),
         "worker": {
-            "running": age is not None and abs(age) < _ALIVE,
-            "connected": said is not None and said.connected,
+            "running": all(one["running"] for one in shared) if shared else age is not None and abs(age) < _ALIVE,
+            "connected": all(one["connected"] for one in shared) if shared else said is not None and said.connected,
             "last_message": None if said is None or not said.last_message else utc_text(said.last_message),
             **(
                 {}
@@ -100,8 +103,26 @@ def _look(settings: Settings, registry: Registry) -> dict[str, Any]:
             }
             for site in registry.sites
         ],
+        **({"workers": shared} if shared else {}),
         "disk_days": None if lasts is None else round(lasts),
         "uplink": _uplink(settings),
+    }
+
+
+def _sharing(worker: SharingWorker) -> dict[str, Any]:
+    """One of several workers, or nobody, with what it has."""
+    said = None if worker.status is None else msgspec.json.decode(worker.status, type=WorkerStatus)
+    return {
+        "worker": worker.name or None,
+        "running": worker.name != "" and abs(time.time_ns() // 1_000_000 - worker.updated) < _ALIVE,
+        "connected": said.connected if said is not None else not worker.partitions,
+        "last_told": utc_text(worker.updated) if worker.updated else None,
+        "messages": None if said is None else said.messages,
+        "queue": None if said is None else said.queue,
+        "partitions": [
+            {"partition": number, "read_to": utc_text(read) if read else None}
+            for number, read in worker.partitions.items()
+        ],
     }
 
 
@@ -133,10 +154,16 @@ def _print(found: dict[str, Any]) -> None:
     connected = "connected" if worker["connected"] else "not connected"
     if worker.get("broker") == "":
         connected = "no broker needed"
+    what = f"The worker {running}, {connected}"
+    if "workers" in found:
+        few = sum(one["running"] and one["connected"] for one in found["workers"])
+        what = f"{few} of {sum(one['worker'] is not None for one in found['workers'])} workers run and are connected"
     console.print(
         f"Record {found['record']}, registry {found['registry']}. "
-        f"The worker {running}, {connected}; last message {worker['last_message'] or 'none'}."
+        f"{what}; last message {worker['last_message'] or 'none'}."
     )
+    if "workers" in found:
+        console.print(_workers(found["workers"]))
     if worker.get("behind"):
         console.print(f"{worker['queue'] / 1e6:.0f} MB of messages wait at the broker; devices are let in more slowly.")
     if found["disk_days"] is not None:
@@ -164,3 +191,19 @@ def _print(found: dict[str, Any]) -> None:
             f", the oldest since {feed['oldest']}" if feed["waiting"] else ""
         )
         console.print(f"Uplink {feed['feed']}: {connected}; {feed['acknowledged']} acknowledged; {waiting}.")
+
+
+def _workers(workers: list[dict[str, Any]]) -> Table:
+    """Each partition with who has it, and how far it is read."""
+    table = Table("partition", "worker", "told of itself", "read to", "waiting")
+    for one in workers:
+        state = "runs" if one["running"] else f"silent since {one['last_told'] or 'ever'}"
+        if one["worker"] is None:
+            state = ""
+        elif one["running"] and not one["connected"]:
+            state = "not connected"
+        waiting = "unknown" if one["queue"] is None else f"{one['queue'] / 1e6:.1f} MB"
+        for part in one["partitions"] or [{"partition": "none", "read_to": ""}]:
+            row = (str(part["partition"]), one["worker"] or "NOBODY", state, part["read_to"] or "", waiting)
+            table.add_row(*row)
+    return table

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsS
 from greenmine.budgets import Budget, Rate
 from greenmine.places import Place, RecordServer
 
+MOST_PARTITIONS: Final = 1_024
+"""Into how many the mines may fall."""
 OWN_REGISTRY: Final = "registry"
 """Directory under ``data`` that is the registry where no other is named."""
 
@@ -110,7 +112,7 @@ class Settings(BaseSettings):
     jetstream: str | None = None
     """Addresses of nats-servers with JetStream, such as ``nats://10.0.0.1:4222``, with commas: readings come from their log, and
     ``broker_host`` is only where alarms are published and simulators send; None: readings come from the broker by MQTT."""
-    partitions: Annotated[int, Field(ge=1, le=1_024)] = 1
+    partitions: Annotated[int, Field(ge=1, le=MOST_PARTITIONS)] = 1
     """Into how many partitions the mines fall, which workers at a log share; fixed when the record is begun."""
     jetstream_days: Annotated[int, Field(ge=1, le=3_650)] = 7
     """How long the log keeps a message [d]."""

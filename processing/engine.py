@@ -286,7 +286,8 @@ class Engine:
 
         ``rules`` are the indices of the rules whose alarms are taken up; None: all. See `AlarmEngine.restore`.
         """
-        self.issued[:] = issued
+        # Where hours began otherwise in the zone of before, the one that was begun there is still to come.
+        self.issued[:] = np.where(issued < 0, -1, self.hour_of(np.arange(len(issued)), issued))
         begun = (issued < 0) & (self.panes.head >= 0)
         self.issued[begun] = self.hour_of(np.flatnonzero(begun), self.panes.tail[begun])
         self.alarms.restore(exceedances, next_id, rules)

@@ -146,7 +146,7 @@ class Restating:
     def _first_period(self) -> int:
         """A minute before all judged periods that share one with the span."""
         first = self._span[0]
-        windows = {_period(rule) for rule in self._part.rules if not self._minutely[rule.index]}
+        windows = {judged_period(rule) for rule in self._part.rules if not self._minutely[rule.index]}
         found = [_windows(self._part, self._part.sites[0], window, first) for window in windows]
         return min([start for some in found for start, _ in some], default=first) - HOUR
 
@@ -310,13 +310,14 @@ def _overlap(a: Exceedance, b: Exceedance) -> bool:
 
 def _touches(registry: Registry, exceedance: Exceedance, rule: Rule, span: tuple[int, int]) -> bool:
     """Whether the judged period in which an exceedance begins shares a minute with a span."""
-    for start, end in _windows(registry, registry.site(rule.site), _period(rule), exceedance.start + 1):
+    for start, end in _windows(registry, registry.site(rule.site), judged_period(rule), exceedance.start + 1):
         return start < span[1] and end > span[0]
     # It was found in a period of another zone, or of other hours of the night.
     return exceedance.start + 1 < span[1] and (exceedance.end is None or exceedance.end >= span[0])
 
 
-def _period(rule: Rule) -> Window:
+def judged_period(rule: Rule) -> Window:
+    """What a rule's verdicts are on: where some windows may lie beyond the threshold, the day."""
     return "day" if rule.limit.allowed else rule.limit.window
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from greenmine.limits import LONG, Conditions, Window
+from greenmine.limits import LONG, SHORT, Conditions, Window
 
 _MINUTE = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +83,18 @@ def windows_touching(window: Window, first: int, last: int, zone: str, condition
             found.append(edge)
         day += timedelta(days=1)
     return found
+
+
+def longest(window: Window) -> int:
+    """No such window is longer [min]."""
+    return SHORT.get(window) or _LONGEST.get(window, 1) * 24 * 60 + 60
+
+
+def is_window(window: Window, first: int, last: int, zone: str, conditions: Conditions) -> bool:
+    """Whether ``first .. last - 1`` (minutes since 1970 UTC) is such a window."""
+    if window in SHORT:
+        return last - first == SHORT[window] and (first + offset_minutes(zone, first)) % SHORT[window] == 0
+    return (first, last) in windows_touching(window, first, first + 1, zone, conditions)
 
 
 def thirds(start: int, end: int, zone: str) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.follower import COMPARED, Positions, behind
 from greenmine.record.partitions import partitions_in
 from greenmine.record.rows import ROW
+from greenmine.record.sharing import SharingWorker, sharing_workers
 from greenmine.registry import Channel, Registry, Rule
 from greenmine.times import DAY, HOUR
 
@@ -858,6 +859,10 @@ class Queries:
     def workers(self) -> Sequence[Row]:
         """What the running collectors say of themselves."""
         return self._connection.execute(select(schema.worker).order_by(schema.worker.c.name)).all()
+
+    def sharing(self) -> list[SharingWorker]:
+        """Who has which partitions; empty where there is one. See `greenmine.record.sharing`."""
+        return sharing_workers(self._connection, self.registry)
 
     def behind(self, positions: Positions) -> tuple[int | None, int]:
         """Age and number of the rows behind positions; see `greenmine.record.follower.behind`."""

@@ -24,6 +24,8 @@ from greenmine.record.record import Record
 from greenmine.record.results import Issue, Results
 from greenmine.record.rows import CurrentRow
 
+CHANGED: Final = "limits or instruments"
+"""Reason of what is restated because registry or limits were changed."""
 _AT_ONCE: Final = 7 * DAY * MINUTE
 """So much of a span is restated in one transaction [ms]; less where a mine has many channels, for commits wait for it."""
 _AT_ONCE_CHANNELS: Final = 14
@@ -44,6 +46,8 @@ class _Job:
     mark: dict[str, Any] | None = None
     request: int | None = None
     queued: int | None = None
+    anew: bool = False
+    """Whether it begins with the first figure of the mine."""
 
 
 class Restatements:
@@ -206,7 +210,8 @@ class Restatements:
             start = max(row["start"], int(since[since >= 0].min(initial=row["end"] // MINUTE)) * MINUTE)
             span = start, min(row["end"], start + self._at_most(row["site"]))
             restating = self._restating(row["site"], span, confirmed=row["reason"] == REVIEW)
-            self._job = _Job(restating, row["site"], (start, row["end"]), row["reason"], span[1], queued=row["id"])
+            asked, anew = (start, row["end"]), row["start"] == 0
+            self._job = _Job(restating, row["site"], asked, row["reason"], span[1], queued=row["id"], anew=anew)
             return True
         return False
 
@@ -252,7 +257,14 @@ class Restatements:
                 hour = None if start is None else connection.scalar(stored, {"number": number})
                 found.append((-1 if start is None else start // MINUTE, _LAST if hour is None else hour * 60))
         first, minute = np.array(found, np.int64).reshape(-1, 2).T
-        return np.where(first < 0, -1, np.minimum(first, self._engine.hour_of(channels, minute)))
+        hours = np.minimum(first, self._engine.hour_of(channels, minute))
+        for i in np.flatnonzero((first >= 0) & (first != self._engine.hour_of(channels, first))).tolist():
+            # It was issued under a zone whose hours begin otherwise.
+            start = int(minute[i]) * MINUTE
+            times = self._record.readings(int(channels[i]), start, start + 60 * MINUTE)["time"]
+            earliest = times[0] // MINUTE if len(times) else first[i]
+            hours[i] = self._engine.hour_of(channels[i : i + 1], np.array([earliest]))[0]
+        return np.where(first < 0, -1, hours)
 
     def _dequeue(self, connection: sa.Connection, job: _Job) -> None:
         """Take what was done from the queue, and leave the rest of a long span in it."""
@@ -290,6 +302,9 @@ class Restatements:
             issue = Issue(now, job.reason, serial)
             self._results.store_outcome(connection, found, issue)
             self._results.store_current(connection, found, {job.site}, issue.serial)
+            if job.reason == CHANGED:
+                span = 0 if job.anew else job.span[0], job.span[1] if job.until is None else job.until
+                self._results.retire(connection, self._registry.site(job.site), span, serial)
             if job.mark is None:
                 self.look_again(connection, found.verdicts)
             told = CurrentRow(job.site, "restated", job.site, issue.serial)

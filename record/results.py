@@ -14,14 +14,15 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from greenmine.batch import Batch
+from greenmine.limits import Window
 from greenmine.processing.alarms import SlidingHour
 from greenmine.processing.engine import Judged, Outcome, Statistic
 from greenmine.processing.flags import counted
 from greenmine.processing.health import Change
 from greenmine.processing.ledger import LedgerEntry, SequenceNews, entries
 from greenmine.processing.panes import MINUTE
-from greenmine.processing.restatement import Restatement
-from greenmine.processing.windows import offset_minutes
+from greenmine.processing.restatement import Restatement, judged_period
+from greenmine.processing.windows import is_window, longest, offset_minutes
 from greenmine.readings import Readings
 from greenmine.record import retry, schema
 from greenmine.record.episodes import Episodes
@@ -41,7 +42,7 @@ from greenmine.record.rows import (
     StatisticRow,
     VerdictRow,
 )
-from greenmine.registry import Registry
+from greenmine.registry import Registry, Site
 
 UPLOADED: Final = "upload/"
 """Begin of the name of a device that is a file that somebody handed in; no id of the registry has a stroke."""
@@ -262,23 +263,54 @@ class Results:
             groups[getattr(row, one)].append(row)
         new: list[Revised] = []
         for value, group in groups.items():
-            where = [table.c[name] == fixed for name, fixed in {**of, one: value, "latest": True}.items()]
+            where = [table.c[name] == fixed for name, fixed in {**of, one: value}.items()]
             gone: list[dict[str, Any]] = []
             for first in range(0, len(group), _IN):
                 some = group[first : first + _IN]
                 stored = sa.select(table).where(*where, table.c[other].in_([getattr(row, other) for row in some]))
-                known = {row[other]: row for row in connection.execute(stored).mappings()}
+                newest = stored.order_by(table.c.revision)
+                known = {row[other]: row for row in connection.execute(newest).mappings()}
                 for row in some:
                     old = known.get(getattr(row, other))
                     if old is None:
                         new.append(row)
-                    elif not _same(old, row, but=but):
+                    elif not old["latest"] or not _same(old, row, but=but):
                         gone.append({"other": getattr(row, other)})
                         new.append(row._replace(revision=old["revision"] + 1, **told))
             if gone:
-                update = sa.update(table).where(*where, table.c[other] == sa.bindparam("other")).values(latest=False)
-                connection.execute(update, gone)
+                update = sa.update(table).where(*where, table.c.latest, table.c[other] == sa.bindparam("other"))
+                connection.execute(update.values(latest=False), gone)
         return new
+
+    def retire(self, connection: sa.Connection, site: Site, span: tuple[int, int], serial: int) -> None:
+        """Let no figure be the latest of a window that shares a minute with a span [ms UTC] and is none by zone and limits.
+
+        Such were issued under another zone, other hours of the night or another period of a limit; they are kept as history.
+        """
+        conditions = self._registry.conditions
+        channels = [c.index for c in self._registry.site_channels(site.id)]
+        numbers = self._record.channel_ids[np.array(channels, np.intp)].tolist()
+        kinds: tuple[Window, ...] = "hour", "day", "daytime", "nighttime"
+        some: list[tuple[sa.Table, Window, dict[str, Any]]]
+        some = [(schema.statistic, window, {"channel": n, "window": window}) for n in numbers for window in kinds]
+        some += [(schema.verdict, judged_period(r), {"rule": r.key}) for r in self._registry.site_rules(site.id)]
+        for table, window, of in some:
+            c = table.c
+            within = c.start > span[0] - longest(window) * MINUTE, c.start < span[1], c.end > span[0], c.latest
+            where = [c[name] == value for name, value in of.items()]
+            stored = connection.execute(sa.select(c.start, c.end).where(*where, *within))
+            gone = [
+                {"at": start}
+                for start, end in stored
+                if not is_window(window, start // MINUTE, end // MINUTE, site.zone, conditions)
+            ]
+            if gone:
+                update = sa.update(table).where(*where, c.latest, c.start == sa.bindparam("at"))
+                connection.execute(update.values(latest=False, serial=serial), gone)
+            if gone and table is schema.verdict:
+                last = sa.select(sa.func.max(c.start)).where(*where, c.latest).scalar_subquery()
+                told = schema.current.c.key == of["rule"], schema.current.c.kind == "verdict"
+                connection.execute(sa.update(schema.current).where(*told).values(time=sa.func.coalesce(last, 0)))
 
     def _statistic_row(self, s: Statistic, issue: Issue) -> StatisticRow:
         l10, l50, l90 = s.levels

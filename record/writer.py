@@ -31,7 +31,7 @@ from greenmine.record.claims import Claims, stored_mark
 from greenmine.record.episodes import Episodes
 from greenmine.record.record import Record, among
 from greenmine.record.refused import RefusedRoom
-from greenmine.record.restatements import Restatements
+from greenmine.record.restatements import CHANGED, Restatements
 from greenmine.record.results import Issue, Results, sender_of
 from greenmine.record.rows import MetaRow
 from greenmine.registry import Registry
@@ -258,7 +258,7 @@ class Pipeline:
             for site, since in changed.items():
                 last = issued[self._channels_of([site])].max(initial=-1)
                 if last >= 0:
-                    row = {"site": site, "start": since, "end": int(last) * MINUTE, "reason": "limits or instruments"}
+                    row = {"site": site, "start": since, "end": int(last) * MINUTE, "reason": CHANGED}
                     connection.execute(sa.insert(schema.restatement).values(row))
 
     def samples(self, channel: int, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -43,6 +43,8 @@ MINUTE: Final = 60_000
 LONGEST_SPAN: Final = 720
 """Longest span of rolling exceedance statistics [h]."""
 
+_LONGEST_DAY: Final = 25 * HOUR
+"""[ms]"""
 _OPEN: Final = 1 << 40
 """End of an episode that lasts [min]."""
 _SUBMILLISECOND: Final = 1_000_000
@@ -364,6 +366,11 @@ class Feed:
                 part.add(self._line("statistic", tags, (*figures, row.revision), row.start))
                 if row.window == "hour" and row.channel in self._blown[tags[1]]:
                     blown[tags[1]].add(row.start)
+            elif row.retired and self._may_hold("statistic", row.serial):
+                part.deletions.append(_deletion("statistic", tags, row.start))
+                if row.window == "hour" and row.channel in self._blown[tags[1]]:
+                    of_site = ("enterprise", tags[0]), ("site", tags[1])
+                    part.deletions.append(Deletion("wind_dust", of_site, row.start, row.start))
         for site, starts in blown.items():
             for some in _parts(sorted(starts), _TOGETHER):
                 self._wind_and_dust(connection, site, some, portion)
@@ -423,6 +430,15 @@ class Feed:
                     exceeding[row.rule].append(row)
                 if addressee(rule.limit) == "emission":
                     days[rule.site].add(local(row.start, self._sites[rule.site].zone).date())
+            elif row.retired and self._may_hold("verdict", row.serial):
+                part.deletions.append(_deletion("verdict", tags, row.start))
+                if addressee(rule.limit) == "emission":
+                    # The day that it was part of began at the midnight of another zone.
+                    before = row.start - _LONGEST_DAY
+                    of_site = ("enterprise", tags[0]), ("site", tags[1])
+                    part.deletions.append(Deletion("day", of_site, before, row.start))
+                    first, last = (local(at, self._sites[rule.site].zone).date() for at in (before, row.start))
+                    days[rule.site] |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
         self._conclude_days(connection, days, oldest, portion)
         self._judge_episodes(connection, exceeding, oldest, portion)
 
@@ -805,7 +821,9 @@ def _selection(name: str) -> sa.Select[Any]:
         earlier.c.revision < table.c.revision,
         sa.or_(*(table.c[name].is_(None) & earlier.c[name].is_not(None) for name in optional)),
     )
-    return sa.select(table, sa.and_(table.c.revision > 0, vanished).label("vanished"))
+    newer = sa.exists().where(*(earlier.c[key] == table.c[key] for key in keys), earlier.c.revision > table.c.revision)
+    retired = sa.and_(sa.not_(table.c.latest), sa.not_(newer))  # its window is none any more: the mine has another zone
+    return sa.select(table, sa.and_(table.c.revision > 0, vanished).label("vanished"), retired.label("retired"))
 
 
 _FIGURES: Final = itemgetter(

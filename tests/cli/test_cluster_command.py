@@ -142,6 +142,17 @@ def test_units_of_a_cluster_pass_systemds_own_check(tmp_path: Path) -> None:
     assert [line for line in said.stderr.splitlines() if "greenmine" in line] == []
 
 
+@pytest.mark.parametrize("partitions", [None, 16])
+def test_settings_say_into_how_many_partitions_the_mines_fall(
+    tmp_path: Path, partitions: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(tmp_path, host=["localhost"], group=str(os.getgid()), without_docker=True)
+    cluster.init(tmp_path, node=["n1=10.0.0.1"], partitions=partitions)
+    for line in (tmp_path / "cluster" / "settings.env").read_text().splitlines():
+        monkeypatch.setenv(*line.split("=", 1))
+    assert Settings().partitions == (partitions or 1)
+
+
 def test_the_second_time_changes_nothing_and_passwords_stay(tmp_path: Path) -> None:
     folder = made(tmp_path, ["n1=10.0.0.1"])
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
@@ -181,6 +192,12 @@ def test_a_gateway_may_put_frames_into_the_log_and_read_nothing(tmp_path: Path) 
 def test_nodes_that_cannot_be_are_refused(tmp_path: Path, nodes: list[str]) -> None:
     with pytest.raises(SystemExit, match="greenmine cluster init"):
         cluster.init(tmp_path, node=nodes)
+
+
+def test_more_partitions_than_the_settings_take_are_refused(tmp_path: Path) -> None:
+    made(tmp_path, ["n1=10.0.0.1"])
+    with pytest.raises(SystemExit, match="greenmine cluster init: --partitions 1025: from 1 to 1024"):
+        cluster.init(tmp_path, node=["n1=10.0.0.1"], partitions=1_025)
 
 
 def test_an_installation_without_an_authority_is_refused(tmp_path: Path) -> None:

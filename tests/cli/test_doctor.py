@@ -12,13 +12,19 @@ import pytest
 
 from greenmine.cli.doctor import CHECKS, DoctorFinding, doctor
 from greenmine.cli.init import init
+from greenmine.cli.status import status
 from greenmine.loading import load_registry
+from greenmine.partitions import partitions_of
 from greenmine.record import schema
+from greenmine.record.log_positions import LogReader
+from greenmine.record.partitions import settle_partitions
 from greenmine.record.record import Record, migrate, open_engine
 from greenmine.record.rows import LedgerRow, WorkerRow
+from greenmine.record.sharing import worker_row
 from greenmine.record.status import WorkerStatus
 from greenmine.settings import Settings
 from greenmine.times import local, now
+from greenmine.wording.sentences import chinese_sentence
 
 
 class House:
@@ -40,12 +46,15 @@ class House:
         self.record = Record(engine, self.registry)
         self.say()
 
-    def say(self, *, ago: int = 0, **changes: object) -> None:
+    def said(self, **changes: object) -> str:
         well = WorkerStatus(
             started=now() - 600_000, connected=True, broker="localhost:8883", messages=600, bytes=60_000, batches=1, connections=1,
             failures=0, retries=0, unacknowledged=0, last_message=0, commit_p50=None, commit_p99=None, registry="",
         )  # fmt: skip
-        said = msgspec.json.encode(msgspec.structs.replace(well, **changes)).decode()
+        return msgspec.json.encode(msgspec.structs.replace(well, **changes)).decode()
+
+    def say(self, *, ago: int = 0, **changes: object) -> None:
+        said = self.said(**changes)
         with self.record.transaction() as connection:
             self.record.upsert(connection, schema.worker, [WorkerRow(name="worker", updated=now() - ago, status=said)])
         for file in self.settings.data.iterdir():
@@ -78,6 +87,50 @@ def test_a_worker_that_is_away_or_unconnected_is_found(house: House) -> None:
     said = re.search(r"has said nothing for (\d+) s", only(house.found("worker")).what)
     assert said is not None
     assert 60 <= int(said[1]) < 120
+
+
+def test_each_of_several_workers_that_is_silent_and_a_partition_of_nobody_are_found(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_partitions(house.record.engine, 4)
+    of = partitions_of(house.registry, 4)
+    numbers = sorted({0, *of.values()})
+    one, two = "east:1:a:b", "west:2:c:d"
+
+    def has(owner: str, partitions: list[int], ago: int = 0) -> None:
+        LogReader(house.record.engine, partitions, owner)
+        with house.record.transaction() as connection:
+            row = WorkerRow(name=worker_row(min(partitions)), updated=now() - ago, status=house.said())
+            house.record.upsert(connection, schema.worker, [row])
+            connection.execute(schema.member.delete().where(schema.member.c.name == owner))
+            connection.execute(schema.member.insert().values(name=owner, beat=1, updated=now() - ago))
+
+    def told() -> list[str]:
+        found = house.found("worker")
+        assert all(chinese_sentence(one.what) and chinese_sentence(one.fix) for one in found)
+        return [finding.what for finding in found]
+
+    listed = ", ".join(map(str, numbers[1:]))
+    has(one, [0])
+    assert told() == [f"nobody reads the partitions {listed}"]
+    has(two, numbers[1:])
+    assert told() == []
+    has(two, numbers[1:], ago=60_000)  # the newest row is of the one that is well
+    (what,) = told()
+    assert re.fullmatch(f"the worker {two} told of itself last at .*, and has the partitions {listed}", what)
+    for name in ("data", "registry"):
+        monkeypatch.setenv(f"GREENMINE_{name.upper()}", str(getattr(house.settings, name)))
+    with pytest.raises(SystemExit):
+        status(format="json")
+    workers = {told["worker"]: told for told in json.loads(capsys.readouterr().out)["workers"]}
+    assert {name: told["running"] for name, told in workers.items()} == {one: True, two: False}
+    assert [part["partition"] for part in workers[two]["partitions"]] == numbers[1:]
+    with pytest.raises(SystemExit):
+        status()
+    assert "1 of 2 workers run and are connected" in capsys.readouterr().out.replace("\n", " ")
+    has(one, numbers)
+    (what,) = told()
+    assert re.fullmatch(f"the worker {two} told of itself last at .*; what it had is shared by the others", what)
 
 
 def test_a_queue_that_fills_within_an_hour_is_found(house: House) -> None:

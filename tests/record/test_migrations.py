@@ -182,7 +182,8 @@ def test_the_sums_of_a_ledger_are_made_of_what_is_in_it(tmp_path: Path) -> None:
     ]
     with sqlite3.connect(path) as older:
         older.executescript(
-            "DROP TABLE ledger_total; DROP INDEX ix_ledger_day_site; UPDATE alembic_version SET version_num = '0.1.11'"
+            "DROP TABLE member; DROP TABLE site_partition; DROP TABLE ledger_total; DROP INDEX ix_ledger_day_site;"
+            "UPDATE alembic_version SET version_num = '0.1.11'"
         )
         older.executemany(
             "INSERT INTO ledger (site, device, day, messages, received, stored, duplicate, conflict, rejected, late, reordered, "

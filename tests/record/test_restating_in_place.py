@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from msgspec import structs
 
 from greenmine.errors import StoreError
 from greenmine.readings import Readings
@@ -139,6 +141,49 @@ def test_a_mine_whose_zone_was_put_right_is_restated_to_the_end(tmp_path: Path) 
     again = Record(record.engine, new)
     assert carry_on(Pipeline(new, again), EVENING) > 5
     assert again.rows(sa.select(schema.restatement)) == []
+
+
+SLOW = tuple(replace(station, interval="300s") for station in MINE[2:4])
+"""Of the mine, the noise and the dust of its neighbours, with fewer readings."""
+
+
+def test_figures_of_a_mine_in_another_zone_and_in_the_first_one_again_are_those_of_a_new_record(tmp_path: Path) -> None:
+    """Days, nights and hours of the zone of before are no latest figures any more; the hour that was begun is issued once."""
+    zones = "Asia/Kolkata", "UTC", "Asia/Shanghai", "Asia/Kolkata"
+    registries = [registry_of(tmp_path / str(n), {"mine": (zone, SLOW)}) for n, zone in enumerate(zones)]
+    rng = np.random.default_rng(0)
+    parts = pieces(stream(registries[0], rng, EVENING, EVENING + 40 * HOUR), rng, 2)
+    record = record_at(record_in(tmp_path / "changed"), registries[0])
+    feed(Pipeline(registries[0], record), parts)
+    told = sa.select(schema.current).where(schema.current.c.kind == "verdict").order_by(schema.current.c.key)
+    for n, registry in enumerate(registries[1:]):
+        record = Record(record.engine, registry)
+        pipeline = Pipeline(registry, record)
+        carry_on(pipeline, EVENING)
+        if n:
+            parts.append(far_later(registry, EVENING + (60 + 2 * n) * HOUR))
+            feed(pipeline, parts[-1:])
+            new = record_at(record_in(tmp_path / f"new {n}"), registry)
+            feed(Pipeline(registry, new), parts)
+            assert_same(held(new), held(record))
+            assert record.rows(told) == new.rows(told)
+
+
+def test_verdicts_on_another_period_of_a_limit_take_the_place_of_those_of_before(tmp_path: Path) -> None:
+    daily = registry_of(tmp_path, {"mine": ("Asia/Shanghai", SLOW[1:])})
+    (rule,) = daily.rules
+    validity = structs.replace(rule.limit.validity, hours=None)
+    limit = structs.replace(rule.limit, window="hour", validity=validity)
+    hourly = replace(daily, rules=(replace(rule, limit=limit),))
+    rng = np.random.default_rng(0)
+    parts = pieces(stream(daily, rng, EVENING, EVENING + 40 * HOUR), rng, 2)
+    record = record_at(record_in(tmp_path / "changed"), daily)
+    feed(Pipeline(daily, record), parts)
+    for registry in (hourly, daily):
+        carry_on(Pipeline(registry, Record(record.engine, registry)), EVENING)
+        new = record_at(record_in(tmp_path / registry.rules[0].limit.window), registry)
+        feed(Pipeline(registry, new), parts)
+        assert_same(held(new), held(record))
 
 
 def test_a_long_span_is_restated_in_parts_and_taken_up_again_after_a_crash(tmp_path: Path) -> None:

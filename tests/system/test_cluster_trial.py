@@ -61,17 +61,17 @@ def test_a_trial_survives_its_servers_and_leaves_nothing_running(
             for name in ("n2", "record 1"):
                 pid = re.search(rf"^{name} +process (\d+)", said(), re.MULTILINE)
                 assert pid is not None
-                before = len(counts(said))
+                before = counts(said)[-1][1]
                 os.kill(int(pid[1]), signal.SIGKILL)
                 wait_for(f"{name} has ended")
-                until(lambda before=before: len(counts(said)) > before, "messages that were counted since")
+                until(lambda before=before: counts(said)[-1][1] > before, "messages that came since")
             assert "record 2 has taken its place" in said()
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0, said()[-2_000:]
         finally:
             process.kill()
     log, record = counts(said)[-1]
-    assert log == record > 500
+    assert log == record
     assert processes_in(folder) == []
 
 

@@ -205,8 +205,7 @@ def test_the_projection_and_evidence_are_the_same(plant: Plant, tmp_path: Path) 
     here = Installation(plant.engine, plant.registry, plant.settings.registry, plant.archive, plant.key, DAY)
 
     def lines() -> list[str]:
-        with plant.engine.connect() as connection:
-            ends = heads(connection)
+        ends = heads(plant.engine)
         blocks = Blocks(plant.registry, plant.settings.archive_place)
         made = Feed(plant.registry, plant.engine, Cursor("raw"), None, hourly_statistics, 500, lambda: 0, {}, blocks)
         parts = [part for portion in made.portions(ends) for part in portion.of(None)]

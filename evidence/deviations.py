@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -75,7 +76,7 @@ def deviations(source: Source, catalogues: Path | None = None) -> list[Departure
             evaluation.load_evaluation(trusted(evaluation.CATALOGUE), own),
         ),
     ]
-    return [*found, *_profiles(source, catalogues), *_calibrations(source)]
+    return [*found, *_profiles(source, catalogues), *_calibrations(source), *_results(source)]
 
 
 def stated_deviations(folder: Path, catalogues: Path | None = None) -> list[Departure]:
@@ -196,3 +197,13 @@ def _calibrations(source: Source) -> Iterator[Departure]:
             )
             told = f"slope {calibration.slope}, offset {calibration.offset} ({calibration.certificate})"
             yield Departure(place, told, "the value as measured", legal=False)
+
+
+def _results(source: Source) -> Iterator[Departure]:
+    """Results of laboratories that stand in place of what was measured: nothing in the raw data shows them."""
+    zone = ZoneInfo(source.site.zone)
+    for result in source.site.references:
+        if result.end.astimezone(zone).date().isoformat() in source.wanted:
+            place = f"registry: {result.station}/{result.parameter}: laboratory's result until {result.end}"
+            told = f"{result.value} ({result.laboratory}, {result.document})"
+            yield Departure(place, told, "the values as measured", legal=False)

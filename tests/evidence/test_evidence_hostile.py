@@ -148,6 +148,20 @@ id = "other"
 """
 
 
+_RESULT = """[[references]]
+station = "homes"
+parameter = "pm10"
+start = 2026-03-04T05:00:00+08:00
+end = 2026-03-04T06:00:00+08:00
+value = 15.0
+laboratory = "Lab"
+certificate = "CMA-1"
+method = "HJ 618-2011"
+document = "R-1"
+[[stations]]
+"""
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
@@ -183,9 +197,21 @@ id = "other"
             [("registry: mine/pond: profile every-900s: ph", "scale 0.5", "the value as sent")],
         ),
         ("shipped-profiles.toml", "\nid =", "\nid  =", []),
+        (
+            "sites/mine.toml",
+            "[[stations]]",
+            _RESULT,
+            [
+                (
+                    "registry: homes/pm10: laboratory's result until 2026-03-04 06:00:00+08:00",
+                    "15.0 (Lab, R-1)",
+                    "the values as measured",
+                )
+            ],
+        ),
     ],
 )
-def test_a_payload_profile_that_says_something_else_than_what_ships_or_changes_values_is_told(
+def test_what_says_something_else_than_what_ships_or_changes_values_is_told(
     made: Made, tmp_path: Path, file: str, old: str, new: str, told: list[tuple[str, str, str]]
 ) -> None:
     for name, content in contents(made.bundle).items():

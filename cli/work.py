@@ -23,7 +23,7 @@ from greenmine.collector.hj212.server.loggers import load_loggers
 from greenmine.collector.hj212.server.server import LoggerServer
 from greenmine.collector.hj212.server.thread import ServerThread
 from greenmine.collector.intake import LogPlace, Message, StoppedError
-from greenmine.collector.jetstream.log_intake import LogIntake
+from greenmine.collector.jetstream.log_intake import LogIntake, LogSelection
 from greenmine.collector.jetstream.subjects import LOG, subject_of
 from greenmine.collector.mqtt.session import Session
 from greenmine.collector.mqtt.subscription import TopicSubscriptions
@@ -33,7 +33,7 @@ from greenmine.errors import ListenError, StoreError
 from greenmine.loading import load_registry
 from greenmine.partitions import partitions_of
 from greenmine.record import retry, schema
-from greenmine.record.log_positions import LogReader, SupersededError
+from greenmine.record.log_positions import STRANGERS, LogReader, SupersededError
 from greenmine.record.loggers import LoggerRecord
 from greenmine.record.membership import BEAT, Membership, WorkerShare, member_name
 from greenmine.record.partitions import settle_partitions
@@ -164,8 +164,7 @@ class _Sharing:
             if not share.partitions:
                 return None
             end_sessions(self._engine, share.dead)
-            mine = {site: number for site, number in sites.items() if number in share.partitions}
-            self._reader = LogReader(self._engine, share.partitions, self._owner, mine, share.epochs)
+            self._reader = LogReader(self._engine, share.partitions, self._owner, sites, share.epochs)
         except StoreError as error:
             _log.error("cannot take partitions; trying again", error=str(error))
             return None
@@ -240,8 +239,10 @@ class _Part:
         self._pipeline = self._begun()
         # Frames of data loggers come from a log only.
         loggers = {} if reader is None else load_loggers(self._registry, settings, admitting=False)
+        self._strangers: frozenset[str] = frozenset() if reader is None else reader.strangers
+        self._known = registry.part([site.id for site in registry.sites if site.id not in self._strangers])
         self._builder = FrameBuilder(
-            self._registry, settings, loggers=loggers, whole=registry, strangers=PARTITION in partitions
+            self._registry, settings, loggers=loggers, whole=self._known, strangers=STRANGERS in partitions
         )
 
     def _begun(self) -> Pipeline:
@@ -349,7 +350,8 @@ class _Part:
         gate: Gate,
     ) -> Session | LogIntake:
         """What receives: from the log where there is one, else from the broker."""
-        settings, reader, wanted = self._settings, self._reader, filters(routes(self._registry))
+        settings, reader = self._settings, self._reader
+        wanted = filters(routes(self._registry if reader is None else self._known))
         if reader is None:
             broker = f"{settings.broker_client}@{settings.broker_host}:{settings.broker_port}"
             subscriptions = TopicSubscriptions(wanted, broker, settings.data / "subscriptions.json")
@@ -359,18 +361,20 @@ class _Part:
             handle(messages, lambda connection, _: reader.store(connection, place))
 
         wanted = [*wanted, FRAMES.format(site="+", device="+")]
-        return LogIntake(settings, handle_place, stop, reader.places, tick, wanted, gate, self._subjects)
+        return LogIntake(settings, handle_place, stop, reader.places, tick, wanted, gate, self._selected)
 
-    def _subjects(self, partitions: Collection[int]) -> list[str] | None:
-        """Subjects of the log on which the sites of partitions speak; None: all that there are."""
+    def _selected(self, partitions: Collection[int]) -> LogSelection:
+        """What of the log is read for partitions."""
         if self._settings.partitions == 1:
-            return None
+            return LogSelection()
         of = partitions_of(self._whole, self._settings.partitions)
+        if STRANGERS in partitions:
+            # Nobody can ask the log for what is of no site; so this one reads everything.
+            others = (site for site in of if of[site] not in partitions)
+            return LogSelection(elsewhere=frozenset(others) - self._strangers)
         part = self._whole.part([site for site in of if of[site] in partitions])
-        # Who speaks on a shared topic, and is no device of the registry, is refused by one of the workers.
-        shared = filters(routes(self._whole if PARTITION in partitions else part))
         own = [topic.format(site=site.id, device="+") for site in part.sites for topic in (OWN, FRAMES)]
-        return [f"{LOG}{subject_of(topic)}" for topic in own + shared] or [f"{LOG}nobody"]
+        return LogSelection([f"{LOG}{subject_of(topic)}" for topic in own + filters(routes(part))] or [f"{LOG}nobody"])
 
     def _say(self, status: WorkerStatus) -> None:
         with self._record.writing() as connection:

@@ -81,12 +81,15 @@ def examine(
         root = tree.roots.get(statement.tree.size)
         if root == statement.tree.root and _in_chain(statement, digests):
             fitting.append((seen, statement))
-        elif statement.tree.size > max(tree.roots) and statement.tree.made > last:
-            newer.append(seen)
-        elif root is not None or statement.tree.size > max(tree.roots):
+        elif root is not None or _another_chain(statement, digests):
             bent.append((seen, statement))
+        elif statement.tree.size > max(tree.roots):
+            if statement.tree.made > last:
+                newer.append(seen)
+            else:
+                bent.append((seen, statement))
     fitting.sort(key=lambda one: one[0].made)
-    findings += _contradictions(bent, fitting, tree)
+    findings += _contradictions(bent, fitting, tree, digests)
     for (seen, statement), (after, later) in pairwise(fitting):
         if later.tree.size < statement.tree.size:
             what = f"shows fewer leaves at {moment(after.made)} than that of {seen.witness} at {moment(seen.made)}"
@@ -133,13 +136,19 @@ _APART = 600_000
 
 def _in_chain(statement: Statement, digests: Sequence[str]) -> bool:
     """Whether the chain that a witness was shown is the beginning of that of the bundle."""
-    if statement.entries > len(digests):
-        return False
-    return statement.entries == 0 or digests[statement.entries - 1] == statement.last
+    return statement.entries <= len(digests) and not _another_chain(statement, digests)
+
+
+def _another_chain(statement: Statement, digests: Sequence[str]) -> bool:
+    """Whether the chain of the bundle reaches as far as that which a witness was shown, and is another."""
+    return 0 < statement.entries <= len(digests) and digests[statement.entries - 1] != statement.last
 
 
 def _contradictions(
-    bent: Sequence[tuple[Testimony, Statement]], fitting: Sequence[tuple[Testimony, Statement]], tree: KeptTree
+    bent: Sequence[tuple[Testimony, Statement]],
+    fitting: Sequence[tuple[Testimony, Statement]],
+    tree: KeptTree,
+    digests: Sequence[str],
 ) -> list[Finding]:
     """The earliest contradiction, with the leaves among which the change is, and from when on it is certain."""
     if not bent:
@@ -152,10 +161,10 @@ def _contradictions(
     named = f"leaves {first} to {size - 1}" + (f", of {days[0]} to {days[-1]}" if days else "")
     root = tree.roots.get(size)
     what = (
-        f"is shorter than the {size} leaves that {seen.witness} was shown"
-        if root is None
-        else f"was changed in {named}: {seen.witness} was shown another state"
-        if root != statement.tree.root
+        f"was changed in {named}: {seen.witness} was shown another state"
+        if root not in {None, statement.tree.root}
+        else f"is shorter than the {size} leaves that {seen.witness} was shown"
+        if root is None and not _another_chain(statement, digests)
         else f"has another chain of sealed days than {seen.witness} was shown"
     )
     more = f"; {len(bent) - 1} more receipts say so" if len(bent) > 1 else ""

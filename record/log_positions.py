@@ -13,6 +13,8 @@ from greenmine.record.record import Engine, begin_writing, transaction
 
 NOBODY = ""
 """Owner of a partition that its former one has given up."""
+STRANGERS = 0
+"""Partition whose owner reads, and rejects, what is of no site of the registry."""
 
 
 class SupersededError(RuntimeError):
@@ -31,7 +33,8 @@ class LogReader:
     owner : str
         Who reads: the same text is nobody else's.
     sites : mapping of str to int
-        Partition of each site of these partitions. What was read for a site in another one before is read again.
+        Partition of each site. What was read for a site of these partitions in another one before is read again, and what came
+        for a new one since it was refused as a stranger's is read.
     seen : mapping of int to int, optional
         Epochs of partitions as they were seen before; one that has another owner since is left to that one.
 
@@ -43,6 +46,8 @@ class LogReader:
         Those that it has.
     places : list of LogPlace
         How far each of them had been read when this reader was made.
+    strangers : frozenset of str
+        Sites that are in another partition, whose owner does not know them yet: until then they are strangers.
 
     Raises
     ------
@@ -60,10 +65,12 @@ class LogReader:
     ) -> None:
         self.owner = owner[:200]
         self._engine = engine
-        sites, table, moved = sites or {}, schema.log_position, schema.site_partition
+        everywhere, table, moved = sites or {}, schema.log_position, schema.site_partition
+        sites = {site: number for site, number in everywhere.items() if number in partitions}
         with transaction(engine, "the record") as connection:
             noted = {row.site: row.partition for row in connection.execute(sa.select(moved))}
-        former = {site: noted[site] for site, new in sites.items() if noted.get(site, new) != new}
+        former = {site: noted.get(site, STRANGERS) for site in sites}
+        former = {site: number for site, number in former.items() if number != sites[site]}
         with transaction(engine, "the record") as connection:
             begin_writing(connection, {*partitions, *former.values()})
             rows = {row.partition: row for row in connection.execute(sa.select(table))}
@@ -72,7 +79,9 @@ class LogReader:
             self.places: list[LogPlace] = []
             for number in taken:
                 froms = {former[site] for site, new in sites.items() if site in former and new == number}
-                known = [rows[p] for p in {number, *froms} if p in rows]
+                new = {site for site, its in sites.items() if its == number and site not in noted}
+                needed = froms | ({number} if new or number in rows else set())
+                known = [rows[p] for p in needed] if needed <= rows.keys() else []
                 first: Any = min(known, key=lambda row: row.position, default=None)
                 place = LogPlace((number,)) if first is None else LogPlace((number,), first.position, first.stamp)
                 self.places.append(place)
@@ -83,7 +92,12 @@ class LogReader:
                     )
                 else:
                     connection.execute(sa.insert(table).values(partition=number, epoch=1, **row))
-            self._give_up(connection, {p for site, p in former.items() if sites[site] in taken} - set(taken))
+            # Who reads a partition for the first time reads all of the log, and takes nothing from strangers.
+            left = {p for site, p in former.items() if sites[site] in taken and (site in noted or sites[site] in rows)}
+            self._give_up(connection, left - set(taken))
+            noted = {row.site: row.partition for row in connection.execute(sa.select(moved))}
+            unknown = (site for site, number in everywhere.items() if number in rows and number not in taken)
+            self.strangers = frozenset(site for site in unknown if site not in noted)
             for site, number in sites.items():
                 if number in taken and noted.get(site) != number:
                     connection.execute(sa.delete(moved).where(moved.c.site == site))

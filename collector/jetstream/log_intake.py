@@ -43,6 +43,7 @@ from greenmine.collector.jetstream.subjects import topic_of
 from greenmine.collector.mqtt.queue import FILLING
 from greenmine.collector.mqtt.session import TOPIC
 from greenmine.settings import Settings
+from greenmine.topics import OWN
 
 _TICK: Final = 0.2
 """Longest time without a look at ``stop`` [s]."""
@@ -60,6 +61,8 @@ _FORGOTTEN: Final = 60
 """How long the server keeps a consumer that asks for nothing [s]."""
 _REMEMBERED: Final = 10_000
 """Topics of which is remembered if they are wanted."""
+_OWN: Final = OWN.partition("{")[0]
+"""With what the topics of all devices of the registry begin."""
 _SPENT: Final = frozenset({"Request Timeout", "Message Size Exceeds MaxBytes", "Batch Completed"})
 """Ends of a request that are as they should be."""
 _NANO: Final = 1_000_000_000
@@ -73,6 +76,15 @@ class _Waiting(NamedTuple):
     position: int
     stamp: int
     message: Message | None
+
+
+class LogSelection(NamedTuple):
+    """What is read for some partitions."""
+
+    subjects: list[str] | None = None
+    """Of the log; None: all that there are."""
+    elsewhere: frozenset[str] = frozenset()
+    """Sites of which nothing is taken."""
 
 
 class LogQueue:
@@ -142,7 +154,7 @@ class LogIntake:
         tick: Callable[[], None] = lambda: None,
         wanted: Iterable[str] = (),
         gate: Gate | None = None,
-        subjects: Callable[[Collection[int]], list[str] | None] = lambda _: None,
+        selected: Callable[[Collection[int]], LogSelection] = lambda _: LogSelection(),
     ) -> None:
         addresses(settings)
         self.counters = Counters()
@@ -154,8 +166,8 @@ class LogIntake:
         self._place, self._goal = self._places[0], self._places[0]
         self._behind = self._reached = False
         """Whether the partitions that are read are behind others; whether they are no more."""
-        self._subjects = subjects
-        self._chosen: list[str] | None = None
+        self._selected = selected
+        self._chosen = LogSelection()
         self._level()
         self._tick = tick
         self._filters = (TOPIC, *wanted)
@@ -265,17 +277,22 @@ class LogIntake:
         """Make a consumer that begins after the place; its name."""
         first, _ = await _ends(client)
         await self._compare(client)
-        self._chosen = self._subjects(self._place.partitions)
+        self._chosen = self._selected(self._place.partitions)
+        self._wanted.clear()
         name = f"{STREAM}-{self._place.partitions[0]}-{uuid4().hex[:12]}"
         # It lives in memory on one server: where that one is gone another consumer takes its place, by our position.
         consumer = {
             "name": name, "deliver_policy": "by_start_sequence", "opt_start_seq": self._place.position + 1, "ack_policy": "none",
             "replay_policy": "instant", "inactive_threshold": _FORGOTTEN * _NANO, "num_replicas": 1, "mem_storage": True,
-            **({} if self._chosen is None else {"filter_subjects": self._chosen}),
+            **({} if self._chosen.subjects is None else {"filter_subjects": self._chosen.subjects}),
         }  # fmt: skip
         made = await asked(client, f"CONSUMER.CREATE.{STREAM}.{name}", {"stream_name": STREAM, "config": consumer})
         self._reached = self._behind and not made["num_pending"]
-        if self._chosen is not None and (gone := first - self._place.position - 1) > 0 and self._place.position:
+        if (
+            self._chosen.subjects is not None
+            and (gone := first - self._place.position - 1) > 0
+            and self._place.position
+        ):
             self._missed(gone)
         self._trouble, self._expected, self._due = None, 1, 0
         self._newest = self._place.position
@@ -330,7 +347,7 @@ class LogIntake:
             self._reached = position > self._goal.position or not behind
             if position > self._goal.position:
                 return
-        if self._chosen is None and position != self._newest + 1:
+        if self._chosen.subjects is None and position != self._newest + 1:
             self._missed(position - self._newest - 1)
         self._newest = position
         self.queue.messages = behind
@@ -372,7 +389,9 @@ class LogIntake:
     def _is_wanted(self, topic: str) -> bool:
         known = self._wanted.get(topic)
         if known is None:
-            known = any(topic_matches_sub(text, topic) for text in self._filters)
+            levels = topic.split("/", 3)
+            of_others = topic.startswith(_OWN) and len(levels) > 2 and levels[2] in self._chosen.elsewhere
+            known = not of_others and any(topic_matches_sub(text, topic) for text in self._filters)
             if len(self._wanted) < _REMEMBERED:
                 self._wanted[topic] = known
         return known

@@ -465,6 +465,22 @@ def test_what_a_witness_saw_after_the_bundle_was_built_is_no_contradiction(
     assert not any("the registry was edited" in one for one in open_)
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+def test_another_chain_is_a_finding_wherever_the_tree_of_a_statement_ends(
+    watched: Watched, tmp_path: Path, size: int
+) -> None:
+    """Before the bundle's part of the tree, and behind its end, no root can be compared; the chain can."""
+    copy = Copy(watched, tmp_path / "copy")
+    head = msgspec.structs.replace(statement_of(watched.given[-1].signed)[0].tree, size=size, made=NOW + HOUR)
+    other = _bent(watched.given[-1], watched.key, tree=head, last="ab" * 32)
+
+    def shorten(folder: Path) -> None:
+        (folder / "tree.parquet").write_bytes(kept_tree(copy.engine, "mine", {"2026-03-05"}, 1000))
+
+    told, _ = copy.told([countersigned(other, "district", watched.witness, NOW + HOUR)], cut=shorten)
+    assert any("has another chain of sealed days than district was shown" in one for one in told)
+
+
 def test_leaves_that_waited_long_for_a_witness_are_named(watched: Watched, tmp_path: Path) -> None:
     copy = Copy(watched, tmp_path / "copy")
     copy.alone()

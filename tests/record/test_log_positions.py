@@ -83,3 +83,30 @@ def test_what_the_record_refuses_leaves_the_place_as_it_was(pipeline: Pipeline, 
         pipeline.commit(batch(mines, 0), NOW, refuse)
     assert LogReader(pipeline.record.engine, [0], "two").places[0].position == 0
     assert messages(pipeline) == 0
+
+
+def test_a_site_that_is_new_is_read_from_where_it_was_refused_as_a_stranger(pipeline: Pipeline) -> None:
+    engine = pipeline.record.engine
+    before, after = {"here": 0, "there": 1}, {"here": 0, "there": 1, "new": 1}
+
+    def at(reader: LogReader, number: int, position: int) -> None:
+        with engine.begin() as connection:
+            reader.store(connection, LogPlace((number,), position, position))
+
+    first = LogReader(engine, [0], "one", before)
+    assert first.strangers == set()  # whoever takes the other partition first reads all of the log
+    at(first, 0, 5)
+    second = LogReader(engine, [1], "two", before)
+    assert second.places == [LogPlace((1,))]
+    at(first, 0, 7)  # its partition was left to it
+    at(second, 1, 20)
+    # Only one of them knows the new registry: nobody reads the site's messages but as a stranger's.
+    first = LogReader(engine, [0], "one", after)
+    assert first.strangers == {"new"}
+    at(first, 0, 12)
+    second = LogReader(engine, [1], "two", after)
+    assert second.places == [LogPlace((1,), 12, 12)]
+    with pytest.raises(SupersededError):
+        at(first, 0, 13)
+    first = LogReader(engine, [0], "one", after)
+    assert (first.strangers, first.places) == (frozenset(), [LogPlace((0,), 12, 12)])

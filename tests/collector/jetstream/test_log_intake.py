@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from greenmine.collector.intake import LogPlace, Message
 from greenmine.collector.jetstream.connection import SOURCE, STREAM, nanoseconds
-from greenmine.collector.jetstream.log_intake import LogIntake
+from greenmine.collector.jetstream.log_intake import LogIntake, LogSelection
 from greenmine.collector.mqtt.credentials import NOTIFIER, SIMULATOR
 from greenmine.errors import StoreError
 from greenmine.loading import load_registry
@@ -79,9 +79,15 @@ def send(log: NatsCluster) -> Iterator[Callable[..., None]]:
 
 
 @contextmanager
-def reading(log: NatsCluster, book: LogBook, place: LogPlace, wanted: tuple[str, ...] = ()) -> Iterator[LogIntake]:
-    stop = threading.Event()
-    intake = LogIntake(Settings(**log.settings()), book, stop, [place], wanted=wanted)
+def reading(
+    log: NatsCluster,
+    book: LogBook,
+    place: LogPlace,
+    wanted: tuple[str, ...] = (),
+    selection: LogSelection | None = None,
+) -> Iterator[LogIntake]:
+    stop, chosen = threading.Event(), selection or LogSelection()
+    intake = LogIntake(Settings(**log.settings()), book, stop, [place], wanted=wanted, selected=lambda _: chosen)
     thread = threading.Thread(target=intake.run)
     thread.start()
     try:
@@ -187,6 +193,18 @@ def test_a_retained_message_comes_once_and_one_without_quality_of_service_not_at
             until(lambda: len(book.messages) == 2, "both messages")
         assert book.payloads == [b"retained", b"exactly once"]
         assert not book.messages[0].retained
+
+
+def test_who_reads_what_is_of_no_site_passes_over_those_of_others(log: NatsCluster, send: Callable[..., None]) -> None:
+    begin, book = end(log), LogBook()
+    send(b"of others")
+    send(b"of nobody", topic="greenmine/v1/nowhere/weather/readings")
+    send(b"own", topic="greenmine/v1/huanglong/weather/readings")
+    selection = LogSelection(elsewhere=frozenset({"yanjing"}))
+    with reading(log, book, begin, selection=selection) as intake:
+        until(lambda: len(book.messages) == 2, "both messages")
+    assert book.payloads == [b"of nobody", b"own"]
+    assert (book.places[-1].position, intake.counters.missing) == (begin.position + 3, 0)
 
 
 def test_another_log_is_read_from_its_beginning(log: NatsCluster, send: Callable[..., None]) -> None:

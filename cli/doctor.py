@@ -170,9 +170,7 @@ def _sharing_findings(worker: SharingWorker) -> Iterator[DoctorFinding]:
         what = f"the worker {name} told of itself last at {utc_text(worker.updated)}, and has the partitions {listed}"
         fix = _SEE_LOG
     elif abs(now() - worker.updated) > _ALIVE:
-        what = (
-            f"the worker {name} told of itself last at {utc_text(worker.updated)}; what it had is shared by the others"
-        )
+        what = f"the worker {name} told of itself last at {utc_text(worker.updated)}, and has no partition any more"
         fix = "start it; where another one has taken its place, it is forgotten within ten minutes"
     elif worker.status is not None and not (said := msgspec.json.decode(worker.status, type=WorkerStatus)).connected:
         what = f"the worker {name} has no connection to the log {said.broker}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from datetime import UTC
@@ -35,7 +36,8 @@ _CENTURY = 36_525
 def status(*, data: Path | None = None, format: Literal["text", "json"] = "text") -> None:  # noqa: A002 - the option's name
     """Show whether the worker runs, what it has stored, and which exceedances are open.
 
-    Exits with 0 when a worker runs and is connected to the broker, if any device needs one; else with 1.
+    Exits with 0 when a worker runs and is connected to the broker, if any device needs one; else with 1. With several partitions,
+    all workers must, and each partition be somebody's.
 
     Parameters
     ----------
@@ -196,7 +198,7 @@ def _print(found: dict[str, Any]) -> None:
 def _workers(workers: list[dict[str, Any]]) -> Table:
     """Each partition with who has it, and how far it is read."""
     table = Table("partition", "worker", "told of itself", "read to", "waiting")
-    for one in workers:
+    for one in sorted(workers, key=lambda one: [part["partition"] for part in one["partitions"]] or [math.inf]):
         state = "runs" if one["running"] else f"silent since {one['last_told'] or 'ever'}"
         if one["worker"] is None:
             state = ""

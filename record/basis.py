@@ -203,3 +203,18 @@ def changes_since(connection: sa.Connection, site: str, start: int) -> list[Part
     chosen = sa.select(c.time, c.author, c.part, c.before, c.after)
     rows = connection.execute(chosen.where(c.site == site, c.time >= start, c.part != "").order_by(c.id))
     return [PartChange(**row) for row in rows.mappings()]
+
+
+def as_sealed(connection: sa.Connection, site: Site) -> Site:
+    """Return a site with the zone whose days its hash tree and its archive have: that in which they began."""
+    c, root, noted = schema.registry_change.c, schema.tree_root.c, schema.basis.c
+    begun = connection.scalar(sa.select(sa.func.min(root.made)).where(root.site == site.id))
+    if begun is None:
+        return site
+    changes = sa.select(c.before).where(c.site == site.id, c.part == "site", c.time >= begun, c.before.is_not(None))
+    text = connection.scalar(changes.order_by(c.id).limit(1))
+    if text is None:
+        # What is not taken over yet by the worker does not hold yet.
+        parts = connection.scalar(sa.select(noted.parts).where(noted.site == site.id))
+        text = None if parts is None else msgspec.json.decode(parts, type=Basis).get("site", (0, None))[1]
+    return site if text is None else msgspec.structs.replace(site, zone=msgspec.json.decode(text)["zone"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from greenmine.errors import StoreError
 from greenmine.record import schema
+from greenmine.record.basis import as_sealed
 from greenmine.record.hour_blocks import unpacked
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Registry
@@ -59,7 +60,8 @@ class Blocks:
     """
 
     def __init__(self, registry: Registry | None = None, archive: str | None = None) -> None:
-        self._zones = {} if registry is None else {site.id: ZoneInfo(site.zone) for site in registry.sites}
+        self._sites = {} if registry is None else {site.id: site for site in registry.sites}
+        self._zones: dict[str, ZoneInfo] = {}
         self._place = archive
         self._archive: Archive | None = None
         self._keys: dict[int, str] = {}
@@ -110,8 +112,10 @@ class Blocks:
             self._keys = {row.id: row.key for row in connection.execute(sa.select(table.id, table.key))}
         key = self._keys[block.channel]
         site = key.split("/", 1)[0]
-        if self._place is None or site not in self._zones:
+        if self._place is None or site not in self._sites:
             raise StoreError(f"readings of {key} lie in the archive, and no archive of this site is at hand")
+        if site not in self._zones:
+            self._zones[site] = ZoneInfo(as_sealed(connection, self._sites[site]).zone)
         day = local_day(block.hour * HOUR, self._zones[site])
         with self._lock:
             for again in (False, True):

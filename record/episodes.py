@@ -72,16 +72,10 @@ class Episodes:
         last = {e.id: e for e in found}
         if last:  # strictly growing from commit to commit: it is the cursor of those who follow
             self._changed = max(now, self._changed + 1)
-        table, old = schema.exceedance, schema.exceedance_revision
-        kept = [c.name for c in old.columns]
+        table = schema.exceedance
         for e in last.values():
             if e.revision:
-                connection.execute(
-                    sa.insert(old).from_select(
-                        kept,
-                        sa.select(*(table.c[c] for c in kept)).where(table.c.id == e.id, table.c.revision < e.revision),
-                    )
-                )
+                _keep_former(connection, sa.and_(table.c.id == e.id, table.c.revision < e.revision))
         rows = [
             EpisodeRow(
                 id=e.id, rule=self._registry.rules[e.rule].key, site=self._registry.rules[e.rule].site, start=instant(e.start),
@@ -93,6 +87,31 @@ class Episodes:
             for e in last.values()
         ]  # fmt: skip
         self._record.upsert(connection, table, rows)
+
+    def end_without_limit(self, connection: sa.Connection, now: int, serial: int) -> None:
+        """Close the episodes that last above limits which the registry has no more: no reading will end them.
+
+        Parameters
+        ----------
+        connection : Connection
+            In a transaction on the record.
+        now : int
+            The clock [ms UTC], which becomes their end.
+        serial : int
+            Number of the transaction.
+        """
+        c = schema.exceedance.c
+        lasting = sa.select(c.id, c.rule).where(
+            c.state == "open", c.site.in_([site.id for site in self._registry.sites])
+        )
+        left = [row.id for row in connection.execute(lasting) if row.rule not in self._rule_index]
+        if not left:
+            return
+        self._changed = max(now, self._changed + 1)
+        _keep_former(connection, c.id.in_(left))
+        ended = {"state": "closed", "end": sa.case((c.start > now, c.start), else_=now), "changed": self._changed}
+        chosen = sa.update(schema.exceedance).where(c.id.in_(left))
+        connection.execute(chosen.values(**ended, revision=c.revision + 1, serial=serial))
 
     def _those(self, condition: sa.ColumnElement[bool]) -> list[Exceedance]:
         """The stored episodes of rules that still exist, without those that were withdrawn."""
@@ -113,6 +132,13 @@ class Episodes:
             for row in self._record.rows(statement)
             if row["rule"] in index
         ]
+
+
+def _keep_former(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> None:
+    """Keep some episodes as they are, before they are changed."""
+    table, old = schema.exceedance, schema.exceedance_revision
+    kept = [c.name for c in old.columns]
+    connection.execute(sa.insert(old).from_select(kept, sa.select(*(table.c[c] for c in kept)).where(chosen)))
 
 
 def instant(minute: int) -> int:

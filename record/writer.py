@@ -253,7 +253,9 @@ class Pipeline:
     def _take_over(self, bases: Mapping[str, Basis], now: int) -> None:
         """Queue for restatement what limits, calibrations and instruments have changed since the record was last written."""
         with self.record.transaction() as connection:
-            changed = take_over(connection, bases, now, self.record.serial(connection))
+            serial = self.record.serial(connection)
+            changed = take_over(connection, bases, now, serial)
+            self._episodes.end_without_limit(connection, now, serial)
             issued = self._issued(self._channels_of(changed), connection)
             for site, since in changed.items():
                 last = issued[self._channels_of([site])].max(initial=-1)

@@ -30,6 +30,7 @@ from greenmine.record import schema
 from greenmine.record.archive.chain import ENTRY_SCHEMA, Chain, ChainError, Entry, Through, parse
 from greenmine.record.archive.signing import Keyring, PublicKey, SigningKey
 from greenmine.record.archive.tree import Root, digest, grown, newest, numbering, packed
+from greenmine.record.basis import as_sealed
 from greenmine.record.hour_blocks import hour_block
 from greenmine.record.rows import HOUR, ROW
 from greenmine.registry import Site
@@ -238,6 +239,7 @@ def grow(engine: sa.Engine, site: Site, now: int) -> Root:
         If the record does not have rows any more that are in the tree.
     """
     with engine.connect() as connection:
+        site = as_sealed(connection, site)
         last, top = newest(connection, site.id), _top(connection)
         if last is not None and last.through == top:
             return last
@@ -264,6 +266,8 @@ def _seal_site(
     sealed: dict[date, Through] = {date.fromisoformat(entry.day): entry.through for entry in entries}
     parts = Counter(date.fromisoformat(entry.day) for entry in entries)
     count = len(entries)
+    with engine.connect() as connection:
+        site = as_sealed(connection, site)
     previous = hashlib.sha256(chain.content(count - 1)).hexdigest() if entries else ""
     zone = ZoneInfo(site.zone)
     head = head_of(engine, site.id)
@@ -323,6 +327,7 @@ def first_day(engine: sa.Engine, site: Site) -> date | None:
     """Local day of the first reading of a site; None before any came."""
     block = schema.reading_block.c
     with engine.connect() as connection:
+        site = as_sealed(connection, site)
         hour = connection.scalar(
             sa.select(sa.func.min(block.hour)).where(block.channel.in_(list(_channels(connection, site.id))))
         )
@@ -335,6 +340,7 @@ def unsealed(
     """The file of a day as it would be sealed with a tree, and its rows by kind; without what its entries hold already."""
     reached = {entry.day: entry.through for entry in entries}
     with engine.connect() as connection:
+        site = as_sealed(connection, site)
         range_ = (reached.get(day.isoformat(), Through()), Through() if root is None else root.through)
         channels = _channels(connection, site.id)
         return _file(connection, site.id, channels, day, ZoneInfo(site.zone), range_)

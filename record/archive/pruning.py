@@ -15,6 +15,7 @@ from greenmine.record import schema
 from greenmine.record.archive.archive import Archive, bounds, faults_of_day
 from greenmine.record.archive.chain import Chain, ChainError, Entry, parse
 from greenmine.record.archive.signing import Keyring, PublicKey
+from greenmine.record.basis import as_sealed
 from greenmine.record.blocks import COLUMNS, Blocks
 from greenmine.record.rows import HOUR
 from greenmine.registry import Registry, Site
@@ -84,6 +85,8 @@ def prune(
     archive = Archive(place)
     for site in sites:
         chain = archive.chain(site.id)
+        with engine.connect() as connection:
+            site = as_sealed(connection, site)  # noqa: PLW2901 - with the zone of its days
         for day, entries in _due(engine, chain, site, key, now, days):
             if wrong := faults_of_day(chain, entries):
                 raise ChainError(f"{wrong[0].place}: {wrong[0].what}; nothing of {day} is pruned")

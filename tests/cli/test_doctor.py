@@ -130,7 +130,7 @@ def test_each_of_several_workers_that_is_silent_and_a_partition_of_nobody_are_fo
     assert "1 of 2 workers run and are connected" in capsys.readouterr().out.replace("\n", " ")
     has(one, numbers)
     (what,) = told()
-    assert re.fullmatch(f"the worker {two} told of itself last at .*; what it had is shared by the others", what)
+    assert re.fullmatch(f"the worker {two} told of itself last at .*, and has no partition any more", what)
 
 
 def test_a_queue_that_fills_within_an_hour_is_found(house: House) -> None:

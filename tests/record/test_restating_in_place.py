@@ -186,6 +186,35 @@ def test_verdicts_on_another_period_of_a_limit_take_the_place_of_those_of_before
         assert_same(held(new), held(record))
 
 
+def test_an_episode_that_lasts_ends_with_its_limit_and_goes_on_when_that_comes_back(tmp_path: Path) -> None:
+    south = Station("south", ("tsp",), "60s", limits=("db50-418-fugitive",))
+    limited = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [south])})
+    times = every(EVENING, EVENING + 5 * HOUR, MINUTE)
+    early, late = np.split(np.arange(len(times)), [4 * 60])
+    parts = [readings(0, times[some], np.full(len(some), 9_000.0)) for some in (early, late)]
+    changed, new = (record_at(record_in(tmp_path / name), limited) for name in ("changed", "new"))
+    feed(Pipeline(limited, changed), parts[:1])
+    feed(Pipeline(limited, new), parts)
+
+    def episodes() -> list[tuple[str, int | None, int]]:
+        return [(row["state"], row["end"], row["revision"]) for row in changed.rows(sa.select(schema.exceedance))]
+
+    ((state, _, revision),) = episodes()
+    assert state == "open"
+    left = replace(limited, rules=())
+    for _ in range(2):  # what has ended stays as it is at the next start
+        carry_on(Pipeline(left, Record(changed.engine, left), now=EVENING + DAY), EVENING + DAY)
+        assert episodes() == [("closed", EVENING + DAY, revision + 1)]
+    (former,) = changed.rows(
+        sa.select(schema.exceedance_revision).where(schema.exceedance_revision.c.revision == revision)
+    )
+    assert (former["state"], former["end"]) == ("open", None)
+    pipeline = Pipeline(limited, Record(changed.engine, limited), now=EVENING + DAY)
+    carry_on(pipeline, EVENING + DAY)
+    feed(pipeline, parts[1:])
+    assert_same(held(new), held(changed))
+
+
 def test_a_long_span_is_restated_in_parts_and_taken_up_again_after_a_crash(tmp_path: Path) -> None:
     south = Station("south", ("tsp",), "900s", limits=("db50-418-fugitive",))
     registry = registry_of(tmp_path, {"mine": ("Asia/Shanghai", [south])})

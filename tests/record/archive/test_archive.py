@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from msgspec import structs
 
 from greenmine.batch import Rejection
 from greenmine.readings import Readings
@@ -288,3 +290,21 @@ def test_marks_of_many_days_do_not_open_days_without_anything_else(
         )
     found = sealed(record, registry, archive, key, FIRST + 9 * DAY)
     assert [(e.day, e.rows["mark"]) for e in found] == [("2026-03-02", 1), ("2026-03-03", 1)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland"])
+def test_days_are_sealed_on_in_the_zone_in_which_the_tree_began(
+    pipeline: Pipeline, registry: Registry, record: Record, archive: Archive, key: SigningKey, zone: str
+) -> None:
+    sealed(record, registry, archive, key, FIRST + 2 * DAY)
+    [mine] = registry.sites
+    changed = replace(registry, sites=(structs.replace(mine, zone=zone),))
+    assert sealed(record, changed, archive, key, FIRST + 2 * DAY) == []
+    pipeline = Pipeline(changed, record, now=FIRST + 6 * DAY)
+    pipeline.commit(batch_of(changed, day_of(changed, 3)), FIRST + 6 * DAY)
+    days = [
+        (entry.day, entry.part, entry.rows["reading"])
+        for entry in sealed(record, changed, archive, key, FIRST + 7 * DAY)
+    ]
+    assert days == [(f"2026-03-0{n}", 0, 2 * 1439) for n in (3, 4, 5)]
+    assert clean(record, archive, key)

@@ -338,7 +338,6 @@ def _unpacked(bundle: Path, folder: Path) -> Iterator[Finding]:
                     shutil.copyfileobj(file, copy)
     except (
         zipfile.BadZipFile,
-        NotImplementedError,
         RuntimeError,
         EOFError,
         ValueError,

@@ -159,7 +159,7 @@ def refuse_larger(path: Path, at_most: int) -> None:
                         break
         else:
             return
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise LoggerFileError(f"is compressed, and damaged: {error}") from None
     if size > at_most or first.startswith((_GZIP, _ZIP)):
         raise LoggerFileError(
@@ -201,7 +201,7 @@ def _zip(path: Path, encoding: str | None, sheet: str | None, stack: ExitStack, 
                 f"is a zip archive of {len(names)} files, {listed(names[:6])}: say which one with --sheet"
             )
         return _unpack(_copy(archive.open(chosen[0]), stack), encoding, None, stack, depth + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, RuntimeError, OSError) as error:
         raise LoggerFileError(f"is a damaged zip archive or workbook: {error}") from None
 
 

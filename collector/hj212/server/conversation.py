@@ -35,7 +35,7 @@ class Conversation:
         Whose logger has named itself.
     settings : Settings
         ``hj212_overtime_seconds``, ``hj212_resends`` and ``hj212_catchup_...``.
-    store : LoggerStore
+    store : LoggerStore or None
         Knows the gaps.
     search : callable
         Runs a method of the store in its thread, when those of other loggers are done.
@@ -52,7 +52,7 @@ class Conversation:
         self,
         link: LoggerLink,
         settings: Settings,
-        store: LoggerStore,
+        store: LoggerStore | None,
         search: Callable[..., Awaitable[Any]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
@@ -114,6 +114,8 @@ class Conversation:
         return await self._ask("1012", ("SystemTime", self._stamp(times.now())))
 
     async def _catch_up(self) -> None:
+        if self._store is None:
+            return
         devices = (self._logger, *self._logger.others)
         gaps = [
             gap for one in devices for gap in await self._search(self._store.gaps, one.site, one.device, times.now())

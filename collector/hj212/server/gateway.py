@@ -14,7 +14,6 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from greenmine.backoff import delay
-from greenmine.collector.hj212.server.delivery import Delivery, Gap
 from greenmine.collector.hj212.server.link import Arrival
 from greenmine.collector.hj212.server.logged import packed
 from greenmine.collector.hj212.server.server import LoggerServer
@@ -31,19 +30,6 @@ _LONGEST_DELAY: Final = 10.0
 """Between attempts [s]."""
 
 _log = structlog.get_logger(__name__)
-
-
-class _NoRecord:
-    """What a gateway knows of the record: nothing, so that no gaps are asked back."""
-
-    def commit(self, delivery: Delivery, now: int) -> None:
-        raise NotImplementedError
-
-    def gaps(self, _site: str, _device: str, _now: int) -> list[Gap]:
-        return []
-
-    def settle(self, gap: Gap, now: int, *, final: bool) -> None:
-        raise NotImplementedError
 
 
 class LoggerGateway(LoggerServer):
@@ -69,8 +55,7 @@ class LoggerGateway(LoggerServer):
     """
 
     def __init__(self, registry: Registry, settings: Settings, stop: threading.Event) -> None:
-        alone = settings.model_copy(update={"hj212_catchup_hours": 0})
-        super().__init__(registry, alone, _NoRecord(), None, stop)
+        super().__init__(registry, settings, None, None, stop)
         password = settings.jetstream_gateway_password
         self._account = NatsAccount(GATEWAY, None if password is None else password.get_secret_value())
         self._client: Client | None = None

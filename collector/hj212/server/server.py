@@ -59,8 +59,8 @@ class LoggerServer:
         Names the loggers.
     settings : Settings
         ``hj212_...``.
-    store : LoggerStore
-        The record.
+    store : LoggerStore or None
+        The record; None: `keep` keeps messages elsewhere, and no gaps are asked back.
     writer : Executor or None
         Runs what uses the store; None: any thread may.
     stop : threading.Event
@@ -78,7 +78,7 @@ class LoggerServer:
         self,
         registry: Registry,
         settings: Settings,
-        store: LoggerStore,
+        store: LoggerStore | None,
         writer: Executor | None,
         stop: threading.Event,
         gate: Gate | None = None,
@@ -265,6 +265,7 @@ class LoggerServer:
         await self._commit(self._builder.deliver())
 
     async def _commit(self, delivery: Delivery) -> None:
+        assert self._store is not None
         failures = 0
         while True:
             try:
